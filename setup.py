@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The distribution scipion-em-tomoscore."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+
+def version():
+    """The version in tomoscore_scipion/__init__.py, read without importing it."""
+    source = (HERE / "tomoscore_scipion" / "__init__.py").read_text(encoding="utf-8")
+    return re.search(r'^__version__ = "(.+)"$', source, re.MULTILINE).group(1)
+
+
+# Open at the top: the engine works beside what Scipion pins (numpy 1.24.4 or 1.26.1, scipy 1.10,
+# mrcfile 1.4.3) and beside later ones. constraints.txt has the versions that it is tested with.
+NUMPY = "numpy>=1.24"
+MRCFILE = "mrcfile>=1.4.3"
+
+PLUGIN = [
+    "scipion-pyworkflow>=3.11",
+    "scipion-em>=3.11",
+    "scipion-em-tomo>=3.11",
+    MRCFILE,
+    NUMPY,
+]
+ENGINE = [
+    "torch>=2.0",
+    "safetensors>=0.4",
+    NUMPY,
+    MRCFILE,
+    "scipy>=1.10",  # simulate and train
+    "tqdm>=4.60",
+]
+DEV = [
+    "pytest>=7",
+    "pytest-cov>=4",
+    "hypothesis>=6",
+    "ruff>=0.5",
+    "mypy>=1.0",
+    "scikit-image>=0.19",
+    "matplotlib>=3.7",
+    "setuptools>=70.1",
+]
+
+setup(
+    name="scipion-em-tomoscore",
+    version=version(),
+    description="Scipion plugin and command line: at which scale can features of a cellular "
+    "cryo-ET tomogram be readily distinguished?",
+    long_description=(HERE / "README.rst").read_text(encoding="utf-8"),
+    long_description_content_type="text/x-rst",
+    license="GPL-3.0-or-later",
+    license_files=["LICENSE"],
+    keywords=["scipion", "cryo-em", "cryo-et", "tomography", "image-processing", "quality"],
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.8",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Scientific/Engineering :: Image Processing",
+    ],
+    python_requires=">=3.8",
+    install_requires=PLUGIN,
+    extras_require={"engine": ENGINE, "dev": DEV},
+    packages=find_packages(include=["tomoscore_scipion", "tomoscore_scipion.*"]),
+    package_data={
+        "tomoscore_scipion": [
+            "engine/requirements.txt",
+            "icon.png",
+            "protocols.conf",
+            "weights/*.safetensors",
+        ],
+    },
+    entry_points={
+        "pyworkflow.plugin": ["tomoscore_scipion = tomoscore_scipion"],
+        "console_scripts": ["tomoscore = tomoscore_scipion.engine.cli:main"],
+    },
+    zip_safe=False,
+)

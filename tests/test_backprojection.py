@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Weighted back-projection: geometry, scale, linearity."""
+
+import numpy as np
+import pytest
+import torch
+from skimage.transform import iradon
+
+from tomoscore_scipion.engine import backprojection
+from tomoscore_scipion.engine.backprojection import (
+    RadialFilter,
+    backproject,
+    backproject_slabs,
+    filter_projections,
+    view_weights,
+)
+
+ANGLES = np.arange(-60.0, 61.0, 3.0)
+
+
+def blob_projections(centre_zyx, shape_yx, angles=ANGLES, sigma=1.5):
+    """Exact projections of a Gaussian blob of integral 1, centred relative to the volume centre."""
+    z, y, x = centre_zyx
+    rows, columns = (np.arange(n) - (n - 1) / 2 for n in shape_yx)
+    views = []
+    for angle in np.deg2rad(angles):
+        column = x * np.cos(angle) + z * np.sin(angle)
+        profile_x = np.exp(-((columns - column) ** 2) / (2 * sigma**2))
+        profile_y = np.exp(-((rows - y) ** 2) / (2 * sigma**2))
+        views.append(profile_y[:, None] * profile_x[None, :] / (2 * np.pi * sigma**2))
+    return torch.from_numpy(np.stack(views).astype(np.float32))
+
+
+def peak(volume):
+    """The place of the maximum relative to the centre, by parabolas through its neighbours."""
+    volume = volume.numpy()
+    top = np.unravel_index(volume.argmax(), volume.shape)
+    place = []
+    for axis, index in enumerate(top):
+        line = np.moveaxis(volume, axis, 0)[(slice(None), *np.delete(top, axis))]
+        below, at, above = line[index - 1 : index + 2]
+        offset = (below - above) / (2 * (below - 2 * at + above))
+        place.append(index + offset - (volume.shape[axis] - 1) / 2)
+    return np.array(place)
+
+
+@pytest.mark.parametrize(
+    "centre_zyx",
+    [(0, 0, 0), (5, 0, 0), (-6.3, 4.2, 0), (4.5, -3, 11.25), (-7, 6.6, -14.4), (8.2, 0, -10)],
+)
+@pytest.mark.parametrize("size", [(24, 31, 64), (25, 32, 65)])
+def test_a_point_is_reconstructed_at_its_place(centre_zyx, size):
+    volume = backproject(blob_projections(centre_zyx, size[1:]), ANGLES, shape_zyx=size)
+    np.testing.assert_allclose(peak(volume), centre_zyx, atol=0.1)
+
+
+def test_negated_angles_reverse_z_only():
+    views = blob_projections((5, 2, 7), (31, 64))
+    volume = backproject(views, ANGLES, shape_zyx=(24, 31, 64))
+    reversed_z = backproject(views, -ANGLES, shape_zyx=(24, 31, 64))
+    torch.testing.assert_close(reversed_z, volume.flip(0), atol=1e-5, rtol=1e-4)
+
+
+def test_volume_may_be_wider_than_the_images():
+    volume = backproject(blob_projections((3, 0, -9), (16, 41)), ANGLES, shape_zyx=(20, 16, 72))
+    np.testing.assert_allclose(peak(volume), (3, 0, -9), atol=0.1)
+
+
+def test_density_is_linear():
+    first = blob_projections((5, 0, 3), (16, 48))
+    second = blob_projections((-4, 2, -8), (16, 48))
+    both = backproject(2 * first - 3 * second, ANGLES, shape_zyx=(20, 16, 48))
+    parts = [backproject(views, ANGLES, shape_zyx=(20, 16, 48)) for views in (first, second)]
+    torch.testing.assert_close(both, 2 * parts[0] - 3 * parts[1], atol=1e-6, rtol=1e-4)
+
+
+def test_full_half_turn_gives_the_density_itself():
+    angles = np.arange(0.0, 180.0, 2.0)
+    views = blob_projections((4, 1, -6), (33, 64), angles, sigma=3.0)
+    volume = backproject(views, angles, shape_zyx=(48, 33, 64), radial_filter=RadialFilter(1.0))
+    z, y, x = np.meshgrid(
+        *(np.arange(n) - (n - 1) / 2 for n in volume.shape), indexing="ij", sparse=True
+    )
+    distance2 = (z - 4) ** 2 + (y - 1) ** 2 + (x + 6) ** 2
+    truth = np.exp(-distance2 / (2 * 3.0**2)) / (2 * np.pi * 3.0**2) ** 1.5
+    # Linear interpolation takes 2 % off the top of this blob.
+    assert np.abs(volume.numpy() - truth).max() < 0.025 * truth.max()
+    assert volume.sum().item() == pytest.approx(1.0, abs=0.03)
+
+
+def test_agrees_with_scikit_image_in_two_dimensions():
+    angles = np.arange(0.0, 180.0, 3.0)
+    sinogram = np.random.default_rng(0).normal(size=(angles.size, 65)).astype(np.float32)
+    sinogram *= np.hanning(65)[None].astype(np.float32)
+    expected = iradon(sinogram.T.astype(np.float64), theta=angles, filter_name="ramp")
+    views = torch.from_numpy(sinogram)[:, None, :]
+    volume = backproject(views, angles, shape_zyx=(65, 1, 65), radial_filter=RadialFilter(1.0))
+    # Its second axis points the other way.
+    ours = volume[:, 0].numpy()[::-1]
+    inside = np.hypot(*np.mgrid[-32:33, -32:33]) < 31
+    np.testing.assert_allclose(ours[inside], expected[inside], atol=1e-4 * expected.max())
+
+
+def test_positions_outside_a_projection_get_nothing_from_it():
+    volume = backproject(torch.ones(1, 4, 9), [60.0], shape_zyx=(41, 4, 9))
+    column = np.sin(np.deg2rad(60)) * (np.arange(41) - 20)[:, None]
+    column = column + np.cos(np.deg2rad(60)) * (np.arange(9) - 4)[None]
+    assert torch.all(volume[:, 0][torch.from_numpy(np.abs(column) >= 5)] == 0)
+    assert torch.all(volume[:, 0][torch.from_numpy(np.abs(column) <= 4)] != 0)
+
+
+def test_single_slices_equal_those_of_the_whole_volume():
+    views = torch.from_numpy(np.random.default_rng(1).normal(size=(41, 8, 40)).astype(np.float32))
+    whole = backproject(views, ANGLES, shape_zyx=(21, 8, 40))
+    some = backproject(views, ANGLES, shape_zyx=(21, 8, 40), z_positions=[17, 3])
+    torch.testing.assert_close(some, whole[[17, 3]])
+
+
+def test_slices_lie_at_fractional_positions():
+    views = blob_projections((0.5, 0, 0), (9, 32))
+    at = backproject(views, ANGLES, shape_zyx=(21, 9, 32), z_positions=[9.5, 10.5, 11.5])
+    assert at[:, 4].amax(dim=1).argmax() == 1
+
+
+def test_slabs_of_any_size_give_the_same_volume(monkeypatch):
+    views = torch.from_numpy(np.random.default_rng(2).normal(size=(41, 8, 40)).astype(np.float32))
+    whole = backproject(views, ANGLES, shape_zyx=(21, 8, 40))
+    monkeypatch.setitem(backprojection.SLAB_BYTES, "cpu", 3 * 4 * 8 * 40)
+    filtered = filter_projections(views, ANGLES)
+    slabs = list(backproject_slabs(filtered, ANGLES, (21, 8, 40)))
+    assert [len(z) for z, _ in slabs] == [3] * 7
+    torch.testing.assert_close(torch.cat([slab for _, slab in slabs]), whole)
+
+
+def test_result_is_float32_on_the_device_of_the_images():
+    volume = backproject(torch.zeros(3, 4, 8, dtype=torch.float64), [0, 3, 6], shape_zyx=(5, 4, 8))
+    assert volume.dtype == torch.float32
+    meta = filter_projections(torch.zeros(3, 4, 8, device="meta"), [0, 3, 6])
+    assert meta.device.type == "meta"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_gives_the_same_volume():
+    views = blob_projections((5, 2, 7), (31, 64))
+    on_cpu = backproject(views, ANGLES, shape_zyx=(24, 31, 64))
+    on_gpu = backproject(views.cuda(), ANGLES, shape_zyx=(24, 31, 64))
+    assert on_gpu.is_cuda
+    torch.testing.assert_close(on_gpu.cpu(), on_cpu, atol=1e-6, rtol=1e-4)
+
+
+def test_views_weigh_by_their_share_of_the_angles():
+    np.testing.assert_allclose(np.rad2deg(view_weights([0, 3, 6, 9])), 3.0)
+    np.testing.assert_allclose(np.rad2deg(view_weights([9, 0, 3])), [6, 3, 4.5])
+    np.testing.assert_allclose(np.rad2deg(view_weights([-3, 0, 0, 3])), [3, 1.5, 1.5, 3])
+    np.testing.assert_allclose(view_weights([12.0]), 1.0)
+
+
+def test_a_repeated_view_changes_nothing():
+    views = blob_projections((5, 2, 7), (9, 48))
+    once = backproject(views, ANGLES, shape_zyx=(20, 9, 48))
+    twice = backproject(
+        torch.cat([views, views[20:21]]), np.append(ANGLES, 0.0), shape_zyx=(20, 9, 48)
+    )
+    torch.testing.assert_close(twice, once, atol=1e-6, rtol=1e-4)
+
+
+def response(n=1024, **settings):
+    frequency = np.arange(n // 2 + 1) / n
+    return frequency, RadialFilter(**settings).response(n).numpy()
+
+
+def test_filter_is_a_ramp_up_to_the_cutoff():
+    frequency, values = response(cutoff=0.3, falloff=0.05)
+    below = (frequency > 0.02) & (frequency <= 0.3)
+    np.testing.assert_allclose(values[below], frequency[below], rtol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("shape", "one_width", "two_widths"),
+    [("gaussian", np.exp(-0.5), np.exp(-2.0)), ("cosine", 0.0, 0.0)],
+)
+def test_filter_rolls_off_beyond_the_cutoff(shape, one_width, two_widths):
+    frequency, values = response(n=1000, cutoff=0.3, falloff=0.05, shape=shape)
+    np.testing.assert_allclose(values[350] / frequency[350], one_width, atol=0.01)
+    np.testing.assert_allclose(values[400] / frequency[400], two_widths, atol=0.01)
+    assert np.all(np.diff(values[310:] / frequency[310:]) <= 1e-9)
+
+
+def test_filter_without_a_falloff_cuts_sharply():
+    frequency, values = response(cutoff=0.25, falloff=0)
+    assert np.all(values[frequency > 0.25] == 0)
+    assert values[frequency <= 0.25][-1] > 0.24
+
+
+def test_sirt_like_filter_favours_coarse_features_less_with_more_iterations():
+    frequency, ramp = response(cutoff=1.0)
+    few, many = (response(cutoff=1.0, sirt_iterations=n)[1] for n in (5, 200))
+    assert np.all(few <= many + 1e-12)
+    assert np.all(many <= ramp + 1e-12)
+    middle = frequency.searchsorted(0.25)
+    assert few[middle] / ramp[middle] == pytest.approx(5 * 0.00195 / 0.25, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"cutoff": 0}, {"falloff": -0.1}, {"shape": "box"}, {"sirt_iterations": -1}]
+)
+def test_impossible_filters_are_refused(settings):
+    with pytest.raises(ValueError, match="expected"):
+        RadialFilter(**settings)
+
+
+@pytest.mark.parametrize(
+    ("images", "angles", "shape_zyx", "message"),
+    [
+        ((3, 4, 8), [0.0, 1.0], (5, 4, 8), "2 angles"),
+        ((4, 8), [0.0] * 4, (5, 4, 8), r"\(4, 8\)"),
+        ((3, 4, 8), [0.0, 1.0, 2.0], (5, 6, 8), r"\(5, 6, 8\)"),
+        ((3, 4, 8), [1.0, 1.0, 1.0], (5, 4, 8), "same angle"),
+        ((0, 4, 8), [], (5, 4, 8), "one angle per view"),
+    ],
+)
+def test_what_does_not_belong_together_is_refused(images, angles, shape_zyx, message):
+    with pytest.raises(ValueError, match=message):
+        backproject(torch.zeros(images), angles, shape_zyx=shape_zyx)

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is not a readable tomogram is refused at once, by name, with the way out."""
+
+import bz2
+import gzip
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+import tempfile
+
+import mrcfile
+import numpy as np
+import pytest
+
+from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.engine.source_file import SourceFile
+from tomoscore_scipion.engine.volume import open_volume
+
+
+@pytest.fixture
+def tomogram(tmp_path):
+    path = tmp_path / "tomo.mrc"
+    mrcfile.write(path, np.random.default_rng(1).normal(size=(3, 4, 5)).astype("f4"), voxel_size=10)
+    return path
+
+
+def refusal(path, voxel_size=None):
+    """The message with which a path is refused; nothing is left open."""
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(TomogramError) as caught:
+        open_volume(path, voxel_size)
+    assert len(os.listdir("/proc/self/fd")) == before
+    name, _, message = str(caught.value).partition(": ")
+    assert name == str(path)
+    return message
+
+
+def run_advice(message, cwd):
+    """Run the Python command that a message gives as the way out."""
+    command = re.search(r'python -c "[^"]*"', message).group()
+    subprocess.run([sys.executable, *shlex.split(command)[1:]], cwd=cwd, check=True)
+
+
+def test_a_missing_file(tmp_path):
+    assert "none of this name" in refusal(tmp_path / "tomo.mrc")
+
+
+def test_a_path_through_a_file(tomogram):
+    assert "Not a directory" in refusal(tomogram / "tomo.mrc")
+
+
+def test_a_name_that_no_file_can_have():
+    assert "null" in refusal("tomo\0.mrc")
+    assert "too long" in refusal("t" * 300)
+
+
+def test_a_folder(tmp_path):
+    assert "is a folder; give the tomogram's file" in refusal(tmp_path)
+
+
+def test_a_pipe_is_refused_without_waiting_for_a_writer(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mrc")
+    assert "a pipe, socket or device" in refusal(tmp_path / "pipe.mrc")
+
+
+def test_devices_and_sockets(tmp_path, monkeypatch):
+    assert "a pipe, socket or device" in refusal("/dev/zero")
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("s.mrc")
+        assert "cannot be opened" in refusal("s.mrc")
+
+
+def test_a_dangling_link_and_a_loop_of_links(tmp_path):
+    (tmp_path / "dangling.mrc").symlink_to("gone.mrc")
+    assert "a link to gone.mrc, which does not exist" in refusal(tmp_path / "dangling.mrc")
+    (tmp_path / "a.mrc").symlink_to("b.mrc")
+    (tmp_path / "b.mrc").symlink_to("a.mrc")
+    assert "leads back to itself" in refusal(tmp_path / "a.mrc")
+
+
+def test_a_file_that_may_not_be_read(tomogram):
+    tomogram.chmod(0)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            if os.geteuid() == 0:
+                os.setuid(65534)
+            open_volume(tomogram)
+        except TomogramError as error:
+            os.write(writer, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as answer:
+        assert f"{tomogram}: permission denied" in answer.read()
+    os.waitpid(child, 0)
+
+
+def test_an_empty_file_and_one_shorter_than_a_header(tmp_path, tomogram):
+    (tmp_path / "empty.mrc").touch()
+    assert "is empty (0 bytes)" in refusal(tmp_path / "empty.mrc")
+    os.truncate(tomogram, 1023)
+    assert "found 1023 bytes in all" in refusal(tomogram)
+
+
+@pytest.mark.parametrize("size", [1024, 1025, 1024 + 239])
+def test_a_file_that_is_cut_off(tomogram, size):
+    os.truncate(tomogram, size)
+    assert "expected 1264 bytes" in (message := refusal(tomogram))
+    assert f"found {size}" in message and "still being written" in message
+
+
+@pytest.mark.parametrize(
+    ("content", "finding"),
+    [
+        ("index ts_01 1.5\n" * 200, "text ('index ts_01 1.5"),
+        ("\n<!DOCTYPE html>\n<title>404</title>", "a web page"),
+        ("<HTML><body>Sign in</body></HTML>", "a web page"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        ("Gr\u00fc\u00dfe", "text"),
+    ],
+)
+def test_text_in_place_of_a_tomogram(tmp_path, content, finding):
+    (tmp_path / "tomo.mrc").write_text(content, encoding="utf-8")
+    assert finding in refusal(tmp_path / "tomo.mrc")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "command"),
+    [
+        ("t.em", b"\6\0\0\5", "e2proc3d.py in.em out.mrc"),
+        ("t.hdf", b"\x89HDF\r\n\x1a\n", "e2proc3d.py in.hdf out.mrc"),
+        ("t.H5", b"\0", "e2proc3d.py in.h5 out.mrc"),
+        ("t.tif", b"\0", "tif2mrc in.tif out.mrc"),
+        ("t.tiff", b"II*\0", "tif2mrc in.tif out.mrc"),
+        ("t.dm4", b"\0\0\0\4", "dm2mrc in.dm4 out.mrc"),
+        ("t.vol", b"\0", "xmipp_image_convert -i in.vol -o out.mrc"),
+        ("t.npy", b"\x93NUMPY", "numpy.load('in.npy')"),
+        ("t.hdf.gz", b"\0", "e2proc3d.py in.hdf out.mrc"),
+        ("disguised.mrc", b"\x89HDF\r\n\x1a\n", "e2proc3d.py in.hdf out.mrc"),
+        ("disguised.rec", b"II*\0", "tif2mrc in.tif out.mrc"),
+        ("t.mrc.xz", b"\xfd7zXZ\0", "unxz"),
+        ("t.mrc.zst", b"\x28\xb5\x2f\xfd", "unzstd"),
+        ("t.zip", b"PK\3\4", "unzip"),
+    ],
+)
+def test_other_formats_are_refused_with_the_command_that_converts_them(
+    tmp_path, name, content, command
+):
+    (tmp_path / name).write_bytes(content + bytes(5000))
+    assert command in refusal(tmp_path / name)
+
+
+def test_a_zarr_folder_is_refused_with_the_command_that_converts_it(tmp_path):
+    (tmp_path / "t.zarr").mkdir()
+    assert "zarr.open('in.zarr'" in refusal(tmp_path / "t.zarr")
+
+
+def test_the_advice_for_numpy_files_works(tmp_path):
+    array = np.random.default_rng(1).normal(size=(3, 4, 5))
+    np.save(tmp_path / "in.npy", array)
+    run_advice(refusal(tmp_path / "in.npy"), tmp_path)
+    with open_volume(tmp_path / "out.mrc") as volume:
+        np.testing.assert_array_equal(volume.read_slice(1), array[1].astype("f4"))
+
+
+def test_the_advice_for_permuted_axes_works(tomogram):
+    with mrcfile.open(tomogram, "r+") as mrc:
+        mrc.header.mapc, mrc.header.mapr, mrc.header.maps = 3, 1, 2
+    message = refusal(tomogram)
+    assert "found 3, 1, 2" in message
+    tomogram.rename(tomogram.parent / "in.mrc")
+    run_advice(message, tomogram.parent)
+    with open_volume(tomogram.parent / "in.mrc") as volume:
+        assert volume.warnings == ()
+
+
+def test_bytes_without_any_sense(tmp_path):
+    (tmp_path / "tomo.mrc").write_bytes(np.random.default_rng(1).bytes(5000))
+    assert "is not an MRC file: expected the word MAP" in refusal(tmp_path / "tomo.mrc")
+
+
+@pytest.mark.parametrize("kind", [gzip, bz2])
+@pytest.mark.parametrize("part", [20, 100, -1])
+def test_a_compressed_file_that_is_cut_off(tmp_path, tomogram, kind, part):
+    path = tmp_path / "packed.mrc"
+    path.write_bytes(kind.compress(tomogram.read_bytes())[:part])
+    assert "found damage" in refusal(path)
+
+
+@pytest.mark.parametrize("kind", [gzip, bz2])
+def test_a_compressed_file_that_is_damaged(tmp_path, tomogram, kind):
+    packed = bytearray(kind.compress(tomogram.read_bytes()))
+    packed[len(packed) // 2] ^= 255
+    (tmp_path / "packed.mrc").write_bytes(packed)
+    assert "found damage" in refusal(tmp_path / "packed.mrc")
+
+
+def test_a_wrong_checksum_is_damage_too(tmp_path, tomogram):
+    packed = bytearray(gzip.compress(tomogram.read_bytes()))
+    packed[-8] ^= 1
+    (tmp_path / "packed.mrc.gz").write_bytes(packed)
+    assert "found damage" in refusal(tmp_path / "packed.mrc.gz")
+
+
+def test_a_compressed_file_shorter_than_its_header_says(tmp_path, tomogram):
+    (tmp_path / "t.mrc.gz").write_bytes(gzip.compress(tomogram.read_bytes()[:-1]))
+    assert "is shorter than its header says" in refusal(tmp_path / "t.mrc.gz")
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"only text"])
+def test_a_compressed_file_that_holds_no_tomogram(tmp_path, content):
+    (tmp_path / "t.mrc.gz").write_bytes(gzip.compress(content))
+    assert "expected an MRC file" in refusal(tmp_path / "t.mrc.gz")
+
+
+def test_a_compressed_file_that_would_fill_the_disk_is_refused_before_it_does(tmp_path, tomogram):
+    with mrcfile.mmap(tomogram, "r+") as mrc:
+        mrc.header.nz = mrc.header.mz = 2**31 - 1
+        mrc.header.nx = mrc.header.ny = 16384
+    (tmp_path / "bomb.mrc.gz").write_bytes(gzip.compress(tomogram.read_bytes()))
+    message = refusal(tmp_path / "bomb.mrc.gz")
+    assert "expected room for" in message and "TMPDIR" in message
+
+
+def test_no_folder_for_temporary_files(tmp_path, tomogram, monkeypatch):
+    (tmp_path / "t.mrc.gz").write_bytes(gzip.compress(tomogram.read_bytes()))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    message = refusal(tmp_path / "t.mrc.gz")
+    assert "No such file or directory" in message and "TMPDIR" in message
+
+
+def test_a_disk_that_fails():
+    with open("/proc/self/mem", "rb", buffering=0) as unreadable:
+        source = SourceFile(unreadable, "tomo.mrc")
+        with pytest.raises(TomogramError, match=r"^tomo\.mrc: cannot be read at byte 0: Input/out"):
+            source.head(1024)
+
+
+def test_a_voxel_size_is_needed_from_the_header_or_the_user(tomogram):
+    with mrcfile.open(tomogram, "r+") as mrc:
+        mrc.voxel_size = 0
+    assert "give --voxel-size" in refusal(tomogram)
+    with open_volume(tomogram, 13) as volume:
+        assert volume.voxel_size_angstrom == 13
+    assert "was given 1000000.0" in refusal(tomogram, 1e6)

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs: what is accepted, and what is refused with which words; ids of paths."""
+
+import json
+import math
+
+import pytest
+
+from tomoscore_scipion.engine.errors import StartError
+from tomoscore_scipion.engine.job import Job, Tomogram, parse_job, read_job, tomograms_of_paths
+
+
+def job_of(*tomograms, **changes):
+    return {
+        "schema": 1,
+        "weights": None,
+        "device": "auto",
+        "map_dir": None,
+        "thumbnail_dir": None,
+        "tomograms": list(tomograms),
+        **changes,
+    }
+
+
+def entry(ts_id="TS_01", path="a.mrc", voxel_size_angstrom=None):
+    return {"ts_id": ts_id, "path": path, "voxel_size_angstrom": voxel_size_angstrom}
+
+
+def test_a_job_is_read(tmp_path):
+    path = tmp_path / "job.json"
+    names = ["TS_01", "caf\u00e9 'x' $(y) %s", "../../etc", "<script>"]
+    content = job_of(*(entry(name) for name in names), weights="w.safetensors", device="cuda:1")
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert read_job(str(path)) == Job(
+        tomograms=tuple(Tomogram(name, "a.mrc") for name in names),
+        weights="w.safetensors",
+        device="cuda:1",
+    )
+
+
+def test_what_is_left_out_has_its_default():
+    job = parse_job({"schema": 1, "tomograms": [{"ts_id": "a", "path": "a.mrc"}]})
+    assert job == Job(tomograms=(Tomogram("a", "a.mrc", None),), weights=None, device="auto")
+
+
+def test_paths_are_taken_as_they_are_relative_to_the_current_folder(tmp_path):
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "job.json").write_text(json.dumps(job_of(entry(path="data/a.mrc"))))
+    assert read_job(str(folder / "job.json")).tomograms[0].path == "data/a.mrc"
+
+
+def test_a_voxel_size_may_be_a_whole_number():
+    assert parse_job(job_of(entry(voxel_size_angstrom=13))).tomograms[0].voxel_size_angstrom == 13.0
+
+
+REFUSED = {
+    "not an object": ([], "expected a JSON object, got list"),
+    "no schema": ({"tomograms": []}, "lacks schema"),
+    "no tomograms": ({"schema": 1}, "lacks tomograms"),
+    "later schema": (job_of(schema=2), "later version .schema 2.*update TomoScore"),
+    "schema of text": (job_of(schema="1"), "schema: expected 1, got '1'"),
+    "unknown key": (job_of(slab=[1, 2]), "unknown keys 'slab': remove them .known: schema"),
+    "map": (job_of(map_dir="maps"), "map_dir is not supported by this version: set it to null"),
+    "thumbnails": (job_of(thumbnail_dir="t"), "thumbnail_dir is not supported"),
+    "weights of a number": (job_of(weights=1), "weights: expected a path"),
+    "no weights' name": (job_of(weights=""), "weights: expected a path"),
+    "device of null": (job_of(device=None), "device: expected .*got None"),
+    "tomograms as object": (job_of(tomograms={}), "tomograms: expected a list, got dict"),
+    "tomogram of text": (job_of("a.mrc"), "tomogram 1: expected a JSON object, got str"),
+    "no path": (job_of(entry(), {"ts_id": "b"}), "tomogram 2 lacks path"),
+    "unknown key of a tomogram": (job_of({**entry(), "z": 1}), "tomogram 1 has unknown keys 'z'"),
+    "empty id": (job_of(entry("")), "tomogram 1: ts_id: expected printable text"),
+    "id of two lines": (job_of(entry("a\nb")), "ts_id: expected printable text"),
+    "id of a number": (job_of(entry(5)), "ts_id: expected printable text .* got 5"),
+    "empty path": (job_of(entry(path="")), r"tomogram 1 \(TS_01\): path: expected a path"),
+    "path with NUL": (job_of(entry(path="a\0b")), "path: expected a path"),
+    "voxel size 0": (job_of(entry(voxel_size_angstrom=0)), "number > 0, or null .*got 0"),
+    "voxel size of text": (job_of(entry(voxel_size_angstrom="13")), "number > 0.*got '13'"),
+    "voxel size true": (job_of(entry(voxel_size_angstrom=True)), "number > 0.*got True"),
+    "voxel size NaN": (job_of(entry(voxel_size_angstrom=math.nan)), "number > 0.*got nan"),
+    "voxel size endless": (job_of(entry(voxel_size_angstrom=10**400)), "number > 0"),
+    "the same id twice": (job_of(entry(), entry(path="b.mrc")), "same ts_id twice: 'TS_01'"),
+}
+
+
+@pytest.mark.parametrize(("content", "says"), REFUSED.values(), ids=REFUSED.keys())
+def test_a_wrong_job_is_refused_with_the_reason(content, says):
+    with pytest.raises(StartError, match=says):
+        parse_job(content)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff\xfe\xff", b"[" * 100_000], ids=["empty", "cut", "bytes", "deep"]
+)
+def test_what_is_not_json_is_refused_by_name(tmp_path, content):
+    path = tmp_path / "job.json"
+    path.write_bytes(content)
+    with pytest.raises(StartError, match=r"job\.json is not valid JSON"):
+        read_job(str(path))
+
+
+def test_a_wrong_job_file_is_named(tmp_path):
+    path = tmp_path / "job.json"
+    path.write_text("{}")
+    with pytest.raises(StartError, match=r"job\.json: the job lacks schema, tomograms"):
+        read_job(str(path))
+
+
+def test_a_job_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(StartError, match=r"cannot read the job file .*none\.json: No such file"):
+        read_job(str(tmp_path / "none.json"))
+
+
+@pytest.mark.parametrize(
+    ("paths", "ids"),
+    [
+        (["a.mrc", "b.rec"], ["a", "b"]),
+        (["x/a.mrc", "y/a.mrc", "y/b.mrc"], ["a-x", "a-y", "b"]),
+        (["x/a.mrc", "x/a.rec", "x/a.mrc"], ["a", "a-2", "a-3"]),
+        (["1/x/a.mrc", "2/x/a.mrc", "2/y/a.mrc"], ["a-x", "a-x-2", "a-y"]),
+        (["a.mrc", "a.rec", "a-2.mrc"], ["a", "a-3", "a-2"]),
+        (["/a.mrc", "/x/a.mrc"], ["a-", "a-x"]),
+    ],
+)
+def test_each_path_gets_an_id_of_its_own(paths, ids):
+    tomograms = tomograms_of_paths(paths, 13.0)
+    assert [t.ts_id for t in tomograms] == ids
+    assert [t.path for t in tomograms] == paths
+    assert {t.voxel_size_angstrom for t in tomograms} == {13.0}

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table and the progress lines: what a user reads."""
+
+import io
+
+import pytest
+from scoring_fakes import make_score
+
+from tomoscore_scipion.engine.progress import Bar, Log, Silent, choose, result_line
+from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.engine.table import make_table, printable, write_text
+
+FAILED = Score.failed("TS_02", "b.mrc", "b.mrc: expected a file, found nothing")
+
+
+def test_the_table_shows_each_tomogram_in_the_given_order():
+    table = make_table([make_score("TS_10"), FAILED, make_score("TS_01", 0.0)])
+    lines = table.splitlines()
+    assert lines[0].split("  ")[0] == "tomogram"
+    assert [line.split()[0] for line in lines[2:5]] == ["TS_10", "TS_02", "TS_01"]
+    assert lines[2].split() == [
+        "TS_10",
+        "2.50",
+        "2.25",
+        "to",
+        "2.75",
+        "22.6",
+        "nm",
+        "4",
+        "to",
+        "15",
+        "-",
+    ]
+    assert lines[3].split() == ["TS_02", "failed", "-", "-", "-", "-"]
+    assert lines[4].split() == [
+        "TS_01",
+        "0.00",
+        "0.00",
+        "to",
+        "0.25",
+        "coarser",
+        "than",
+        "128",
+        "nm",
+        "4",
+        "to",
+        "15",
+        "-",
+    ]
+
+
+def test_columns_are_aligned_whatever_the_ids():
+    lines = make_table([make_score("a"), make_score("a long id with blanks", 5.0)]).splitlines()
+    column = lines[0].index("90 % interval")
+    assert lines[2][column:].startswith("2.25 to 2.75")
+    assert lines[3][column:].startswith("4.75 to 5.00")
+
+
+def test_the_table_says_what_the_score_means_and_which_model_gave_it():
+    table = make_table([make_score("a"), make_score("b")])
+    assert "higher is better" in table
+    assert "0 (nothing) to 5 (everything down to 4 nm)" in table
+    assert table.count("Model: fake 1, sha256 abababababab; engine 0.1.0.") == 1
+
+
+def test_warnings_and_failures_are_told_with_their_reasons():
+    table = make_table([make_score("TS_01", warnings=("looks unflipped", "gold")), FAILED])
+    assert table.splitlines()[2].endswith(" 2")
+    assert "Warnings:\n  TS_01: looks unflipped\n  TS_01: gold\n" in table
+    assert table.endswith("Failed:\n  TS_02: b.mrc: expected a file, found nothing\n")
+
+
+def test_without_warnings_and_failures_no_such_headings():
+    table = make_table([make_score()])
+    assert "Warnings:" not in table
+    assert "Failed:" not in table
+
+
+def test_nothing_from_a_file_can_steer_the_terminal():
+    evil = Score.failed("TS_01", "a", "\x1b[2Jline\nbreak\u202e \udcff")
+    for text in (make_table([evil]), result_line(1, 1, evil)):
+        assert "\x1b" not in text
+        assert "\\x1b[2Jline\\nbreak\\u202e \\udcff" in text
+    assert printable("caf\u00e9 'x'") == "caf\u00e9 'x'"
+
+
+def test_text_is_written_whatever_the_encoding():
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    write_text(stream, "caf\u00e9\n")
+    assert stream.buffer.getvalue() == b"caf\\xe9\n"
+
+
+def test_a_finished_tomogram_is_one_line():
+    assert result_line(3, 12, make_score("TS_03", 2.41, seconds=2.06)) == (
+        "[3/12] TS_03: TomoScore 2.41 (24.1 nm), 2.1 s"
+    )
+    assert result_line(4, 12, FAILED) == f"[4/12] TS_02: failed: {FAILED.error}"
+
+
+def progress_of(kind, **more):
+    stream = io.StringIO()
+    progress = kind(3, stream=stream, **more)
+    for record in (make_score("a"), FAILED):
+        progress.start(record.ts_id)
+        progress.slices(1, 4)
+        progress.slices(4, 4)
+        progress.finish(record)
+    progress.start("c")
+    progress.close()
+    return stream.getvalue()
+
+
+def test_a_log_has_plain_lines_only():
+    text = progress_of(Log, done=1)
+    assert [line.split(":")[0] for line in text.splitlines()] == ["[2/3] a", "[3/3] TS_02"]
+    assert "\r" not in text
+
+
+def test_a_terminal_gets_a_bar_that_goes_away_and_the_same_lines():
+    text = progress_of(Bar)
+    assert "[1/3] a" in text.split("\r")[1]
+    assert "TomoScore 2.50" in text
+    assert text.split("\r")[-1].strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("terminal", "quiet", "kind"),
+    [(True, False, Bar), (False, False, Log), (True, True, Silent)],
+)
+def test_progress_suits_where_it_goes(monkeypatch, terminal, quiet, kind):
+    stream = io.StringIO()
+    stream.isatty = lambda: terminal
+    monkeypatch.setattr("sys.stderr", stream)
+    assert type(choose(2, quiet=quiet)) is kind

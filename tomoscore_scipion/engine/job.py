@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is to be scored: a job file from another program, or the paths of a command line.
+
+A job is one JSON object:
+
+    {"schema": 1, "weights": null, "device": "auto", "map_dir": null, "thumbnail_dir": null,
+     "tomograms": [{"ts_id": "TS_01", "path": "TS_01.mrc", "voxel_size_angstrom": null}]}
+
+schema, tomograms, ts_id and path must be there; what else is left out has the value shown.
+Relative paths start at the current working directory, as they do in a shell, wherever the job file
+lies.  An id is printable text; it is never made into a file name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Sequence
+
+from tomoscore_scipion.engine.errors import StartError
+from tomoscore_scipion.engine.record import default_ts_id
+
+SCHEMA = 1
+"""The version of the job's form.  A later one is refused."""
+
+JOB_KEYS = ("schema", "weights", "device", "map_dir", "thumbnail_dir", "tomograms")
+TOMOGRAM_KEYS = ("ts_id", "path", "voxel_size_angstrom")
+NOT_YET = ("map_dir", "thumbnail_dir")
+"""Keys of the job's form that must be null in this version."""
+
+
+@dataclass(frozen=True)
+class Tomogram:
+    """A tomogram to be scored.
+
+    Attributes:
+        ts_id: its id, unique in the batch.
+        path: its file, as the user named it.
+        voxel_size_angstrom: a voxel size that wins over the file's header; None: the header's.
+    """
+
+    ts_id: str
+    path: str
+    voxel_size_angstrom: float | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A batch of tomograms with the weights and the device to score them with."""
+
+    tomograms: tuple[Tomogram, ...]
+    weights: str | None = None
+    device: str = "auto"
+
+
+def tomograms_of_paths(
+    paths: Sequence[str], voxel_size_angstrom: float | None = None
+) -> tuple[Tomogram, ...]:
+    """Tomograms for the paths of a command line, each with an id of its own.
+
+    The id is the file name without its extensions.  Where files of one name lie in folders of
+    different names, "-" and the folder's name follow; what is still the same gets -2, -3 ... in
+    the order given.
+    """
+    names = [default_ts_id(path) for path in paths]
+    folders = [default_ts_id(os.path.dirname(os.path.abspath(path))) for path in paths]
+    folders_of: dict[str, set[str]] = {}
+    for name, folder in zip(names, folders):
+        folders_of.setdefault(name, set()).add(folder)
+    ids = [f"{n}-{f}" if len(folders_of[n]) > 1 else n for n, f in zip(names, folders)]
+    return tuple(
+        Tomogram(ts_id, path, voxel_size_angstrom) for ts_id, path in zip(_numbered(ids), paths)
+    )
+
+
+def _numbered(ids: Sequence[str]) -> list[str]:
+    """The ids, with -2, -3 ... behind those that were there before."""
+    taken = set(ids)
+    seen: set[str] = set()
+    unique = []
+    for ts_id in ids:
+        candidate, number = ts_id, 1
+        while candidate in seen or (number > 1 and candidate in taken):
+            number += 1
+            candidate = f"{ts_id}-{number}"
+        seen.add(candidate)
+        unique.append(candidate)
+    return unique
+
+
+def read_job(path: str) -> Job:
+    """Read and check a job file.
+
+    Raises:
+        StartError: it cannot be read, or is not a job of this schema; the message names what.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = json.loads(file.read())
+    except OSError as error:
+        raise StartError(f"cannot read the job file {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise StartError(
+            f"the job file {path} is not valid JSON ({error}): expected one JSON object"
+        ) from error
+    try:
+        return parse_job(content)
+    except StartError as error:
+        raise StartError(f"the job file {path}: {error}") from error
+
+
+def parse_job(content: Any) -> Job:
+    """Check a job's content, as JSON gives it.
+
+    Raises:
+        StartError: see `read_job`.
+    """
+    _check_keys(content, "the job", JOB_KEYS, required=("schema", "tomograms"))
+    _check_schema(content["schema"])
+    for key in NOT_YET:
+        if content.get(key) is not None:
+            raise StartError(f"{key} is not supported by this version: set it to null")
+    weights, device = content.get("weights"), content.get("device", "auto")
+    if weights is not None:
+        _check_path(weights, "weights", "a path, or null for the shipped weights")
+    if not isinstance(device, str) or not device:
+        raise StartError(f'device: expected "auto", "cpu" or "cuda:N", got {device!r}')
+    if not isinstance(content["tomograms"], list):
+        raise StartError(f"tomograms: expected a list, got {type(content['tomograms']).__name__}")
+    tomograms = tuple(_tomogram(i, entry) for i, entry in enumerate(content["tomograms"], 1))
+    _check_unique(tomograms)
+    return Job(tomograms=tomograms, weights=weights, device=device)
+
+
+def _check_keys(content: Any, what: str, allowed: Sequence[str], required: Sequence[str]) -> None:
+    if not isinstance(content, dict):
+        raise StartError(f"{what}: expected a JSON object, got {type(content).__name__}")
+    missing = [key for key in required if key not in content]
+    if missing:
+        raise StartError(f"{what} lacks {', '.join(missing)}")
+    unknown = [repr(key) for key in content if key not in allowed]
+    if unknown:
+        raise StartError(
+            f"{what} has unknown keys {', '.join(unknown)}: remove them "
+            f"(known: {', '.join(allowed)})"
+        )
+
+
+def _check_schema(schema: Any) -> None:
+    if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
+        raise StartError(f"schema: expected {SCHEMA}, got {schema!r}")
+    if schema > SCHEMA:
+        raise StartError(
+            f"it was written for a later version (schema {schema}, expected {SCHEMA}): "
+            "update TomoScore where it runs, or write the job with the same version"
+        )
+
+
+def _check_path(path: Any, what: str, expected: str) -> None:
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise StartError(f"{what}: expected {expected}, got {path!r}")
+
+
+def _tomogram(number: int, entry: Any) -> Tomogram:
+    """The tomogram of one entry of the job's list, counted from 1."""
+    what = f"tomogram {number}"
+    _check_keys(entry, what, TOMOGRAM_KEYS, required=("ts_id", "path"))
+    ts_id, voxel_size = entry["ts_id"], entry.get("voxel_size_angstrom")
+    if not isinstance(ts_id, str) or not ts_id or not ts_id.isprintable():
+        raise StartError(f"{what}: ts_id: expected printable text that is not empty, got {ts_id!r}")
+    _check_path(entry["path"], f"{what} ({ts_id}): path", "a path")
+    if voxel_size is not None:
+        number_given = isinstance(voxel_size, (int, float)) and not isinstance(voxel_size, bool)
+        if not (number_given and 0 < voxel_size <= sys.float_info.max):  # NaN is not either
+            raise StartError(
+                f"{what} ({ts_id}): voxel_size_angstrom: expected a number > 0, "
+                f"or null for the header's, got {voxel_size!r}"
+            )
+        voxel_size = float(voxel_size)
+    return Tomogram(ts_id=ts_id, path=entry["path"], voxel_size_angstrom=voxel_size)
+
+
+def _check_unique(tomograms: Sequence[Tomogram]) -> None:
+    counts = Counter(tomogram.ts_id for tomogram in tomograms)
+    doubled = [repr(ts_id) for ts_id, count in counts.items() if count > 1]
+    if doubled:
+        raise StartError(
+            f"the same ts_id twice: {', '.join(doubled[:5])}: "
+            "give each tomogram an id of its own, results are joined by it"
+        )

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The entries of an MRC header, in the byte order in which they make sense."""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+HEADER_BYTES = 1024
+MODE_BITS = {0: 8, 1: 16, 2: 32, 3: 32, 4: 64, 6: 16, 12: 16, 16: 24, 101: 4}
+"""Bits per voxel of every mode that MRC2014 or IMOD defines."""
+
+_ORDER_OF_STAMP = {0x44: "<", 0x11: ">"}
+_ORDER_NAME = {"<": "little-endian", ">": "big-endian"}
+_PLAUSIBLE_DIMENSION = 2**20
+_IMOD_STAMP = 1146047817
+
+
+class MrcFields(NamedTuple):
+    """The entries as they stand in the header, unchecked; axes are x, y, z as in the file."""
+
+    order: str
+    """Byte order as NumPy writes it, "<" or ">"."""
+    dims_xyz: tuple[int, int, int]
+    mode: int
+    grid_xyz: tuple[int, int, int]
+    cell_xyz: tuple[float, float, float]
+    axes: tuple[int, int, int]
+    least: float
+    greatest: float
+    space_group: int
+    extended_bytes: int
+    imod_flags: int | None
+    """None where IMOD's stamp is missing."""
+
+    @property
+    def file_bytes(self) -> int:
+        """Bytes that the file should have."""
+        nx, ny, nz = self.dims_xyz
+        data = nx * ny * nz * MODE_BITS.get(self.mode, 8) // 8
+        return HEADER_BYTES + self.extended_bytes + data
+
+    @property
+    def is_plausible(self) -> bool:
+        """Whether these could be the entries of some MRC file."""
+        return (
+            self.mode in MODE_BITS
+            and all(0 < n <= _PLAUSIBLE_DIMENSION for n in self.dims_xyz)
+            and self.extended_bytes >= 0
+        )
+
+    def fits(self, file_size: int | None) -> bool:
+        """Whether these could be the entries of a file of this size (None: any)."""
+        return self.is_plausible and (file_size is None or self.file_bytes <= file_size)
+
+
+def read_fields(raw: bytes, file_size: int | None) -> tuple[MrcFields, tuple[str, ...]]:
+    """The entries of a header of 1024 bytes, and a warning when its machine stamp is wrong.
+
+    The stamp gives the byte order. Where it gives none, or one in which the entries contradict
+    the file while they agree with it in the other, the entries decide.
+    """
+    stamped = _ORDER_OF_STAMP.get(raw[212])
+    expected = _unpack(raw, stamped or "<")
+    swapped = _unpack(raw, "<" if expected.order == ">" else ">")
+    if stamped:
+        lies = swapped.fits(file_size) and not expected.fits(file_size)
+        fields = swapped if lies else expected
+    else:
+        fields = max(expected, swapped, key=lambda candidate: _sense(candidate, file_size))
+    if fields.order == stamped:
+        return fields, ()
+    return fields, (
+        f"the machine stamp is {raw[212:214].hex()} (hexadecimal); read as "
+        f"{_ORDER_NAME[fields.order]}, as the dimensions make more sense so",
+    )
+
+
+def _sense(fields: MrcFields, file_size: int | None) -> tuple[bool, bool, bool]:
+    return fields.is_plausible, fields.fits(file_size), fields.file_bytes == file_size
+
+
+def _unpack(raw: bytes, order: str) -> MrcFields:
+    words = struct.unpack_from(order + "10i6f3i3f2i", raw)
+    stamp, flags = struct.unpack_from(order + "2i", raw, 152)
+    return MrcFields(
+        order=order,
+        dims_xyz=words[0:3],
+        mode=words[3],
+        grid_xyz=words[7:10],
+        cell_xyz=words[10:13],
+        axes=words[16:19],
+        least=words[19],
+        greatest=words[20],
+        space_group=words[22],
+        extended_bytes=words[23],
+        imod_flags=flags if stamp == _IMOD_STAMP else None,
+    )

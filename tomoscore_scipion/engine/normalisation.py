@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the planes of a volume to what the network sees, unchanged under v -> a * v + b.
+
+In this order: empty borders and non-finite pixels are masked, the slice is brought to the canonical
+pixel, gradients coarser than the coarsest band are removed, the robust spread is set to 1, outliers
+(gold beads) are clipped, and the contrast is turned so that the slice's long tail is negative.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional, Tuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from .sampling import CANONICAL_NM, ReadPlane, SlicePlan, canonical_shape, mean_plane, resample
+
+CLIP = 4.0
+"""Values beyond so many robust standard deviations are clipped."""
+BACKGROUND_SIGMA_NM = 60.0
+"""Gradients are what a Gaussian of this sigma keeps: 1 % of a period of 128 nm."""
+_BLOCK = 8
+_COARSE = 8
+
+
+@dataclass(frozen=True)
+class CanonicalSlice:
+    """What the network sees of a slice.
+
+    Attributes:
+        z: plane of the volume at its centre.
+        channels: (3, y, x) float32 - centre, near, far - at the canonical pixel, absent ones 0.
+        valid: (y, x) float32, the share of each pixel that carries data, 0 to 1.
+        blank: nothing varies in this slice; channels are 0.
+    """
+
+    z: int
+    channels: torch.Tensor
+    valid: torch.Tensor
+    blank: bool
+
+
+def canonical_slice(read: ReadPlane, plan: SlicePlan, voxel_size_nm: float) -> CanonicalSlice:
+    """Read the planes of a plan and normalise them.
+
+    Args:
+        read: gives plane z as a (y, x) float32 array.
+        plan: the planes to read.
+        voxel_size_nm: voxel size in nm.
+    """
+    centre = mean_plane(read, plan.centre)
+    valid = valid_pixels(centre)
+    neighbours = [mean_plane(read, group) if group else None for group in (plan.near, plan.far)]
+    shape = canonical_shape(centre.shape, voxel_size_nm)
+    return normalise(plan.z, centre, neighbours, valid, shape)
+
+
+def normalise(
+    z: int,
+    centre: np.ndarray,
+    neighbours: "list[Optional[np.ndarray]]",
+    valid: np.ndarray,
+    shape_yx: Tuple[int, int],
+) -> CanonicalSlice:
+    """Normalise one slice; the neighbours get the gain and offset of the centre.
+
+    Args:
+        z: plane at the centre, carried along.
+        centre: (y, x) float32.
+        neighbours: near and far, (y, x) float32 or None.
+        valid: (y, x) bool, where `centre` has data.
+        shape_yx: shape at the canonical pixel.
+    """
+    empty = CanonicalSlice(z, torch.zeros((3, *shape_yx)), torch.zeros(shape_yx), True)
+    offset, gain = _robust_range(centre, valid)
+    if gain == 0:
+        return empty
+    planes = [centre, *neighbours]
+    images = torch.zeros((3, *centre.shape))
+    for channel, plane in enumerate(planes):
+        if plane is not None:
+            images[channel] = torch.from_numpy(_scaled(plane, valid, offset, gain))
+    share = torch.from_numpy(valid.astype(np.float32))
+    images, share = resample(images, shape_yx), resample(share[None], shape_yx)[0].clamp(0, 1)
+    images -= background(images, share)
+    spread = robust_spread(images[0][share > 0.5])
+    if spread == 0:
+        return empty
+    images = (images / spread).clamp_(-CLIP, CLIP) * share
+    images *= -1.0 if polarity(images[0]) > 0 else 1.0
+    for channel, plane in enumerate(planes):
+        if plane is None:
+            images[channel] = 0.0
+    return CanonicalSlice(z, images, share, False)
+
+
+def _scaled(plane: np.ndarray, valid: np.ndarray, offset: float, gain: float) -> np.ndarray:
+    """(plane - offset) / gain with wild values tamed, 0 where there is no data."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = (plane - np.float32(offset)) / np.float32(gain)
+    np.clip(scaled, -8 * CLIP, 8 * CLIP, out=scaled)
+    return np.where(valid & np.isfinite(plane), scaled, np.float32(0.0))
+
+
+def _robust_range(plane: np.ndarray, valid: np.ndarray) -> Tuple[float, float]:
+    """Median and robust spread of the valid pixels; spread 0 where nothing varies."""
+    values = plane[valid]
+    if values.size == 0:
+        return 0.0, 0.0
+    values = values[:: max(1, values.size // 65536)].astype(np.float64)
+    low, middle, high = np.percentile(values, [16, 50, 84])
+    spread = (high - low) / 2
+    if spread == 0:
+        spread = float(values.std())
+    # Differences at the rounding of float32 are no signal.
+    negligible = 8 * np.finfo(np.float32).eps * float(np.abs(values).max())
+    return float(middle), float(spread) if spread > negligible else 0.0
+
+
+def robust_spread(values: torch.Tensor) -> float:
+    """Half the distance of the 16 % and 84 % quantiles: a standard deviation blind to outliers."""
+    if values.numel() == 0:
+        return 0.0
+    values = values[:: max(1, values.numel() // 65536)]
+    low, high = torch.quantile(values, torch.tensor([0.16, 0.84])).tolist()
+    return (high - low) / 2
+
+
+def polarity(image: torch.Tensor) -> float:
+    """Third moment of a slice smoothed over 4 pixels: positive when its long tail is bright."""
+    smooth = F.avg_pool2d(image[None], 4, ceil_mode=True)
+    return float((smooth**3).mean())
+
+
+def background(images: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """Smooth background of (n, y, x) images, averaged over valid pixels only."""
+    size = images.shape[-2:]
+    pooled = F.avg_pool2d((images * share)[None], _COARSE, ceil_mode=True)
+    weight = F.avg_pool2d(share[None, None], _COARSE, ceil_mode=True)
+    sigma = BACKGROUND_SIGMA_NM / (CANONICAL_NM * _COARSE)
+    smooth = gaussian_blur(torch.cat([pooled, weight], dim=1), sigma)
+    estimate = smooth[:, :-1] / smooth[:, -1:].clamp_min(1e-3)
+    full = [n * _COARSE for n in estimate.shape[-2:]]
+    big = F.interpolate(estimate, size=full, mode="bilinear", align_corners=False)
+    return big[0, :, : size[0], : size[1]]
+
+
+def gaussian_blur(images: torch.Tensor, sigma_px: float) -> torch.Tensor:
+    """Separable Gaussian blur of (b, c, y, x) images, zero beyond the edge."""
+    radius = int(np.ceil(3 * sigma_px))
+    offsets = torch.arange(-radius, radius + 1, dtype=images.dtype, device=images.device)
+    kernel = torch.exp(-0.5 * (offsets / sigma_px) ** 2)
+    kernel = (kernel / kernel.sum()).view(1, 1, -1)
+    flat = images.reshape(-1, 1, *images.shape[-2:])
+    flat = F.conv2d(flat, kernel[..., None], padding=(radius, 0))
+    flat = F.conv2d(flat, kernel[:, :, None], padding=(0, radius))
+    return flat.reshape(images.shape)
+
+
+def valid_pixels(plane: np.ndarray) -> np.ndarray:
+    """Where a (y, x) slice carries data: finite, and not in an empty border or patch.
+
+    Empty is a constant: whole rows or columns at the edges, and patches of at least 8 x 8 pixels.
+    """
+    valid = np.isfinite(plane)
+    ny, nx = plane.shape
+    if min(ny, nx) < 3:
+        return valid
+    top, bottom = _constant_run(plane), _constant_run(plane[::-1])
+    left, right = _constant_run(plane.T), _constant_run(plane.T[::-1])
+    if top < ny and left < nx:
+        valid[:top] = valid[ny - bottom :] = False
+        valid[:, :left] = valid[:, nx - right :] = False
+    return valid & ~_constant_patches(plane)
+
+
+def _constant_run(plane: np.ndarray) -> int:
+    """How many leading rows are constant."""
+    run = 0
+    while run < len(plane) and plane.shape[1] > 1 and np.all(plane[run] == plane[run, 0]):
+        run += 1
+    return run
+
+
+def _constant_patches(plane: np.ndarray) -> np.ndarray:
+    """Mask of constant 8 x 8 blocks and of the pixels of the same value around them."""
+    ny, nx = (size // _BLOCK * _BLOCK for size in plane.shape)
+    mask = np.zeros(plane.shape, dtype=bool)
+    if not ny or not nx:
+        return mask
+    blocks = plane[:ny, :nx].reshape(ny // _BLOCK, _BLOCK, nx // _BLOCK, _BLOCK)
+    corner = blocks[:, :1, :, :1]
+    candidates = (blocks[:, -1, :, -1] == corner[:, 0, :, 0]) & (
+        blocks[:, 3, :, 4] == corner[:, 0, :, 0]
+    )
+    if not candidates.any():
+        return mask
+    flat = (blocks == corner).all(axis=(1, 3))
+    if not flat.any():
+        return mask
+    fills = np.unique(corner[:, 0, :, 0][flat])[:8]
+    near = torch.from_numpy(flat[None].astype(np.float32))
+    near = F.max_pool2d(near, 3, stride=1, padding=1)[0].numpy() > 0
+    wide = np.kron(near, np.ones((_BLOCK, _BLOCK), dtype=bool))
+    mask[:ny, :nx] = wide
+    mask[ny:] = mask[ny - 1]
+    mask[:, nx:] = mask[:, nx - 1 : nx]
+    return mask & np.isin(plane, fills)

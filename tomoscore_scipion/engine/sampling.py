@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which planes of a volume are read, and how they become canonical slices.
+
+The network sees slices at one canonical pixel. A *canonical slice* has three channels:
+
+- centre: the slice itself,
+- near: the mean of the slices just above and below it,
+- far: the mean of the slices about 6 nm above and below it.
+
+White noise differs from slice to slice while matter persists, so the neighbours tell one from the
+other. Channels whose planes lie outside the volume are absent (2D images, thin volumes). Volumes
+finer than the canonical pixel have consecutive planes averaged to about its thickness.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, List, Optional, Tuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+CANONICAL_NM = 1.5
+"""Pixel of what the network sees; its Nyquist period, 3 nm, ends the finest band."""
+FAR_NM = 6.0
+"""Distance of the far neighbours, beyond the correlation length of noise in z."""
+MAX_SLICES = 24
+"""Slices that are scored per tomogram: the mean changes little beyond."""
+
+ReadPlane = Callable[[int], np.ndarray]
+
+
+@dataclass(frozen=True)
+class SlicePlan:
+    """The planes behind one canonical slice: indices in z, empty where a channel is absent."""
+
+    z: int
+    centre: Tuple[int, ...]
+    near: Tuple[int, ...]
+    far: Tuple[int, ...]
+
+
+def planes_per_slice(voxel_size_nm: float) -> int:
+    """How many consecutive planes make a slice of about the canonical thickness, at least 1."""
+    return max(1, round(CANONICAL_NM / voxel_size_nm))
+
+
+def plan_slice(z: int, n_z: int, voxel_size_nm: float) -> SlicePlan:
+    """The planes of the canonical slice centred on plane `z` of `n_z`."""
+    n = planes_per_slice(voxel_size_nm)
+    far = max(2 * n, round(FAR_NM / voxel_size_nm))
+    first = min(max(z - (n - 1) // 2, 0), max(n_z - n, 0))
+    block = range(first, min(first + n, n_z))
+
+    def shifted(offset: int) -> Tuple[int, ...]:
+        sides = [[p + s * offset for p in block] for s in (-1, 1)]
+        whole = [side for side in sides if side[0] >= 0 and side[-1] < n_z]
+        return tuple(p for side in whole for p in side)
+
+    return SlicePlan(z, tuple(block), shifted(n), shifted(far))
+
+
+def plan_slices(
+    n_z: int,
+    voxel_size_nm: float,
+    z_range: Optional[Tuple[int, int]] = None,
+    max_slices: int = MAX_SLICES,
+) -> List[SlicePlan]:
+    """Slices spread evenly over a volume, symmetric about its middle.
+
+    Args:
+        n_z: number of planes, at least 1.
+        voxel_size_nm: voxel size in nm.
+        z_range: (first, last) plane to sample, inclusive; the whole volume when None.
+        max_slices: at most so many slices.
+    """
+    first, last = z_range if z_range is not None else (0, n_z - 1)
+    span = last - first + 1
+    count = max(1, min(max_slices, span // planes_per_slice(voxel_size_nm)))
+    centres = first + (np.arange(count) + 0.5) * span / count - 0.5
+    # Half-way positions are rounded towards the middle, so that reversing z gives the same slices.
+    middle = first + (span - 1) / 2
+    rounded = np.where(centres < middle, np.ceil(centres - 1e-9), np.floor(centres + 1e-9))
+    return [plan_slice(int(z), n_z, voxel_size_nm) for z in np.unique(rounded.astype(int))]
+
+
+def mean_plane(read: ReadPlane, planes: Tuple[int, ...]) -> np.ndarray:
+    """Mean of some planes, (y, x) float32, one plane in memory at a time besides the sum."""
+    total = read(planes[0])
+    if len(planes) == 1:
+        return total
+    total = total.astype(np.float32, copy=True)
+    for z in planes[1:]:
+        total += read(z)
+    total *= np.float32(1.0 / len(planes))
+    return total
+
+
+def canonical_shape(shape_yx: Tuple[int, int], voxel_size_nm: float) -> Tuple[int, int]:
+    """Shape (y, x) of a slice at the canonical pixel, at least 1 x 1."""
+    y, x = (max(1, round(size * voxel_size_nm / CANONICAL_NM)) for size in shape_yx)
+    return y, x
+
+
+def resample(images: torch.Tensor, shape_yx: Tuple[int, int]) -> torch.Tensor:
+    """Bicubic resampling with an antialiasing filter.
+
+    Args:
+        images: (n, y, x) float32.
+        shape_yx: shape of the result.
+
+    Returns:
+        (n, *shape_yx) float32; the input itself when the shape stays.
+    """
+    if tuple(images.shape[-2:]) == tuple(shape_yx):
+        return images
+    return F.interpolate(
+        images[None], size=shape_yx, mode="bicubic", antialias=True, align_corners=False
+    )[0]

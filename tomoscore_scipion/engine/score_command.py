@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`tomoscore score`: from the arguments to records, CSV file and table."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import sys
+import threading
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Callable, Iterator, Sequence
+
+from tomoscore_scipion.engine import batch, output, progress
+from tomoscore_scipion.engine.errors import StartError
+from tomoscore_scipion.engine.job import Job, read_job, tomograms_of_paths
+from tomoscore_scipion.engine.record import FAILED, Score
+from tomoscore_scipion.engine.table import make_table, printable, write_text
+
+if TYPE_CHECKING:
+    from tomoscore_scipion.engine.scorer import Scorer
+
+EXIT_SOME_FAILED = 3
+EXIT_STOPPED = 130
+
+DESCRIPTION = """\
+Score tomograms: at which scale can features be readily distinguished? The table goes to standard
+output (to standard error when a result goes to /dev/stdout), progress to standard error.
+
+A tomogram's id is its file name without .mrc, .rec, .map (.gz, .bz2). Where files of one name lie
+in folders of different names, "-" and the folder's name follow; what is still the same gets -2, -3.
+
+Exit status: 0 all scored; 3 some tomograms failed, the others are written; 1 could not start, or
+could not write; 2 wrong usage; 130 stopped (Ctrl-C, SIGTERM), finished records are written.
+With --job 0 also when single tomograms failed: their records say so.
+"""
+
+
+def positive_number(text: str) -> float:
+    """A number > 0 of the command line."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise ArgumentTypeError(f"expected a number > 0, got {text!r}")
+    return value
+
+
+def positive_integer(text: str) -> int:
+    """A whole number > 0 of the command line."""
+    if not (text.isdecimal() and 0 < int(text) <= 4096):
+        raise ArgumentTypeError(f"expected a whole number from 1 to 4096, got {text!r}")
+    return int(text)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The arguments of `tomoscore score`."""
+    add = parser.add_argument
+    add("paths", nargs="*", metavar="PATH", help="tomograms: .mrc, .rec, .map (also .gz, .bz2)")
+    add(
+        "--job",
+        metavar="JOB.json",
+        help="score what this job file says (paths in it start at the current folder) and append "
+        "to --output; scored records already there are kept, failed ones are tried again",
+    )
+    add(
+        "--voxel-size",
+        type=positive_number,
+        metavar="A",
+        help="voxel size in angstrom; wins over the files' headers",
+    )
+    add("--device", metavar="auto|cpu|cuda:N", help="where to score (default: auto)")
+    add("--output", metavar="FILE.jsonl", help="write records (JSON Lines); replaces the file")
+    add("--csv", metavar="FILE.csv", help="write one row per tomogram; replaces the file")
+    add("--weights", metavar="FILE", help="weights to use (default: those shipped)")
+    add("--threads", type=positive_integer, metavar="N", help="threads on the CPU")
+    add("--quiet", action="store_true", help="print nothing but errors")
+    parser.set_defaults(wrong_usage=parser.error)
+
+
+def check_arguments(args: Namespace) -> None:
+    """Stop with wrong usage (2) where arguments exclude or need one another."""
+    if bool(args.job) == bool(args.paths):
+        args.wrong_usage("name tomograms (PATH...) or a job (--job), one of the two")
+    if args.job:
+        for name in ("weights", "device", "voxel_size"):
+            if getattr(args, name) is not None:
+                option = "--" + name.replace("_", "-")
+                args.wrong_usage(f"{option} does not go with --job: the job file says it")
+        if not args.output:
+            args.wrong_usage("--job needs --output")
+    if args.quiet and not (args.output or args.csv):
+        args.wrong_usage("--quiet needs --output or --csv: the scores would be shown nowhere")
+    if args.output and args.csv and _same_file(args.output, args.csv):
+        args.wrong_usage("--output and --csv name the same file")
+
+
+def main(args: Namespace) -> int:
+    """Score what the arguments say.
+
+    Returns:
+        Exit status.
+
+    Raises:
+        StartError: nothing can be scored, or results cannot be written.
+    """
+    check_arguments(args)
+    job = _job_of(args)
+    _protect_inputs(args, job)
+    scorer = _load_scorer(args, job)
+    records: list[Score] = []
+    stopped = False
+    try:
+        _score_and_write(args, job, scorer, records)
+    except KeyboardInterrupt:
+        stopped = True
+    _print_table(args, job, records)
+    if stopped:
+        done = f"{len(records)} of {len(job.tomograms)} tomograms are done"
+        print(f"tomoscore: stopped: {done}", file=sys.stderr)
+        return EXIT_STOPPED
+    some_failed = any(record.status == FAILED for record in records)
+    return EXIT_SOME_FAILED if some_failed and not args.job else 0
+
+
+def _job_of(args: Namespace) -> Job:
+    if args.job:
+        return read_job(args.job)
+    tomograms = tomograms_of_paths(args.paths, args.voxel_size)
+    return Job(tomograms=tomograms, weights=args.weights, device=args.device or "auto")
+
+
+def _same_file(one: str, other: str) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _protect_inputs(args: Namespace, job: Job) -> None:
+    """A result must not replace what it is made from."""
+    inputs = [tomogram.path for tomogram in job.tomograms]
+    inputs += [path for path in (args.job, job.weights) if path]
+    inputs_on_disk = {os.path.realpath(path) for path in inputs}
+    for path in (args.output, args.csv):
+        if path and os.path.realpath(path) in inputs_on_disk:
+            raise StartError(f"{path} would be replaced, and is an input: name another output")
+
+
+def _load_scorer(args: Namespace, job: Job) -> Scorer:
+    from tomoscore_scipion.engine.scorer import Scorer
+
+    if args.threads:
+        import torch
+
+        torch.set_num_threads(args.threads)
+    scorer = Scorer.load(weights=job.weights, device=job.device)
+    if not args.quiet:
+        for notice in scorer.notices:
+            write_text(sys.stderr, f"tomoscore: {printable(notice)}\n")
+    return scorer
+
+
+def _score_and_write(args: Namespace, job: Job, scorer: Scorer, records: list[Score]) -> None:
+    """Score what is not there yet; each record goes to the files and to `records` at once."""
+    with ExitStack() as files, _sigterm_as_interrupt():
+        writers, kept = _open_results(args, job, scorer, files)
+        records.extend(kept)
+
+        def on_record(record: Score) -> None:
+            for write in writers:
+                write(record)
+            records.append(record)
+
+        there = {record.ts_id for record in kept}
+        if there and not args.quiet:
+            note = f"{len(there)} of {len(job.tomograms)} tomograms are in {args.output} already"
+            write_text(sys.stderr, f"tomoscore: {printable(note)}\n")
+        rest = [tomogram for tomogram in job.tomograms if tomogram.ts_id not in there]
+        shown = progress.choose(len(job.tomograms), len(there), args.quiet)
+        batch.run(scorer, rest, on_record, shown, args.debug)
+
+
+def _open_results(
+    args: Namespace, job: Job, scorer: Scorer, files: ExitStack
+) -> tuple[Sequence[Callable[[Score], None]], list[Score]]:
+    """The functions that write a record to each file asked for, and the records kept."""
+    writers: list[Callable[[Score], None]] = []
+    kept: list[Score] = []
+    csv_file = files.enter_context(output.open_lines(args.csv)) if args.csv else None
+    if args.output:
+        if args.job:
+            sha256 = scorer.model["sha256"]
+            lines, kept = output.resume_lines(args.output, job.tomograms, sha256)
+        else:
+            lines = output.open_lines(args.output)
+        files.enter_context(lines)
+        writers.append(lambda record: lines.write(output.json_line(record)))
+    if csv_file is not None:
+        csv_file.write(output.csv_heading(), is_row=False)
+        for record in kept:
+            csv_file.write(output.csv_line(record))
+        writers.append(lambda record: csv_file.write(output.csv_line(record)))
+    return writers, kept
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """A scheduler's SIGTERM stops the batch as Ctrl-C does: finished records are written."""
+
+    def stop(signum: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may handle signals
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _print_table(args: Namespace, job: Job, records: Sequence[Score]) -> None:
+    """The table in the order of the tomograms; under --quiet only why some failed."""
+    done = {record.ts_id: record for record in records}
+    in_order = [done[t.ts_id] for t in job.tomograms if t.ts_id in done]
+    if args.quiet:
+        for record in in_order:
+            if record.error:
+                line = printable(f"tomoscore: {record.ts_id}: failed: {record.error}")
+                write_text(sys.stderr, line + "\n")
+    elif in_order:
+        taken = any(p and output.standard_stream(p) == 1 for p in (args.output, args.csv))
+        write_text(sys.stderr if taken else sys.stdout, make_table(in_order))

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table of scores for a terminal: one line per tomogram, remarks below."""
+
+from __future__ import annotations
+
+from typing import Sequence, TextIO
+
+from tomoscore_scipion.engine.bands import COARSEST_NM, N_SCORED, readable_scale
+from tomoscore_scipion.engine.record import OK, Score
+
+HEADINGS = ("tomogram", "TomoScore", "90 % interval", "resolvable scale", "slab z", "warnings")
+EXPLANATION = (
+    "TomoScore: octaves of feature scale that can be readily distinguished, 0 (nothing) to "
+    f"{N_SCORED} (everything down to {COARSEST_NM / 2**N_SCORED:.0f} nm); higher is better."
+)
+
+
+def printable(text: str) -> str:
+    r"""Text that is safe for one line of a terminal: what cannot be printed becomes \n, \x1b ..."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def write_text(stream: TextIO, text: str) -> None:
+    """Write text to a stream whose encoding may lack some of its characters."""
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    stream.flush()
+
+
+def make_table(records: Sequence[Score]) -> str:
+    """The table of the records, in their order, with what the score means, warnings and failures.
+
+    Returns:
+        Lines, the last one with its end.
+    """
+    rows = [HEADINGS] + [_cells(record) for record in records]
+    lines = _aligned(rows)
+    lines.insert(1, "-" * max(len(line) for line in lines))
+    lines += ["", EXPLANATION, *_models(records)]
+    lines += _remarks("Warnings:", [(r.ts_id, w) for r in records for w in r.warnings])
+    lines += _remarks("Failed:", [(r.ts_id, r.error or "") for r in records if r.status != OK])
+    return "\n".join(lines) + "\n"
+
+
+def _cells(record: Score) -> tuple:
+    warnings = str(len(record.warnings)) if record.warnings else "-"
+    if record.tomoscore is None or not record.tomoscore_interval or not record.slab_z:
+        return (printable(record.ts_id), "failed", "-", "-", "-", warnings)
+    low, high = record.tomoscore_interval
+    return (
+        printable(record.ts_id),
+        f"{record.tomoscore:.2f}",
+        f"{low:.2f} to {high:.2f}",
+        readable_scale(record.scale_nm),
+        f"{record.slab_z[0]} to {record.slab_z[1]}",
+        warnings,
+    )
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in rows]
+
+
+def _models(records: Sequence[Score]) -> list[str]:
+    """The models and versions behind the scores, a line for each: a number without is worthless."""
+    models = {}
+    for record in records:
+        if record.status == OK and record.model is not None:
+            name, version = record.model["name"], record.model["version"]
+            sha256 = record.model["sha256"][:12]
+            models[f"Model: {name} {version}, sha256 {sha256}; engine {record.engine_version}."] = 1
+    return [printable(line) for line in models]
+
+
+def _remarks(heading: str, remarks: Sequence[tuple]) -> list[str]:
+    if not remarks:
+        return []
+    return ["", heading] + [f"  {printable(ts_id)}: {printable(text)}" for ts_id, text in remarks]

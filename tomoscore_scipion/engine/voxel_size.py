@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which voxel size holds: the given one wins, else a sound one of the header; never a guess."""
+
+from __future__ import annotations
+
+import math
+from typing import Optional, Tuple
+
+from tomoscore_scipion.engine.errors import TomogramError
+
+SMALLEST_ANGSTROM = 0.1
+LARGEST_ANGSTROM = 1000.0
+TOLERANCE = 0.01
+"""Sizes that differ by more than this share are different."""
+
+HeaderSize = Tuple[float, float, Optional[float]]
+
+
+def check_given_voxel_size(size_angstrom: float, name: str) -> float:
+    """A given voxel size in A as a float.
+
+    Raises:
+        TomogramError: not a finite number from 0.1 to 1000 A.
+    """
+    try:
+        size = float(size_angstrom)
+    except (TypeError, ValueError, OverflowError):
+        size = math.nan
+    if not SMALLEST_ANGSTROM <= size <= LARGEST_ANGSTROM:
+        raise TomogramError(
+            f"{name}: expected a voxel size of {SMALLEST_ANGSTROM:g} to {LARGEST_ANGSTROM:g} A, "
+            f"was given {size_angstrom!r}"
+        )
+    return size
+
+
+def choose_voxel_size(
+    header_xyz: HeaderSize, given_angstrom: float | None, name: str
+) -> tuple[float, tuple[str, ...]]:
+    """The voxel size in xy, in A, and warnings.
+
+    Args:
+        header_xyz: the header's sizes in A, of any value; z None where it does not matter.
+        given_angstrom: a checked size that wins, or None.
+        name: the file's name, for messages.
+
+    Raises:
+        TomogramError: none is given and the header holds none that can be believed.
+    """
+    problem = _problem(header_xyz)
+    # Six digits are what the header's 32-bit cell size can tell.
+    in_header = float(f"{(header_xyz[0] + header_xyz[1]) / 2:.6g}")
+    if given_angstrom is None:
+        if problem:
+            raise TomogramError(
+                f"{name}: expected a voxel size of {SMALLEST_ANGSTROM:g} to {LARGEST_ANGSTROM:g} A "
+                f"in the header, the same along all axes, but it {problem}; give --voxel-size"
+            )
+        return in_header, _unknown_size_warnings(in_header)
+    if problem or _differ(in_header, given_angstrom):
+        found = problem or f"is {in_header:g} A"
+        return given_angstrom, (
+            f"the header's voxel size {found}; the given {given_angstrom:g} A is used",
+        )
+    return given_angstrom, ()
+
+
+def _unknown_size_warnings(size: float) -> tuple[str, ...]:
+    if size != 1.0:
+        return ()
+    return (
+        "the header's voxel size is exactly 1 A, which many programs write when they do not know "
+        "it; if it is another, give --voxel-size",
+    )
+
+
+def _problem(header_xyz: HeaderSize) -> str | None:
+    sizes = [size for size in header_xyz if size is not None]
+    found = ", ".join(f"{size:g}" for size in sizes) + " A"
+    if any(not math.isfinite(size) or size <= 0 for size in sizes):
+        return f"is unset ({found})"
+    if any(not SMALLEST_ANGSTROM <= size <= LARGEST_ANGSTROM for size in sizes):
+        return f"is not believable ({found})"
+    if any(_differ(size, sizes[0]) for size in sizes[1:]):
+        return f"differs between the axes ({found})"
+    return None
+
+
+def _differ(one: float, other: float) -> bool:
+    return abs(one - other) > TOLERANCE * max(one, other)

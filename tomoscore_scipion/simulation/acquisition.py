@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Joins the steps: planes of a tomogram of a specimen, and the truth of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from . import postprocessing
+from .appearance import finish
+from .projection import plane_spectra
+from .recipe import Recipe
+from .reconstruction import field_size, reconstruct_planes, weighted_views
+from .specimen import Specimen
+from .truth import plane_density, tile_curves
+from .views import take_views
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """A specimen that has been exposed; any of its planes can be reconstructed.
+
+    Attributes:
+        specimen: what was imaged.
+        recipe: how.
+        weighted: its tilt images, filtered for back-projection.
+        tilts_deg: their angles.
+        n_z: planes of the tomogram; plane (n_z - 1) / 2 is the middle of the specimen.
+    """
+
+    specimen: Specimen
+    recipe: Recipe
+    weighted: torch.Tensor
+    tilts_deg: torch.Tensor
+    n_z: int
+
+    @property
+    def voxel_nm(self) -> float:
+        """Exact voxel size of the tomogram in nm."""
+        width = self.specimen.grid.width_nm
+        return width / field_size(self.specimen.grid, self.recipe.voxel_nm)
+
+    def heights_nm(self, planes: torch.Tensor) -> torch.Tensor:
+        """Heights of plane indices, 0 in the middle of the specimen."""
+        return (planes - (self.n_z - 1) / 2) * self.voxel_nm
+
+    def slab_z(self) -> tuple[int, int]:
+        """First and last plane inside the specimen's slab."""
+        middle, half = (self.n_z - 1) / 2, self.specimen.slab_nm[1] / self.voxel_nm
+        return max(0, int(np.ceil(middle - half))), min(self.n_z - 1, int(middle + half))
+
+    def raw_planes(self, first: int, last: int) -> torch.Tensor:
+        """Planes first to last (inclusive) with the recipe's post-processing, (z, y, x)."""
+        wide = postprocessing.MARGIN if self.recipe.post in postprocessing.THREE_DIMENSIONAL else 0
+        planes = torch.arange(first - wide, last + wide + 1)
+        heights = self.heights_nm(planes)
+        stack = reconstruct_planes(
+            self.weighted, self.tilts_deg, self.specimen.grid, self.recipe.voxel_nm, heights
+        )
+        stack = postprocessing.OPERATIONS[self.recipe.post](stack, self.recipe.strength)
+        return stack[wide : len(stack) - wide]
+
+    def truth(self, plane: torch.Tensor, z: int) -> torch.Tensor:
+        """Signed curves per tile, (tiles, tiles, N_BANDS), of plane z as it is written."""
+        density = plane_density(
+            self.specimen.density,
+            float(self.heights_nm(torch.tensor(z))),
+            self.voxel_nm,
+            self.specimen.grid.pixel_nm,
+        )
+        return tile_curves(plane, density, self.specimen.grid, self.recipe.dark_matter)
+
+
+class Microscope:
+    """Images one specimen many times: its plane spectra are computed once."""
+
+    def __init__(self, specimen: Specimen) -> None:
+        self.specimen = specimen
+        self._spectra = plane_spectra(specimen.scatter)
+
+    def acquire(self, rng: np.random.Generator, recipe: Recipe, headroom: float = 1.5) -> Acquisition:
+        """Expose a tilt series; the tomogram is `headroom` times as high as the specimen."""
+        views = take_views(rng, self.specimen, self._spectra, recipe)
+        nz = self.specimen.density.shape[0] * self.specimen.grid.pixel_nm / recipe.voxel_nm
+        weighted = weighted_views(views, self.specimen.grid, recipe)
+        tilts = views.scheme.tilts_deg
+        return Acquisition(self.specimen, recipe, weighted, tilts, max(4, int(nz * headroom)))
+
+
+def tomogram(
+    rng: np.random.Generator, acquisition: Acquisition
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The whole tomogram and its truth.
+
+    Returns:
+        Planes (z, y, x) float32 as written, and signed curves (z, tiles, tiles, N_BANDS).
+    """
+    stack = acquisition.raw_planes(0, acquisition.n_z - 1)
+    stack = finish(rng, stack, acquisition.recipe, acquisition.voxel_nm)
+    curves = [acquisition.truth(plane, z) for z, plane in enumerate(stack)]
+    return stack, torch.stack(curves)

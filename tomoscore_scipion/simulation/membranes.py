@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lipid bilayers: random level sets, stacked cisternae and closed vesicles."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+LEAFLET_SEPARATION_NM = 4.0
+"""Distance of the two layers of head groups of a bilayer."""
+LEAFLET_SIGMA_NM = 0.9
+TAIL_DENSITY = 0.15
+"""Density between the leaflets, protein minus ice = 1."""
+
+
+def bilayer(distance_nm: torch.Tensor, density: float) -> torch.Tensor:
+    """Density of a bilayer at signed distances (nm) from its mid-surface; leaflets at +-2 nm."""
+    d = distance_nm.abs()
+    leaflet = torch.exp(-0.5 * ((d - LEAFLET_SEPARATION_NM / 2) / LEAFLET_SIGMA_NM) ** 2)
+    tails = TAIL_DENSITY * (d < LEAFLET_SEPARATION_NM / 2)
+    return density * torch.maximum(leaflet, tails)
+
+
+def add_bilayer(volume: torch.Tensor, distance_nm: torch.Tensor, density: float) -> None:
+    """Add a bilayer to a volume in place; only the voxels near it are computed."""
+    near = (distance_nm.abs() < LEAFLET_SEPARATION_NM + LEAFLET_SIGMA_NM).flatten().nonzero()[:, 0]
+    values = bilayer(distance_nm.flatten()[near], density)
+    volume.view(-1).index_add_(0, near, values)
+
+
+def random_surface(
+    rng: np.random.Generator, shape_zyx: tuple[int, int, int], pixel_nm: float, length_nm: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """A smooth Gaussian random field of unit variance, periodic in y and x, and its slope.
+
+    Args:
+        rng: source of randomness.
+        shape_zyx: shape of the results; y and x are multiples of 8.
+        pixel_nm: their pixel.
+        length_nm: correlation length (sigma of the Gaussian that smooths white noise).
+
+    Returns:
+        The field and the length of its gradient per nm, both of `shape_zyx`.
+    """
+    coarse = 8 if length_nm > 16 * pixel_nm else 4
+    nz, ny, nx = shape_zyx
+    step = coarse * pixel_nm
+    mz = -(-nz // coarse) + 2 + int(4 * length_nm / step)
+    noise = rng.standard_normal((mz, ny // coarse, nx // coarse), dtype=np.float32)
+    kz, ky, kx = (torch.fft.fftfreq(size, step) for size in noise.shape)
+    kx = kx[: noise.shape[2] // 2 + 1].abs()
+    k2 = kz[:, None, None] ** 2 + ky[:, None] ** 2 + kx**2
+    smooth = torch.exp(-2 * (np.pi * length_nm) ** 2 * k2)
+    field = torch.fft.irfftn(torch.fft.rfftn(torch.from_numpy(noise)) * smooth, s=noise.shape)
+    field = (field - field.mean()) / field.std().clamp_min(1e-12)
+    slopes = torch.gradient(field, spacing=step)
+    slope = (slopes[0] ** 2 + slopes[1] ** 2 + slopes[2] ** 2).sqrt()
+    slope = slope.clamp_min(0.25 * float(slope.mean()))
+    used = -(-nz // coarse) + 1
+    return _upsample_periodic(field[:used], coarse)[:nz], _upsample_periodic(slope[:used], coarse)[:nz]
+
+
+def _upsample_periodic(field: torch.Tensor, factor: int) -> torch.Tensor:
+    """Trilinear upsampling, (z, y, x), that wraps round; one matrix product per axis."""
+    mz, my, mx = field.shape
+    rows = torch.matmul(_interpolation(my, factor), field)
+    planes = torch.matmul(rows, _interpolation(mx, factor).T)
+    stack = _interpolation(mz, factor) @ planes.reshape(mz, -1)
+    return stack.reshape(mz * factor, my * factor, mx * factor)
+
+
+def _interpolation(m: int, factor: int) -> torch.Tensor:
+    """Matrix (m * factor, m) of periodic linear interpolation."""
+    place = (torch.arange(m * factor) + 0.5) / factor - 0.5
+    below = place.floor()
+    weight = (place - below)[:, None]
+    rows = torch.arange(m)[None, :]
+    lower = (rows == (below % m)[:, None]).float()
+    upper = (rows == ((below + 1) % m)[:, None]).float()
+    return lower * (1 - weight) + upper * weight
+
+
+def add_ellipsoid(
+    volume: torch.Tensor,
+    centre_px: np.ndarray,
+    radii_nm: np.ndarray,
+    pixel_nm: float,
+    density: float,
+    lumen: float,
+) -> None:
+    """Add one closed vesicle to a (z, y, x) volume in place, wrapping round in y and x.
+
+    Args:
+        volume: density to add to.
+        centre_px: (z, y, x) in pixels.
+        radii_nm: (z, y, x) semi-axes in nm.
+        pixel_nm: pixel of the volume.
+        density: density of the leaflets.
+        lumen: density of the inside.
+    """
+    reach = np.ceil((radii_nm + LEAFLET_SEPARATION_NM) / pixel_nm).astype(int)
+    lo = np.floor(centre_px).astype(int) - reach
+    axes = [torch.arange(int(s), int(s) + 2 * int(r) + 2) for s, r in zip(lo, reach)]
+    axes[0] = axes[0][(axes[0] >= 0) & (axes[0] < volume.shape[0])]
+    if not len(axes[0]):
+        return
+    z, y, x = (
+        ((axis - float(c)) * pixel_nm / float(r)) ** 2
+        for axis, c, r in zip(axes, centre_px, radii_nm)
+    )
+    relative = (z[:, None, None] + y[:, None] + x).sqrt_()
+    distance = (relative - 1) * float(radii_nm.min())
+    body = bilayer(distance, density) + lumen * (distance < -LEAFLET_SEPARATION_NM / 2)
+    index = (axes[0][:, None, None], axes[1][:, None] % volume.shape[1], axes[2] % volume.shape[2])
+    volume.index_put_(index, body.to(volume.dtype), accumulate=True)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Displacements of tilt images that alignment has left, less what only moves the volume."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from .recipe import Recipe
+
+
+def residual_shifts(
+    rng: np.random.Generator, tilts_deg: torch.Tensor, recipe: Recipe
+) -> torch.Tensor:
+    """Shifts on the detector in nm, shape (n_tilts, 2) as (y, x'), the tilt axis along y.
+
+    Random per view, a drift that grows with the angle, and the random walk of a series that was
+    never aligned. Along the axis a constant, across it a cos(tilt) + b sin(tilt) move the volume
+    as a whole; both are projected out.
+    """
+    n = len(tilts_deg)
+    shifts = recipe.misalignment_nm * rng.standard_normal((n, 2))
+    ramp = np.linspace(-1, 1, n)[:, None]
+    direction = rng.standard_normal((1, 2))
+    shifts += recipe.drift_nm * direction * (ramp**2 if rng.random() < 0.5 else ramp * np.abs(ramp))
+    walk = np.cumsum(rng.standard_normal((n, 2)), axis=0)
+    shifts += recipe.unaligned_nm * walk / max(walk.std(), 1e-9)
+    return torch.from_numpy(remove_translation(shifts, tilts_deg.numpy())).float()
+
+
+def remove_translation(shifts: np.ndarray, tilts_deg: np.ndarray) -> np.ndarray:
+    """Least-squares removal of the part of (n, 2) shifts that displaces the whole volume."""
+    angle = np.deg2rad(tilts_deg.astype(np.float64))
+    across = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    out = shifts.astype(np.float64).copy()
+    out[:, 0] -= out[:, 0].mean()
+    solution, *_ = np.linalg.lstsq(across, out[:, 1], rcond=None)
+    out[:, 1] -= across @ solution
+    return out

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What people do to a tomogram after reconstruction: filters, denoisers, formats.
+
+Every function takes and returns a stack of neighbouring planes, (z, y, x) float32, and a `strength`
+of 0 to 1. The learned-like and wedge-filling-like ones imitate the texture of neural denoisers
+(local, signal-dependent, three-dimensional) without being trained.
+"""
+
+from __future__ import annotations
+
+from typing import Callable
+
+import torch
+import torch.nn.functional as F
+
+
+def _spread(stack: torch.Tensor) -> float:
+    return max(float(stack.std()), 1e-12)
+
+
+def _radius(stack: torch.Tensor) -> torch.Tensor:
+    """|k| in cycles per pixel of the planes' rfft2."""
+    ky = torch.fft.fftfreq(stack.shape[-2])
+    kx = torch.fft.rfftfreq(stack.shape[-1])
+    return torch.hypot(ky[:, None], kx)
+
+
+def _filter_planes(stack: torch.Tensor, transfer: torch.Tensor) -> torch.Tensor:
+    return torch.fft.irfft2(torch.fft.rfft2(stack) * transfer, s=stack.shape[-2:])
+
+
+def _smooth_z(stack: torch.Tensor, sigma_px: float) -> torch.Tensor:
+    """Gaussian along z, the ends repeated."""
+    n = len(stack)
+    offset = torch.arange(n)[:, None] - torch.arange(n)[None, :]
+    kernel = torch.exp(-0.5 * (offset / max(sigma_px, 1e-3)) ** 2)
+    kernel = kernel / kernel.sum(dim=1, keepdim=True)
+    return torch.einsum("ij,jyx->iyx", kernel, stack)
+
+
+def _local_mean(stack: torch.Tensor, sigma_px: float) -> torch.Tensor:
+    """Gaussian mean in the planes and over three neighbouring planes."""
+    transfer = torch.exp(-2 * (torch.pi * sigma_px * _radius(stack)) ** 2)
+    return _smooth_z(_filter_planes(stack, transfer).clamp_min(0), 0.8)
+
+
+def none(stack: torch.Tensor, strength: float) -> torch.Tensor:
+    """Nothing."""
+    return stack
+
+
+def gaussian(stack: torch.Tensor, strength: float) -> torch.Tensor:
+    """Isotropic Gaussian of 0.4 to 3 pixels."""
+    sigma = 0.4 + 2.6 * strength**2
+    transfer = torch.exp(-2 * (torch.pi * sigma * _radius(stack)) ** 2)
+    return _smooth_z(_filter_planes(stack, transfer), sigma)
+
+
+def lowpass(stack: torch.Tensor, strength: float) -> torch.Tensor:
+    """Sharp low-pass in the planes, soft over a few per cent of Nyquist."""
+    cut = 0.5 * (0.95 - 0.8 * strength)
+    return _filter_planes(stack, torch.sigmoid((cut - _radius(stack)) / 0.012))
+
+
+def median(stack: torch.Tensor, strength: float) -> torch.Tensor:
+    """Median over 3 x 3 pixels of each plane, twice when strong."""
+    for _ in range(1 + int(strength > 0.6)):
+        padded = F.pad(stack[:, None], (1, 1, 1, 1), mode="reflect")[:, 0]
+        ny, nx = stack.shape[-2:]
+        shifted = [padded[:, i : i + ny, j : j + nx] for i in range(3) for j in range(3)]
+        stack = torch.stack(shifted).median(dim=0).values
+    return stack
+
+
+def nlm(stack: torch.Tensor, strength: float) -> torch.Tensor:
+    """Non-local means (Buades 2005): patches of 5 x 5, search within 3 pixels, plane by plane."""
+    h2 = (0.4 + 0.8 * strength) ** 2 * _spread(stack) ** 2
+    total, weights = stack.clone(), torch.ones_like(stack)
+    for dy in range(-3, 4):
+        for dx in range(-3, 4):
+            if dy or dx:
+                other = stack.roll((dy, dx), (1, 2))
+                distance = F.avg_pool2d((stack - other)[:, None] ** 2, 5, 1, 2)[:, 0]
+                weight = torch.exp(-distance / h2)
+                total += weight * other
+                weights += weight
+    return total / weights
+
+
+def diffusion(stack: torch.Tensor, strength: float) -> torch.Tensor:
+    """Anisotropic diffusion (Perona and Malik 1990) in three dimensions."""
+    kappa = (0.5 + 1.5 * strength) * _spread(stack)
+    out = stack.clone()
+    for _ in range(5 + int(15 * strength)):
+        change = torch.zeros_like(out)
+        for axis in range(3):
+            step = torch.diff(out, dim=axis)
+            flow = step * torch.exp(-((step / kappa) ** 2))
+            size = out.shape[axis]
+            change.narrow(axis, 0, size - 1).add_(flow)
+            change.narrow(axis, 1, size - 1).sub_(flow)
+        out += 0.14 * change
+    return out
+
+
+def learned_like(stack: torch.Tensor, strength: float) -> torch.Tensor:
+    """Shrinkage of octave bands by local energy, as learned denoisers gate what looks like matter."""
+    stack = _smooth_z(stack, 0.3 + 1.2 * strength)
+    radius = _radius(stack)
+    rest = stack
+    out = torch.zeros_like(stack)
+    for octave, edge in enumerate((0.25, 0.125, 0.0625, 0.03125)):
+        low = _filter_planes(rest, torch.exp(-0.7 * (radius / edge) ** 2))
+        band, rest = rest - low, low
+        energy = _local_mean(band**2, 1.2 * 2**octave)
+        floor = energy.flatten()[:: max(1, energy.numel() // 20000)].median()
+        noise = floor * (0.5 + 1.5 * strength) * (1.0 if octave < 3 else 0.5)
+        out += band * (1 - noise / energy.clamp_min(1e-20)).clamp(0, 1)
+    return out + rest
+
+
+def wedge_fill(stack: torch.Tensor, strength: float) -> torch.Tensor:
+    """Smooth, plausible continuation along z and x with detail kept where it is strong."""
+    smooth = _smooth_z(stack, 1.0 + 3.0 * strength)
+    radius = _radius(stack)
+    smooth = _filter_planes(smooth, torch.exp(-2 * (torch.pi * (0.8 + strength) * radius) ** 2))
+    spread = _spread(smooth)
+    return spread * torch.tanh(smooth / spread) + 0.3 * (1 - strength) * smooth
+
+
+def deconvolution(stack: torch.Tensor, strength: float) -> torch.Tensor:
+    """A Wiener-like boost of coarse features, as tilt-series deconvolution filters do."""
+    radius = _radius(stack)
+    boost = 1 + 10 ** (0.5 + strength) * torch.exp(-((radius / (0.02 + 0.06 * strength)) ** 2))
+    return _filter_planes(stack, boost * torch.exp(-((radius / (0.5 - 0.3 * strength)) ** 4)))
+
+
+OPERATIONS: dict[str, Callable[[torch.Tensor, float], torch.Tensor]] = {
+    "none": none,
+    "gaussian": gaussian,
+    "lowpass": lowpass,
+    "median": median,
+    "nlm": nlm,
+    "diffusion": diffusion,
+    "learned_like": learned_like,
+    "wedge_fill": wedge_fill,
+    "deconvolution": deconvolution,
+}
+"""Post-processing by its name in a recipe."""
+
+THREE_DIMENSIONAL = ("gaussian", "diffusion", "learned_like", "wedge_fill")
+"""Operations that look at neighbouring planes, and so need them."""
+MARGIN = 2
+"""Planes above and below that such operations should be given."""

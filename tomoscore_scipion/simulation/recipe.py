@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a specimen is imaged and reconstructed: one random draw of every axis of quality."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+ORDERS = ("dose_symmetric", "bidirectional", "unidirectional")
+FILTERS = ("ramp", "ramp_rolloff", "hamming", "sirt_like")
+CTF_CORRECTIONS = ("none", "phase_flip")
+POST_PROCESSING = (
+    "none",
+    "gaussian",
+    "lowpass",
+    "median",
+    "nlm",
+    "diffusion",
+    "learned_like",
+    "wedge_fill",
+    "deconvolution",
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One acquisition and reconstruction.
+
+    Angles in degrees, lengths in nm, doses in e/A^2. Misalignment is what is left after the part
+    that merely displaces the volume.
+    """
+
+    max_tilt_deg: float = 60.0
+    tilt_step_deg: float = 3.0
+    order: str = "dose_symmetric"
+    pretilt_deg: float = 0.0
+    total_dose: float = 120.0
+    defocus_nm: float = 4000.0
+    amplitude_contrast: float = 0.07
+    mean_free_path_nm: float = 300.0
+    energy_filter: bool = True
+    quantum_efficiency: float = 0.7
+    damage: bool = True
+    misalignment_nm: float = 0.0
+    drift_nm: float = 0.0
+    axis_error_deg: float = 0.0
+    unaligned_nm: float = 0.0
+    local_motion_nm: float = 0.0
+    motion_blur_nm: float = 0.0
+    bad_tilts: float = 0.0
+    erase_beads: bool = False
+    filter: str = "ramp_rolloff"
+    rolloff: float = 0.35
+    sirt_iterations: int = 12
+    linear_interpolation: bool = True
+    ctf_correction: str = "none"
+    dose_weighting: bool = False
+    voxel_nm: float = 1.5
+    post: str = "none"
+    strength: float = 0.5
+    dark_matter: bool = True
+    quantisation: str = "float32"
+    gradient: float = 0.0
+    border_nm: float = 0.0
+
+    def __post_init__(self) -> None:
+        choices = {
+            "order": ORDERS,
+            "filter": FILTERS,
+            "ctf_correction": CTF_CORRECTIONS,
+            "post": POST_PROCESSING,
+            "quantisation": ("float32", "int16", "int8"),
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name}: expected one of {allowed}, got {getattr(self, name)!r}")
+        if not 0 < self.max_tilt_deg <= 75 or not 0 < self.tilt_step_deg <= 30:
+            raise ValueError(f"expected tilts up to 75 and steps up to 30 degrees, got {self}")
+        if not 1.5 <= self.voxel_nm <= 6:
+            raise ValueError(f"expected a voxel of 1.5 to 6 nm, got {self.voxel_nm}")
+
+
+AXES: dict[str, tuple[str, ...]] = {
+    "misalignment": ("misalignment_nm", "drift_nm", "axis_error_deg", "unaligned_nm"),
+    "motion": ("local_motion_nm", "motion_blur_nm"),
+    "bad_tilts": ("bad_tilts",),
+    "post_processing": ("post", "strength"),
+    "appearance": ("dark_matter", "quantisation", "gradient", "border_nm"),
+    "ctf": ("ctf_correction",),
+    "dose_weighting": ("dose_weighting",),
+    "voxel": ("voxel_nm",),
+}
+"""Groups of parameters that can be kept at their defaults together."""
+
+
+def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def random_recipe(
+    rng: np.random.Generator, switched_off: tuple[str, ...] = (), **fixed: Any
+) -> Recipe:
+    """Draw a recipe.
+
+    Args:
+        rng: source of randomness.
+        switched_off: groups of `AXES` that stay at their defaults.
+        fixed: parameters of `Recipe` that are given.
+    """
+    drawn: dict[str, Any] = {**_tilts(rng), **_beam(rng), **_faults(rng), **_reconstruction(rng)}
+    drawn.update(_appearance(rng))
+    default = Recipe()
+    for axis in switched_off:
+        drawn.update({name: getattr(default, name) for name in AXES[axis]})
+    unknown = set(fixed) - {f.name for f in fields(Recipe)}
+    if unknown:
+        raise ValueError(f"unknown parameters of a recipe: {sorted(unknown)}")
+    return replace(default, **{**drawn, **fixed})
+
+
+def _tilts(rng: np.random.Generator) -> dict[str, Any]:
+    sparse = rng.random() < 0.12
+    return {
+        "max_tilt_deg": float(rng.uniform(20, 40)) if rng.random() < 0.08 else float(rng.uniform(40, 66)),
+        "tilt_step_deg": float(rng.choice([5, 6, 9, 12, 20])) if sparse else float(rng.choice([1.5, 2, 3, 3, 4])),
+        "order": str(rng.choice(ORDERS)),
+        "pretilt_deg": float(rng.choice([0, 0, 0, 1])) * float(rng.uniform(-15, 15)),
+    }
+
+
+def _beam(rng: np.random.Generator) -> dict[str, Any]:
+    return {
+        "total_dose": _log_uniform(rng, 25, 200) if rng.random() < 0.93 else _log_uniform(rng, 3, 25),
+        "defocus_nm": _log_uniform(rng, 1500, 10000),
+        "amplitude_contrast": float(rng.choice([0.07, 0.1, 0.15])),
+        "mean_free_path_nm": float(rng.uniform(200, 350)),
+        "energy_filter": bool(rng.random() < 0.7),
+        "quantum_efficiency": float(rng.uniform(0.3, 0.95)),
+    }
+
+
+def _faults(rng: np.random.Generator) -> dict[str, Any]:
+    well_aligned = rng.random() < 0.5
+    return {
+        "misalignment_nm": float(rng.uniform(0, 1)) if well_aligned else _log_uniform(rng, 0.7, 20),
+        "drift_nm": 0.0 if rng.random() < 0.75 else _log_uniform(rng, 1, 25),
+        "axis_error_deg": 0.0 if rng.random() < 0.75 else float(rng.normal(0, 2.0)),
+        "unaligned_nm": 0.0 if rng.random() < 0.93 else _log_uniform(rng, 15, 120),
+        "local_motion_nm": 0.0 if rng.random() < 0.7 else _log_uniform(rng, 0.5, 8),
+        "motion_blur_nm": 0.0 if rng.random() < 0.7 else _log_uniform(rng, 0.5, 6),
+        "bad_tilts": 0.0 if rng.random() < 0.75 else float(rng.uniform(0.02, 0.3)),
+        "erase_beads": bool(rng.random() < 0.3),
+    }
+
+
+def _reconstruction(rng: np.random.Generator) -> dict[str, Any]:
+    return {
+        "filter": str(rng.choice(FILTERS, p=[0.2, 0.35, 0.15, 0.3])),
+        "rolloff": float(rng.uniform(0.15, 0.5)),
+        "sirt_iterations": int(rng.integers(3, 40)),
+        "linear_interpolation": bool(rng.random() < 0.7),
+        "ctf_correction": str(rng.choice(CTF_CORRECTIONS)),
+        "dose_weighting": bool(rng.random() < 0.4),
+        "voxel_nm": 1.5 if rng.random() < 0.5 else _log_uniform(rng, 1.5, 4.0),
+        "post": str(rng.choice(POST_PROCESSING, p=[0.5, 0.11, 0.07, 0.05, 0.02, 0.05, 0.1, 0.05, 0.05])),
+        "strength": float(rng.random()),
+    }
+
+
+def _appearance(rng: np.random.Generator) -> dict[str, Any]:
+    return {
+        "dark_matter": bool(rng.random() < 0.75),
+        "quantisation": str(rng.choice(["float32", "int16", "int8"])),
+        "gradient": 0.0 if rng.random() < 0.8 else _log_uniform(rng, 0.1, 5),
+        "border_nm": 0.0 if rng.random() < 0.85 else float(rng.uniform(5, 120)),
+    }

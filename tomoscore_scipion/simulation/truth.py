@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The truth: correlation of a tomogram's planes with the noise-free specimen, per band and tile."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from tomoscore_scipion.engine.bands import PERIODS_NM
+
+from .grid import Grid, crop_spectrum
+
+SPECIMEN_FLOOR = 3e-4
+"""Added to the specimen's variance in a band: with nothing to distinguish, R is 0."""
+TILE_CELLS = 4
+CELL_PX = 32
+"""Truth tiles are 4 x 4 cells of 32 pixels (192 nm at 1.5 nm) around every inner cell corner."""
+
+
+def band_masks(grid: Grid, voxel_nm: float) -> torch.Tensor:
+    """(N_BANDS, n_ky, n_kx) of 0 and 1: the annulus of each band below the Nyquist of a voxel."""
+    radius = grid.radius()
+    carried = radius <= 0.5 / voxel_nm + 1e-9
+    masks = [
+        (radius >= 1 / coarse) & (radius < 1 / fine if fine > 3 else radius <= 1 / fine) & carried
+        for coarse, fine in PERIODS_NM
+    ]
+    return torch.stack(masks).float()
+
+
+def tile_means(products: torch.Tensor) -> torch.Tensor:
+    """Means over tiles: (..., y, x) to (..., y / 32 - 1, x / 32 - 1); tiles at edges are cut."""
+    flat = products.reshape(-1, 1, *products.shape[-2:])
+    cells = F.avg_pool2d(flat, CELL_PX)
+    tiles = F.avg_pool2d(cells, TILE_CELLS, 1, padding=1, count_include_pad=False)
+    return tiles.reshape(*products.shape[:-2], *tiles.shape[-2:])
+
+
+def tile_curves(
+    plane: torch.Tensor, density: torch.Tensor, grid: Grid, dark_matter: bool
+) -> torch.Tensor:
+    """Signed resolvability per tile of one plane.
+
+    Args:
+        plane: (m, m) of the tomogram, any m across the field of the grid.
+        density: (n, n) of the specimen at that height, protein minus ice = 1.
+        grid: n and pixel; n is a multiple of 32.
+        dark_matter: the tomogram's contrast sign: dense matter has low values.
+
+    Returns:
+        (n / 32 - 1, n / 32 - 1, N_BANDS), -1 to 1.
+    """
+    m = plane.shape[-1]
+    masks = band_masks(grid, grid.width_nm / m)
+    image = crop_spectrum(torch.fft.rfft2(plane), grid.n) * masks
+    matter = torch.fft.rfft2(density) * masks
+    image, matter = (torch.fft.irfft2(f, s=(grid.n, grid.n)) for f in (image, matter))
+    cross, power, variance = (tile_means(p) for p in (image * matter, image**2, matter**2))
+    scale = power.amax(dim=(1, 2), keepdim=True).clamp_min(1e-30)
+    curves = cross / (power.clamp_min(1e-9 * scale) * (variance + SPECIMEN_FLOOR)).sqrt()
+    curves = curves.clamp(-1, 1).permute(1, 2, 0)
+    return -curves if dark_matter else curves
+
+
+def plane_density(
+    density: torch.Tensor, height_nm: float, thickness_nm: float, pixel_nm: float
+) -> torch.Tensor:
+    """Mean density between height -+ thickness / 2, (y, x); ice (0) outside the volume.
+
+    Heights are 0 in the middle of the (z, y, x) density.
+    """
+    nz = density.shape[0]
+    centre = height_nm / pixel_nm + (nz - 1) / 2
+    half = max(thickness_nm / pixel_nm, 1.0) / 2
+    planes = torch.arange(nz, dtype=torch.float32)
+    overlap = torch.minimum(planes + 0.5, torch.tensor(centre + half)) - torch.maximum(
+        planes - 0.5, torch.tensor(centre - half)
+    )
+    weights = overlap.clamp_min(0) / (2 * half)
+    used = weights > 0
+    return torch.einsum("z,zyx->yx", weights[used], density[used])
+
+

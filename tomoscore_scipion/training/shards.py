@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Samples on disk: one pair of files per specimen, made by several processes, resumable."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Iterable
+
+import numpy as np
+import torch
+
+from .samples import GENERATOR_VERSION, SampleRecipe, specimen_samples
+
+
+def shard_path(folder: Path, seed: int) -> Path:
+    """Where the images of a specimen's samples are; their labels lie beside them (.npz)."""
+    return folder / f"v{GENERATOR_VERSION}-{seed:06d}.npy"
+
+
+def write_shard(folder: Path, seed: int, recipe: SampleRecipe) -> Path:
+    """Make the samples of one specimen; an existing complete shard is left alone."""
+    path = shard_path(folder, seed)
+    if path.exists():
+        return path
+    samples = specimen_samples(seed, recipe)
+    np.savez(
+        path.with_suffix(".npz"),
+        curves=np.stack([s.curves for s in samples]),
+        share=np.stack([s.share for s in samples]),
+        kind=np.array([s.kind for s in samples]),
+    )
+    partial = path.with_suffix(".part.npy")
+    np.save(partial, np.stack([s.channels for s in samples]))
+    os.replace(partial, path)
+    return path
+
+
+def write_shards(
+    folder: Path, seeds: Iterable[int], recipe: SampleRecipe, processes: int = 2
+) -> int:
+    """Make shards for all seeds that are missing; returns how many there are then.
+
+    Raises:
+        ValueError: the folder holds shards of another recipe.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _check_recipe(folder, recipe)
+    jobs = [(folder, seed, recipe) for seed in seeds]
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(processes, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        return sum(1 for _ in pool.imap_unordered(_write, jobs))
+
+
+def _write(job: tuple) -> Path:
+    return write_shard(*job)
+
+
+def _check_recipe(folder: Path, recipe: SampleRecipe) -> None:
+    stated = json.loads(json.dumps({"generator": GENERATOR_VERSION, **asdict(recipe)}))
+    path = folder / "recipe.json"
+    if path.exists() and json.loads(path.read_text()) != stated:
+        raise ValueError(f"{path} is of another recipe: expected {stated}; use another folder")
+    path.write_text(json.dumps(stated))
