@@ -5,8 +5,9 @@ A *resolvability curve* holds, per band of spatial frequency, the expected corre
 between a tomogram's xy slice and the noise-free density of the specimen at that depth.
 """
 
+from __future__ import annotations
+
 import math
-from typing import Optional, Sequence
 
 import numpy as np
 
@@ -21,7 +22,7 @@ COARSEST_NM = 128.0
 NOTHING_SEEN = 0.15
 """Below this correlation a reader sees nothing in a band."""
 READILY_SEEN = 0.6
-"""From this correlation on a band counts in full: the missing wedge caps a perfect slice near it."""
+"""From here on a band counts in full: the missing wedge caps a perfect slice near it."""
 
 SCORE_DEFINITION = (
     "sum over the octaves from 128 nm to 4 nm of clip((R - 0.15) / (0.6 - 0.15), 0, 1), "
@@ -47,7 +48,7 @@ def share_below_nyquist(voxel_size_nm: float) -> np.ndarray:
     return np.where(np.asarray(shares) < 1e-6, 0.0, np.asarray(shares))
 
 
-def tomoscore(curve: np.ndarray, share: Optional[np.ndarray] = None) -> np.ndarray:
+def tomoscore(curve: np.ndarray, share: np.ndarray | None = None) -> np.ndarray:
     """TomoScore of resolvability curves: the number of octaves that are readily distinguished.
 
     Args:
@@ -67,18 +68,16 @@ def tomoscore(curve: np.ndarray, share: Optional[np.ndarray] = None) -> np.ndarr
     return seen[..., :N_SCORED].sum(axis=-1)
 
 
-def scale_nm(score: float) -> Optional[float]:
+def scale_nm(score: float) -> float | None:
     """The resolvable scale in nm of a TomoScore in octaves; None when coarser than 128 nm."""
     return COARSEST_NM / 2.0**score if score > 0 else None
 
 
-def readable_scale(scale: Optional[float]) -> str:
+def readable_scale(scale: float | None) -> str:
     """A resolvable scale as people read it: "23 nm", or "coarser than 128 nm" for None."""
     return f"{scale:.3g} nm" if scale is not None else f"coarser than {COARSEST_NM:.0f} nm"
 
 
-def curve_as_list(curve: Sequence[float], share: np.ndarray) -> list:
+def curve_as_list(curve: np.ndarray, share: np.ndarray) -> list[float | None]:
     """A curve for the record: clipped to 0..1, None in bands wholly beyond Nyquist."""
-    return [
-        round(float(np.clip(r, 0.0, 1.0)), 4) if s > 0 else None for r, s in zip(curve, share)
-    ]
+    return [round(float(np.clip(r, 0.0, 1.0)), 4) if s > 0 else None for r, s in zip(curve, share)]

@@ -8,14 +8,20 @@ pixel, gradients coarser than the coarsest band are removed, the robust spread i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Optional, Tuple
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .sampling import CANONICAL_NM, ReadPlane, SlicePlan, canonical_shape, mean_plane, resample
+from tomoscore_scipion.engine.sampling import (
+    CANONICAL_NM,
+    ReadPlane,
+    SlicePlan,
+    canonical_shape,
+    mean_plane,
+    resample,
+)
 
 CLIP = 4.0
 """Values beyond so many robust standard deviations are clipped."""
@@ -34,12 +40,14 @@ class CanonicalSlice:
         channels: (3, y, x) float32 - centre, near, far - at the canonical pixel, absent ones 0.
         valid: (y, x) float32, the share of each pixel that carries data, 0 to 1.
         blank: nothing varies in this slice; channels are 0.
+        not_finite: it holds NaN or inf, which are masked.
     """
 
     z: int
     channels: torch.Tensor
     valid: torch.Tensor
     blank: bool
+    not_finite: bool = False
 
 
 def canonical_slice(read: ReadPlane, plan: SlicePlan, voxel_size_nm: float) -> CanonicalSlice:
@@ -53,16 +61,17 @@ def canonical_slice(read: ReadPlane, plan: SlicePlan, voxel_size_nm: float) -> C
     centre = mean_plane(read, plan.centre)
     valid = valid_pixels(centre)
     neighbours = [mean_plane(read, group) if group else None for group in (plan.near, plan.far)]
-    shape = canonical_shape(centre.shape, voxel_size_nm)
-    return normalise(plan.z, centre, neighbours, valid, shape)
+    shape = canonical_shape(centre.shape[0], centre.shape[1], voxel_size_nm)
+    piece = normalise(plan.z, centre, neighbours, valid, shape)
+    return replace(piece, not_finite=not bool(np.isfinite(centre).all()))
 
 
 def normalise(
     z: int,
     centre: np.ndarray,
-    neighbours: "list[Optional[np.ndarray]]",
+    neighbours: list[np.ndarray | None],
     valid: np.ndarray,
-    shape_yx: Tuple[int, int],
+    shape_yx: tuple[int, int],
 ) -> CanonicalSlice:
     """Normalise one slice; the neighbours get the gain and offset of the centre.
 
@@ -104,7 +113,7 @@ def _scaled(plane: np.ndarray, valid: np.ndarray, offset: float, gain: float) ->
     return np.where(valid & np.isfinite(plane), scaled, np.float32(0.0))
 
 
-def _robust_range(plane: np.ndarray, valid: np.ndarray) -> Tuple[float, float]:
+def _robust_range(plane: np.ndarray, valid: np.ndarray) -> tuple[float, float]:
     """Median and robust spread of the valid pixels; spread 0 where nothing varies."""
     values = plane[valid]
     if values.size == 0:
@@ -201,9 +210,8 @@ def _constant_patches(plane: np.ndarray) -> np.ndarray:
     if not flat.any():
         return mask
     fills = np.unique(corner[:, 0, :, 0][flat])[:8]
-    near = torch.from_numpy(flat[None].astype(np.float32))
-    near = F.max_pool2d(near, 3, stride=1, padding=1)[0].numpy() > 0
-    wide = np.kron(near, np.ones((_BLOCK, _BLOCK), dtype=bool))
+    around = F.max_pool2d(torch.from_numpy(flat[None].astype(np.float32)), 3, 1, padding=1)
+    wide = np.kron(around[0].numpy() > 0, np.ones((_BLOCK, _BLOCK), dtype=bool))
     mask[:ny, :nx] = wide
     mask[ny:] = mask[ny - 1]
     mask[:, nx:] = mask[:, nx - 1 : nx]

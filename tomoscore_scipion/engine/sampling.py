@@ -15,7 +15,7 @@ finer than the canonical pixel have consecutive planes averaged to about its thi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, List, Optional, Tuple
+from typing import Callable
 
 import numpy as np
 import torch
@@ -28,6 +28,9 @@ FAR_NM = 6.0
 MAX_SLICES = 24
 """Slices that are scored per tomogram: the mean changes little beyond."""
 
+INPUT_CONTRACT = "canonical slices v1: 1.5 nm; centre, near, far 6 nm; robust spread 1, clip 4"
+"""What the network is fed; weights name the contract that they were trained for."""
+
 ReadPlane = Callable[[int], np.ndarray]
 
 
@@ -36,9 +39,9 @@ class SlicePlan:
     """The planes behind one canonical slice: indices in z, empty where a channel is absent."""
 
     z: int
-    centre: Tuple[int, ...]
-    near: Tuple[int, ...]
-    far: Tuple[int, ...]
+    centre: tuple[int, ...]
+    near: tuple[int, ...]
+    far: tuple[int, ...]
 
 
 def planes_per_slice(voxel_size_nm: float) -> int:
@@ -53,7 +56,7 @@ def plan_slice(z: int, n_z: int, voxel_size_nm: float) -> SlicePlan:
     first = min(max(z - (n - 1) // 2, 0), max(n_z - n, 0))
     block = range(first, min(first + n, n_z))
 
-    def shifted(offset: int) -> Tuple[int, ...]:
+    def shifted(offset: int) -> tuple[int, ...]:
         sides = [[p + s * offset for p in block] for s in (-1, 1)]
         whole = [side for side in sides if side[0] >= 0 and side[-1] < n_z]
         return tuple(p for side in whole for p in side)
@@ -64,9 +67,9 @@ def plan_slice(z: int, n_z: int, voxel_size_nm: float) -> SlicePlan:
 def plan_slices(
     n_z: int,
     voxel_size_nm: float,
-    z_range: Optional[Tuple[int, int]] = None,
+    z_range: tuple[int, int] | None = None,
     max_slices: int = MAX_SLICES,
-) -> List[SlicePlan]:
+) -> list[SlicePlan]:
     """Slices spread evenly over a volume, symmetric about its middle.
 
     Args:
@@ -85,7 +88,7 @@ def plan_slices(
     return [plan_slice(int(z), n_z, voxel_size_nm) for z in np.unique(rounded.astype(int))]
 
 
-def mean_plane(read: ReadPlane, planes: Tuple[int, ...]) -> np.ndarray:
+def mean_plane(read: ReadPlane, planes: tuple[int, ...]) -> np.ndarray:
     """Mean of some planes, (y, x) float32, one plane in memory at a time besides the sum."""
     total = read(planes[0])
     if len(planes) == 1:
@@ -97,13 +100,13 @@ def mean_plane(read: ReadPlane, planes: Tuple[int, ...]) -> np.ndarray:
     return total
 
 
-def canonical_shape(shape_yx: Tuple[int, int], voxel_size_nm: float) -> Tuple[int, int]:
-    """Shape (y, x) of a slice at the canonical pixel, at least 1 x 1."""
-    y, x = (max(1, round(size * voxel_size_nm / CANONICAL_NM)) for size in shape_yx)
-    return y, x
+def canonical_shape(ny: int, nx: int, voxel_size_nm: float) -> tuple[int, int]:
+    """Shape (y, x) of a slice of ny x nx voxels at the canonical pixel, at least 1 x 1."""
+    scale = voxel_size_nm / CANONICAL_NM
+    return max(1, round(ny * scale)), max(1, round(nx * scale))
 
 
-def resample(images: torch.Tensor, shape_yx: Tuple[int, int]) -> torch.Tensor:
+def resample(images: torch.Tensor, shape_yx: tuple[int, int]) -> torch.Tensor:
     """Bicubic resampling with an antialiasing filter.
 
     Args:

@@ -142,7 +142,8 @@ def _protect_inputs(args: Namespace, job: Job) -> None:
     inputs += [path for path in (args.job, job.weights) if path]
     inputs_on_disk = {os.path.realpath(path) for path in inputs}
     for path in (args.output, args.csv):
-        if path and os.path.realpath(path) in inputs_on_disk:
+        replaced = path and not output.is_direct(path)
+        if replaced and os.path.realpath(path) in inputs_on_disk:
             raise StartError(f"{path} would be replaced, and is an input: name another output")
 
 

@@ -80,7 +80,9 @@ class Microscope:
         self.specimen = specimen
         self._spectra = plane_spectra(specimen.scatter)
 
-    def acquire(self, rng: np.random.Generator, recipe: Recipe, headroom: float = 1.5) -> Acquisition:
+    def acquire(
+        self, rng: np.random.Generator, recipe: Recipe, headroom: float = 1.5
+    ) -> Acquisition:
         """Expose a tilt series; the tomogram is `headroom` times as high as the specimen."""
         views = take_views(rng, self.specimen, self._spectra, recipe)
         nz = self.specimen.density.shape[0] * self.specimen.grid.pixel_nm / recipe.voxel_nm

@@ -48,8 +48,7 @@ def _with_border(rng: np.random.Generator, stack: torch.Tensor, width_px: int) -
     for side in range(4):
         width = int(width_px * rng.random() * (rng.random() < 0.6))
         if width:
-            edge = (slice(None), slice(0, width)) if side < 2 else (slice(None), slice(None), slice(0, width))
-            target = out.flip(1) if side == 1 else out.flip(2) if side == 3 else out
-            target[edge] = fill
-            out = target.flip(1) if side == 1 else target.flip(2) if side == 3 else target
+            axis = 1 if side < 2 else 2
+            start = 0 if side in (0, 2) else max(0, out.shape[axis] - width)
+            out.narrow(axis, start, min(width, out.shape[axis])).fill_(fill)
     return out

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Radiation damage and dose weighting after Grant and Grigorieff, eLife 2015, 10.7554/eLife.06980."""
+"""Radiation damage and dose weighting (Grant and Grigorieff, eLife 2015, 10.7554/eLife.06980)."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ BLUR_NM = 1.1
 
 
 def random_rotations(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Uniform random rotation matrices, shape (n, 3, 3) (QR of Gaussian matrices)."""
+    """Uniform random orientations, (n, 3, 3), half of them mirrored (QR of Gaussian matrices)."""
     q, r = np.linalg.qr(rng.standard_normal((n, 3, 3)))
     return q * np.sign(np.einsum("nii->ni", r))[:, None, :]
 
@@ -51,7 +51,11 @@ def place(rng: np.random.Generator, template: np.ndarray, centres_nm: np.ndarray
 
 
 def curve(
-    rng: np.random.Generator, start_nm: np.ndarray, length_nm: float, step_nm: float, stiffness: float
+    rng: np.random.Generator,
+    start_nm: np.ndarray,
+    length_nm: float,
+    step_nm: float,
+    stiffness: float,
 ) -> np.ndarray:
     """A worm-like curve: points every `step_nm`, persistence growing with `stiffness` (nm)."""
     n = max(2, int(length_nm / step_nm))
@@ -95,7 +99,9 @@ def actin(rng: np.random.Generator, start_nm: np.ndarray, length_nm: float) -> n
     return np.repeat(subunits, copies, axis=0) + rng.normal(0, 1.1, (len(subunits) * copies, 3))
 
 
-def deposit(points_nm: np.ndarray, shape_zyx: tuple[int, int, int], pixel_nm: float) -> torch.Tensor:
+def deposit(
+    points_nm: np.ndarray, shape_zyx: tuple[int, int, int], pixel_nm: float
+) -> torch.Tensor:
     """Mass of points on a grid by trilinear weights, (z, y, x), wrapping round in y and x.
 
     The z axis starts at 0 nm at the first plane; points outside in z are dropped. The sum of the

@@ -29,7 +29,7 @@ def add_bilayer(volume: torch.Tensor, distance_nm: torch.Tensor, density: float)
 
 
 def random_surface(
-    rng: np.random.Generator, shape_zyx: tuple[int, int, int], pixel_nm: float, length_nm: float
+    rng: np.random.Generator, shape_zyx: tuple[int, ...], pixel_nm: float, length_nm: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """A smooth Gaussian random field of unit variance, periodic in y and x, and its slope.
 
@@ -57,7 +57,8 @@ def random_surface(
     slope = (slopes[0] ** 2 + slopes[1] ** 2 + slopes[2] ** 2).sqrt()
     slope = slope.clamp_min(0.25 * float(slope.mean()))
     used = -(-nz // coarse) + 1
-    return _upsample_periodic(field[:used], coarse)[:nz], _upsample_periodic(slope[:used], coarse)[:nz]
+    fine = _upsample_periodic(field[:used], coarse)[:nz]
+    return fine, _upsample_periodic(slope[:used], coarse)[:nz]
 
 
 def _upsample_periodic(field: torch.Tensor, factor: int) -> torch.Tensor:

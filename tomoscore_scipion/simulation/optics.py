@@ -17,16 +17,17 @@ PROTEIN_MINUS_ICE_V = 2.5
 """Mean inner potential of protein above vitreous ice, the unit of density."""
 
 
-def ctf(frequency_per_nm: torch.Tensor, defocus_nm: float, amplitude_contrast: float) -> torch.Tensor:
+def ctf(
+    frequency_per_nm: torch.Tensor, defocus_nm: float, amplitude_contrast: float
+) -> torch.Tensor:
     """Contrast transfer of a weak-phase object, any shape in, same shape out, -1 to 1.
 
     Positive defocus is underfocus; positive values mean that dense matter is dark. Zeros lie where
     pi lambda k^2 (defocus - Cs lambda^2 k^2 / 2) + asin(amplitude_contrast) = n pi.
     """
     k2 = frequency_per_nm**2
-    phase = math.pi * WAVELENGTH_NM * k2 * (
-        defocus_nm - 0.5 * SPHERICAL_ABERRATION_NM * WAVELENGTH_NM**2 * k2
-    )
+    spherical = 0.5 * SPHERICAL_ABERRATION_NM * WAVELENGTH_NM**2 * k2
+    phase = math.pi * WAVELENGTH_NM * k2 * (defocus_nm - spherical)
     return torch.sin(phase + math.asin(amplitude_contrast))
 
 

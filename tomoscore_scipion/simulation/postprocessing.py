@@ -30,7 +30,7 @@ def _filter_planes(stack: torch.Tensor, transfer: torch.Tensor) -> torch.Tensor:
 
 
 def _smooth_z(stack: torch.Tensor, sigma_px: float) -> torch.Tensor:
-    """Gaussian along z, the ends repeated."""
+    """Gaussian along z, cut off at the ends of the stack."""
     n = len(stack)
     offset = torch.arange(n)[:, None] - torch.arange(n)[None, :]
     kernel = torch.exp(-0.5 * (offset / max(sigma_px, 1e-3)) ** 2)
@@ -104,7 +104,7 @@ def diffusion(stack: torch.Tensor, strength: float) -> torch.Tensor:
 
 
 def learned_like(stack: torch.Tensor, strength: float) -> torch.Tensor:
-    """Shrinkage of octave bands by local energy, as learned denoisers gate what looks like matter."""
+    """Shrinkage of octave bands by local energy: learned denoisers keep what looks like matter."""
     stack = _smooth_z(stack, 0.3 + 1.2 * strength)
     radius = _radius(stack)
     rest = stack

@@ -22,6 +22,7 @@ POST_PROCESSING = (
     "wedge_fill",
     "deconvolution",
 )
+POST_PROCESSING_ODDS = (0.5, 0.11, 0.07, 0.05, 0.02, 0.05, 0.1, 0.05, 0.05)
 
 
 @dataclass(frozen=True)
@@ -121,18 +122,20 @@ def random_recipe(
 
 
 def _tilts(rng: np.random.Generator) -> dict[str, Any]:
-    sparse = rng.random() < 0.12
+    steps = [5, 6, 9, 12, 20] if rng.random() < 0.12 else [1.5, 2, 3, 3, 4]
+    narrow = rng.random() < 0.08
     return {
-        "max_tilt_deg": float(rng.uniform(20, 40)) if rng.random() < 0.08 else float(rng.uniform(40, 66)),
-        "tilt_step_deg": float(rng.choice([5, 6, 9, 12, 20])) if sparse else float(rng.choice([1.5, 2, 3, 3, 4])),
+        "max_tilt_deg": float(rng.uniform(20, 40) if narrow else rng.uniform(40, 66)),
+        "tilt_step_deg": float(rng.choice(steps)),
         "order": str(rng.choice(ORDERS)),
         "pretilt_deg": float(rng.choice([0, 0, 0, 1])) * float(rng.uniform(-15, 15)),
     }
 
 
 def _beam(rng: np.random.Generator) -> dict[str, Any]:
+    usual_dose = rng.random() < 0.93
     return {
-        "total_dose": _log_uniform(rng, 25, 200) if rng.random() < 0.93 else _log_uniform(rng, 3, 25),
+        "total_dose": _log_uniform(rng, 25, 200) if usual_dose else _log_uniform(rng, 3, 25),
         "defocus_nm": _log_uniform(rng, 1500, 10000),
         "amplitude_contrast": float(rng.choice([0.07, 0.1, 0.15])),
         "mean_free_path_nm": float(rng.uniform(200, 350)),
@@ -164,7 +167,7 @@ def _reconstruction(rng: np.random.Generator) -> dict[str, Any]:
         "ctf_correction": str(rng.choice(CTF_CORRECTIONS)),
         "dose_weighting": bool(rng.random() < 0.4),
         "voxel_nm": 1.5 if rng.random() < 0.5 else _log_uniform(rng, 1.5, 4.0),
-        "post": str(rng.choice(POST_PROCESSING, p=[0.5, 0.11, 0.07, 0.05, 0.02, 0.05, 0.1, 0.05, 0.05])),
+        "post": str(rng.choice(POST_PROCESSING, p=POST_PROCESSING_ODDS)),
         "strength": float(rng.random()),
     }
 

@@ -60,7 +60,7 @@ class Specimen:
 
 def random_specimen(
     rng: np.random.Generator,
-    grid: Grid = Grid(),
+    grid: Grid | None = None,
     without: tuple[str, ...] = (),
     thickness_nm: tuple[float, float] = (40.0, 300.0),
     empty: bool | None = None,
@@ -69,11 +69,12 @@ def random_specimen(
 
     Args:
         rng: source of randomness.
-        grid: field of view; n must be a multiple of 8.
+        grid: field of view, `Grid()` when None; n must be a multiple of 8.
         without: ingredients to leave out, of `INGREDIENTS` or "contamination".
         thickness_nm: range of the slab's thickness.
         empty: whether nothing but ice is there; drawn (6 %) when None.
     """
+    grid = grid or Grid()
     thickness = float(rng.uniform(*thickness_nm) ** 0.5 * rng.uniform(*thickness_nm) ** 0.5)
     nz = max(8, round(thickness / grid.pixel_nm))
     shape = (nz, grid.n, grid.n)
@@ -246,8 +247,8 @@ def slab_mask(
     for _ in range(2):
         slope_y, slope_x = rng.uniform(0, 0.08, 2) * nz
         phase = rng.uniform(0, 2 * np.pi, 2)
-        dip = slope_y * (1 + torch.sin(3 * y + phase[0])) + slope_x * (1 + torch.sin(3 * x + phase[1]))
-        surfaces.append(dip)
+        dip_y = slope_y * (1 + torch.sin(3 * y + phase[0]))
+        surfaces.append(dip_y + slope_x * (1 + torch.sin(3 * x + phase[1])))
     z = torch.arange(nz, dtype=torch.float32)[:, None, None]
     below = (z - surfaces[0].float()).add_(0.5).clamp_(0, 1)
     return below.mul_((nz - 0.5 - surfaces[1].float() - z).clamp_(0, 1))

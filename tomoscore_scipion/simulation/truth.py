@@ -79,5 +79,3 @@ def plane_density(
     weights = overlap.clamp_min(0) / (2 * half)
     used = weights > 0
     return torch.einsum("z,zyx->yx", weights[used], density[used])
-
-

@@ -84,9 +84,8 @@ def _transfer(
 ) -> torch.Tensor:
     """Image contrast per projected density, (n_tilts, n_ky, n_kx), matter dark under focus."""
     jitter = 1 + 0.02 * float(rng.standard_normal())
-    transfer = -2 * optics.phase_per_density_nm() * optics.ctf(
-        frequency, recipe.defocus_nm * jitter, recipe.amplitude_contrast
-    )
+    contrast = optics.ctf(frequency, recipe.defocus_nm * jitter, recipe.amplitude_contrast)
+    transfer = -2 * optics.phase_per_density_nm() * contrast
     if recipe.damage:
         transfer *= damage.surviving_amplitude(frequency, scheme.dose_middle[:, None, None])
     if recipe.motion_blur_nm:
@@ -145,9 +144,8 @@ def _warp(
     out = torch.empty_like(images)
     for i, image in enumerate(images):
         coarse = torch.from_numpy(rng.standard_normal((1, 2, 5, 5), dtype=np.float32))
-        motion = recipe.local_motion_nm / half * F.interpolate(
-            coarse, size=(n, n), mode="bicubic", align_corners=True
-        )
+        motion = F.interpolate(coarse, size=(n, n), mode="bicubic", align_corners=True)
+        motion *= recipe.local_motion_nm / half
         motion -= motion.mean(dim=(2, 3), keepdim=True)
         x = line[None, :] + motion[0, 0] + error * line[:, None] * (1 - cosine[i]) / cosine[i]
         y = line[:, None] + motion[0, 1] + error * line[None, :] * (1 - cosine[i])

@@ -147,5 +147,3 @@ def _sample(
         share_below_nyquist(voxel_nm).astype(np.float32),
         kind,
     )
-
-

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one can do with a volume today: reading it, its power spectra, general image metrics.
+
+Run as `peers.py NAME FILE N_SLICES`, in the Python that has the peer, on a float32 .mrc; prints
+JSON: {"slices": how many, "of": how many there are, "seconds": time without the start}. Exit
+status 4: the peer is not installed, standard error says how to get it. Each peer gets what it is
+made for, one 2D image at a time.
+"""
+
+import json
+import sys
+import time
+
+import numpy as np
+
+NOT_INSTALLED = 4
+
+
+def read(_image, _voxel_size_nm):
+    """Nothing: every peer's image has been read."""
+
+
+def power_spectrum(image, _voxel_size_nm):
+    """Radially averaged power spectrum."""
+    power = np.abs(np.fft.rfft2(image)) ** 2
+    k_y = np.fft.fftfreq(image.shape[0])[:, None]
+    k_x = np.fft.rfftfreq(image.shape[1])[None, :]
+    ring = np.round(np.hypot(k_y, k_x) * min(image.shape)).astype(np.intp).ravel()
+    return np.bincount(ring, power.ravel()) / np.bincount(ring)
+
+
+def estimate_sigma(image, _voxel_size_nm):
+    """Wavelet-based noise level of scikit-image."""
+    from skimage.restoration import estimate_sigma as sigma
+
+    return sigma(image)
+
+
+def piqe(image, _voxel_size_nm):
+    """Perception-based quality of pypiqe, of 8-bit images."""
+    from pypiqe import piqe as score
+
+    low, high = image.min(), image.max()
+    return score(((image - low) * (255 / (high - low))).astype(np.uint8))
+
+
+def quoll(image, voxel_size_nm):
+    """Fourier ring correlation of one image, of quoll, which wants it square."""
+    from quoll.frc.oneimg import calc_frc_res
+    from quoll.io.reader import Image
+
+    side = min(image.shape)
+    return calc_frc_res(Image(img_data=image[:side, :side], pixel_size=voxel_size_nm, unit="nm"))
+
+
+PEERS = {
+    function.__name__: function for function in (read, power_spectrum, estimate_sigma, piqe, quoll)
+}
+NEEDS = {
+    "estimate_sigma": ("skimage", "pywt"),
+    "piqe": ("pypiqe",),
+    "quoll": ("quoll.frc.oneimg",),
+}
+INSTALL = {
+    "estimate_sigma": "pip install scikit-image PyWavelets",
+    "piqe": "pip install pypiqe",
+    "quoll": "pip install 'quoll==0.0.4' 'numpy<1.24' 'scipy<1.11' 'pandas<2.1'",
+}
+
+
+def missing(name):
+    """The module that a peer lacks, or None. What is there is imported, so as not to be timed."""
+    for module in NEEDS.get(name, ()):
+        try:
+            __import__(module)
+        except ImportError:
+            return module
+    return None
+
+
+def main(name, path, n_slices):
+    """Time a peer on evenly spaced slices of a file; returns the exit status."""
+    lacks = missing(name)
+    if lacks:
+        print(f"{lacks} not installed: {INSTALL[name]}", file=sys.stderr)
+        return NOT_INSTALLED
+    header = np.fromfile(path, dtype="<i4", count=256)
+    n_x, n_y, n_z = (int(n) for n in header[:3])
+    voxel_size_nm = float(header[10:11].view("<f4")[0]) / int(header[7]) / 10.0
+    chosen = np.linspace(0, n_z - 1, min(n_slices, n_z)).round().astype(int)
+    started = time.perf_counter()
+    with open(path, "rb") as file:
+        for z in chosen:
+            file.seek(1024 + 4 * n_x * n_y * int(z))
+            image = np.fromfile(file, dtype="<f4", count=n_x * n_y).reshape(n_y, n_x)
+            PEERS[name](image, voxel_size_nm)
+    seconds = time.perf_counter() - started
+    print(json.dumps({"slices": len(chosen), "of": n_z, "seconds": seconds}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))

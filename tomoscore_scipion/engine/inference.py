@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The network over whole slices: padding, overlapping tiles, batches, too little GPU memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Iterator
+
+import torch
+import torch.nn.functional as F
+
+from tomoscore_scipion.engine.bands import N_BANDS
+from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.engine.network import CELL_PX, ResolvabilityNet
+from tomoscore_scipion.engine.normalisation import CanonicalSlice
+
+BLOCK_TILES = 25
+"""Tiles along the edge of a block of a slice that goes through the network at once."""
+FEWEST_TILES = 3
+"""Blocks are not made smaller than this when memory is short."""
+HALO_CELLS = 3
+"""Cells around a block: more than half the receptive field, so that blocks change nothing."""
+FEWEST_CELLS = 2
+
+
+@dataclass(frozen=True)
+class SliceCurves:
+    """What the network says of a slice.
+
+    Attributes:
+        z: plane of the volume.
+        curves: (tiles_y, tiles_x, N_BANDS) float32, signed, not clipped.
+        weight: (tiles_y, tiles_x) float32, the share of each tile that carries data, 0 to 1.
+    """
+
+    z: int
+    curves: torch.Tensor
+    weight: torch.Tensor
+
+
+class Predictor:
+    """A network on its device.
+
+    Attributes:
+        device: where it runs; in half precision on GPUs.
+        block_tiles: edge of a block; halved when the GPU's memory does not suffice.
+        notices: what was done about too little memory.
+    """
+
+    def __init__(self, network: ResolvabilityNet, device: torch.device) -> None:
+        self.device = device
+        self.block_tiles = BLOCK_TILES
+        self.notices: list[str] = []
+        self._network = network.to(device)
+
+    def __call__(self, piece: CanonicalSlice) -> SliceCurves:
+        """Curves of the tiles of one slice; all 0 and without weight where it is blank.
+
+        Raises:
+            TomogramError: the GPU's memory does not suffice even for a small block.
+        """
+        channels, weight = pad_to_cells(piece)
+        if piece.blank:
+            return SliceCurves(piece.z, torch.zeros((*weight.shape, N_BANDS)), weight)
+        while True:
+            try:
+                return SliceCurves(piece.z, self._curves(channels), weight)
+            except torch.cuda.OutOfMemoryError as error:
+                self._shrink(error)
+
+    def _shrink(self, error: torch.cuda.OutOfMemoryError) -> None:
+        """Go on with smaller blocks, or say that there is no way to go on."""
+        if self.block_tiles <= FEWEST_TILES:
+            raise TomogramError(
+                f"{self.device}: its free memory does not suffice for blocks of "
+                f"{self.block_tiles} tiles; free the GPU, or use --device cpu"
+            ) from error
+        torch.cuda.empty_cache()
+        self.block_tiles = max(FEWEST_TILES, self.block_tiles // 2)
+        self.notices.append(
+            f"{self.device}: out of memory: went on in blocks of {self.block_tiles} tiles"
+        )
+
+    @torch.inference_mode()
+    def _curves(self, channels: torch.Tensor) -> torch.Tensor:
+        """(3, 32 m, 32 n) pixels to (m - 1, n - 1, N_BANDS) curves on the CPU."""
+        rows = list(blocks(channels.shape[1] // CELL_PX, self.block_tiles))
+        columns = list(blocks(channels.shape[2] // CELL_PX, self.block_tiles))
+        return torch.cat(
+            [torch.cat([self._block(channels, r, c) for c in columns], dim=1) for r in rows]
+        )
+
+    def _block(self, channels: torch.Tensor, rows: Block, columns: Block) -> torch.Tensor:
+        part = channels[None, :, rows.pixels, columns.pixels].to(
+            self.device, memory_format=torch.channels_last
+        )
+        half = self.device.type == "cuda"
+        with torch.autocast(self.device.type, dtype=torch.float16, enabled=half):
+            found: torch.Tensor = self._network(part)
+        return found[0, :, rows.tiles, columns.tiles].permute(1, 2, 0).float().cpu()
+
+
+@dataclass(frozen=True)
+class Block:
+    """A run of tiles along one axis: the pixels it needs, and the tiles to keep of the result."""
+
+    pixels: slice
+    tiles: slice
+
+
+def blocks(cells: int, block_tiles: int) -> Iterator[Block]:
+    """Cut `cells` - 1 tiles into runs of at most `block_tiles`, each with its halo."""
+    for first in range(0, cells - 1, block_tiles):
+        last = min(first + block_tiles, cells - 1)
+        low, high = max(first - HALO_CELLS, 0), min(last + 1 + HALO_CELLS, cells)
+        yield Block(slice(low * CELL_PX, high * CELL_PX), slice(first - low, last - low))
+
+
+def pad_to_cells(piece: CanonicalSlice) -> tuple[torch.Tensor, torch.Tensor]:
+    """A slice padded on all sides to whole cells, and the weight of each of its tiles.
+
+    Returns:
+        channels (3, 32 m, 32 n) float32, m and n at least 2, and weight (m - 1, n - 1), the share
+        of each tile of 2 x 2 cells that carries data.
+    """
+    padding: list[int] = []
+    for size in (piece.channels.shape[2], piece.channels.shape[1]):
+        missing = max(-(-size // CELL_PX), FEWEST_CELLS) * CELL_PX - size
+        padding += [missing // 2, missing - missing // 2]
+    channels = F.pad(piece.channels, padding)
+    share = F.avg_pool2d(F.pad(piece.valid, padding)[None], CELL_PX)
+    return channels, F.avg_pool2d(share, 2, stride=1)[0]

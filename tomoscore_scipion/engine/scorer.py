@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Joins the steps: a path or an array in, a record out. The model is loaded once."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable, Iterator
+
+import numpy as np
+
+from tomoscore_scipion import __version__
+from tomoscore_scipion.engine.bands import (
+    PERIODS_NM,
+    curve_as_list,
+    scale_nm,
+    share_below_nyquist,
+)
+from tomoscore_scipion.engine.device import resolve_device
+from tomoscore_scipion.engine.inference import Predictor, SliceCurves
+from tomoscore_scipion.engine.normalisation import CanonicalSlice, canonical_slice
+from tomoscore_scipion.engine.record import Score, default_ts_id
+from tomoscore_scipion.engine.sampling import plan_slices
+from tomoscore_scipion.engine.tomogram import TomogramScore, summarise
+from tomoscore_scipion.engine.volume import ArrayVolume, Volume, open_volume
+from tomoscore_scipion.engine.weights import load_weights, sha256_of, shipped_weights_path
+
+Progress = Callable[[int, int], None]
+DIGITS = 4
+
+
+class Scorer:
+    """Scores tomograms with one model on one device.
+
+    Attributes:
+        model: {"name", "version", "sha256"} of the weights.
+        card: the whole card of the weights.
+        device: where it runs, such as "cpu" or "cuda:0".
+        notices: what the user should know about the choice of device.
+    """
+
+    def __init__(self, predictor: Predictor, card: dict[str, Any], sha256: str) -> None:
+        self.card = card
+        self.model = {"name": card["name"], "version": card["version"], "sha256": sha256}
+        self.device = str(predictor.device)
+        self.notices: list[str] = []
+        self._predictor = predictor
+
+    @classmethod
+    def load(cls, weights: str | os.PathLike[str] | None = None, device: str = "auto") -> Scorer:
+        """Load weights on a device.
+
+        Args:
+            weights: path of a weights file; those that ship in the package when None.
+            device: "auto", "cpu" or "cuda:N"; only "auto" falls back to the CPU.
+
+        Raises:
+            StartError: the weights or the device cannot be used.
+        """
+        resolved, notices = resolve_device(device)
+        path = os.fspath(weights) if weights is not None else str(shipped_weights_path())
+        network, card = load_weights(path)
+        scorer = cls(Predictor(network, resolved), card, sha256_of(path))
+        scorer.notices += notices
+        return scorer
+
+    def score(
+        self,
+        path_or_array: str | os.PathLike[str] | np.ndarray,
+        voxel_size_angstrom: float | None = None,
+        ts_id: str | None = None,
+        progress: Progress | None = None,
+    ) -> Score:
+        """Score one tomogram.
+
+        Args:
+            path_or_array: an MRC file, or an array of shape (z, y, x) or (y, x).
+            voxel_size_angstrom: wins over the file's header; needed with an array.
+            ts_id: the tomogram's id; the file's name without extensions when None.
+            progress: called with (slices done, slices in all).
+
+        Raises:
+            TomogramError: the tomogram cannot be read, or nothing in it can be scored.
+        """
+        start = time.perf_counter()
+        noticed = len(self._predictor.notices)
+        with _open(path_or_array, voxel_size_angstrom) as volume:
+            share = share_below_nyquist(volume.voxel_size_angstrom / 10)
+            slices, warnings = self._score_slices(volume, progress)
+            result = summarise(slices, volume.shape_zyx[0], share, self.card["interval"])
+        if not share.all():
+            warnings += _nyquist_warnings(volume.voxel_size_angstrom / 10, share)
+        return Score(
+            ts_id=ts_id or (default_ts_id(volume.path) if volume.path else "array"),
+            path=volume.path,
+            curve={"period_nm": PERIODS_NM, "resolvability": curve_as_list(result.curve, share)},
+            voxel_size_angstrom=volume.voxel_size_angstrom,
+            shape_zyx=volume.shape_zyx,
+            warnings=(*volume.warnings, *warnings, *self._predictor.notices[noticed:]),
+            model=self.model,
+            engine_version=__version__,
+            device=self.device,
+            seconds=round(time.perf_counter() - start, 3),
+            **_numbers(result),
+        )
+
+    def _score_slices(
+        self, volume: Volume, progress: Progress | None
+    ) -> tuple[list[SliceCurves], tuple[str, ...]]:
+        """Curves of all sampled slices, and what was noticed on the way."""
+        plans = plan_slices(volume.shape_zyx[0], volume.voxel_size_angstrom / 10)
+        curves, blank, not_finite = [], 0, 0
+        for done, piece in enumerate(_ahead(volume, plans), start=1):
+            curves.append(self._predictor(piece))
+            blank += piece.blank
+            not_finite += piece.not_finite
+            if progress is not None:
+                progress(done, len(plans))
+        return curves, _slice_warnings(len(plans), blank, not_finite)
+
+
+def _open(path_or_array: Any, voxel_size_angstrom: float | None) -> Volume:
+    if isinstance(path_or_array, (str, os.PathLike)):
+        return open_volume(path_or_array, voxel_size_angstrom)
+    return ArrayVolume(path_or_array, voxel_size_angstrom)
+
+
+def _ahead(volume: Volume, plans: list) -> Iterator[CanonicalSlice]:
+    """Canonical slices in order, each prepared while the one before goes through the network."""
+    voxel_nm = volume.voxel_size_angstrom / 10
+    with ThreadPoolExecutor(max_workers=1) as worker:
+
+        def prepare(index: int) -> Any:
+            return worker.submit(canonical_slice, volume.read_slice, plans[index], voxel_nm)
+
+        coming = prepare(0)
+        for index in range(len(plans)):
+            piece = coming.result()
+            if index + 1 < len(plans):
+                coming = prepare(index + 1)
+            yield piece
+
+
+def _numbers(result: TomogramScore) -> dict[str, Any]:
+    """The numbers of a record, rounded before anything is derived from them."""
+    score = round(result.score, DIGITS)
+    low, high = (round(bound, DIGITS) for bound in result.interval)
+    slices = [
+        {"z": int(z), "tomoscore": s, "scale_nm": _scale(s)}
+        for z, s in zip(result.slice_z, np.round(result.slice_scores, DIGITS).tolist())
+    ]
+    return {
+        "tomoscore": score,
+        "tomoscore_interval": (low, high),
+        "scale_nm": _scale(score),
+        "slab_z": result.slab_z,
+        "slices": tuple(slices),
+    }
+
+
+def _scale(score: float) -> float | None:
+    scale = scale_nm(score)
+    return None if scale is None else round(scale, 3)
+
+
+def _slice_warnings(total: int, blank: int, not_finite: int) -> tuple[str, ...]:
+    warnings = []
+    if blank == total:
+        warnings.append("constant, or nearly: no scored slice varies, so that nothing can be seen")
+    elif blank:
+        warnings.append(f"{blank} of {total} scored slices are constant: empty, or padded volume?")
+    if not_finite:
+        warnings.append(f"{not_finite} of {total} scored slices hold NaN or inf: masked")
+    return tuple(warnings)
+
+
+def _nyquist_warnings(voxel_nm: float, share: np.ndarray) -> tuple[str, ...]:
+    if share[:5].min() == 1:
+        return ()
+    best = float(share[:5].sum())
+    return (
+        f"the voxel ({10 * voxel_nm:.4g} A) carries no detail finer than {2 * voxel_nm:.3g} nm: "
+        f"the score cannot exceed {best:.2f}",
+    )

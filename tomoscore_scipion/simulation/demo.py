@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One specimen imaged well, middling and poorly: three tomograms to try the score on.
+
+Run as `python -m tomoscore_scipion.simulation.demo FOLDER`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Sequence
+
+from tomoscore_scipion.engine.errors import StartError
+
+from .quality import QUALITIES
+from .run import make_folder, truth_line
+from .simulated import Request, simulate, write
+
+SEED = 30
+"""The specimen: chosen by eye, it shows much of what a cell has."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write good.mrc, medium.mrc and poor.mrc with their truths (.json) to a folder.
+
+    Returns:
+        Exit status: 0 done, 1 the files cannot be written.
+    """
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", metavar="FOLDER", help="made if it does not exist")
+    args = parser.parse_args(argv)
+    try:
+        folder = make_folder(args.folder)
+        for quality in QUALITIES:
+            stack, truth = simulate(SEED, Request(quality=quality, thickness_nm=(70.0, 100.0)))
+            print(truth_line(write(folder / quality, stack, truth), truth), flush=True)
+    except StartError as error:
+        print(f"demo: error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One tomogram and its truth from one seed, and the two files in which they are written."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Iterator, Mapping
+
+import mrcfile
+import numpy as np
+
+from tomoscore_scipion.engine.errors import StartError
+
+from .acquisition import Microscope, tomogram
+from .grid import Grid
+from .quality import QUALITIES, RANDOM
+from .recipe import Recipe, random_recipe
+from .specimen import INGREDIENTS, Specimen, random_specimen
+from .summary import truth_summary
+
+SCHEMA = 1
+"""Version of the form of the truth files."""
+GENERATOR_VERSION = 1
+"""Raised whenever a seed no longer gives the same tomogram."""
+
+FIELD_STEP_NM = 48.0
+"""Fields are a multiple of this: the cells of the truth's tiles."""
+FIELD_RANGE_NM = (192.0, 1536.0)
+"""A tile of the coarsest band, and what fits into the memory of a small computer."""
+THICKNESS_NM = (40.0, 300.0)
+FILLED_THICKNESS_NM = (60.0, 150.0)
+FILLED_VARIANCE = 0.02
+"""A specimen of less variance has too little in it to show how well it was imaged."""
+HEADROOM = 1.3
+"""Height of the tomogram over that of the specimen."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted; the seed draws the rest.
+
+    Attributes:
+        quality: one of `QUALITIES`, on a well-filled specimen without contamination; or "random".
+        field_nm: width of the field of view.
+        thickness_nm: range of the slab's thickness; 40 to 300 for random quality, else 60 to 150,
+            when None.
+        without: ingredients to leave out, of `INGREDIENTS` or "contamination".
+        fixed: parameters of `Recipe` that are given.
+
+    Raises:
+        ValueError: a value is not what it must be; the message says which.
+    """
+
+    quality: str = RANDOM
+    field_nm: float = 768.0
+    thickness_nm: tuple[float, float] | None = None
+    without: tuple[str, ...] = ()
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.quality not in (*QUALITIES, RANDOM):
+            names = ", ".join((*QUALITIES, RANDOM))
+            raise ValueError(f"quality: expected one of {names}, got {self.quality!r}")
+        low, high = FIELD_RANGE_NM
+        if not low <= self.field_nm <= high or self.field_nm % FIELD_STEP_NM:
+            raise ValueError(
+                f"field of view: expected a multiple of {FIELD_STEP_NM:g} nm from {low:g} to "
+                f"{high:g}, got {self.field_nm:g}"
+            )
+        if self.thickness_nm and not 20 <= self.thickness_nm[0] <= self.thickness_nm[1] <= 500:
+            raise ValueError(
+                "thickness: expected a lower and an upper limit within 20 to 500 nm, got "
+                f"{self.thickness_nm[0]:g} and {self.thickness_nm[1]:g}"
+            )
+        if not set(INGREDIENTS) - set(self.without):
+            raise ValueError(f"expected at least one ingredient of {', '.join(INGREDIENTS)}")
+        replace(Recipe(), **self.fixed)  # says what is wrong with it
+
+    @property
+    def grid(self) -> Grid:
+        """The sampling of the specimen."""
+        return Grid(n=round(self.field_nm / Grid().pixel_nm))
+
+
+def simulate(seed: int, request: Request | None = None) -> tuple[np.ndarray, dict[str, Any]]:
+    """Simulate a tomogram; the same seed and request give the same.
+
+    Args:
+        seed: 0 or greater.
+        request: what is wanted.
+
+    Returns:
+        The tomogram (z, y, x) in its own data type, and the truth as it is written.
+
+    Raises:
+        StartError: with the ingredients allowed no specimen is filled enough for its quality.
+    """
+    request = request or Request()
+    rng = np.random.default_rng([GENERATOR_VERSION, seed])
+    specimen = _specimen(rng, request)
+    recipe = _recipe(rng, request)
+    acquisition = Microscope(specimen).acquire(rng, recipe, HEADROOM)
+    stack, curves = tomogram(rng, acquisition)
+    voxel_size_angstrom = round(10 * acquisition.voxel_nm, 4)
+    truth = {
+        "schema": SCHEMA,
+        "generator_version": GENERATOR_VERSION,
+        "seed": seed,
+        "request": asdict(request),
+        "recipe": asdict(recipe),
+        "contents": list(specimen.contents),
+        "thickness_nm": round(specimen.ice_nm, 2),
+        "voxel_size_angstrom": voxel_size_angstrom,
+        "shape_zyx": list(stack.shape),
+        "slab_z": list(acquisition.slab_z()),
+        **truth_summary(curves.numpy(), acquisition.slab_z(), voxel_size_angstrom),
+    }
+    return _typed(stack.numpy(), recipe.quantisation), truth
+
+
+def _specimen(rng: np.random.Generator, request: Request) -> Specimen:
+    if request.quality == RANDOM:
+        thickness = request.thickness_nm or THICKNESS_NM
+        return random_specimen(rng, request.grid, request.without, thickness)
+    thickness = request.thickness_nm or FILLED_THICKNESS_NM
+    without = tuple({*request.without, "contamination"})
+    for _ in range(20):
+        specimen = random_specimen(rng, request.grid, without, thickness, empty=False)
+        if float(specimen.density.var()) >= FILLED_VARIANCE:
+            return specimen
+    raise StartError(
+        f"with so few ingredients no specimen is filled enough for {request.quality} quality: "
+        f"leave out fewer, or ask for {RANDOM} quality"
+    )
+
+
+def _recipe(rng: np.random.Generator, request: Request) -> Recipe:
+    if request.quality == RANDOM:
+        return random_recipe(rng, **request.fixed)
+    return replace(QUALITIES[request.quality], **request.fixed)
+
+
+def _typed(stack: np.ndarray, quantisation: str) -> np.ndarray:
+    """The planes as they are stored: float32, int16 or int8."""
+    return stack if quantisation == "float32" else np.rint(stack).astype(quantisation)
+
+
+def write(stem: Path, stack: np.ndarray, truth: Mapping[str, Any]) -> Path:
+    """Write stem.mrc and, last, stem.json; files of these names are replaced.
+
+    Args:
+        stem: path of both without suffix.
+        stack: (z, y, x) float32, int16 or int8.
+        truth: as `simulate` gives it.
+
+    Returns:
+        Path of the tomogram.
+
+    Raises:
+        StartError: they cannot be written.
+    """
+    path = stem.with_name(stem.name + ".mrc")
+    with _written_aside(path) as aside, mrcfile.new(aside, stack) as mrc:
+        mrc.voxel_size = truth["voxel_size_angstrom"]
+        mrc.add_label(f"Simulated by TomoScore, generator {GENERATOR_VERSION}")
+    with _written_aside(stem.with_name(stem.name + ".json")) as aside:
+        aside.write_text(json.dumps(truth, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return path
+
+
+@contextmanager
+def _written_aside(path: Path) -> Iterator[Path]:
+    """A path in the same folder whose file takes the name `path` when the block has ended well."""
+    aside = path.with_name(f".{path.name}-{secrets.token_hex(4)}.partial")
+    try:
+        yield aside
+        os.replace(aside, path)
+    except OSError as error:
+        raise StartError(
+            f"cannot write {path}: {error.strerror}: name a folder that can be written"
+        ) from error
+    finally:
+        aside.unlink(missing_ok=True)

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The truth of a whole tomogram in the form of a record: curve, score, scale, slices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tomoscore_scipion.engine.bands import (
+    PERIODS_NM,
+    curve_as_list,
+    scale_nm,
+    share_below_nyquist,
+    tomoscore,
+)
+
+
+def truth_summary(
+    curves: np.ndarray, slab_z: tuple[int, int], voxel_size_angstrom: float
+) -> dict[str, Any]:
+    """The true curve and score of a tomogram, and the true score of every slice of its slab.
+
+    Curves are averaged signed, over the slices of the slab and their tiles, and clipped last.
+
+    Args:
+        curves: (z, tiles_y, tiles_x, N_BANDS) signed truth of every slice of the tomogram.
+        slab_z: first and last slice of the specimen, 0-based, inclusive.
+        voxel_size_angstrom: voxel size of the tomogram.
+
+    Returns:
+        The keys "curve", "tomoscore", "scale_nm" and "slices" of a record.
+    """
+    first, last = slab_z
+    if curves.ndim != 4 or not 0 <= first <= last < len(curves):
+        raise ValueError(
+            f"expected curves of shape (z, tiles, tiles, bands) that hold slices {first} to {last}, "
+            f"got shape {tuple(curves.shape)}"
+        )
+    share = share_below_nyquist(voxel_size_angstrom / 10)
+    by_slice = np.asarray(curves[first : last + 1], dtype=np.float64).mean(axis=(1, 2))
+    mean = by_slice.mean(axis=0)
+    slices = [{"z": z, **_score(curve, share)} for z, curve in enumerate(by_slice, start=first)]
+    return {
+        "curve": {
+            "period_nm": [list(edges) for edges in PERIODS_NM],
+            "resolvability": curve_as_list(mean.tolist(), share),
+        },
+        **_score(mean, share),
+        "slices": slices,
+    }
+
+
+def _score(curve: np.ndarray, share: np.ndarray) -> dict[str, Any]:
+    """TomoScore and scale of a signed mean curve, from the values that are written."""
+    written = [np.nan if r is None else r for r in curve_as_list(curve.tolist(), share)]
+    score = round(float(tomoscore(np.array(written), share)), 4)
+    scale = scale_nm(score)
+    return {"tomoscore": score, "scale_nm": None if scale is None else round(scale, 3)}

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The arguments of `tomoscore train`; importing this loads nothing heavy."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+
+DESCRIPTION = """\
+Train a model on simulated specimens. Samples and checkpoints are kept in FOLDER: the same command
+goes on where it was stopped. The release recipe is the default; see the README for its time.
+"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The arguments of `tomoscore train`."""
+    add = parser.add_argument
+    add("folder", type=Path, metavar="FOLDER", help="for samples, checkpoint and weights")
+    add("--specimens", type=int, default=600, help="specimens to train on (default: %(default)s)")
+    add("--first-seed", type=int, default=1000, help="seed of the first one")
+    add("--held-out", type=int, default=24, help="specimens to calibrate and measure on")
+    add("--steps", type=int, default=9000, help="batches of 8 slices (default: %(default)s)")
+    add("--seed", type=int, default=0, help="of initial weights, order and augmentation")
+    add("--processes", type=int, default=2, help="processes that simulate")
+    add("--small", action="store_true", help="few samples per specimen: to try it out")
+    add("--without", nargs="*", default=[], metavar="INGREDIENT", help="leave out of specimens")
+    add("--name", default="tomoscore", help="name of the model in its card")
+    add("--model-version", default="0", metavar="V", help="version of the model in its card")

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far the model's scores lie from the truth, measured on specimens it was not trained on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tomoscore_scipion.engine.bands import N_SCORED
+
+KERNEL = 0.7
+"""Sigma in octaves of the neighbourhood in which errors are pooled."""
+LEAST_SD = 0.05
+
+
+def error_by_score(found: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+    """Root mean square error as a function of the predicted score.
+
+    Args:
+        found: (n,) predicted scores in octaves.
+        truth: (n,) true ones.
+
+    Returns:
+        {"score": 0 to 5 in half octaves, "sd": octaves}, as `engine.tomogram.summarise` wants it.
+    """
+    if len(found) == 0 or found.shape != truth.shape:
+        raise ValueError(f"expected as many scores as truths, got {found.shape}, {truth.shape}")
+    grid = np.arange(0, N_SCORED + 0.01, 0.5)
+    weight = np.exp(-0.5 * ((grid[:, None] - found[None, :]) / KERNEL) ** 2) + 1e-6
+    variance = (weight * (found - truth) ** 2).sum(axis=1) / weight.sum(axis=1)
+    sd = np.maximum(np.sqrt(variance), LEAST_SD)
+    return {"score": grid.tolist(), "sd": np.round(sd, 3).tolist()}

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a network does on shards: per band, per slice, and beside a constant predictor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from tomoscore_scipion.engine.bands import N_BANDS, tomoscore
+from tomoscore_scipion.engine.network import ResolvabilityNet
+
+from .dataset import Shards
+
+
+@torch.inference_mode()
+def slice_curves(network: ResolvabilityNet, shards: Shards, batch: int = 8) -> tuple:
+    """Predicted and true mean curves, (n, N_BANDS) each, share (n, N_BANDS), and kinds (n,)."""
+    found, truth, share = [], [], []
+    for start in range(0, len(shards), batch):
+        part = shards.batch(np.arange(start, min(start + batch, len(shards))), None)
+        found.append(network(part.channels).mean(dim=(2, 3)))
+        truth.append(part.curves.mean(dim=(1, 2)))
+        share.append(part.share)
+    kinds = np.concatenate(shards.kind)
+    return (*(torch.cat(x).numpy() for x in (found, truth, share)), kinds)
+
+
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman's rank correlation."""
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(a, b)[0])
+
+
+def scores(found: np.ndarray, truth: np.ndarray, share: np.ndarray) -> tuple:
+    """Predicted and true TomoScores, (n,) each, of (n, N_BANDS) curves."""
+    return tuple(
+        np.array([float(tomoscore(curve, part)) for curve, part in zip(curves, share)])
+        for curves in (found, truth)
+    )
+
+
+def metrics(found: np.ndarray, truth: np.ndarray, share: np.ndarray, kinds: np.ndarray) -> dict:
+    """Slice-level figures of predicted against true curves."""
+    score, true = scores(found, truth, share)
+    null = kinds == "null"
+    figures: dict[str, Any] = {
+        "slices": len(score),
+        "rank_correlation": rank_correlation(score, true),
+        "mean_absolute_error": float(np.abs(score - true).mean()),
+        "constant_predictor_error": float(np.abs(true - np.median(true)).mean()),
+        "bias": float((score - true).mean()),
+        "nulls_highest": float(score[null].max()) if null.any() else None,
+        "nulls_mean": float(score[null].mean()) if null.any() else None,
+    }
+    for kind in ("tilt_series", "direct"):
+        chosen = kinds == kind
+        if chosen.sum() > 2:
+            figures[f"{kind}_rank_correlation"] = rank_correlation(score[chosen], true[chosen])
+            figures[f"{kind}_error"] = float(np.abs(score - true)[chosen].mean())
+    bands = []
+    for band in range(N_BANDS):
+        carried = share[:, band] > 0
+        bands.append(float(np.corrcoef(found[carried, band], truth[carried, band])[0, 1]))
+    figures["band_correlation"] = bands
+    return {k: np.round(v, 4).tolist() if v is not None else None for k, v in figures.items()}

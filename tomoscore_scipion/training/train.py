@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The training loop: checkpoints, resume, and a moving average of the weights."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Iterator
+
+import numpy as np
+import torch
+
+from tomoscore_scipion.engine.bands import N_SCORED, NOTHING_SEEN, READILY_SEEN
+from tomoscore_scipion.engine.network import ResolvabilityNet
+
+from .dataset import Batch, Shards
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """How the network is trained.
+
+    Attributes:
+        steps: batches in all.
+        batch: slices per batch.
+        learning_rate: highest rate, reached after 3 % of the steps; a cosine to 0 follows.
+        weight_decay: of AdamW.
+        average: decay of the moving average of the weights.
+        seed: of initial weights, order and augmentation.
+        bfloat16: compute in bfloat16 where the processor gains by it.
+    """
+
+    steps: int = 4000
+    batch: int = 16
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    average: float = 0.998
+    seed: int = 0
+    bfloat16: bool = True
+
+    def rate(self, step: int) -> float:
+        """Learning rate at a step."""
+        warm = max(1, int(0.03 * self.steps))
+        if step < warm:
+            return self.learning_rate * (step + 1) / warm
+        progress = (step - warm) / max(1, self.steps - warm)
+        return self.learning_rate * 0.5 * (1 + float(np.cos(np.pi * min(1.0, progress))))
+
+
+def soft_score(curve: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """TomoScore in octaves, differentiable, of (b, N_BANDS) curves; see `engine.bands`."""
+    seen = ((curve - NOTHING_SEEN) / (READILY_SEEN - NOTHING_SEEN)).clamp(0, 1)
+    return (seen * share)[:, :N_SCORED].sum(dim=1)
+
+
+def loss_of(found: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Squared error of tiles, of the slice's mean curve, and of its score.
+
+    Args:
+        found: (b, N_BANDS, tiles, tiles) from the network.
+        batch: what was fed, with its truth.
+    """
+    weight = (batch.share > 0).float()
+    truth = batch.curves.permute(0, 3, 1, 2)
+    tiles = ((found - truth) ** 2).mean(dim=(2, 3))
+    mean_found, mean_truth = found.mean(dim=(2, 3)), truth.mean(dim=(2, 3))
+    means = (mean_found - mean_truth) ** 2
+    per_band = ((tiles + means) * weight).sum() / weight.sum()
+    score = soft_score(mean_found, batch.share) - soft_score(mean_truth, batch.share)
+    return per_band + 0.01 * (score**2).mean()
+
+
+class Trainer:
+    """State of a training run; `run` continues from the checkpoint where there is one."""
+
+    def __init__(self, folder: Path, shards: Shards, recipe: TrainingRecipe) -> None:
+        torch.manual_seed(recipe.seed)
+        self.folder, self.shards, self.recipe = folder, shards, recipe
+        self.network = ResolvabilityNet()
+        self.averaged = copy.deepcopy(self.network)
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        self.step = 0
+        folder.mkdir(parents=True, exist_ok=True)
+        self.checkpoint = folder / "checkpoint.pt"
+        if self.checkpoint.exists():
+            self._resume()
+
+    def run(self, report_every: int = 50, save_every: int = 200) -> ResolvabilityNet:
+        """Train to the last step; returns the averaged network, in evaluation mode."""
+        started, losses = time.monotonic(), []
+        for batch in self._batches():
+            losses.append(self._train_on(batch))
+            if self.step % report_every == 0:
+                self._report(float(np.mean(losses)), time.monotonic() - started)
+                losses = []
+            if self.step % save_every == 0:
+                self.save()
+        self.save()
+        return self.averaged.eval()
+
+    def _train_on(self, batch: Batch) -> float:
+        self.network.train()
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.recipe.rate(self.step)
+        images = batch.channels.to(memory_format=torch.channels_last)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.recipe.bfloat16):
+            found = self.network(images)
+        loss = loss_of(found.float(), batch)
+        self.optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimiser.step()
+        self.step += 1
+        self._average()
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        decay = min(self.recipe.average, self.step / (self.step + 10))
+        state = self.network.state_dict()
+        for name, value in self.averaged.state_dict().items():
+            if value.is_floating_point():
+                value.lerp_(state[name], 1 - decay)
+            else:
+                value.copy_(state[name])
+
+    def _batches(self) -> Iterator[Batch]:
+        """Batches from the current step on, the next one being read meanwhile."""
+        with ThreadPoolExecutor(2) as pool:
+            coming = [pool.submit(self._read, s) for s in range(self.step, self.step + 2)]
+            for step in range(self.step, self.recipe.steps):
+                batch = coming.pop(0).result()
+                if step + 2 < self.recipe.steps:
+                    coming.append(pool.submit(self._read, step + 2))
+                yield batch
+
+    def _read(self, step: int) -> Batch:
+        """The batch of a step: the same whether or not the run was interrupted."""
+        rng = np.random.default_rng([self.recipe.seed, step])
+        return self.shards.batch(rng.integers(0, len(self.shards), self.recipe.batch), rng)
+
+    def _report(self, loss: float, seconds: float) -> None:
+        line = {"step": self.step, "loss": round(loss, 5), "seconds": round(seconds, 1)}
+        print(json.dumps(line), flush=True)
+        with open(self.folder / "log.jsonl", "a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+
+    def save(self) -> None:
+        """Write the checkpoint, whole or not at all."""
+        state = {
+            "recipe": asdict(self.recipe),
+            "step": self.step,
+            "network": self.network.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+        partial = self.checkpoint.with_suffix(".part")
+        torch.save(state, partial)
+        os.replace(partial, self.checkpoint)
+
+    def _resume(self) -> None:
+        state: dict[str, Any] = torch.load(self.checkpoint, weights_only=True)
+        if state["recipe"] != asdict(self.recipe):
+            raise ValueError(
+                f"{self.checkpoint}: expected the recipe {asdict(self.recipe)}, found "
+                f"{state['recipe']}; use another folder"
+            )
+        self.step = state["step"]
+        self.network.load_state_dict(state["network"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.optimiser.load_state_dict(state["optimiser"])
