@@ -24,6 +24,31 @@ POST_PROCESSING = (
 )
 POST_PROCESSING_ODDS = (0.5, 0.11, 0.07, 0.05, 0.02, 0.05, 0.1, 0.05, 0.05)
 
+RANGES = {
+    "max_tilt_deg": (1.0, 75.0),
+    "tilt_step_deg": (0.1, 30.0),
+    "pretilt_deg": (-45.0, 45.0),
+    "total_dose": (1e-6, 1e9),
+    "defocus_nm": (-1e5, 1e5),
+    "amplitude_contrast": (0.0, 1.0),
+    "mean_free_path_nm": (1.0, 1e9),
+    "quantum_efficiency": (1e-6, 1.0),
+    "misalignment_nm": (0.0, 1e4),
+    "drift_nm": (0.0, 1e4),
+    "axis_error_deg": (-30.0, 30.0),
+    "unaligned_nm": (0.0, 1e4),
+    "local_motion_nm": (0.0, 1e4),
+    "motion_blur_nm": (0.0, 1e4),
+    "bad_tilts": (0.0, 1.0),
+    "rolloff": (0.0, 1.0),
+    "sirt_iterations": (1, 10000),
+    "voxel_nm": (1.5, 6.0),
+    "strength": (0.0, 1.0),
+    "gradient": (0.0, 1e6),
+    "border_nm": (0.0, 1e4),
+}
+"""Lowest and highest value of every number of a recipe."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -31,6 +56,9 @@ class Recipe:
 
     Angles in degrees, lengths in nm, doses in e/A^2. Misalignment is what is left after the part
     that merely displaces the volume.
+
+    Raises:
+        ValueError: a value is not one of those allowed or out of `RANGES`.
     """
 
     max_tilt_deg: float = 60.0
@@ -77,10 +105,10 @@ class Recipe:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}: expected one of {allowed}, got {getattr(self, name)!r}")
-        if not 0 < self.max_tilt_deg <= 75 or not 0 < self.tilt_step_deg <= 30:
-            raise ValueError(f"expected tilts up to 75 and steps up to 30 degrees, got {self}")
-        if not 1.5 <= self.voxel_nm <= 6:
-            raise ValueError(f"expected a voxel of 1.5 to 6 nm, got {self.voxel_nm}")
+        for name, (low, high) in RANGES.items():
+            if not low <= getattr(self, name) <= high:
+                found = getattr(self, name)
+                raise ValueError(f"{name}: expected {low:g} to {high:g}, got {found!r}")
 
 
 AXES: dict[str, tuple[str, ...]] = {
