@@ -284,6 +284,14 @@ def test_gradients_are_removed(height):
     assert correlation > 0.9
 
 
+def test_smooth_shading_is_removed():
+    volume = speckle((9, 256, 256), seed=3)
+    shade = 3 * np.cos(np.pi * np.arange(256) / 256)[:, None] ** 2
+    found, expected = canonical(volume + shade), canonical(volume)
+    change = (found.channels - expected.channels)[:, 40:-40, 40:-40]
+    assert float(change.std()) < 0.5 * float(shade.std() / volume.std())
+
+
 def test_waves_of_the_coarsest_band_are_kept():
     volume = 0.05 * speckle((9, 256, 256), seed=3)
     wave = np.sin(2 * np.pi * np.arange(256) * 1.5 / 100)

@@ -143,7 +143,7 @@ def test_noise_can_persist_from_plane_to_plane():
         return float(torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1])
 
     assert abs(alike(0.0)) < 0.05
-    assert alike(3.0) > 0.8
+    assert alike(4.5) > 0.8
 
 
 def test_an_unknown_texture_is_refused():
@@ -156,7 +156,7 @@ def test_more_noise_on_matter_lowers_its_curve():
     curves = []
     for ratio in (0.1, 1.0, 5.0):
         direct = DirectRecipe(0.0, ratio, "white", 0.5)
-        stack = direct_planes(rng(), matter[None], GRID, direct, Recipe(), n_z=3)
+        _, stack = direct_planes(rng(), matter[None], GRID, direct, Recipe(), n_z=3)
         assert stack.shape == (3, 128, 128)
         curves.append(mean_curve(stack, matter)[3])
     assert curves[0] > 0.9
@@ -169,7 +169,7 @@ def test_random_direct_stacks_of_nothing_hold_nothing():
         source = rng(seed)
         direct = random_direct_recipe(source)
         empty = torch.zeros((1, 128, 128))
-        stack = direct_planes(source, empty, GRID, direct, Recipe(voxel_nm=2.0), n_z=3)
+        _, stack = direct_planes(source, empty, GRID, direct, Recipe(voxel_nm=2.0), n_z=3)
         assert stack.shape == (3, 96, 96)
         assert torch.isfinite(stack).all()
         curves.append(mean_curve(stack[1:2], texture(seed)))

@@ -94,3 +94,13 @@ def test_whole_tomograms_are_finite_and_have_a_truth_for_every_plane(microscope,
     assert torch.isfinite(stack).all()
     assert torch.isfinite(curves).all()
     assert curves.abs().max() <= 1
+
+
+def test_how_it_is_written_is_no_loss_of_quality(microscope):
+    plain = Recipe()
+    written = Recipe(dark_matter=False, gradient=3.0, border_nm=30.0, quantisation="int8")
+    curves = []
+    for recipe in (plain, written):
+        acquisition = microscope.acquire(np.random.default_rng(0), recipe, headroom=1.0)
+        curves.append(tomogram(np.random.default_rng(1), acquisition)[1])
+    torch.testing.assert_close(curves[0], curves[1])

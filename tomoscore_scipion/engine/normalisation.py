@@ -27,6 +27,8 @@ CLIP = 4.0
 """Values beyond so many robust standard deviations are clipped."""
 BACKGROUND_SIGMA_NM = 60.0
 """Gradients are what a Gaussian of this sigma keeps: 1 % of a period of 128 nm."""
+NOTHING_LEFT = 1e-5
+"""Where so little of a slice's spread is left without its gradient, it was only a gradient."""
 _BLOCK = 8
 _COARSE = 8
 
@@ -88,20 +90,17 @@ def normalise(
         return empty
     planes = [centre, *neighbours]
     images = torch.zeros((3, *centre.shape))
-    for channel, plane in enumerate(planes):
-        if plane is not None:
-            images[channel] = torch.from_numpy(_scaled(plane, valid, offset, gain))
+    for channel, image in enumerate(planes):
+        if image is not None:
+            images[channel] = torch.from_numpy(_scaled(image, valid, offset, gain))
     share = torch.from_numpy(valid.astype(np.float32))
     images, share = resample(images, shape_yx), resample(share[None], shape_yx)[0].clamp(0, 1)
     images -= background(images, share)
     spread = robust_spread(images[0][share > 0.5])
-    if spread == 0:
+    if spread < NOTHING_LEFT:
         return empty
     images = (images / spread).clamp_(-CLIP, CLIP) * share
     images *= -1.0 if polarity(images[0]) > 0 else 1.0
-    for channel, plane in enumerate(planes):
-        if plane is None:
-            images[channel] = 0.0
     return CanonicalSlice(z, images, share, False)
 
 
@@ -124,7 +123,8 @@ def _robust_range(plane: np.ndarray, valid: np.ndarray) -> tuple[float, float]:
     if spread == 0:
         spread = float(values.std())
     # Differences at the rounding of float32 are no signal.
-    negligible = 8 * np.finfo(np.float32).eps * float(np.abs(values).max())
+    limits = np.finfo(np.float32)
+    negligible = max(8 * limits.eps * max(abs(low), abs(high)), limits.tiny)
     return float(middle), float(spread) if spread > negligible else 0.0
 
 
@@ -144,16 +144,46 @@ def polarity(image: torch.Tensor) -> float:
 
 
 def background(images: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-    """Smooth background of (n, y, x) images, averaged over valid pixels only."""
-    size = images.shape[-2:]
-    pooled = F.avg_pool2d((images * share)[None], _COARSE, ceil_mode=True)
-    weight = F.avg_pool2d(share[None, None], _COARSE, ceil_mode=True)
-    sigma = BACKGROUND_SIGMA_NM / (CANONICAL_NM * _COARSE)
-    smooth = gaussian_blur(torch.cat([pooled, weight], dim=1), sigma)
-    estimate = smooth[:, :-1] / smooth[:, -1:].clamp_min(1e-3)
-    full = [n * _COARSE for n in estimate.shape[-2:]]
-    big = F.interpolate(estimate, size=full, mode="bilinear", align_corners=False)
-    return big[0, :, : size[0], : size[1]]
+    """Smooth background of (n, y, x) images over their valid pixels: a plane, and what is smooth.
+
+    The plane is fitted first: a blur alone would leave the ends of a steep gradient.
+    """
+    pooled = F.avg_pool2d((images * share)[None], _COARSE, ceil_mode=True)[0]
+    weight = F.avg_pool2d(share[None], _COARSE, ceil_mode=True)[0]
+    coefficients = fit_plane(pooled / weight.clamp_min(1e-3), weight)
+    pooled = pooled - weight * plane(coefficients, weight.shape, _COARSE)
+    smooth = gaussian_blur(
+        torch.cat([pooled, weight[None]])[None], BACKGROUND_SIGMA_NM / (CANONICAL_NM * _COARSE)
+    )[0]
+    estimate = smooth[:-1] / smooth[-1].clamp_min(1e-3)
+    big = F.interpolate(
+        estimate[None], scale_factor=float(_COARSE), mode="bilinear", align_corners=False
+    )[0, :, : share.shape[0], : share.shape[1]]
+    return big + plane(coefficients, share.shape, 1)
+
+
+def _coordinates(size: int, step: int) -> torch.Tensor:
+    """Places of `size` pixels of `step` canonical pixels, in thousands of canonical pixels."""
+    return ((torch.arange(size) + 0.5) * step) / 1000
+
+
+def plane(coefficients: torch.Tensor, shape_yx: torch.Size, step: int) -> torch.Tensor:
+    """Planes a + b y + c x of (n, 3) coefficients on pixels of `step` canonical pixels."""
+    y, x = (_coordinates(size, step) for size in shape_yx)
+    a, b, c = coefficients.T[:, :, None, None]
+    return a + b * y[:, None] + c * x
+
+
+def fit_plane(images: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Weighted least-squares planes, (n, 3), of (n, y, x) images pooled by _COARSE."""
+    y, x = (_coordinates(size, _COARSE) for size in weight.shape)
+    basis = torch.stack(
+        [torch.ones_like(weight), y[:, None].expand_as(weight), x.expand_as(weight)]
+    )
+    basis, values = basis.flatten(1).double(), images.flatten(1).double()
+    weighted = basis * weight.flatten().double()
+    normal = weighted @ basis.T + 1e-9 * torch.eye(3, dtype=torch.float64)
+    return torch.linalg.solve(normal, weighted @ values.T).T.float()
 
 
 def gaussian_blur(images: torch.Tensor, sigma_px: float) -> torch.Tensor:

@@ -168,7 +168,7 @@ def _beam(rng: np.random.Generator) -> dict[str, Any]:
         "amplitude_contrast": float(rng.choice([0.07, 0.1, 0.15])),
         "mean_free_path_nm": float(rng.uniform(200, 350)),
         "energy_filter": bool(rng.random() < 0.7),
-        "quantum_efficiency": float(rng.uniform(0.3, 0.95)),
+        "quantum_efficiency": _log_uniform(rng, 0.08, 0.95),
     }
 
 

@@ -20,8 +20,9 @@ def slice_curves(network: ResolvabilityNet, shards: Shards, batch: int = 8) -> t
     found, truth, share = [], [], []
     for start in range(0, len(shards), batch):
         part = shards.batch(np.arange(start, min(start + batch, len(shards))), None)
-        found.append(network(part.channels).mean(dim=(2, 3)))
-        truth.append(part.curves.mean(dim=(1, 2)))
+        weight = part.weight / part.weight.sum(dim=(1, 2), keepdim=True).clamp_min(1e-6)
+        found.append((network(part.channels) * weight[:, None]).sum(dim=(2, 3)))
+        truth.append((part.curves * weight[..., None]).sum(dim=(1, 2)))
         share.append(part.share)
     kinds = np.concatenate(shards.kind)
     return (*(torch.cat(x).numpy() for x in (found, truth, share)), kinds)
