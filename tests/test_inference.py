@@ -85,7 +85,7 @@ def test_blocks_keep_every_tile_once(cells, block_tiles):
     [((1, 1), (1, 1)), ((64, 64), (1, 1)), ((65, 40), (2, 1)), ((100, 96), (3, 2))],
 )
 def test_slices_are_padded_to_whole_cells(shape, tiles):
-    channels, weight = pad_to_cells(piece(*shape))
+    channels, weight = pad_to_cells(piece(*shape).channels, piece(*shape).valid)
     assert weight.shape == tiles
     assert channels.shape == (3, CELL_PX * (tiles[0] + 1), CELL_PX * (tiles[1] + 1))
     assert predictor()(piece(*shape)).curves.shape == (*tiles, N_BANDS)
@@ -93,7 +93,7 @@ def test_slices_are_padded_to_whole_cells(shape, tiles):
 
 def test_padding_keeps_the_slice_in_the_middle_and_adds_no_values():
     image = piece(70, 64)
-    channels, _ = pad_to_cells(image)
+    channels, _ = pad_to_cells(image.channels, image.valid)
     torch.testing.assert_close(channels[:, 13:83], image.channels)
     assert not channels[:, :13].any()
     assert not channels[:, 83:].any()
@@ -102,9 +102,9 @@ def test_padding_keeps_the_slice_in_the_middle_and_adds_no_values():
 def test_weight_is_the_share_of_a_tile_that_carries_data():
     image = piece(96, 64)
     image.valid[:32] = 0
-    _, weight = pad_to_cells(image)
+    _, weight = pad_to_cells(image.channels, image.valid)
     torch.testing.assert_close(weight, torch.tensor([[0.5], [1.0]]))
-    _, tiny = pad_to_cells(piece(8, 8))
+    _, tiny = pad_to_cells(piece(8, 8).channels, piece(8, 8).valid)
     assert float(tiny) == pytest.approx(1 / 64)
 
 

@@ -10,6 +10,8 @@ import numpy as np
 
 ORDERS = ("dose_symmetric", "bidirectional", "unidirectional")
 FILTERS = ("ramp", "ramp_rolloff", "hamming", "sirt_like")
+VIEW_SCALINGS = ("mean", "spread", "counts")
+"""What is made equal between views: their mean, their spread, or nothing (they stay counts)."""
 CTF_CORRECTIONS = ("none", "phase_flip")
 POST_PROCESSING = (
     "none",
@@ -80,6 +82,7 @@ class Recipe:
     motion_blur_nm: float = 0.0
     bad_tilts: float = 0.0
     erase_beads: bool = False
+    view_scaling: str = "mean"
     filter: str = "ramp_rolloff"
     rolloff: float = 0.35
     sirt_iterations: int = 12
@@ -97,6 +100,7 @@ class Recipe:
     def __post_init__(self) -> None:
         choices = {
             "order": ORDERS,
+            "view_scaling": VIEW_SCALINGS,
             "filter": FILTERS,
             "ctf_correction": CTF_CORRECTIONS,
             "post": POST_PROCESSING,
@@ -188,6 +192,7 @@ def _faults(rng: np.random.Generator) -> dict[str, Any]:
 
 def _reconstruction(rng: np.random.Generator) -> dict[str, Any]:
     return {
+        "view_scaling": str(rng.choice(VIEW_SCALINGS)),
         "filter": str(rng.choice(FILTERS, p=[0.2, 0.35, 0.15, 0.3])),
         "rolloff": float(rng.uniform(0.15, 0.5)),
         "sirt_iterations": int(rng.integers(3, 40)),

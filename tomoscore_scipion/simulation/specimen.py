@@ -202,8 +202,9 @@ def _complexes(
     px: float,
     inside: torch.Tensor | None,
 ) -> list[np.ndarray]:
-    """Crowded complexes of 3 to 14 nm that fill 1 to 35 % of the volume."""
-    filling = float(np.exp(rng.uniform(np.log(0.01), np.log(0.35))))
+    """Crowded complexes of 3 to 14 nm that fill 1 to 40 % of the volume."""
+    sparse = float(np.exp(rng.uniform(np.log(0.01), np.log(0.2))))
+    filling = sparse if rng.random() < 0.5 else float(rng.uniform(0.1, 0.4))
     n_points = filling * volume / mm.POINT_VOLUME_NM3
     largest = float(rng.uniform(5, 14))
     kinds = [mm.blob(rng, float(rng.uniform(3, largest))) for _ in range(int(rng.integers(3, 20)))]

@@ -12,6 +12,8 @@ from tomoscore_scipion.engine.bands import N_SCORED
 KERNEL = 0.7
 """Sigma in octaves of the neighbourhood in which errors are pooled."""
 LEAST_SD = 0.05
+UNCALIBRATED = {"score": [0.0, float(N_SCORED)], "sd": [1.0, 1.0]}
+"""What stands in a card until errors have been measured."""
 
 
 def error_by_score(found: np.ndarray, truth: np.ndarray) -> dict[str, Any]:

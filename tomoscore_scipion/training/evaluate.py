@@ -66,4 +66,11 @@ def metrics(found: np.ndarray, truth: np.ndarray, share: np.ndarray, kinds: np.n
         carried = share[:, band] > 0
         bands.append(float(np.corrcoef(found[carried, band], truth[carried, band])[0, 1]))
     figures["band_correlation"] = bands
-    return {k: np.round(v, 4).tolist() if v is not None else None for k, v in figures.items()}
+    return {name: _rounded(value) for name, value in figures.items()}
+
+
+def _rounded(value: Any) -> Any:
+    """Four digits; None where there is no number."""
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return None if value is None or not np.isfinite(value) else round(float(value), 4)

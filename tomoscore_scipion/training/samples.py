@@ -25,7 +25,7 @@ from tomoscore_scipion.simulation.recipe import Recipe, random_recipe
 from tomoscore_scipion.simulation.specimen import Specimen, random_specimen
 from tomoscore_scipion.simulation.truth import plane_density, tile_curves, tile_means
 
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 """Raised whenever a seed no longer gives the same samples."""
 
 
