@@ -64,9 +64,34 @@ def test_slices_wider_than_a_block_are_scored_whole():
     wide = piece(64, CELL_PX * (BLOCK_TILES + 5))
     found = predictor()(wide).curves
     assert found.shape == (1, BLOCK_TILES + 4, N_BANDS)
-    with torch.inference_mode():
-        expected = NETWORK(wide.channels[None])[0].permute(1, 2, 0)
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    whole = predictor(BLOCK_TILES + 4)(wide).curves
+    torch.testing.assert_close(found, whole, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("swap", [False, True])
+@pytest.mark.parametrize("mirrored", [[], [0], [1], [0, 1]])
+def test_how_a_slice_lies_does_not_matter(swap, mirrored):
+    image = piece(160, 224)
+    image.valid[:40, :70] = 0
+
+    def turn(array, first):
+        turned = array.flip([axis + first for axis in mirrored])
+        return turned.transpose(first, first + 1) if swap else turned
+
+    original = predictor()(image)
+    channels, valid = turn(image.channels, 1).contiguous(), turn(image.valid, 0).contiguous()
+    found = predictor()(CanonicalSlice(0, channels, valid, False))
+    torch.testing.assert_close(found.curves, turn(original.curves, 0), atol=1e-5, rtol=0)
+    torch.testing.assert_close(found.weight, turn(original.weight, 0))
+
+
+def test_tiles_of_a_slice_are_where_the_slice_is():
+    image = piece(160, 224)
+    image.valid[:, 112:] = 0
+    image.channels[:, :, 112:] = 0
+    weight = predictor()(image).weight
+    assert float(weight[:, 0].min()) == 1
+    assert float(weight[:, -1].max()) == 0
 
 
 @pytest.mark.parametrize("cells", [2, 3, 25, 26, 27, 51, 90])

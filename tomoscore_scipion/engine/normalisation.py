@@ -88,28 +88,37 @@ def normalise(
     offset, gain = _robust_range(centre, valid)
     if gain == 0:
         return empty
-    planes = [centre, *neighbours]
-    images = torch.zeros((3, *centre.shape))
-    for channel, image in enumerate(planes):
+    images = torch.zeros((3, *shape_yx))
+    for channel, image in enumerate((centre, *neighbours)):
         if image is not None:
-            images[channel] = torch.from_numpy(_scaled(image, valid, offset, gain))
-    share = torch.from_numpy(valid.astype(np.float32))
-    images, share = resample(images, shape_yx), resample(share[None], shape_yx)[0].clamp(0, 1)
+            scaled = torch.from_numpy(_scaled(image, valid, offset, gain))
+            images[channel] = resample(scaled[None], shape_yx)[0]
+    share = _share(valid, shape_yx)
     images -= background(images, share)
     spread = robust_spread(images[0][share > 0.5])
     if spread < NOTHING_LEFT:
         return empty
-    images = (images / spread).clamp_(-CLIP, CLIP) * share
-    images *= -1.0 if polarity(images[0]) > 0 else 1.0
+    images.div_(spread).clamp_(-CLIP, CLIP).mul_(share)
+    if polarity(images[0]) > 0:
+        images.neg_()
     return CanonicalSlice(z, images, share, False)
 
 
 def _scaled(plane: np.ndarray, valid: np.ndarray, offset: float, gain: float) -> np.ndarray:
     """(plane - offset) / gain with wild values tamed, 0 where there is no data."""
     with np.errstate(over="ignore", invalid="ignore"):
-        scaled = (plane - np.float32(offset)) / np.float32(gain)
+        scaled = plane - np.float32(offset)
+        scaled /= np.float32(gain)
     np.clip(scaled, -8 * CLIP, 8 * CLIP, out=scaled)
-    return np.where(valid & np.isfinite(plane), scaled, np.float32(0.0))
+    scaled[~valid | np.isnan(scaled)] = 0
+    return scaled
+
+
+def _share(valid: np.ndarray, shape_yx: tuple[int, int]) -> torch.Tensor:
+    """The share of each canonical pixel that carries data, 0 to 1."""
+    if valid.all():
+        return torch.ones(shape_yx)
+    return resample(torch.from_numpy(valid.astype(np.float32))[None], shape_yx)[0].clamp_(0, 1)
 
 
 def _robust_range(plane: np.ndarray, valid: np.ndarray) -> tuple[float, float]:
@@ -156,10 +165,14 @@ def background(images: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
         torch.cat([pooled, weight[None]])[None], BACKGROUND_SIGMA_NM / (CANONICAL_NM * _COARSE)
     )[0]
     estimate = smooth[:-1] / smooth[-1].clamp_min(1e-3)
-    big = F.interpolate(
-        estimate[None], scale_factor=float(_COARSE), mode="bilinear", align_corners=False
-    )[0, :, : share.shape[0], : share.shape[1]]
-    return big + plane(coefficients, share.shape, 1)
+    rows, columns = (_upsampling(few)[:many] for few, many in zip(weight.shape, share.shape))
+    return (rows @ estimate @ columns.T).add_(plane(coefficients, share.shape, 1))
+
+
+def _upsampling(n: int) -> torch.Tensor:
+    """Matrix (n * _COARSE, n) of linear interpolation: quicker than interpolating images."""
+    size = n * _COARSE
+    return F.interpolate(torch.eye(n)[None], size=size, mode="linear", align_corners=False)[0].T
 
 
 def _coordinates(size: int, step: int) -> torch.Tensor:
