@@ -11,7 +11,7 @@ from tomoscore_scipion.engine import Scorer
 from tomoscore_scipion.engine.cli import main
 from tomoscore_scipion.engine.network import ResolvabilityNet
 from tomoscore_scipion.engine.weights import read_card
-from tomoscore_scipion.training.calibration import error_by_score
+from tomoscore_scipion.training.calibration import band_gains, error_by_score, scale_output
 from tomoscore_scipion.training.dataset import CROP_CELLS, Batch, Shards, augment
 from tomoscore_scipion.training.train import Trainer, TrainingRecipe, loss_of, soft_score
 
@@ -127,3 +127,22 @@ def test_calibration_recovers_an_error_that_grows_with_the_score():
 def test_the_network_is_small_enough_to_ship():
     bytes_needed = sum(p.numel() * p.element_size() for p in ResolvabilityNet().parameters())
     assert bytes_needed < 8_000_000
+
+
+def test_gains_undo_a_factor_per_band_and_go_into_the_network():
+    rng = np.random.default_rng(0)
+    truth = rng.random((50, 6))
+    factor = np.array([0.5, 0.8, 1.0, 1.2, 2.0, 1.0])
+    share = np.ones((50, 6))
+    share[:, 5] = 0
+    gains = band_gains(truth * factor, truth, share)
+    np.testing.assert_allclose(gains[:5], 1 / factor[:5])
+    network = ResolvabilityNet().eval()
+    image = torch.rand((1, 3, 64, 64))
+    with torch.inference_mode():
+        before = network(image)
+    scale_output(network, gains)
+    with torch.inference_mode():
+        after = network(image)
+    expected = before * torch.as_tensor(gains, dtype=torch.float32)[:, None, None]
+    torch.testing.assert_close(after, expected)

@@ -16,7 +16,7 @@ from tomoscore_scipion.engine.sampling import INPUT_CONTRACT
 from tomoscore_scipion.engine.scorer import Scorer
 from tomoscore_scipion.engine.weights import save_weights
 
-from .calibration import UNCALIBRATED, error_by_score
+from .calibration import UNCALIBRATED, band_gains, error_by_score, scale_output
 from .dataset import Shards
 from .evaluate import metrics, slice_curves
 from .fresh import compare, fresh_tomograms
@@ -39,7 +39,10 @@ def main(args: Namespace) -> int:
     write_shards(args.folder / "train", seeds, sampled, args.processes)
     write_shards(args.folder / "held-out", held_out, sampled, args.processes)
     network = Trainer(args.folder, Shards(args.folder / "train"), trained).run()
-    figures = metrics(*slice_curves(network, Shards(args.folder / "held-out")))
+    found, truth, share, kinds = slice_curves(network, Shards(args.folder / "held-out"))
+    gains = band_gains(found, truth, share)
+    scale_output(network, gains)
+    figures = metrics(found * gains, truth, share, kinds)
     print(json.dumps(figures, indent=2), flush=True)
     card: dict[str, Any] = {
         "name": args.name,
@@ -55,6 +58,7 @@ def main(args: Namespace) -> int:
             "seeds": [seeds.start, seeds.stop],
             "held_out_seeds": [held_out.start, held_out.stop],
             "samples": asdict(sampled),
+            "band_gains": gains.tolist(),
             **asdict(trained),
         },
     }
