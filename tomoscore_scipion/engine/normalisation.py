@@ -27,7 +27,7 @@ CLIP = 4.0
 """Values beyond so many robust standard deviations are clipped."""
 BACKGROUND_SIGMA_NM = 60.0
 """Gradients are what a Gaussian of this sigma keeps: 1 % of a period of 128 nm."""
-NOTHING_LEFT = 1e-5
+NOTHING_LEFT = 1e-3
 """Where so little of a slice's spread is left without its gradient, it was only a gradient."""
 _BLOCK = 8
 _COARSE = 8
