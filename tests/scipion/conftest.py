@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real Scipion project for the tests, with a fake engine unless a test asks for the real one."""
+
+import json
+import os
+import shlex
+import stat
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+
+# Scipion has an environment of its own, in which these tests run.
+collect_ignore_glob = [] if find_spec("pwem") else ["test_*.py"]
+
+
+@pytest.fixture(scope="session")
+def scipion(tmp_path_factory):
+    """The folder of a Scipion installation with our plugin, the testing one and the fake engine.
+
+    The variables are read when the plugins are loaded, and inherited by the protocols' processes.
+    """
+    home = tmp_path_factory.mktemp("scipion")
+    program = home / "bin" / "tomoscore"
+    program.parent.mkdir()
+    fake = shlex.quote(str(HERE / "fake_engine.py"))
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {fake} "$@"\n')
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    testing = str(HERE / "plugin")
+    template = Path(find_spec("scipion").origin).parent / "templates" / "hosts.template"
+    os.environ.update(
+        SCIPION_HOME=str(home),
+        SCIPION_PYTHON=sys.executable,
+        SCIPION_USER_DATA=str(home / "data"),
+        SCIPION_HOSTS=str(template),
+        SCIPION_DOMAIN="pwem",
+        SCIPION_NOTIFY="False",
+        SCIPION_PRIORITY_PACKAGE_LIST="pwem tomo",
+        PYTHONPATH=testing,
+        TOMOSCORE_ENV_ACTIVATION=f"PATH={shlex.quote(str(program.parent))}:$PATH",
+        OMP_NUM_THREADS="1",
+    )
+    sys.path.insert(0, testing)
+    import pyworkflow as pw
+
+    pw.Config.setDomain("pwem")
+    domain = pw.Config.getDomain()
+    domain.getPlugins()
+    domain.getProtocols()
+    (home / "data").mkdir(exist_ok=True)
+    return home
+
+
+@pytest.fixture(scope="module")
+def project(scipion, request):
+    """A project of the test file's own, with its folder as the working one."""
+    from pyworkflow.project import Manager
+
+    before = os.getcwd()
+    project = Manager().createProject(request.module.__name__)
+    os.chdir(project.path)
+    yield project
+    os.chdir(before)
+
+
+@pytest.fixture
+def lab(project, tmp_path):
+    from lab import Lab
+
+    return Lab(project, tmp_path)
+
+
+@pytest.fixture
+def engine_log(tmp_path, monkeypatch):
+    """What the fake engine wrote about its starts: a function that reads it."""
+    path = tmp_path / "engine-log.jsonl"
+    monkeypatch.setenv("FAKE_LOG", str(path))
+    return lambda: [json.loads(line) for line in path.read_text().splitlines()]
