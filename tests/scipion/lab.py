@@ -7,6 +7,8 @@ import struct
 import time
 from pathlib import Path
 
+import psutil
+
 
 def write_mrc(path, score, shape_zyx=(16, 64, 64), voxel_size=10.0):
     """A small tomogram for the fake engine: the score stands in the header's mean."""
@@ -74,6 +76,19 @@ class Lab:
         protocol.runMode.set(MODE_RESUME)
         return self.launch(protocol, wait)
 
+    def processes(self, protocol):
+        """The ids of the processes that work for a protocol, its engines included."""
+        folder = os.path.abspath(protocol.getWorkingDir())
+        database = f" {protocol.getDbPath()} "
+        found = []
+        for process in psutil.process_iter(["pid", "cmdline", "status"]):
+            line = " ".join(process.info["cmdline"] or ())
+            if process.info["status"] != psutil.STATUS_ZOMBIE and (
+                folder in line or database in line
+            ):
+                found.append(process.info["pid"])
+        return found
+
     def until(self, condition, *protocols, seconds=120):
         """Wait until something is true of protocols, which are updated meanwhile."""
         end = time.monotonic() + seconds
@@ -87,7 +102,11 @@ class Lab:
 def ids(protocol, name):
     """The tsIds of an output, [] where it is not there."""
     tomograms = getattr(protocol, name, None)
-    return sorted(item.getTsId() for item in tomograms) if tomograms is not None else []
+    if tomograms is None:
+        return []
+    found = sorted(item.getTsId() for item in tomograms)
+    tomograms.close()
+    return found
 
 
 def log_of(protocol):

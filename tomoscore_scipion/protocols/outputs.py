@@ -154,30 +154,34 @@ class TomoScoreOutputs:
             tomograms = getattr(self, name, None)
             if items:
                 self._make(name, items, provenance)
-            elif tomograms is not None:
+            elif tomograms is not None and not tomograms.isEmpty():
                 tomograms._getMapper().deleteAll()
                 tomograms._size.set(0)
                 self._fill(tomograms, [], provenance)
                 self._save(tomograms)
 
     def _make(self, name, items, provenance):
-        """A new file with these items, as a new output or in place of the old one."""
-        old = getattr(self, name, None)
-        if old is not None:
-            old.close()
+        """Publish a new set with these items, or let the old one have these only.
+
+        The old one keeps its file: who has it open would go on reading a deleted one.
+        """
+        tomograms = getattr(self, name, None)
+        if tomograms is not None:
+            tomograms._getMapper()
+            tomograms.clear()
+            self._fill(tomograms, items, provenance)
+            self._save(tomograms)
+            return
         source = self._sourcePointer()
         tomograms = SetOfTomograms.create(self._getPath(), suffix=name)
         tomograms.copyInfo(source.get())
         tomograms.setStreamState(Set.STREAM_OPEN)
         self._fill(tomograms, items, provenance)
-        if old is None:
-            tomograms.write()
-            self._defineOutputs(**{name: tomograms})
-            self._defineSourceRelation(source, tomograms)
-            self._store(tomograms)
-            tomograms.close()
-        else:
-            self._updateOutputSet(name, tomograms, state=Set.STREAM_OPEN)
+        tomograms.write()
+        self._defineOutputs(**{name: tomograms})
+        self._defineSourceRelation(source, tomograms)
+        self._store(tomograms)
+        tomograms.close()
 
     def _fill(self, tomograms, items, provenance):
         tomograms.copyAttributes(self._sourcePointer().get(), *FROM_INPUT)
