@@ -8,7 +8,16 @@ from pwem.objects import EMSet, Transform
 from pwem.protocols import EMProtocol
 from pyworkflow.object import Set
 from pyworkflow.protocol import params
-from tomo.objects import SetOfTomograms, SetOfTomoMasks, TomoAcquisition, Tomogram, TomoMask
+from tomo.objects import (
+    SetOfTiltSeries,
+    SetOfTomograms,
+    SetOfTomoMasks,
+    TiltImage,
+    TiltSeries,
+    TomoAcquisition,
+    Tomogram,
+    TomoMask,
+)
 
 
 class ProtTomoScoreTestSource(EMProtocol):
@@ -108,3 +117,36 @@ class ProtTomoScoreTestConsumer(EMProtocol):
         masks.append(mask)
         self._updateOutputSet("tomoMasks", masks, state=Set.STREAM_OPEN)
         return masks
+
+
+class ProtTomoScoreTestTiltSeries(EMProtocol):
+    """Tilt series of two images, without files."""
+
+    _label = "test tilt series"
+    _possibleOutputs = {"TiltSeries": SetOfTiltSeries}
+
+    def _defineParams(self, form):
+        form.addSection("Input")
+        form.addParam("tsIds", params.StringParam, label="tsIds")
+        form.addParallelSection(threads=0, mpi=0)
+
+    def _insertAllSteps(self):
+        self._insertFunctionStep(self.makeStep, needsGPU=False)
+
+    def makeStep(self):
+        many = SetOfTiltSeries.create(self._getPath(), template="tiltseries")
+        many.setSamplingRate(2.0)
+        many.setAcquisition(TomoAcquisition(angleMin=-3, angleMax=3, step=3, voltage=300))
+        for ts_id in self.tsIds.get().split(","):
+            series = TiltSeries(tsId=ts_id)
+            series.setSamplingRate(2.0)
+            EMSet.append(many, series)
+            for number in (1, 2):
+                image = TiltImage(location=(number, f"{ts_id}.mrcs"), tiltAngle=3.0 * number)
+                image.setTsId(ts_id)
+                image.setSamplingRate(2.0)
+                image.setAcquisition(many.getAcquisition().clone())
+                EMSet.append(series, image)
+            series.write()
+            many.update(series)
+        self._defineOutputs(TiltSeries=many)
