@@ -122,9 +122,7 @@ def test_tilt_series_of_the_accepted_tomograms(lab, scored):
     from tomo.protocols import ProtTsFromTomos
     from tomoscore_testing.protocols import ProtTomoScoreTestTiltSeries
 
-    series = lab.launch(
-        lab.project.newProtocol(ProtTomoScoreTestTiltSeries, tsIds="A,B,C,D,E,X")
-    )
+    series = lab.launch(lab.project.newProtocol(ProtTomoScoreTestTiltSeries, tsIds="A,B,C,D,E,X"))
     assert series.isFinished(), log_of(series)
     back = lab.project.newProtocol(ProtTsFromTomos)
     for pointer, source, output in (

@@ -120,7 +120,7 @@ def test_an_engine_without_any_result_is_blamed_at_the_second_time():
     started(batches, 1)
     assert batches.end(1, "killed", False) == {}
     assert started(batches, 2) == ["b", "c", "a"]
-    with pytest.raises(EngineDiedError, match="twice. It said: sh: conda: not found"):
+    with pytest.raises(EngineDiedError, match="twice without a result: sh: conda: not found"):
         batches.end(2, "sh: conda: not found", False)
 
 
@@ -169,4 +169,7 @@ def test_voxel_size_limits_the_score():
 def test_presets_are_described_in_octaves_and_nm():
     assert verdict.in_words(2.5) == "2.5 octaves (22.6 nm)"
     assert verdict.in_words(0.0) == "0 octaves (coarser than 128 nm)"
-    assert all(f"*{name}*: from {value:g} octaves" in verdict.presets_in_words() for name, value in verdict.PRESETS)
+    assert all(
+        f"*{name}*: from {value:g} octaves" in verdict.presets_in_words()
+        for name, value in verdict.PRESETS
+    )

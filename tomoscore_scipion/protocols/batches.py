@@ -117,6 +117,6 @@ class Batches:
             return {first: dropped[first]}
         self._barren += 1
         if self._barren > 1:
-            raise EngineDiedError(f"the TomoScore engine ended without a result, twice. It said: {said}")
+            raise EngineDiedError(f"the TomoScore engine ended twice without a result: {said}")
         self._waiting = {**{key: dropped[key] for key in (*others, first)}, **self._waiting}
         return {}
