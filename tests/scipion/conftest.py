@@ -4,38 +4,39 @@
 import json
 import os
 import shlex
-import stat
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).resolve().parent
+WITH_SCIPION = find_spec("pwem") is not None
 
 # Scipion has an environment of its own, in which these tests run.
-collect_ignore_glob = [] if find_spec("pwem") else ["test_*.py"]
+collect_ignore_glob = [] if WITH_SCIPION else ["test_*.py"]
 
 
-@pytest.fixture(scope="session")
-def scipion(tmp_path_factory):
-    """The folder of a Scipion installation with our plugin, the testing one and the fake engine.
+def install(home):
+    """A Scipion installation in a folder, with our plugin, the testing one and the fake engine.
 
-    The variables are read when the plugins are loaded, and inherited by the protocols' processes.
+    Its variables are read when Scipion is imported, which collecting the tests does, and are
+    inherited by the protocols' processes.
     """
-    home = tmp_path_factory.mktemp("scipion")
     program = home / "bin" / "tomoscore"
     program.parent.mkdir()
     fake = shlex.quote(str(HERE / "fake_engine.py"))
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {fake} "$@"\n')
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    program.chmod(0o755)
+    (home / "data").mkdir()
     testing = str(HERE / "plugin")
-    template = Path(find_spec("scipion").origin).parent / "templates" / "hosts.template"
+    sys.path.insert(0, testing)
     os.environ.update(
         SCIPION_HOME=str(home),
         SCIPION_PYTHON=sys.executable,
         SCIPION_USER_DATA=str(home / "data"),
-        SCIPION_HOSTS=str(template),
+        SCIPION_HOSTS=str(Path(find_spec("scipion").origin).parent / "templates/hosts.template"),
         SCIPION_DOMAIN="pwem",
         SCIPION_NOTIFY="False",
         SCIPION_PRIORITY_PACKAGE_LIST="pwem tomo",
@@ -43,15 +44,23 @@ def scipion(tmp_path_factory):
         TOMOSCORE_ENV_ACTIVATION=f"PATH={shlex.quote(str(program.parent))}:$PATH",
         OMP_NUM_THREADS="1",
     )
-    sys.path.insert(0, testing)
+
+
+if WITH_SCIPION:
+    HOME = tempfile.TemporaryDirectory(prefix="tomoscore-scipion-")
+    install(Path(HOME.name))
+
+
+@pytest.fixture(scope="session")
+def scipion():
+    """The folder of the Scipion installation, with its plugins loaded."""
     import pyworkflow as pw
 
     pw.Config.setDomain("pwem")
     domain = pw.Config.getDomain()
     domain.getPlugins()
     domain.getProtocols()
-    (home / "data").mkdir(exist_ok=True)
-    return home
+    return Path(HOME.name)
 
 
 @pytest.fixture(scope="module")
