@@ -48,6 +48,12 @@ def python_of_engine():
     return sys.executable if here == PYTHON else f"python{PYTHON}"
 
 
+def needed_programs(conda_activation):
+    """Programs that Scipion's installer should look for on the PATH."""
+    python = python_of_engine()
+    return [] if conda_activation or os.path.isabs(python) else [python]
+
+
 def source():
     """What pip installs as the engine: the clone that this is, else the released version."""
     clone = HERE.parent

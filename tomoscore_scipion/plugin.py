@@ -108,7 +108,7 @@ class Plugin(pwem.Plugin):
             version=tomoscore_scipion.__version__,
             tar=VOID_TGZ,
             commands=installation.commands(conda),
-            neededProgs=[] if conda else [installation.python_of_engine()],
+            neededProgs=installation.needed_programs(conda),
             vars={"PATH": os.environ.get("PATH", "")},
             default=importlib.util.find_spec("torch") is None,
         )
