@@ -6,6 +6,8 @@ It runs in Scipion's own Python, or in the environment that TOMOSCORE_TEST_ACTIV
 
 import os
 import struct
+import subprocess
+import sys
 from importlib.util import find_spec
 
 import numpy as np
@@ -57,3 +59,10 @@ def test_the_engine_answers_and_scores(lab, real_engine):
     sha256 = scored.scoredTomograms._tomoScoreModelSha256.get()
     assert sha256 == info["weights"]["sha256"] == scored.getModelSha256()
     assert scored.scoredTomograms._tomoScoreDevice.get() == "cpu"
+
+
+def test_the_tests_that_users_run_pass(scipion):
+    command = [sys.executable, "-m", "scipion", "tests", "tomoscore_scipion.tests.test_protocols"]
+    environ = {**os.environ, "TOMOSCORE_ENV_ACTIVATION": ACTIVATION}
+    done = subprocess.run(command, cwd=scipion, env=environ, capture_output=True, text=True)
+    assert "PASSED" in done.stdout and "FAILED" not in done.stdout, done.stdout + done.stderr
