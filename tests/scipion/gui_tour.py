@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Opens the project's window, the form, the wizard and the viewer, and takes a picture of each.
 
-Run as `python gui_tour.py PROJECT_FOLDER PICTURES_FOLDER` on a display with a window manager. Prints
-DONE at its end; any error in a callback ends it with its traceback.
+Run as `python gui_tour.py PROJECT_FOLDER PICTURES_FOLDER` on a display with a window manager. It
+prints DONE at its end; any error in a callback ends it with its traceback.
 """
 
 import os

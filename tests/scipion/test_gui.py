@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = ("Xvfb", "fluxbox", "import")
-NAMES = "project form wizard wizard-moved viewer histogram images table".split()
+NAMES = ["project", "form", "wizard", "wizard-moved", "viewer", "histogram", "images", "table"]
 
 pytestmark = [
     pytest.mark.slow,
