@@ -131,7 +131,7 @@ def test_summary_and_methods_say_what_a_reader_needs(scored):
     assert "fake 1 (abababababab), on cpu" in summary
     assert "1 failed" in summary and "corrupt" in summary
     methods = "\n".join(scored.methods())
-    assert "The quality of 5 tomograms was rated by TomoScore" in methods
+    assert "Tomograms (n = 5) were rated by TomoScore" in methods
     assert "ab" * 32 in methods
     assert "10.1101/2024.11.06.622356" in methods
     assert any("2024.11.06.622356" in line for line in scored.citations())

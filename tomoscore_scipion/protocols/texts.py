@@ -95,7 +95,7 @@ def methods(protocol):
     made = provenance_of(scored)
     scores = list(scores_of(scored).values())
     return [
-        f"The quality of {len(scores)} tomograms was rated by TomoScore (independent "
+        f"Tomograms (n = {len(scores)}) were rated by TomoScore (independent "
         f"implementation of the idea of [Tan2024]; scipion-em-tomoscore "
         f"{made['_tomoScoreEngineVersion']}, model {made['_tomoScoreModel']} "
         f"{made['_tomoScoreModelVersion']}, sha256 {made['_tomoScoreModelSha256']}): the number of "
@@ -104,5 +104,5 @@ def methods(protocol):
         f"({readable_scale(scale_nm(median(scores)))}). {size_of(protocol, ACCEPTED_SET)} "
         f"tomograms were accepted for further processing ({criterion(made)}), "
         f"{size_of(protocol, REJECTED_SET)} rejected, and {size_of(protocol, FAILED_SET)} could "
-        "not be read."
+        "not be scored."
     ]
