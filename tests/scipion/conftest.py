@@ -18,6 +18,20 @@ WITH_SCIPION = find_spec("pwem") is not None
 collect_ignore_glob = [] if WITH_SCIPION else ["test_*.py"]
 
 
+HOSTS = """\
+[localhost]
+PARALLEL_COMMAND = mpirun -np %_(JOB_NODES)d %_(COMMAND)s
+NAME = fake
+MANDATORY = False
+SUBMIT_COMMAND = {queue} submit %_(JOB_SCRIPT)s
+SUBMIT_TEMPLATE = #!/bin/sh
+    %_(JOB_COMMAND)s
+CANCEL_COMMAND = kill %_(JOB_ID)s
+CHECK_COMMAND = {queue} check %_(JOB_ID)s
+QUEUES = {{ "default": {{}} }}
+"""
+
+
 def install(home):
     """A Scipion installation in a folder, with our plugin, the testing one and the fake engine.
 
@@ -30,13 +44,15 @@ def install(home):
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {fake} "$@"\n')
     program.chmod(0o755)
     (home / "data").mkdir()
+    queue = f"{shlex.quote(sys.executable)} {shlex.quote(str(HERE / 'fake_queue.py'))}"
+    (home / "hosts.conf").write_text(HOSTS.format(queue=queue))
     testing = str(HERE / "plugin")
     sys.path.insert(0, testing)
     os.environ.update(
         SCIPION_HOME=str(home),
         SCIPION_PYTHON=sys.executable,
         SCIPION_USER_DATA=str(home / "data"),
-        SCIPION_HOSTS=str(Path(find_spec("scipion").origin).parent / "templates/hosts.template"),
+        SCIPION_HOSTS=str(home / "hosts.conf"),
         SCIPION_DOMAIN="pwem",
         SCIPION_NOTIFY="False",
         SCIPION_PRIORITY_PACKAGE_LIST="pwem tomo",

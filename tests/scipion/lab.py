@@ -76,16 +76,15 @@ class Lab:
         protocol.runMode.set(MODE_RESUME)
         return self.launch(protocol, wait)
 
-    def processes(self, protocol):
-        """The ids of the processes that work for a protocol, its engines included."""
+    def processes(self, protocol, engines=True):
+        """The ids of the processes that work for a protocol, with its engines or without."""
         folder = os.path.abspath(protocol.getWorkingDir())
         database = f" {protocol.getDbPath()} "
         found = []
         for process in psutil.process_iter(["pid", "cmdline", "status"]):
             line = " ".join(process.info["cmdline"] or ())
-            if process.info["status"] != psutil.STATUS_ZOMBIE and (
-                folder in line or database in line
-            ):
+            works = database in line or (engines and folder in line)
+            if works and process.info["status"] != psutil.STATUS_ZOMBIE:
                 found.append(process.info["pid"])
         return found
 

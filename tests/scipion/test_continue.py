@@ -4,6 +4,7 @@
 import os
 import signal
 
+import pytest
 from lab import ids, log_of
 
 NAMES = [f"TS_{n}" for n in range(6)]
@@ -13,13 +14,14 @@ def verdicts(protocol):
     return {t.getTsId(): t._tomoScoreVerdict.get() for t in protocol.scoredTomograms}
 
 
-def test_a_killed_run_goes_on_where_it_was(lab, engine_log, monkeypatch):
+@pytest.mark.parametrize("orphan", [False, True], ids=["all killed", "engine lives on"])
+def test_a_killed_run_goes_on_where_it_was(lab, engine_log, monkeypatch, orphan):
     monkeypatch.setenv("FAKE_SECONDS", "3")
     scores = [3, 1, None, 4, 2, 3]
     source = lab.source([lab.tomogram(name, score) for name, score in zip(NAMES, scores)])
     scored = lab.score(source, wait=False)
     lab.until(lambda: len(ids(scored, "scoredTomograms")) >= 2, scored)
-    for pid in lab.processes(scored):
+    for pid in lab.processes(scored, engines=not orphan):
         os.kill(pid, signal.SIGKILL)
     lab.until(lambda: scored.isFailed(), scored)
     there = ids(scored, "scoredTomograms") + ids(scored, "failedTomograms")
@@ -31,8 +33,8 @@ def test_a_killed_run_goes_on_where_it_was(lab, engine_log, monkeypatch):
     assert ids(scored, "rejectedTomograms") == ["TS_1", "TS_4"]
     assert ids(scored, "scoredTomograms") == ["TS_0", "TS_1", "TS_3", "TS_4", "TS_5"]
     assert ids(scored, "failedTomograms") == ["TS_2"]
-    (second,) = engine_log()
-    assert not set(second["ids"]) & set(there)
+    second = engine_log()[0 if not orphan else -1]
+    assert orphan or not set(second["ids"]) & set(there)
     assert all(getattr(scored, n).isStreamClosed() for n, _ in scored.iterOutputAttributes())
 
 

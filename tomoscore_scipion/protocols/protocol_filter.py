@@ -71,6 +71,11 @@ class ProtTomoScoreFilter(TomoScoreOutputs, EMProtocol):
         )
         definition.addParallelSection(threads=0, mpi=0)
 
+    @classmethod
+    def validateInstallation(cls):
+        """Nothing is needed: the engine is not asked."""
+        return []
+
     def _sourcePointer(self):
         return self.inTomograms
 
