@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """GPUs: each has one process at a time, all are used, the scheduler is left alone."""
 
+import threading
+import time
+
 from lab import ids, log_of
 
 
@@ -9,9 +12,9 @@ def test_two_gpus_are_both_used_and_never_doubled(lab, engine_log, monkeypatch):
     monkeypatch.setenv("FAKE_SECONDS", "2")
     names = [f"TS_{n}" for n in range(8)]
     entries = [lab.tomogram(name) for name in names]
-    entries[5]["delay"] = entries[6]["delay"] = 4
+    entries[6]["delay"] = 12
     source = lab.source(entries, wait=False)
-    lab.until(lambda: hasattr(source, "Tomograms"), source)
+    lab.until(lambda: len(ids(source, "Tomograms")) == 6, source)
     scored = lab.score(source, useGpu=True, gpuList="3 5", numberOfThreads=4)
     assert scored.isFinished(), log_of(scored)
     assert ids(scored, "scoredTomograms") == names
@@ -49,3 +52,28 @@ def test_a_gpu_that_is_not_there_is_named_before_the_run(lab, monkeypatch):
     box.gpuList.set("one")
     assert 'expected numbers such as "0 1"' in box.validate()[0]
     installation._answers.clear()
+
+
+def test_a_step_that_has_no_id_to_book_a_gpu_by_does_not_start(scipion, tmp_path):
+    from tomo.objects import Tomogram
+
+    from tomoscore_scipion.protocols import ProtTomoScore
+    from tomoscore_scipion.protocols.batches import Batches
+
+    box = ProtTomoScore(useGpu=True, workingDir=str(tmp_path))
+    box._stepOf = {}
+    tomogram = Tomogram(tsId="a")
+    tomogram.setFileName("a.mrc")
+    batches = Batches(slots=1)
+    batches.offer("a", tomogram)
+    generator = threading.Thread(target=box._startBatches, args=(batches,), daemon=True)
+    generator.start()
+    generator.join(1.0)
+    (step,) = box.getSteps()
+    assert generator.is_alive() and step.isWaiting()
+    box._newSteps = False  # as the main thread does after it has stored those it had seen
+    time.sleep(1.0)
+    assert box._newSteps
+    step.setObjId(1)
+    generator.join(5.0)
+    assert not generator.is_alive() and step.isNew()
