@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A queue of one machine: jobs start at once, see GPU 7 only, and tell nobody how they ended.
 
-    python fake_queue.py submit SCRIPT     starts it, prints its number
-    python fake_queue.py check NUMBER      prints the number while it runs
+python fake_queue.py submit SCRIPT     starts it, prints its number
+python fake_queue.py check NUMBER      prints the number while it runs
 """
 
 import os
@@ -26,9 +26,9 @@ def submit(script):
 
 
 def check(number):
-    if psutil.pid_exists(int(number)):
-        if psutil.Process(int(number)).status() != psutil.STATUS_ZOMBIE:
-            print(number)
+    there = psutil.pid_exists(int(number))
+    if there and psutil.Process(int(number)).status() != psutil.STATUS_ZOMBIE:
+        print(number)
 
 
 if __name__ == "__main__":
