@@ -54,7 +54,7 @@ def test_offset_changes_nothing(gain, offset):
 def test_centre_has_robust_spread_1_and_no_mean():
     centre = canonical(VOLUME).channels[0]
     assert robust_spread(centre.flatten()) == pytest.approx(1, abs=0.01)
-    assert abs(float(centre.median())) < 0.1
+    assert abs(float(centre.mean())) < 0.1
     assert float(centre.abs().max()) <= CLIP
 
 
@@ -85,7 +85,9 @@ def test_neighbours_keep_their_gain_relative_to_the_slice():
     weaker = VOLUME.copy()
     weaker[[3, 5]] = 0.25 * VOLUME[4]
     found = canonical(weaker).channels
-    torch.testing.assert_close(found[1], 0.25 * found[0], atol=0.15, rtol=0)
+    unclipped = found[0].abs() < CLIP
+    slope = np.polyfit(found[0][unclipped].numpy(), found[1][unclipped].numpy(), 1)[0]
+    assert slope == pytest.approx(0.25, abs=0.01)
 
 
 @pytest.mark.parametrize(("n_z", "absent"), [(1, [1, 2]), (3, [2]), (5, [2]), (9, [])])
@@ -133,10 +135,11 @@ def test_tiny_images_are_normalised_or_blank(shape, voxel_nm):
 
 def test_gold_beads_hardly_change_what_is_around_them():
     volume = speckle((9, 300, 300), seed=2)
-    beads = discs((300, 300), [(60, 60), (150, 220), (240, 100), (40, 250)], 4)
+    places = [(60, 60), (150, 220), (240, 100), (40, 250)]
+    beads = discs((300, 300), places, 3)
     gilded = volume.copy()
     gilded[:, beads] = -50 * volume.std()
-    around = torch.from_numpy(~discs((300, 300), [(60, 60), (150, 220), (240, 100), (40, 250)], 6))
+    around = torch.from_numpy(~discs((300, 300), places, 5))
     change = canonical(gilded).channels - canonical(volume).channels
     assert float(change[:, around].std()) < 0.05
     assert float(change[:, around].abs().max()) < 0.4
@@ -237,6 +240,14 @@ def test_nan_is_masked_and_noted():
     assert float(found.valid.mean()) == pytest.approx(1 - 10 / found.valid.numel(), abs=1e-6)
 
 
+def test_infinities_that_meet_in_the_mean_of_planes_are_masked():
+    spoiled = VOLUME.copy()
+    spoiled[3, 10:20, 30], spoiled[4, 10:20, 30] = np.inf, -np.inf
+    found = canonical(spoiled, voxel_nm=0.5)
+    assert found.not_finite
+    assert found.channels.isfinite().all()
+
+
 def test_nan_in_a_neighbour_is_no_signal():
     spoiled = VOLUME.copy()
     spoiled[5, 10:20] = np.nan
@@ -261,16 +272,24 @@ def test_integers_of_few_levels_are_data(dtype, sigma_levels):
 # Gradients
 
 
-@pytest.mark.parametrize("height", [3.0, 30.0])
+@pytest.mark.parametrize("height", [3.0, -12.0])
 def test_gradients_are_removed(height):
     volume = speckle((9, 256, 256), seed=3)
     y, x = np.mgrid[:256, :256] / 256
     found, expected = canonical(volume + height * (y - 0.5 * x)), canonical(volume)
     middle = slice(40, -40)
     change = (found.channels - expected.channels)[:, middle, middle]
-    assert float(change.abs().mean()) < 0.05 * height
+    assert float(change.abs().mean()) < 0.05 * abs(height)
     correlation = np.corrcoef(found.channels[0].flatten(), expected.channels[0].flatten())[0, 1]
     assert correlation > 0.9
+
+
+def test_smooth_shading_is_removed():
+    volume = speckle((9, 256, 256), seed=3)
+    shade = 3 * np.cos(np.pi * np.arange(256) / 256)[:, None] ** 2
+    found, expected = canonical(volume + shade), canonical(volume)
+    change = (found.channels - expected.channels)[:, 40:-40, 40:-40]
+    assert float(change.std()) < 0.5 * float(shade.std() / volume.std())
 
 
 def test_waves_of_the_coarsest_band_are_kept():

@@ -54,6 +54,11 @@ COMMANDS: dict[str, Command] = {
         "tomoscore_scipion.training.arguments",
         "tomoscore_scipion.training.run",
     ),
+    "benchmark": Command(
+        "compare scores with the truth on fresh simulated tomograms",
+        "tomoscore_scipion.training.benchmark_arguments",
+        "tomoscore_scipion.training.benchmark",
+    ),
 }
 
 

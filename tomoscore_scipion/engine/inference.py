@@ -59,12 +59,15 @@ class Predictor:
         Raises:
             TomogramError: the GPU's memory does not suffice even for a small block.
         """
-        channels, weight = pad_to_cells(piece)
+        turn = orientation(piece)
+        channels, weight = pad_to_cells(turn.do(piece.channels), turn.do(piece.valid))
+        weight = turn.undo(weight)
         if piece.blank:
             return SliceCurves(piece.z, torch.zeros((*weight.shape, N_BANDS)), weight)
         while True:
             try:
-                return SliceCurves(piece.z, self._curves(channels), weight)
+                curves = turn.undo(self._curves(channels).permute(2, 0, 1)).permute(1, 2, 0)
+                return SliceCurves(piece.z, curves, weight)
             except torch.cuda.OutOfMemoryError as error:
                 self._shrink(error)
 
@@ -116,17 +119,61 @@ def blocks(cells: int, block_tiles: int) -> Iterator[Block]:
         yield Block(slice(low * CELL_PX, high * CELL_PX), slice(first - low, last - low))
 
 
-def pad_to_cells(piece: CanonicalSlice) -> tuple[torch.Tensor, torch.Tensor]:
+@dataclass(frozen=True)
+class Turn:
+    """A turn of a square: mirror y, mirror x, then swap y and x, of the last two axes."""
+
+    mirror_y: bool
+    mirror_x: bool
+    swap: bool
+
+    def do(self, images: torch.Tensor) -> torch.Tensor:
+        """Turn (..., y, x) images."""
+        axes = [axis for axis, mirror in ((-2, self.mirror_y), (-1, self.mirror_x)) if mirror]
+        turned = images.flip(axes) if axes else images
+        return turned.transpose(-2, -1) if self.swap else turned
+
+    def undo(self, images: torch.Tensor) -> torch.Tensor:
+        """Turn (..., y, x) images back."""
+        axes = [axis for axis, mirror in ((-2, self.mirror_y), (-1, self.mirror_x)) if mirror]
+        straight = images.transpose(-2, -1) if self.swap else images
+        return straight.flip(axes) if axes else straight
+
+
+def orientation(piece: CanonicalSlice) -> Turn:
+    """The turn that brings a slice into a standard position, so that its own does not matter.
+
+    In it the image varies more along x than along y, as across a vertical tilt axis, and its
+    energy lies towards the start of both axes.
+    """
+    image = piece.channels[0].double()
+    energy = image**2
+    rows, columns = energy.sum(dim=1), energy.sum(dim=0)
+    along_y = float((image.diff(dim=0) ** 2).mean()) if image.shape[0] > 1 else 0.0
+    along_x = float((image.diff(dim=1) ** 2).mean()) if image.shape[1] > 1 else 0.0
+    return Turn(_leans_to_end(rows), _leans_to_end(columns), along_y > along_x)
+
+
+def _leans_to_end(profile: torch.Tensor) -> bool:
+    """Whether the centre of mass of a profile lies beyond its middle."""
+    place = torch.arange(len(profile), dtype=profile.dtype) - (len(profile) - 1) / 2
+    return float((place * profile).sum()) > 0
+
+
+def pad_to_cells(channels: torch.Tensor, valid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """A slice padded on all sides to whole cells, and the weight of each of its tiles.
+
+    Args:
+        channels: (3, y, x).
+        valid: (y, x) share of each pixel that carries data.
 
     Returns:
         channels (3, 32 m, 32 n) float32, m and n at least 2, and weight (m - 1, n - 1), the share
         of each tile of 2 x 2 cells that carries data.
     """
     padding: list[int] = []
-    for size in (piece.channels.shape[2], piece.channels.shape[1]):
+    for size in (channels.shape[2], channels.shape[1]):
         missing = max(-(-size // CELL_PX), FEWEST_CELLS) * CELL_PX - size
         padding += [missing // 2, missing - missing // 2]
-    channels = F.pad(piece.channels, padding)
-    share = F.avg_pool2d(F.pad(piece.valid, padding)[None], CELL_PX)
-    return channels, F.avg_pool2d(share, 2, stride=1)[0]
+    share = F.avg_pool2d(F.pad(valid, padding)[None], CELL_PX)
+    return F.pad(channels, padding), F.avg_pool2d(share, 2, stride=1)[0]

@@ -27,6 +27,8 @@ CLIP = 4.0
 """Values beyond so many robust standard deviations are clipped."""
 BACKGROUND_SIGMA_NM = 60.0
 """Gradients are what a Gaussian of this sigma keeps: 1 % of a period of 128 nm."""
+NOTHING_LEFT = 1e-5
+"""Where so little of a slice's spread is left without its gradient, it was only a gradient."""
 _BLOCK = 8
 _COARSE = 8
 
@@ -86,31 +88,37 @@ def normalise(
     offset, gain = _robust_range(centre, valid)
     if gain == 0:
         return empty
-    planes = [centre, *neighbours]
-    images = torch.zeros((3, *centre.shape))
-    for channel, plane in enumerate(planes):
-        if plane is not None:
-            images[channel] = torch.from_numpy(_scaled(plane, valid, offset, gain))
-    share = torch.from_numpy(valid.astype(np.float32))
-    images, share = resample(images, shape_yx), resample(share[None], shape_yx)[0].clamp(0, 1)
+    images = torch.zeros((3, *shape_yx))
+    for channel, image in enumerate((centre, *neighbours)):
+        if image is not None:
+            scaled = torch.from_numpy(_scaled(image, valid, offset, gain))
+            images[channel] = resample(scaled[None], shape_yx)[0]
+    share = _share(valid, shape_yx)
     images -= background(images, share)
     spread = robust_spread(images[0][share > 0.5])
-    if spread == 0:
+    if spread < NOTHING_LEFT:
         return empty
-    images = (images / spread).clamp_(-CLIP, CLIP) * share
-    images *= -1.0 if polarity(images[0]) > 0 else 1.0
-    for channel, plane in enumerate(planes):
-        if plane is None:
-            images[channel] = 0.0
+    images.div_(spread).clamp_(-CLIP, CLIP).mul_(share)
+    if polarity(images[0]) > 0:
+        images.neg_()
     return CanonicalSlice(z, images, share, False)
 
 
 def _scaled(plane: np.ndarray, valid: np.ndarray, offset: float, gain: float) -> np.ndarray:
     """(plane - offset) / gain with wild values tamed, 0 where there is no data."""
     with np.errstate(over="ignore", invalid="ignore"):
-        scaled = (plane - np.float32(offset)) / np.float32(gain)
+        scaled = plane - np.float32(offset)
+        scaled /= np.float32(gain)
     np.clip(scaled, -8 * CLIP, 8 * CLIP, out=scaled)
-    return np.where(valid & np.isfinite(plane), scaled, np.float32(0.0))
+    scaled[~valid | np.isnan(scaled)] = 0
+    return scaled
+
+
+def _share(valid: np.ndarray, shape_yx: tuple[int, int]) -> torch.Tensor:
+    """The share of each canonical pixel that carries data, 0 to 1."""
+    if valid.all():
+        return torch.ones(shape_yx)
+    return resample(torch.from_numpy(valid.astype(np.float32))[None], shape_yx)[0].clamp_(0, 1)
 
 
 def _robust_range(plane: np.ndarray, valid: np.ndarray) -> tuple[float, float]:
@@ -124,7 +132,8 @@ def _robust_range(plane: np.ndarray, valid: np.ndarray) -> tuple[float, float]:
     if spread == 0:
         spread = float(values.std())
     # Differences at the rounding of float32 are no signal.
-    negligible = 8 * np.finfo(np.float32).eps * float(np.abs(values).max())
+    limits = np.finfo(np.float32)
+    negligible = max(8 * limits.eps * max(abs(low), abs(high)), limits.tiny)
     return float(middle), float(spread) if spread > negligible else 0.0
 
 
@@ -144,16 +153,50 @@ def polarity(image: torch.Tensor) -> float:
 
 
 def background(images: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-    """Smooth background of (n, y, x) images, averaged over valid pixels only."""
-    size = images.shape[-2:]
-    pooled = F.avg_pool2d((images * share)[None], _COARSE, ceil_mode=True)
-    weight = F.avg_pool2d(share[None, None], _COARSE, ceil_mode=True)
-    sigma = BACKGROUND_SIGMA_NM / (CANONICAL_NM * _COARSE)
-    smooth = gaussian_blur(torch.cat([pooled, weight], dim=1), sigma)
-    estimate = smooth[:, :-1] / smooth[:, -1:].clamp_min(1e-3)
-    full = [n * _COARSE for n in estimate.shape[-2:]]
-    big = F.interpolate(estimate, size=full, mode="bilinear", align_corners=False)
-    return big[0, :, : size[0], : size[1]]
+    """Smooth background of (n, y, x) images over their valid pixels: a plane, and what is smooth.
+
+    The plane is fitted first: a blur alone would leave the ends of a steep gradient.
+    """
+    pooled = F.avg_pool2d((images * share)[None], _COARSE, ceil_mode=True)[0]
+    weight = F.avg_pool2d(share[None], _COARSE, ceil_mode=True)[0]
+    coefficients = fit_plane(pooled / weight.clamp_min(1e-3), weight)
+    pooled = pooled - weight * plane(coefficients, weight.shape, _COARSE)
+    smooth = gaussian_blur(
+        torch.cat([pooled, weight[None]])[None], BACKGROUND_SIGMA_NM / (CANONICAL_NM * _COARSE)
+    )[0]
+    estimate = smooth[:-1] / smooth[-1].clamp_min(1e-3)
+    rows, columns = (_upsampling(few)[:many] for few, many in zip(weight.shape, share.shape))
+    return (rows @ estimate @ columns.T).add_(plane(coefficients, share.shape, 1))
+
+
+def _upsampling(n: int) -> torch.Tensor:
+    """Matrix (n * _COARSE, n) of linear interpolation: quicker than interpolating images."""
+    size = n * _COARSE
+    return F.interpolate(torch.eye(n)[None], size=size, mode="linear", align_corners=False)[0].T
+
+
+def _coordinates(size: int, step: int) -> torch.Tensor:
+    """Places of `size` pixels of `step` canonical pixels, in thousands of canonical pixels."""
+    return ((torch.arange(size) + 0.5) * step) / 1000
+
+
+def plane(coefficients: torch.Tensor, shape_yx: torch.Size, step: int) -> torch.Tensor:
+    """Planes a + b y + c x of (n, 3) coefficients on pixels of `step` canonical pixels."""
+    y, x = (_coordinates(size, step) for size in shape_yx)
+    a, b, c = coefficients.T[:, :, None, None]
+    return a + b * y[:, None] + c * x
+
+
+def fit_plane(images: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Weighted least-squares planes, (n, 3), of (n, y, x) images pooled by _COARSE."""
+    y, x = (_coordinates(size, _COARSE) for size in weight.shape)
+    basis = torch.stack(
+        [torch.ones_like(weight), y[:, None].expand_as(weight), x.expand_as(weight)]
+    )
+    basis, values = basis.flatten(1).double(), images.flatten(1).double()
+    weighted = basis * weight.flatten().double()
+    normal = weighted @ basis.T + 1e-9 * torch.eye(3, dtype=torch.float64)
+    return torch.linalg.solve(normal, weighted @ values.T).T.float()
 
 
 def gaussian_blur(images: torch.Tensor, sigma_px: float) -> torch.Tensor:

@@ -21,10 +21,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from tomoscore_scipion.engine.errors import TomogramError
+
 CANONICAL_NM = 1.5
 """Pixel of what the network sees; its Nyquist period, 3 nm, ends the finest band."""
 FAR_NM = 6.0
 """Distance of the far neighbours, beyond the correlation length of noise in z."""
+LARGEST_PIXELS = 6000 * 6000
+"""Pixels of the largest canonical slice, 9 um wide: memory for it stays within about 2 GB."""
 MAX_SLICES = 24
 """Slices that are scored per tomogram: the mean changes little beyond."""
 
@@ -45,8 +49,11 @@ class SlicePlan:
 
 
 def planes_per_slice(voxel_size_nm: float) -> int:
-    """How many consecutive planes make a slice of about the canonical thickness, at least 1."""
-    return max(1, round(CANONICAL_NM / voxel_size_nm))
+    """How many consecutive planes make a slice of about the canonical thickness.
+
+    Odd, so that a slice has a middle plane and is the same seen from the other side.
+    """
+    return 2 * max(0, round((CANONICAL_NM / voxel_size_nm - 1) / 2)) + 1
 
 
 def plan_slice(z: int, n_z: int, voxel_size_nm: float) -> SlicePlan:
@@ -81,6 +88,8 @@ def plan_slices(
     first, last = z_range if z_range is not None else (0, n_z - 1)
     span = last - first + 1
     count = max(1, min(max_slices, span // planes_per_slice(voxel_size_nm)))
+    if span % 2 == 0:  # no plane lies in the middle: slices come in pairs
+        count = max(2, count - count % 2)
     centres = first + (np.arange(count) + 0.5) * span / count - 0.5
     # Half-way positions are rounded towards the middle, so that reversing z gives the same slices.
     middle = first + (span - 1) / 2
@@ -94,16 +103,29 @@ def mean_plane(read: ReadPlane, planes: tuple[int, ...]) -> np.ndarray:
     if len(planes) == 1:
         return total
     total = total.astype(np.float32, copy=True)
-    for z in planes[1:]:
-        total += read(z)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for z in planes[1:]:
+            total += read(z)
     total *= np.float32(1.0 / len(planes))
     return total
 
 
 def canonical_shape(ny: int, nx: int, voxel_size_nm: float) -> tuple[int, int]:
-    """Shape (y, x) of a slice of ny x nx voxels at the canonical pixel, at least 1 x 1."""
+    """Shape (y, x) of a slice of ny x nx voxels at the canonical pixel, at least 1 x 1.
+
+    Raises:
+        TomogramError: the field is too wide to be one tomogram: the voxel size must be wrong.
+    """
     scale = voxel_size_nm / CANONICAL_NM
-    return max(1, round(ny * scale)), max(1, round(nx * scale))
+    shape = max(1, round(ny * scale)), max(1, round(nx * scale))
+    if shape[0] * shape[1] > LARGEST_PIXELS:
+        width, height = nx * voxel_size_nm / 1000, ny * voxel_size_nm / 1000
+        raise TomogramError(
+            f"a voxel of {10 * voxel_size_nm:.4g} A makes slices of {width:.3g} x {height:.3g} um: "
+            f"expected at most {LARGEST_PIXELS * CANONICAL_NM**2 / 1e6:.0f} square um; is the "
+            "voxel size right? Give the true one (--voxel-size)"
+        )
+    return shape
 
 
 def resample(images: torch.Tensor, shape_yx: tuple[int, int]) -> torch.Tensor:

@@ -12,9 +12,9 @@ from tomoscore_scipion.engine.bands import N_BANDS, N_SCORED, tomoscore
 from tomoscore_scipion.engine.inference import SliceCurves
 
 SLAB_LEVEL = 0.5
-"""The slab is where slices reach this share of the best ones (the 80 % quantile)."""
+"""The slab is where slices reach this share of the best one."""
 NOTHING = 0.05
-"""Below this mean correlation of the best slices there is no slab to be found."""
+"""Below this mean correlation of the best slice there is no slab to be found."""
 DRAWS = 300
 Z_90 = 1.6449
 """Half width of a 90 % interval in standard deviations of a normal distribution."""
@@ -87,20 +87,22 @@ def slice_curve(piece: SliceCurves) -> np.ndarray:
 def slab(curves: np.ndarray, share: np.ndarray) -> tuple[int, int]:
     """First and last slice, inclusive, of the specimen among scored slices.
 
-    A slice belongs to the slab from the first to the last that reaches half of what the best ones
-    reach, by the mean over the scored bands of R, smoothed over three slices.
+    A slice belongs to the slab from the first to the last that reaches half of what the best one
+    reaches, by the mean over the scored bands of R, as the median of three slices: single odd
+    slices do not count, and the edges of the slab stay sharp.
 
     Args:
         curves: (n, N_BANDS) per slice.
         share: (N_BANDS,) share of the bands below Nyquist.
     """
     level = (np.clip(curves, 0, 1) * share)[:, :N_SCORED].mean(axis=1)
-    padded = np.pad(level, 1, mode="edge")
-    smooth = (padded[:-2] + padded[1:-1] + padded[2:]) / 3
-    best = float(np.quantile(smooth, 0.8))
+    if len(level) > 2:
+        padded = np.pad(level, 1, mode="reflect")
+        level = np.median([padded[:-2], padded[1:-1], padded[2:]], axis=0)
+    best = float(level.max())
     if best < NOTHING:
         return 0, len(level) - 1
-    good = np.flatnonzero(smooth >= SLAB_LEVEL * best)
+    good = np.flatnonzero(level >= SLAB_LEVEL * best)
     return int(good[0]), int(good[-1])
 
 

@@ -90,7 +90,7 @@ def _card_of(header: bytes) -> dict[str, Any] | None:
     """The card in a safetensors header, None where there is none."""
     try:
         card = json.loads(json.loads(header)["__metadata__"]["card"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return card if isinstance(card, dict) else None
 

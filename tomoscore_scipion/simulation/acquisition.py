@@ -63,14 +63,17 @@ class Acquisition:
         return stack[wide : len(stack) - wide]
 
     def truth(self, plane: torch.Tensor, z: int) -> torch.Tensor:
-        """Signed curves per tile, (tiles, tiles, N_BANDS), of plane z as it is written."""
+        """Signed curves per tile, (tiles, tiles, N_BANDS), of plane z of `raw_planes`.
+
+        How the plane is written later - contrast, gradient, empty border - is no loss of quality.
+        """
         density = plane_density(
             self.specimen.density,
             float(self.heights_nm(torch.tensor(z))),
             self.voxel_nm,
             self.specimen.grid.pixel_nm,
         )
-        return tile_curves(plane, density, self.specimen.grid, self.recipe.dark_matter)
+        return tile_curves(plane, density, self.specimen.grid)
 
 
 class Microscope:
@@ -99,7 +102,6 @@ def tomogram(
     Returns:
         Planes (z, y, x) float32 as written, and signed curves (z, tiles, tiles, N_BANDS).
     """
-    stack = acquisition.raw_planes(0, acquisition.n_z - 1)
-    stack = finish(rng, stack, acquisition.recipe, acquisition.voxel_nm)
-    curves = [acquisition.truth(plane, z) for z, plane in enumerate(stack)]
-    return stack, torch.stack(curves)
+    raw = acquisition.raw_planes(0, acquisition.n_z - 1)
+    curves = [acquisition.truth(plane, z) for z, plane in enumerate(raw)]
+    return finish(rng, raw, acquisition.recipe, acquisition.voxel_nm), torch.stack(curves)

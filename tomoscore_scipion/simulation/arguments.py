@@ -17,9 +17,9 @@ Simulate tomograms of cellular specimens whose quality is known: for every seed 
 sim_SEED.mrc and beside it its truth, sim_SEED.json, with the true curve and TomoScore, the true
 score of every slice, and all that was drawn. The same seed and options give the same tomogram.
 
-{RANDOM.capitalize()} quality draws specimen and imaging: anything from empty ice to a full cell, from
-hardly visible to excellent. The qualities {", ".join(QUALITIES)} image a well-filled specimen
-without contamination in a fixed way, with true scores of about 3 to 3.5, 2, and below 1.
+{RANDOM.capitalize()} quality draws specimen and imaging: anything from empty ice to a full cell,
+from hardly visible to excellent. The qualities {", ".join(QUALITIES)} image a well-filled
+specimen without contamination in a fixed way: true scores of about 3 to 3.5, 2, and below 1.
 
 Parameters for --fix: {", ".join(f.name for f in fields(Recipe)[:10])},
 {", ".join(f.name for f in fields(Recipe)[10:19])},

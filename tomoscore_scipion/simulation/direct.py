@@ -31,7 +31,7 @@ class DirectRecipe:
         noise_to_signal: standard deviation of noise over that of the blurred matter.
         spectrum: one of `SPECTRA`.
         shape: 0 to 1, where in its family the spectrum lies.
-        z_correlation: sigma of the noise's correlation from plane to plane, in planes.
+        z_correlation: sigma in nm of the Gaussian that smooths the noise along z.
         dust: share of the noise that is salt and pepper.
     """
 
@@ -54,7 +54,7 @@ def random_direct_recipe(rng: np.random.Generator) -> DirectRecipe:
         noise_to_signal=float(np.exp(rng.uniform(np.log(0.1), np.log(12)))),
         spectrum=str(rng.choice(SPECTRA, p=[0.3, 0.2, 0.15, 0.1, 0.1, 0.15])),
         shape=float(rng.random()),
-        z_correlation=float(rng.choice([0.0, 0.0, rng.uniform(0.3, 4)])),
+        z_correlation=float(rng.choice([0.0, 0.0, np.exp(rng.uniform(np.log(0.5), np.log(12)))])),
         dust=0.0 if rng.random() < 0.95 else float(rng.uniform(0, 0.01)),
     )
 
@@ -70,9 +70,14 @@ def noise_planes(
         noise = noise / noise.std() + torch.randn(noise.shape, generator=generator)
     if recipe.z_correlation and n_planes > 1:
         offset = torch.arange(n_planes)[:, None] - torch.arange(n_planes)
-        kernel = torch.exp(-0.5 * (offset / recipe.z_correlation) ** 2)
+        kernel = torch.exp(-0.5 * (offset * pixel_nm / recipe.z_correlation) ** 2)
         noise = torch.einsum("ij,jyx->iyx", kernel / kernel.norm(dim=1, keepdim=True), noise)
     return noise / noise.std().clamp_min(1e-12)
+
+
+def smoothing_nm(recipe: DirectRecipe) -> float:
+    """Sigma in the plane of "smoothed" noise, 1 to 20 nm."""
+    return 1 + 19 * recipe.shape**2
 
 
 def _noise_transfer(recipe: DirectRecipe, m: int, pixel_nm: float) -> torch.Tensor:
@@ -83,7 +88,7 @@ def _noise_transfer(recipe: DirectRecipe, m: int, pixel_nm: float) -> torch.Tens
     if recipe.spectrum in ("power_law", "mixture"):
         return k.clamp_min(1 / 400) ** -(2.2 * recipe.shape - 0.4)
     if recipe.spectrum == "smoothed":
-        return torch.exp(-2 * (math.pi * (1 + 19 * recipe.shape**2) * k) ** 2)
+        return torch.exp(-2 * (math.pi * smoothing_nm(recipe) * k) ** 2)
     if recipe.spectrum == "band":
         centre = 1 / (6 * 20**recipe.shape)
         return torch.exp(-0.5 * (torch.log(k.clamp_min(1e-4) / centre) / 0.5) ** 2) + 0.05
@@ -99,8 +104,8 @@ def direct_planes(
     direct: DirectRecipe,
     recipe: Recipe,
     n_z: int | None = None,
-) -> torch.Tensor:
-    """Blurred matter plus noise, post-processed and written as `recipe` says.
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Blurred matter plus noise, post-processed, and then written as `recipe` says.
 
     Args:
         rng: source of randomness.
@@ -111,7 +116,8 @@ def direct_planes(
         n_z: planes to make of a single plane of matter, which then persists along z.
 
     Returns:
-        (z, m, m) float32, m voxels of about recipe.voxel_nm across the field.
+        Planes before they are written (matter is dark) and as written, (z, m, m) float32 each, m
+        voxels of about recipe.voxel_nm across the field.
     """
     m = 2 * round(grid.width_nm / recipe.voxel_nm / 2)
     pixel = grid.width_nm / m
@@ -128,7 +134,7 @@ def direct_planes(
         wild = torch.rand(stack.shape, generator=generator) < direct.dust
         stack = torch.where(wild, 12 * stack.std() * torch.sign(noise), stack)
     stack = postprocessing.OPERATIONS[recipe.post](stack, recipe.strength)
-    return finish(rng, stack, recipe, pixel)
+    return stack, finish(rng, stack, recipe, pixel)
 
 
 def phantom(rng: np.random.Generator, grid: Grid) -> torch.Tensor:

@@ -38,8 +38,8 @@ def blob(rng: np.random.Generator, diameter_nm: float, density: float = 0.9) -> 
 def ribosome(rng: np.random.Generator) -> np.ndarray:
     """A large and a small subunit, 25 to 30 nm across, denser than protein (RNA)."""
     size = rng.uniform(0.92, 1.08)
-    large = blob(rng, 23.0 * size, density=1.3)
-    small = blob(rng, 17.0 * size, density=1.3) + np.array([0.0, 0.0, 13.0 * size])
+    large = blob(rng, 20.0 * size, density=1.1)
+    small = blob(rng, 15.0 * size, density=1.1) + np.array([0.0, 0.0, 11.0 * size])
     return np.concatenate([large, small])
 
 

@@ -45,7 +45,7 @@ def random_surface(
     coarse = 8 if length_nm > 16 * pixel_nm else 4
     nz, ny, nx = shape_zyx
     step = coarse * pixel_nm
-    mz = -(-nz // coarse) + 2 + int(4 * length_nm / step)
+    mz = -(-nz // coarse) + 3 + int(4 * length_nm / step)
     noise = rng.standard_normal((mz, ny // coarse, nx // coarse), dtype=np.float32)
     kz, ky, kx = (torch.fft.fftfreq(size, step) for size in noise.shape)
     kx = kx[: noise.shape[2] // 2 + 1].abs()
@@ -56,9 +56,12 @@ def random_surface(
     slopes = torch.gradient(field, spacing=step)
     slope = (slopes[0] ** 2 + slopes[1] ** 2 + slopes[2] ** 2).sqrt()
     slope = slope.clamp_min(0.25 * float(slope.mean()))
-    used = -(-nz // coarse) + 1
-    fine = _upsample_periodic(field[:used], coarse)[:nz]
-    return fine, _upsample_periodic(slope[:used], coarse)[:nz]
+    # Upsampling wraps round in z: what it blends, the first and last planes, is cut off.
+    used = -(-nz // coarse) + 2
+    inner = slice(coarse, coarse + nz)
+    return _upsample_periodic(field[:used], coarse)[inner], _upsample_periodic(
+        slope[:used], coarse
+    )[inner]
 
 
 def _upsample_periodic(field: torch.Tensor, factor: int) -> torch.Tensor:
@@ -105,12 +108,11 @@ def add_ellipsoid(
     axes[0] = axes[0][(axes[0] >= 0) & (axes[0] < volume.shape[0])]
     if not len(axes[0]):
         return
-    z, y, x = (
-        ((axis - float(c)) * pixel_nm / float(r)) ** 2
-        for axis, c, r in zip(axes, centre_px, radii_nm)
-    )
-    relative = (z[:, None, None] + y[:, None] + x).sqrt_()
-    distance = (relative - 1) * float(radii_nm.min())
+    z, y, x = ((axis - float(c)) * pixel_nm for axis, c in zip(axes, centre_px))
+    rz, ry, rx = (float(r) for r in radii_nm)
+    relative = ((z / rz)[:, None, None] ** 2 + (y / ry)[:, None] ** 2 + (x / rx) ** 2).sqrt_()
+    slope = ((z / rz**2)[:, None, None] ** 2 + (y / ry**2)[:, None] ** 2 + (x / rx**2) ** 2).sqrt_()
+    distance = (relative - 1) * relative / slope.clamp_min(1e-6)  # to first order
     body = bilayer(distance, density) + lumen * (distance < -LEAFLET_SEPARATION_NM / 2)
     index = (axes[0][:, None, None], axes[1][:, None] % volume.shape[1], axes[2] % volume.shape[2])
     volume.index_put_(index, body.to(volume.dtype), accumulate=True)

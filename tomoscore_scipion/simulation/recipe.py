@@ -10,6 +10,8 @@ import numpy as np
 
 ORDERS = ("dose_symmetric", "bidirectional", "unidirectional")
 FILTERS = ("ramp", "ramp_rolloff", "hamming", "sirt_like")
+VIEW_SCALINGS = ("mean", "spread", "counts")
+"""What is made equal between views: their mean, their spread, or nothing (they stay counts)."""
 CTF_CORRECTIONS = ("none", "phase_flip")
 POST_PROCESSING = (
     "none",
@@ -24,6 +26,31 @@ POST_PROCESSING = (
 )
 POST_PROCESSING_ODDS = (0.5, 0.11, 0.07, 0.05, 0.02, 0.05, 0.1, 0.05, 0.05)
 
+RANGES = {
+    "max_tilt_deg": (1.0, 75.0),
+    "tilt_step_deg": (0.1, 30.0),
+    "pretilt_deg": (-45.0, 45.0),
+    "total_dose": (1e-6, 1e9),
+    "defocus_nm": (-1e5, 1e5),
+    "amplitude_contrast": (0.0, 1.0),
+    "mean_free_path_nm": (1.0, 1e9),
+    "quantum_efficiency": (1e-6, 1.0),
+    "misalignment_nm": (0.0, 1e4),
+    "drift_nm": (0.0, 1e4),
+    "axis_error_deg": (-30.0, 30.0),
+    "unaligned_nm": (0.0, 1e4),
+    "local_motion_nm": (0.0, 1e4),
+    "motion_blur_nm": (0.0, 1e4),
+    "bad_tilts": (0.0, 1.0),
+    "rolloff": (0.0, 1.0),
+    "sirt_iterations": (1, 10000),
+    "voxel_nm": (1.5, 6.0),
+    "strength": (0.0, 1.0),
+    "gradient": (0.0, 1e6),
+    "border_nm": (0.0, 1e4),
+}
+"""Lowest and highest value of every number of a recipe."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -31,6 +58,9 @@ class Recipe:
 
     Angles in degrees, lengths in nm, doses in e/A^2. Misalignment is what is left after the part
     that merely displaces the volume.
+
+    Raises:
+        ValueError: a value is not one of those allowed or out of `RANGES`.
     """
 
     max_tilt_deg: float = 60.0
@@ -52,6 +82,7 @@ class Recipe:
     motion_blur_nm: float = 0.0
     bad_tilts: float = 0.0
     erase_beads: bool = False
+    view_scaling: str = "mean"
     filter: str = "ramp_rolloff"
     rolloff: float = 0.35
     sirt_iterations: int = 12
@@ -69,6 +100,7 @@ class Recipe:
     def __post_init__(self) -> None:
         choices = {
             "order": ORDERS,
+            "view_scaling": VIEW_SCALINGS,
             "filter": FILTERS,
             "ctf_correction": CTF_CORRECTIONS,
             "post": POST_PROCESSING,
@@ -77,10 +109,10 @@ class Recipe:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}: expected one of {allowed}, got {getattr(self, name)!r}")
-        if not 0 < self.max_tilt_deg <= 75 or not 0 < self.tilt_step_deg <= 30:
-            raise ValueError(f"expected tilts up to 75 and steps up to 30 degrees, got {self}")
-        if not 1.5 <= self.voxel_nm <= 6:
-            raise ValueError(f"expected a voxel of 1.5 to 6 nm, got {self.voxel_nm}")
+        for name, (low, high) in RANGES.items():
+            if not low <= getattr(self, name) <= high:
+                found = getattr(self, name)
+                raise ValueError(f"{name}: expected {low:g} to {high:g}, got {found!r}")
 
 
 AXES: dict[str, tuple[str, ...]] = {
@@ -140,7 +172,7 @@ def _beam(rng: np.random.Generator) -> dict[str, Any]:
         "amplitude_contrast": float(rng.choice([0.07, 0.1, 0.15])),
         "mean_free_path_nm": float(rng.uniform(200, 350)),
         "energy_filter": bool(rng.random() < 0.7),
-        "quantum_efficiency": float(rng.uniform(0.3, 0.95)),
+        "quantum_efficiency": _log_uniform(rng, 0.08, 0.95),
     }
 
 
@@ -160,6 +192,7 @@ def _faults(rng: np.random.Generator) -> dict[str, Any]:
 
 def _reconstruction(rng: np.random.Generator) -> dict[str, Any]:
     return {
+        "view_scaling": str(rng.choice(VIEW_SCALINGS)),
         "filter": str(rng.choice(FILTERS, p=[0.2, 0.35, 0.15, 0.3])),
         "rolloff": float(rng.uniform(0.15, 0.5)),
         "sirt_iterations": int(rng.integers(3, 40)),

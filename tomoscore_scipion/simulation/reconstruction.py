@@ -36,7 +36,7 @@ def weighted_views(views: Views, grid: Grid, recipe: Recipe) -> torch.Tensor:
     weights = weights * (across <= 0.5 / voxel_nm)
     if recipe.linear_interpolation:
         weights = weights * torch.sinc(across * voxel_nm) ** 2
-    weighted = views.spectra * weights[:, None, :]
+    weighted = views.spectra * (weights * _view_scale(views, recipe)[:, None])[:, None, :]
     weighted *= (grid.ky().abs() <= 0.5 / voxel_nm)[None, :, None]
     if recipe.ctf_correction == "phase_flip":
         weighted *= torch.sign(
@@ -46,6 +46,13 @@ def weighted_views(views: Views, grid: Grid, recipe: Recipe) -> torch.Tensor:
         dose = views.scheme.dose_middle[:, None, None]
         weighted *= damage.surviving_amplitude(views.frequency, dose)
     return weighted
+
+
+def _view_scale(views: Views, recipe: Recipe) -> torch.Tensor:
+    """Factor of each view, (n_tilts,), 1 on average: thick ice lets fewer electrons through."""
+    power = {"mean": 0.0, "spread": 0.5, "counts": 1.0}[recipe.view_scaling]
+    scale = views.counts**power
+    return scale / scale.mean()
 
 
 def reconstruct_planes(

@@ -202,10 +202,12 @@ def _complexes(
     px: float,
     inside: torch.Tensor | None,
 ) -> list[np.ndarray]:
-    """Crowded complexes of 4 to 14 nm that fill 1 to 20 % of the volume."""
-    filling = float(np.exp(rng.uniform(np.log(0.01), np.log(0.2))))
+    """Crowded complexes of 3 to 14 nm that fill 1 to 40 % of the volume."""
+    sparse = float(np.exp(rng.uniform(np.log(0.01), np.log(0.2))))
+    filling = sparse if rng.random() < 0.5 else float(rng.uniform(0.1, 0.4))
     n_points = filling * volume / mm.POINT_VOLUME_NM3
-    kinds = [mm.blob(rng, float(rng.uniform(4, 14))) for _ in range(int(rng.integers(3, 16)))]
+    largest = float(rng.uniform(5, 14))
+    kinds = [mm.blob(rng, float(rng.uniform(3, largest))) for _ in range(int(rng.integers(3, 20)))]
     share = rng.dirichlet(np.ones(len(kinds)))
     clouds = []
     for template, part in zip(kinds, share):
@@ -231,7 +233,7 @@ def _filaments(rng: np.random.Generator, extent: np.ndarray) -> list[np.ndarray]
     for make, most in ((mm.microtubule, 12), (mm.actin, 80)):
         if rng.random() < 0.6:
             for _ in range(int(rng.integers(1, most))):
-                length = float(rng.uniform(150, 1.2 * extent[2]))
+                length = float(rng.uniform(0.2, 1.2) * extent[2])
                 clouds.append(make(rng, rng.random(3) * extent, length))
     return clouds
 

@@ -34,8 +34,8 @@ def truth_summary(
     first, last = slab_z
     if curves.ndim != 4 or not 0 <= first <= last < len(curves):
         raise ValueError(
-            f"expected curves of shape (z, tiles, tiles, bands) that hold slices {first} to {last}, "
-            f"got shape {tuple(curves.shape)}"
+            f"expected curves of shape (z, tiles, tiles, bands) with slices {first} to {last} in "
+            f"z, got shape {tuple(curves.shape)}"
         )
     share = share_below_nyquist(voxel_size_angstrom / 10)
     by_slice = np.asarray(curves[first : last + 1], dtype=np.float64).mean(axis=(1, 2))

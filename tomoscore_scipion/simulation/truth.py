@@ -37,7 +37,7 @@ def tile_means(products: torch.Tensor) -> torch.Tensor:
 
 
 def tile_curves(
-    plane: torch.Tensor, density: torch.Tensor, grid: Grid, dark_matter: bool
+    plane: torch.Tensor, density: torch.Tensor, grid: Grid, dark_matter: bool = True
 ) -> torch.Tensor:
     """Signed resolvability per tile of one plane.
 
@@ -45,7 +45,7 @@ def tile_curves(
         plane: (m, m) of the tomogram, any m across the field of the grid.
         density: (n, n) of the specimen at that height, protein minus ice = 1.
         grid: n and pixel; n is a multiple of 32.
-        dark_matter: the tomogram's contrast sign: dense matter has low values.
+        dark_matter: the contrast sign of the plane: dense matter has low values.
 
     Returns:
         (n / 32 - 1, n / 32 - 1, N_BANDS), -1 to 1.

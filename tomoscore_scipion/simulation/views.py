@@ -27,11 +27,13 @@ class Views:
     Attributes:
         spectra: (n_tilts, n_ky, n_kx) complex64; dense matter is dark under focus.
         scheme: angles and doses.
+        counts: (n_tilts,) electrons per pixel; images are of mean 1.
         frequency: (n_tilts, n_ky, n_kx) |k| on the detector in 1/nm.
     """
 
     spectra: torch.Tensor
     scheme: TiltScheme
+    counts: torch.Tensor
     frequency: torch.Tensor
 
 
@@ -59,13 +61,14 @@ def take_views(
     images = torch.fft.irfft2(signal, s=(grid.n, grid.n))
     if recipe.local_motion_nm or recipe.axis_error_deg:
         images = _warp(rng, images, grid, scheme.tilts_deg, recipe)
-    images += detector.shot_noise(_counts(specimen, scheme, recipe), (grid.n, grid.n), generator)
+    counts = _counts(specimen, scheme, recipe)
+    images += detector.shot_noise(counts, (grid.n, grid.n), generator)
     if recipe.erase_beads:
         erase_beads(images, specimen.beads, scheme.tilts_deg, grid)
     out = torch.fft.rfft2(images)
     shifts = residual_shifts(rng, scheme.tilts_deg, recipe)
     _displace(out, shifts, scheme.tilts_deg, kx, ky)
-    return Views(out, scheme, frequency)
+    return Views(out, scheme, counts, frequency)
 
 
 def detector_frequency(grid: Grid, tilts_deg: torch.Tensor) -> torch.Tensor:

@@ -25,11 +25,13 @@ class Batch:
     Attributes:
         channels: (b, 3, y, x) float32.
         curves: (b, tiles, tiles, N_BANDS) float32, signed truth.
+        weight: (b, tiles, tiles) float32, the share of each tile that carries data.
         share: (b, N_BANDS) float32, share of each band below Nyquist.
     """
 
     channels: torch.Tensor
     curves: torch.Tensor
+    weight: torch.Tensor
     share: torch.Tensor
 
 
@@ -42,6 +44,7 @@ class Shards:
             raise FileNotFoundError(f"{folder}: expected shards (.npy), found none")
         labels = [np.load(path.with_suffix(".npz")) for path in self.paths]
         self.curves = [part["curves"] for part in labels]
+        self.weight = [part["weight"] for part in labels]
         self.share = [part["share"] for part in labels]
         self.kind = [part["kind"] for part in labels]
         self.index = [(s, i) for s, part in enumerate(self.curves) for i in range(len(part))]
@@ -51,17 +54,19 @@ class Shards:
 
     def batch(self, members: np.ndarray, rng: np.random.Generator | None) -> Batch:
         """The samples of some indices; augmented when there is a source of randomness."""
-        channels, curves, share = [], [], []
+        channels, labels, share = [], [], []
         for member in members:
             shard, i = self.index[member]
             image = np.load(self.paths[shard], mmap_mode="r")[i]
-            truth = self.curves[shard][i].astype(np.float32)
+            weight = self.weight[shard][i][..., None]
+            truth = np.concatenate([self.curves[shard][i], weight], axis=-1).astype(np.float32)
             if rng is not None:
                 image, truth = augment(rng, image, truth)
             channels.append(torch.from_numpy(image.astype(np.float32)))
-            curves.append(torch.from_numpy(np.ascontiguousarray(truth)))
+            labels.append(torch.from_numpy(np.ascontiguousarray(truth)))
             share.append(torch.from_numpy(self.share[shard][i]))
-        return Batch(torch.stack(channels), torch.stack(curves), torch.stack(share))
+        truths = torch.stack(labels)
+        return Batch(torch.stack(channels), truths[..., :-1], truths[..., -1], torch.stack(share))
 
 
 def augment(
@@ -72,7 +77,7 @@ def augment(
     Args:
         rng: source of randomness.
         image: (3, y, x).
-        truth: (tiles, tiles, N_BANDS).
+        truth: (tiles, tiles, n).
     """
     y, x = rng.integers(0, truth.shape[0] + 2 - CROP_CELLS, 2)
     image = image[:, CELL_PX * y :, CELL_PX * x :][

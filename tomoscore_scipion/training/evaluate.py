@@ -20,8 +20,9 @@ def slice_curves(network: ResolvabilityNet, shards: Shards, batch: int = 8) -> t
     found, truth, share = [], [], []
     for start in range(0, len(shards), batch):
         part = shards.batch(np.arange(start, min(start + batch, len(shards))), None)
-        found.append(network(part.channels).mean(dim=(2, 3)))
-        truth.append(part.curves.mean(dim=(1, 2)))
+        weight = part.weight / part.weight.sum(dim=(1, 2), keepdim=True).clamp_min(1e-6)
+        found.append((network(part.channels) * weight[:, None]).sum(dim=(2, 3)))
+        truth.append((part.curves * weight[..., None]).sum(dim=(1, 2)))
         share.append(part.share)
     kinds = np.concatenate(shards.kind)
     return (*(torch.cat(x).numpy() for x in (found, truth, share)), kinds)
@@ -65,4 +66,11 @@ def metrics(found: np.ndarray, truth: np.ndarray, share: np.ndarray, kinds: np.n
         carried = share[:, band] > 0
         bands.append(float(np.corrcoef(found[carried, band], truth[carried, band])[0, 1]))
     figures["band_correlation"] = bands
-    return {k: np.round(v, 4).tolist() if v is not None else None for k, v in figures.items()}
+    return {name: _rounded(value) for name, value in figures.items()}
+
+
+def _rounded(value: Any) -> Any:
+    """Four digits; None where there is no number."""
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return None if value is None or not np.isfinite(value) else round(float(value), 4)

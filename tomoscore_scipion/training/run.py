@@ -6,22 +6,27 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from tomoscore_scipion import __version__
 from tomoscore_scipion.engine.bands import PERIODS_NM, SCORE_DEFINITION
+from tomoscore_scipion.engine.network import ResolvabilityNet
 from tomoscore_scipion.engine.sampling import INPUT_CONTRACT
+from tomoscore_scipion.engine.scorer import Scorer
 from tomoscore_scipion.engine.weights import save_weights
 
-from .calibration import error_by_score
+from .calibration import UNCALIBRATED, band_gains, error_by_score, scale_output
 from .dataset import Shards
-from .evaluate import metrics, scores, slice_curves
+from .evaluate import metrics, slice_curves
+from .fresh import compare, fresh_tomograms
 from .samples import GENERATOR_VERSION, SampleRecipe
 from .shards import write_shards
 from .train import Trainer, TrainingRecipe
 
 HELD_OUT_SEED = 100000
 """Seeds from here on are never trained on."""
+CALIBRATION_SEED = 300000
 
 
 def main(args: Namespace) -> int:
@@ -34,9 +39,11 @@ def main(args: Namespace) -> int:
     write_shards(args.folder / "train", seeds, sampled, args.processes)
     write_shards(args.folder / "held-out", held_out, sampled, args.processes)
     network = Trainer(args.folder, Shards(args.folder / "train"), trained).run()
-    curves = slice_curves(network, Shards(args.folder / "held-out"))
-    figures = metrics(*curves)
-    print(json.dumps(figures, indent=2))
+    found, truth, share, kinds = slice_curves(network, Shards(args.folder / "held-out"))
+    gains = band_gains(found, truth, share)
+    scale_output(network, gains)
+    figures = metrics(found * gains, truth, share, kinds)
+    print(json.dumps(figures, indent=2), flush=True)
     card: dict[str, Any] = {
         "name": args.name,
         "version": args.model_version,
@@ -44,7 +51,6 @@ def main(args: Namespace) -> int:
         "input": INPUT_CONTRACT,
         "score": SCORE_DEFINITION,
         "period_nm": PERIODS_NM,
-        "interval": error_by_score(*scores(*curves[:3])),
         "held_out_slices": figures,
         "training": {
             "generator_version": GENERATOR_VERSION,
@@ -52,13 +58,27 @@ def main(args: Namespace) -> int:
             "seeds": [seeds.start, seeds.stop],
             "held_out_seeds": [held_out.start, held_out.stop],
             "samples": asdict(sampled),
+            "band_gains": gains.tolist(),
             **asdict(trained),
         },
     }
-    path = args.folder / "weights.safetensors"
-    save_weights(path, network, card)
+    specimens = 1 if args.small else args.calibration
+    path = write_calibrated(args.folder / "weights.safetensors", network, card, specimens)
     print(path)
     return 0
+
+
+def write_calibrated(
+    path: Path, network: ResolvabilityNet, card: dict[str, Any], specimens: int
+) -> Path:
+    """Write weights whose interval was calibrated on fresh tomograms, three of each specimen."""
+    save_weights(path, network, {**card, "interval": UNCALIBRATED})
+    seeds = range(CALIBRATION_SEED, CALIBRATION_SEED + specimens)
+    result = compare(Scorer.load(path, "cpu"), fresh_tomograms(seeds, acquisitions=3))
+    interval = error_by_score(result.found, result.truth)
+    training = {**card["training"], "calibration_seeds": [seeds.start, seeds.stop]}
+    save_weights(path, network, {**card, "training": training, "interval": interval})
+    return path
 
 
 def _sample_recipe(args: Namespace) -> SampleRecipe:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Callable
 
 import numpy as np
@@ -14,12 +14,18 @@ from tomoscore_scipion.engine.normalisation import canonical_slice
 from tomoscore_scipion.engine.sampling import SlicePlan, plan_slice
 from tomoscore_scipion.simulation.acquisition import Acquisition, Microscope
 from tomoscore_scipion.simulation.appearance import finish
-from tomoscore_scipion.simulation.direct import direct_planes, phantom, random_direct_recipe
-from tomoscore_scipion.simulation.recipe import random_recipe
+from tomoscore_scipion.simulation.direct import (
+    DirectRecipe,
+    direct_planes,
+    phantom,
+    random_direct_recipe,
+    smoothing_nm,
+)
+from tomoscore_scipion.simulation.recipe import Recipe, random_recipe
 from tomoscore_scipion.simulation.specimen import Specimen, random_specimen
-from tomoscore_scipion.simulation.truth import plane_density, tile_curves
+from tomoscore_scipion.simulation.truth import plane_density, tile_curves, tile_means
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 3
 """Raised whenever a seed no longer gives the same samples."""
 
 
@@ -30,12 +36,14 @@ class Sample:
     Attributes:
         channels: (3, y, x) float16, as the network gets them.
         curves: (tiles, tiles, N_BANDS) float16, signed truth.
+        weight: (tiles, tiles) float16, the share of each tile that carries data.
         share: (N_BANDS,) float32, share of each band below Nyquist.
         kind: "tilt_series", "direct" or "null".
     """
 
     channels: np.ndarray
     curves: np.ndarray
+    weight: np.ndarray
     share: np.ndarray
     kind: str
 
@@ -54,9 +62,9 @@ class SampleRecipe:
     """
 
     acquisitions: int = 6
-    slices: int = 4
-    directs: int = 2
-    nulls: int = 1
+    slices: int = 3
+    directs: int = 3
+    nulls: int = 2
     without: tuple[str, ...] = ()
     white_only: bool = False
 
@@ -90,8 +98,8 @@ def _tilt_series_samples(
         plan = plan_slice(int(z), acquisition.n_z, voxel)
         used = plan.centre + plan.near + plan.far
         stack = acquisition.raw_planes(min(used), max(used))
-        stack = finish(rng, stack, acquisition.recipe, voxel)
         curves = acquisition.truth(stack[int(z) - min(used)], int(z))
+        stack = finish(rng, stack, acquisition.recipe, voxel)
         samples.append(_sample(plan, _reader(stack, min(used)), curves, voxel, kind))
     return samples
 
@@ -112,10 +120,24 @@ def _direct_sample(
     matter = _matter(rng, specimen, 1 if flat else n_z, voxel)
     if null:
         matter = torch.zeros_like(matter)
-    stack = direct_planes(rng, matter, grid, direct, written, n_z if flat else None)
-    curves = tile_curves(stack[z], matter[0 if flat else z], grid, written.dark_matter)
+        direct, written = _nothing(rng, direct, written)
+    raw, stack = direct_planes(rng, matter, grid, direct, written, n_z if flat else None)
+    curves = tile_curves(raw[z], matter[0 if flat else z], grid)
     plan = plan_slice(z, n_z, voxel)
     return _sample(plan, _reader(stack, 0), curves, voxel, "null" if null else "direct")
+
+
+def _nothing(
+    rng: np.random.Generator, direct: DirectRecipe, written: Recipe
+) -> tuple[DirectRecipe, Recipe]:
+    """Some nulls are nothing but a gradient, and some have noise that is the same in z as in xy."""
+    if rng.random() < 0.12:
+        return replace(direct, noise_to_signal=0.0), replace(
+            written, gradient=float(rng.uniform(0.5, 5))
+        )
+    if direct.spectrum == "smoothed" and rng.random() < 0.6:
+        return replace(direct, z_correlation=smoothing_nm(direct)), written
+    return direct, written
 
 
 def _matter(rng: np.random.Generator, specimen: Specimen, n_z: int, voxel: float) -> torch.Tensor:
@@ -144,6 +166,7 @@ def _sample(
     return Sample(
         canonical.channels.numpy().astype(np.float16),
         curves.numpy().astype(np.float16),
+        tile_means(canonical.valid).numpy().astype(np.float16),
         share_below_nyquist(voxel_nm).astype(np.float32),
         kind,
     )

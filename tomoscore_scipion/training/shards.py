@@ -30,6 +30,7 @@ def write_shard(folder: Path, seed: int, recipe: SampleRecipe) -> Path:
     np.savez(
         path.with_suffix(".npz"),
         curves=np.stack([s.curves for s in samples]),
+        weight=np.stack([s.weight for s in samples]),
         share=np.stack([s.share for s in samples]),
         kind=np.array([s.kind for s in samples]),
     )

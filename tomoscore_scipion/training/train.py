@@ -65,12 +65,13 @@ def loss_of(found: torch.Tensor, batch: Batch) -> torch.Tensor:
         found: (b, N_BANDS, tiles, tiles) from the network.
         batch: what was fed, with its truth.
     """
-    weight = (batch.share > 0).float()
+    carried = (batch.share > 0).float()
     truth = batch.curves.permute(0, 3, 1, 2)
-    tiles = ((found - truth) ** 2).mean(dim=(2, 3))
-    mean_found, mean_truth = found.mean(dim=(2, 3)), truth.mean(dim=(2, 3))
+    weight = (batch.weight / batch.weight.sum(dim=(1, 2), keepdim=True).clamp_min(1))[:, None]
+    tiles = ((found - truth) ** 2 * weight).sum(dim=(2, 3))
+    mean_found, mean_truth = ((c * weight).sum(dim=(2, 3)) for c in (found, truth))
     means = (mean_found - mean_truth) ** 2
-    per_band = ((tiles + means) * weight).sum() / weight.sum()
+    per_band = ((tiles + means) * carried).sum() / carried.sum()
     score = soft_score(mean_found, batch.share) - soft_score(mean_truth, batch.share)
     return per_band + 0.01 * (score**2).mean()
 

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The true score of one specimen falls with everything that makes a tomogram worse."""
+
+import numpy as np
+import pytest
+import torch
+from small_worlds import crowded
+
+from tomoscore_scipion.engine.bands import tomoscore
+from tomoscore_scipion.simulation.acquisition import Microscope, tomogram
+from tomoscore_scipion.simulation.recipe import POST_PROCESSING, Recipe, random_recipe
+
+LADDERS = {
+    "misalignment_nm": (0.0, 3.0, 10.0, 30.0),
+    "total_dose": (120.0, 20.0, 3.0),
+    "quantum_efficiency": (0.9, 0.1, 0.01),
+    "unaligned_nm": (0.0, 15.0, 60.0),
+    "motion_blur_nm": (0.0, 3.0, 12.0),
+    "local_motion_nm": (0.0, 4.0, 12.0),
+    "max_tilt_deg": (60.0, 35.0, 12.0),
+    "tilt_step_deg": (3.0, 10.0, 20.0),
+    "bad_tilts": (0.0, 0.5, 1.0),
+    "drift_nm": (0.0, 10.0, 40.0),
+    "axis_error_deg": (0.0, 6.0, 20.0),
+}
+
+
+@pytest.fixture(scope="module")
+def microscope():
+    return Microscope(crowded())
+
+
+def true_curve(microscope, recipe, seeds=(0, 1)):
+    """Mean signed curve over some planes of the slab and some acquisitions."""
+    curves = []
+    for seed in seeds:
+        acquisition = microscope.acquire(np.random.default_rng(seed), recipe, headroom=1.0)
+        first, last = acquisition.slab_z()
+        for z in range(first + 6, last - 5, 9):
+            plane = acquisition.raw_planes(z, z)[0]
+            curves.append(acquisition.truth(plane, z))
+    return torch.stack(curves).mean(dim=(0, 1, 2)).clamp(0, 1).numpy()
+
+
+@pytest.mark.parametrize("name", LADDERS)
+def test_the_true_score_falls(microscope, name):
+    scores = [
+        float(tomoscore(true_curve(microscope, Recipe(**{name: value})))) for value in LADDERS[name]
+    ]
+    assert scores[0] > 3
+    assert all(better > worse + 0.1 for better, worse in zip(scores, scores[1:])), scores
+
+
+def test_damage_takes_detail_before_shapes(microscope):
+    whole, damaged = (
+        true_curve(microscope, Recipe(total_dose=150, quantum_efficiency=1, damage=damage))
+        for damage in (False, True)
+    )
+    loss = whole - damaged
+    assert loss[4] > 0.04
+    assert abs(loss[0]) < 0.02
+
+
+def test_correcting_the_transfer_helps_where_it_is_reversed(microscope):
+    """At 10 um underfocus contrast is reversed between 4.5 and 3.2 nm."""
+    raw, corrected = (
+        true_curve(
+            microscope,
+            Recipe(defocus_nm=10000, total_dose=1e6, damage=False, ctf_correction=correction),
+        )
+        for correction in ("none", "phase_flip")
+    )
+    assert corrected[5] > raw[5] + 0.05
+    assert corrected[:3] == pytest.approx(raw[:3], abs=0.02)
+
+
+def test_the_same_seed_gives_the_same_tomogram(microscope):
+    recipe = random_recipe(np.random.default_rng(3), post="learned_like", voxel_nm=3.0)
+    (first, truth), (second, again) = (
+        tomogram(np.random.default_rng(4), microscope.acquire(np.random.default_rng(5), recipe))
+        for _ in range(2)
+    )
+    assert torch.equal(first, second)
+    assert torch.equal(truth, again)
+
+
+@pytest.mark.parametrize("post", POST_PROCESSING)
+def test_whole_tomograms_are_finite_and_have_a_truth_for_every_plane(microscope, post):
+    rng = np.random.default_rng(6)
+    acquisition = microscope.acquire(rng, random_recipe(rng, post=post, voxel_nm=4.0), 1.2)
+    stack, curves = tomogram(rng, acquisition)
+    assert stack.shape == (acquisition.n_z, 48, 48)
+    assert curves.shape == (acquisition.n_z, 3, 3, 6)
+    assert torch.isfinite(stack).all()
+    assert torch.isfinite(curves).all()
+    assert curves.abs().max() <= 1
+
+
+def test_how_it_is_written_is_no_loss_of_quality(microscope):
+    plain = Recipe()
+    written = Recipe(dark_matter=False, gradient=3.0, border_nm=30.0, quantisation="int8")
+    curves = []
+    for recipe in (plain, written):
+        acquisition = microscope.acquire(np.random.default_rng(0), recipe, headroom=1.0)
+        curves.append(tomogram(np.random.default_rng(1), acquisition)[1])
+    torch.testing.assert_close(curves[0], curves[1])

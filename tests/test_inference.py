@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Slices of any size through the network: blocks, padding and too little memory change nothing."""
+
+import pytest
+import torch
+from small_model import random_network
+
+from tomoscore_scipion.engine.bands import N_BANDS
+from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.engine.inference import (
+    BLOCK_TILES,
+    FEWEST_TILES,
+    Predictor,
+    blocks,
+    pad_to_cells,
+)
+from tomoscore_scipion.engine.network import CELL_PX
+from tomoscore_scipion.engine.normalisation import CanonicalSlice
+
+CPU = torch.device("cpu")
+NETWORK = random_network()
+
+
+def piece(height, width, blank=False, z=3):
+    generator = torch.Generator().manual_seed(height * width)
+    if blank:
+        return CanonicalSlice(z, torch.zeros(3, height, width), torch.zeros(height, width), True)
+    channels = torch.randn(3, height, width, generator=generator)
+    return CanonicalSlice(z, channels, torch.ones(height, width), False)
+
+
+def predictor(block_tiles=BLOCK_TILES):
+    made = Predictor(NETWORK, CPU)
+    made.block_tiles = block_tiles
+    return made
+
+
+@pytest.fixture
+def short_of_memory(monkeypatch):
+    """Makes the network fail on whatever has more than a number of pixels, as a full GPU does."""
+
+    def limit(most_pixels):
+        forward = NETWORK.forward
+
+        def failing(channels):
+            if channels.shape[-2] * channels.shape[-1] > most_pixels:
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+            return forward(channels)
+
+        monkeypatch.setattr(NETWORK, "forward", failing)
+
+    return limit
+
+
+@pytest.mark.parametrize("block_tiles", [1, 3, 4, 7])
+def test_blocks_of_any_size_give_what_the_whole_gives(block_tiles):
+    image = piece(352, 290)
+    whole = predictor()(image).curves
+    assert whole.shape == (10, 9, N_BANDS)
+    torch.testing.assert_close(predictor(block_tiles)(image).curves, whole, atol=1e-5, rtol=0)
+
+
+def test_slices_wider_than_a_block_are_scored_whole():
+    wide = piece(64, CELL_PX * (BLOCK_TILES + 5))
+    found = predictor()(wide).curves
+    assert found.shape == (1, BLOCK_TILES + 4, N_BANDS)
+    whole = predictor(BLOCK_TILES + 4)(wide).curves
+    torch.testing.assert_close(found, whole, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("swap", [False, True])
+@pytest.mark.parametrize("mirrored", [[], [0], [1], [0, 1]])
+def test_how_a_slice_lies_does_not_matter(swap, mirrored):
+    image = piece(160, 224)
+    image.valid[:40, :70] = 0
+
+    def turn(array, first):
+        turned = array.flip([axis + first for axis in mirrored])
+        return turned.transpose(first, first + 1) if swap else turned
+
+    original = predictor()(image)
+    channels, valid = turn(image.channels, 1).contiguous(), turn(image.valid, 0).contiguous()
+    found = predictor()(CanonicalSlice(0, channels, valid, False))
+    torch.testing.assert_close(found.curves, turn(original.curves, 0), atol=1e-5, rtol=0)
+    torch.testing.assert_close(found.weight, turn(original.weight, 0))
+
+
+def test_tiles_of_a_slice_are_where_the_slice_is():
+    image = piece(160, 224)
+    image.valid[:, 112:] = 0
+    image.channels[:, :, 112:] = 0
+    weight = predictor()(image).weight
+    assert float(weight[:, 0].min()) == 1
+    assert float(weight[:, -1].max()) == 0
+
+
+@pytest.mark.parametrize("cells", [2, 3, 25, 26, 27, 51, 90])
+@pytest.mark.parametrize("block_tiles", [1, 3, 25])
+def test_blocks_keep_every_tile_once(cells, block_tiles):
+    kept = []
+    for block in blocks(cells, block_tiles):
+        first = block.pixels.start // CELL_PX
+        kept += [first + tile for tile in range(block.tiles.start, block.tiles.stop)]
+        assert block.pixels.stop <= cells * CELL_PX
+    assert kept == list(range(cells - 1))
+
+
+@pytest.mark.parametrize(
+    ("shape", "tiles"),
+    [((1, 1), (1, 1)), ((64, 64), (1, 1)), ((65, 40), (2, 1)), ((100, 96), (3, 2))],
+)
+def test_slices_are_padded_to_whole_cells(shape, tiles):
+    channels, weight = pad_to_cells(piece(*shape).channels, piece(*shape).valid)
+    assert weight.shape == tiles
+    assert channels.shape == (3, CELL_PX * (tiles[0] + 1), CELL_PX * (tiles[1] + 1))
+    assert predictor()(piece(*shape)).curves.shape == (*tiles, N_BANDS)
+
+
+def test_padding_keeps_the_slice_in_the_middle_and_adds_no_values():
+    image = piece(70, 64)
+    channels, _ = pad_to_cells(image.channels, image.valid)
+    torch.testing.assert_close(channels[:, 13:83], image.channels)
+    assert not channels[:, :13].any()
+    assert not channels[:, 83:].any()
+
+
+def test_weight_is_the_share_of_a_tile_that_carries_data():
+    image = piece(96, 64)
+    image.valid[:32] = 0
+    _, weight = pad_to_cells(image.channels, image.valid)
+    torch.testing.assert_close(weight, torch.tensor([[0.5], [1.0]]))
+    _, tiny = pad_to_cells(piece(8, 8).channels, piece(8, 8).valid)
+    assert float(tiny) == pytest.approx(1 / 64)
+
+
+def test_a_blank_slice_has_no_weight_and_needs_no_network(short_of_memory):
+    short_of_memory(0)
+    found = predictor()(piece(96, 128, blank=True, z=9))
+    assert found.z == 9
+    assert found.curves.shape == (2, 3, N_BANDS)
+    assert not found.curves.any()
+    assert not found.weight.any()
+
+
+def test_too_little_memory_halves_the_blocks_says_so_and_changes_nothing(short_of_memory):
+    image = piece(608, 330)
+    expected = predictor()(image).curves
+    short_of_memory(330 * 352)
+    short = predictor()
+    torch.testing.assert_close(short(image).curves, expected, atol=1e-5, rtol=0)
+    assert short.block_tiles == 3
+    assert short.notices == [
+        f"cpu: out of memory: went on in blocks of {tiles} tiles" for tiles in (12, 6, 3)
+    ]
+
+
+def test_blocks_stay_small_for_the_slices_that_follow(short_of_memory):
+    short_of_memory(330 * 352)
+    short = predictor()
+    short(piece(608, 330))
+    noticed = list(short.notices)
+    short(piece(608, 330))
+    assert short.notices == noticed
+
+
+def test_too_little_memory_for_the_smallest_block_is_an_error_with_the_way_out(short_of_memory):
+    short_of_memory(1000)
+    short = predictor()
+    with pytest.raises(TomogramError, match="blocks of 3 tiles; free the GPU, or use --device cpu"):
+        short(piece(608, 330))
+    assert short.block_tiles == FEWEST_TILES

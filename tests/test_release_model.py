@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shipped weights on fresh simulated specimens, of seeds that no training uses."""
+
+import numpy as np
+import pytest
+
+from tomoscore_scipion.engine import Scorer
+from tomoscore_scipion.engine.weights import read_card, shipped_weights_path
+from tomoscore_scipion.simulation.grid import Grid
+from tomoscore_scipion.training.benchmark import figures_of
+from tomoscore_scipion.training.fresh import compare, fresh_tomograms
+
+
+@pytest.fixture(scope="module")
+def figures():
+    cases = fresh_tomograms(range(700000, 700006), 2, Grid(n=256))
+    return figures_of(compare(Scorer.load(device="cpu"), cases))
+
+
+def test_scores_rank_fresh_tomograms_as_their_truth_does(figures):
+    assert figures["rank_correlation"] > 0.8
+
+
+def test_scores_are_far_better_than_a_constant(figures):
+    assert figures["mean_absolute_error"] < 0.6
+    assert figures["mean_absolute_error"] < 0.6 * figures["constant_predictor_error"]
+
+
+def test_the_card_states_where_the_model_comes_from():
+    card = read_card(shipped_weights_path())
+    assert card["licence"] == "GPL-3.0-or-later"
+    assert card["training"]["seeds"]
+    assert np.all(np.array(card["interval"]["sd"]) > 0)
+    assert 0.9 < card["metrics"]["rank_correlation"] <= 1

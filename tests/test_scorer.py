@@ -1,0 +1,458 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a path or an array to a record: the same one every time, and never a silent failure."""
+
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pytest
+import torch
+from small_model import speckle
+
+import tomoscore_scipion.engine as engine
+from tomoscore_scipion import __version__
+from tomoscore_scipion.engine import scorer as module
+from tomoscore_scipion.engine.bands import PERIODS_NM, curve_as_list, share_below_nyquist
+from tomoscore_scipion.engine.errors import StartError, TomogramError
+from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.engine.scorer import Scorer
+from tomoscore_scipion.engine.volume import ArrayVolume
+from tomoscore_scipion.engine.weights import sha256_of
+
+VOLUME = speckle((12, 96, 96))
+VOXEL = 15.0
+
+
+def written(path, array=VOLUME, voxel_size=VOXEL):
+    mrcfile.write(path, array, voxel_size=voxel_size, overwrite=True)
+    return path
+
+
+def result(score, *without):
+    """What must be the same of two records of the same tomogram."""
+    leave = {"seconds", *without}
+    return {key: value for key, value in score.to_dict().items() if key not in leave}
+
+
+@pytest.fixture
+def tomogram(tmp_path):
+    return written(tmp_path / "TS_01.mrc")
+
+
+# The record
+
+
+def test_record_has_every_field(scorer, tomogram, random_weights):
+    score = scorer.score(str(tomogram))
+    assert isinstance(score, Score)
+    assert all(
+        getattr(score, field.name) is not None
+        for field in dataclasses.fields(score)
+        if field.name != "error"
+    )
+    assert (score.ts_id, score.path, score.status, score.error) == (
+        "TS_01",
+        str(tomogram),
+        "ok",
+        None,
+    )
+    assert score.shape_zyx == (12, 96, 96)
+    assert score.voxel_size_angstrom == VOXEL
+    assert score.slab_z == (0, 11)
+    assert score.model == {
+        "name": "random",
+        "version": "0.0.1",
+        "sha256": sha256_of(random_weights),
+    }
+    assert score.engine_version == __version__
+    assert score.device == "cpu"
+    assert 0 < score.seconds < 60
+    assert score.warnings == ()
+    json.dumps(score.to_dict(), allow_nan=False)
+
+
+def test_numbers_of_a_record_agree_with_one_another(scorer):
+    score = scorer.score(VOLUME, VOXEL)
+    assert 0.5 < score.tomoscore < 4.5, "the random model must answer mid-range"
+    assert score.scale_nm == pytest.approx(128 / 2**score.tomoscore, rel=1e-3)
+    low, high = score.tomoscore_interval
+    assert low < score.tomoscore < high
+    assert [entry["z"] for entry in score.slices] == list(range(12))
+    assert len({entry["tomoscore"] for entry in score.slices}) > 6, "and differ between slices"
+    for entry in score.slices:
+        assert entry["scale_nm"] == pytest.approx(128 / 2 ** entry["tomoscore"], rel=1e-3)
+    assert tuple(score.curve["period_nm"]) == PERIODS_NM
+    seen = np.clip((np.array(score.curve["resolvability"][:5]) - 0.15) / 0.45, 0, 1)
+    assert score.tomoscore == pytest.approx(seen.sum(), abs=2e-3)
+
+
+def test_an_array_has_no_path_and_an_id_all_the_same(scorer):
+    assert (scorer.score(VOLUME, VOXEL).path, scorer.score(VOLUME, VOXEL).ts_id) == (None, "array")
+
+
+def test_an_id_that_is_given_is_kept(scorer, tomogram):
+    assert scorer.score(tomogram, ts_id="Position 7").ts_id == "Position 7"
+
+
+def test_path_objects_are_accepted(scorer, tomogram):
+    assert isinstance(tomogram, Path)
+    assert result(scorer.score(tomogram)) == result(scorer.score(str(tomogram)))
+
+
+# The same numbers
+
+
+def test_a_file_scores_as_its_array_does(scorer, tomogram):
+    from_file = result(scorer.score(tomogram), "path", "ts_id")
+    assert from_file == result(scorer.score(VOLUME, VOXEL), "path", "ts_id")
+
+
+def test_the_same_file_gives_the_same_record_whatever_was_scored_before(
+    scorer, random_weights, tomogram
+):
+    first = result(scorer.score(tomogram))
+    for other in (3 * speckle((5, 200, 40), seed=5), np.zeros((4, 64, 64)), speckle((70, 70))):
+        scorer.score(other, 20.0)
+        assert result(scorer.score(tomogram)) == first
+    assert result(Scorer.load(random_weights, "cpu").score(tomogram)) == first
+
+
+def test_the_number_of_threads_changes_nothing_that_counts(scorer):
+    before = torch.get_num_threads()
+    scores = []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            scores.append(scorer.score(VOLUME, VOXEL))
+    finally:
+        torch.set_num_threads(before)
+    one, two = scores
+    assert one.tomoscore == pytest.approx(two.tomoscore, abs=1e-3)
+    np.testing.assert_allclose(one.tomoscore_interval, two.tomoscore_interval, atol=1e-3)
+    np.testing.assert_allclose(one.curve["resolvability"], two.curve["resolvability"], atol=1e-3)
+
+
+def test_scoring_leaves_the_random_numbers_of_the_program_alone(scorer):
+    np.random.seed(1)
+    torch.manual_seed(1)
+    expected = np.random.rand(), float(torch.rand(()))
+    np.random.seed(1)
+    torch.manual_seed(1)
+    scorer.score(VOLUME[:2], VOXEL)
+    assert (np.random.rand(), float(torch.rand(()))) == expected
+
+
+def test_an_array_is_not_changed(scorer):
+    before = VOLUME.copy()
+    scorer.score(VOLUME, VOXEL)
+    np.testing.assert_array_equal(VOLUME, before)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda v: -v, lambda v: 250 * v - 1000, lambda v: -0.01 * v + 5]
+)
+def test_gain_offset_and_contrast_sign_do_not_count(scorer, change):
+    changed = scorer.score(change(VOLUME), VOXEL)
+    assert changed.tomoscore == pytest.approx(scorer.score(VOLUME, VOXEL).tomoscore, abs=0.005)
+
+
+@pytest.mark.parametrize("voxel", [15.0, 10.0, 5.0])
+def test_a_volume_seen_from_the_other_side_scores_the_same(scorer, voxel):
+    volume = speckle((14, 96, 96), seed=4)
+    score, turned = scorer.score(volume, voxel), scorer.score(volume[::-1], voxel)
+    assert turned.tomoscore == pytest.approx(score.tomoscore, abs=2e-4)
+    assert [entry["tomoscore"] for entry in reversed(turned.slices)] == pytest.approx(
+        [entry["tomoscore"] for entry in score.slices], abs=2e-4
+    )
+    assert turned.slab_z == (13 - score.slab_z[1], 13 - score.slab_z[0])
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "uint16", "float16", "float32"])
+def test_every_kind_of_number_is_scored(scorer, tmp_path, dtype):
+    values = np.round(20 * (VOLUME - VOLUME.mean()) / VOLUME.std())
+    values = np.clip(values + (500 if dtype == "uint16" else 0), -127, 1000)
+    if dtype == "int8":
+        values = values.clip(max=127)
+    found = scorer.score(written(tmp_path / "t.mrc", values.astype(dtype)))
+    assert found.tomoscore == pytest.approx(scorer.score(VOLUME, VOXEL).tomoscore, abs=0.05)
+
+
+# Voxel size
+
+
+def test_a_voxel_size_that_is_given_wins_and_is_warned_of(scorer, tomogram):
+    given = scorer.score(tomogram, 20.0)
+    assert given.voxel_size_angstrom == 20.0
+    assert any("20" in warning and "15" in warning for warning in given.warnings)
+    assert given.tomoscore == scorer.score(VOLUME, 20.0).tomoscore
+
+
+@pytest.mark.parametrize(("voxel", "most"), [(25.0, "4.68"), (40.0, "4.00"), (200.0, "1.68")])
+def test_coarse_voxels_cap_the_score_and_are_warned_of(scorer, voxel, most):
+    score = scorer.score(VOLUME[:3, :16, :16], voxel)
+    (warning,) = score.warnings
+    assert f"({voxel:g} A)" in warning
+    assert f"cannot exceed {most}" in warning
+    carried = [value is not None for value in score.curve["resolvability"]]
+    assert carried == [share > 0 for share in share_below_nyquist(voxel / 10)]
+    assert score.tomoscore <= float(most)
+
+
+@pytest.mark.parametrize("voxel", [1.0, 15.0, 20.0])
+def test_voxels_that_carry_all_scored_bands_are_not_warned_of(scorer, voxel):
+    assert scorer.score(VOLUME[:3], voxel).warnings == ()
+
+
+def test_an_array_needs_a_voxel_size(scorer):
+    with pytest.raises(TomogramError, match="expected a voxel size"):
+        scorer.score(VOLUME)
+
+
+# Shapes
+
+
+@pytest.mark.parametrize("n_z", [1, 2, 3, 5])
+def test_thin_volumes_are_scored_in_every_plane(scorer, n_z):
+    score = scorer.score(VOLUME[:n_z], VOXEL)
+    assert [entry["z"] for entry in score.slices] == list(range(n_z))
+    assert score.slab_z == (0, n_z - 1)
+
+
+def test_an_image_is_a_volume_of_one_slice(scorer):
+    image = scorer.score(VOLUME[4], VOXEL)
+    assert image.shape_zyx == (1, 96, 96)
+    assert result(image) == result(scorer.score(VOLUME[4:5], VOXEL))
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 1, 1), (3, 1, 50), (3, 50, 2), (2, 3, 3)])
+@pytest.mark.parametrize("voxel", [5.0, 15.0, 40.0])
+def test_tiny_volumes_get_a_record(scorer, shape, voxel):
+    score = scorer.score(speckle(shape), voxel)
+    assert score.status == "ok"
+    assert score.shape_zyx == shape
+
+
+def test_high_volumes_are_sampled(scorer):
+    score = scorer.score(speckle((130, 32, 32)), VOXEL)
+    z = [entry["z"] for entry in score.slices]
+    assert len(z) == 24
+    assert z[0] <= 6
+    assert z[-1] >= 123
+
+
+def test_slices_of_any_aspect_are_scored(scorer):
+    assert scorer.score(speckle((3, 40, 700)), VOXEL).status == "ok"
+
+
+class CountingVolume(ArrayVolume):
+    reads: list
+
+    def _read_slice(self, z):
+        self.reads.append(z)
+        return super()._read_slice(z)
+
+
+def test_only_sampled_planes_and_their_neighbours_are_read(scorer, monkeypatch):
+    volume = CountingVolume(speckle((400, 8, 8)), VOXEL)
+    volume.reads = []
+    monkeypatch.setattr(module, "_open", lambda *_: volume)
+    sampled = [entry["z"] for entry in scorer.score("some.mrc").slices]
+    near_them = {z + offset for z in sampled for offset in (-4, -1, 0, 1, 4)}
+    assert set(volume.reads) == near_them & set(range(400))
+    assert len(volume.reads) <= 5 * len(sampled)
+
+
+# Nothing, or not everything, there
+
+
+@pytest.mark.parametrize("value", [0.0, 41.0, 1e30, np.nan, -np.inf])
+def test_a_constant_volume_scores_0_with_a_warning(scorer, value):
+    score = scorer.score(np.full((6, 40, 40), value), VOXEL)
+    assert (score.status, score.tomoscore, score.scale_nm) == ("ok", 0, None)
+    assert score.warnings[0].startswith("constant, or nearly")
+    assert all(entry["tomoscore"] == 0 for entry in score.slices)
+    assert score.tomoscore_interval[0] == 0
+
+
+def test_a_volume_constant_but_for_rounding_scores_0_with_a_warning(scorer):
+    volume = (1e6 + 1e-2 * VOLUME).astype(np.float32)
+    assert np.ptp(volume) > 0
+    score = scorer.score(volume, VOXEL)
+    assert score.tomoscore == 0
+    assert score.warnings[0].startswith("constant, or nearly")
+
+
+def test_nan_is_masked_with_a_warning(scorer):
+    spoiled = VOLUME.copy()
+    spoiled[3:5, :10] = np.nan
+    spoiled[7, 50, 50] = np.inf
+    score = scorer.score(spoiled, VOXEL)
+    assert score.warnings == ("3 of 12 scored slices hold NaN or inf: masked",)
+    assert score.tomoscore == pytest.approx(scorer.score(VOLUME, VOXEL).tomoscore, abs=0.2)
+
+
+def test_empty_slices_are_warned_of_and_left_out_of_the_slab(scorer):
+    padded = np.pad(VOLUME, ((6, 4), (0, 0), (0, 0)))
+    score = scorer.score(padded, VOXEL)
+    assert score.warnings == ("10 of 22 scored slices are constant: empty, or padded volume?",)
+    assert score.slab_z == (6, 17)
+    assert score.tomoscore == pytest.approx(scorer.score(VOLUME, VOXEL).tomoscore, abs=0.2)
+
+
+def test_an_empty_border_hardly_changes_the_score(scorer):
+    whole = speckle((6, 256, 256), seed=8)
+    bordered = np.zeros((6, 320, 320), dtype=np.float32)
+    bordered[:, 32:288, 32:288] = whole
+    expected = scorer.score(whole, VOXEL).tomoscore
+    assert scorer.score(bordered, VOXEL).tomoscore == pytest.approx(expected, abs=0.3)
+
+
+# Progress, notices, failures
+
+
+def test_progress_is_told_after_every_slice(scorer):
+    told = []
+    scorer.score(VOLUME, VOXEL, progress=lambda *state: told.append(state))
+    assert told == [(done, 12) for done in range(1, 13)]
+
+
+def test_an_interrupt_from_progress_passes_through(scorer):
+    def interrupt(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        scorer.score(VOLUME, VOXEL, progress=interrupt)
+    assert scorer.score(VOLUME[:2], VOXEL).status == "ok"
+
+
+def test_too_little_memory_is_a_warning_of_that_tomogram(random_weights, monkeypatch):
+    scorer = Scorer.load(random_weights, "cpu")
+    network = scorer._predictor._network
+    forward, failures = network.forward, [torch.cuda.OutOfMemoryError("CUDA out of memory")]
+
+    def failing(channels):
+        if failures:
+            raise failures.pop()
+        return forward(channels)
+
+    monkeypatch.setattr(network, "forward", failing)
+    assert scorer.score(VOLUME[:2], VOXEL).warnings == (
+        "cpu: out of memory: went on in blocks of 12 tiles",
+    )
+    assert scorer.score(VOLUME[:2], VOXEL).warnings == ()
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_an_error_of_that_tomogram(scorer, tomogram):
+    size = tomogram.stat().st_size
+
+    def shrink(done, total):
+        os.truncate(tomogram, size // 2)
+
+    with pytest.raises(TomogramError, match=f"{tomogram}: changed while it was read"):
+        scorer.score(tomogram, progress=shrink)
+    assert scorer.score(written(tomogram)).status == "ok"
+
+
+@pytest.mark.parametrize("failing_read", [1, 8, 20])
+def test_a_failure_in_the_background_is_an_error_of_that_tomogram(
+    scorer, monkeypatch, failing_read
+):
+    class Failing(CountingVolume):
+        def _read_slice(self, z):
+            if len(self.reads) >= failing_read:
+                raise TomogramError("t.mrc: the disk is gone")
+            return super()._read_slice(z)
+
+    volume = Failing(VOLUME, VOXEL)
+    volume.reads = []
+    monkeypatch.setattr(module, "_open", lambda *_: volume)
+    with pytest.raises(TomogramError, match="the disk is gone"):
+        scorer.score("t.mrc")
+
+
+def test_no_thread_outlives_a_failure(scorer, tomogram):
+    def fail(done, total):
+        raise ValueError("stop")
+
+    before = set(threading.enumerate())
+    with pytest.raises(ValueError, match="stop"):
+        scorer.score(tomogram, progress=fail)
+    assert set(threading.enumerate()) <= before
+
+
+def test_missing_files_are_errors_of_that_tomogram(scorer, tmp_path):
+    with pytest.raises(TomogramError, match=r"none\.mrc"):
+        scorer.score(tmp_path / "none.mrc")
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros((2, 2, 2, 2)), np.zeros(5), np.zeros((3, 0, 4)), np.zeros((4, 4), complex)]
+)
+def test_other_arrays_are_refused_with_their_shape(scorer, array):
+    with pytest.raises(TomogramError, match="got shape"):
+        scorer.score(array, VOXEL)
+
+
+# Loading
+
+
+def test_scorer_says_what_it_is(scorer, random_weights):
+    assert scorer.model["name"] == "random"
+    assert scorer.model["sha256"] == sha256_of(random_weights)
+    assert scorer.device == "cpu"
+    assert scorer.notices == []
+    assert scorer.card["interval"] == {"score": [0, 5], "sd": [0.3, 0.3]}
+
+
+def test_falling_back_to_the_cpu_is_a_notice(random_weights, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    scorer = Scorer.load(str(random_weights), device="auto")
+    assert scorer.device == "cpu"
+    assert scorer.notices == ["no GPU that torch can use: scoring on the CPU"]
+
+
+def test_a_device_that_is_not_there_is_no_start(random_weights):
+    with pytest.raises(StartError, match="cuda:99"):
+        Scorer.load(random_weights, device="cuda:99")
+
+
+def test_weights_that_are_not_there_are_no_start(tmp_path):
+    with pytest.raises(StartError, match=r"none\.safetensors"):
+        Scorer.load(tmp_path / "none.safetensors", device="cpu")
+
+
+def test_shipped_weights_are_taken_when_none_are_named(random_weights, monkeypatch, tmp_path):
+    shutil.copy(random_weights, tmp_path)
+    monkeypatch.setattr("tomoscore_scipion.engine.weights.FOLDER", tmp_path)
+    assert Scorer.load(device="cpu").model["sha256"] == sha256_of(random_weights)
+
+
+def test_the_engine_has_a_front_door():
+    assert engine.Scorer is Scorer
+    assert engine.Score is Score
+    assert all(hasattr(engine, name) for name in engine.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Scores'"):
+        _ = engine.Scores
+
+
+def test_the_front_door_is_light():
+    code = (
+        "import sys, tomoscore_scipion.engine as e; e.Score, e.StartError; "
+        "print({'torch', 'scipy', 'pwem'} & set(sys.modules))"
+    )
+    seen = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)
+    assert seen.stdout.decode().strip() == "set()"
+
+
+def test_curve_of_the_record_is_that_of_the_tomogram(scorer):
+    score = scorer.score(VOLUME, 40.0)
+    share = share_below_nyquist(4.0)
+    values = [value or 0.0 for value in score.curve["resolvability"]]
+    assert list(score.curve["resolvability"]) == curve_as_list(np.array(values), share)

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From tiles to a tomogram: the slab, its curve, its score and how sure it is."""
+
+import numpy as np
+import pytest
+import torch
+from small_model import curves_of
+
+from tomoscore_scipion.engine.bands import N_BANDS, tomoscore
+from tomoscore_scipion.engine.inference import SliceCurves
+from tomoscore_scipion.engine.tomogram import (
+    bootstrap_sd,
+    slab,
+    slab_planes,
+    slice_curve,
+    summarise,
+    usable_tiles,
+)
+
+SHARE = np.ones(N_BANDS)
+CALIBRATION = {"score": [0, 5], "sd": [0.3, 0.3]}
+
+
+def summary(levels, share=SHARE, calibration=CALIBRATION, n_z=None, **options):
+    return summarise(curves_of(levels, **options), n_z or len(levels), share, calibration)
+
+
+# Slab
+
+
+@pytest.mark.parametrize(
+    ("below", "inside", "above"), [(8, 8, 8), (0, 12, 12), (14, 10, 0), (7, 6, 11)]
+)
+def test_the_slab_is_found_between_empty_slices(below, inside, above):
+    levels = [0.0] * below + [0.5] * inside + [0.0] * above
+    assert summary(levels).slab_z == (below, below + inside - 1)
+
+
+@pytest.mark.parametrize("inside", [4, 5, 8, 16])
+def test_empty_slices_do_not_pull_a_thin_lamella_down(inside):
+    empty = (24 - inside) // 2
+    thin = summary([0.0] * empty + [0.5] * inside + [0.0] * empty)
+    assert thin.score == pytest.approx(summary([0.5] * inside).score, abs=0.15)
+
+
+def test_a_tomogram_full_of_specimen_is_slab_from_end_to_end():
+    assert summary([0.4, 0.5, 0.6, 0.5, 0.45, 0.4]).slab_z == (0, 5)
+
+
+@pytest.mark.parametrize("level", [0.0, -0.2, 0.02])
+def test_an_empty_tomogram_keeps_its_whole_range_and_scores_0(level):
+    found = summary([level] * 12, n_z=60)
+    assert found.slab_z == (0, 59)
+    assert found.score == 0
+
+
+def test_a_poor_slice_inside_does_not_end_the_slab():
+    levels = [0] * 3 + [0.5] * 4 + [0.0] + [0.5] * 4 + [0] * 3
+    assert summary(levels).slab_z == (3, 11)
+
+
+def test_one_odd_slice_is_no_slab():
+    levels = [0.0] * 3 + [0.6] + [0.0] * 4 + [0.5] * 12 + [0.0] * 4
+    assert summary(levels).slab_z == (8, 19)
+
+
+def test_the_slab_is_the_same_seen_from_the_other_side():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        curves = rng.uniform(-0.2, 0.7, (15, 1)) * np.ones(N_BANDS)
+        first, last = slab(curves, SHARE)
+        assert slab(curves[::-1], SHARE) == (14 - last, 14 - first)
+
+
+def test_bands_beyond_nyquist_do_not_decide_on_the_slab():
+    curves = np.zeros((12, N_BANDS))
+    curves[3:9, :2] = 0.6
+    curves[:, 3:] = 0.9
+    assert slab(curves, np.array([1, 1, 1, 0, 0, 0])) == (3, 8)
+
+
+def test_one_slice_is_its_own_slab():
+    assert summary([0.5], n_z=1).slab_z == (0, 0)
+    assert summary([0.5], n_z=7).slab_z == (0, 6)
+
+
+@pytest.mark.parametrize("z", [[1, 4, 7, 10], [0, 3, 4, 9], [2, 4, 6, 8]])
+def test_slabs_side_by_side_cover_the_volume(z):
+    z, n_z = np.array(z), 12
+    for cut in range(1, len(z)):
+        low = slab_planes(z, 0, cut - 1, n_z)
+        high = slab_planes(z, cut, len(z) - 1, n_z)
+        assert low[0] == 0
+        assert high[1] == n_z - 1
+        # They meet half-way; a plane that lies exactly there belongs to both.
+        assert low[1] == (z[cut - 1] + z[cut]) // 2
+        assert high[0] == -(-(z[cut - 1] + z[cut]) // 2)
+
+
+def test_planes_of_a_slab_are_the_same_seen_from_the_other_side():
+    z, n_z = np.array([1, 4, 6, 11, 12]), 15
+    for first in range(5):
+        for last in range(first, 5):
+            low, high = slab_planes(z, first, last, n_z)
+            turned = slab_planes(n_z - 1 - z[::-1], 4 - last, 4 - first, n_z)
+            assert turned == (n_z - 1 - high, n_z - 1 - low)
+
+
+# Curve and score
+
+
+def test_curve_is_the_signed_mean_over_the_slab_and_score_is_taken_of_it():
+    pieces = curves_of([0.5] * 6, spread=0.3)
+    found = summarise(pieces, 6, SHARE, CALIBRATION)
+    mean = np.mean([piece.curves.numpy().mean(axis=(0, 1)) for piece in pieces], axis=0)
+    np.testing.assert_allclose(found.curve, mean, atol=1e-6)
+    assert found.score == pytest.approx(float(tomoscore(mean)), abs=1e-5)
+
+
+def test_noise_around_0_averages_out_before_it_is_clipped():
+    found = summary([0.0] * 20, tiles=5, spread=0.5)
+    assert float(tomoscore(np.clip(found.curve, 0, 1))) == 0
+    assert found.score == 0
+
+
+def test_reversed_contrast_counts_against_a_band():
+    pieces = curves_of([0.6, 0.6])
+    pieces[0].curves[..., 3] = -0.6
+    found = summarise(pieces, 2, SHARE, CALIBRATION)
+    assert found.curve[3] == pytest.approx(0, abs=1e-6)
+    assert found.score == pytest.approx(4, abs=1e-5)
+
+
+def test_every_scored_slice_has_its_score():
+    found = summary([0.0, 0.0, 0.375, 0.375, 0.375, 0.0])
+    assert found.slice_z.tolist() == [0, 1, 2, 3, 4, 5]
+    np.testing.assert_allclose(found.slice_scores, [0, 0, 2.5, 2.5, 2.5, 0], atol=1e-5)
+
+
+def test_bands_beyond_nyquist_count_nothing():
+    share = np.array([1, 1, 1, 0.5, 0, 0])
+    assert summary([0.9] * 3, share=share).score == pytest.approx(3.5)
+
+
+def test_tiles_without_data_are_left_out():
+    piece = curves_of([0.5])[0]
+    piece.weight[0, :] = 0.2
+    piece.curves[0, :] = -1
+    np.testing.assert_allclose(slice_curve(piece), 0.5)
+    assert usable_tiles(piece).shape == (6, N_BANDS)
+
+
+def test_the_best_tiles_are_used_where_all_have_little_data():
+    piece = curves_of([0.5], weight=0.1)[0]
+    piece.weight[1, 1] = 0.3
+    piece.curves[1, 1] = 0.2
+    np.testing.assert_allclose(slice_curve(piece), 0.2)
+
+
+def test_a_blank_slice_counts_as_nothing_seen():
+    blank = SliceCurves(0, torch.full((2, 2, N_BANDS), 0.7), torch.zeros(2, 2))
+    np.testing.assert_array_equal(slice_curve(blank), np.zeros(N_BANDS))
+
+
+# Interval
+
+
+@pytest.mark.parametrize("level", [0.0, 0.16, 0.375, 0.59, 0.9])
+def test_interval_holds_the_score_within_the_scale(level):
+    found = summary([level] * 5, spread=0.2)
+    low, high = found.interval
+    assert 0 <= low <= found.score <= high <= 5
+    assert high - low > 0.2
+
+
+def test_the_model_alone_is_sure_to_1_64_of_its_own_errors():
+    found = summary([0.375] * 5, calibration={"score": [0, 2, 3, 5], "sd": [9, 0.1, 0.3, 9]})
+    assert np.subtract(found.interval, found.score) == pytest.approx([-0.329, 0.329], abs=1e-3)
+
+
+def test_interval_widens_with_differences_between_slices():
+    widths = []
+    for difference in (0.0, 0.1, 0.2):
+        levels = [0.375 - difference, 0.375 + difference] * 6
+        widths.append(float(np.ptp(summary(levels).interval)))
+    assert widths[0] < widths[1] < widths[2]
+
+
+def test_interval_widens_with_differences_between_tiles():
+    assert np.ptp(summary([0.375] * 6, spread=0.3).interval) > 1.1 * np.ptp(
+        summary([0.375] * 6).interval
+    )
+
+
+def test_interval_narrows_with_more_slices():
+    assert bootstrap_sd(curves_of([0.3, 0.45] * 10), SHARE) < bootstrap_sd(
+        curves_of([0.3, 0.45] * 2), SHARE
+    )
+
+
+def test_interval_is_the_same_every_time():
+    pieces = curves_of([0.3, 0.4, 0.5], spread=0.2)
+    intervals = set()
+    for seed in range(3):
+        np.random.seed(seed)
+        intervals.add(summarise(pieces, 3, SHARE, CALIBRATION).interval)
+    assert len(intervals) == 1

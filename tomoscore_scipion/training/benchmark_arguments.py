@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The arguments of `tomoscore benchmark`; importing this loads nothing heavy."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+
+DESCRIPTION = """\
+Score fresh simulated tomograms, on which no model was trained, and compare with their truth: rank
+correlation, error in octaves beside that of a constant predictor, pairs in order, interval, nulls.
+"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The arguments of `tomoscore benchmark`."""
+    add = parser.add_argument
+    add("--specimens", type=int, default=20, help="fresh specimens (default: %(default)s)")
+    add("--acquisitions", type=int, default=3, help="tomograms of each (default: %(default)s)")
+    add("--seed", type=int, default=500000, help="seed of the first one (default: %(default)s)")
+    add("--weights", metavar="FILE", help="weights to measure (default: those shipped)")
+    add("--device", default="auto", metavar="auto|cpu|cuda:N", help="where to score")
+    add("--json", metavar="FILE", help="also write the figures as JSON")

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fresh simulated tomograms, on which no model was trained, scored beside their truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Iterable, Iterator
+
+import numpy as np
+
+from tomoscore_scipion.engine.scorer import Scorer
+from tomoscore_scipion.simulation.acquisition import Microscope, tomogram
+from tomoscore_scipion.simulation.grid import Grid
+from tomoscore_scipion.simulation.recipe import random_recipe
+from tomoscore_scipion.simulation.specimen import random_specimen
+from tomoscore_scipion.simulation.summary import truth_summary
+
+
+@dataclass(frozen=True)
+class Case:
+    """A tomogram of a specimen and its truth.
+
+    Attributes:
+        specimen: seed of the specimen.
+        stack: (z, y, x) float32.
+        voxel_size_angstrom: of the stack.
+        truth: "tomoscore", "curve", "scale_nm", "slices" as in a record.
+        post: its post-processing.
+    """
+
+    specimen: int
+    stack: np.ndarray
+    voxel_size_angstrom: float
+    truth: dict[str, Any]
+    post: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Scores beside truths: of tomograms (n,), of their slices (m,), of their bands (n, bands).
+
+    Attributes:
+        specimen: (n,) seed of the specimen.
+        found: (n,) TomoScore.
+        truth: (n,) its truth.
+        low: (n,) lower end of the interval.
+        high: (n,) upper end.
+        slice_found: (m,) TomoScore of slices in the true slab.
+        slice_truth: (m,) their truth.
+        curve_found: (n, N_BANDS) resolvability, NaN beyond Nyquist.
+        curve_truth: (n, N_BANDS).
+    """
+
+    specimen: np.ndarray
+    found: np.ndarray
+    truth: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    slice_found: np.ndarray
+    slice_truth: np.ndarray
+    curve_found: np.ndarray
+    curve_truth: np.ndarray
+
+
+def fresh_tomograms(
+    seeds: Iterable[int], acquisitions: int, grid: Grid | None = None
+) -> Iterator[Case]:
+    """Random specimens, each imaged `acquisitions` times in random ways."""
+    for seed in seeds:
+        rng = np.random.default_rng([99, seed])
+        microscope = Microscope(random_specimen(rng, grid or Grid()))
+        for _ in range(acquisitions):
+            recipe = random_recipe(rng)
+            acquisition = microscope.acquire(rng, recipe, float(rng.uniform(1.1, 1.8)))
+            stack, curves = tomogram(rng, acquisition)
+            voxel = 10 * acquisition.voxel_nm
+            truth = truth_summary(curves.numpy(), acquisition.slab_z(), voxel)
+            yield Case(seed, stack.numpy(), voxel, truth, recipe.post)
+
+
+def compare(scorer: Scorer, cases: Iterable[Case]) -> Comparison:
+    """Score cases one after the other."""
+    rows: list[tuple] = []
+    slices: list[tuple[float, float]] = []
+    for case in cases:
+        record = scorer.score(case.stack, case.voxel_size_angstrom)
+        assert record.curve is not None and record.tomoscore_interval is not None
+        low, high = record.tomoscore_interval
+        curves = [record.curve["resolvability"], case.truth["curve"]["resolvability"]]
+        rows.append((case.specimen, record.tomoscore, case.truth["tomoscore"], low, high, *curves))
+        by_z = {s["z"]: s["tomoscore"] for s in case.truth["slices"]}
+        slices += [(s["tomoscore"], by_z[s["z"]]) for s in record.slices if s["z"] in by_z]
+    columns = [np.array(column, dtype=np.float64) for column in zip(*rows)]
+    by_slice = np.array(slices, dtype=np.float64).reshape(-1, 2)
+    specimen, found, truth, lows, highs, curve_found, curve_truth = columns
+    return Comparison(
+        specimen,
+        found,
+        truth,
+        lows,
+        highs,
+        by_slice[:, 0],
+        by_slice[:, 1],
+        curve_found,
+        curve_truth,
+    )

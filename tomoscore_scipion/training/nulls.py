@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Volumes with nothing in them, which must score near 0."""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+import numpy as np
+
+SHAPE_ZYX = (40, 400, 400)
+
+
+def null_volumes(seed: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Names and volumes (z, y, x): noise of several textures, gradients, constants."""
+    from scipy.ndimage import gaussian_filter, median_filter
+
+    rng = np.random.default_rng([5, seed])
+    white = rng.standard_normal(SHAPE_ZYX).astype(np.float32)
+    ramp = np.linspace(0, 30, SHAPE_ZYX[2], dtype=np.float32)
+    yield "white noise", white
+    yield "correlated noise", gaussian_filter(white, 1.0)
+    yield "noise, correlated in xy", gaussian_filter(white, (0.0, 2.0, 2.0))
+    yield "denoised noise (Gaussian)", gaussian_filter(white, 2.0)
+    yield "denoised noise (median)", median_filter(white, 3)
+    yield "pink noise", pink(white)
+    yield "gradient", np.broadcast_to(ramp, SHAPE_ZYX).copy()
+    yield "gradient and noise", white + ramp
+    yield "constant", np.full(SHAPE_ZYX, 7, dtype=np.float32)
+    yield "near-constant", (1e6 + 1e-3 * white).astype(np.float32)
+    yield "int8 noise", rng.integers(-128, 128, SHAPE_ZYX).astype(np.int8)
+
+
+def pink(white: np.ndarray) -> np.ndarray:
+    """Noise whose power falls as 1 / k^2, of the shape of white noise (z, y, x)."""
+    axes = [np.fft.fftfreq(n) for n in white.shape[:2]] + [np.fft.rfftfreq(white.shape[2])]
+    k = np.sqrt(sum(a**2 for a in np.meshgrid(*axes, indexing="ij")))
+    spectrum = np.fft.rfftn(white) / np.maximum(k, 0.5 / white.shape[2])
+    return np.asarray(np.fft.irfftn(spectrum, s=white.shape), dtype=np.float32)
