@@ -4,14 +4,22 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 TOMOSCORE := $(VENV)/bin/tomoscore
 INSTALLED := $(VENV)/.installed
+# Scipion pins other versions, so that it has an environment of its own, with the engine beside it.
+SCIPION_VENV := .venv-scipion
+SCIPION_PYTHON := $(SCIPION_VENV)/bin/python
+SCIPION_INSTALLED := $(SCIPION_VENV)/.installed
 
-.PHONY: help venv demo demo-real test test-slow lint benchmark-speed
+.PHONY: help venv venv-scipion demo demo-open demo-real test test-scipion test-slow lint \
+	benchmark-speed
 
 help:
 	@echo 'make venv             environment with engine and tools in $(VENV)'
-	@echo 'make demo             simulate three tomograms of different quality and score them'
+	@echo 'make venv-scipion     environment with Scipion and the engine in $(SCIPION_VENV)'
+	@echo 'make demo             a Scipion project: simulated tomograms, imported, scored, filtered'
+	@echo 'make demo-open        show that project in the window of Scipion'
 	@echo 'make demo-real        reconstruct a real tilt series and score it (downloads 67 MB)'
 	@echo 'make test             lint, types, tests and coverage of the engine'
+	@echo 'make test-scipion     the tests that run in a Scipion project'
 	@echo 'make test-slow        the tests that take minutes'
 	@echo 'make lint             format, lint and types only'
 	@echo 'make benchmark-speed  seconds and memory per tomogram, beside other tools'
@@ -28,9 +36,23 @@ endif
 	$(PYTHON) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-demo: venv
-	$(PYTHON) -m tomoscore_scipion.simulation.demo demo
-	$(TOMOSCORE) score demo/*.mrc --output demo/results.jsonl --csv demo/scores.csv
+venv-scipion: $(SCIPION_INSTALLED)
+
+$(SCIPION_INSTALLED): setup.py constraints-scipion.txt
+ifeq ($(strip $(PYTHON3)),)
+	$(error No python3.11 on the PATH: install it (Debian 12: apt-get install python3 python3-venv \
+	python3-tk) or name another one: make PYTHON3=/path/to/python3)
+endif
+	$(PYTHON3) -m venv --clear $(SCIPION_VENV)
+	$(SCIPION_PYTHON) -m pip install --quiet --requirement constraints-scipion.txt
+	$(SCIPION_PYTHON) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: venv-scipion
+	$(SCIPION_PYTHON) scripts/demo_scipion.py demo
+
+demo-open: venv-scipion
+	$(SCIPION_PYTHON) scripts/demo_scipion.py demo --open
 
 demo-real: venv
 	mkdir -p demo-real
@@ -44,6 +66,9 @@ lint: venv
 test: lint
 	$(PYTHON) -m pytest -m 'not slow' --cov=tomoscore_scipion.engine --cov-report=term-missing \
 		--cov-fail-under=90
+
+test-scipion: venv-scipion
+	$(SCIPION_PYTHON) -m pytest tests/scipion tests/test_plugin.py
 
 # pytest's exit status 5 says that no test is marked slow.
 test-slow: venv

@@ -74,6 +74,7 @@ setup(
             "engine/requirements.txt",
             "icon.png",
             "protocols.conf",
+            "templates/*.template",
             "weights/*.safetensors",
         ],
     },

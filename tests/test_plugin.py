@@ -58,6 +58,7 @@ def in_scipion(code, folder, **variables):
         "SCIPION_DOMAIN": "pwem",
         "SCIPION_NOTIFY": "False",
         "SCIPION_PRIORITY_PACKAGE_LIST": "pwem tomo",
+        "TOMOSCORE_ENV_ACTIVATION": "",
         **variables,
     }
     done = subprocess.run(
@@ -76,6 +77,7 @@ def in_scipion(code, folder, **variables):
 
 def test_plugin_is_registered_with_its_path_variables_and_reference(tmp_path):
     weights = str(tmp_path / "other weights.safetensors")
+    Path(weights).touch()
     seen = json.loads(in_scipion(LOOK, tmp_path, TOMOSCORE_MODEL=weights, PYTHONPATH="/elsewhere"))
     package = Path(tomoscore_scipion.__file__).parent
     assert seen == {

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plugin as Scipion sees it: its variables and the environment of its commands."""
+"""The plugin as Scipion sees it: its variables, the program that it runs and its environment."""
 
+import importlib.util
 import os
+import shlex
+import sys
 
 import pwem
 from pyworkflow import TOMO
 from pyworkflow.utils import Environ
 
 import tomoscore_scipion
+from tomoscore_scipion import installation
 
 TOMOSCORE_ENV_ACTIVATION = "TOMOSCORE_ENV_ACTIVATION"
 TOMOSCORE_MODEL = "TOMOSCORE_MODEL"
@@ -21,12 +25,13 @@ class Plugin(pwem.Plugin):
 
     _url = "https://doi.org/10.1101/2024.11.06.622356"  # the idea; help on use is in the README
     _processingField = [TOMO]
+    _supportedVersions = [tomoscore_scipion.__version__]
 
     @classmethod
     def _defineVariables(cls):
         cls._defineVar(
             TOMOSCORE_ENV_ACTIVATION,
-            "",
+            cls._defaultActivation(),
             description="Command that makes the program `tomoscore` available, for example the "
             "activation of its environment or a `module load`. Empty: Scipion's own Python.",
         )
@@ -37,8 +42,73 @@ class Plugin(pwem.Plugin):
         )
 
     @classmethod
+    def _defaultActivation(cls):
+        """Empty where torch is importable here, else the environment that Scipion installs."""
+        if importlib.util.find_spec("torch") is not None:
+            return ""
+        return installation.activation(pwem.Config.EM_ROOT, pwem.Config.CONDA_ACTIVATION_CMD)
+
+    @classmethod
     def getEnviron(cls):
         """The user's environment without PYTHONPATH, which would mix two Python installations."""
         environ = Environ(os.environ)
         environ.pop("PYTHONPATH", None)
         return environ
+
+    @classmethod
+    def getProgram(cls):
+        """The engine's program for a shell, with the activation of its environment before it.
+
+        Nothing is formatted into it later: GPUs are named in the environment, so that a "%" in a
+        path stays what it is.
+        """
+        activation = (cls.getVar(TOMOSCORE_ENV_ACTIVATION) or "").strip()
+        if not activation:
+            return f"{shlex.quote(sys.executable)} -m tomoscore_scipion.engine"
+        if activation.startswith("conda "):
+            activation = f"{cls.getCondaActivationCmd()} {activation}".strip()
+        return f"{activation.rstrip('&; ')} && tomoscore"
+
+    @classmethod
+    def getModel(cls):
+        """The weights that TOMOSCORE_MODEL names, "" for those that the engine ships."""
+        return (cls.getVar(TOMOSCORE_MODEL) or "").strip()
+
+    @classmethod
+    def getEngineInfo(cls):
+        """What the engine says of itself.
+
+        Raises:
+            installation.EngineError: it does not answer, or is not the one that belongs here.
+        """
+        return installation.ask_engine(cls.getProgram(), cls.getEnviron())
+
+    @classmethod
+    def validateInstallation(cls):
+        """What is wrong with the engine or the weights, for the user; nothing when they work."""
+        try:
+            info = cls.getEngineInfo()
+        except installation.EngineError as fault:
+            return [str(fault)]
+        model = cls.getModel()
+        if model and not os.path.isfile(model):
+            return [f"{TOMOSCORE_MODEL}: expected a weights file, found none at {model}"]
+        if not model and info["weights"]["error"]:
+            return [f"The weights cannot be used: {info['weights']['error']}"]
+        return []
+
+    @classmethod
+    def defineBinaries(cls, env):
+        """The engine in an environment of its own: `scipion3 installb tomoscore`."""
+        from scipion.install.funcs import VOID_TGZ
+
+        conda = pwem.Config.CONDA_ACTIVATION_CMD
+        env.addPackage(
+            installation.PACKAGE,
+            version=tomoscore_scipion.__version__,
+            tar=VOID_TGZ,
+            commands=installation.commands(conda),
+            neededProgs=installation.needed_programs(conda),
+            vars={"PATH": os.environ.get("PATH", "")},
+            default=importlib.util.find_spec("torch") is None,
+        )

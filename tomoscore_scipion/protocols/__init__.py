@@ -1,2 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The protocols that Scipion finds here."""
+
+from tomoscore_scipion.protocols.protocol_filter import ProtTomoScoreFilter
+from tomoscore_scipion.protocols.protocol_score import ProtTomoScore
+
+__all__ = ["ProtTomoScore", "ProtTomoScoreFilter"]

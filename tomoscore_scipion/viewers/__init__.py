@@ -1,2 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The viewers that Scipion finds here."""
+
+from tomoscore_scipion.viewers.viewer_score import TomoScoreViewer
+
+__all__ = ["TomoScoreViewer"]

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Scipion adds: seconds of the protocol beside seconds of the engine on the same tomograms.
+
+Run as `python benchmarks/scipion_overhead.py [COUNT ...]` in the environment of `make
+venv-scipion`. The tomograms are small (64 x 64 x 16), so that nearly all of the time is overhead.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+
+COUNTS = (1, 10, 50)
+SHAPE_ZYX = (16, 64, 64)
+VOXEL_SIZE = 16.0
+THREADS = 2
+
+
+def main(counts):
+    """Print a line per count."""
+    with tempfile.TemporaryDirectory() as folder:
+        set_environment(Path(folder))
+        project = make_project()
+        print("tomograms  engine  protocol  overhead  (seconds)")
+        for count in counts:
+            tomograms = Path(folder) / f"tomograms-{count}"
+            make_tomograms(tomograms, count)
+            engine = time_engine(tomograms)
+            protocol = time_protocol(project, tomograms)
+            print(
+                f"{count:9}  {engine:6.1f}  {protocol:8.1f}  {protocol - engine:8.1f}", flush=True
+            )
+
+
+def set_environment(folder):
+    """Scipion's variables; they are read when it is imported."""
+    templates = Path(find_spec("scipion").origin).parent / "templates"
+    os.environ.update(
+        SCIPION_HOME=str(folder),
+        SCIPION_USER_DATA=str(folder / "data"),
+        SCIPION_HOSTS=str(templates / "hosts.template"),
+        SCIPION_PYTHON=sys.executable,
+        SCIPION_DOMAIN="pwem",
+        SCIPION_NOTIFY="False",
+        SCIPION_PRIORITY_PACKAGE_LIST="pwem tomo",
+    )
+    (folder / "data").mkdir()
+
+
+def make_project():
+    """A project, with its folder as the working one."""
+    import pyworkflow as pw
+    from pyworkflow.project import Manager
+
+    pw.Config.setDomain("pwem")
+    pw.Config.getDomain().getProtocols()
+    project = Manager().createProject("overhead")
+    os.chdir(project.path)
+    return project
+
+
+def make_tomograms(folder, count):
+    """Small tomograms of noise."""
+    folder.mkdir()
+    noise = np.random.default_rng(0)
+    for number in range(count):
+        with mrcfile.new(folder / f"TS_{number:03d}.mrc") as mrc:
+            mrc.set_data(noise.normal(size=SHAPE_ZYX).astype(np.float32))
+            mrc.voxel_size = VOXEL_SIZE
+            mrc.set_volume()
+
+
+def time_engine(folder):
+    """Seconds of the command line on all tomograms of a folder, its start included."""
+    paths = sorted(str(path) for path in folder.glob("*.mrc"))
+    command = [sys.executable, "-m", "tomoscore_scipion.engine", "score", *paths]
+    options = ["--threads", str(THREADS), "--device", "cpu", "--output", str(folder / "out.jsonl")]
+    begin = time.perf_counter()
+    subprocess.run([*command, *options, "--quiet"], check=True)
+    return time.perf_counter() - begin
+
+
+def time_protocol(project, folder):
+    """Seconds of the box on the same tomograms, as its own start and end tell them."""
+    from tomo.protocols import ProtImportTomograms
+
+    from tomoscore_scipion.protocols import ProtTomoScore
+
+    imported = project.newProtocol(
+        ProtImportTomograms,
+        filesPath=str(folder),
+        filesPattern="*.mrc",
+        samplingRate=VOXEL_SIZE,
+    )
+    project.launchProtocol(imported, wait=True)
+    scored = project.newProtocol(ProtTomoScore, binThreads=THREADS)
+    scored.inTomograms.set(imported)
+    scored.inTomograms.setExtended("Tomograms")
+    begin = time.perf_counter()
+    project.launchProtocol(scored, wait=True)
+    seconds = time.perf_counter() - begin
+    if not scored.isFinished():
+        raise SystemExit(scored.getErrorMessage())
+    return seconds
+
+
+if __name__ == "__main__":
+    main([int(word) for word in sys.argv[1:]] or COUNTS)

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Scipion project with simulated tomograms that are imported, scored and filtered.
+
+Run as `python scripts/demo_scipion.py FOLDER` in an environment with Scipion and the engine. The
+same command with --open shows the project in Scipion's window afterwards.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+PROJECT = "TomoScoreDemo"
+QUALITIES = ("good", "medium", "poor")
+DAMAGED = "damaged"
+
+
+def main():
+    """Simulate, run the workflow, print what came out."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="made if it does not exist")
+    parser.add_argument("--open", action="store_true", help="only open the project that is there")
+    args = parser.parse_args()
+    folder = args.folder.resolve()
+    set_environment(folder)
+    if args.open:
+        return subprocess.call([sys.executable, "-m", "scipion", "project", PROJECT])
+    tomograms = folder / "tomograms"
+    make_tomograms(tomograms)
+    run_workflow(tomograms)
+    print(f"\nTo see the project in Scipion: make demo-open (it lies in {folder})")
+    return 0
+
+
+def set_environment(folder):
+    """Scipion's variables; they are read when it is imported."""
+    for name in ("data", "home"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    templates = Path(find_spec("scipion").origin).parent / "templates"
+    os.environ.update(
+        SCIPION_HOME=str(folder / "home"),
+        SCIPION_USER_DATA=str(folder / "data"),
+        SCIPION_HOSTS=str(templates / "hosts.template"),
+        SCIPION_PYTHON=sys.executable,
+        SCIPION_DOMAIN="pwem",
+        SCIPION_NOTIFY="False",
+        SCIPION_PRIORITY_PACKAGE_LIST="pwem tomo",
+    )
+
+
+def make_tomograms(folder):
+    """Three simulated tomograms, and a copy of one that will be damaged."""
+    if not all((folder / f"{quality}.mrc").exists() for quality in QUALITIES):
+        command = [sys.executable, "-m", "tomoscore_scipion.simulation.demo", str(folder)]
+        subprocess.run(command, check=True)
+    (folder / f"{DAMAGED}.mrc").write_bytes((folder / "good.mrc").read_bytes())
+
+
+def run_workflow(tomograms):
+    """Import, score, filter; each waits for the one before."""
+    import mrcfile
+    import pyworkflow as pw
+    from pyworkflow.project import Manager
+
+    pw.Config.setDomain("pwem")
+    pw.Config.getDomain().getProtocols()
+    from tomo.protocols import ProtImportTomograms
+
+    from tomoscore_scipion.protocols import ProtTomoScore, ProtTomoScoreFilter
+
+    manager = Manager()
+    if manager.hasProject(PROJECT):
+        manager.deleteProject(PROJECT)
+    project = manager.createProject(PROJECT)
+    os.chdir(project.path)
+    with mrcfile.open(tomograms / "good.mrc", header_only=True) as mrc:
+        size = float(mrc.voxel_size.x)
+    imported = run(
+        project,
+        ProtImportTomograms,
+        filesPath=str(tomograms),
+        filesPattern="*.mrc",
+        samplingRate=size,
+    )
+    damage(tomograms / f"{DAMAGED}.mrc")
+    scored = run(project, ProtTomoScore, imported, "Tomograms")
+    best = run(project, ProtTomoScoreFilter, scored, "scoredTomograms", criterion=1, count=1)
+    show(scored)
+    print("\n".join(scored.summary()))
+    print("\nFiltered, the best one:", ", ".join(t.getTsId() for t in best.acceptedTomograms))
+
+
+def run(project, kind, source=None, output=None, **values):
+    """Run a protocol on an output of another.
+
+    Raises:
+        SystemExit: it failed; with what it says.
+    """
+    protocol = project.newProtocol(kind, **values)
+    if source is not None:
+        protocol.inTomograms.set(source)
+        protocol.inTomograms.setExtended(output)
+    project.launchProtocol(protocol, wait=True)
+    if not protocol.isFinished():
+        raise SystemExit(f"{kind.__name__} failed: {protocol.getErrorMessage()}")
+    return protocol
+
+
+def damage(path):
+    """Cut a file short, as a full disk does."""
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def show(scored):
+    """The table of all tomograms."""
+    print(f"\n{'tomogram':12} {'TomoScore':>9} {'90 % interval':>14} {'scale':>8}  verdict")
+    for item in scored.scoredTomograms.iterItems(orderBy="_tomoScore", direction="DESC"):
+        low, high = item._tomoScoreLow.get(), item._tomoScoreHigh.get()
+        scale = item._tomoScoreScale.get()
+        print(
+            f"{item.getTsId():12} {item._tomoScore.get():9.2f} {low:6.2f} to {high:4.2f} "
+            f"{f'{scale:.1f} nm' if scale else '> 128 nm':>8}  {item._tomoScoreVerdict.get()}"
+        )
+    print()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A program `tomoscore` that answers at once: the score is the mean value in the MRC header.
+
+For tests of what surrounds the engine.  Variables change what it does:
+
+    FAKE_SECONDS   time per tomogram
+    FAKE_GPUS      number of GPUs that `info` tells
+    FAKE_DIE       substring of a tsId over which it is killed
+    FAKE_ERROR     why it cannot start
+    FAKE_LOG       file to which each start is written: GPUs, device, ids, begin and end
+"""
+
+import json
+import os
+import struct
+import sys
+import time
+
+from tomoscore_scipion import __version__
+from tomoscore_scipion.engine.bands import N_BANDS, PERIODS_NM, scale_nm
+from tomoscore_scipion.engine.record import Score
+
+MODEL = {"name": "fake", "version": "1", "sha256": os.environ.get("FAKE_SHA256", "ab" * 32)}
+
+
+def info():
+    gpus = [{"device": f"cuda:{n}", "name": "fake"} for n in range(int(env("FAKE_GPUS", "0")))]
+    return {
+        "version": __version__,
+        "weights": {**MODEL, "path": "fake", "error": None},
+        "python": "3.11",
+        "packages": {"torch": "2"},
+        "devices": [{"device": "cpu", "name": "cores"}, *gpus],
+    }
+
+
+def env(name, default=""):
+    return os.environ.get(name, default)
+
+
+def score(entry, device):
+    try:
+        with open(entry["path"], "rb") as file:
+            header = file.read(1024)
+        nx, ny, nz = struct.unpack("<3i", header[:12])
+        if header[208:211] != b"MAP" or os.path.getsize(entry["path"]) < 1024 + 4 * nx * ny * nz:
+            raise ValueError("not an MRC file, or cut short")
+    except (OSError, ValueError, struct.error) as error:
+        return Score.failed(entry["ts_id"], entry["path"], f"{entry['path']}: {error}", model=MODEL)
+    value = round(struct.unpack("<f", header[84:88])[0], 4)
+    return Score(
+        ts_id=entry["ts_id"],
+        path=entry["path"],
+        tomoscore=value,
+        tomoscore_interval=(max(value - 0.25, 0.0), min(value + 0.25, 5.0)),
+        scale_nm=scale_nm(value),
+        curve={"period_nm": PERIODS_NM, "resolvability": [0.5] * N_BANDS},
+        slab_z=(0, nz - 1),
+        voxel_size_angstrom=entry["voxel_size_angstrom"],
+        shape_zyx=(nz, ny, nx),
+        warnings=("fake",),
+        model=MODEL,
+        engine_version=__version__,
+        device=device,
+        seconds=0.0,
+    )
+
+
+def main(argv):
+    if argv[0] == "info":
+        print("a module says hello")
+        print(json.dumps(info(), indent=2))
+        return 0
+    options = dict(zip(argv[1::2], argv[2::2]))
+    if env("FAKE_ERROR"):
+        print(f"tomoscore: error: {env('FAKE_ERROR')}", file=sys.stderr)
+        return 1
+    with open(options["--job"], encoding="utf-8") as file:
+        job = json.load(file)
+    begin = time.time()
+    with open(options["--output"], "a", encoding="utf-8") as results:
+        for entry in job["tomograms"]:
+            if env("FAKE_DIE") and env("FAKE_DIE") in entry["ts_id"]:
+                print("out of memory", file=sys.stderr, flush=True)
+                os.kill(os.getpid(), 9)
+            time.sleep(float(env("FAKE_SECONDS", "0")))
+            results.write(score(entry, job["device"]).to_json() + "\n")
+            results.flush()
+    if env("FAKE_LOG"):
+        start = {
+            "gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
+            "device": job["device"],
+            "ids": [entry["ts_id"] for entry in job["tomograms"]],
+            "begin": begin,
+            "end": time.time(),
+            "pythonpath": os.environ.get("PYTHONPATH"),
+            "weights": job["weights"],
+        }
+        with open(env("FAKE_LOG"), "a", encoding="utf-8") as log:
+            log.write(json.dumps(start) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

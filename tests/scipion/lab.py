@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests in a Scipion project have in common: small files, workflows, what came out."""
+
+import json
+import os
+import struct
+import time
+from pathlib import Path
+
+import psutil
+
+
+def write_mrc(path, score, shape_zyx=(16, 64, 64), voxel_size=10.0):
+    """A small tomogram for the fake engine: the score stands in the header's mean."""
+    nz, ny, nx = shape_zyx
+    header = bytearray(1024)
+    struct.pack_into("<10i", header, 0, nx, ny, nz, 2, 0, 0, 0, nx, ny, nz)
+    struct.pack_into("<6f", header, 40, *(voxel_size * n for n in (nx, ny, nz)), 90, 90, 90)
+    struct.pack_into("<3i3f", header, 64, 1, 2, 3, 0.0, 5.0, score)
+    struct.pack_into("<i", header, 88, 1)
+    header[208:216] = b"MAP \x44\x44\x00\x00"
+    with open(path, "wb") as file:
+        file.write(header + bytes(4 * nx * ny * nz))
+    return str(path)
+
+
+class Lab:
+    """Builds workflows in a project: what the tests have in common."""
+
+    def __init__(self, project, folder):
+        self.project = project
+        self.folder = folder
+        self._recipes = 0
+
+    def tomogram(self, ts_id, score=3.0, name=None, **entry):
+        """A recipe's entry and its file; score None makes a corrupt one."""
+        path = self.folder / (name or f"{ts_id}.mrc")
+        write_mrc(path, score or 0.0, entry.pop("shape_zyx", (16, 64, 64)))
+        if score is None:
+            path.write_bytes(b"not an MRC file")
+        return {"tsId": ts_id, "path": str(path), **entry}
+
+    def source(self, entries, wait=True, **values):
+        """A source protocol that emits the entries."""
+        from tomoscore_testing.protocols import ProtTomoScoreTestSource
+
+        self._recipes += 1
+        recipe = self.folder / f"recipe-{self._recipes}.json"
+        recipe.write_text(json.dumps(entries), encoding="utf-8")
+        source = self.project.newProtocol(ProtTomoScoreTestSource, recipe=str(recipe), **values)
+        self.launch(source, wait)
+        assert not source.isFailed(), log_of(source)
+        return source
+
+    def box(self, kind, source, output="Tomograms", **values):
+        """A protocol with the output of another as its input; not launched."""
+        protocol = self.project.newProtocol(kind, **values)
+        protocol.inTomograms.set(source)
+        protocol.inTomograms.setExtended(output)
+        return protocol
+
+    def score(self, source, output="Tomograms", wait=True, **values):
+        """A launched ProtTomoScore."""
+        from tomoscore_scipion.protocols import ProtTomoScore
+
+        return self.launch(self.box(ProtTomoScore, source, output, **values), wait)
+
+    def launch(self, protocol, wait=True):
+        self.project.launchProtocol(protocol, wait=wait)
+        return protocol
+
+    def resume(self, protocol, wait=True):
+        """Continue, as the button does."""
+        from pyworkflow.protocol import MODE_RESUME
+
+        protocol.runMode.set(MODE_RESUME)
+        return self.launch(protocol, wait)
+
+    def processes(self, protocol, engines=True):
+        """The ids of the processes that work for a protocol, with its engines or without."""
+        folder = os.path.abspath(protocol.getWorkingDir())
+        database = f" {protocol.getDbPath()} "
+        found = []
+        for process in psutil.process_iter(["pid", "cmdline", "status"]):
+            line = " ".join(process.info["cmdline"] or ())
+            works = database in line or (engines and folder in line)
+            if works and process.info["status"] != psutil.STATUS_ZOMBIE:
+                found.append(process.info["pid"])
+        return found
+
+    def until(self, condition, *protocols, seconds=120):
+        """Wait until something is true of protocols, which are updated meanwhile."""
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "it never came true"
+            time.sleep(0.5)
+            for protocol in protocols:
+                self.project._updateProtocol(protocol)
+
+
+def ids(protocol, name):
+    """The tsIds of an output, [] where it is not there."""
+    tomograms = getattr(protocol, name, None)
+    if tomograms is None:
+        return []
+    found = sorted(item.getTsId() for item in tomograms)
+    tomograms.close()
+    return found
+
+
+def log_of(protocol):
+    """What a protocol printed."""
+    paths = (protocol.getStdoutLog(), protocol.getStderrLog())
+    return "\n".join(Path(path).read_text() for path in paths if os.path.exists(path))

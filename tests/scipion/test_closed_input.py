@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tomograms that are all there go through the box: sets, attributes, metadata, texts."""
+
+import pytest
+from lab import Lab, ids, log_of
+
+from tomoscore_scipion import __version__
+
+ALL_SETS = ["scoredTomograms", "acceptedTomograms", "rejectedTomograms", "failedTomograms"]
+
+
+@pytest.fixture(scope="module")
+def source(project, tmp_path_factory):
+    lab = Lab(project, tmp_path_factory.mktemp("tomograms"))
+    halves = [lab.tomogram(f"half{n}")["path"] for n in (1, 2)]
+    common = {"halves": halves, "ctfCorrected": True}
+    return lab.source(
+        [
+            lab.tomogram("good", 3.5, origin=(1.0, 2.0, 3.0), **common),
+            lab.tomogram("large", 0.5, shape_zyx=(20, 80, 100), samplingRate=8.0, **common),
+            lab.tomogram("corrupt", None, **common),
+            lab.tomogram("nothing", 0.0, **common),
+            lab.tomogram("off", 4.0, enabled=False, **common),
+            lab.tomogram("on the line", 2.5, **common),
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def scored(project, source, tmp_path_factory):
+    """A finished run over good, bad, corrupt and disabled tomograms."""
+    return Lab(project, tmp_path_factory.mktemp("scored")).score(source)
+
+
+def item(protocol, name, ts_id):
+    (found,) = [t.clone(copyEnable=True) for t in getattr(protocol, name) if t.getTsId() == ts_id]
+    return found
+
+
+def test_every_tomogram_is_in_the_sets_where_it_belongs(scored):
+    assert scored.isFinished(), log_of(scored)
+    assert ids(scored, "acceptedTomograms") == ["good", "off", "on the line"]
+    assert ids(scored, "rejectedTomograms") == ["large", "nothing"]
+    assert ids(scored, "scoredTomograms") == ["good", "large", "nothing", "off", "on the line"]
+    assert ids(scored, "failedTomograms") == ["corrupt"]
+
+
+@pytest.mark.parametrize("name", ALL_SETS)
+def test_outputs_are_closed_sets_of_tomograms_with_a_source(scored, project, name):
+    tomograms = getattr(scored, name)
+    assert tomograms.getClassName() == "SetOfTomograms"
+    assert tomograms.isStreamClosed()
+    assert tomograms.getSamplingRate() == 10.0
+    assert tomograms.getDim() == (64, 64, 16)
+    assert tomograms.hasOddEven()
+    parents = [r["object_parent_id"] for r in scored.getRelations()]
+    assert len(parents) == len(ALL_SETS)
+
+
+@pytest.mark.parametrize(
+    ("name", "ts_id", "values"),
+    [
+        ("scoredTomograms", "good", (3.5, 3.25, 3.75, 11.31, "accepted", None)),
+        ("acceptedTomograms", "good", (3.5, 3.25, 3.75, 11.31, "accepted", None)),
+        ("rejectedTomograms", "large", (0.5, 0.25, 0.75, 90.51, "rejected", None)),
+        ("rejectedTomograms", "nothing", (0.0, 0.0, 0.25, None, "rejected", None)),
+    ],
+)
+def test_items_carry_score_interval_scale_and_verdict(scored, name, ts_id, values):
+    found = item(scored, name, ts_id)
+    names = ("", "Low", "High", "Scale", "Verdict", "Error")
+    seen = [found.getAttributeValue(f"_tomoScore{n}") for n in names]
+    assert [round(v, 2) if isinstance(v, float) else v for v in seen] == list(values)
+
+
+def test_failed_items_have_the_reason_and_no_numbers(scored):
+    failed = item(scored, "failedTomograms", "corrupt")
+    assert "not an MRC file" in failed._tomoScoreError.get()
+    assert failed._tomoScoreVerdict.get() == "failed"
+    assert failed._tomoScore.get() is None
+    assert failed.getFileName().endswith("corrupt.mrc")
+
+
+def test_metadata_of_the_input_is_kept(scored, source):
+    for before in source.Tomograms.iterItems():
+        before = before.clone(copyEnable=True)
+        name = "failedTomograms" if before.getTsId() == "corrupt" else "scoredTomograms"
+        after = item(scored, name, before.getTsId())
+        assert after.getObjId() == before.getObjId()
+        assert after.isEnabled() == before.isEnabled() == (before.getTsId() != "off")
+        for part in ("_filename", "_samplingRate", "_halfMapFilenames", "_ctfCorrected"):
+            assert after.getAttributeValue(part) == before.getAttributeValue(part), part
+        assert after._origin.equalAttributes(before._origin)
+        assert after._acquisition.equalAttributes(before._acquisition)
+    assert item(scored, "scoredTomograms", "large").getSamplingRate() == 8.0
+    assert len(item(scored, "scoredTomograms", "good").getHalfMaps(asList=True)) == 2
+
+
+@pytest.mark.parametrize("name", ALL_SETS)
+def test_sets_tell_model_engine_and_threshold(project, scored, name):
+    stored = project.getProtocol(scored.getObjId())
+    tomograms = getattr(stored, name)
+    assert tomograms._tomoScoreModel.get() == "fake"
+    assert tomograms._tomoScoreModelVersion.get() == "1"
+    assert tomograms._tomoScoreModelSha256.get() == "ab" * 32
+    assert tomograms._tomoScoreEngineVersion.get() == __version__
+    assert tomograms._tomoScoreThreshold.get() == 2.5
+    assert tomograms.getProperty("_tomoScoreThreshold") == "2.5"
+
+
+def test_sql_works_on_the_score(scored):
+    good = scored.scoredTomograms.iterItems(where="_tomoScore>3", orderBy="_tomoScore")
+    assert [t.getTsId() for t in good] == ["good", "off"]
+
+
+def test_each_item_has_its_own_voxel_size_in_the_job(scored):
+    import json
+    from pathlib import Path
+
+    (job,) = Path(scored._getExtraPath("batches")).glob("*/job.json")
+    entries = json.loads(job.read_text())["tomograms"]
+    assert {e["ts_id"]: e["voxel_size_angstrom"] for e in entries}["large"] == 8.0
+    assert {e["ts_id"]: e["voxel_size_angstrom"] for e in entries}["good"] == 10.0
+
+
+def test_summary_and_methods_say_what_a_reader_needs(scored):
+    summary = "\n".join(scored.summary())
+    assert "scored 5" in summary and "accepted 3" in summary and "rejected 2" in summary
+    assert "Median TomoScore 2.50 octaves (22.6 nm)" in summary
+    assert "Worst: nothing 0.00, large 0.50" in summary
+    assert "fake 1 (abababababab), on cpu" in summary
+    assert "1 failed" in summary and "corrupt" in summary
+    methods = "\n".join(scored.methods())
+    assert "Tomograms (n = 5) were rated by TomoScore" in methods
+    assert "ab" * 32 in methods
+    assert "10.1101/2024.11.06.622356" in methods
+    assert any("2024.11.06.622356" in line for line in scored.citations())
+
+
+def test_all_failed_is_a_failed_protocol_that_says_why(lab):
+    source = lab.source([lab.tomogram("a", None), lab.tomogram("b", None)])
+    scored = lab.score(source)
+    assert scored.isFailed()
+    assert "none of 2 tomograms could be scored" in scored.getErrorMessage()
+    assert "not an MRC file" in scored.getErrorMessage()
+    assert ids(scored, "failedTomograms") == ["a", "b"]
+    assert scored.failedTomograms.isStreamClosed()
+
+
+def test_an_engine_that_cannot_start_fails_the_protocol_with_its_reason(lab, monkeypatch):
+    monkeypatch.setenv("FAKE_ERROR", "device cuda:7: found 2 visible GPUs")
+    scored = lab.score(lab.source([lab.tomogram("a")]))
+    assert scored.isFailed()
+    assert "could not start: device cuda:7: found 2 visible GPUs" in scored.getErrorMessage()
+
+
+def test_a_tomogram_that_kills_the_engine_is_given_up_alone(lab, monkeypatch):
+    monkeypatch.setenv("FAKE_DIE", "huge")
+    names = ["a", "huge", "c"]
+    scored = lab.score(lab.source([lab.tomogram(name) for name in names]))
+    assert scored.isFinished(), log_of(scored)
+    assert ids(scored, "scoredTomograms") == ["a", "c"]
+    assert ids(scored, "failedTomograms") == ["huge"]
+    assert "out of memory" in item(scored, "failedTomograms", "huge")._tomoScoreError.get()
+
+
+ODD_NAMES = ["two words", "100%", "it's", 'say "hi"', "$(touch owned)", "`ls`", "señal-日本", "-x"]
+
+
+def test_odd_names_are_only_names(lab, project):
+    entries = [lab.tomogram(name, 3.0, name=f"{name}.mrc") for name in ODD_NAMES]
+    scored = lab.score(lab.source(entries))
+    assert ids(scored, "acceptedTomograms") == sorted(ODD_NAMES), log_of(scored)
+
+
+def test_ids_that_do_not_serve_are_failures_of_those_items(lab):
+    entries = [lab.tomogram(n, name=f"{n}.mrc") for n in ("a", "b", "c", "d")]
+    for entry, ts_id in zip(entries, ("same", "same", None, "fine")):
+        entry["tsId"] = ts_id
+    scored = lab.score(lab.source(entries))
+    assert ids(scored, "scoredTomograms") == ["fine", "same"]
+    errors = [t._tomoScoreError.get() for t in scored.failedTomograms]
+    assert ["same tsId" in e for e in errors] == [True, False]
+    assert "no tsId" in errors[1]

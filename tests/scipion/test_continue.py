@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Continue: nothing is lost, doubled or scored again; verdicts follow the form."""
+
+import os
+import signal
+
+import pytest
+from lab import ids, log_of
+
+NAMES = [f"TS_{n}" for n in range(6)]
+
+
+def verdicts(protocol):
+    return {t.getTsId(): t._tomoScoreVerdict.get() for t in protocol.scoredTomograms}
+
+
+@pytest.mark.parametrize("orphan", [False, True], ids=["all killed", "engine lives on"])
+def test_a_killed_run_goes_on_where_it_was(lab, engine_log, monkeypatch, orphan):
+    monkeypatch.setenv("FAKE_SECONDS", "3")
+    scores = [3, 1, None, 4, 2, 3]
+    source = lab.source([lab.tomogram(name, score) for name, score in zip(NAMES, scores)])
+    scored = lab.score(source, wait=False)
+    lab.until(lambda: len(ids(scored, "scoredTomograms")) >= 2, scored)
+    for pid in lab.processes(scored, engines=not orphan):
+        os.kill(pid, signal.SIGKILL)
+    lab.until(lambda: scored.isFailed(), scored)
+    there = ids(scored, "scoredTomograms") + ids(scored, "failedTomograms")
+    assert 2 <= len(there) < len(NAMES)
+    monkeypatch.setenv("FAKE_SECONDS", "0")
+    lab.resume(scored)
+    assert scored.isFinished(), log_of(scored)
+    assert ids(scored, "acceptedTomograms") == ["TS_0", "TS_3", "TS_5"]
+    assert ids(scored, "rejectedTomograms") == ["TS_1", "TS_4"]
+    assert ids(scored, "scoredTomograms") == ["TS_0", "TS_1", "TS_3", "TS_4", "TS_5"]
+    assert ids(scored, "failedTomograms") == ["TS_2"]
+    second = engine_log()[0 if not orphan else -1]
+    assert orphan or not set(second["ids"]) & set(there)
+    assert all(getattr(scored, n).isStreamClosed() for n, _ in scored.iterOutputAttributes())
+
+
+def test_another_threshold_makes_verdicts_again_without_scoring(lab, engine_log):
+    source = lab.source([lab.tomogram(f"TS_{n}", n) for n in (1, 2, 3)])
+    scored = lab.score(source)
+    assert ids(scored, "acceptedTomograms") == ["TS_3"]
+    scored.preset.set(3)
+    scored.threshold.set(1.5)
+    lab.resume(scored)
+    assert scored.isFinished(), log_of(scored)
+    assert ids(scored, "acceptedTomograms") == ["TS_2", "TS_3"]
+    assert ids(scored, "rejectedTomograms") == ["TS_1"]
+    assert verdicts(scored) == dict(TS_1="rejected", TS_2="accepted", TS_3="accepted")
+    assert {t._tomoScoreVerdict.get() for t in scored.acceptedTomograms} == {"accepted"}
+    assert scored.scoredTomograms._tomoScoreThreshold.get() == 1.5
+    # A set that loses all its items stays, empty, and can be filled again.
+    scored.threshold.set(0.0)
+    lab.resume(scored)
+    assert scored.isFinished(), log_of(scored)
+    assert ids(scored, "acceptedTomograms") == ["TS_1", "TS_2", "TS_3"]
+    assert ids(scored, "rejectedTomograms") == [] and scored.rejectedTomograms.getSize() == 0
+    scored.threshold.set(5.0)
+    lab.resume(scored)
+    assert scored.isFinished(), log_of(scored)
+    assert ids(scored, "acceptedTomograms") == []
+    assert ids(scored, "rejectedTomograms") == ["TS_1", "TS_2", "TS_3"]
+    assert len(engine_log()) == 1
+
+
+def test_a_stopped_stream_is_opened_again_and_ends_for_its_consumers(lab):
+    from tomoscore_testing.protocols import ProtTomoScoreTestConsumer
+
+    entries = [lab.tomogram(f"TS_{n}", 3) for n in range(3)]
+    entries[-1]["delay"] = 25
+    source = lab.source(entries, wait=False, delay=1.0)
+    lab.until(lambda: hasattr(source, "Tomograms"), source)
+    scored = lab.score(source, wait=False)
+    lab.until(lambda: len(ids(scored, "acceptedTomograms")) == 2, scored)
+    lab.project.stopProtocol(scored)
+    lab.until(lambda: not scored.isActive(), scored)
+    assert scored.acceptedTomograms.isStreamClosed()
+    lab.resume(scored, wait=False)
+    lab.until(lambda: scored.acceptedTomograms.isStreamOpen(), scored)
+    consumer = lab.box(ProtTomoScoreTestConsumer, scored, "acceptedTomograms")
+    lab.launch(consumer, wait=False)
+    lab.until(lambda: not scored.isActive() and not consumer.isActive(), scored, consumer)
+    assert ids(scored, "acceptedTomograms") == ["TS_0", "TS_1", "TS_2"], log_of(scored)
+    assert ids(consumer, "tomoMasks") == ["TS_0", "TS_1", "TS_2"], log_of(consumer)
+
+
+def test_other_weights_or_voxel_size_demand_restart(lab, tmp_path):
+    scored = lab.score(lab.source([lab.tomogram("a")]))
+    assert scored.validate() == []
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(b"other weights")
+    scored.weights.set(str(other))
+    scored.voxelSize.set(8.0)
+    errors = scored.validate()
+    assert [e.split(" are not")[0] for e in errors] == ["the weights", "the voxel size"]
+    assert all("Restart" in error for error in errors)
+    from pyworkflow.protocol import MODE_RESTART
+
+    scored.runMode.set(MODE_RESTART)
+    assert scored.validate() == []

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What comes after scoring: the filter, Scipion's own subsets, joins, tomo's protocols."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from lab import Lab, ids, log_of
+
+SCORES = dict(A=1.0, B=2.0, C=2.6, D=3.5, E=0.0)
+
+
+@pytest.fixture(scope="module")
+def scored(project, tmp_path_factory):
+    lab = Lab(project, tmp_path_factory.mktemp("tomograms"))
+    half = lab.tomogram("half")["path"]
+    entries = [lab.tomogram(key, score, halves=[half]) for key, score in SCORES.items()]
+    entries[3]["enabled"] = False
+    entries.append(lab.tomogram("X", None, halves=[half]))
+    scored = lab.score(lab.source(entries))
+    assert scored.isFinished(), log_of(scored)
+    # From here on no image is opened: who tries, fails.
+    for entry in entries:
+        Path(entry["path"]).rename(entry["path"] + ".hidden")
+    yield scored
+
+
+@pytest.fixture
+def with_images(scored):
+    """The images are there again, for protocols that look into them."""
+    hidden = [Path(t.getFileName() + ".hidden") for t in scored.scoredTomograms]
+    for path in hidden:
+        path.rename(path.with_suffix(""))
+    yield
+    for path in hidden:
+        path.with_suffix("").rename(path)
+
+
+def filtered(lab, source, output="scoredTomograms", **values):
+    from tomoscore_scipion.protocols import ProtTomoScoreFilter
+
+    box = lab.launch(lab.box(ProtTomoScoreFilter, source, output, **values))
+    assert box.isFinished(), log_of(box)
+    return box
+
+
+@pytest.mark.parametrize(
+    ("values", "accepted", "criterion"),
+    [
+        (dict(preset=2), "BCD", ("_tomoScoreThreshold", 1.5)),
+        (dict(preset=3, threshold=2.6), "CD", ("_tomoScoreThreshold", 2.6)),
+        (dict(criterion=1, count=1), "D", ("_tomoScoreAtMost", 1)),
+        (dict(criterion=2, percent=50.0), "BCD", ("_tomoScorePercent", 50.0)),
+        (dict(criterion=1, count=9), "ABCDE", ("_tomoScoreAtMost", 9)),
+    ],
+)
+def test_filter_splits_by_score_without_an_image(lab, scored, values, accepted, criterion):
+    box = filtered(lab, scored, **values)
+    assert ids(box, "acceptedTomograms") == list(accepted)
+    assert ids(box, "rejectedTomograms") == sorted(set(SCORES) - set(accepted))
+    name, value = criterion
+    assert getattr(box.acceptedTomograms, name).get() == value
+    assert box.acceptedTomograms._tomoScoreModel.get() == "fake"
+    best = [t.clone(copyEnable=True) for t in box.acceptedTomograms if t.getTsId() == "D"][0]
+    assert best._tomoScore.get() == 3.5 and best._tomoScoreVerdict.get() == "accepted"
+    assert best.hasHalfMaps() and not best.isEnabled() and best.hasOrigin()
+    assert box.acceptedTomograms.getDim() == (64, 64, 16)
+    assert "fake 1" in "\n".join(box.summary())
+
+
+def test_filter_takes_a_changed_threshold_on_continue(lab, scored):
+    box = filtered(lab, scored)
+    assert ids(box, "acceptedTomograms") == ["C", "D"]
+    box.preset.set(0)
+    lab.resume(box)
+    assert ids(box, "acceptedTomograms") == ["D"], log_of(box)
+    assert ids(box, "rejectedTomograms") == ["A", "B", "C", "E"]
+
+
+def test_filter_takes_about_a_second(lab, scored):
+    from tomoscore_scipion.protocols import ProtTomoScoreFilter
+
+    box = lab.box(ProtTomoScoreFilter, scored, "scoredTomograms")
+    lab.launch(box)
+    (step,) = box.loadSteps()
+    assert step.getElapsedTime().total_seconds() < 1
+
+
+def test_filter_refuses_what_has_no_score(lab, scored):
+    from tomoscore_scipion.protocols import ProtTomoScoreFilter
+
+    box = lab.box(ProtTomoScoreFilter, scored.inTomograms.getObjValue())
+    assert any("no TomoScore" in error for error in box.validate())
+
+
+def test_user_subsets_and_set_filter_keep_the_attributes(lab, scored, with_images, tmp_path):
+    from pwem.protocols import ProtSetFilter, ProtUserSubSet
+
+    selection = tmp_path / "selection.sqlite"
+    shutil.copy(scored.scoredTomograms.getFileName(), selection)
+    subset = lab.project.newProtocol(
+        ProtUserSubSet, sqliteFile=f"{selection},", outputClassName="SetOfTomograms"
+    )
+    subset.inputObject.set(scored)
+    subset.inputObject.setExtended("scoredTomograms")
+    lab.launch(subset)
+    (name, tomograms), *_ = subset.iterOutputAttributes()
+    assert {t.getTsId(): t._tomoScore.get() for t in tomograms} == {
+        key: score for key, score in SCORES.items() if key != "D"
+    }
+    chosen = lab.project.newProtocol(ProtSetFilter, formula="item._tomoScore.get() > 2.1")
+    chosen.inputSet.set(subset)
+    chosen.inputSet.setExtended(name)
+    lab.launch(chosen)
+    (last, tomograms), *_ = chosen.iterOutputAttributes()
+    assert [t._tomoScoreScale.get() for t in tomograms] == [pytest.approx(128 / 2**2.6)]
+    assert ids(filtered(lab, chosen, last), "acceptedTomograms") == ["C"]
+
+
+def test_tilt_series_of_the_accepted_tomograms(lab, scored):
+    from tomo.protocols import ProtTsFromTomos
+    from tomoscore_testing.protocols import ProtTomoScoreTestTiltSeries
+
+    series = lab.launch(lab.project.newProtocol(ProtTomoScoreTestTiltSeries, tsIds="A,B,C,D,E,X"))
+    assert series.isFinished(), log_of(series)
+    back = lab.project.newProtocol(ProtTsFromTomos)
+    for pointer, source, output in (
+        (back.inTomoSet, scored, "acceptedTomograms"),
+        (back.inTsSet, series, "TiltSeries"),
+    ):
+        pointer.set(source)
+        pointer.setExtended(output)
+    lab.launch(back)
+    assert back.isFinished(), log_of(back)
+    assert sorted(ts.getTsId() for ts in back.tiltSeries) == ["C", "D"]
+
+
+def test_failed_tomograms_can_be_tried_again_in_another_box(lab, scored):
+    hidden = Path(scored.failedTomograms.getFirstItem().getFileName() + ".hidden")
+    again = hidden.with_suffix("")
+    from lab import write_mrc
+
+    write_mrc(again, 2.8)
+    box = lab.score(scored, "failedTomograms")
+    assert ids(box, "acceptedTomograms") == ["X"], log_of(box)
+    (item,) = [t.clone() for t in box.acceptedTomograms]
+    assert item._tomoScoreError.get() is None and item._tomoScore.get() == pytest.approx(2.8)
+    again.unlink()
+
+
+def test_workflow_survives_export_and_import(lab, scored, tmp_path):
+    from pyworkflow.project import Manager
+
+    box = filtered(lab, scored, preset=3, threshold=1.25)
+    path = str(tmp_path / "workflow.json")
+    lab.project.getRunsGraph(refresh=True)
+    lab.project.exportProtocols([scored, box], path)
+    other = Manager().createProject("imported")
+    other.loadProtocols(path)
+    again = {protocol.getClassName(): protocol for protocol in other.getRuns()}
+    os.chdir(lab.project.path)
+    for before in (scored, box):
+        after = again[before.getClassName()]
+        for name, _ in before.iterDefinitionAttributes():
+            if not getattr(before, name).isPointer():
+                assert after.getAttributeValue(name) == before.getAttributeValue(name), name
+    assert again["ProtTomoScoreFilter"].inTomograms.getExtended() == "scoredTomograms"

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Job files, records and the bookkeeping of batches, without a project."""
+
+import json
+import subprocess
+
+import pytest
+
+from tomoscore_scipion.engine.job import read_job
+from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.protocols import exchange, verdict
+from tomoscore_scipion.protocols.batches import LARGEST, Batches, EngineDiedError
+
+
+def entries(*names):
+    return [{"ts_id": n, "path": f"/{n}.mrc", "voxel_size_angstrom": 10.0} for n in names]
+
+
+def test_a_job_is_one_that_the_engine_reads(tmp_path):
+    folder = exchange.write_job(tmp_path / "batches", entries("it's 100%", "日本"), None)
+    exchange.set_device(folder, "cuda:1")
+    job = read_job(str(folder / "job.json"))
+    assert job.device == "cuda:1" and job.weights is None
+    assert [t.ts_id for t in job.tomograms] == ["it's 100%", "日本"]
+    assert job.tomograms[0].voxel_size_angstrom == 10.0
+
+
+def test_each_batch_has_a_folder_of_its_own(tmp_path):
+    folders = [exchange.write_job(tmp_path, entries("a"), None).name for _ in range(3)]
+    assert folders == ["0001", "0002", "0003"]
+
+
+def test_records_are_given_out_once_and_only_when_they_are_whole(tmp_path):
+    folder = exchange.write_job(tmp_path, entries("a", "b"), None)
+    records = exchange.Records(tmp_path)
+    assert records.new() == []
+    lines = [Score.failed(name, None, "why").to_json() for name in ("a", "b", "c")]
+    results = folder / "results.jsonl"
+    results.write_text(lines[0] + "\n" + lines[1][:10])
+    assert [record.ts_id for record in records.new()] == ["a"]
+    assert records.new() == []
+    results.write_text("\n".join(lines) + "\n")
+    assert [record.ts_id for record in records.new()] == ["b", "c"]
+
+
+def test_a_record_of_another_version_is_refused(tmp_path):
+    folder = exchange.write_job(tmp_path, entries("a"), None)
+    record = {**Score.failed("a", None, "why").to_dict(), "schema": 9}
+    (folder / "results.jsonl").write_text(json.dumps(record) + "\n")
+    with pytest.raises(ValueError, match="expected schema 1"):
+        exchange.Records(tmp_path).new()
+
+
+@pytest.mark.parametrize("name", ["two words", "$(touch owned)", "it's", "100%s", "a;b"])
+def test_the_command_runs_in_a_folder_of_any_name(tmp_path, name):
+    folder = exchange.write_job(tmp_path / name, entries("a"), None)
+    command = exchange.command("true && echo", folder, 2)
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path)
+    said = (folder / "engine.log").read_text().strip()
+    job, results = folder / "job.json", folder / "results.jsonl"
+    assert said == f"score --job {job} --output {results} --threads 2"
+    assert not (tmp_path / "owned").exists()
+
+
+def test_an_activation_that_fails_is_in_the_log(tmp_path):
+    folder = exchange.write_job(tmp_path, entries("a"), None)
+    command = exchange.command("no-such-program && tomoscore", folder, 2)
+    assert subprocess.run(command, shell=True, check=False).returncode != 0
+    said, could_not_start = exchange.said_last(folder)
+    assert "no-such-program" in said and not could_not_start
+
+
+def test_the_engines_own_error_is_found_in_the_log(tmp_path):
+    folder = exchange.write_job(tmp_path, entries("a"), None)
+    (folder / "engine.log").write_text("noise\ntomoscore: error: no weights\nmore noise\n")
+    assert exchange.said_last(folder) == ("no weights", True)
+
+
+def started(batches, name):
+    tomograms = batches.next()
+    batches.start(name, tomograms)
+    return list(tomograms)
+
+
+def test_tomograms_are_shared_out_among_free_slots():
+    batches = Batches(slots=2)
+    for key in "abcde":
+        batches.offer(key, key.upper())
+        batches.offer(key, "again")
+    assert started(batches, 1) == ["a", "b", "c"]
+    assert started(batches, 2) == ["d", "e"]
+    assert batches.next() == {}
+    assert [batches.land(key) for key in "aea"] == ["A", "E", None]
+    assert batches.land("b") == "B" and batches.land("c") == "C"
+    assert batches.end(1, "", False) == {}
+    assert batches.busy and not batches.unseen("a")
+
+
+def test_a_batch_is_not_larger_than_it_should_be():
+    batches = Batches(slots=1)
+    for key in range(LARGEST + 5):
+        batches.offer(key, key)
+    assert len(started(batches, 1)) == LARGEST
+
+
+def test_the_tomogram_over_which_the_engine_died_is_given_up_the_others_go_on():
+    batches = Batches(slots=1)
+    for key in "abcd":
+        batches.offer(key, key)
+    started(batches, 1)
+    batches.land("a")
+    assert batches.end(1, "killed", False) == {"b": "b"}
+    assert started(batches, 2) == ["c", "d"]
+
+
+def test_an_engine_without_any_result_is_blamed_at_the_second_time():
+    batches = Batches(slots=1)
+    for key in "abc":
+        batches.offer(key, key)
+    started(batches, 1)
+    assert batches.end(1, "killed", False) == {}
+    assert started(batches, 2) == ["b", "c", "a"]
+    with pytest.raises(EngineDiedError, match="twice without a result: sh: conda: not found"):
+        batches.end(2, "sh: conda: not found", False)
+
+
+def test_a_culprit_in_front_costs_no_other_tomogram():
+    batches = Batches(slots=1)
+    for key in ("huge", "b"):
+        batches.offer(key, key)
+    started(batches, 1)
+    assert batches.end(1, "killed", False) == {}
+    started(batches, 2)
+    batches.land("b")
+    assert batches.end(2, "killed", False) == {"huge": "huge"}
+    assert not batches.busy
+
+
+def test_an_engine_that_says_it_cannot_start_is_believed():
+    batches = Batches(slots=1)
+    batches.offer("a", "a")
+    started(batches, 1)
+    with pytest.raises(EngineDiedError, match="could not start: no weights"):
+        batches.end(1, "no weights", True)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "at_most", "accepted"),
+    [(2.0, 0, "bc"), (2.0, 1, "c"), (2.1, 0, "c"), (0.0, 0, "abc"), (5.0, 3, "")],
+)
+def test_accepted_from_the_threshold_on_and_only_so_many(threshold, at_most, accepted):
+    scores = {"a": 1.0, "b": 2.0, "c": 3.0}
+    assert verdict.accepted_by_threshold(scores, threshold, at_most) == set(accepted)
+
+
+def test_of_equal_scores_the_first_by_name_is_better():
+    assert verdict.best({"b": 2.0, "a": 2.0, "c": 1.0}, 1) == {"a"}
+
+
+@pytest.mark.parametrize(("percent", "count"), [(0, 0), (1, 1), (50, 2), (51, 3), (100, 4)])
+def test_a_share_is_rounded_up_to_whole_tomograms(percent, count):
+    assert len(verdict.best_percent(dict(zip("abcd", range(4))), percent)) == count
+
+
+def test_voxel_size_limits_the_score():
+    assert [round(verdict.reachable(size), 2) for size in (5, 20, 40, 1000)] == [5, 5, 4, 0]
+
+
+def test_presets_are_described_in_octaves_and_nm():
+    assert verdict.in_words(2.5) == "2.5 octaves (22.6 nm)"
+    assert verdict.in_words(0.0) == "0 octaves (coarser than 128 nm)"
+    assert all(
+        f"*{name}*: from {value:g} octaves" in verdict.presets_in_words()
+        for name, value in verdict.PRESETS
+    )

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a user sees before the run: errors, warnings, help, and that all is registered."""
+
+import ast
+import configparser
+from pathlib import Path
+
+import pytest
+
+import tomoscore_scipion
+
+PACKAGE = Path(tomoscore_scipion.__file__).parent
+
+
+@pytest.fixture(scope="module")
+def source(project, tmp_path_factory):
+    from lab import Lab
+
+    lab = Lab(project, tmp_path_factory.mktemp("tomograms"))
+    return lab.source([lab.tomogram("a"), lab.tomogram("b")])
+
+
+@pytest.fixture
+def box(lab, source):
+    from tomoscore_scipion.protocols import ProtTomoScore
+
+    return lab.box(ProtTomoScore, source)
+
+
+def test_the_form_is_valid_as_it_opens(box):
+    assert box.validate() == [] and box.warnings() == []
+    assert box.getThreshold() == 2.5
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("numberOfThreads", 2, "at least 3"),
+        ("threshold", 5.1, "from 0 to 5 octaves"),
+        ("threshold", -0.1, "from 0 to 5 octaves"),
+        ("atMost", -1, "must be 0 (all) or more"),
+        ("weights", "/no/such/file", "no file /no/such/file"),
+    ],
+)
+def test_what_cannot_work_is_an_error(box, name, value, error):
+    box.preset.set(3)
+    getattr(box, name).set(value)
+    (found,) = box.validate()
+    assert error in found
+
+
+@pytest.mark.parametrize(("preset", "threshold"), [(0, 3.0), (1, 2.5), (2, 1.5), (3, 2.2)])
+def test_presets_and_custom_threshold(box, preset, threshold):
+    box.preset.set(preset)
+    box.threshold.set(2.2)
+    assert box.getThreshold() == threshold
+
+
+def test_unflipped_tomograms_are_warned_of(lab):
+    from tomoscore_scipion.protocols import ProtTomoScore
+
+    entry = lab.tomogram("xz", shape_zyx=(64, 16, 64), dim=[64, 16, 64])
+    (warning,) = lab.box(ProtTomoScore, lab.source([entry])).warnings()
+    assert "look unflipped" in warning and "64 x 16 x 64" in warning
+
+
+def test_a_threshold_that_the_voxel_size_cannot_reach_is_warned_of(box):
+    box.voxelSize.set(200.0)
+    (warning,) = box.warnings()
+    assert "highest TomoScore is 1.68" in warning
+
+
+def test_more_gpus_than_threads_are_warned_of(box):
+    box.useGpu.set(True)
+    box.gpuList.set("0 1 2")
+    (warning,) = box.warnings()
+    assert "choose 5 threads" in warning
+
+
+def test_ids_that_occur_twice_are_warned_of(lab):
+    from tomoscore_scipion.protocols import ProtTomoScore
+
+    entries = [lab.tomogram("a"), lab.tomogram("b"), lab.tomogram("c")]
+    entries[1]["tsId"] = "a"
+    (warning,) = lab.box(ProtTomoScore, lab.source(entries)).warnings()
+    assert "several tomograms have: a." in warning
+
+
+def test_protocols_viewers_and_wizards_are_registered(scipion):
+    import pyworkflow as pw
+
+    domain = pw.Config.getDomain()
+    for kind, found in (
+        ("protocols", domain.getProtocols()),
+        ("viewers", domain.getViewers()),
+        ("wizards", domain.getWizards()),
+    ):
+        modules = PACKAGE.glob(f"{kind}*/*.py"), PACKAGE.glob(f"{kind}.py")
+        names = {
+            node.name
+            for paths in modules
+            for path in paths
+            for node in ast.parse(path.read_text(encoding="utf-8")).body
+            if isinstance(node, ast.ClassDef) and is_public(node, kind)
+        }
+        assert names, kind
+        assert names <= set(found), kind
+
+
+def is_public(node, kind):
+    starts = {"protocols": ("ProtTomoScore",), "viewers": ("TomoScore",), "wizards": ("TomoScore",)}
+    ends = {"protocols": "", "viewers": "Viewer", "wizards": "Wizard"}
+    return node.name.startswith(starts[kind]) and node.name.endswith(ends[kind])
+
+
+def test_every_protocol_has_its_place_in_the_tree(scipion):
+    import pyworkflow as pw
+
+    ours = {
+        name
+        for name, kind in pw.Config.getDomain().getProtocols().items()
+        if kind.__module__.startswith("tomoscore_scipion")
+    }
+    conf = configparser.ConfigParser()
+    conf.read(PACKAGE / "protocols.conf", encoding="utf-8")
+    (section,) = ast.literal_eval(conf["PROTOCOLS"]["Tomography"])
+    (group,) = section["children"]
+    assert {child["value"] for child in group["children"]} == ours
+
+
+def test_every_parameter_is_explained(scipion):
+    from tomoscore_scipion.protocols import ProtTomoScore, ProtTomoScoreFilter
+
+    for kind in (ProtTomoScore, ProtTomoScoreFilter):
+        for name, param in kind().getDefinition().iterParams():
+            if name not in ("runName", "comment", "hostName"):
+                assert param.help.get(), f"{kind.__name__}.{name}"
+        assert "128 nm" in kind().getParam("threshold").help.get()

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""GPUs: each has one process at a time, all are used, the scheduler is left alone."""
+
+import threading
+import time
+
+from lab import ids, log_of
+
+
+def test_two_gpus_are_both_used_and_never_doubled(lab, engine_log, monkeypatch):
+    monkeypatch.setenv("FAKE_GPUS", "6")
+    monkeypatch.setenv("FAKE_SECONDS", "2")
+    names = [f"TS_{n}" for n in range(8)]
+    entries = [lab.tomogram(name) for name in names]
+    entries[6]["delay"] = 12
+    source = lab.source(entries, wait=False)
+    lab.until(lambda: len(ids(source, "Tomograms")) == 6, source)
+    scored = lab.score(source, useGpu=True, gpuList="3 5", numberOfThreads=4)
+    assert scored.isFinished(), log_of(scored)
+    assert ids(scored, "scoredTomograms") == names
+    starts = engine_log()
+    assert {start["gpus"] for start in starts} == {"3", "5"}
+    assert {start["device"] for start in starts} == {"cuda:0"}
+    assert sorted(sum((start["ids"] for start in starts), [])) == names
+    assert len(starts) > 2
+    for gpu in ("3", "5"):
+        spans = sorted((s["begin"], s["end"]) for s in starts if s["gpus"] == gpu)
+        assert all(end <= begin for (_, end), (begin, _) in zip(spans, spans[1:]))
+
+
+def test_on_the_cpu_no_gpu_is_named_and_pythonpath_stays_out(lab, engine_log, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    lab.score(lab.source([lab.tomogram("a")]))
+    (start,) = engine_log()
+    assert (start["gpus"], start["device"], start["pythonpath"]) == (None, "cpu", None)
+
+
+def test_a_gpu_that_is_not_there_is_named_before_the_run(lab, monkeypatch):
+    from tomoscore_scipion import installation
+    from tomoscore_scipion.protocols import ProtTomoScore
+
+    installation._answers.clear()
+    source = lab.source([lab.tomogram("a")])
+    box = lab.box(ProtTomoScore, source, useGpu=True, gpuList="0")
+    (error,) = box.validate()
+    assert "0 not found, there is no GPU" in error and "Use GPU" in error
+    monkeypatch.setenv("FAKE_GPUS", "2")
+    installation._answers.clear()
+    assert box.validate() == []
+    box.gpuList.set("1 2")
+    assert "2 not found, there is 0, 1" in box.validate()[0]
+    box.gpuList.set("one")
+    assert 'expected numbers such as "0 1"' in box.validate()[0]
+    installation._answers.clear()
+
+
+def test_a_step_that_has_no_id_to_book_a_gpu_by_does_not_start(scipion, tmp_path):
+    from tomo.objects import Tomogram
+
+    from tomoscore_scipion.protocols import ProtTomoScore
+    from tomoscore_scipion.protocols.batches import Batches
+
+    box = ProtTomoScore(useGpu=True, workingDir=str(tmp_path))
+    box._stepOf = {}
+    tomogram = Tomogram(tsId="a")
+    tomogram.setFileName("a.mrc")
+    batches = Batches(slots=1)
+    batches.offer("a", tomogram)
+    generator = threading.Thread(target=box._startBatches, args=(batches,), daemon=True)
+    generator.start()
+    generator.join(1.0)
+    (step,) = box.getSteps()
+    assert generator.is_alive() and step.isWaiting()
+    box._newSteps = False  # as the main thread does after it has stored those it had seen
+    time.sleep(1.0)
+    assert box._newSteps
+    step.setObjId(1)
+    generator.join(5.0)
+    assert not generator.is_alive() and step.isNew()

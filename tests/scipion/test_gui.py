@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The windows come up, on a display that nobody sees. Pictures are kept in build/scipion-gui."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = ("Xvfb", "fluxbox", "import")
+NAMES = ["project", "form", "wizard", "wizard-moved", "viewer", "histogram", "images", "table"]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not all(map(shutil.which, PROGRAMS)), reason="needs xvfb, fluxbox and imagemagick"
+    ),
+]
+
+
+@pytest.fixture
+def display(tmp_path):
+    """The name of a display with a window manager."""
+    read, write = os.pipe()
+    screen = ["-screen", "0", "1500x1000x24", "-displayfd", str(write)]
+    server = subprocess.Popen(
+        ["Xvfb", *screen], pass_fds=[write], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    os.close(write)
+    name = ":" + os.read(read, 16).decode().strip()
+    manager = subprocess.Popen(
+        ["fluxbox"],
+        env={**os.environ, "DISPLAY": name, "HOME": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    time.sleep(2)
+    yield name
+    for process in (manager, server):
+        process.terminate()
+        process.wait()
+
+
+def test_project_form_wizard_and_viewer_come_up(lab, project, display):
+    entries = [lab.tomogram(f"TS_{n}", 0.35 * n) for n in range(14)]
+    scored = lab.score(lab.source([*entries, lab.tomogram("X", None)]))
+    assert scored.isFinished()
+    pictures = ROOT / "build" / "scipion-gui"
+    shutil.rmtree(pictures, ignore_errors=True)
+    pictures.mkdir(parents=True)
+    tour = str(Path(__file__).with_name("gui_tour.py"))
+    command = [sys.executable, "-O", tour, project.path, str(pictures)]  # as Scipion's own window
+    environ = {**os.environ, "DISPLAY": display}
+    log = pictures / "log.txt"
+    with open(log, "w") as output:
+        running = subprocess.Popen(command, env=environ, stdout=output, stderr=output)
+        children, end = [], time.monotonic() + 240
+        while running.poll() is None and time.monotonic() < end:
+            children = psutil.Process(running.pid).children(recursive=True) or children
+            time.sleep(0.5)
+    for process in (running, *children):  # the metadata viewer outlives the window
+        if psutil.pid_exists(process.pid):
+            process.kill()
+    said = log.read_text()
+    assert "DONE" in said, said
+    assert [p.stem.split("-", 1)[1] for p in sorted(pictures.glob("*.png"))] == NAMES

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tomograms that come one by one are scored as they come, and go on as they are scored."""
+
+import pytest
+from lab import ids, log_of
+
+
+def test_a_stream_with_a_corrupt_item_is_scored_as_it_comes_and_closes(lab, engine_log):
+    from tomoscore_testing.protocols import ProtTomoScoreTestConsumer
+
+    entries = [lab.tomogram(f"TS_{n}", score) for n, score in enumerate((3, 1, None, 4, 2.5))]
+    entries[-1]["delay"] = 12
+    source = lab.source(entries, wait=False, delay=4.0)
+    lab.until(lambda: hasattr(source, "Tomograms"), source)
+    scored = lab.score(source, wait=False)
+    lab.until(lambda: hasattr(scored, "acceptedTomograms"), source, scored)
+    # The first result is there and its set open while the source still works.
+    assert source.isActive() and scored.acceptedTomograms.isStreamOpen()
+    consumer = lab.box(ProtTomoScoreTestConsumer, scored, "acceptedTomograms")
+    lab.launch(consumer, wait=False)
+    lab.until(lambda: not scored.isActive(), source, scored, consumer)
+    assert scored.isFinished(), log_of(scored)
+    assert ids(scored, "acceptedTomograms") == ["TS_0", "TS_3", "TS_4"]
+    assert ids(scored, "rejectedTomograms") == ["TS_1"]
+    assert ids(scored, "failedTomograms") == ["TS_2"]
+    for name in ("scoredTomograms", "acceptedTomograms", "failedTomograms"):
+        assert getattr(scored, name).isStreamClosed()
+    lab.until(lambda: not consumer.isActive(), consumer)
+    assert ids(consumer, "tomoMasks") == ["TS_0", "TS_3", "TS_4"], log_of(consumer)
+    batches = [start["ids"] for start in engine_log()]
+    assert sorted(sum(batches, [])) == [f"TS_{n}" for n in range(5)]
+    assert len(batches) > 1
+
+
+def test_a_run_that_fails_leaves_no_process_waiting_for_the_input(lab, monkeypatch):
+    monkeypatch.setenv("FAKE_ERROR", "no weights")
+    entries = [lab.tomogram("a"), lab.tomogram("b", delay=60)]
+    source = lab.source(entries, wait=False)
+    lab.until(lambda: hasattr(source, "Tomograms"), source)
+    scored = lab.score(source, wait=False)
+    lab.until(lambda: not scored.isActive(), scored, seconds=40)
+    assert scored.isFailed() and "no weights" in scored.getErrorMessage()
+    lab.until(lambda: not lab.processes(scored), scored, seconds=20)
+    assert source.isActive()
+    lab.project.stopProtocol(source)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kept", [2])
+def test_the_best_n_are_chosen_when_the_input_is_complete(lab, kept):
+    entries = [lab.tomogram(f"TS_{n}", score) for n, score in enumerate((3, 4, 1, 3.5))]
+    source = lab.source(entries, wait=False, delay=3.0)
+    lab.until(lambda: hasattr(source, "Tomograms"), source)
+    scored = lab.score(source, wait=False, atMost=kept)
+    lab.until(lambda: hasattr(scored, "scoredTomograms"), scored)
+    assert not hasattr(scored, "acceptedTomograms")
+    lab.until(lambda: not scored.isActive(), scored)
+    assert ids(scored, "acceptedTomograms") == ["TS_1", "TS_3"], log_of(scored)
+    assert ids(scored, "rejectedTomograms") == ["TS_0", "TS_2"]
+    verdicts = {t.getTsId(): t._tomoScoreVerdict.get() for t in scored.scoredTomograms}
+    assert verdicts == dict(TS_0="rejected", TS_1="accepted", TS_2="rejected", TS_3="accepted")

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The wizard and the viewer, as far as they need no window."""
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def scored(project, tmp_path_factory):
+    from lab import Lab
+
+    lab = Lab(project, tmp_path_factory.mktemp("tomograms"))
+    entries = [lab.tomogram(f"TS_{n}", float(n)) for n in range(5)]
+    entries.append(lab.tomogram("X", None))
+    return lab.score(lab.source(entries))
+
+
+def test_the_wizard_finds_the_scores_of_the_run_and_of_a_scored_input(lab, scored):
+    from tomoscore_scipion.protocols import ProtTomoScore, ProtTomoScoreFilter
+    from tomoscore_scipion.wizards import scores_for
+
+    scores = {f"TS_{n}": float(n) for n in range(5)}
+    assert scores_for(scored) == scores
+    assert scores_for(lab.box(ProtTomoScoreFilter, scored, "scoredTomograms")) == scores
+    assert scores_for(lab.box(ProtTomoScore, scored.inTomograms.getObjValue())) == {}
+    assert scores_for(ProtTomoScore()) == {}
+
+
+def test_the_wizard_counts_what_a_threshold_would_do():
+    from tomoscore_scipion.wizards import consequence
+
+    scores = {"a": 1.0, "b": 2.0, "c": 3.0}
+    assert consequence(scores, 2.0) == "From 2 octaves (32 nm) on: 2 accepted, 1 rejected"
+
+
+def test_the_wizard_is_offered_for_the_threshold_of_both_boxes(scipion, scored):
+    import pyworkflow as pw
+    from pyworkflow.viewer import DESKTOP_TKINTER
+
+    from tomoscore_scipion.protocols import ProtTomoScoreFilter
+    from tomoscore_scipion.wizards import TomoScoreThresholdWizard
+
+    for protocol in (scored, ProtTomoScoreFilter()):
+        wizards = pw.Config.getDomain().findWizards(protocol, DESKTOP_TKINTER)
+        assert wizards["threshold"] is TomoScoreThresholdWizard
+
+
+@pytest.fixture
+def viewer(project, scored):
+    from tomoscore_scipion.viewers import TomoScoreViewer
+
+    viewer = TomoScoreViewer(project=project, protocol=scored)
+    viewer.setProtocol(scored)
+    return viewer
+
+
+def test_the_viewer_is_offered_for_the_box(scipion, scored):
+    import pyworkflow as pw
+    from pyworkflow.viewer import DESKTOP_TKINTER
+
+    from tomoscore_scipion.viewers import TomoScoreViewer
+
+    viewers = pw.Config.getDomain().findViewers(scored, DESKTOP_TKINTER)
+    assert TomoScoreViewer in viewers
+
+
+def test_the_table_shows_our_columns(viewer):
+    (table,) = viewer._table()
+    visible, order, _ = table.getVisibleAndOrderLabels()
+    assert "_tomoScore _tomoScoreLow _tomoScoreHigh _tomoScoreScale" in visible
+    assert "_tomoScoreVerdict _tomoScoreError _filename" in order
+
+
+def test_the_histogram_has_the_scores_and_the_threshold(viewer, monkeypatch):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    (plotter,) = viewer._histogram()
+    (axes,) = plotter.getFigure().axes
+    assert sum(patch.get_height() for patch in axes.patches) == 5
+    assert axes.lines[0].get_xdata()[0] == 2.5
+    viewer.which.set(3)
+    assert viewer._there[3][0] == "failedTomograms"

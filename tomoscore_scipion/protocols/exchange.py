@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What goes to the engine and comes back: a folder per batch with a job file and its records.
+
+    <root>/0001/job.json        what to score
+    <root>/0001/results.jsonl   a record per tomogram, as soon as it is done
+    <root>/0001/engine.log      what the engine printed
+
+A batch never writes into the folder of another, so that an engine which outlived its protocol
+disturbs nobody.  Paths of the user stand in the job file only, never in a command.  Knows nothing
+of Scipion.
+"""
+
+import json
+import os
+import shlex
+from pathlib import Path
+
+from tomoscore_scipion.engine.record import Score
+
+JOB, RESULTS, LOG = "job.json", "results.jsonl", "engine.log"
+START_ERROR = "tomoscore: error:"
+"""The engine begins so the line that says why it could not start."""
+
+
+def write_job(root, tomograms, weights, device="auto"):
+    """Make the folder of the next batch and its job file.
+
+    Args:
+        root: the folder of all batches; made when it is not there.
+        tomograms: list of {"ts_id", "path", "voxel_size_angstrom"}.
+        weights: path of the weights, None for those that the engine ships.
+        device: "auto", "cpu" or "cuda:N".
+
+    Returns:
+        The batch's folder, a Path.
+    """
+    root = Path(root)
+    root.mkdir(parents=True, exist_ok=True)
+    folder = root / f"{1 + max(map(int, _numbers(root)), default=0):04d}"
+    folder.mkdir()
+    job = {"schema": 1, "weights": weights, "device": device, "tomograms": tomograms}
+    _write(folder / JOB, job)
+    return folder
+
+
+def set_device(folder, device):
+    """Say in a batch's job file where it is to be scored."""
+    path = Path(folder) / JOB
+    job = json.loads(path.read_text(encoding="utf-8"))
+    _write(path, {**job, "device": device})
+
+
+def _write(path, job):
+    aside = path.with_suffix(".part")
+    aside.write_text(json.dumps(job, indent=1), encoding="utf-8")
+    os.replace(aside, path)
+
+
+def _numbers(root):
+    return sorted(entry.name for entry in root.iterdir() if entry.name.isdigit())
+
+
+def command(program, folder, threads):
+    """The shell command that scores a batch; all that it prints goes to the batch's log."""
+    files = {name: shlex.quote(str(Path(folder) / name)) for name in (JOB, RESULTS, LOG)}
+    score = f"score --job {files[JOB]} --output {files[RESULTS]} --threads {int(threads)}"
+    return f"( {program} {score} ) > {files[LOG]} 2>&1"
+
+
+def said_last(folder):
+    """What the engine said in the end, in one line: its error where it named one.
+
+    Returns:
+        (text, whether the engine could not start).
+    """
+    path = Path(folder) / LOG
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    for line in reversed(lines):
+        if line.startswith(START_ERROR):
+            return line[len(START_ERROR) :].strip(), True
+    return " / ".join(lines[-3:]) or "nothing", False
+
+
+class Records:
+    """The records of all batches below a folder, each given out once."""
+
+    def __init__(self, root):
+        self._root = Path(root)
+        self._read = {}  # bytes of each results file that were given out
+
+    def new(self):
+        """The records (Score) that were written since the last call, oldest batch first.
+
+        A last line without its end is still being written, and comes when it is whole.
+
+        Raises:
+            ValueError: a line is not a record of this version.
+        """
+        if not self._root.is_dir():
+            return []
+        found = []
+        for number in _numbers(self._root):
+            path = self._root / number / RESULTS
+            if path.exists():
+                found += [Score.from_json(line) for line in self._new_lines(path)]
+        return found
+
+    def _new_lines(self, path):
+        with open(path, "rb") as file:
+            file.seek(self._read.get(path, 0))
+            whole, end, _ = file.read().rpartition(b"\n")
+        self._read[path] = self._read.get(path, 0) + len(whole) + len(end)
+        return [line.decode("utf-8") for line in whole.split(b"\n") if line]

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The parts of the forms: threshold, GPU, input, with help that teaches how to read the score."""
+
+from pyworkflow.protocol import GPU_LIST, USE_GPU, params
+
+from tomoscore_scipion.protocols.verdict import (
+    BALANCED,
+    CHOICES,
+    CUSTOM,
+    LARGEST,
+    PRESETS,
+    presets_in_words,
+)
+
+READING = (
+    "The TomoScore is the number of octaves of feature scale that can be readily distinguished, "
+    "from 0 (nothing) to 5 (everything down to 4 nm); higher is better. The resolvable scale is "
+    "the same number in nanometres, 128 nm / 2^TomoScore:\n"
+    "  1 = 64 nm: cell bodies and large organelles\n"
+    "  2 = 32 nm: vesicles and granules\n"
+    "  3 = 16 nm: membranes as lines, microtubules, ribosomes as blobs\n"
+    "  4 = 8 nm: filaments, double membranes\n"
+    "  5 = 4 nm: the leaflets of a bilayer\n"
+    "It is about annotation and segmentation, not about subtomogram averaging, and does not "
+    "replace a look at the tomograms near the threshold."
+)
+
+PRESET_HELP = (
+    "From which TomoScore on a tomogram is accepted.\n"
+    + presets_in_words()
+    + "\n  *Custom*: the number below.\n\n"
+    + READING
+)
+
+OCTAVES = f"must be from 0 to {LARGEST:g} octaves"
+
+PERCENT = "must be from 0 to 100"
+
+NO_OUTPUT = (
+    "An output without tomograms does not come to be: when all are accepted there is no "
+    "rejectedTomograms, and a protocol that is scheduled on it waits for ever."
+)
+
+
+def add_input(form, label, text):
+    """The input set."""
+    form.addParam(
+        "inTomograms",
+        params.PointerParam,
+        pointerClass="SetOfTomograms",
+        important=True,
+        label=label,
+        help=text,
+    )
+
+
+def add_threshold(form, condition="True"):
+    """The preset, and the number for the custom one."""
+    form.addParam(
+        "preset",
+        params.EnumParam,
+        choices=CHOICES,
+        default=BALANCED,
+        display=params.EnumParam.DISPLAY_COMBO,
+        condition=condition,
+        label="Accept",
+        help=PRESET_HELP,
+    )
+    form.addParam(
+        "threshold",
+        params.FloatParam,
+        default=PRESETS[BALANCED][1],
+        condition=f"({condition}) and preset == {CUSTOM}",
+        validators=[params.GE(0.0, OCTAVES), params.LE(LARGEST, OCTAVES)],
+        label="From TomoScore (octaves)",
+        help="A tomogram with this TomoScore or a higher one is accepted. The wizard shows the "
+        "scores, when there are any, and how many would be accepted.\n\n" + READING,
+    )
+
+
+def add_gpu(form):
+    """Whether to use GPUs, and which."""
+    form.addHidden(
+        USE_GPU,
+        params.BooleanParam,
+        default=False,
+        label="Use GPU?",
+        help="A tomogram takes seconds on two CPU cores. On a GPU reading the file takes longest.",
+    )
+    form.addHidden(
+        GPU_LIST,
+        params.StringParam,
+        default="0",
+        label="GPU IDs",
+        help="With several GPUs batches are scored in parallel, one process per GPU. That needs "
+        "a Scipion thread for each GPU and two more.",
+    )
+
+
+def add_scoring_options(form):
+    """What few need."""
+    form.addParam(
+        "voxelSize",
+        params.FloatParam,
+        default=0.0,
+        expertLevel=params.LEVEL_ADVANCED,
+        validators=[params.GE(0.0)],
+        label="Voxel size (A)",
+        help="Used for all tomograms instead of the sampling rate that Scipion has. 0: Scipion's. "
+        "All lengths in nm depend on it.",
+    )
+    form.addParam(
+        "weights",
+        params.FileParam,
+        default="",
+        allowsNull=True,
+        expertLevel=params.LEVEL_ADVANCED,
+        label="Weights",
+        help="A .safetensors file made by `tomoscore train`. Empty: the variable TOMOSCORE_MODEL "
+        "of scipion.conf, and without it the weights that ship with the plugin. Scores of "
+        "different weights should not be compared.",
+    )
+
+
+def add_parallel(form):
+    """Threads."""
+    form.addParallelSection(
+        threads=3,
+        mpi=0,
+        binThreads=2,
+        binThreadsHelp="CPU threads of one engine process.",
+    )

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What tomograms and sets carry after scoring, and how the output sets are written.
+
+Nothing here opens an image: dimensions come from the input set, and items are appended by
+`EMSet.append`.  `SetOfTomograms.append` would read the file of every item (and raise where it is
+corrupt), and give every item the sampling rate of its set.
+"""
+
+from pwem.objects import EMSet
+from pyworkflow.object import Float, Integer, Set, String
+from tomo.objects import SetOfTomograms
+
+from tomoscore_scipion.protocols.verdict import ACCEPTED, FAILED, REJECTED
+
+SCORED_SET = "scoredTomograms"
+ACCEPTED_SET = "acceptedTomograms"
+REJECTED_SET = "rejectedTomograms"
+FAILED_SET = "failedTomograms"
+SET_OF = {ACCEPTED: ACCEPTED_SET, REJECTED: REJECTED_SET, FAILED: FAILED_SET}
+
+SCORE = "_tomoScore"
+LOW = "_tomoScoreLow"
+HIGH = "_tomoScoreHigh"
+SCALE = "_tomoScoreScale"
+VERDICT = "_tomoScoreVerdict"
+ERROR = "_tomoScoreError"
+ATTRIBUTES = (SCORE, LOW, HIGH, SCALE, VERDICT, ERROR)
+
+PROVENANCE = {
+    "_tomoScoreModel": String,
+    "_tomoScoreModelVersion": String,
+    "_tomoScoreModelSha256": String,
+    "_tomoScoreEngineVersion": String,
+    "_tomoScoreDevice": String,
+    "_tomoScoreVoxelSize": Float,  # the one that was used instead of the items' own; 0: none
+    "_tomoScoreThreshold": Float,
+    "_tomoScoreAtMost": Integer,  # so many at most were accepted; 0: all
+    "_tomoScorePercent": Float,  # this share of the best was accepted
+}
+"""Attributes of the sets, and their classes."""
+
+NO_TS_ID = "it has no tsId that can be printed: give it one where it is imported or reconstructed"
+SAME_TS_ID = "another tomogram of the input has the same tsId: tsIds must be unique"
+
+FROM_INPUT = ("_firstDim", "_isHeterogeneous", "_hasOddEven", "_ctfCorrected")
+"""What tomo's own append would find out again from each image."""
+
+
+def annotate(item, record=None, verdict=None, error=None):
+    """Put all attributes on a tomogram: columns of a set are fixed by its first item.
+
+    Args:
+        item: the tomogram.
+        record: its Score; None where there is none.
+        verdict: one of verdict.py, None while it is open.
+        error: why it failed.
+    """
+    low, high = (record and record.tomoscore_interval) or (None, None)
+    setattr(item, SCORE, Float(record.tomoscore if record else None))
+    setattr(item, LOW, Float(low))
+    setattr(item, HIGH, Float(high))
+    setattr(item, SCALE, Float(record.scale_nm if record else None))
+    setattr(item, VERDICT, String(verdict))
+    setattr(item, ERROR, String(error))
+    return item
+
+
+def value(holder, name):
+    """The value of an attribute of an item or a set, None when it has none."""
+    return holder.getAttributeValue(name)
+
+
+def items_of(tomograms):
+    """Copies of all items of a set, with all that they carry."""
+    return [item.clone(copyEnable=True) for item in tomograms.iterItems()]
+
+
+def identities_of(tomograms):
+    """{(tsId, object id)} of a set's items; none for None."""
+    items = tomograms.iterItems() if tomograms is not None else ()
+    return {(item.getTsId(), item.getObjId()) for item in items}
+
+
+def named(items):
+    """Give each item the id by which its record will be known.
+
+    Yields:
+        (id, item, problem): the item's tsId and None; another id and what is wrong with the tsId
+        where it has none that can be used, or an item before it has the same.
+    """
+    taken = set()
+    for item in items:
+        ts_id = item.getTsId()
+        if not ts_id or not ts_id.isprintable():
+            yield f"#{item.getObjId()}", item, NO_TS_ID
+        elif ts_id in taken:
+            yield f"{ts_id}#{item.getObjId()}", item, SAME_TS_ID
+        else:
+            taken.add(ts_id)
+            yield ts_id, item, None
+
+
+def known_ids(scored, failed):
+    """The ids (see `named`) of what two output sets, each may be None, have already."""
+    known = {ts_id for ts_id, _ in identities_of(scored)}
+    for item in failed.iterItems() if failed is not None else ():
+        known.add(f"{item.getTsId() or ''}#{item.getObjId()}")
+        if value(item, ERROR) != SAME_TS_ID:
+            known.add(item.getTsId())
+    return known
+
+
+def scores_of(tomograms):
+    """{tsId: TomoScore} of a scored set."""
+    return {item.getTsId(): value(item, SCORE) for item in tomograms.iterItems()}
+
+
+def provenance_of(tomograms):
+    """{name: value} of what a scored set says of its making."""
+    return {name: value(tomograms, name) for name in PROVENANCE}
+
+
+class TomoScoreOutputs:
+    """The four output sets of a protocol, made when their first item is there.
+
+    An empty set cannot be published (it has no tables), so that an output without items does not
+    come to be.  One that loses all its items, when verdicts change, stays as an empty set.
+    """
+
+    _possibleOutputs = dict.fromkeys(
+        (SCORED_SET, ACCEPTED_SET, REJECTED_SET, FAILED_SET), SetOfTomograms
+    )  # a dictionary: an Enum would merge outputs of one class
+
+    def _append(self, name, items, provenance):
+        """Append those of the items that are not in the set yet; make the set if needed."""
+        with self._lock:
+            tomograms = getattr(self, name, None)
+            if tomograms is not None:
+                tomograms.close()  # after a failed attempt: back to what is on the disk
+            there = identities_of(tomograms)
+            new = [item for item in items if (item.getTsId(), item.getObjId()) not in there]
+            if not new:
+                return
+            if tomograms is None or tomograms.isEmpty():
+                self._make(name, new, provenance)
+                return
+            tomograms.enableAppend()
+            self._fill(tomograms, new, provenance)
+            self._save(tomograms)
+
+    def _replace(self, name, items, provenance):
+        """Let a set have these items only."""
+        with self._lock:
+            tomograms = getattr(self, name, None)
+            if items:
+                self._make(name, items, provenance)
+            elif tomograms is not None and not tomograms.isEmpty():
+                tomograms._getMapper().deleteAll()
+                tomograms._size.set(0)
+                self._fill(tomograms, [], provenance)
+                self._save(tomograms)
+
+    def _make(self, name, items, provenance):
+        """Publish a new set with these items, or let the old one have these only.
+
+        The old one keeps its file: who has it open would go on reading a deleted one.
+        """
+        tomograms = getattr(self, name, None)
+        if tomograms is not None:
+            tomograms._getMapper()
+            tomograms.clear()
+            self._fill(tomograms, items, provenance)
+            self._save(tomograms)
+            return
+        source = self._sourcePointer()
+        tomograms = SetOfTomograms.create(self._getPath(), suffix=name)
+        tomograms.copyInfo(source.get())
+        tomograms.setStreamState(Set.STREAM_OPEN)
+        self._fill(tomograms, items, provenance)
+        tomograms.write()
+        self._defineOutputs(**{name: tomograms})
+        self._defineSourceRelation(source, tomograms)
+        self._store(tomograms)
+        tomograms.close()
+
+    def _fill(self, tomograms, items, provenance):
+        tomograms.copyAttributes(self._sourcePointer().get(), *FROM_INPUT)
+        for name, kind in PROVENANCE.items():
+            setattr(tomograms, name, kind(provenance.get(name)))
+        taken = tomograms.getIdSet() if items and not tomograms.isEmpty() else set()
+        for item in items:
+            if item.getObjId() in taken:
+                item.setObjId(None)  # another tomogram's, from before the input was made again
+            EMSet.append(tomograms, item)
+
+    def _save(self, tomograms):
+        tomograms.setStreamState(Set.STREAM_OPEN)
+        tomograms.write()
+        self._store(tomograms)
+        tomograms.close()
+
+    def _setVerdicts(self, verdicts, provenance):
+        """Write other verdicts into the scored set, and by what they were made."""
+        with self._lock:
+            tomograms = getattr(self, SCORED_SET)
+            changed = [i for i in items_of(tomograms) if value(i, VERDICT) != verdicts[i.getTsId()]]
+            for item in changed:
+                getattr(item, VERDICT).set(verdicts[item.getTsId()])
+                tomograms.update(item)
+            self._fill(tomograms, [], provenance)
+            self._save(tomograms)
+
+    def _openOutputs(self):
+        """Let consumers wait for more: a run that ended has left its sets closed."""
+        with self._lock:
+            for _, tomograms in self.iterOutputAttributes():
+                self._save(tomograms)
+
+    def _sourcePointer(self):
+        """The pointer to the input set."""
+        raise NotImplementedError

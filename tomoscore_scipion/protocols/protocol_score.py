@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The box "TomoScore": tomograms in; scored, accepted, rejected and failed tomograms out."""
+
+import hashlib
+import os
+from collections import Counter
+
+from pwem.protocols import EMProtocol
+from pyworkflow import BETA
+from pyworkflow.protocol import ProtStreamingBase, params
+from pyworkflow.utils import Message
+
+from tomoscore_scipion.installation import EngineError
+from tomoscore_scipion.plugin import Plugin
+from tomoscore_scipion.protocols import form, texts, verdict
+from tomoscore_scipion.protocols.outputs import SCORED_SET, provenance_of
+from tomoscore_scipion.protocols.scoring import TomoScoreScoring
+
+NEEDED_THREADS = 3
+UNFLIPPED_RATIO = 0.6
+"""A y at most this share of z looks unflipped, as to the engine."""
+
+
+class ProtTomoScore(TomoScoreScoring, EMProtocol, ProtStreamingBase):
+    """Rates tomograms of cells by the scale at which features can be readily distinguished.
+
+    Each tomogram gets a TomoScore: the number of octaves of feature scale, from 128 nm down to
+    4 nm, that can be readily distinguished in its xy slices. 0 is nothing, 5 is everything down to
+    4 nm, higher is better. Tomograms from a threshold on are accepted, so that only they go on to
+    segmentation and annotation.
+
+    It works in streaming: new tomograms are scored as they come. Continue goes on where it was
+    stopped, and applies another threshold without scoring again. A tomogram that cannot be read
+    goes to failedTomograms with the reason. Files are neither copied nor changed.
+
+    An independent implementation of the idea of Tan et al. (2024); the network was trained on
+    simulated specimens only.
+    """
+
+    _label = "TomoScore"
+    _devStatus = BETA
+
+    @classmethod
+    def worksInStreaming(cls):
+        """Scipion may start it while its input is still growing."""
+        return True
+
+    def _defineParams(self, definition):
+        definition.addSection(label=Message.LABEL_INPUT)
+        form.add_gpu(definition)
+        form.add_input(definition, "Tomograms", "Reconstructed tomograms, with slices in xy.")
+        form.add_threshold(definition)
+        definition.addParam(
+            "atMost",
+            params.IntParam,
+            default=0,
+            validators=[params.GE(0, "must be 0 (all) or more")],
+            label="Accept at most",
+            help="Of the tomograms above the threshold accept only so many, the best. 0: all. "
+            "Which they are is known only at the end: accepted and rejected tomograms come when "
+            "the input is complete.\n\n" + form.NO_OUTPUT,
+        )
+        form.add_scoring_options(definition)
+        form.add_parallel(definition)
+
+    def _sourcePointer(self):
+        return self.inTomograms
+
+    # --------------------------- what the form says --------------------------
+    def getThreshold(self):
+        """From which TomoScore on a tomogram is accepted, in octaves."""
+        return verdict.threshold_of(self.preset.get(), self.threshold.get())
+
+    def getWeights(self):
+        """Path of the weights, None for those that the engine ships."""
+        path = (self.weights.get() or "").strip() or Plugin.getModel()
+        return os.path.abspath(path) if path else None
+
+    def getModelSha256(self):
+        """The hash of the weights, by which a model is known."""
+        path = self.getWeights()
+        if path is None:
+            return Plugin.getEngineInfo()["weights"]["sha256"]
+        with open(path, "rb") as file:
+            return hashlib.sha256(file.read()).hexdigest()
+
+    # --------------------------- checks --------------------------------------
+    def _validate(self):
+        errors = []
+        if self.numberOfThreads.get() < NEEDED_THREADS:
+            errors.append(
+                f"*Scipion threads*: at least {NEEDED_THREADS} are needed: for the protocol, for "
+                "watching the input, and for scoring."
+            )
+        path = self.getWeights()
+        if path is not None and not os.path.isfile(path):
+            return [*errors, f"*Weights*: there is no file {path}"]
+        if self.usesGpu():
+            errors += self._gpuErrors()
+        if self.isContinued() and hasattr(self, SCORED_SET):
+            errors += self._continueErrors()
+        return errors
+
+    def _gpuErrors(self):
+        """GPUs of the list that are not there; with a queue nobody knows here."""
+        try:
+            wanted = self.getGpuList()
+        except ValueError:
+            return [f'*GPU IDs*: expected numbers such as "0 1", found "{self.gpuList.get()}"']
+        if self.useQueue():
+            return []
+        try:
+            devices = Plugin.getEngineInfo()["devices"]
+        except EngineError:
+            return []  # validateInstallation says it
+        there = [d["device"].split(":")[1] for d in devices if d["device"].startswith("cuda:")]
+        missing = [str(gpu) for gpu in wanted if gpu >= 0 and str(gpu) not in there]
+        if not missing:
+            return []
+        return [
+            f"*GPU IDs*: {', '.join(missing)} not found, there is {', '.join(there) or 'no GPU'}. "
+            "Choose another, or set *Use GPU* to No."
+        ]
+
+    def _continueErrors(self):
+        """What cannot be changed without scoring again."""
+        made = provenance_of(getattr(self, SCORED_SET))
+        changed = []
+        if made["_tomoScoreModelSha256"] != self.getModelSha256():
+            changed.append("the weights")
+        if (made["_tomoScoreVoxelSize"] or 0) != self.voxelSize.get():
+            changed.append("the voxel size")
+        return [
+            f"{what} are not those of the scores that are there: choose *Restart*, scores of both "
+            "should not be mixed."
+            for what in changed
+        ]
+
+    def _warnings(self):
+        tomograms = self.inTomograms.get()
+        if tomograms is None:
+            return []
+        return [
+            *self._shapeWarnings(tomograms),
+            *self._idWarnings(tomograms),
+            *self._thresholdWarnings(tomograms),
+            *self._threadWarnings(),
+        ]
+
+    @staticmethod
+    def _shapeWarnings(tomograms):
+        x, y, z = tomograms.getDim() or (0, 0, 0)
+        if not 0 < y <= UNFLIPPED_RATIO * z:
+            return []
+        return [
+            f"The tomograms look unflipped: slices should lie in xy, but y is thinner than z "
+            f"({x} x {y} x {z} voxels). Scores of xz slices mean nothing. Turn them first (IMOD: "
+            "trimvol -rx, or clip rotx)."
+        ]
+
+    @staticmethod
+    def _idWarnings(tomograms):
+        counts = Counter(item.getTsId() for item in tomograms.iterItems())
+        doubled = [str(ts_id) for ts_id, count in counts.items() if count > 1]
+        if not doubled:
+            return []
+        return [
+            f"tsIds that several tomograms have: {', '.join(doubled[:3])}. Only the first of each "
+            "is scored, the others will be in failedTomograms."
+        ]
+
+    def _thresholdWarnings(self, tomograms):
+        size = self.voxelSize.get() or tomograms.getSamplingRate() or 0
+        highest = verdict.reachable(size) if size > 0 else verdict.LARGEST
+        if self.getThreshold() <= highest:
+            return []
+        return [
+            f"No tomogram can be accepted: with {size:g} A per voxel the highest TomoScore is "
+            f"{highest:.2f}, the threshold is {self.getThreshold():g}."
+        ]
+
+    def _threadWarnings(self):
+        gpus = len(self.getGpuList()) if self.usesGpu() else 0
+        if gpus <= self._slots():
+            return []
+        return [
+            f"{gpus} GPUs, but {self.numberOfThreads.get()} Scipion threads use "
+            f"{self._slots()} of them: choose {gpus + 2} threads."
+        ]
+
+    # --------------------------- information ---------------------------------
+    def _summary(self):
+        return texts.summary(self)
+
+    def _methods(self):
+        return texts.methods(self)
+
+    def _citations(self):
+        return ["Tan2024"]

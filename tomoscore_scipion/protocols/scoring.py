@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How ProtTomoScore works through its input: the generator step and the steps that it starts.
+
+The generator is the only one that writes outputs, so that it has no rival; the engine's processes
+run in steps of their own, one per batch, and their records are registered as they are written.
+"""
+
+import logging
+import math
+import os
+import time
+from subprocess import CalledProcessError
+
+from pyworkflow.protocol.constants import STATUS_NEW, VOID_GPU
+from pyworkflow.utils.retry_streaming import retry_on_sqlite_lock
+
+from tomoscore_scipion.plugin import Plugin
+from tomoscore_scipion.protocols import exchange, outputs
+from tomoscore_scipion.protocols.batches import Batches
+from tomoscore_scipion.protocols.outputs import (
+    ACCEPTED_SET,
+    FAILED_SET,
+    REJECTED_SET,
+    SCORED_SET,
+    SET_OF,
+    TomoScoreOutputs,
+)
+from tomoscore_scipion.protocols.verdict import (
+    ACCEPTED,
+    FAILED,
+    REJECTED,
+    accepted_by_threshold,
+)
+
+logger = logging.getLogger(__name__)
+
+POLL_S = 1.0
+"""Between two looks at the engine's results."""
+INPUT_POLL_S = 3.0
+"""Between two looks at the input while it grows."""
+SHOWN = 3
+
+
+class NothingScoredError(Exception):
+    """All that came in failed; the message says why."""
+
+
+class TomoScoreScoring(TomoScoreOutputs):
+    """The steps of ProtTomoScore, which adds the form."""
+
+    # Steps are stored this often; they get the ids, by which GPUs are booked, when they are.
+    _stepsCheckSecs = 1
+
+    def stepsGeneratorStep(self):
+        """Watch the input, start batches, register results as they come, until all is done."""
+        self._made = {}  # provenance of the outputs
+        self._stepOf = {}  # batch folder: index of its step
+        batches = Batches(self._slots())
+        records = exchange.Records(self._batchesFolder())
+        there = {}  # records that no tomogram has claimed yet: an earlier run left them
+        self._resume(batches)
+        next_look, more_to_come = 0.0, True
+        while not self.isFailed():  # a failed step ends the protocol only when this one leaves
+            if more_to_come and time.monotonic() >= next_look:
+                more_to_come = self._readInput(batches)
+                next_look = time.monotonic() + INPUT_POLL_S
+            ended = [batch for batch in batches.running() if self._hasEnded(batch)]
+            there.update((record.ts_id, record) for record in records.new())
+            self._register(batches, there)
+            for batch in ended:
+                self._endBatch(batches, batch)
+            if not more_to_come and not batches.busy:
+                self._finish()
+                return
+            self._startBatches(batches)
+            time.sleep(POLL_S)
+
+    def scoreBatchStep(self, folder):
+        """Run the engine on one batch.
+
+        It fails neither for a tomogram nor for the engine: a step that raises leaves the protocol
+        hanging until the input closes, and queues do not report exit codes.  The generator sees
+        from the records what came of it.
+        """
+        environ = Plugin.getEnviron()
+        if not self.usesGpu():
+            exchange.set_device(folder, "cpu")
+        elif self.useQueue():  # the scheduler says which GPUs are visible, Scipion counts them
+            exchange.set_device(folder, f"cuda:{self._gpuOfStep()}")
+        else:
+            environ["CUDA_VISIBLE_DEVICES"] = str(self._gpuOfStep())
+            exchange.set_device(folder, "cuda:0")
+        command = exchange.command(Plugin.getProgram(), folder, self.binThreads.get())
+        try:
+            self.runJob(command, "", env=environ, numberOfMpi=1)
+        except CalledProcessError as error:
+            logger.error("The engine ended with exit status %s.", error.returncode)
+
+    # --------------------------- start ---------------------------------------
+    def _slots(self):
+        """Batches that run at the same time: the main thread and the generator take two threads."""
+        workers = max(1, self.numberOfThreads.get() - 2)
+        gpus = [gpu for gpu in self.getGpuList() if gpu != VOID_GPU]
+        return min(workers, max(1, len(gpus))) if self.usesGpu() else workers
+
+    def _gpuOfStep(self):
+        """The GPU that is booked for the step of the current thread."""
+        return self._stepsExecutor.getGpuList()[0]
+
+    def _batchesFolder(self):
+        return os.path.abspath(self._getExtraPath("batches"))
+
+    def _resume(self, batches):
+        """Take over what an earlier run has done."""
+        scored, failed = getattr(self, SCORED_SET, None), getattr(self, FAILED_SET, None)
+        if scored is None and failed is None:
+            return
+        with self._lock:
+            known = outputs.known_ids(scored, failed)
+        batches.know(known)
+        logger.info("Continuing: %d tomograms are done.", len(known))
+        self._openOutputs()
+        if scored is not None:
+            self._made = outputs.provenance_of(scored)
+            if not self.atMost.get() and not self._criteriaHold(scored):
+                logger.info("Other criteria: the verdicts are made again, the scores are kept.")
+                self._decide()
+
+    def _criteria(self):
+        return {"_tomoScoreThreshold": self.getThreshold(), "_tomoScoreAtMost": self.atMost.get()}
+
+    def _criteriaHold(self, scored):
+        """Whether the set's verdicts were made by the criteria of the form."""
+        made = outputs.provenance_of(scored)
+        return all(made[name] == value for name, value in self._criteria().items())
+
+    def _provenance(self):
+        return {**self._made, **self._criteria(), "_tomoScoreVoxelSize": self.voxelSize.get()}
+
+    # --------------------------- input ---------------------------------------
+    @retry_on_sqlite_lock(log=logger)
+    def _readInput(self, batches):
+        """Offer new tomograms; returns whether more may come."""
+        tomograms = self.inTomograms.get()
+        with self._lock:
+            tomograms.close()  # a set that was opened empty stays so
+            tomograms.loadAllProperties()
+            # Before the items: what is added in between is seen the next time.
+            more_to_come = tomograms.isStreamOpen()
+            new = [
+                (key, item.clone(copyEnable=True), problem)
+                for key, item, problem in outputs.named(tomograms.iterItems())
+                if batches.unseen(key)
+            ]
+            tomograms.close()
+        refused = []
+        for key, item, problem in new:
+            problem = problem or (None if item.getFileName() else "it has no file")
+            if problem:
+                logger.error("%s: %s", key, problem)
+                batches.know([key])
+                refused.append(outputs.annotate(item, None, FAILED, problem))
+            else:
+                batches.offer(key, item)
+        self._appendAll({FAILED_SET: refused})
+        return more_to_come
+
+    # --------------------------- batches -------------------------------------
+    def _startBatches(self, batches):
+        # GPUs are booked by the step's id, jobs of a queue are named by it, and a new step has
+        # none until it is stored: it must not start before.
+        hold = self.usesGpu() or self.useQueue()
+        held = []
+        tomograms = batches.next()
+        while tomograms:
+            job = [self._jobEntry(key, item) for key, item in tomograms.items()]
+            folder = str(exchange.write_job(self._batchesFolder(), job, self.getWeights()))
+            self._stepOf[folder] = self._insertFunctionStep(
+                self.scoreBatchStep, folder, prerequisites=[], needsGPU=self.usesGpu(), wait=hold
+            )
+            batches.start(folder, tomograms)
+            held += [self._stepOf[folder]] if hold else []
+            tomograms = batches.next()
+        self._release(held)
+
+    def _release(self, indices):
+        """Let steps start that were held back, when they are stored."""
+        steps = [self._steps[index - 1] for index in indices]
+        while not all(step.hasObjId() for step in steps) and not self.isFailed():
+            # The main thread clears this flag after it has stored the steps, also when one was
+            # inserted meanwhile.
+            self._newSteps = True
+            time.sleep(POLL_S / 4)
+        for step in steps:
+            step.setStatus(STATUS_NEW)
+
+    def _jobEntry(self, key, item):
+        path = item.getFileName()
+        size = self.voxelSize.get() or item.getSamplingRate()
+        return {
+            "ts_id": key,
+            "path": os.path.abspath(path[: -len(":mrc")] if path.endswith(":mrc") else path),
+            "voxel_size_angstrom": size if size and 0 < size < math.inf else None,
+        }
+
+    def _hasEnded(self, batch):
+        return self._steps[self._stepOf[batch] - 1].isFinished()
+
+    def _endBatch(self, batches, batch):
+        """What became of tomograms without a record."""
+        said, could_not_start = exchange.said_last(batch)
+        given_up = batches.end(batch, said, could_not_start)
+        reason = f"the engine died over it. It said: {said}"
+        for key in given_up:
+            logger.error("%s: %s", key, reason)
+        items = [outputs.annotate(i, None, FAILED, reason) for i in given_up.values()]
+        self._appendAll({FAILED_SET: items})
+
+    # --------------------------- results -------------------------------------
+    def _register(self, batches, there):
+        """Put tomograms whose records are there into the outputs."""
+        groups = {}
+        for key, record in list(there.items()):
+            if batches.unseen(key):
+                continue
+            del there[key]
+            if batches.is_waiting(key) and not self._isStillGood(record, batches.waiting(key)):
+                continue
+            item = batches.land(key)
+            if item is not None:
+                for name in self._judge(item, key, record):
+                    groups.setdefault(name, []).append(item)
+        self._appendAll(groups)
+
+    def _isStillGood(self, record, item):
+        """Whether an earlier run's record is what scoring the tomogram would give again."""
+        if record.error or not record.model:
+            return False
+        entry = self._jobEntry(record.ts_id, item)
+        size = entry["voxel_size_angstrom"]
+        return (
+            record.path == entry["path"]
+            and record.model["sha256"] == self.getModelSha256()
+            and (size is None or math.isclose(size, record.voxel_size_angstrom, rel_tol=1e-3))
+        )
+
+    def _judge(self, item, key, record):
+        """Write a record into its tomogram; returns the names of the sets that it belongs to."""
+        for warning in record.warnings:
+            logger.warning("%s: %s", key, warning)
+        if record.error:
+            logger.error("%s: %s", key, record.error)
+            outputs.annotate(item, record, FAILED, record.error)
+            return [FAILED_SET]
+        self._made = {
+            "_tomoScoreModel": record.model["name"],
+            "_tomoScoreModelVersion": record.model["version"],
+            "_tomoScoreModelSha256": record.model["sha256"],
+            "_tomoScoreEngineVersion": record.engine_version,
+            "_tomoScoreDevice": record.device,
+        }
+        verdict = None  # open until the end, when only so many are accepted
+        if not self.atMost.get():
+            verdict = ACCEPTED if record.tomoscore >= self.getThreshold() else REJECTED
+        outputs.annotate(item, record, verdict)
+        logger.info("%s: TomoScore %.2f %s", key, record.tomoscore, verdict or "")
+        return [SCORED_SET] if verdict is None else [SET_OF[verdict], SCORED_SET]
+
+    @retry_on_sqlite_lock(log=logger)
+    def _appendAll(self, groups):
+        """Append to several sets, the scored one last: what is in there is done."""
+        for name in (ACCEPTED_SET, REJECTED_SET, FAILED_SET, SCORED_SET):
+            if groups.get(name):
+                self._append(name, groups[name], self._provenance())
+
+    @retry_on_sqlite_lock(log=logger)
+    def _decide(self):
+        """Make all verdicts again; the scored set, which tells the criteria, comes last."""
+        items = outputs.items_of(getattr(self, SCORED_SET))
+        scores = {item.getTsId(): outputs.value(item, outputs.SCORE) for item in items}
+        good = accepted_by_threshold(scores, self.getThreshold(), self.atMost.get())
+        verdicts = {key: ACCEPTED if key in good else REJECTED for key in scores}
+        groups = {ACCEPTED_SET: [], REJECTED_SET: []}
+        for item in items:
+            verdict = verdicts[item.getTsId()]
+            getattr(item, outputs.VERDICT).set(verdict)
+            groups[SET_OF[verdict]].append(item)
+        for name, chosen in groups.items():
+            self._replace(name, chosen, self._provenance())
+        self._setVerdicts(verdicts, self._provenance())
+
+    def _finish(self):
+        """Close the outputs.
+
+        Raises:
+            NothingScoredError: there is nothing to go on with.
+        """
+        scored, failed = getattr(self, SCORED_SET, None), getattr(self, FAILED_SET, None)
+        if scored is not None and self.atMost.get():
+            self._decide()
+        with self._lock:
+            self._closeOutputSet()
+            if scored is None:
+                raise NothingScoredError(self._whyNothing(failed))
+
+    @staticmethod
+    def _whyNothing(failed):
+        if failed is None:
+            return "the input has no tomograms"
+        items = outputs.items_of(failed)
+        reasons = [f"{i.getTsId()}: {outputs.value(i, outputs.ERROR)}" for i in items[:SHOWN]]
+        return f"none of {len(items)} tomograms could be scored. " + "; ".join(reasons)
