@@ -6,6 +6,7 @@ import errno
 import os
 import resource
 import threading
+from contextlib import contextmanager
 
 import pytest
 from scoring_fakes import MODEL, make_score
@@ -84,13 +85,15 @@ def test_an_exception_before_the_first_row_leaves_the_file_that_was_there(tmp_pa
     assert os.listdir(tmp_path) == ["scores.csv"]
 
 
-@pytest.fixture
+@contextmanager
 def small_files():
     """No file of this process may grow beyond 100 bytes, as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def fill(file):
@@ -98,9 +101,10 @@ def fill(file):
         file.write("x" * 39 + "\n")
 
 
-def test_a_full_disk_leaves_whole_lines(tmp_path, small_files):
+def test_a_full_disk_leaves_whole_lines(tmp_path):
     path = tmp_path / "results.jsonl"
-    with pytest.raises(StartError, match=r"cannot write .*results\.jsonl: File too large"):  # noqa: SIM117
+    failure = r"cannot write .*results\.jsonl: File too large"
+    with small_files(), pytest.raises(StartError, match=failure):  # noqa: SIM117
         with open_lines(str(path)) as file:
             fill(file)
     assert path.read_text() == ("x" * 39 + "\n") * 2

@@ -18,7 +18,7 @@ LADDERS = {
     "motion_blur_nm": (0.0, 3.0, 12.0),
     "local_motion_nm": (0.0, 4.0, 12.0),
     "max_tilt_deg": (60.0, 35.0, 12.0),
-    "tilt_step_deg": (3.0, 10.0, 20.0),
+    "tilt_step_deg": (3.0, 15.0, 30.0),
     "bad_tilts": (0.0, 0.5, 1.0),
     "drift_nm": (0.0, 10.0, 40.0),
     "axis_error_deg": (0.0, 6.0, 20.0),
@@ -53,7 +53,7 @@ def test_the_true_score_falls(microscope, name):
 
 def test_damage_takes_detail_before_shapes(microscope):
     whole, damaged = (
-        true_curve(microscope, Recipe(total_dose=150, quantum_efficiency=1, damage=damage))
+        true_curve(microscope, Recipe(total_dose=200, quantum_efficiency=1, damage=damage))
         for damage in (False, True)
     )
     loss = whole - damaged

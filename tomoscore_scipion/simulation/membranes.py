@@ -112,7 +112,8 @@ def add_ellipsoid(
     rz, ry, rx = (float(r) for r in radii_nm)
     relative = ((z / rz)[:, None, None] ** 2 + (y / ry)[:, None] ** 2 + (x / rx) ** 2).sqrt_()
     slope = ((z / rz**2)[:, None, None] ** 2 + (y / ry**2)[:, None] ** 2 + (x / rx**2) ** 2).sqrt_()
-    distance = (relative - 1) * relative / slope.clamp_min(1e-6)  # to first order
+    tiny = 1e-6  # in the centre relative / slope is the radius
+    distance = (relative - 1) * (relative + tiny) / (slope + tiny / min(rz, ry, rx))
     body = bilayer(distance, density) + lumen * (distance < -LEAFLET_SEPARATION_NM / 2)
     index = (axes[0][:, None, None], axes[1][:, None] % volume.shape[1], axes[2] % volume.shape[2])
     volume.index_put_(index, body.to(volume.dtype), accumulate=True)
