@@ -76,6 +76,12 @@ class Lab:
         protocol.runMode.set(MODE_RESUME)
         return self.launch(protocol, wait)
 
+    def forget(self, protocol, output):
+        """Remove an output, as if it had never been published."""
+        self.project.getRunsGraph(refresh=True)
+        protocol.setMapper(self.project.mapper)  # its own is closed after a stop
+        self.project.deleteProtocolOutput(protocol, output)
+
     def processes(self, protocol, engines=True):
         """The ids of the processes that work for a protocol, with its engines or without."""
         folder = os.path.abspath(protocol.getWorkingDir())
@@ -92,7 +98,7 @@ class Lab:
         """Wait until something is true of protocols, which are updated meanwhile."""
         end = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < end, "it never came true"
+            assert time.monotonic() < end, "\n".join(map(state_of, protocols))
             time.sleep(0.5)
             for protocol in protocols:
                 self.project._updateProtocol(protocol)
@@ -106,6 +112,12 @@ def ids(protocol, name):
     found = sorted(item.getTsId() for item in tomograms)
     tomograms.close()
     return found
+
+
+def state_of(protocol):
+    """What a protocol is doing, for the message of a test that waited in vain."""
+    sets = [(name, str(out), out.getStreamState()) for name, out in protocol.iterOutputAttributes()]
+    return f"{protocol.getStatus()} {protocol.getPid()} {sets}\n{log_of(protocol)[-6000:]}"
 
 
 def log_of(protocol):

@@ -65,7 +65,8 @@ def test_another_threshold_makes_verdicts_again_without_scoring(lab, engine_log)
     assert len(engine_log()) == 1
 
 
-def test_a_stopped_stream_is_opened_again_and_ends_for_its_consumers(lab):
+@pytest.mark.parametrize("half_written", [False, True], ids=["between", "while writing"])
+def test_a_stopped_stream_is_opened_again_and_ends_for_its_consumers(lab, half_written):
     from tomoscore_testing.protocols import ProtTomoScoreTestConsumer
 
     entries = [lab.tomogram(f"TS_{n}", 3) for n in range(3)]
@@ -73,9 +74,11 @@ def test_a_stopped_stream_is_opened_again_and_ends_for_its_consumers(lab):
     source = lab.source(entries, wait=False, delay=1.0)
     lab.until(lambda: hasattr(source, "Tomograms"), source)
     scored = lab.score(source, wait=False)
-    lab.until(lambda: len(ids(scored, "acceptedTomograms")) == 2, scored)
+    lab.until(lambda: len(ids(scored, "scoredTomograms")) == 2, scored)
     lab.project.stopProtocol(scored)
     lab.until(lambda: not scored.isActive(), scored)
+    if half_written:  # the scored set is the last that is written
+        lab.forget(scored, scored.scoredTomograms)
     assert scored.acceptedTomograms.isStreamClosed()
     lab.resume(scored, wait=False)
     lab.until(lambda: scored.acceptedTomograms.isStreamOpen(), scored)
@@ -84,6 +87,20 @@ def test_a_stopped_stream_is_opened_again_and_ends_for_its_consumers(lab):
     lab.until(lambda: not scored.isActive() and not consumer.isActive(), scored, consumer)
     assert ids(scored, "acceptedTomograms") == ["TS_0", "TS_1", "TS_2"], log_of(scored)
     assert ids(consumer, "tomoMasks") == ["TS_0", "TS_1", "TS_2"], log_of(consumer)
+
+
+def test_a_stop_while_writing_and_another_threshold_double_nothing(lab, engine_log):
+    source = lab.source([lab.tomogram(f"TS_{n}", n) for n in (1, 2, 3)])
+    scored = lab.score(source)
+    lab.forget(scored, scored.scoredTomograms)
+    scored.preset.set(3)
+    scored.threshold.set(1.5)
+    lab.resume(scored)
+    assert scored.isFinished(), log_of(scored)
+    assert ids(scored, "acceptedTomograms") == ["TS_2", "TS_3"]
+    assert ids(scored, "rejectedTomograms") == ["TS_1"]
+    assert verdicts(scored) == dict(TS_1="rejected", TS_2="accepted", TS_3="accepted")
+    assert len(engine_log()) == 1
 
 
 def test_other_weights_or_voxel_size_demand_restart(lab, tmp_path):

@@ -154,7 +154,7 @@ class TomoScoreOutputs:
             tomograms = getattr(self, name, None)
             if items:
                 self._make(name, items, provenance)
-            elif tomograms is not None and not tomograms.isEmpty():
+            elif tomograms is not None:
                 tomograms._getMapper().deleteAll()
                 tomograms._size.set(0)
                 self._fill(tomograms, [], provenance)

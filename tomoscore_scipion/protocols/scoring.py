@@ -111,20 +111,27 @@ class TomoScoreScoring(TomoScoreOutputs):
         return os.path.abspath(self._getExtraPath("batches"))
 
     def _resume(self, batches):
-        """Take over what an earlier run has done."""
-        scored, failed = getattr(self, SCORED_SET, None), getattr(self, FAILED_SET, None)
-        if scored is None and failed is None:
+        """Take over what an earlier run has done; it may have been stopped at any point."""
+        there = dict(self.iterOutputAttributes())
+        if not there:
             return
+        scored = there.get(SCORED_SET)
         with self._lock:
-            known = outputs.known_ids(scored, failed)
+            known = outputs.known_ids(scored, there.get(FAILED_SET))
         batches.know(known)
         logger.info("Continuing: %d tomograms are done.", len(known))
         self._openOutputs()
         if scored is not None:
             self._made = outputs.provenance_of(scored)
-            if not self.atMost.get() and not self._criteriaHold(scored):
-                logger.info("Other criteria: the verdicts are made again, the scores are kept.")
-                self._decide()
+        judged = [there[n] for n in (SCORED_SET, ACCEPTED_SET, REJECTED_SET) if n in there]
+        if all(map(self._criteriaHold, judged)):
+            return
+        logger.info("Other criteria: the verdicts are made again, the scores are kept.")
+        if scored is not None and not self.atMost.get():
+            self._decide()
+            return
+        for name in (ACCEPTED_SET, REJECTED_SET):  # until there are verdicts
+            self._replace(name, [], self._provenance())
 
     def _criteria(self):
         return {"_tomoScoreThreshold": self.getThreshold(), "_tomoScoreAtMost": self.atMost.get()}
