@@ -10,7 +10,7 @@ SCIPION_PYTHON := $(SCIPION_VENV)/bin/python
 SCIPION_INSTALLED := $(SCIPION_VENV)/.installed
 
 .PHONY: help venv venv-scipion demo demo-open demo-real test test-scipion test-slow lint \
-	benchmark-speed
+	benchmark-speed benchmark-truth
 
 help:
 	@echo 'make venv             environment with engine and tools in $(VENV)'
@@ -23,6 +23,7 @@ help:
 	@echo 'make test-slow        the tests that take minutes'
 	@echo 'make lint             format, lint and types only'
 	@echo 'make benchmark-speed  seconds and memory per tomogram, beside other tools'
+	@echo 'make benchmark-truth  scores against the truth, beside other tools'
 
 venv: $(INSTALLED)
 
@@ -78,3 +79,7 @@ test-slow: venv
 
 benchmark-speed: venv
 	$(PYTHON) benchmarks/speed.py
+
+benchmark-truth: venv
+	$(TOMOSCORE) benchmark
+	$(PYTHON) benchmarks/truth.py

@@ -2,9 +2,10 @@
 """What one can do with a volume today: reading it, its power spectra, general image metrics.
 
 Run as `peers.py NAME FILE N_SLICES`, in the Python that has the peer, on a float32 .mrc; prints
-JSON: {"slices": how many, "of": how many there are, "seconds": time without the start}. Exit
-status 4: the peer is not installed, standard error says how to get it. Each peer gets what it is
-made for, one 2D image at a time.
+JSON: {"slices": how many, "of": how many there are, "seconds": time without the start, "values":
+what the peer says of each, null where it fails}. Exit status 4: the
+peer is not installed, standard error says how to get it. Each peer gets what it is made for, one
+2D image at a time.
 """
 
 import json
@@ -18,10 +19,18 @@ NOT_INSTALLED = 4
 
 def read(_image, _voxel_size_nm):
     """Nothing: every peer's image has been read."""
+    return 0.0
 
 
-def power_spectrum(image, _voxel_size_nm):
-    """Radially averaged power spectrum."""
+def power_spectrum(image, voxel_size_nm):
+    """Log ratio of the power coarser and finer than 16 nm, of the radially averaged spectrum."""
+    spectrum = radial_spectrum(image)
+    edge = max(2, round(min(image.shape) * voxel_size_nm / 16))
+    return np.log10(spectrum[1:edge].sum() / spectrum[edge : min(image.shape) // 2].sum())
+
+
+def radial_spectrum(image):
+    """Mean power per ring, (n,), of one cycle per field each."""
     power = np.abs(np.fft.rfft2(image)) ** 2
     k_y = np.fft.fftfreq(image.shape[0])[:, None]
     k_x = np.fft.rfftfreq(image.shape[1])[None, :]
@@ -33,15 +42,34 @@ def estimate_sigma(image, _voxel_size_nm):
     """Wavelet-based noise level of scikit-image."""
     from skimage.restoration import estimate_sigma as sigma
 
-    return sigma(image)
+    return sigma(image / image.std())
+
+
+def blur_effect(image, _voxel_size_nm):
+    """Perceptual blur of scikit-image, 0 to 1."""
+    from skimage.measure import blur_effect as blur
+
+    return blur(image)
 
 
 def piqe(image, _voxel_size_nm):
     """Perception-based quality of pypiqe, of 8-bit images."""
     from pypiqe import piqe as score
 
+    return score(as_8_bits(image))[0]
+
+
+def brisque(image, _voxel_size_nm):
+    """Natural-scene statistics of brisque, of 8-bit images."""
+    from brisque import BRISQUE
+
+    return BRISQUE(url=False).score(np.repeat(as_8_bits(image)[..., None], 3, axis=2))
+
+
+def as_8_bits(image):
+    """From the lowest value to the highest."""
     low, high = image.min(), image.max()
-    return score(((image - low) * (255 / (high - low))).astype(np.uint8))
+    return ((image - low) * (255 / (high - low))).astype(np.uint8)
 
 
 def quoll(image, voxel_size_nm):
@@ -50,20 +78,26 @@ def quoll(image, voxel_size_nm):
     from quoll.io.reader import Image
 
     side = min(image.shape)
-    return calc_frc_res(Image(img_data=image[:side, :side], pixel_size=voxel_size_nm, unit="nm"))
+    image = Image(img_data=image[:side, :side], pixel_size=voxel_size_nm, unit="nm")
+    return calc_frc_res(image).resolution["resolution"]
 
 
 PEERS = {
-    function.__name__: function for function in (read, power_spectrum, estimate_sigma, piqe, quoll)
+    function.__name__: function
+    for function in (read, power_spectrum, estimate_sigma, blur_effect, piqe, brisque, quoll)
 }
 NEEDS = {
     "estimate_sigma": ("skimage", "pywt"),
+    "blur_effect": ("skimage",),
     "piqe": ("pypiqe",),
+    "brisque": ("brisque",),
     "quoll": ("quoll.frc.oneimg",),
 }
 INSTALL = {
     "estimate_sigma": "pip install scikit-image PyWavelets",
+    "blur_effect": "pip install scikit-image",
     "piqe": "pip install pypiqe",
+    "brisque": "pip install brisque 'numpy<2'",
     "quoll": "pip install 'quoll==0.0.4' 'numpy<1.24' 'scipy<1.11' 'pandas<2.1'",
 }
 
@@ -78,6 +112,16 @@ def missing(name):
     return None
 
 
+def value_of(name, image, voxel_size_nm):
+    """What a peer says of an image, as a number; None where it says nan or gives up."""
+    try:
+        value = float(PEERS[name](image, voxel_size_nm))
+    except (ValueError, IndexError, ZeroDivisionError) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return None
+    return value if np.isfinite(value) else None
+
+
 def main(name, path, n_slices):
     """Time a peer on evenly spaced slices of a file; returns the exit status."""
     lacks = missing(name)
@@ -88,14 +132,16 @@ def main(name, path, n_slices):
     n_x, n_y, n_z = (int(n) for n in header[:3])
     voxel_size_nm = float(header[10:11].view("<f4")[0]) / int(header[7]) / 10.0
     chosen = np.linspace(0, n_z - 1, min(n_slices, n_z)).round().astype(int)
+    values = []
     started = time.perf_counter()
     with open(path, "rb") as file:
         for z in chosen:
             file.seek(1024 + 4 * n_x * n_y * int(z))
             image = np.fromfile(file, dtype="<f4", count=n_x * n_y).reshape(n_y, n_x)
-            PEERS[name](image, voxel_size_nm)
+            values.append(value_of(name, image, voxel_size_nm))
     seconds = time.perf_counter() - started
-    print(json.dumps({"slices": len(chosen), "of": n_z, "seconds": seconds}))
+    found = {"slices": len(chosen), "of": n_z, "seconds": seconds, "values": values}
+    print(json.dumps(found))
     return 0
 
 

@@ -19,7 +19,9 @@ from typing import Iterator
 import mrcfile
 import numpy as np
 
+from tomoscore_scipion.benchmark.halves import measured_curve, wedge_factors
 from tomoscore_scipion.engine import Scorer
+from tomoscore_scipion.engine.bands import share_below_nyquist, tomoscore
 from tomoscore_scipion.engine.errors import TomoScoreError
 from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.engine.table import make_table
@@ -48,6 +50,9 @@ FILES = {
 
 HALVES_ANGSTROM = 10.0
 THINNED = (2, 4, 8)
+CENTRAL_SLICES = 40
+"""Of the half tomograms, inside the cell."""
+WEDGE_SEEDS = range(3)
 SHIFTS_NM = (5.0, 10.0, 20.0)
 
 
@@ -68,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"{name:45}", *curve_of(scores[-1]), flush=True)
         print("\n" + make_table(scores), end="")
         if args.halves:
-            write_halves(series, args.folder, args.thickness)
+            compare_halves(series, args, scores[0])
     except (TomoScoreError, subprocess.CalledProcessError) as error:
         print(f"demo_real: {error}", file=sys.stderr)
         return 1
@@ -91,7 +96,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--halves",
         action="store_true",
-        help=f"also write the tomograms of odd and even views at {HALVES_ANGSTROM:g} A",
+        help="also write the tomograms of odd and even views, and compare the score with them",
     )
     parser.add_argument("--weights", type=Path, help="other weights than those that ship")
     parser.add_argument("--device", default="auto")
@@ -161,13 +166,26 @@ def curve_of(score: Score) -> list[str]:
     return ["   -" if value is None else f"{value:.2f}" for value in score.curve["resolvability"]]
 
 
-def write_halves(series: TiltSeries, folder: Path, thickness_angstrom: float) -> None:
-    """The tomograms of every other view, for a Fourier ring correlation."""
+def compare_halves(series: TiltSeries, args: argparse.Namespace, score: Score) -> None:
+    """Write the tomograms of every other view, and what they say of the whole one."""
+    halves = []
     for first, name in enumerate(("odd", "even")):
-        path = folder / f"00254_{HALVES_ANGSTROM:g}A_{name}.mrc"
+        path = args.folder / f"00254_{HALVES_ANGSTROM:g}A_{name}.mrc"
         half = series.select(slice(first, None, 2))
-        write(path, reconstruct(half, HALVES_ANGSTROM, thickness_angstrom), HALVES_ANGSTROM)
+        halves.append(reconstruct(half, HALVES_ANGSTROM, args.thickness))
+        write(path, halves[-1], HALVES_ANGSTROM)
         print(f"{path}: {len(half.views)} {name} views")
+    middle = (len(halves[0]) - CENTRAL_SLICES) // 2
+    odd, even = (half[middle : middle + CENTRAL_SLICES] for half in halves)
+    step = float(np.median(np.diff(np.sort(series.angles_deg))))
+    factors = wedge_factors(float(np.abs(series.angles_deg).max()), step, WEDGE_SEEDS)
+    voxel_nm = HALVES_ANGSTROM / 10
+    curve = measured_curve(odd, even, voxel_nm, factors)
+    measured = tomoscore(curve, share_below_nyquist(voxel_nm))
+    rows = (("predicted", curve_of(score)), ("by the halves", [f"{r:.2f}" for r in curve]))
+    for name, row in rows:
+        print(f"{name:45}", *row)
+    print(f"TomoScore {score.tomoscore:.2f}; by the halves {float(measured):.2f}")
 
 
 def write(path: Path, tomogram: np.ndarray, voxel_size_angstrom: float) -> None:

@@ -4,12 +4,12 @@
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from tomoscore_scipion.engine.bands import N_BANDS
 from tomoscore_scipion.engine.inference import SliceCurves
 from tomoscore_scipion.engine.network import ResolvabilityNet
-from tomoscore_scipion.engine.sampling import INPUT_CONTRACT
+from tomoscore_scipion.engine.sampling import CHANNELS, INPUT_CONTRACT
+from tomoscore_scipion.engine.texture import tile_features
 
 CARD = {
     "schema": 1,
@@ -18,6 +18,7 @@ CARD = {
     "licence": "GPL-3.0-or-later",
     "input": INPUT_CONTRACT,
     "interval": {"score": [0, 5], "sd": [0.3, 0.3]},
+    "familiar": {"share": 1.0},
 }
 """What `save_weights` needs to be told."""
 
@@ -27,19 +28,20 @@ def random_network(seed=0):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = ResolvabilityNet()
-        fine, coarse = torch.randn(8, 3, 96, 96), torch.randn(8, 3, 24, 24)
+        fine = torch.randn(8, CHANNELS, 96, 96)
+        coarse = torch.randn(8, CHANNELS, 24, 24)
     images = fine + F.interpolate(coarse, scale_factor=4.0, mode="bilinear")
     images *= torch.linspace(0.3, 1.5, 8)[:, None, None, None]
-    for part in network.modules():
-        if isinstance(part, nn.BatchNorm2d):
-            part.momentum = 1.0
+    features = tile_features(images).flatten(2).transpose(1, 2)[None]
+    weight, level = torch.ones(features.shape[:3]), torch.zeros(features.shape[:2])
     with torch.no_grad():
-        network.train()(images)
-        curves = network.eval()(images)
-        gain = 0.15 / curves.std(dim=(0, 2, 3))
+        network.mean.copy_(features.mean(dim=(0, 1, 2)))
+        network.std.copy_(features.std(dim=(0, 1, 2)).clamp_min(1e-2))
+        curves = network.eval()(features, weight, level)
+        gain = 0.15 / curves.std(dim=(0, 1, 2))
         last = network.head[-1]
-        last.weight *= gain[:, None, None, None]
-        last.bias -= curves.mean(dim=(0, 2, 3))
+        last.weight *= gain[:, None]
+        last.bias -= curves.mean(dim=(0, 1, 2))
         last.bias *= gain
         last.bias += 0.35
     return network

@@ -22,6 +22,7 @@ FLOW = (
     "volume",
     "sampling",
     "normalisation",
+    "texture",
     "network",
     "weights",
     "device",
@@ -90,7 +91,8 @@ SCIPION_FILES = named(
 
 @pytest.mark.parametrize("path", ENGINE_FILES)
 def test_engine_imports_neither_scipion_nor_what_is_built_on_it(path):
-    above = [f"tomoscore_scipion.{name}" for name in ("simulation", "training", "plugin", "Plugin")]
+    above = [f"tomoscore_scipion.{name}" for name in ("simulation", "benchmark", "training")]
+    above += [f"tomoscore_scipion.{name}" for name in ("plugin", "Plugin")]
     above += [f"tomoscore_scipion.{name}" for name in ("protocols", "viewers", "wizards")]
     assert not [name for name in imported(path) if within(name, *SCIPION, *above)]
 

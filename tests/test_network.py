@@ -1,112 +1,97 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The network: any size in, one curve per tile out, each tile from its own surroundings."""
+"""The network: volumes of any size in, one curve per tile out, each seen beside its volume."""
 
 import pytest
 import torch
 from small_model import random_network
 
 from tomoscore_scipion.engine.bands import N_BANDS
-from tomoscore_scipion.engine.network import (
-    CELL_PX,
-    OCTAVES,
-    RECEPTIVE_FIELD_PX,
-    octave_statistics,
-)
+from tomoscore_scipion.engine.network import GIST, slice_contexts
+from tomoscore_scipion.engine.texture import LEVELS, N_FEATURES
 
 NETWORK = random_network()
 
 
-def images(*shape, seed=0):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+def measured(*shape, seed=0):
+    """Features, weight and level of volumes of shape (v, s, t)."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn((*shape, N_FEATURES), generator=generator)
+    features = NETWORK.mean + NETWORK.std * noise
+    return features, torch.ones(shape), torch.randn(shape[:2], generator=generator)
 
 
-def predict(channels):
+def predict(*volume):
     with torch.inference_mode():
-        return NETWORK(channels)
+        return NETWORK(*volume)
 
 
-@pytest.mark.parametrize(("cells_y", "cells_x"), [(2, 2), (2, 5), (4, 3)])
-def test_there_is_a_tile_at_every_inner_corner_of_cells(cells_y, cells_x):
-    curves = predict(images(2, 3, CELL_PX * cells_y, CELL_PX * cells_x))
-    assert curves.shape == (2, N_BANDS, cells_y - 1, cells_x - 1)
-    assert curves.dtype == torch.float32
-    assert curves.isfinite().all()
+def test_every_tile_gets_a_curve():
+    found = predict(*measured(2, 3, 5))
+    assert found.shape == (2, 3, 5, N_BANDS)
+    assert found.isfinite().all()
 
 
-@pytest.mark.parametrize("shape", [(1, 3, 64, 65), (1, 3, 32, 64), (1, 1, 64, 64), (2, 3, 0, 64)])
-def test_other_shapes_are_refused_with_the_shape(shape):
-    with pytest.raises(ValueError, match=rf"at least 64, got \({', '.join(map(str, shape))}\)"):
-        predict(torch.zeros(shape))
-
-
-def test_slices_of_a_batch_do_not_mix():
-    batch = images(3, 3, 64, 96)
-    alone = torch.cat([predict(one[None]) for one in batch])
-    torch.testing.assert_close(predict(batch), alone, atol=1e-5, rtol=0)
-
-
-def test_a_tile_of_a_crop_is_that_tile_of_the_whole():
-    whole = images(1, 3, 320, 320)
-    crop = whole[:, :, 64:256, 32:256]
-    # Tile (i, j) of the crop is tile (i + 2, j + 1); the middle ones see nothing beyond the crop.
-    middle = predict(crop)[:, :, 2:3, 2:4]
-    torch.testing.assert_close(middle, predict(whole)[:, :, 4:5, 3:5], atol=1e-5, rtol=0)
-
-
-def test_a_tile_sees_no_farther_than_the_receptive_field():
-    channels = images(1, 3, 448, 448).requires_grad_()
-    curves = NETWORK(channels)
-    curves[0, :, 6, 6].abs().sum().backward()
-    seen = channels.grad.abs().sum(dim=(0, 1)) > 0
-    centre = CELL_PX * 7
-    for line in (seen.any(dim=0), seen.any(dim=1)):
-        first, last = int(line.nonzero()[0]), int(line.nonzero()[-1])
-        assert last - first + 1 <= RECEPTIVE_FIELD_PX
-        assert first <= centre - 32
-        assert last >= centre + 31
-        assert abs((first + last + 1) / 2 - centre) <= 0.5
-
-
-def test_what_differs_in_one_place_changes_the_tiles_around_it_only():
-    before = images(1, 3, 512, 64)
-    after = before.clone()
-    after[:, :, :32] = 0
-    change = (predict(after) - predict(before)).abs().amax(dim=(0, 1, 3))
-    assert change[0] > 1e-3
-    assert not change[8:].any()
-
-
-def test_empty_channels_are_as_good_as_any():
-    channels = images(1, 3, 64, 64)
-    channels[:, 1:] = 0
-    assert predict(channels).isfinite().all()
-
-
-def test_statistics_measure_energy_per_octave_and_channel():
-    statistics = octave_statistics(
-        images(1, 3, 256, 256) * torch.tensor([1, 10, 0.1]).view(3, 1, 1)
-    )
-    energies = statistics.view(OCTAVES, 6, 8, 8)[:, :3].mean(dim=(2, 3))
-    # The Haar details of white noise of variance 1 have 3/4, then 1/4 of that for each octave.
+def test_volumes_of_a_batch_do_not_mix():
+    features, weight, level = measured(3, 2, 4)
+    alone = [predict(features[i : i + 1], weight[i : i + 1], level[i : i + 1]) for i in range(3)]
     torch.testing.assert_close(
-        energies[0], torch.log10(torch.tensor([0.75, 75, 0.0075])), atol=0.02, rtol=0
+        predict(features, weight, level), torch.cat(alone), atol=1e-5, rtol=0
     )
-    steps = energies[1:3, :2] - energies[:2, :2]
-    torch.testing.assert_close(steps, torch.full((2, 2), -0.602), atol=0.05, rtol=0)
 
 
-def test_statistics_measure_what_persists_from_slice_to_slice():
-    one, other = images(2, 128, 128)
-    pairs = octave_statistics(torch.stack([one, one, other])[None]).view(OCTAVES, 6, -1)[:, 3:]
-    centre_near, centre_far, near_far = pairs[:3].mean(dim=(0, 2))
-    assert float(centre_near) == pytest.approx(1, abs=1e-3)
-    assert abs(float(centre_far)) < 0.05
-    assert float(centre_far) == pytest.approx(float(near_far), abs=1e-4)
+def test_slices_and_tiles_that_do_not_exist_change_nothing():
+    features, weight, level = measured(1, 2, 4)
+    expected = predict(features, weight, level)
+    more, _, _ = measured(1, 5, 6, seed=1)
+    more[:, :2, :4] = features
+    more_weight = torch.zeros((1, 5, 6))
+    more_weight[:, :2, :4] = 1
+    more_level = torch.full((1, 5), -7.0)
+    more_level[:, :2] = level
+    found = predict(more, more_weight, more_level)[:, :2, :4]
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
-def test_statistics_of_nothing_are_finite():
-    assert octave_statistics(torch.zeros(1, 3, 64, 64)).isfinite().all()
+def test_the_order_of_slices_does_not_matter():
+    features, weight, level = measured(1, 5, 4)
+    turned = predict(features.flip(1), weight.flip(1), level.flip(1)).flip(1)
+    torch.testing.assert_close(turned, predict(features, weight, level), atol=1e-5, rtol=0)
 
 
-def test_the_largest_values_that_can_come_are_survived():
-    assert predict(4.0 * images(1, 3, 64, 64).sign()).isfinite().all()
+def test_the_gain_of_a_whole_volume_does_not_matter():
+    features, weight, level = measured(2, 5, 4)
+    torch.testing.assert_close(
+        predict(features, weight, level + 3), predict(features, weight, level), atol=1e-5, rtol=0
+    )
+
+
+def test_a_tile_is_judged_by_how_far_it_stands_above_the_quietest_slices():
+    features, weight, level = measured(1, 4, 4)
+    quieter = level.clone()
+    quieter[0, 3] -= 1.0
+    change = predict(features, weight, quieter) - predict(features, weight, level)
+    assert float(change[0, 0].abs().max()) > 1e-3
+
+
+def test_the_floor_is_the_mean_of_the_quietest_quarter():
+    summary = torch.zeros((1, 9, GIST + LEVELS))
+    summary[0, :, GIST:] = torch.tensor([3.0, 0, 5, 1, 2, 7, 8, 9, 4])[:, None]
+    there = torch.ones((1, 9), dtype=torch.bool)
+    assert slice_contexts(summary, there)[0, :, -LEVELS:].unique().tolist() == [1.0]
+    there[0, 1] = False  # eight slices, the quietest of which are 1 and 2
+    assert slice_contexts(summary, there)[0, :, -LEVELS:].unique().tolist() == [1.5]
+
+
+def test_wild_features_are_survived():
+    features, weight, level = measured(1, 2, 3)
+    assert predict(1e6 * features, weight, level).isfinite().all()
+    assert predict(torch.zeros_like(features), torch.zeros_like(weight), level).isfinite().all()
+
+
+def test_unfamiliar_is_the_share_beyond_the_limits():
+    network = random_network()
+    network.least.fill_(-1.0)
+    network.most.fill_(1.0)
+    features = torch.zeros(N_FEATURES)
+    features[:7], features[7:10] = 2.0, -3.0
+    assert float(network.unfamiliar(features)) == pytest.approx(10 / N_FEATURES)

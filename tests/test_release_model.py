@@ -4,11 +4,11 @@
 import numpy as np
 import pytest
 
+from tomoscore_scipion.benchmark.figures import figures_of
+from tomoscore_scipion.benchmark.fresh import compare, fresh_tomograms
 from tomoscore_scipion.engine import Scorer
 from tomoscore_scipion.engine.weights import read_card, shipped_weights_path
 from tomoscore_scipion.simulation.grid import Grid
-from tomoscore_scipion.training.benchmark import figures_of
-from tomoscore_scipion.training.fresh import compare, fresh_tomograms
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import torch
 
 from tomoscore_scipion.engine.sampling import (
     CANONICAL_NM,
+    DISTANT_NM,
     FAR_NM,
     MAX_SLICES,
     canonical_shape,
@@ -25,13 +26,13 @@ def mirrored(plans, n_z):
     """Plans of the same planes, numbered from the other side."""
 
     return [
-        [sorted(n_z - 1 - z for z in planes) for planes in (plan.centre, plan.near, plan.far)]
+        [sorted(n_z - 1 - z for z in planes) for planes in (plan.centre, *plan.neighbours)]
         for plan in reversed(plans)
     ]
 
 
 def listed(plans):
-    return [[sorted(planes) for planes in (plan.centre, plan.near, plan.far)] for plan in plans]
+    return [[sorted(planes) for planes in (plan.centre, *plan.neighbours)] for plan in plans]
 
 
 @pytest.mark.parametrize("voxel_nm", VOXELS_NM)
@@ -41,7 +42,7 @@ def test_plans_name_only_planes_of_the_volume(n_z, voxel_nm):
     assert 1 <= len(plans) <= MAX_SLICES
     for plan in plans:
         assert plan.centre
-        assert set(plan.centre + plan.near + plan.far) <= set(range(n_z))
+        assert set(plan.planes) <= set(range(n_z))
         assert plan.z in plan.centre
 
 
@@ -89,16 +90,17 @@ def test_channels_of_thin_volumes_are_absent_where_planes_are(n_z, expected):
     assert [(p.centre, p.near, p.far) for p in plan_slices(n_z, 1.5)] == expected
 
 
-def test_far_neighbours_lie_about_6_nm_away():
-    for voxel_nm in (0.5, 0.8, 1.5, 2.0):
-        plan = plan_slice(50, 101, voxel_nm)
-        distance = np.mean([z for z in plan.far if z > 50]) - np.mean(plan.centre)
-        assert distance * voxel_nm == pytest.approx(FAR_NM, abs=voxel_nm)
+@pytest.mark.parametrize("voxel_nm", [0.5, 0.8, 1.5, 2.0])
+def test_far_and_distant_neighbours_lie_about_6_and_24_nm_away(voxel_nm):
+    plan = plan_slice(50, 101, voxel_nm)
+    for planes, expected in ((plan.far, FAR_NM), (plan.distant, DISTANT_NM)):
+        distance = np.mean([z for z in planes if z > 50]) - np.mean(plan.centre)
+        assert distance * voxel_nm == pytest.approx(expected, abs=voxel_nm)
 
 
-def test_far_neighbours_are_farther_than_near_ones_in_coarse_volumes():
-    plan = plan_slice(5, 11, 6.0)
-    assert (plan.near, plan.far) == ((4, 6), (3, 7))
+def test_neighbours_are_different_planes_in_coarse_volumes():
+    plan = plan_slice(5, 11, 25.0)
+    assert plan.neighbours == ((4, 6), (3, 7), (2, 8))
 
 
 @pytest.mark.parametrize("voxel_nm", [0.1, 0.2, 0.3, 0.5])
@@ -107,7 +109,7 @@ def test_fine_voxels_are_averaged_over_about_the_canonical_thickness(voxel_nm):
     assert len(plan.centre) * voxel_nm == pytest.approx(CANONICAL_NM, rel=0.1)
     assert plan.centre == tuple(range(plan.centre[0], plan.centre[-1] + 1))
     assert np.mean(plan.centre) == pytest.approx(100, abs=0.5)
-    assert not set(plan.centre) & set(plan.near + plan.far)
+    assert not set(plan.centre) & set(plan.near + plan.far + plan.distant)
     assert not set(plan.near) & set(plan.far)
 
 

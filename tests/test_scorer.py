@@ -14,20 +14,24 @@ import mrcfile
 import numpy as np
 import pytest
 import torch
-from small_model import speckle
+from small_model import CARD, random_network, speckle
 
 import tomoscore_scipion.engine as engine
 from tomoscore_scipion import __version__
+from tomoscore_scipion.engine import inference
 from tomoscore_scipion.engine import scorer as module
 from tomoscore_scipion.engine.bands import PERIODS_NM, curve_as_list, share_below_nyquist
 from tomoscore_scipion.engine.errors import StartError, TomogramError
 from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.engine.scorer import Scorer
+from tomoscore_scipion.engine.texture import tile_features
 from tomoscore_scipion.engine.volume import ArrayVolume
-from tomoscore_scipion.engine.weights import sha256_of
+from tomoscore_scipion.engine.weights import save_weights, sha256_of
 
 VOLUME = speckle((12, 96, 96))
 VOXEL = 15.0
+HARDLY = 0.6
+"""Octaves by which the score of a random network, which exaggerates, may change with a border."""
 
 
 def written(path, array=VOLUME, voxel_size=VOXEL):
@@ -264,9 +268,9 @@ def test_only_sampled_planes_and_their_neighbours_are_read(scorer, monkeypatch):
     volume.reads = []
     monkeypatch.setattr(module, "_open", lambda *_: volume)
     sampled = [entry["z"] for entry in scorer.score("some.mrc").slices]
-    near_them = {z + offset for z in sampled for offset in (-4, -1, 0, 1, 4)}
+    near_them = {z + offset for z in sampled for offset in (-16, -4, -1, 0, 1, 4, 16)}
     assert set(volume.reads) == near_them & set(range(400))
-    assert len(volume.reads) <= 5 * len(sampled)
+    assert len(volume.reads) <= 7 * len(sampled)
 
 
 # Nothing, or not everything, there
@@ -295,7 +299,7 @@ def test_nan_is_masked_with_a_warning(scorer):
     spoiled[7, 50, 50] = np.inf
     score = scorer.score(spoiled, VOXEL)
     assert score.warnings == ("3 of 12 scored slices hold NaN or inf: masked",)
-    assert score.tomoscore == pytest.approx(scorer.score(VOLUME, VOXEL).tomoscore, abs=0.2)
+    assert score.tomoscore == pytest.approx(scorer.score(VOLUME, VOXEL).tomoscore, abs=HARDLY)
 
 
 def test_empty_slices_are_warned_of_and_left_out_of_the_slab(scorer):
@@ -303,7 +307,7 @@ def test_empty_slices_are_warned_of_and_left_out_of_the_slab(scorer):
     score = scorer.score(padded, VOXEL)
     assert score.warnings == ("10 of 22 scored slices are constant: empty, or padded volume?",)
     assert score.slab_z == (6, 17)
-    assert score.tomoscore == pytest.approx(scorer.score(VOLUME, VOXEL).tomoscore, abs=0.2)
+    assert score.tomoscore == pytest.approx(scorer.score(VOLUME, VOXEL).tomoscore, abs=HARDLY)
 
 
 def test_an_empty_border_hardly_changes_the_score(scorer):
@@ -311,7 +315,7 @@ def test_an_empty_border_hardly_changes_the_score(scorer):
     bordered = np.zeros((6, 320, 320), dtype=np.float32)
     bordered[:, 32:288, 32:288] = whole
     expected = scorer.score(whole, VOXEL).tomoscore
-    assert scorer.score(bordered, VOXEL).tomoscore == pytest.approx(expected, abs=0.3)
+    assert scorer.score(bordered, VOXEL).tomoscore == pytest.approx(expected, abs=HARDLY)
 
 
 # Progress, notices, failures
@@ -334,19 +338,27 @@ def test_an_interrupt_from_progress_passes_through(scorer):
 
 def test_too_little_memory_is_a_warning_of_that_tomogram(random_weights, monkeypatch):
     scorer = Scorer.load(random_weights, "cpu")
-    network = scorer._predictor._network
-    forward, failures = network.forward, [torch.cuda.OutOfMemoryError("CUDA out of memory")]
+    failures = [torch.cuda.OutOfMemoryError("CUDA out of memory")]
 
     def failing(channels):
         if failures:
             raise failures.pop()
-        return forward(channels)
+        return tile_features(channels)
 
-    monkeypatch.setattr(network, "forward", failing)
+    monkeypatch.setattr(inference, "tile_features", failing)
     assert scorer.score(VOLUME[:2], VOXEL).warnings == (
         "cpu: out of memory: went on in blocks of 12 tiles",
     )
     assert scorer.score(VOLUME[:2], VOXEL).warnings == ()
+
+
+def test_a_tomogram_unlike_anything_trained_on_gets_a_warning(tmp_path):
+    network = random_network()
+    network.least.fill_(1e3)
+    path = tmp_path / "strict.safetensors"
+    save_weights(path, network, {**CARD, "familiar": {"share": 0.99}})
+    (warning,) = Scorer.load(path, "cpu").score(VOLUME, VOXEL).warnings
+    assert warning.startswith("out of the model's depth")
 
 
 def test_a_file_that_shrinks_while_it_is_read_is_an_error_of_that_tomogram(scorer, tomogram):

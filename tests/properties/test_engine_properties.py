@@ -13,9 +13,9 @@ from hypothesis.extra import numpy as hnp
 from tomoscore_scipion.engine.bands import N_BANDS, N_SCORED, share_below_nyquist, tomoscore
 from tomoscore_scipion.engine.errors import StartError
 from tomoscore_scipion.engine.inference import SliceCurves, blocks
-from tomoscore_scipion.engine.network import CELL_PX
 from tomoscore_scipion.engine.normalisation import CLIP, canonical_slice
-from tomoscore_scipion.engine.sampling import MAX_SLICES, plan_slice, plan_slices
+from tomoscore_scipion.engine.sampling import CHANNELS, MAX_SLICES, plan_slice, plan_slices
+from tomoscore_scipion.engine.texture import CELL_PX
 from tomoscore_scipion.engine.tomogram import summarise
 from tomoscore_scipion.engine.weights import read_card
 
@@ -56,7 +56,7 @@ def test_plans_stay_inside_any_volume(n_z, voxel_nm, most):
     assert [plan.z for plan in plans] == sorted({plan.z for plan in plans})
     for plan in plans:
         assert plan.z in plan.centre
-        assert all(0 <= z < n_z for z in plan.centre + plan.near + plan.far)
+        assert all(0 <= z < n_z for z in plan.planes)
 
 
 @given(heights, voxels_nm)
@@ -64,7 +64,7 @@ def test_reversing_any_volume_reverses_its_plans(n_z, voxel_nm):
     plans = plan_slices(n_z, voxel_nm)
     assert len(plans) <= MAX_SLICES
     for plan, turned in zip(plans, reversed(plans)):
-        for group in ("centre", "near", "far"):
+        for group in ("centre", "near", "far", "distant"):
             planes = sorted(n_z - 1 - z for z in getattr(turned, group))
             assert sorted(getattr(plan, group)) == planes
 
@@ -96,7 +96,7 @@ def test_any_values_are_normalised_or_blank(volume, voxel_nm):
     assert found.channels.isfinite().all()
     assert float(found.channels.abs().max()) <= CLIP
     assert 0 <= float(found.valid.min()) <= float(found.valid.max()) <= 1
-    assert found.channels.shape == (3, *found.valid.shape)
+    assert found.channels.shape == (CHANNELS, *found.valid.shape)
     if found.blank:
         assert not found.channels.any()
 

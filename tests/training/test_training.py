@@ -8,11 +8,14 @@ import pytest
 import torch
 
 from tomoscore_scipion.engine import Scorer
+from tomoscore_scipion.engine.bands import N_BANDS
 from tomoscore_scipion.engine.cli import main
 from tomoscore_scipion.engine.network import ResolvabilityNet
+from tomoscore_scipion.engine.sampling import CHANNELS
+from tomoscore_scipion.engine.texture import N_FEATURES, tile_features
 from tomoscore_scipion.engine.weights import read_card
 from tomoscore_scipion.training.calibration import band_gains, error_by_score, scale_output
-from tomoscore_scipion.training.dataset import CROP_CELLS, Batch, Shards, augment
+from tomoscore_scipion.training.dataset import Batch, Shards, neighbour_features
 from tomoscore_scipion.training.train import Trainer, TrainingRecipe, loss_of, soft_score
 
 
@@ -43,7 +46,7 @@ def test_the_card_tells_how_the_model_was_made(trained):
 
 def test_a_stopped_training_goes_on_as_if_it_had_not_been(trained, tmp_path):
     shards = Shards(trained / "train")
-    recipe = TrainingRecipe(steps=2, batch=2, bfloat16=False)
+    recipe = TrainingRecipe(steps=2, batch=2)
     whole = Trainer(tmp_path / "whole", shards, recipe).run()
     stopped = Trainer(tmp_path / "parts", shards, recipe)
     stopped._train_on(stopped._read(0))
@@ -70,41 +73,75 @@ def test_no_shards_is_an_error(tmp_path):
         Shards(tmp_path)
 
 
-def test_turning_a_sample_turns_its_truth():
-    cells = CROP_CELLS
-    image = np.zeros((3, 32 * cells, 32 * cells), dtype=np.float16)
-    truth = np.zeros((cells - 1, cells - 1, 1), dtype=np.float32)
-    truth[2, 5] = 1
-    image[:, 96 - 4 : 96 + 4, 192 - 4 : 192 + 4] = 1  # the middle of tile (2, 5)
-    for seed in range(16):
-        turned, turned_truth = augment(np.random.default_rng(seed), image, truth)
-        y, x = np.argwhere(turned_truth[..., 0] == 1)[0]
-        assert abs(turned[0, 32 * (y + 1), 32 * (x + 1)]) == 1
+def test_a_batch_without_augmentation_holds_every_slice_and_tile_of_its_volumes(trained):
+    shards = Shards(trained / "train")
+    batch = shards.batch(np.arange(len(shards)), None)
+    slices = [len(members) for _, members in shards.volumes]
+    assert batch.features.shape[:2] == (len(shards), max(slices))
+    assert batch.features.shape[3] == N_FEATURES
+    assert batch.curves.shape == (*batch.features.shape[:3], N_BANDS)
+    found = (batch.weight.sum(dim=2) > 0).sum(dim=1)
+    assert found.tolist() == slices
+
+
+def test_augmentation_takes_slices_tiles_and_neighbours_away_and_changes_nothing_else(trained):
+    shards = Shards(trained / "train")
+    whole = shards.batch(np.array([0]), None)
+    described = {tuple(row) for row in whole.features[0].flatten(0, 1).numpy().round(4)}
+    lost = set()
+    for seed in range(80):
+        part = shards.batch(np.array([0]), np.random.default_rng(seed))
+        rows = part.features[0].flatten(0, 1).numpy().round(4)
+        same = [tuple(row) in described for row in rows]
+        assert len(rows) < len(described)
+        assert all(same) or not any(same)
+        lost.add(all(same))
+    assert lost == {True, False}
+
+
+def test_losing_a_neighbour_is_what_a_volume_without_it_measures():
+    channels = torch.randn((1, CHANNELS, 128, 128), generator=torch.Generator().manual_seed(1))
+    whole = tile_features(channels)[0, :, 1, 1]
+    for channel, mask in enumerate(neighbour_features(), start=1):
+        without = channels.clone()
+        without[:, channel] = 0
+        expected = torch.where(torch.from_numpy(mask), 0.0, whole)
+        torch.testing.assert_close(tile_features(without)[0, :, 1, 1], expected)
 
 
 def batch_of(curves, weight):
-    channels = torch.zeros((len(curves), 3, 64, 64))
-    return Batch(channels, curves, weight, torch.ones((len(curves), 6)))
+    features = torch.zeros((*weight.shape, N_FEATURES))
+    share = torch.ones((len(curves), N_BANDS))
+    return Batch(features, curves, weight, share, torch.zeros(weight.shape[:2]))
 
 
-def test_the_loss_is_zero_at_the_truth_and_ignores_tiles_without_data():
-    truth = torch.rand((2, 3, 3, 6))
-    weight = torch.ones((2, 3, 3))
-    weight[:, 0] = 0
-    found = truth.permute(0, 3, 1, 2).clone()
+def test_the_loss_is_zero_at_the_truth_and_ignores_tiles_and_slices_without_data():
+    truth = torch.rand((2, 3, 9, N_BANDS))
+    weight = torch.ones((2, 3, 9))
+    weight[:, :, 0] = 0
+    weight[1, 2] = 0
+    found = truth.clone()
     found[:, :, 0] += 5
+    found[1, 2] += 5
     assert float(loss_of(found, batch_of(truth, weight))) < 1e-6
     found[:, :, 1] += 0.5
-    assert float(loss_of(found, batch_of(truth, weight))) > 0.05
+    assert float(loss_of(found, batch_of(truth, weight))) > 0.02
 
 
 def test_bands_beyond_nyquist_do_not_count_in_the_loss():
-    truth = torch.zeros((1, 3, 3, 6))
-    batch = batch_of(truth, torch.ones((1, 3, 3)))
+    truth = torch.zeros((1, 2, 9, N_BANDS))
+    batch = batch_of(truth, torch.ones((1, 2, 9)))
     batch.share[:, 4:] = 0
-    found = torch.zeros((1, 6, 3, 3))
-    found[:, 4:] = 1
+    found = torch.zeros_like(truth)
+    found[..., 4:] = 1
     assert float(loss_of(found, batch)) == 0
+
+
+def test_the_loss_of_a_bias_is_more_than_that_of_scatter():
+    truth = torch.full((1, 4, 64, N_BANDS), 0.4)
+    batch = batch_of(truth, torch.ones((1, 4, 64)))
+    scatter = 0.1 * torch.sign(torch.randn(truth.shape, generator=torch.Generator().manual_seed(0)))
+    assert float(loss_of(truth + 0.1, batch)) > 1.5 * float(loss_of(truth + scatter, batch))
 
 
 def test_the_score_of_the_loss_is_the_score_of_the_engine():
@@ -138,11 +175,10 @@ def test_gains_undo_a_factor_per_band_and_go_into_the_network():
     gains = band_gains(truth * factor, truth, share)
     np.testing.assert_allclose(gains[:5], 1 / factor[:5])
     network = ResolvabilityNet().eval()
-    image = torch.rand((1, 3, 64, 64))
+    volume = torch.rand((1, 2, 5, N_FEATURES)), torch.ones((1, 2, 5)), torch.zeros((1, 2))
     with torch.inference_mode():
-        before = network(image)
+        before = network(*volume)
     scale_output(network, gains)
     with torch.inference_mode():
-        after = network(image)
-    expected = before * torch.as_tensor(gains, dtype=torch.float32)[:, None, None]
-    torch.testing.assert_close(after, expected)
+        after = network(*volume)
+    torch.testing.assert_close(after, before * torch.as_tensor(gains, dtype=torch.float32))

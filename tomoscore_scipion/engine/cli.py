@@ -56,8 +56,8 @@ COMMANDS: dict[str, Command] = {
     ),
     "benchmark": Command(
         "compare scores with the truth on fresh simulated tomograms",
-        "tomoscore_scipion.training.benchmark_arguments",
-        "tomoscore_scipion.training.benchmark",
+        "tomoscore_scipion.benchmark.arguments",
+        "tomoscore_scipion.benchmark.run",
     ),
 }
 

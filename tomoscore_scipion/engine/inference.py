@@ -1,26 +1,49 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The network over whole slices: padding, overlapping tiles, batches, too little GPU memory."""
+"""The network over the slices of a volume: padding, overlapping tiles, too little GPU memory."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Iterator
+from typing import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
 
 from tomoscore_scipion.engine.bands import N_BANDS
 from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.network import CELL_PX, ResolvabilityNet
+from tomoscore_scipion.engine.network import ResolvabilityNet, slice_contexts
 from tomoscore_scipion.engine.normalisation import CanonicalSlice
+from tomoscore_scipion.engine.texture import CELL_PX, N_FEATURES, tile_features
 
 BLOCK_TILES = 25
 """Tiles along the edge of a block of a slice that goes through the network at once."""
 FEWEST_TILES = 3
 """Blocks are not made smaller than this when memory is short."""
-HALO_CELLS = 3
-"""Cells around a block: more than half the receptive field, so that blocks change nothing."""
+HALO_CELLS = 4
+"""Cells around a block: as far as its tiles look, so that blocks change nothing."""
 FEWEST_CELLS = 2
+
+
+@dataclass(frozen=True)
+class MeasuredSlice:
+    """What is measured of a slice.
+
+    Attributes:
+        z: plane of the volume.
+        features: (tiles_y, tiles_x, N_FEATURES) float16.
+        weight: (tiles_y, tiles_x) float32, the share of each tile that carries data, 0 to 1.
+        level: log10 of the slice's spread.
+    """
+
+    z: int
+    features: torch.Tensor
+    weight: torch.Tensor
+    level: float
+
+    @property
+    def blank(self) -> bool:
+        """Whether there is nothing to look at."""
+        return not bool(self.weight.any())
 
 
 @dataclass(frozen=True)
@@ -41,8 +64,10 @@ class SliceCurves:
 class Predictor:
     """A network on its device.
 
+    Computes in single precision everywhere: fourth moments of a tile overflow half precision.
+
     Attributes:
-        device: where it runs; in half precision on GPUs.
+        device: where it runs.
         block_tiles: edge of a block; halved when the GPU's memory does not suffice.
         notices: what was done about too little memory.
     """
@@ -53,8 +78,8 @@ class Predictor:
         self.notices: list[str] = []
         self._network = network.to(device)
 
-    def __call__(self, piece: CanonicalSlice) -> SliceCurves:
-        """Curves of the tiles of one slice; all 0 and without weight where it is blank.
+    def measure(self, piece: CanonicalSlice) -> MeasuredSlice:
+        """What there is to measure of one slice.
 
         Raises:
             TomogramError: the GPU's memory does not suffice even for a small block.
@@ -63,13 +88,50 @@ class Predictor:
         channels, weight = pad_to_cells(turn.do(piece.channels), turn.do(piece.valid))
         weight = turn.undo(weight)
         if piece.blank:
-            return SliceCurves(piece.z, torch.zeros((*weight.shape, N_BANDS)), weight)
+            features = torch.zeros((*weight.shape, N_FEATURES), dtype=torch.float16)
+            return MeasuredSlice(piece.z, features, torch.zeros_like(weight), 0.0)
         while True:
             try:
-                curves = turn.undo(self._curves(channels).permute(2, 0, 1)).permute(1, 2, 0)
-                return SliceCurves(piece.z, curves, weight)
+                features = turn.undo(self._features(channels).permute(2, 0, 1)).permute(1, 2, 0)
+                return MeasuredSlice(piece.z, features, weight, piece.level)
             except torch.cuda.OutOfMemoryError as error:
                 self._shrink(error)
+
+    @torch.inference_mode()
+    def curves(self, slices: Sequence[MeasuredSlice]) -> list[SliceCurves]:
+        """Curves of the slices of a volume, each seen beside the others; 0 where one is blank."""
+        seen = [piece for piece in slices if not piece.blank]
+        if not seen:
+            return [_no_curves(piece) for piece in slices]
+        summaries = torch.stack([self._network.summary(*self._input(piece)) for piece in seen])
+        there = torch.ones((1, len(seen)), dtype=torch.bool, device=self.device)
+        contexts = iter(slice_contexts(summaries[None], there)[0])
+        return [
+            _no_curves(piece) if piece.blank else self._curves(piece, next(contexts))
+            for piece in slices
+        ]
+
+    @torch.inference_mode()
+    def unfamiliar(self, slices: Sequence[MeasuredSlice]) -> float:
+        """Share of what is measured of a volume that lies beyond all that was trained on."""
+        shares = []
+        for piece in slices:
+            if not piece.blank:
+                features, weight, _ = self._input(piece)
+                mean = torch.einsum("tf,t->f", features, weight / weight.sum())
+                shares.append(float(self._network.unfamiliar(mean)))
+        return sum(shares) / len(shares) if shares else 0.0
+
+    def _input(self, piece: MeasuredSlice) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Features (t, N_FEATURES), weight (t,) and level () on the device."""
+        features = piece.features.to(self.device).float().flatten(0, 1)
+        weight = piece.weight.to(self.device).flatten()
+        return features, weight, torch.tensor(piece.level, device=self.device)
+
+    def _curves(self, piece: MeasuredSlice, context: torch.Tensor) -> SliceCurves:
+        features, _, level = self._input(piece)
+        found = self._network.curves(features, level, context).cpu()
+        return SliceCurves(piece.z, found.reshape(*piece.weight.shape, -1), piece.weight)
 
     def _shrink(self, error: torch.cuda.OutOfMemoryError) -> None:
         """Go on with smaller blocks, or say that there is no way to go on."""
@@ -85,8 +147,8 @@ class Predictor:
         )
 
     @torch.inference_mode()
-    def _curves(self, channels: torch.Tensor) -> torch.Tensor:
-        """(3, 32 m, 32 n) pixels to (m - 1, n - 1, N_BANDS) curves on the CPU."""
+    def _features(self, channels: torch.Tensor) -> torch.Tensor:
+        """(CHANNELS, 32 m, 32 n) pixels to (m - 1, n - 1, N_FEATURES) float16 on the CPU."""
         rows = list(blocks(channels.shape[1] // CELL_PX, self.block_tiles))
         columns = list(blocks(channels.shape[2] // CELL_PX, self.block_tiles))
         return torch.cat(
@@ -94,13 +156,13 @@ class Predictor:
         )
 
     def _block(self, channels: torch.Tensor, rows: Block, columns: Block) -> torch.Tensor:
-        part = channels[None, :, rows.pixels, columns.pixels].to(
-            self.device, memory_format=torch.channels_last
-        )
-        half = self.device.type == "cuda"
-        with torch.autocast(self.device.type, dtype=torch.float16, enabled=half):
-            found: torch.Tensor = self._network(part)
-        return found[0, :, rows.tiles, columns.tiles].permute(1, 2, 0).float().cpu()
+        part = channels[None, :, rows.pixels, columns.pixels].to(self.device).contiguous()
+        found = tile_features(part)
+        return found[0, :, rows.tiles, columns.tiles].permute(1, 2, 0).half().cpu()
+
+
+def _no_curves(piece: MeasuredSlice) -> SliceCurves:
+    return SliceCurves(piece.z, torch.zeros((*piece.weight.shape, N_BANDS)), piece.weight)
 
 
 @dataclass(frozen=True)
@@ -164,11 +226,11 @@ def pad_to_cells(channels: torch.Tensor, valid: torch.Tensor) -> tuple[torch.Ten
     """A slice padded on all sides to whole cells, and the weight of each of its tiles.
 
     Args:
-        channels: (3, y, x).
+        channels: (c, y, x).
         valid: (y, x) share of each pixel that carries data.
 
     Returns:
-        channels (3, 32 m, 32 n) float32, m and n at least 2, and weight (m - 1, n - 1), the share
+        channels (c, 32 m, 32 n) float32, m and n at least 2, and weight (m - 1, n - 1), the share
         of each tile of 2 x 2 cells that carries data.
     """
     padding: list[int] = []

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The network: canonical slices in, signed resolvability curves of overlapping tiles out.
+"""The network: what was measured of the tiles of a volume in, signed resolvability curves out.
 
-Fully convolutional. Two views of the same slice meet in a small head: learned features of three
-scales, and plain statistics - energy per octave and channel, and the correlation between the slice
-and its neighbours, which tells matter, that persists from slice to slice, from noise.
+A curve is predicted per tile from what is measured there (texture.py), beside the gist of its slice
+and of the volume, and beside how far each octave stands above the quietest slices of the volume.
+Noise is the same all through a tomogram: what one tile is too small to tell, the volume tells.
 """
 
 from __future__ import annotations
@@ -13,104 +13,109 @@ import torch.nn.functional as F
 from torch import nn
 
 from tomoscore_scipion.engine.bands import N_BANDS
+from tomoscore_scipion.engine.texture import LEVELS, N_FEATURES
 
-CELL_PX = 32
-"""Spacing of the tiles; a tile is a window of 2 x 2 cells and its surroundings."""
-CHANNELS = 3
-WIDTHS = (24, 48, 96, 128)
-OCTAVES = 5
-RECEPTIVE_FIELD_PX = 169
-"""254 nm at the canonical pixel: 106 of the features, 2 cells of their mean."""
-
-
-class Stage(nn.Module):
-    """Halves the resolution (symmetric under flips) and looks around once."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.down = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)
-        self.look = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        self.look_norm = nn.BatchNorm2d(outputs)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(b, inputs, y, x) to (b, outputs, y / 2, x / 2)."""
-        x = F.relu(self.down(x))
-        return F.relu(x + self.look_norm(self.look(x)))
+WIDTH = 192
+GIST = 64
+DROPPED = 0.1
+"""Share of the head's units that training leaves out."""
+WILD = 6.0
+"""Features beyond so many standard deviations of the training samples are clipped."""
+ABOVE = 3.0
+"""Octaves stand at most so many decades above or below the quietest slices."""
 
 
 class ResolvabilityNet(nn.Module):
-    """Predicts resolvability curves per tile."""
+    """Predicts the curves of tiles, one volume at a time or several at once.
+
+    Shapes: v volumes of s slices of t tiles each; tiles and slices that do not exist have weight 0.
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+    least: torch.Tensor
+    most: torch.Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        inputs = (CHANNELS, *WIDTHS[:-1])
-        self.stages = nn.ModuleList(Stage(i, o) for i, o in zip(inputs, WIDTHS))
-        self.statistics_norm = nn.BatchNorm2d(6 * OCTAVES)
+        for name, start in (("mean", 0.0), ("std", 1.0), ("least", -1e9), ("most", 1e9)):
+            self.register_buffer(name, torch.full((N_FEATURES,), start))
+        self.look = nn.Linear(N_FEATURES, WIDTH)
+        self.sum_up = nn.Linear(WIDTH, GIST)
         self.head = nn.Sequential(
-            nn.Conv2d(sum(WIDTHS[1:]) + 6 * OCTAVES, 160, 1),
+            nn.Linear(WIDTH + 2 * GIST + LEVELS, 160),
             nn.GELU(),
-            nn.Conv2d(160, 96, 1),
+            nn.Dropout(DROPPED),
+            nn.Linear(160, 96),
             nn.GELU(),
-            nn.Conv2d(96, N_BANDS, 1),
+            nn.Dropout(DROPPED),
+            nn.Linear(96, N_BANDS),
         )
 
-    def forward(self, channels: torch.Tensor) -> torch.Tensor:
-        """Curves of tiles.
+    def forward(
+        self, features: torch.Tensor, weight: torch.Tensor, level: torch.Tensor
+    ) -> torch.Tensor:
+        """Curves of all tiles of some volumes.
 
         Args:
-            channels: (b, 3, y, x) float32, y and x multiples of 32 and at least 64.
+            features: (v, s, t, N_FEATURES) float32 from `texture.tile_features`.
+            weight: (v, s, t) share of each tile that carries data.
+            level: (v, s) log10 of the spread of each slice, comparable within a volume.
 
         Returns:
-            (b, N_BANDS, y / 32 - 1, x / 32 - 1) float32; tile (i, j) is centred on pixel
-            (32 (i + 1), 32 (j + 1)). Signed, not clipped.
+            (v, s, t, N_BANDS) float32, signed, not clipped.
         """
-        y, x = channels.shape[-2:]
-        if channels.shape[1] != CHANNELS or y % CELL_PX or x % CELL_PX or min(y, x) < 2 * CELL_PX:
-            raise ValueError(
-                f"expected (b, {CHANNELS}, y, x) with y, x multiples of {CELL_PX} and at least "
-                f"{2 * CELL_PX}, got {tuple(channels.shape)}"
-            )
-        features = [self.statistics_norm(octave_statistics(channels.float()))]
-        seen = channels
-        for level, stage in enumerate(self.stages):
-            seen = stage(seen)
-            if level:
-                features.append(F.avg_pool2d(seen, CELL_PX >> (level + 1)).float())
-        tiles = F.avg_pool2d(torch.cat(features, dim=1), 2, stride=1)
-        curves: torch.Tensor = self.head(tiles)
-        return curves.float()
+        summary = self.summary(features, weight, level)
+        context = slice_contexts(summary, weight.sum(dim=-1) > 0)
+        return self.curves(features, level, context)
+
+    def summary(
+        self, features: torch.Tensor, weight: torch.Tensor, level: torch.Tensor
+    ) -> torch.Tensor:
+        """What a slice tells of its volume: (..., t, N_FEATURES) to (..., GIST + LEVELS)."""
+        share = weight / weight.sum(dim=-1, keepdim=True).clamp_min(1e-6)
+        gist = F.gelu(self.sum_up(self._look(features)))
+        energies = features[..., :LEVELS] + 2 * level[..., None, None]
+        both = torch.cat([gist, energies], dim=-1)
+        return torch.einsum("...tf,...t->...f", both, share)
+
+    def curves(
+        self, features: torch.Tensor, level: torch.Tensor, context: torch.Tensor
+    ) -> torch.Tensor:
+        """Curves (..., t, N_BANDS) of slices (..., t, N_FEATURES) with their contexts (..., c)."""
+        gists, floor = context.split([2 * GIST, LEVELS], dim=-1)
+        energies = features[..., :LEVELS] + 2 * level[..., None, None]
+        above = (energies - floor[..., None, :]).clamp(-ABOVE, ABOVE)
+        around = gists[..., None, :].expand(*features.shape[:-1], -1)
+        curves: torch.Tensor = self.head(torch.cat([self._look(features), around, above], dim=-1))
+        return curves
+
+    def _look(self, features: torch.Tensor) -> torch.Tensor:
+        return F.gelu(self.look(((features - self.mean) / self.std).clamp(-WILD, WILD)))
+
+    def unfamiliar(self, features: torch.Tensor) -> torch.Tensor:
+        """Share of (..., N_FEATURES) features that lie beyond all that was trained on, 0 to 1."""
+        return ((features < self.least) | (features > self.most)).float().mean(dim=-1)
 
 
-def octave_statistics(channels: torch.Tensor) -> torch.Tensor:
-    """Energies and correlations of the three channels per octave and cell.
+def slice_contexts(summary: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+    """What every slice is told of itself and of its volume.
 
     Args:
-        channels: (b, 3, y, x) float32, y and x multiples of 32.
+        summary: (v, s, GIST + LEVELS) from `ResolvabilityNet.summary`.
+        there: (v, s) bool, which slices exist; each volume has at least one.
 
     Returns:
-        (b, 6 * OCTAVES, y / 32, x / 32): per octave of a Haar-like pyramid the log10 of the three
-        mean squares and the three correlations (centre-near, centre-far, near-far).
+        (v, s, 2 GIST + LEVELS): gist of the slice, gist of the volume, and per octave the log10
+        energy of the quietest quarter of its slices.
     """
-    out = []
-    image = channels
-    for octave in range(OCTAVES):
-        coarse = F.avg_pool2d(image, 2)
-        detail = image - F.interpolate(coarse, scale_factor=2.0, mode="nearest")
-        cell = CELL_PX >> octave
-        square = F.avg_pool2d(detail**2, cell)
-        pairs = torch.stack(
-            [
-                detail[:, 0] * detail[:, 1],
-                detail[:, 0] * detail[:, 2],
-                detail[:, 1] * detail[:, 2],
-            ],
-            dim=1,
-        )
-        cross = F.avg_pool2d(pairs, cell)
-        power = torch.stack(
-            [square[:, 0] * square[:, 1], square[:, 0] * square[:, 2], square[:, 1] * square[:, 2]],
-            dim=1,
-        )
-        out += [torch.log10(square + 1e-6), cross / (power + 1e-12).sqrt()]
-        image = coarse
-    return torch.cat(out, dim=1)
+    gist, energies = summary.split([GIST, LEVELS], dim=-1)
+    number = there.sum(dim=1)
+    mean = (gist * there[..., None]).sum(dim=1) / number.clamp_min(1)[:, None]
+    sorted_ = energies.masked_fill(~there[..., None], torch.inf).sort(dim=1).values
+    quarter = ((number + 3) // 4)[:, None]
+    quiet = torch.arange(summary.shape[1], device=summary.device)[None] < quarter
+    floor = sorted_.masked_fill(~quiet[..., None], 0.0).sum(dim=1) / quarter.clamp_min(1)
+    slices = summary.shape[1]
+    whole = torch.cat([mean, floor], dim=-1)[:, None].expand(-1, slices, -1)
+    return torch.cat([gist, whole], dim=-1)

@@ -8,6 +8,7 @@ pixel, gradients coarser than the coarsest band are removed, the robust spread i
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch.nn.functional as F
 
 from tomoscore_scipion.engine.sampling import (
     CANONICAL_NM,
+    CHANNELS,
     ReadPlane,
     SlicePlan,
     canonical_shape,
@@ -39,9 +41,11 @@ class CanonicalSlice:
 
     Attributes:
         z: plane of the volume at its centre.
-        channels: (3, y, x) float32 - centre, near, far - at the canonical pixel, absent ones 0.
+        channels: (CHANNELS, y, x) float32 - centre, near, far, distant - at the canonical pixel,
+            absent ones 0.
         valid: (y, x) float32, the share of each pixel that carries data, 0 to 1.
         blank: nothing varies in this slice; channels are 0.
+        level: log10 of the robust spread that was set to 1, in units of the file; 0 when blank.
         not_finite: it holds NaN or inf, which are masked.
     """
 
@@ -49,6 +53,7 @@ class CanonicalSlice:
     channels: torch.Tensor
     valid: torch.Tensor
     blank: bool
+    level: float = 0.0
     not_finite: bool = False
 
 
@@ -62,7 +67,7 @@ def canonical_slice(read: ReadPlane, plan: SlicePlan, voxel_size_nm: float) -> C
     """
     centre = mean_plane(read, plan.centre)
     valid = valid_pixels(centre)
-    neighbours = [mean_plane(read, group) if group else None for group in (plan.near, plan.far)]
+    neighbours = [mean_plane(read, group) if group else None for group in plan.neighbours]
     shape = canonical_shape(centre.shape[0], centre.shape[1], voxel_size_nm)
     piece = normalise(plan.z, centre, neighbours, valid, shape)
     return replace(piece, not_finite=not bool(np.isfinite(centre).all()))
@@ -80,15 +85,15 @@ def normalise(
     Args:
         z: plane at the centre, carried along.
         centre: (y, x) float32.
-        neighbours: near and far, (y, x) float32 or None.
+        neighbours: near, far and distant, (y, x) float32 or None.
         valid: (y, x) bool, where `centre` has data.
         shape_yx: shape at the canonical pixel.
     """
-    empty = CanonicalSlice(z, torch.zeros((3, *shape_yx)), torch.zeros(shape_yx), True)
+    empty = CanonicalSlice(z, torch.zeros((CHANNELS, *shape_yx)), torch.zeros(shape_yx), True)
     offset, gain = _robust_range(centre, valid)
     if gain == 0:
         return empty
-    images = torch.zeros((3, *shape_yx))
+    images = torch.zeros((CHANNELS, *shape_yx))
     for channel, image in enumerate((centre, *neighbours)):
         if image is not None:
             scaled = torch.from_numpy(_scaled(image, valid, offset, gain))
@@ -101,7 +106,7 @@ def normalise(
     images.div_(spread).clamp_(-CLIP, CLIP).mul_(share)
     if polarity(images[0]) > 0:
         images.neg_()
-    return CanonicalSlice(z, images, share, False)
+    return CanonicalSlice(z, images, share, False, math.log10(gain) + math.log10(spread))
 
 
 def _scaled(plane: np.ndarray, valid: np.ndarray, offset: float, gain: float) -> np.ndarray:

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which planes of a volume are read, and how they become canonical slices.
 
-The network sees slices at one canonical pixel. A *canonical slice* has three channels:
+The network sees slices at one canonical pixel. A *canonical slice* has four channels:
 
 - centre: the slice itself,
 - near: the mean of the slices just above and below it,
-- far: the mean of the slices about 6 nm above and below it.
+- far: the mean of the slices about 6 nm above and below it,
+- distant: the mean of the slices about 24 nm above and below it.
 
-White noise differs from slice to slice while matter persists, so the neighbours tell one from the
-other. Channels whose planes lie outside the volume are absent (2D images, thin volumes). Volumes
+Noise differs from slice to slice while matter persists, so the neighbours tell one from the other:
+the near ones for fine features, the distant ones for coarse features, whose noise persists longer.
+Channels whose planes lie outside the volume are absent (2D images, thin volumes). Volumes
 finer than the canonical pixel have consecutive planes averaged to about its thickness.
 """
 
@@ -26,13 +28,17 @@ from tomoscore_scipion.engine.errors import TomogramError
 CANONICAL_NM = 1.5
 """Pixel of what the network sees; its Nyquist period, 3 nm, ends the finest band."""
 FAR_NM = 6.0
-"""Distance of the far neighbours, beyond the correlation length of noise in z."""
+DISTANT_NM = 24.0
+"""Distances of neighbours: a quarter of a period of 24 nm, and of 96 nm."""
+CHANNELS = 4
 LARGEST_PIXELS = 6000 * 6000
 """Pixels of the largest canonical slice, 9 um wide: memory for it stays within about 2 GB."""
 MAX_SLICES = 24
 """Slices that are scored per tomogram: the mean changes little beyond."""
 
-INPUT_CONTRACT = "canonical slices v1: 1.5 nm; centre, near, far 6 nm; robust spread 1, clip 4"
+INPUT_CONTRACT = (
+    "canonical slices v2: 1.5 nm; centre, near, far 6 nm, distant 24 nm; robust spread 1, clip 4"
+)
 """What the network is fed; weights name the contract that they were trained for."""
 
 ReadPlane = Callable[[int], np.ndarray]
@@ -46,6 +52,17 @@ class SlicePlan:
     centre: tuple[int, ...]
     near: tuple[int, ...]
     far: tuple[int, ...]
+    distant: tuple[int, ...]
+
+    @property
+    def neighbours(self) -> tuple[tuple[int, ...], ...]:
+        """The planes of the channels beside the centre, in order."""
+        return self.near, self.far, self.distant
+
+    @property
+    def planes(self) -> tuple[int, ...]:
+        """All planes that are read, in order."""
+        return tuple(sorted({p for group in (self.centre, *self.neighbours) for p in group}))
 
 
 def planes_per_slice(voxel_size_nm: float) -> int:
@@ -60,6 +77,7 @@ def plan_slice(z: int, n_z: int, voxel_size_nm: float) -> SlicePlan:
     """The planes of the canonical slice centred on plane `z` of `n_z`."""
     n = planes_per_slice(voxel_size_nm)
     far = max(2 * n, round(FAR_NM / voxel_size_nm))
+    distant = max(3 * n, round(DISTANT_NM / voxel_size_nm))
     first = min(max(z - (n - 1) // 2, 0), max(n_z - n, 0))
     block = range(first, min(first + n, n_z))
 
@@ -68,7 +86,7 @@ def plan_slice(z: int, n_z: int, voxel_size_nm: float) -> SlicePlan:
         whole = [side for side in sides if side[0] >= 0 and side[-1] < n_z]
         return tuple(p for side in whole for p in side)
 
-    return SlicePlan(z, tuple(block), shifted(n), shifted(far))
+    return SlicePlan(z, tuple(block), shifted(n), shifted(far), shifted(distant))
 
 
 def plan_slices(

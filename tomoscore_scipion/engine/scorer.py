@@ -27,6 +27,11 @@ from tomoscore_scipion.engine.volume import ArrayVolume, Volume, open_volume
 from tomoscore_scipion.engine.weights import load_weights, sha256_of, shipped_weights_path
 
 Progress = Callable[[int, int], None]
+UNFAMILIAR = (
+    "out of the model's depth: unlike anything that it was trained on; do not rely on this score "
+    "without a look at the tomogram"
+)
+"""Warning where more of what is measured than the card allows lies beyond the training samples."""
 DIGITS = 4
 
 
@@ -110,14 +115,17 @@ class Scorer:
     ) -> tuple[list[SliceCurves], tuple[str, ...]]:
         """Curves of all sampled slices, and what was noticed on the way."""
         plans = plan_slices(volume.shape_zyx[0], volume.voxel_size_angstrom / 10)
-        curves, blank, not_finite = [], 0, 0
+        measured, blank, not_finite = [], 0, 0
         for done, piece in enumerate(_ahead(volume, plans), start=1):
-            curves.append(self._predictor(piece))
+            measured.append(self._predictor.measure(piece))
             blank += piece.blank
             not_finite += piece.not_finite
             if progress is not None:
                 progress(done, len(plans))
-        return curves, _slice_warnings(len(plans), blank, not_finite)
+        warnings = _slice_warnings(len(plans), blank, not_finite)
+        if self._predictor.unfamiliar(measured) > self.card["familiar"]["share"]:
+            warnings += (UNFAMILIAR,)
+        return self._predictor.curves(measured), warnings
 
 
 def _open(path_or_array: Any, voxel_size_angstrom: float | None) -> Volume:

@@ -27,7 +27,16 @@ WAY_OUT = (
     "`tomoscore train`"
 )
 
-_NEEDED = ("schema", "name", "version", "licence", "input", "tensors_sha256", "interval")
+_NEEDED = (
+    "schema",
+    "name",
+    "version",
+    "licence",
+    "input",
+    "tensors_sha256",
+    "interval",
+    "familiar",
+)
 
 
 def shipped_weights_path() -> Path:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Sequence
 
 import numpy as np
 import torch
@@ -51,9 +52,21 @@ class Acquisition:
         middle, half = (self.n_z - 1) / 2, self.specimen.slab_nm[1] / self.voxel_nm
         return max(0, int(np.ceil(middle - half))), min(self.n_z - 1, int(middle + half))
 
+    def chosen_planes(self, wanted: Sequence[int]) -> torch.Tensor:
+        """Some planes, in increasing order, as `raw_planes` gives runs of neighbours."""
+        ends = [i for i in range(1, len(wanted)) if wanted[i] - wanted[i - 1] > 2 * self._wide + 1]
+        runs = np.split(np.asarray(wanted), ends)
+        stacks = [self.raw_planes(run[0], run[-1])[torch.from_numpy(run - run[0])] for run in runs]
+        return torch.cat(stacks)
+
+    @property
+    def _wide(self) -> int:
+        """Planes on either side that the post-processing looks at."""
+        return postprocessing.MARGIN if self.recipe.post in postprocessing.THREE_DIMENSIONAL else 0
+
     def raw_planes(self, first: int, last: int) -> torch.Tensor:
         """Planes first to last (inclusive) with the recipe's post-processing, (z, y, x)."""
-        wide = postprocessing.MARGIN if self.recipe.post in postprocessing.THREE_DIMENSIONAL else 0
+        wide = self._wide
         planes = torch.arange(first - wide, last + wide + 1)
         heights = self.heights_nm(planes)
         stack = reconstruct_planes(

@@ -80,7 +80,8 @@ def nlm(stack: torch.Tensor, strength: float) -> torch.Tensor:
         for dx in range(-3, 4):
             if dy or dx:
                 other = stack.roll((dy, dx), (1, 2))
-                distance = F.avg_pool2d((stack - other)[:, None] ** 2, 5, 1, 2)[:, 0]
+                distance = F.avg_pool2d((stack - other)[:, None] ** 2, (1, 5), 1, (0, 2))
+                distance = F.avg_pool2d(distance, (5, 1), 1, (2, 0))[:, 0]
                 weight = torch.exp(-distance / h2)
                 total += weight * other
                 weights += weight

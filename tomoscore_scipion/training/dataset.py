@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Random batches from shards on disk, augmented in ways that change nothing about quality."""
+"""Volumes from shards, all in memory; batches of some of them, as the network wants them."""
 
 from __future__ import annotations
 
@@ -9,91 +9,146 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tomoscore_scipion.engine.network import CELL_PX
+from tomoscore_scipion.engine.sampling import CHANNELS
+from tomoscore_scipion.engine.texture import CELL_PX, tile_features
 
-FAR_ABSENT = 0.08
-NEIGHBOURS_ABSENT = 0.08
-TURNED_CONTRAST = 0.2
-CROP_CELLS = 10
-"""Training sees random windows of 10 x 10 cells (480 nm): more slices for the same time."""
+FEWER_SLICES = 0.3
+"""Share of the volumes that are seen with some of their slices only."""
+NEIGHBOURS_LOST = (0.03, 0.03, 0.06)
+"""Share of the volumes that lose near, far and distant, far and distant, or distant neighbours."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Network input and truth.
+    """Network input and truth of v volumes of at most s slices of t tiles.
 
     Attributes:
-        channels: (b, 3, y, x) float32.
-        curves: (b, tiles, tiles, N_BANDS) float32, signed truth.
-        weight: (b, tiles, tiles) float32, the share of each tile that carries data.
-        share: (b, N_BANDS) float32, share of each band below Nyquist.
+        features: (v, s, t, N_FEATURES) float32.
+        curves: (v, s, t, N_BANDS) float32, signed truth.
+        weight: (v, s, t) float32, the share of each tile that carries data; 0 where there is none.
+        share: (v, N_BANDS) float32, share of each band below Nyquist.
+        level: (v, s) float32.
     """
 
-    channels: torch.Tensor
+    features: torch.Tensor
     curves: torch.Tensor
     weight: torch.Tensor
     share: torch.Tensor
+    level: torch.Tensor
 
 
 class Shards:
-    """The samples of a folder; images stay on disk until they are asked for."""
+    """The samples of a folder, by volume; blank slices are left out.
+
+    Attributes:
+        volumes: indices of the slices of each volume.
+        kind: (volumes,) "tilt_series", "direct" or "null".
+        specimen: (volumes,) which shard each is of.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.paths = sorted(p for p in folder.glob("v*.npy") if ".part" not in p.name)
-        if not self.paths:
-            raise FileNotFoundError(f"{folder}: expected shards (.npy), found none")
-        labels = [np.load(path.with_suffix(".npz")) for path in self.paths]
-        self.curves = [part["curves"] for part in labels]
-        self.weight = [part["weight"] for part in labels]
-        self.share = [part["share"] for part in labels]
-        self.kind = [part["kind"] for part in labels]
-        self.index = [(s, i) for s, part in enumerate(self.curves) for i in range(len(part))]
+        paths = sorted(p for p in folder.glob("v*.npz") if p.with_suffix(".npy").exists())
+        if not paths:
+            raise FileNotFoundError(f"{folder}: expected shards (.npy and .npz), found none")
+        parts = [dict(np.load(path)) for path in paths]
+        self._features = [np.load(path.with_suffix(".npy"), mmap_mode="r") for path in paths]
+        self._parts = parts
+        self.volumes: list[tuple[int, np.ndarray]] = []
+        kinds = []
+        for shard, part in enumerate(parts):
+            seen = part["weight"].sum(axis=(1, 2)) > 0
+            for volume in np.unique(part["volume"]):
+                members = np.flatnonzero(seen & (part["volume"] == volume))
+                if len(members):
+                    self.volumes.append((shard, members))
+                    kinds.append(part["kind"][members[0]])
+        self.kind = np.array(kinds)
+        self.specimen = np.array([shard for shard, _ in self.volumes])
 
     def __len__(self) -> int:
-        return len(self.index)
+        return len(self.volumes)
 
-    def batch(self, members: np.ndarray, rng: np.random.Generator | None) -> Batch:
-        """The samples of some indices; augmented when there is a source of randomness."""
-        channels, labels, share = [], [], []
-        for member in members:
-            shard, i = self.index[member]
-            image = np.load(self.paths[shard], mmap_mode="r")[i]
-            weight = self.weight[shard][i][..., None]
-            truth = np.concatenate([self.curves[shard][i], weight], axis=-1).astype(np.float32)
-            if rng is not None:
-                image, truth = augment(rng, image, truth)
-            channels.append(torch.from_numpy(image.astype(np.float32)))
-            labels.append(torch.from_numpy(np.ascontiguousarray(truth)))
-            share.append(torch.from_numpy(self.share[shard][i]))
-        truths = torch.stack(labels)
-        return Batch(torch.stack(channels), truths[..., :-1], truths[..., -1], torch.stack(share))
+    def sample_features(self, every: int) -> np.ndarray:
+        """(n, N_FEATURES) float32 of every so-manieth tile that carries data."""
+        rows = []
+        for part, features in zip(self._parts, self._features):
+            flat = features.reshape(-1, features.shape[-1])[::every]
+            rows.append(flat[part["weight"].reshape(-1)[::every] > 0.5])
+        return np.concatenate(rows).astype(np.float32)
+
+    def batch(self, chosen: np.ndarray, rng: np.random.Generator | None) -> Batch:
+        """Some volumes; augmented, with a quarter of their tiles, given a source of randomness."""
+        columns: list[tuple] = []
+        for index in chosen:
+            shard, members = self.volumes[index]
+            if rng is not None and len(members) > 1 and rng.random() < FEWER_SLICES:
+                kept = rng.choice(members, int(rng.integers(1, len(members) + 1)), replace=False)
+                members = np.sort(kept)
+            columns.append(self._volume(shard, members, rng))
+        features, curves, weight, level, share = zip(*columns)
+        stacked = [_stack(column) for column in (features, curves, weight, level)]
+        return Batch(
+            features=stacked[0],
+            curves=stacked[1],
+            weight=stacked[2],
+            share=torch.from_numpy(np.stack(share)),
+            level=stacked[3],
+        )
+
+    def _volume(self, shard: int, members: np.ndarray, rng: np.random.Generator | None) -> tuple:
+        part, features = self._parts[shard], self._features[shard]
+        tiles = _tiles(part["weight"].shape[1], rng)
+        found = features[members][:, tiles].astype(np.float32)
+        if rng is not None:
+            found[..., _lost(rng)] = 0
+        n = len(members)
+        curves = part["curves"][members].reshape(n, -1, part["curves"].shape[-1])[:, tiles]
+        weight = part["weight"][members].reshape(n, -1)[:, tiles]
+        return found, curves, weight, part["level"][members], part["share"][members[0]]
 
 
-def augment(
-    rng: np.random.Generator, image: np.ndarray, truth: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cut, turn, mirror, invert, and lose neighbours, as thin volumes and images have none.
+def _stack(arrays: tuple) -> torch.Tensor:
+    """Arrays (s_i, ...) as one float32 tensor (v, s, ...), filled up with 0."""
+    slices = max(len(array) for array in arrays)
+    out = np.zeros((len(arrays), slices, *arrays[0].shape[1:]), dtype=np.float32)
+    for row, array in zip(out, arrays):
+        row[: len(array)] = array
+    return torch.from_numpy(out)
 
-    Args:
-        rng: source of randomness.
-        image: (3, y, x).
-        truth: (tiles, tiles, n).
-    """
-    y, x = rng.integers(0, truth.shape[0] + 2 - CROP_CELLS, 2)
-    image = image[:, CELL_PX * y :, CELL_PX * x :][
-        :, : CELL_PX * CROP_CELLS, : CELL_PX * CROP_CELLS
-    ]
-    truth = truth[y : y + CROP_CELLS - 1, x : x + CROP_CELLS - 1]
-    turns, mirror = int(rng.integers(4)), rng.random() < 0.5
-    image, truth = np.rot90(image, turns, (1, 2)), np.rot90(truth, turns, (0, 1))
-    if mirror:
-        image, truth = image[:, ::-1], truth[::-1]
-    image = np.array(image, dtype=np.float32)
-    if rng.random() < TURNED_CONTRAST:
-        image = -image
+
+def _tiles(n: int, rng: np.random.Generator | None) -> np.ndarray:
+    """Indices of all of n x n tiles, n > 1, or of every other one of every other row."""
+    grid = np.arange(n * n).reshape(n, n)
+    if rng is None:
+        return grid.ravel()
+    y, x = rng.integers(0, 2, 2)
+    last = n // 2 * 2
+    return grid[y : y + last : 2, x : x + last : 2].ravel()
+
+
+def neighbour_features() -> list[np.ndarray]:
+    """(N_FEATURES,) bool per neighbour: what is 0 when that channel is absent."""
+    noise = torch.randn(
+        (1, CHANNELS, 4 * CELL_PX, 4 * CELL_PX), generator=torch.Generator().manual_seed(0)
+    )
+    masks = []
+    for channel in range(1, CHANNELS):
+        without = noise.clone()
+        without[:, channel] = 0
+        masks.append((tile_features(without)[0, :, 1, 1] == 0).numpy())
+    return masks
+
+
+_NEIGHBOUR_FEATURES = neighbour_features()
+
+
+def _lost(rng: np.random.Generator) -> np.ndarray:
+    """Features of the neighbours that a volume loses, as thin ones have none; (N_FEATURES,)."""
     luck = rng.random()
-    if luck < NEIGHBOURS_ABSENT:
-        image[1:] = 0
-    elif luck < NEIGHBOURS_ABSENT + FAR_ABSENT:
-        image[2:] = 0
-    return image, truth
+    lost = np.zeros_like(_NEIGHBOUR_FEATURES[0])
+    for first, limit in enumerate(np.cumsum(NEIGHBOURS_LOST)):
+        if luck < limit:
+            for mask in _NEIGHBOUR_FEATURES[first:]:
+                lost = lost | mask
+            break
+    return lost

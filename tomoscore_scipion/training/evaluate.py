@@ -8,31 +8,28 @@ from typing import Any
 import numpy as np
 import torch
 
+from tomoscore_scipion.benchmark.figures import rank_correlation
 from tomoscore_scipion.engine.bands import N_BANDS, tomoscore
 from tomoscore_scipion.engine.network import ResolvabilityNet
 
 from .dataset import Shards
+from .train import mean_curves
 
 
 @torch.inference_mode()
-def slice_curves(network: ResolvabilityNet, shards: Shards, batch: int = 8) -> tuple:
+def slice_curves(network: ResolvabilityNet, shards: Shards, batch: int = 32) -> tuple:
     """Predicted and true mean curves, (n, N_BANDS) each, share (n, N_BANDS), and kinds (n,)."""
-    found, truth, share = [], [], []
+    found, truth, share, kinds = [], [], [], []
     for start in range(0, len(shards), batch):
-        part = shards.batch(np.arange(start, min(start + batch, len(shards))), None)
-        weight = part.weight / part.weight.sum(dim=(1, 2), keepdim=True).clamp_min(1e-6)
-        found.append((network(part.channels) * weight[:, None]).sum(dim=(2, 3)))
-        truth.append((part.curves * weight[..., None]).sum(dim=(1, 2)))
-        share.append(part.share)
-    kinds = np.concatenate(shards.kind)
-    return (*(torch.cat(x).numpy() for x in (found, truth, share)), kinds)
-
-
-def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman's rank correlation."""
-    from scipy.stats import spearmanr
-
-    return float(spearmanr(a, b)[0])
+        chosen = np.arange(start, min(start + batch, len(shards)))
+        part = shards.batch(chosen, None)
+        there = part.weight.sum(dim=2) > 0
+        curves = network(part.features, part.weight, part.level)
+        found.append(mean_curves(curves, part.weight)[0][there])
+        truth.append(mean_curves(part.curves, part.weight)[0][there])
+        share.append(part.share[:, None].expand(-1, there.shape[1], -1)[there])
+        kinds.append(np.repeat(shards.kind[chosen], there.sum(dim=1).numpy()))
+    return (*(torch.cat(x).numpy() for x in (found, truth, share)), np.concatenate(kinds))
 
 
 def scores(found: np.ndarray, truth: np.ndarray, share: np.ndarray) -> tuple:

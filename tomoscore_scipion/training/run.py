@@ -10,16 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from tomoscore_scipion import __version__
+from tomoscore_scipion.benchmark.fresh import compare, fresh_tomograms
 from tomoscore_scipion.engine.bands import PERIODS_NM, SCORE_DEFINITION
 from tomoscore_scipion.engine.network import ResolvabilityNet
 from tomoscore_scipion.engine.sampling import INPUT_CONTRACT
 from tomoscore_scipion.engine.scorer import Scorer
 from tomoscore_scipion.engine.weights import save_weights
 
-from .calibration import UNCALIBRATED, band_gains, error_by_score, scale_output
+from .calibration import (
+    UNCALIBRATED,
+    band_gains,
+    error_by_score,
+    familiar_share,
+    scale_output,
+)
 from .dataset import Shards
 from .evaluate import metrics, slice_curves
-from .fresh import compare, fresh_tomograms
 from .samples import GENERATOR_VERSION, SampleRecipe
 from .shards import write_shards
 from .train import Trainer, TrainingRecipe
@@ -43,6 +49,7 @@ def main(args: Namespace) -> int:
     gains = band_gains(found, truth, share)
     scale_output(network, gains)
     figures = metrics(found * gains, truth, share, kinds)
+    familiar = {"share": familiar_share(network, Shards(args.folder / "held-out"))}
     print(json.dumps(figures, indent=2), flush=True)
     card: dict[str, Any] = {
         "name": args.name,
@@ -52,6 +59,7 @@ def main(args: Namespace) -> int:
         "score": SCORE_DEFINITION,
         "period_nm": PERIODS_NM,
         "held_out_slices": figures,
+        "familiar": familiar,
         "training": {
             "generator_version": GENERATOR_VERSION,
             "engine_version": __version__,
@@ -84,5 +92,7 @@ def write_calibrated(
 def _sample_recipe(args: Namespace) -> SampleRecipe:
     without = tuple(args.without)
     if args.small:
-        return SampleRecipe(acquisitions=1, slices=2, directs=1, nulls=1, without=without)
+        return SampleRecipe(
+            field_px=256, acquisitions=1, slices=2, directs=1, nulls=1, without=without
+        )
     return SampleRecipe(without=without)

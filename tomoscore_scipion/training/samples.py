@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training samples: canonical slices as the engine makes them, with their true curves."""
+"""Training samples: what the engine measures of simulated slices, with their true curves."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Callable
+from typing import Sequence
 
 import numpy as np
 import torch
 
 from tomoscore_scipion.engine.bands import share_below_nyquist
+from tomoscore_scipion.engine.inference import orientation
 from tomoscore_scipion.engine.normalisation import canonical_slice
-from tomoscore_scipion.engine.sampling import SlicePlan, plan_slice
+from tomoscore_scipion.engine.sampling import ReadPlane, SlicePlan, plan_slice
+from tomoscore_scipion.engine.texture import tile_features
 from tomoscore_scipion.simulation.acquisition import Acquisition, Microscope
 from tomoscore_scipion.simulation.appearance import finish
 from tomoscore_scipion.simulation.direct import (
@@ -21,30 +23,35 @@ from tomoscore_scipion.simulation.direct import (
     random_direct_recipe,
     smoothing_nm,
 )
+from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.recipe import Recipe, random_recipe
 from tomoscore_scipion.simulation.specimen import Specimen, random_specimen
 from tomoscore_scipion.simulation.truth import plane_density, tile_curves, tile_means
 
-GENERATOR_VERSION = 3
+GENERATOR_VERSION = 4
 """Raised whenever a seed no longer gives the same samples."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One slice for training.
+    """One slice for training, in the standard position.
 
     Attributes:
-        channels: (3, y, x) float16, as the network gets them.
+        features: (tiles, tiles, N_FEATURES) float16, as the network gets them.
         curves: (tiles, tiles, N_BANDS) float16, signed truth.
         weight: (tiles, tiles) float16, the share of each tile that carries data.
         share: (N_BANDS,) float32, share of each band below Nyquist.
+        level: log10 of the spread that was set to 1; comparable within a volume.
+        volume: which volume of its specimen the slice is of.
         kind: "tilt_series", "direct" or "null".
     """
 
-    channels: np.ndarray
+    features: np.ndarray
     curves: np.ndarray
     weight: np.ndarray
     share: np.ndarray
+    level: float
+    volume: int
     kind: str
 
 
@@ -53,17 +60,19 @@ class SampleRecipe:
     """What is drawn per specimen.
 
     Attributes:
+        field_px: pixels of 1.5 nm across the specimen, a multiple of 32.
         acquisitions: tilt series per specimen.
-        slices: slices kept of each.
+        slices: slices kept of each volume, spread over its height as the engine spreads them.
         directs: stacks of matter plus noise per specimen.
         nulls: stacks of nothing but noise per specimen.
         without: ingredients of specimens left out.
         white_only: stacks without tilt series get white noise only (to hold out correlated noise).
     """
 
+    field_px: int = 384
     acquisitions: int = 6
-    slices: int = 3
-    directs: int = 3
+    slices: int = 4
+    directs: int = 4
     nulls: int = 2
     without: tuple[str, ...] = ()
     white_only: bool = False
@@ -72,59 +81,66 @@ class SampleRecipe:
 def specimen_samples(seed: int, recipe: SampleRecipe = SampleRecipe()) -> list[Sample]:
     """All samples of one specimen; the same seed and generator version give the same."""
     rng = np.random.default_rng([GENERATOR_VERSION, seed])
-    specimen = random_specimen(rng, without=recipe.without)
+    specimen = random_specimen(rng, Grid(n=recipe.field_px), without=recipe.without)
     microscope = Microscope(specimen)
-    samples = []
+    volumes = []
     for _ in range(recipe.acquisitions):
-        acquisition = microscope.acquire(rng, random_recipe(rng), float(rng.uniform(1.1, 2.2)))
-        samples += _tilt_series_samples(rng, acquisition, recipe.slices)
-    for _ in range(recipe.directs):
-        samples.append(_direct_sample(rng, specimen, recipe))
-    for _ in range(recipe.nulls):
-        samples.append(_direct_sample(rng, specimen, recipe, null=True))
-    return samples
+        acquisition = microscope.acquire(rng, random_recipe(rng), float(rng.uniform(1.0, 2.4)))
+        volumes.append(_tilt_series_samples(rng, acquisition, recipe.slices))
+    for number in range(recipe.directs + recipe.nulls):
+        null = number >= recipe.directs
+        volumes.append(_direct_samples(rng, specimen, recipe, null))
+    return [
+        replace(sample, volume=number) for number, part in enumerate(volumes) for sample in part
+    ]
+
+
+def _spread_out(rng: np.random.Generator, n_z: int, n: int) -> np.ndarray:
+    """At most n planes, one at random in each of n equal parts of the height."""
+    places = (np.arange(n) + rng.random(n)) * n_z / n
+    return np.unique(np.minimum(places.astype(int), n_z - 1))
 
 
 def _tilt_series_samples(
     rng: np.random.Generator, acquisition: Acquisition, n: int
 ) -> list[Sample]:
     voxel = acquisition.voxel_nm
-    first, last = acquisition.slab_z()
-    inside = rng.integers(first, last + 1, n)
-    anywhere = rng.integers(0, acquisition.n_z, n)
     kind = "tilt_series" if acquisition.specimen.contents else "null"
-    samples = []
-    for z in np.where(rng.random(n) < 0.8, inside, anywhere):
-        plan = plan_slice(int(z), acquisition.n_z, voxel)
-        used = plan.centre + plan.near + plan.far
-        stack = acquisition.raw_planes(min(used), max(used))
-        curves = acquisition.truth(stack[int(z) - min(used)], int(z))
-        stack = finish(rng, stack, acquisition.recipe, voxel)
-        samples.append(_sample(plan, _reader(stack, min(used)), curves, voxel, kind))
-    return samples
+    plans = [
+        plan_slice(int(z), acquisition.n_z, voxel) for z in _spread_out(rng, acquisition.n_z, n)
+    ]
+    planes = sorted({z for plan in plans for z in plan.planes})
+    raw = acquisition.chosen_planes(planes)
+    curves = [acquisition.truth(raw[planes.index(plan.z)], plan.z) for plan in plans]
+    written = finish(rng, raw, acquisition.recipe, voxel)
+    read = _reader(written, planes)
+    return [_sample(plan, read, truth, voxel, kind) for plan, truth in zip(plans, curves)]
 
 
-def _direct_sample(
-    rng: np.random.Generator, specimen: Specimen, recipe: SampleRecipe, null: bool = False
-) -> Sample:
-    """A slice of matter (of the specimen, or a phantom) plus noise, or of noise alone."""
+def _direct_samples(
+    rng: np.random.Generator, specimen: Specimen, recipe: SampleRecipe, null: bool
+) -> list[Sample]:
+    """Slices of matter (of the specimen, or a phantom) plus noise, or of noise alone."""
     grid = specimen.grid
     written = random_recipe(rng)
     direct = random_direct_recipe(rng)
     if recipe.white_only:
-        direct = type(direct)(direct.blur_nm, direct.noise_to_signal, "white", 0.0)
+        direct = replace(direct, spectrum="white", shape=0.0)
     voxel = grid.width_nm / (2 * round(grid.width_nm / written.voxel_nm / 2))
-    n_z = int(rng.choice([1, 3, 15, 15]))
-    z = n_z // 2
+    n_z = int(rng.choice([1, 3, 15, 40]))
     flat = rng.random() < 0.5 or n_z == 1
     matter = _matter(rng, specimen, 1 if flat else n_z, voxel)
     if null:
         matter = torch.zeros_like(matter)
         direct, written = _nothing(rng, direct, written)
     raw, stack = direct_planes(rng, matter, grid, direct, written, n_z if flat else None)
-    curves = tile_curves(raw[z], matter[0 if flat else z], grid)
-    plan = plan_slice(z, n_z, voxel)
-    return _sample(plan, _reader(stack, 0), curves, voxel, "null" if null else "direct")
+    samples = []
+    for z in _spread_out(rng, n_z, 2):
+        curves = tile_curves(raw[z], matter[0 if flat else z], grid)
+        plan = plan_slice(int(z), n_z, voxel)
+        kind = "null" if null else "direct"
+        samples.append(_sample(plan, _reader(stack, range(n_z)), curves, voxel, kind))
+    return samples
 
 
 def _nothing(
@@ -151,22 +167,24 @@ def _matter(rng: np.random.Generator, specimen: Specimen, n_z: int, voxel: float
     return torch.stack(planes)
 
 
-def _reader(stack: torch.Tensor, first: int) -> Callable[[int], np.ndarray]:
-    return lambda z: stack[z - first].numpy()
+def _reader(stack: torch.Tensor, planes: Sequence[int]) -> ReadPlane:
+    place = {z: i for i, z in enumerate(planes)}
+    return lambda z: stack[place[z]].numpy()
 
 
 def _sample(
-    plan: SlicePlan,
-    read: Callable[[int], np.ndarray],
-    curves: torch.Tensor,
-    voxel_nm: float,
-    kind: str,
+    plan: SlicePlan, read: ReadPlane, curves: torch.Tensor, voxel_nm: float, kind: str
 ) -> Sample:
     canonical = canonical_slice(read, plan, voxel_nm)
+    turn = orientation(canonical)
+    curves = turn.do(curves.permute(2, 0, 1)).permute(1, 2, 0)
+    features = tile_features(turn.do(canonical.channels)[None])[0]
     return Sample(
-        canonical.channels.numpy().astype(np.float16),
+        features.permute(1, 2, 0).numpy().astype(np.float16),
         curves.numpy().astype(np.float16),
-        tile_means(canonical.valid).numpy().astype(np.float16),
+        tile_means(turn.do(canonical.valid)).numpy().astype(np.float16),
         share_below_nyquist(voxel_nm).astype(np.float32),
+        canonical.level,
+        0,
         kind,
     )

@@ -17,7 +17,7 @@ from .samples import GENERATOR_VERSION, SampleRecipe, specimen_samples
 
 
 def shard_path(folder: Path, seed: int) -> Path:
-    """Where the images of a specimen's samples are; their labels lie beside them (.npz)."""
+    """Where the features of a specimen's samples are; their labels lie beside them (.npz)."""
     return folder / f"v{GENERATOR_VERSION}-{seed:06d}.npy"
 
 
@@ -32,10 +32,13 @@ def write_shard(folder: Path, seed: int, recipe: SampleRecipe) -> Path:
         curves=np.stack([s.curves for s in samples]),
         weight=np.stack([s.weight for s in samples]),
         share=np.stack([s.share for s in samples]),
+        level=np.array([s.level for s in samples], dtype=np.float32),
+        volume=np.array([s.volume for s in samples]),
         kind=np.array([s.kind for s in samples]),
     )
     partial = path.with_suffix(".part.npy")
-    np.save(partial, np.stack([s.channels for s in samples]))
+    features = np.stack([s.features for s in samples])
+    np.save(partial, features.reshape(len(samples), -1, features.shape[-1]))
     os.replace(partial, path)
     return path
 

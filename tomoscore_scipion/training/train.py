@@ -20,6 +20,9 @@ from tomoscore_scipion.engine.network import ResolvabilityNet
 
 from .dataset import Batch, Shards
 
+BEYOND = 1e-3
+"""What is smaller or larger than in all but so many of the samples' tiles is unfamiliar."""
+
 
 @dataclass(frozen=True)
 class TrainingRecipe:
@@ -27,21 +30,19 @@ class TrainingRecipe:
 
     Attributes:
         steps: batches in all.
-        batch: slices per batch.
+        batch: volumes per batch.
         learning_rate: highest rate, reached after 3 % of the steps; a cosine to 0 follows.
         weight_decay: of AdamW.
         average: decay of the moving average of the weights.
         seed: of initial weights, order and augmentation.
-        bfloat16: compute in bfloat16 where the processor gains by it.
     """
 
-    steps: int = 4000
-    batch: int = 16
+    steps: int = 12000
+    batch: int = 48
     learning_rate: float = 2e-3
-    weight_decay: float = 1e-2
+    weight_decay: float = 0.05
     average: float = 0.998
     seed: int = 0
-    bfloat16: bool = True
 
     def rate(self, step: int) -> float:
         """Learning rate at a step."""
@@ -58,22 +59,42 @@ def soft_score(curve: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     return (seen * share)[:, :N_SCORED].sum(dim=1)
 
 
+def mean_curves(curves: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weighted means over tiles, (v, s, N_BANDS), and over the slices too, (v, N_BANDS)."""
+    share = weight / weight.sum(dim=2, keepdim=True).clamp_min(1e-6)
+    slices = (curves * share[..., None]).sum(dim=2)
+    there = (weight.sum(dim=2) > 0).float()[..., None]
+    return slices, (slices * there).sum(dim=1) / there.sum(dim=1).clamp_min(1)
+
+
 def loss_of(found: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """Squared error of tiles, of the slice's mean curve, and of its score.
+    """Squared error of tiles, of the mean curves of slices and volumes, and of the score.
 
     Args:
-        found: (b, N_BANDS, tiles, tiles) from the network.
+        found: (v, s, t, N_BANDS) from the network.
         batch: what was fed, with its truth.
     """
     carried = (batch.share > 0).float()
-    truth = batch.curves.permute(0, 3, 1, 2)
-    weight = (batch.weight / batch.weight.sum(dim=(1, 2), keepdim=True).clamp_min(1))[:, None]
-    tiles = ((found - truth) ** 2 * weight).sum(dim=(2, 3))
-    mean_found, mean_truth = ((c * weight).sum(dim=(2, 3)) for c in (found, truth))
-    means = (mean_found - mean_truth) ** 2
-    per_band = ((tiles + means) * carried).sum() / carried.sum()
-    score = soft_score(mean_found, batch.share) - soft_score(mean_truth, batch.share)
-    return per_band + 0.01 * (score**2).mean()
+    there = (batch.weight.sum(dim=2) > 0).float()
+    (slices, volume), (true_slices, true_volume) = (
+        mean_curves(curves, batch.weight) for curves in (found, batch.curves)
+    )
+    tiles, _ = mean_curves((found - batch.curves) ** 2, batch.weight)
+    per_slice = (tiles + (slices - true_slices) ** 2) * carried[:, None] * there[..., None]
+    per_volume = ((volume - true_volume) ** 2 * carried).sum() / carried.sum()
+    score = soft_score(volume, batch.share) - soft_score(true_volume, batch.share)
+    total = (there[..., None] * carried[:, None]).sum()
+    return per_slice.sum() / total + per_volume + 0.02 * (score**2).mean()
+
+
+def set_scales(network: ResolvabilityNet, shards: Shards) -> None:
+    """Give a network the mean, the spread and the limits of each feature of its samples."""
+    features = shards.sample_features(every=7)
+    network.mean.copy_(torch.from_numpy(features.mean(axis=0)))
+    network.std.copy_(torch.from_numpy(features.std(axis=0)).clamp_min(1e-3))
+    least, most = np.quantile(features, [BEYOND, 1 - BEYOND], axis=0)
+    network.least.copy_(torch.from_numpy(least))
+    network.most.copy_(torch.from_numpy(most))
 
 
 class Trainer:
@@ -83,6 +104,7 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.folder, self.shards, self.recipe = folder, shards, recipe
         self.network = ResolvabilityNet()
+        set_scales(self.network, shards)
         self.averaged = copy.deepcopy(self.network)
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
@@ -93,7 +115,7 @@ class Trainer:
         if self.checkpoint.exists():
             self._resume()
 
-    def run(self, report_every: int = 50, save_every: int = 200) -> ResolvabilityNet:
+    def run(self, report_every: int = 200, save_every: int = 1000) -> ResolvabilityNet:
         """Train to the last step; returns the averaged network, in evaluation mode."""
         started, losses = time.monotonic(), []
         for batch in self._batches():
@@ -110,10 +132,7 @@ class Trainer:
         self.network.train()
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.rate(self.step)
-        images = batch.channels.to(memory_format=torch.channels_last)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.recipe.bfloat16):
-            found = self.network(images)
-        loss = loss_of(found.float(), batch)
+        loss = loss_of(self.network(batch.features, batch.weight, batch.level), batch)
         self.optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -127,10 +146,7 @@ class Trainer:
         decay = min(self.recipe.average, self.step / (self.step + 10))
         state = self.network.state_dict()
         for name, value in self.averaged.state_dict().items():
-            if value.is_floating_point():
-                value.lerp_(state[name], 1 - decay)
-            else:
-                value.copy_(state[name])
+            value.lerp_(state[name], 1 - decay)
 
     def _batches(self) -> Iterator[Batch]:
         """Batches from the current step on, the next one being read meanwhile."""

@@ -7,6 +7,11 @@ from typing import Iterator
 
 import numpy as np
 
+from tomoscore_scipion.simulation.acquisition import Microscope, tomogram
+from tomoscore_scipion.simulation.grid import Grid
+from tomoscore_scipion.simulation.recipe import FILTERS, Recipe
+from tomoscore_scipion.simulation.specimen import random_specimen
+
 SHAPE_ZYX = (40, 400, 400)
 
 
@@ -28,6 +33,15 @@ def null_volumes(seed: int) -> Iterator[tuple[str, np.ndarray]]:
     yield "constant", np.full(SHAPE_ZYX, 7, dtype=np.float32)
     yield "near-constant", (1e6 + 1e-3 * white).astype(np.float32)
     yield "int8 noise", rng.integers(-128, 128, SHAPE_ZYX).astype(np.int8)
+
+
+def reconstructed_nulls(seed: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Names and tomograms (z, y, x) at 15 A of vitreous ice, by every reconstruction filter."""
+    rng = np.random.default_rng([6, seed])
+    ice = Microscope(random_specimen(rng, Grid(n=256), without=("contamination",), empty=True))
+    for name in FILTERS:
+        recipe = Recipe(total_dose=100.0, defocus_nm=5000.0, filter=name, voxel_nm=1.5)
+        yield f"ice, {name}", tomogram(rng, ice.acquire(rng, recipe, 1.2))[0].numpy()
 
 
 def pink(white: np.ndarray) -> np.ndarray:

@@ -7,8 +7,10 @@ from argparse import ArgumentParser
 
 DESCRIPTION = """\
 Score fresh simulated tomograms, on which no model was trained, and compare with their truth: rank
-correlation, error in octaves beside that of a constant predictor, pairs in order, interval, nulls.
+correlation, error in octaves beside that of a constant predictor, pairs in order, interval. Then
+volumes with nothing in them, foreign phantoms, changes that change nothing, and degradations.
 """
+PARTS = ("nulls", "phantoms", "invariances", "degradations")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -16,6 +18,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("--specimens", type=int, default=20, help="fresh specimens (default: %(default)s)")
     add("--acquisitions", type=int, default=3, help="tomograms of each (default: %(default)s)")
+    add("--phantoms", type=int, default=60, help="of each kind of noise (default: %(default)s)")
+    add("--ladders", type=int, default=4, help="specimens to degrade (default: %(default)s)")
+    add("--parts", nargs="*", choices=PARTS, default=PARTS, help="what to do besides (all)")
     add("--seed", type=int, default=500000, help="seed of the first one (default: %(default)s)")
     add("--weights", metavar="FILE", help="weights to measure (default: those shipped)")
     add("--device", default="auto", metavar="auto|cpu|cuda:N", help="where to score")

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What two halves say of the whole."""
+
+import numpy as np
+import pytest
+
+from tomoscore_scipion.benchmark.halves import (
+    measured_curve,
+    noise_free_correlation,
+    ring_correlation,
+    wedge_factors,
+)
+
+SHAPE = (6, 128, 120)
+
+
+def white(seed):
+    return np.random.default_rng(seed).standard_normal(SHAPE)
+
+
+def test_halves_that_are_the_same_correlate_fully_and_noise_does_not():
+    np.testing.assert_allclose(ring_correlation(white(0), white(0), 1.5), 1)
+    assert np.abs(ring_correlation(white(0), white(1), 1.5)[2:]).max() < 0.1
+
+
+def test_ring_correlation_is_the_share_of_signal():
+    signal = white(0)
+    found = ring_correlation(signal + white(1), signal + white(2), 1.5)
+    np.testing.assert_allclose(found[2:], 0.5, atol=0.05)
+
+
+def test_c_of_the_halves_is_the_correlation_of_their_mean_with_the_signal():
+    signal = white(0)
+    odd, even = signal + 2 * white(1), signal + 2 * white(2)
+    found = noise_free_correlation(ring_correlation(odd, even, 1.5))
+    true = np.corrcoef((odd + even).ravel(), signal.ravel())[0, 1]
+    assert found[4] == pytest.approx(true, abs=0.03)
+
+
+def test_bands_beyond_nyquist_have_no_correlation():
+    found = measured_curve(white(0), white(0), 3.0, np.full(6, 0.7))
+    np.testing.assert_allclose(found[:5], 0.7)
+    assert np.isnan(found[5])
+
+
+def test_halves_of_two_shapes_are_refused():
+    with pytest.raises(ValueError, match="one shape"):
+        ring_correlation(white(0), white(0)[:3], 1.5)
+
+
+def test_the_wedge_takes_more_the_narrower_the_tilts():
+    wide, narrow = (wedge_factors(tilt, 3.0, [0]) for tilt in (66.0, 30.0))
+    assert (wide < 0.95).all()
+    assert (narrow[:5] < wide[:5] - 0.1).all()
+    assert wide[1:4].min() > 0.6

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ladders of ever worse tomograms of one specimen, whose scores must come out in order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Iterable
+
+import numpy as np
+
+from tomoscore_scipion.engine.scorer import Scorer
+from tomoscore_scipion.simulation.acquisition import Microscope, tomogram
+from tomoscore_scipion.simulation.grid import Grid
+from tomoscore_scipion.simulation.recipe import Recipe
+from tomoscore_scipion.simulation.specimen import random_specimen
+from tomoscore_scipion.simulation.summary import truth_summary
+
+from .figures import APART
+
+GOOD = Recipe(total_dose=120.0, defocus_nm=4000.0, misalignment_nm=1.5, voxel_nm=1.8)
+LADDERS: dict[str, list[dict[str, Any]]] = {
+    "dose": [{"total_dose": dose} for dose in (120.0, 40.0, 12.0, 3.0)],
+    "misalignment": [{"misalignment_nm": shift} for shift in (1.5, 5.0, 12.0, 30.0)],
+    "motion": [{"motion_blur_nm": blur} for blur in (0.0, 5.0, 12.0, 30.0)],
+    "tilt range": [{"max_tilt_deg": tilt} for tilt in (60.0, 42.0, 24.0, 9.0)],
+    "tilts": [{"tilt_step_deg": step, "total_dose": 360 / step} for step in (3.0, 9.0, 20.0)],
+}
+"""Changes of `GOOD`, each worse than the one before."""
+
+
+def ladders(scorer: Scorer, seeds: Iterable[int]) -> dict[str, dict[str, Any]]:
+    """Climb down every ladder with every specimen.
+
+    Returns:
+        Per ladder: "pairs", neighbouring steps whose truths are apart, and "in_order", how many of
+        these have scores in order.
+    """
+    found: dict[str, dict[str, Any]] = {name: {"pairs": 0, "in_order": 0} for name in LADDERS}
+    for seed in seeds:
+        rng = np.random.default_rng([11, seed])
+        microscope = Microscope(random_specimen(rng, Grid(n=384), without=("contamination",)))
+        for name, steps in LADDERS.items():
+            scores, truths = zip(*(_step(scorer, microscope, seed, step) for step in steps))
+            apart = -np.diff(truths) > APART
+            found[name]["pairs"] += int(apart.sum())
+            found[name]["in_order"] += int((np.diff(scores) < 0)[apart].sum())
+    return found
+
+
+def _step(
+    scorer: Scorer, microscope: Microscope, seed: int, changes: dict[str, Any]
+) -> tuple[float, float]:
+    """Score and truth of one tomogram; the same seed for all steps of a ladder."""
+    rng = np.random.default_rng([12, seed])
+    acquisition = microscope.acquire(rng, replace(GOOD, **changes), headroom=1.2)
+    stack, curves = tomogram(rng, acquisition)
+    voxel = 10 * acquisition.voxel_nm
+    score = scorer.score(stack.numpy(), voxel).tomoscore
+    assert score is not None
+    truth = truth_summary(curves.numpy(), acquisition.slab_z(), voxel)["tomoscore"]
+    return score, float(truth)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The figures of a comparison of scores with their truth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tomoscore_scipion.engine.bands import N_BANDS
+
+from .fresh import Comparison
+
+APART = 0.3
+"""Pairs of tomograms of a specimen are judged when their truths differ by so many octaves."""
+
+
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman's rank correlation; NaN where one of the two does not vary."""
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(a, b)[0])
+
+
+def figures_of(result: Comparison) -> dict[str, Any]:
+    """The figures of a comparison, rounded to four digits; errors and widths in octaves.
+
+    The scale in octaves below 128 nm is the score itself, so that errors of the score are those of
+    the resolvable scale.
+    """
+    error = result.found - result.truth
+    inside = (result.low <= result.truth) & (result.truth <= result.high)
+    figures = {
+        "tomograms": len(error),
+        "rank_correlation": rank_correlation(result.found, result.truth),
+        "mean_absolute_error": np.abs(error).mean(),
+        "constant_predictor_error": constant_error(result.truth),
+        "bias": error.mean(),
+        "better_half_auroc": auroc(result.found, result.truth > np.median(result.truth)),
+        "pairs_in_order": pairs_in_order(result),
+        "interval_coverage": inside.mean(),
+        "interval_median_width": np.median(result.high - result.low),
+        "slices": len(result.slice_found),
+        "slice_rank_correlation": rank_correlation(result.slice_found, result.slice_truth),
+        "slice_mean_absolute_error": np.abs(result.slice_found - result.slice_truth).mean(),
+        "slice_constant_predictor_error": constant_error(result.slice_truth),
+    }
+    rounded: dict[str, Any] = {name: round(float(value), 4) for name, value in figures.items()}
+    rounded["band_correlation"] = [
+        round(band_correlation(result.curve_found[:, b], result.curve_truth[:, b]), 4)
+        for b in range(N_BANDS)
+    ]
+    return rounded
+
+
+def constant_error(truth: np.ndarray) -> float:
+    """Mean absolute error of the best constant, the median."""
+    return float(np.abs(truth - np.median(truth)).mean())
+
+
+def band_correlation(found: np.ndarray, truth: np.ndarray) -> float:
+    """Pearson correlation of a band over the tomograms that carry it."""
+    carried = np.isfinite(found) & np.isfinite(truth)
+    return float(np.corrcoef(found[carried], truth[carried])[0, 1])
+
+
+def auroc(score: np.ndarray, positive: np.ndarray) -> float:
+    """Probability that a positive case scores higher than a negative one; ties count half."""
+    above = score[positive][:, None] - score[~positive][None, :]
+    return float((above > 0).mean() + 0.5 * (above == 0).mean())
+
+
+def pairs_in_order(result: Comparison) -> float:
+    """Share of the pairs of tomograms of one specimen, truths apart, that are in order."""
+    true = result.truth[:, None] - result.truth[None, :]
+    found = result.found[:, None] - result.found[None, :]
+    judged = (result.specimen[:, None] == result.specimen[None, :]) & (true > APART)
+    return float((found[judged] > 0).mean()) if judged.any() else float("nan")

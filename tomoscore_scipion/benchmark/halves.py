@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The curve of a real tomogram from its own halves: what a prediction can be held against.
+
+Tomograms of the odd and of the even views have independent noise. With F their Fourier ring
+correlation, C = sqrt(2 F / (1 + F)) is the correlation of the whole tomogram with a noise-free one
+of the same views (Rosenthal and Henderson, J. Mol. Biol. 333, 721 (2003)). That one lacks the
+missing wedge, so that R, the correlation with the specimen, is C times what a noise-free
+reconstruction from the same tilt range reaches, which simulation tells. What both halves share -
+misalignment, CTF, beads - F does not see; and halves split by tilt sample different angles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Iterable
+
+import numpy as np
+
+from tomoscore_scipion.engine.bands import N_BANDS, PERIODS_NM
+from tomoscore_scipion.simulation.acquisition import Microscope
+from tomoscore_scipion.simulation.grid import Grid
+from tomoscore_scipion.simulation.recipe import Recipe
+from tomoscore_scipion.simulation.specimen import random_specimen
+
+NOISE_FREE = Recipe(total_dose=1e7, defocus_nm=1000.0, damage=False, ctf_correction="phase_flip")
+PLANES = 5
+"""Planes of each simulated specimen over which the wedge's factor is averaged."""
+
+
+def ring_correlation(odd: np.ndarray, even: np.ndarray, voxel_nm: float) -> np.ndarray:
+    """Fourier ring correlation of two half tomograms per band, over all their xy slices.
+
+    Args:
+        odd: (z, y, x).
+        even: the same shape.
+        voxel_nm: voxel size in nm.
+
+    Raises:
+        ValueError: two shapes.
+
+    Returns:
+        (N_BANDS,) -1 to 1, NaN where no frequency lies in a band.
+    """
+    if odd.shape != even.shape or odd.ndim != 3:
+        raise ValueError(f"expected halves (z, y, x) of one shape, got {odd.shape}, {even.shape}")
+    one, other = np.fft.rfft2(odd), np.fft.rfft2(even)
+    k_y = np.fft.fftfreq(odd.shape[1], voxel_nm)[:, None]
+    radius = np.hypot(k_y, np.fft.rfftfreq(odd.shape[2], voxel_nm)[None, :])
+    found = np.full(N_BANDS, np.nan)
+    for band, (coarse, fine) in enumerate(PERIODS_NM):
+        ring = (radius >= 1 / coarse) & (radius < 1 / fine)
+        power = (np.abs(one[:, ring]) ** 2).sum() * (np.abs(other[:, ring]) ** 2).sum()
+        if ring.any() and power > 0:
+            found[band] = (one[:, ring] * other[:, ring].conj()).sum().real / np.sqrt(power)
+    return found
+
+
+def noise_free_correlation(ring: np.ndarray) -> np.ndarray:
+    """C of F, see above; 0 where F is not positive."""
+    positive = np.maximum(ring, 0.0)
+    return np.sqrt(2 * positive / (1 + positive))
+
+
+def wedge_factors(max_tilt_deg: float, tilt_step_deg: float, seeds: Iterable[int]) -> np.ndarray:
+    """What noise-free reconstructions from a tilt range reach per band, (N_BANDS,).
+
+    Args:
+        max_tilt_deg: tilts go from minus to plus this.
+        tilt_step_deg: between tilts.
+        seeds: of the simulated specimens to average over.
+    """
+    recipe = replace(NOISE_FREE, max_tilt_deg=max_tilt_deg, tilt_step_deg=tilt_step_deg)
+    curves = []
+    for seed in seeds:
+        rng = np.random.default_rng([13, seed])
+        specimen = random_specimen(
+            rng, Grid(n=256), without=("contamination",), thickness_nm=(100.0, 150.0), empty=False
+        )
+        acquisition = Microscope(specimen).acquire(rng, recipe, headroom=1.0)
+        first = (acquisition.n_z - PLANES) // 2
+        planes = acquisition.raw_planes(first, first + PLANES - 1)
+        truths = [acquisition.truth(plane, first + i) for i, plane in enumerate(planes)]
+        curves.append(np.stack([truth.numpy() for truth in truths]).mean(axis=(0, 1, 2)))
+    return np.asarray(np.mean(curves, axis=0))
+
+
+def measured_curve(
+    odd: np.ndarray, even: np.ndarray, voxel_nm: float, factors: np.ndarray
+) -> np.ndarray:
+    """R per band, (N_BANDS,), of the tomogram whose halves these are; NaN beyond Nyquist."""
+    ring = ring_correlation(odd, even, voxel_nm)
+    return np.where(np.isnan(ring), np.nan, noise_free_correlation(ring) * factors)

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`tomoscore benchmark`: what the score is worth on tomograms whose truth is known."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any, Iterable, Iterator
+
+import numpy as np
+
+from tomoscore_scipion.engine.bands import PERIODS_NM
+from tomoscore_scipion.engine.scorer import Scorer
+
+from .degradations import ladders
+from .figures import constant_error, figures_of, rank_correlation
+from .fresh import compare, fresh_tomograms
+from .invariances import deviations, figures_of_deviations
+from .nulls import null_volumes, reconstructed_nulls
+from .phantoms import VOXEL_NM, phantoms
+
+CHANGED_CASES = 6
+"""Fresh tomograms that are turned, flipped and re-binned."""
+
+
+def main(args: Namespace) -> int:
+    """Measure and print; returns the exit status.
+
+    Raises:
+        StartError: the weights or the device cannot be used.
+    """
+    scorer = Scorer.load(args.weights, args.device)
+    seeds = range(args.seed, args.seed + args.specimens)
+    cases = fresh_tomograms(seeds, args.acquisitions)
+    total = len(seeds) * args.acquisitions
+    figures: dict[str, Any] = {
+        "model": scorer.model,
+        **figures_of(compare(scorer, _counted(cases, total))),
+    }
+    if "nulls" in args.parts:
+        volumes = (*null_volumes(args.seed), *reconstructed_nulls(args.seed))
+        figures["nulls"] = {
+            name: scorer.score(volume, 15.0).tomoscore
+            for name, volume in _counted(volumes, len(volumes), "nothing")
+        }
+    if "phantoms" in args.parts:
+        figures["phantoms"] = _phantom_figures(scorer, args)
+    if "invariances" in args.parts:
+        some = fresh_tomograms(seeds[:CHANGED_CASES], 1)
+        figures["invariances"] = figures_of_deviations(
+            deviations(scorer, _counted(some, CHANGED_CASES, "turned and re-binned"))
+        )
+    if "degradations" in args.parts:
+        worse = _counted(seeds[: args.ladders], args.ladders, "degraded")
+        figures["degradations"] = ladders(scorer, worse)
+    print(as_text(figures))
+    if args.json:
+        Path(args.json).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def _counted(cases: Iterable, total: int, what: str = "fresh tomograms") -> Iterator:
+    for number, case in enumerate(cases, start=1):
+        print(f"{what} {number}/{total}", file=sys.stderr, flush=True)
+        yield case
+
+
+def _phantom_figures(scorer: Scorer, args: Namespace) -> dict[str, dict[str, float]]:
+    figures = {}
+    seeds = range(args.seed, args.seed + args.phantoms)
+    for noise, correlated in (("white noise", False), ("correlated noise", True)):
+        scores, truths = [], []
+        for case in _counted(phantoms(seeds, correlated), len(seeds), f"phantoms, {noise}"):
+            scores.append(scorer.score(case.stack, 10 * VOXEL_NM).tomoscore)
+            truths.append(case.truth)
+        found, truth = np.array(scores, dtype=float), np.array(truths)
+        figures[noise] = {
+            "phantoms": len(found),
+            "rank_correlation": round(rank_correlation(found, truth), 4),
+            "mean_absolute_error": round(float(np.abs(found - truth).mean()), 4),
+            "constant_predictor_error": round(constant_error(truth), 4),
+            "bias": round(float((found - truth).mean()), 4),
+        }
+    return figures
+
+
+def as_text(figures: dict[str, Any]) -> str:
+    """The figures for people."""
+    model = figures["model"]
+    lines = [f"{model['name']} {model['version']}  sha256 {model['sha256'][:16]}", ""]
+    lines += _rows(figures, 32)
+    lines += ["", f"{'correlation per band':32} " + "  ".join(_band_names())]
+    lines.append(" " * 33 + "  ".join(f"{value:7.3f}" for value in figures["band_correlation"]))
+    if "nulls" in figures:
+        lines += ["", "nulls: TomoScore of volumes with nothing in them"]
+        lines += [f"  {name:30} {value:.2f}" for name, value in figures["nulls"].items()]
+    if "phantoms" in figures:
+        lines += ["", "phantoms: images of simple shapes plus noise"]
+        for noise, values in figures["phantoms"].items():
+            lines += [f"  {noise}"] + [f"  {row}" for row in _rows(values, 30)]
+    if "invariances" in figures:
+        lines += ["", "changes that change nothing: median and largest deviation in octaves"]
+        for name, values in figures["invariances"].items():
+            row = f"{values['median']:.3f}  {values['largest']:.3f}  ({values['tomograms']})"
+            lines.append(f"  {name:30} {row}")
+    if "degradations" in figures:
+        lines += ["", "ever worse tomograms: steps in order"]
+        for name, values in figures["degradations"].items():
+            lines.append(f"  {name:30} {values['in_order']} of {values['pairs']}")
+    return "\n".join(lines)
+
+
+def _rows(figures: dict[str, Any], width: int) -> list[str]:
+    return [
+        f"{name.replace('_', ' '):{width}} {value:g}"
+        for name, value in figures.items()
+        if isinstance(value, (int, float))
+    ]
+
+
+def _band_names() -> list[str]:
+    return [f"{f'{coarse:.0f}-{fine:.0f}':>7}" for coarse, fine in PERIODS_NM]
