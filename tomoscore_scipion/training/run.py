@@ -33,6 +33,8 @@ from .train import Trainer, TrainingRecipe
 HELD_OUT_SEED = 100000
 """Seeds from here on are never trained on."""
 CALIBRATION_SEED = 300000
+SPECIMENS_PER_NOTHING = 4
+"""One seed of nothing for so many specimens."""
 
 
 def main(args: Namespace) -> int:
@@ -42,8 +44,10 @@ def main(args: Namespace) -> int:
     seeds = range(args.first_seed, args.first_seed + args.specimens)
     held_out = range(HELD_OUT_SEED, HELD_OUT_SEED + args.held_out)
     print(f"{args.folder}: samples of {len(seeds)} specimens", flush=True)
-    write_shards(args.folder / "train", seeds, sampled, args.processes)
-    write_shards(args.folder / "held-out", held_out, sampled, args.processes)
+    for part, chosen in (("train", seeds), ("held-out", held_out)):
+        write_shards(args.folder / part, chosen, sampled, args.processes)
+        nothing = chosen[: len(chosen) // SPECIMENS_PER_NOTHING]
+        write_shards(args.folder / part, nothing, sampled, args.processes, "nothing-")
     network = Trainer(args.folder, Shards(args.folder / "train"), trained).run()
     found, truth, share, kinds = slice_curves(network, Shards(args.folder / "held-out"))
     gains = band_gains(found, truth, share)
@@ -93,6 +97,6 @@ def _sample_recipe(args: Namespace) -> SampleRecipe:
     without = tuple(args.without)
     if args.small:
         return SampleRecipe(
-            field_px=256, acquisitions=1, slices=2, directs=1, nulls=1, without=without
+            field_px=256, acquisitions=1, slices=2, directs=1, nulls=1, nothings=1, without=without
         )
     return SampleRecipe(without=without)

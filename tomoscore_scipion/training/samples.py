@@ -9,11 +9,11 @@ from typing import Sequence
 import numpy as np
 import torch
 
-from tomoscore_scipion.engine.bands import share_below_nyquist
+from tomoscore_scipion.engine.bands import N_BANDS, share_below_nyquist
 from tomoscore_scipion.engine.inference import orientation
 from tomoscore_scipion.engine.normalisation import canonical_slice
 from tomoscore_scipion.engine.sampling import ReadPlane, SlicePlan, plan_slice
-from tomoscore_scipion.engine.texture import tile_features
+from tomoscore_scipion.engine.texture import CELL_PX, tile_features
 from tomoscore_scipion.simulation.acquisition import Acquisition, Microscope
 from tomoscore_scipion.simulation.appearance import finish
 from tomoscore_scipion.simulation.direct import (
@@ -24,6 +24,7 @@ from tomoscore_scipion.simulation.direct import (
     smoothing_nm,
 )
 from tomoscore_scipion.simulation.grid import Grid
+from tomoscore_scipion.simulation.nothing import random_nothing
 from tomoscore_scipion.simulation.recipe import Recipe, random_recipe
 from tomoscore_scipion.simulation.specimen import Specimen, random_specimen
 from tomoscore_scipion.simulation.truth import plane_density, tile_curves, tile_means
@@ -66,7 +67,9 @@ class SampleRecipe:
         directs: stacks of matter plus noise per specimen.
         nulls: stacks of nothing but noise per specimen.
         without: ingredients of specimens left out.
-        white_only: stacks without tilt series get white noise only (to hold out correlated noise).
+        nothings: volumes of nothing per seed of nothing.
+        white_only: stacks without tilt series get white noise only (to hold out correlated noise),
+            and there are no volumes of nothing.
     """
 
     field_px: int = 384
@@ -74,6 +77,7 @@ class SampleRecipe:
     slices: int = 4
     directs: int = 4
     nulls: int = 2
+    nothings: int = 8
     without: tuple[str, ...] = ()
     white_only: bool = False
 
@@ -93,6 +97,22 @@ def specimen_samples(seed: int, recipe: SampleRecipe = SampleRecipe()) -> list[S
     return [
         replace(sample, volume=number) for number, part in enumerate(volumes) for sample in part
     ]
+
+
+def nothing_samples(seed: int, recipe: SampleRecipe = SampleRecipe()) -> list[Sample]:
+    """Samples of volumes of nothing but noise; as many fields as a specimen's, no truth but 0."""
+    rng = np.random.default_rng([GENERATOR_VERSION, 17, seed])
+    grid = Grid(n=recipe.field_px)
+    tiles = grid.n // CELL_PX - 1
+    curves = torch.zeros((tiles, tiles, N_BANDS))
+    samples = []
+    for volume in range(recipe.nothings):
+        stack, voxel_nm = random_nothing(rng, grid.width_nm)
+        for z in _spread_out(rng, len(stack), 2):
+            plan = plan_slice(int(z), len(stack), voxel_nm)
+            sample = _sample(plan, stack.__getitem__, curves, voxel_nm, "null")
+            samples.append(replace(sample, volume=volume))
+    return samples
 
 
 def _spread_out(rng: np.random.Generator, n_z: int, n: int) -> np.ndarray:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Samples on disk: one pair of files per specimen, made by several processes, resumable."""
+"""Samples on disk: one pair of files per specimen, made by several processes, resumable.
+
+Seeds of specimens and of nothing are two rows of numbers.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +16,23 @@ from typing import Iterable
 import numpy as np
 import torch
 
-from .samples import GENERATOR_VERSION, SampleRecipe, specimen_samples
+from .samples import GENERATOR_VERSION, SampleRecipe, nothing_samples, specimen_samples
+
+MAKERS = {"": specimen_samples, "nothing-": nothing_samples}
+"""What makes the samples of a seed, by what stands before it in a shard's name."""
 
 
-def shard_path(folder: Path, seed: int) -> Path:
-    """Where the features of a specimen's samples are; their labels lie beside them (.npz)."""
-    return folder / f"v{GENERATOR_VERSION}-{seed:06d}.npy"
+def shard_path(folder: Path, seed: int, kind: str = "") -> Path:
+    """Where the features of a seed's samples are; their labels lie beside them (.npz)."""
+    return folder / f"v{GENERATOR_VERSION}-{kind}{seed:06d}.npy"
 
 
-def write_shard(folder: Path, seed: int, recipe: SampleRecipe) -> Path:
-    """Make the samples of one specimen; an existing complete shard is left alone."""
-    path = shard_path(folder, seed)
+def write_shard(folder: Path, seed: int, recipe: SampleRecipe, kind: str = "") -> Path:
+    """Make the samples of one seed; an existing complete shard is left alone."""
+    path = shard_path(folder, seed, kind)
     if path.exists():
         return path
-    samples = specimen_samples(seed, recipe)
+    samples = MAKERS[kind](seed, recipe)
     np.savez(
         path.with_suffix(".npz"),
         curves=np.stack([s.curves for s in samples]),
@@ -44,16 +50,16 @@ def write_shard(folder: Path, seed: int, recipe: SampleRecipe) -> Path:
 
 
 def write_shards(
-    folder: Path, seeds: Iterable[int], recipe: SampleRecipe, processes: int = 2
+    folder: Path, seeds: Iterable[int], recipe: SampleRecipe, processes: int = 2, kind: str = ""
 ) -> int:
-    """Make shards for all seeds that are missing; returns how many there are then.
+    """Make shards of a kind for all seeds that are missing; returns how many there are then.
 
     Raises:
         ValueError: the folder holds shards of another recipe.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _check_recipe(folder, recipe)
-    jobs = [(folder, seed, recipe) for seed in seeds]
+    jobs = [(folder, seed, recipe, kind) for seed in seeds]
     context = multiprocessing.get_context("spawn")
     with context.Pool(processes, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         return sum(1 for _ in pool.imap_unordered(_write, jobs))
