@@ -12,15 +12,9 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAMS = ("Xvfb", "fluxbox", "import")
 NAMES = ["project", "form", "wizard", "wizard-moved", "viewer", "histogram", "images", "table"]
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not all(map(shutil.which, PROGRAMS)), reason="needs xvfb, fluxbox and imagemagick"
-    ),
-]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
