@@ -128,6 +128,21 @@ def test_user_subsets_and_set_filter_keep_the_attributes(lab, scored, with_image
     assert "None" not in "\n".join([*box.summary(), *box.methods()])
 
 
+def test_a_join_of_scored_sets_keeps_the_scores(lab, scored, with_images):
+    from pwem.protocols import ProtUnionSet
+    from pyworkflow.object import Pointer
+
+    join = lab.project.newProtocol(ProtUnionSet)
+    for name in ("acceptedTomograms", "rejectedTomograms"):
+        join.inputSets.append(Pointer(scored, extended=name))
+    lab.launch(join)
+    assert join.isFinished(), log_of(join)
+    ((name, tomograms),) = join.iterOutputAttributes()
+    assert {t.getTsId(): t._tomoScore.get() for t in tomograms} == SCORES
+    box = filtered(lab, join, name, preset=3, threshold=2.0)
+    assert ids(box, "acceptedTomograms") == ["B", "C", "D"]
+
+
 def test_tilt_series_of_the_accepted_tomograms(lab, scored):
     from tomo.protocols import ProtTsFromTomos
     from tomoscore_testing.protocols import ProtTomoScoreTestTiltSeries
@@ -162,17 +177,28 @@ def test_failed_tomograms_can_be_tried_again_in_another_box(lab, scored):
 def test_workflow_survives_export_and_import(lab, scored, tmp_path):
     from pyworkflow.project import Manager
 
-    box = filtered(lab, scored, preset=3, threshold=1.25)
+    from tomoscore_scipion.protocols import ProtTomoScore
+
+    chosen = dict(preset=3, threshold=1.25, atMost=7, slabFirst=2, slabLast=12, voxelSize=9.5)
+    chosen.update(weights="other weights.safetensors", useGpu=True, gpuList="0 1")
+    chosen.update(numberOfThreads=4, binThreads=3)
+    other_box = lab.box(ProtTomoScore, scored.inTomograms.getObjValue(), **chosen)
+    for name, value in chosen.items():
+        assert getattr(other_box, name).get() == value
+        assert getattr(ProtTomoScore(), name).get() != value, "not told from the default"
+    lab.project.saveProtocol(other_box)
+    box = filtered(lab, scored, criterion=2, percent=12.5)
     path = str(tmp_path / "workflow.json")
     lab.project.getRunsGraph(refresh=True)
-    lab.project.exportProtocols([scored, box], path)
+    lab.project.exportProtocols([scored, other_box, box], path)
     other = Manager().createProject("imported")
     other.loadProtocols(path)
-    again = {protocol.getClassName(): protocol for protocol in other.getRuns()}
+    kinds = [protocol.getClassName() for protocol in (scored, other_box, box)]
+    again = sorted(other.getRuns(), key=lambda protocol: protocol.getObjId())
+    assert [protocol.getClassName() for protocol in again] == kinds
     os.chdir(lab.project.path)
-    for before in (scored, box):
-        after = again[before.getClassName()]
+    for before, after in zip((scored, other_box, box), again):
         for name, _ in before.iterDefinitionAttributes():
             if not getattr(before, name).isPointer():
                 assert after.getAttributeValue(name) == before.getAttributeValue(name), name
-    assert again["ProtTomoScoreFilter"].inTomograms.getExtended() == "scoredTomograms"
+    assert again[2].inTomograms.getExtended() == "scoredTomograms"
