@@ -2,7 +2,8 @@
 """A Scipion project with simulated tomograms that are imported, scored and filtered.
 
 Run as `python scripts/demo_scipion.py FOLDER` in an environment with Scipion and the engine. The
-same command with --open shows the project in Scipion's window afterwards.
+same command with --open shows the project in Scipion's window afterwards; with --tomograms it runs
+on other tomograms than simulated ones.
 """
 
 import argparse
@@ -22,14 +23,22 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="made if it does not exist")
     parser.add_argument("--open", action="store_true", help="only open the project that is there")
+    parser.add_argument(
+        "--tomograms",
+        type=Path,
+        metavar="FOLDER",
+        help="with .mrc files to run on, which are only read, instead of simulated ones",
+    )
     args = parser.parse_args()
     folder = args.folder.resolve()
+    own = args.tomograms and args.tomograms.resolve()
     set_environment(folder)
     if args.open:
         return subprocess.call([sys.executable, "-m", "scipion", "project", PROJECT])
     tomograms = folder / "tomograms"
-    make_tomograms(tomograms)
-    run_workflow(tomograms)
+    if not own:
+        make_tomograms(tomograms)
+    run_workflow(own or tomograms, damage_one=not own)
     print(f"\nTo see the project in Scipion: make demo-open (it lies in {folder})")
     return 0
 
@@ -58,8 +67,11 @@ def make_tomograms(folder):
     (folder / f"{DAMAGED}.mrc").write_bytes((folder / "good.mrc").read_bytes())
 
 
-def run_workflow(tomograms):
+def run_workflow(tomograms, damage_one):
     """Import, score, filter; each waits for the one before."""
+    paths = sorted(tomograms.glob("*.mrc"))
+    if not paths:
+        raise SystemExit(f"{tomograms}: there are no .mrc files")
     import mrcfile
     import pyworkflow as pw
     from pyworkflow.project import Manager
@@ -75,7 +87,7 @@ def run_workflow(tomograms):
         manager.deleteProject(PROJECT)
     project = manager.createProject(PROJECT)
     os.chdir(project.path)
-    with mrcfile.open(tomograms / "good.mrc", header_only=True) as mrc:
+    with mrcfile.open(paths[0], header_only=True) as mrc:
         size = float(mrc.voxel_size.x)
     imported = run(
         project,
@@ -84,7 +96,8 @@ def run_workflow(tomograms):
         filesPattern="*.mrc",
         samplingRate=size,
     )
-    damage(tomograms / f"{DAMAGED}.mrc")
+    if damage_one:
+        damage(tomograms / f"{DAMAGED}.mrc")
     scored = run(project, ProtTomoScore, imported, "Tomograms")
     best = run(project, ProtTomoScoreFilter, scored, "scoredTomograms", criterion=1, count=1)
     show(scored)

@@ -53,7 +53,7 @@ class FakeScorer:
         model = {**MODEL, "name": os.path.basename(weights)} if weights else MODEL
         return cls(model, "cpu" if device == "auto" else device)
 
-    def score(self, path, voxel_size_angstrom=None, ts_id=None, progress=None):
+    def score(self, path, voxel_size_angstrom=None, ts_id=None, progress=None, z_range=None):
         self._fail(os.path.basename(path))
         if not os.path.isfile(path):
             raise TomogramError(f"{path}: no such file")
@@ -68,6 +68,7 @@ class FakeScorer:
             voxel_size_angstrom=voxel_size,
             model=self.model,
             device=self.device,
+            z_range=z_range,
         )
 
     def _fail(self, name):

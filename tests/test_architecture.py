@@ -13,6 +13,7 @@ ENGINE = PACKAGE / "engine"
 FLOW = (
     "errors",
     "bands",
+    "z_range",
     "foreign",
     "source_file",
     "mrc_fields",

@@ -54,6 +54,12 @@ def test_a_voxel_size_may_be_a_whole_number():
     assert parse_job(job_of(entry(voxel_size_angstrom=13))).tomograms[0].voxel_size_angstrom == 13.0
 
 
+@pytest.mark.parametrize("z_range", [None, [0, 0], [40, 60], [3, None]])
+def test_a_tomogram_may_have_slab_limits(z_range):
+    (tomogram,) = parse_job(job_of({**entry(), "z_range": z_range})).tomograms
+    assert tomogram.z_range == (z_range and tuple(z_range))
+
+
 REFUSED = {
     "not an object": ([], "expected a JSON object, got list"),
     "no schema": ({"tomograms": []}, "lacks schema"),
@@ -80,6 +86,14 @@ REFUSED = {
     "voxel size true": (job_of(entry(voxel_size_angstrom=True)), "number > 0.*got True"),
     "voxel size NaN": (job_of(entry(voxel_size_angstrom=math.nan)), "number > 0.*got nan"),
     "voxel size endless": (job_of(entry(voxel_size_angstrom=10**400)), "number > 0"),
+    "slab upside down": (
+        job_of({**entry(), "z_range": [9, 8]}),
+        r"tomogram 1 \(TS_01\): z_range: expected \[first, last\] plane.*got \[9, 8\]",
+    ),
+    "slab of text": (job_of({**entry(), "z_range": "all"}), "z_range: expected.*got 'all'"),
+    "slab of fractions": (job_of({**entry(), "z_range": [1.5, 2]}), "z_range: expected"),
+    "slab below 0": (job_of({**entry(), "z_range": [-1, 2]}), "z_range: expected"),
+    "slab without begin": (job_of({**entry(), "z_range": [None, 2]}), "z_range: expected"),
     "the same id twice": (job_of(entry(), entry(path="b.mrc")), "same ts_id twice: 'TS_01'"),
 }
 

@@ -228,6 +228,24 @@ def test_a_job_with_another_voxel_size_scores_again(tmp_path, given, is_kept):
         assert bool(kept) is is_kept
 
 
+@pytest.mark.parametrize(
+    ("asked", "had", "is_kept"),
+    [
+        (None, None, True),
+        ((2, 9), (2, 9), True),
+        ((2, 9), None, False),
+        (None, (2, 9), False),
+        ((2, None), (2, 9), False),
+    ],
+)
+def test_a_job_with_other_slab_limits_scores_again(tmp_path, asked, had, is_kept):
+    path = tmp_path / "results.jsonl"
+    write_lines(path, make_score("a", z_range=had))
+    file, kept = resume_lines(str(path), [Tomogram("a", "a.npy", None, asked)], SHA256)
+    with file:
+        assert bool(kept) is is_kept
+
+
 def test_a_job_makes_its_output(tmp_path):
     path = tmp_path / "results.jsonl"
     file, kept = resume_lines(str(path), [], SHA256)

@@ -22,6 +22,7 @@ KEYS = [
     "scale_nm",
     "curve",
     "slab_z",
+    "z_range",
     "slices",
     "voxel_size_angstrom",
     "shape_zyx",
@@ -46,6 +47,7 @@ def test_a_record_has_the_keys_of_schema_1_in_order():
         make_score(tomoscore=0.0),
         make_score(ts_id="caf\u00e9 'x' $(y) %s"),
         make_score(path="bad\udcff.mrc"),
+        make_score(z_range=(2, None)),
         Score.failed("TS_02", "b.mrc", "empty", model=MODEL, device="cpu", seconds=0.1),
     ],
 )
@@ -55,6 +57,12 @@ def test_a_record_survives_json(record):
     assert "\n" not in line
     assert Score.from_json(line) == record
     assert Score.from_dict(json.loads(line)).to_dict() == record.to_dict()
+
+
+def test_a_record_from_before_z_range_was_a_key_is_read():
+    record = make_score().to_dict()
+    del record["z_range"]
+    assert Score.from_dict(record).z_range is None
 
 
 def test_numpy_numbers_become_plain_json():
@@ -112,6 +120,8 @@ INVALID = {
     "slab upside down": {"slab_z": (8, 4)},
     "slab of fractions": {"slab_z": (4.0, 8.0)},
     "no slab": {"slab_z": None},
+    "z range upside down": {"z_range": (8, 4)},
+    "z range of one": {"z_range": (8,)},
     "slices that are no list": {"slices": "none"},
     "slice outside the volume": {"slices": [{"z": 20, "tomoscore": 0, "scale_nm": None}]},
     "slice without a score": {"slices": [{"z": 2}]},

@@ -59,7 +59,7 @@ def test_record_has_every_field(scorer, tomogram, random_weights):
     assert all(
         getattr(score, field.name) is not None
         for field in dataclasses.fields(score)
-        if field.name != "error"
+        if field.name not in ("error", "z_range")
     )
     assert (score.ts_id, score.path, score.status, score.error) == (
         "TS_01",
@@ -308,6 +308,26 @@ def test_empty_slices_are_warned_of_and_left_out_of_the_slab(scorer):
     assert score.warnings == ("10 of 22 scored slices are constant: empty, or padded volume?",)
     assert score.slab_z == (6, 17)
     assert score.tomoscore == pytest.approx(scorer.score(VOLUME, VOXEL).tomoscore, abs=HARDLY)
+
+
+def test_slab_limits_leave_the_planes_outside_them_out(scorer):
+    score = scorer.score(VOLUME, VOXEL, z_range=(2, 7))
+    assert [s["z"] for s in score.slices] == list(range(2, 8))
+    assert score.z_range == (2, 7) and scorer.score(VOLUME, VOXEL).z_range is None
+    assert 2 <= score.slab_z[0] <= score.slab_z[1] <= 7
+    to_the_end = scorer.score(VOLUME, VOXEL, z_range=(4, None))
+    assert [s["z"] for s in to_the_end.slices] == list(range(4, 12))
+
+
+@pytest.mark.parametrize("limits", [(0, 12), (12, None), (12, 20)])
+def test_slab_limits_outside_the_volume_are_an_error_of_that_tomogram(scorer, limits):
+    with pytest.raises(TomogramError, match=r"slab limits .*within 0 to 11, which"):
+        scorer.score(VOLUME, VOXEL, z_range=limits)
+
+
+def test_slab_limits_that_are_none_are_refused(scorer):
+    with pytest.raises(ValueError, match="expected .first, last. plane"):
+        scorer.score(VOLUME, VOXEL, z_range=(5, 2))
 
 
 def test_an_empty_border_hardly_changes_the_score(scorer):

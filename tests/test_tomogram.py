@@ -22,7 +22,9 @@ CALIBRATION = {"score": [0, 5], "sd": [0.3, 0.3]}
 
 
 def summary(levels, share=SHARE, calibration=CALIBRATION, n_z=None, **options):
-    return summarise(curves_of(levels, **options), n_z or len(levels), share, calibration)
+    return summarise(
+        curves_of(levels, **options), (0, (n_z or len(levels)) - 1), share, calibration
+    )
 
 
 # Slab
@@ -88,8 +90,8 @@ def test_one_slice_is_its_own_slab():
 def test_slabs_side_by_side_cover_the_volume(z):
     z, n_z = np.array(z), 12
     for cut in range(1, len(z)):
-        low = slab_planes(z, 0, cut - 1, n_z)
-        high = slab_planes(z, cut, len(z) - 1, n_z)
+        low = slab_planes(z, 0, cut - 1, (0, n_z - 1))
+        high = slab_planes(z, cut, len(z) - 1, (0, n_z - 1))
         assert low[0] == 0
         assert high[1] == n_z - 1
         # They meet half-way; a plane that lies exactly there belongs to both.
@@ -97,12 +99,18 @@ def test_slabs_side_by_side_cover_the_volume(z):
         assert high[0] == -(-(z[cut - 1] + z[cut]) // 2)
 
 
+def test_a_slab_ends_where_the_sampled_planes_end():
+    z = np.array([11, 14, 17])
+    assert slab_planes(z, 0, 2, (10, 18)) == (10, 18)
+    assert slab_planes(z, 1, 1, (10, 18)) == (13, 15)
+
+
 def test_planes_of_a_slab_are_the_same_seen_from_the_other_side():
     z, n_z = np.array([1, 4, 6, 11, 12]), 15
     for first in range(5):
         for last in range(first, 5):
-            low, high = slab_planes(z, first, last, n_z)
-            turned = slab_planes(n_z - 1 - z[::-1], 4 - last, 4 - first, n_z)
+            low, high = slab_planes(z, first, last, (0, n_z - 1))
+            turned = slab_planes(n_z - 1 - z[::-1], 4 - last, 4 - first, (0, n_z - 1))
             assert turned == (n_z - 1 - high, n_z - 1 - low)
 
 
@@ -111,7 +119,7 @@ def test_planes_of_a_slab_are_the_same_seen_from_the_other_side():
 
 def test_curve_is_the_signed_mean_over_the_slab_and_score_is_taken_of_it():
     pieces = curves_of([0.5] * 6, spread=0.3)
-    found = summarise(pieces, 6, SHARE, CALIBRATION)
+    found = summarise(pieces, (0, 5), SHARE, CALIBRATION)
     mean = np.mean([piece.curves.numpy().mean(axis=(0, 1)) for piece in pieces], axis=0)
     np.testing.assert_allclose(found.curve, mean, atol=1e-6)
     assert found.score == pytest.approx(float(tomoscore(mean)), abs=1e-5)
@@ -126,7 +134,7 @@ def test_noise_around_0_averages_out_before_it_is_clipped():
 def test_reversed_contrast_counts_against_a_band():
     pieces = curves_of([0.6, 0.6])
     pieces[0].curves[..., 3] = -0.6
-    found = summarise(pieces, 2, SHARE, CALIBRATION)
+    found = summarise(pieces, (0, 1), SHARE, CALIBRATION)
     assert found.curve[3] == pytest.approx(0, abs=1e-6)
     assert found.score == pytest.approx(4, abs=1e-5)
 
@@ -203,5 +211,5 @@ def test_interval_is_the_same_every_time():
     intervals = set()
     for seed in range(3):
         np.random.seed(seed)
-        intervals.add(summarise(pieces, 3, SHARE, CALIBRATION).interval)
+        intervals.add(summarise(pieces, (0, 2), SHARE, CALIBRATION).interval)
     assert len(intervals) == 1

@@ -35,6 +35,15 @@ def consequence(scores, threshold):
     return f"From {in_words(threshold)} on: {accepted} accepted, {rejected} rejected"
 
 
+def typed_threshold(text):
+    """The threshold in octaves that somebody typed, None where it is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0.0 <= value <= LARGEST else None
+
+
 class ThresholdDialog(dialog.Dialog):
     """The histogram of scores with a line that a slider, or a click, moves.
 
@@ -106,5 +115,11 @@ class TomoScoreThresholdWizard(Wizard):
             defaultValue=f"{value:g}",
             headerLabel="Nothing is scored yet: type a number from 0 (all) to 5 (4 nm).",
         )
-        if answer:
-            form.setVar("threshold", answer)
+        if answer is None:
+            return
+        chosen = typed_threshold(answer)
+        if chosen is None:
+            expected = f"Expected a number from 0 to {LARGEST:g}, found {answer!r}"
+            dialog.showError("TomoScore: threshold", expected, form.root)
+            return
+        form.setVar("threshold", chosen)

@@ -134,7 +134,7 @@ def scored_slices(draw):
 def test_any_curves_make_a_score_within_its_interval_and_a_slab_within_the_volume(scored, voxel):
     slices, n_z = scored
     share = share_below_nyquist(voxel)
-    found = summarise(slices, n_z, share, {"score": [0, 5], "sd": [0.3, 0.3]})
+    found = summarise(slices, (0, n_z - 1), share, {"score": [0, 5], "sd": [0.3, 0.3]})
     low, high = found.interval
     assert 0 <= low <= found.score <= high <= N_SCORED
     assert 0 <= found.slab_z[0] <= found.slab_z[1] < n_z

@@ -4,6 +4,8 @@
 For tests of what surrounds the engine.  Variables change what it does:
 
     FAKE_SECONDS   time per tomogram
+    FAKE_HOLD      tsId before which it waits for FAKE_GATE
+    FAKE_GATE      a file that somebody will make
     FAKE_GPUS      number of GPUs that `info` tells
     FAKE_DIE       substring of a tsId over which it is killed
     FAKE_ERROR     why it cannot start
@@ -18,7 +20,9 @@ import time
 
 from tomoscore_scipion import __version__
 from tomoscore_scipion.engine.bands import N_BANDS, PERIODS_NM, scale_nm
+from tomoscore_scipion.engine.errors import TomogramError
 from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.engine.z_range import planes_within
 
 MODEL = {"name": "fake", "version": "1", "sha256": os.environ.get("FAKE_SHA256", "ab" * 32)}
 
@@ -45,8 +49,16 @@ def score(entry, device):
         nx, ny, nz = struct.unpack("<3i", header[:12])
         if header[208:211] != b"MAP" or os.path.getsize(entry["path"]) < 1024 + 4 * nx * ny * nz:
             raise ValueError("not an MRC file, or cut short")
-    except (OSError, ValueError, struct.error) as error:
-        return Score.failed(entry["ts_id"], entry["path"], f"{entry['path']}: {error}", model=MODEL)
+        slab_z = planes_within(entry["z_range"], nz)
+    except (OSError, ValueError, TomogramError, struct.error) as error:
+        return Score.failed(
+            entry["ts_id"],
+            entry["path"],
+            f"{entry['path']}: {error}",
+            model=MODEL,
+            engine_version=__version__,
+            device=device,
+        )
     value = round(struct.unpack("<f", header[84:88])[0], 4)
     return Score(
         ts_id=entry["ts_id"],
@@ -55,7 +67,8 @@ def score(entry, device):
         tomoscore_interval=(max(value - 0.25, 0.0), min(value + 0.25, 5.0)),
         scale_nm=scale_nm(value),
         curve={"period_nm": PERIODS_NM, "resolvability": [0.5] * N_BANDS},
-        slab_z=(0, nz - 1),
+        slab_z=slab_z,
+        z_range=entry["z_range"],
         voxel_size_angstrom=entry["voxel_size_angstrom"],
         shape_zyx=(nz, ny, nx),
         warnings=("fake",),
@@ -83,6 +96,8 @@ def main(argv):
             if env("FAKE_DIE") and env("FAKE_DIE") in entry["ts_id"]:
                 print("out of memory", file=sys.stderr, flush=True)
                 os.kill(os.getpid(), 9)
+            while entry["ts_id"] == env("FAKE_HOLD") and not os.path.exists(env("FAKE_GATE")):
+                time.sleep(0.2)
             time.sleep(float(env("FAKE_SECONDS", "0")))
             results.write(score(entry, job["device"]).to_json() + "\n")
             results.flush()

@@ -3,6 +3,8 @@
 
 python fake_queue.py submit SCRIPT     starts it, prints its number
 python fake_queue.py check NUMBER      prints the number while it runs
+
+With the variable FAKE_QUEUE_ERROR it refuses jobs, with that reason.
 """
 
 import os
@@ -13,6 +15,8 @@ import psutil
 
 
 def submit(script):
+    if os.environ.get("FAKE_QUEUE_ERROR"):
+        sys.exit(os.environ["FAKE_QUEUE_ERROR"])
     with open(script + ".out", "w") as output:
         job = subprocess.Popen(
             ["sh", script],

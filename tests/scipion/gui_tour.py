@@ -8,10 +8,16 @@ prints DONE at its end; any error in a callback ends it with its traceback.
 import os
 import subprocess
 import sys
+import time
 import tkinter as tk
 import traceback
 
-STEP_MS = 3500
+SETTLE_MS = 3500
+"""From a window's coming up until it is drawn."""
+POLL_MS = 500
+LIMIT_S = 600
+WINDOW, CHANGE = "a new window", "a change in one that is there"
+"""What a step of the tour waits for."""
 
 
 def fail(*error):
@@ -27,52 +33,87 @@ def shoot(folder, name):
 
 
 def tour(window, project, pictures):
-    """Each yield is a pause in which what was opened comes up."""
+    """Each yield waits for what the lines before it have opened."""
     from pyworkflow.gui.form import FormWindow
     from pyworkflow.viewer import DESKTOP_TKINTER
 
     from tomoscore_scipion.viewers import TomoScoreViewer
     from tomoscore_scipion.wizards import TomoScoreThresholdWizard
 
-    yield 2
+    yield CHANGE
     shoot(pictures, "1-project")
     scored = next(r for r in project.getRuns() if r.getClassName() == "ProtTomoScore")
     scored.preset.set(3)
     form = FormWindow("Form", scored, lambda *_: None, window)
     form.adjustSize()
     window.root.after(0, form.show)  # it returns when the program ends
-    yield 1
+    yield WINDOW
     shoot(pictures, "2-form")
     wizard = TomoScoreThresholdWizard()
     window.root.after(0, lambda: wizard.show(form))
-    yield 1
+    yield WINDOW
     shoot(pictures, "3-wizard")
     dialog = next(w for w in form.root.winfo_children() if w.winfo_class() == "Toplevel")
     dialog._slider.set(1.0)
-    yield 1
+    yield CHANGE
     shoot(pictures, "4-wizard-moved")
     dialog._handleResult(0)
-    yield 1
-    assert form.protocol is scored
-    assert float(form.widgetDict["threshold"].get()) == 1.0, form.widgetDict["threshold"].get()
+    yield CHANGE
+    assert_equal(form.protocol, scored)
+    assert_equal(float(form.widgetDict["threshold"].get()), 1.0)
+    form.close()
+    unscored = next(r for r in project.getRuns() if not hasattr(r, "scoredTomograms"))
+    form = FormWindow("Form", box_on(project, unscored), lambda *_: None, window)
+    window.root.after(0, form.show)
+    yield WINDOW
+    window.root.after(0, lambda: wizard.show(form))
+    yield WINDOW
+    shoot(pictures, "5-wizard-without-scores")
+    entry = next(w for w in form.root.winfo_children() if w.winfo_class() == "Toplevel")
+    entry.tkvalue.set("1.75")
+    entry._handleResult(0)
+    yield CHANGE
+    assert_equal(float(form.widgetDict["threshold"].get()), 1.75)
     form.close()
     viewer = TomoScoreViewer(project=project, protocol=scored, parent=window)
-    assert DESKTOP_TKINTER in viewer._environments
+    assert_equal(DESKTOP_TKINTER in viewer._environments, True)
     window.root.after(0, lambda: viewer.visualize(scored, windows=window))
-    yield 1
-    shoot(pictures, "5-viewer")
+    yield WINDOW
+    shoot(pictures, "6-viewer")
     for view in viewer._histogram():
         window.root.after(0, view.show)
-    yield 1
-    shoot(pictures, "6-histogram")
+    yield WINDOW
+    shoot(pictures, "7-histogram")
     for view in viewer._images():
         window.root.after(0, view.show)
-    yield 2
-    shoot(pictures, "7-images")
+    yield WINDOW
+    shoot(pictures, "8-images")
     for view in viewer._table():
         view.show()
-    yield 4
-    shoot(pictures, "8-table")
+    yield WINDOW
+    shoot(pictures, "9-table")
+
+
+def box_on(project, source):
+    """The box with a custom threshold on tomograms that nobody has scored."""
+    from tomoscore_scipion.protocols import ProtTomoScore
+
+    box = project.newProtocol(ProtTomoScore, preset=3)
+    box.inTomograms.set(source)
+    box.inTomograms.setExtended("Tomograms")
+    return box
+
+
+def assert_equal(found, expected):
+    """`assert` does nothing here: the program runs with -O, as Scipion's windows do."""
+    if found != expected:
+        raise AssertionError(f"expected {expected!r}, found {found!r}")
+
+
+def windows():
+    """The ids of the windows that can be seen."""
+    search = ["xdotool", "search", "--onlyvisible", "--name", "."]
+    return set(subprocess.run(search, stdout=subprocess.PIPE, text=True).stdout.split())
 
 
 def main(path, pictures):
@@ -92,16 +133,25 @@ def main(path, pictures):
     steps = tour(window, window.project, pictures)
 
     def step():
+        before = windows()
         try:
-            pauses = next(steps)
+            wanted = next(steps)
         except StopIteration:
             print("DONE", flush=True)
             os._exit(0)
         except BaseException:
             fail(*sys.exc_info())
-        window.root.after(STEP_MS * pauses, step)
+        wait(wanted, before, time.monotonic() + LIMIT_S)
 
-    window.root.after(STEP_MS, step)
+    def wait(wanted, before, end):
+        if wanted is WINDOW and not windows() - before:
+            if time.monotonic() > end:
+                fail(TimeoutError, TimeoutError(f"{wanted} did not come up"), None)
+            window.root.after(POLL_MS, wait, wanted, before, end)
+        else:
+            window.root.after(SETTLE_MS, step)
+
+    window.root.after(SETTLE_MS, step)
     window.show()
 
 

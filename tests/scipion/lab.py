@@ -40,6 +40,14 @@ class Lab:
             path.write_bytes(b"not an MRC file")
         return {"tsId": ts_id, "path": str(path), **entry}
 
+    def gated(self, name, *args, **entry):
+        """An entry that a source emits when `open_gate` was called with its name."""
+        return self.tomogram(name, *args, after=str(self.folder / f"gate-{name}"), **entry)
+
+    def open_gate(self, name):
+        """Let a source emit a gated entry."""
+        (self.folder / f"gate-{name}").touch()
+
     def source(self, entries, wait=True, **values):
         """A source protocol that emits the entries."""
         from tomoscore_testing.protocols import ProtTomoScoreTestSource
@@ -76,6 +84,13 @@ class Lab:
         protocol.runMode.set(MODE_RESUME)
         return self.launch(protocol, wait)
 
+    def restart(self, protocol, wait=True):
+        """Begin anew, as the button does."""
+        from pyworkflow.protocol import MODE_RESTART
+
+        protocol.runMode.set(MODE_RESTART)
+        return self.launch(protocol, wait)
+
     def forget(self, protocol, output):
         """Remove an output, as if it had never been published."""
         self.project.getRunsGraph(refresh=True)
@@ -94,8 +109,11 @@ class Lab:
                 found.append(process.info["pid"])
         return found
 
-    def until(self, condition, *protocols, seconds=120):
-        """Wait until something is true of protocols, which are updated meanwhile."""
+    def until(self, condition, *protocols, seconds=900):
+        """Wait until something is true of protocols, which are updated meanwhile.
+
+        The limit is for what never happens: it is far from what a busy machine needs.
+        """
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, "\n".join(map(state_of, protocols))

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Tomograms that are all there go through the box: sets, attributes, metadata, texts."""
 
+import json
+from pathlib import Path
+
 import pytest
 from lab import Lab, ids, log_of
 
@@ -104,8 +107,65 @@ def test_sets_tell_model_engine_and_threshold(project, scored, name):
     assert tomograms._tomoScoreModelVersion.get() == "1"
     assert tomograms._tomoScoreModelSha256.get() == "ab" * 32
     assert tomograms._tomoScoreEngineVersion.get() == __version__
+    assert tomograms._tomoScoreDevice.get() == "cpu"
+    assert tomograms._tomoScoreVoxelSize.get() == 0.0
     assert tomograms._tomoScoreThreshold.get() == 2.5
+    assert tomograms._tomoScoreAtMost.get() == 0
+    assert tomograms._tomoScorePercent.get() is None
+    assert (tomograms._tomoScoreSlabFirst.get(), tomograms._tomoScoreSlabLast.get()) == (0, -1)
+    # Who has only the file of the set reads the same.
     assert tomograms.getProperty("_tomoScoreThreshold") == "2.5"
+    assert tomograms.getProperty("_tomoScoreModelSha256") == "ab" * 32
+    assert tomograms.getProperty("_tomoScorePercent") is None
+
+
+def test_what_has_no_value_has_none_when_it_is_read_again(project, scored):
+    """In the project, from the set's file, and from a set whose first item had a text there."""
+    from tomo.objects import SetOfTomograms
+
+    stored = project.getProtocol(scored.getObjId())
+    for name in ("scoredTomograms", "failedTomograms"):
+        path = getattr(stored, name).getFileName()
+        for tomograms in (getattr(stored, name), SetOfTomograms(filename=path)):
+            for found in tomograms.iterItems():
+                has_score = name == "scoredTomograms"
+                assert (found._tomoScoreError.get() is None) is has_score
+                assert (found._tomoScore.get() is None) is not has_score
+
+
+def test_slab_limits_reach_the_engine_and_are_told(lab):
+    from tomoscore_scipion.engine.record import Score
+
+    entries = [lab.tomogram("thick", 3.0), lab.tomogram("thin", 3.0, shape_zyx=(8, 64, 64))]
+    scored = lab.score(lab.source(entries), slabFirst=2, slabLast=11)
+    assert ids(scored, "acceptedTomograms") == ["thick"], log_of(scored)
+    assert ids(scored, "failedTomograms") == ["thin"]
+    error = item(scored, "failedTomograms", "thin")._tomoScoreError.get()
+    assert "slab limits 2 to 11: expected planes within 0 to 7" in error
+    (results,) = Path(scored._getExtraPath("batches")).glob("*/results.jsonl")
+    records = [Score.from_json(line) for line in results.read_text().splitlines()]
+    assert [r.slab_z for r in records if not r.error] == [(2, 11)]
+    for name in ("scoredTomograms", "acceptedTomograms", "failedTomograms"):
+        tomograms = getattr(scored, name)
+        limits = tomograms._tomoScoreSlabFirst.get(), tomograms._tomoScoreSlabLast.get()
+        assert limits == (2, 11)
+    assert "Scored slices 2 to 11 (counted from 0)." in scored.summary()
+    assert "in xy slices, of slices 2 to 11 (counted from 0)." in scored.methods()[0]
+
+
+def test_slab_limits_without_an_end_go_to_the_last_slice_of_each(lab):
+    entries = [lab.tomogram("thick", 3.0), lab.tomogram("thin", 3.0, shape_zyx=(8, 64, 64))]
+    scored = lab.score(lab.source(entries), slabFirst=2)
+    assert ids(scored, "acceptedTomograms") == ["thick", "thin"], log_of(scored)
+    assert "Scored slices 2 to the last (counted from 0)." in scored.summary()
+
+
+def test_the_failed_set_tells_the_model_though_its_items_came_first(lab):
+    entries = [lab.tomogram("no id"), lab.tomogram("good", 3.0, name="good.mrc")]
+    entries[0]["tsId"] = None
+    scored = lab.score(lab.source(entries))
+    assert ids(scored, "scoredTomograms") == ["good"], log_of(scored)
+    assert scored.failedTomograms._tomoScoreModelSha256.get() == "ab" * 32
 
 
 def test_sql_works_on_the_score(scored):
@@ -114,9 +174,6 @@ def test_sql_works_on_the_score(scored):
 
 
 def test_each_item_has_its_own_voxel_size_in_the_job(scored):
-    import json
-    from pathlib import Path
-
     (job,) = Path(scored._getExtraPath("batches")).glob("*/job.json")
     entries = json.loads(job.read_text())["tomograms"]
     assert {e["ts_id"]: e["voxel_size_angstrom"] for e in entries}["large"] == 8.0

@@ -10,23 +10,31 @@ from lab import ids, log_of
 NAMES = [f"TS_{n}" for n in range(6)]
 
 
+def provenance_of(tomograms):
+    from tomoscore_scipion.protocols import outputs
+
+    return outputs.provenance_of(tomograms)
+
+
 def verdicts(protocol):
     return {t.getTsId(): t._tomoScoreVerdict.get() for t in protocol.scoredTomograms}
 
 
 @pytest.mark.parametrize("orphan", [False, True], ids=["all killed", "engine lives on"])
-def test_a_killed_run_goes_on_where_it_was(lab, engine_log, monkeypatch, orphan):
-    monkeypatch.setenv("FAKE_SECONDS", "3")
+def test_a_killed_run_goes_on_where_it_was(lab, engine_log, monkeypatch, tmp_path, orphan):
+    gate = tmp_path / "gate"
+    monkeypatch.setenv("FAKE_HOLD", "TS_4")
+    monkeypatch.setenv("FAKE_GATE", str(gate))
     scores = [3, 1, None, 4, 2, 3]
     source = lab.source([lab.tomogram(name, score) for name, score in zip(NAMES, scores)])
     scored = lab.score(source, wait=False)
-    lab.until(lambda: len(ids(scored, "scoredTomograms")) >= 2, scored)
+    lab.until(lambda: len(ids(scored, "scoredTomograms")) == 3, scored)
     for pid in lab.processes(scored, engines=not orphan):
         os.kill(pid, signal.SIGKILL)
     lab.until(lambda: scored.isFailed(), scored)
     there = ids(scored, "scoredTomograms") + ids(scored, "failedTomograms")
-    assert 2 <= len(there) < len(NAMES)
-    monkeypatch.setenv("FAKE_SECONDS", "0")
+    assert sorted(there) == NAMES[:4]
+    gate.touch()  # an engine that lives on ends what it had begun, while another does the same
     lab.resume(scored)
     assert scored.isFinished(), log_of(scored)
     assert ids(scored, "acceptedTomograms") == ["TS_0", "TS_3", "TS_5"]
@@ -39,7 +47,7 @@ def test_a_killed_run_goes_on_where_it_was(lab, engine_log, monkeypatch, orphan)
 
 
 def test_another_threshold_makes_verdicts_again_without_scoring(lab, engine_log):
-    source = lab.source([lab.tomogram(f"TS_{n}", n) for n in (1, 2, 3)])
+    source = lab.source([lab.tomogram(f"TS_{n}", n) for n in (1, 2, 3, None)])
     scored = lab.score(source)
     assert ids(scored, "acceptedTomograms") == ["TS_3"]
     scored.preset.set(3)
@@ -49,6 +57,7 @@ def test_another_threshold_makes_verdicts_again_without_scoring(lab, engine_log)
     assert ids(scored, "acceptedTomograms") == ["TS_2", "TS_3"]
     assert ids(scored, "rejectedTomograms") == ["TS_1"]
     assert verdicts(scored) == dict(TS_1="rejected", TS_2="accepted", TS_3="accepted")
+    assert scored.failedTomograms._tomoScoreThreshold.get() == 1.5
     assert {t._tomoScoreVerdict.get() for t in scored.acceptedTomograms} == {"accepted"}
     assert scored.scoredTomograms._tomoScoreThreshold.get() == 1.5
     # A set that loses all its items stays, empty, and can be filled again.
@@ -69,9 +78,8 @@ def test_another_threshold_makes_verdicts_again_without_scoring(lab, engine_log)
 def test_a_stopped_stream_is_opened_again_and_ends_for_its_consumers(lab, half_written):
     from tomoscore_testing.protocols import ProtTomoScoreTestConsumer
 
-    entries = [lab.tomogram(f"TS_{n}", 3) for n in range(3)]
-    entries[-1]["delay"] = 25
-    source = lab.source(entries, wait=False, delay=1.0)
+    entries = [lab.tomogram("TS_0", 3), lab.tomogram("TS_1", 3), lab.gated("TS_2", 3)]
+    source = lab.source(entries, wait=False)
     lab.until(lambda: hasattr(source, "Tomograms"), source)
     scored = lab.score(source, wait=False)
     lab.until(lambda: len(ids(scored, "scoredTomograms")) == 2, scored)
@@ -84,6 +92,7 @@ def test_a_stopped_stream_is_opened_again_and_ends_for_its_consumers(lab, half_w
     lab.until(lambda: scored.acceptedTomograms.isStreamOpen(), scored)
     consumer = lab.box(ProtTomoScoreTestConsumer, scored, "acceptedTomograms")
     lab.launch(consumer, wait=False)
+    lab.open_gate("TS_2")
     lab.until(lambda: not scored.isActive() and not consumer.isActive(), scored, consumer)
     assert ids(scored, "acceptedTomograms") == ["TS_0", "TS_1", "TS_2"], log_of(scored)
     assert ids(consumer, "tomoMasks") == ["TS_0", "TS_1", "TS_2"], log_of(consumer)
@@ -110,10 +119,37 @@ def test_other_weights_or_voxel_size_demand_restart(lab, tmp_path):
     other.write_bytes(b"other weights")
     scored.weights.set(str(other))
     scored.voxelSize.set(8.0)
+    scored.slabFirst.set(1)
+    scored.slabLast.set(9)
     errors = scored.validate()
-    assert [e.split(" are not")[0] for e in errors] == ["the weights", "the voxel size"]
+    assert [e.split(": ")[0] for e in errors] == ["*Weights*", "*Voxel size*", "*Slab limits*"]
     assert all("Restart" in error for error in errors)
     from pyworkflow.protocol import MODE_RESTART
 
     scored.runMode.set(MODE_RESTART)
     assert scored.validate() == []
+
+
+def test_other_settings_demand_restart_also_where_all_failed(lab):
+    scored = lab.score(lab.source([lab.tomogram("a", None)]))
+    assert scored.isFailed() and scored.validate() == []
+    scored.voxelSize.set(8.0)
+    (error,) = scored.validate()
+    assert error.startswith("*Voxel size*") and "Restart" in error
+
+
+def test_restart_scores_again_by_the_form_as_it_is_now(lab, engine_log):
+    source = lab.source([lab.tomogram(f"TS_{n}", n) for n in (1, 2, 3)])
+    scored = lab.score(source)
+    scored.preset.set(3)
+    scored.threshold.set(1.5)
+    scored.slabLast.set(9)
+    scored.voxelSize.set(8.0)
+    lab.restart(scored)
+    assert scored.isFinished(), log_of(scored)
+    assert ids(scored, "acceptedTomograms") == ["TS_2", "TS_3"]
+    assert ids(scored, "scoredTomograms") == ["TS_1", "TS_2", "TS_3"]
+    made = provenance_of(scored.scoredTomograms)
+    assert made["_tomoScoreThreshold"] == 1.5 and made["_tomoScoreVoxelSize"] == 8.0
+    assert (made["_tomoScoreSlabFirst"], made["_tomoScoreSlabLast"]) == (0, 9)
+    assert [len(start["ids"]) for start in engine_log()] == [3, 3]

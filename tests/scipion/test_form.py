@@ -39,6 +39,8 @@ def test_the_form_is_valid_as_it_opens(box):
         ("threshold", 5.1, "from 0 to 5 octaves"),
         ("threshold", -0.1, "from 0 to 5 octaves"),
         ("atMost", -1, "must be 0 (all) or more"),
+        ("slabFirst", -1, "must be 0 or more"),
+        ("slabLast", -2, "must be -1 (the volume's last) or more"),
         ("weights", "/no/such/file", "no file /no/such/file"),
     ],
 )
@@ -47,6 +49,32 @@ def test_what_cannot_work_is_an_error(box, name, value, error):
     getattr(box, name).set(value)
     (found,) = box.validate()
     assert error in found
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "z_range"),
+    [(0, -1, None), (0, 0, [0, 0]), (3, -1, [3, None]), (3, 9, [3, 9]), (9, 9, [9, 9])],
+)
+def test_slab_limits_are_those_of_the_form(box, first, last, z_range):
+    box.slabFirst.set(first)
+    box.slabLast.set(last)
+    assert box.validate() == [] and box.warnings() == []
+    assert box.getZRange() == z_range
+
+
+def test_slab_limits_upside_down_are_an_error(box):
+    box.slabFirst.set(9)
+    box.slabLast.set(8)
+    (error,) = box.validate()
+    assert "must not come before the first" in error
+
+
+@pytest.mark.parametrize(("first", "last"), [(16, -1), (0, 16)])
+def test_slab_limits_that_are_not_there_are_warned_of(box, first, last):
+    box.slabFirst.set(first)
+    box.slabLast.set(last)
+    (warning,) = box.warnings()
+    assert "slice 16 is not there" in warning and "slices 0 to 15" in warning
 
 
 @pytest.mark.parametrize(("preset", "threshold"), [(0, 3.0), (1, 2.5), (2, 1.5), (3, 2.2)])

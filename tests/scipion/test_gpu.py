@@ -11,11 +11,13 @@ def test_two_gpus_are_both_used_and_never_doubled(lab, engine_log, monkeypatch):
     monkeypatch.setenv("FAKE_GPUS", "6")
     monkeypatch.setenv("FAKE_SECONDS", "2")
     names = [f"TS_{n}" for n in range(8)]
-    entries = [lab.tomogram(name) for name in names]
-    entries[6]["delay"] = 12
+    entries = [*map(lab.tomogram, names[:6]), lab.gated("TS_6"), lab.tomogram("TS_7")]
     source = lab.source(entries, wait=False)
     lab.until(lambda: len(ids(source, "Tomograms")) == 6, source)
-    scored = lab.score(source, useGpu=True, gpuList="3 5", numberOfThreads=4)
+    scored = lab.score(source, wait=False, useGpu=True, gpuList="3 5", numberOfThreads=4)
+    lab.until(lambda: ids(scored, "scoredTomograms"), scored)
+    lab.open_gate("TS_6")
+    lab.until(lambda: not scored.isActive(), scored)
     assert scored.isFinished(), log_of(scored)
     assert ids(scored, "scoredTomograms") == names
     starts = engine_log()
@@ -72,8 +74,9 @@ def test_a_step_that_has_no_id_to_book_a_gpu_by_does_not_start(scipion, tmp_path
     (step,) = box.getSteps()
     assert generator.is_alive() and step.isWaiting()
     box._newSteps = False  # as the main thread does after it has stored those it had seen
-    time.sleep(1.0)
+    while generator.is_alive() and not box._newSteps:  # it asks again
+        time.sleep(0.1)
     assert box._newSteps
     step.setObjId(1)
-    generator.join(5.0)
+    generator.join()
     assert not generator.is_alive() and step.isNew()

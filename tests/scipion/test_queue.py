@@ -35,3 +35,17 @@ def test_a_job_that_dies_is_seen_though_its_exit_code_is_not(lab, monkeypatch):
     box = queued(lab, lab.source([lab.tomogram("a")]), each_step=True)
     assert box.isFailed()
     assert "could not start: no weights" in box.getErrorMessage()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("each_step", [True, False], ids=["each step", "the whole protocol"])
+def test_a_queue_that_refuses_jobs_fails_the_protocol_with_its_reason(lab, monkeypatch, each_step):
+    source = lab.source([lab.tomogram("a"), lab.gated("b")], wait=False)
+    lab.until(lambda: hasattr(source, "Tomograms"), source)
+    monkeypatch.setenv("FAKE_QUEUE_ERROR", "invalid partition")
+    box = queued(lab, source, each_step)
+    assert box.isFailed()
+    assert "invalid partition" in box.getErrorMessage() + log_of(box)
+    assert not hasattr(box, "scoredTomograms")
+    lab.until(lambda: not lab.processes(box), box)  # though its input is still growing
+    lab.project.stopProtocol(source)

@@ -8,17 +8,12 @@ import os
 import struct
 import subprocess
 import sys
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
 from lab import ids, log_of, write_mrc
 
 ACTIVATION = os.environ.get("TOMOSCORE_TEST_ACTIVATION", "")
-
-pytestmark = pytest.mark.skipif(
-    not ACTIVATION and find_spec("torch") is None, reason="the engine is not installed"
-)
 
 
 def textured(path, seed, shape_zyx=(16, 64, 64)):

@@ -8,16 +8,19 @@ from lab import ids, log_of
 def test_a_stream_with_a_corrupt_item_is_scored_as_it_comes_and_closes(lab, engine_log):
     from tomoscore_testing.protocols import ProtTomoScoreTestConsumer
 
-    entries = [lab.tomogram(f"TS_{n}", score) for n, score in enumerate((3, 1, None, 4, 2.5))]
-    entries[-1]["delay"] = 12
-    source = lab.source(entries, wait=False, delay=4.0)
+    entries = [lab.tomogram("TS_0", 3)]
+    entries += [lab.gated(f"TS_{n}", s) for n, s in ((1, 1), (2, None), (3, 4), (4, 2.5))]
+    source = lab.source(entries, wait=False)
     lab.until(lambda: hasattr(source, "Tomograms"), source)
     scored = lab.score(source, wait=False)
-    lab.until(lambda: hasattr(scored, "acceptedTomograms"), source, scored)
-    # The first result is there and its set open while the source still works.
-    assert source.isActive() and scored.acceptedTomograms.isStreamOpen()
-    consumer = lab.box(ProtTomoScoreTestConsumer, scored, "acceptedTomograms")
-    lab.launch(consumer, wait=False)
+    # Each result is there, and its set open, before the next tomogram is.
+    for number, name in enumerate(("accepted", "rejected", "failed", "accepted")):
+        lab.until(lambda: f"TS_{number}" in ids(scored, f"{name}Tomograms"), source, scored)  # noqa: B023
+        assert source.isActive() and getattr(scored, f"{name}Tomograms").isStreamOpen()
+        if number == 0:
+            consumer = lab.box(ProtTomoScoreTestConsumer, scored, "acceptedTomograms")
+            lab.launch(consumer, wait=False)
+        lab.open_gate(f"TS_{number + 1}")
     lab.until(lambda: not scored.isActive(), source, scored, consumer)
     assert scored.isFinished(), log_of(scored)
     assert ids(scored, "acceptedTomograms") == ["TS_0", "TS_3", "TS_4"]
@@ -28,19 +31,18 @@ def test_a_stream_with_a_corrupt_item_is_scored_as_it_comes_and_closes(lab, engi
     lab.until(lambda: not consumer.isActive(), consumer)
     assert ids(consumer, "tomoMasks") == ["TS_0", "TS_3", "TS_4"], log_of(consumer)
     batches = [start["ids"] for start in engine_log()]
-    assert sorted(sum(batches, [])) == [f"TS_{n}" for n in range(5)]
-    assert len(batches) > 1
+    assert batches == [[f"TS_{n}"] for n in range(5)]
 
 
 def test_a_run_that_fails_leaves_no_process_waiting_for_the_input(lab, monkeypatch):
     monkeypatch.setenv("FAKE_ERROR", "no weights")
-    entries = [lab.tomogram("a"), lab.tomogram("b", delay=60)]
+    entries = [lab.tomogram("a"), lab.gated("b")]
     source = lab.source(entries, wait=False)
     lab.until(lambda: hasattr(source, "Tomograms"), source)
     scored = lab.score(source, wait=False)
-    lab.until(lambda: not scored.isActive(), scored, seconds=40)
+    lab.until(lambda: not scored.isActive(), scored)
     assert scored.isFailed() and "no weights" in scored.getErrorMessage()
-    lab.until(lambda: not lab.processes(scored), scored, seconds=20)
+    lab.until(lambda: not lab.processes(scored), scored)
     assert source.isActive()
     lab.project.stopProtocol(source)
 
@@ -48,12 +50,13 @@ def test_a_run_that_fails_leaves_no_process_waiting_for_the_input(lab, monkeypat
 @pytest.mark.slow
 @pytest.mark.parametrize("kept", [2])
 def test_the_best_n_are_chosen_when_the_input_is_complete(lab, kept):
-    entries = [lab.tomogram(f"TS_{n}", score) for n, score in enumerate((3, 4, 1, 3.5))]
-    source = lab.source(entries, wait=False, delay=3.0)
+    entries = [lab.tomogram(f"TS_{n}", score) for n, score in enumerate((3, 4, 1))]
+    source = lab.source([*entries, lab.gated("TS_3", 3.5)], wait=False)
     lab.until(lambda: hasattr(source, "Tomograms"), source)
     scored = lab.score(source, wait=False, atMost=kept)
-    lab.until(lambda: hasattr(scored, "scoredTomograms"), scored)
+    lab.until(lambda: len(ids(scored, "scoredTomograms")) == 3, scored)
     assert not hasattr(scored, "acceptedTomograms")
+    lab.open_gate("TS_3")
     lab.until(lambda: not scored.isActive(), scored)
     assert ids(scored, "acceptedTomograms") == ["TS_1", "TS_3"], log_of(scored)
     assert ids(scored, "rejectedTomograms") == ["TS_0", "TS_2"]

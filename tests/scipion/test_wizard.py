@@ -25,6 +25,80 @@ def test_the_wizard_finds_the_scores_of_the_run_and_of_a_scored_input(lab, score
     assert scores_for(ProtTomoScore()) == {}
 
 
+class Form:
+    """What the wizard needs of Scipion's form."""
+
+    root = None
+
+    def __init__(self, protocol):
+        self.protocol = protocol
+        self.written = {}
+
+    def setVar(self, name, value):  # noqa: N802
+        self.written[name] = value
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What the wizard's dialogs were asked; `answer` is what they give."""
+    from types import SimpleNamespace
+
+    from tomoscore_scipion import wizards
+
+    asked = SimpleNamespace(answer=None, typed=[], errors=[], histograms=[])
+
+    def histogram(parent, scores, value):
+        asked.histograms.append((scores, value))
+        yes = asked.answer is not None
+        return SimpleNamespace(resultYes=lambda: yes, value=asked.answer)
+
+    def text(title, label, parent, defaultValue="", headerLabel=None):  # noqa: N803
+        asked.typed.append((defaultValue, headerLabel))
+        return asked.answer
+
+    monkeypatch.setattr(wizards, "ThresholdDialog", histogram)
+    monkeypatch.setattr(wizards.dialog, "askString", text)
+    monkeypatch.setattr(wizards.dialog, "showError", lambda t, m, p: asked.errors.append(m))
+    return asked
+
+
+@pytest.mark.parametrize("answer", [1.35, None], ids=["chosen", "cancelled"])
+def test_the_wizard_shows_the_histogram_when_there_are_scores(scored, asked, answer):
+    from tomoscore_scipion.wizards import TomoScoreThresholdWizard
+
+    asked.answer = answer
+    form = Form(scored)
+    TomoScoreThresholdWizard().show(form)
+    assert asked.histograms == [({f"TS_{n}": float(n) for n in range(5)}, 2.5)]
+    assert form.written == ({} if answer is None else {"threshold": 1.35})
+    assert asked.typed == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "written", "errors"),
+    [
+        ("1.75", {"threshold": 1.75}, 0),
+        (None, {}, 0),
+        ("5.1", {}, 1),
+        ("-1", {}, 1),
+        ("nan", {}, 1),
+        ("many", {}, 1),
+    ],
+)
+def test_the_wizard_takes_a_number_when_nothing_is_scored(scipion, asked, answer, written, errors):
+    from tomoscore_scipion.protocols import ProtTomoScore
+    from tomoscore_scipion.wizards import TomoScoreThresholdWizard
+
+    asked.answer = answer
+    form = Form(ProtTomoScore())
+    TomoScoreThresholdWizard().show(form)
+    assert asked.histograms == [] and asked.typed[0][0] == "2.5"
+    assert "Nothing is scored yet" in asked.typed[0][1]
+    assert form.written == written
+    assert len(asked.errors) == errors
+    assert all(repr(answer) in error for error in asked.errors)
+
+
 def test_the_wizard_counts_what_a_threshold_would_do():
     from tomoscore_scipion.wizards import consequence
 

@@ -57,6 +57,7 @@ def score_one(scorer: Scorer, tomogram: Tomogram, progress: Silent, debug: bool 
             voxel_size_angstrom=tomogram.voxel_size_angstrom,
             ts_id=tomogram.ts_id,
             progress=progress.slices,
+            z_range=tomogram.z_range,
         )
     except Exception as error:  # the one boundary: the other tomograms must still be scored
         if debug:

@@ -4,7 +4,8 @@
 A job is one JSON object:
 
     {"schema": 1, "weights": null, "device": "auto", "map_dir": null, "thumbnail_dir": null,
-     "tomograms": [{"ts_id": "TS_01", "path": "TS_01.mrc", "voxel_size_angstrom": null}]}
+     "tomograms": [{"ts_id": "TS_01", "path": "TS_01.mrc", "voxel_size_angstrom": null,
+                    "z_range": null}]}
 
 schema, tomograms, ts_id and path must be there; what else is left out has the value shown.
 Relative paths start at the current working directory, as they do in a shell, wherever the job file
@@ -22,12 +23,13 @@ from typing import Any, Sequence
 
 from tomoscore_scipion.engine.errors import StartError
 from tomoscore_scipion.engine.record import default_ts_id
+from tomoscore_scipion.engine.z_range import ZRange, check_z_range
 
 SCHEMA = 1
 """The version of the job's form.  A later one is refused."""
 
 JOB_KEYS = ("schema", "weights", "device", "map_dir", "thumbnail_dir", "tomograms")
-TOMOGRAM_KEYS = ("ts_id", "path", "voxel_size_angstrom")
+TOMOGRAM_KEYS = ("ts_id", "path", "voxel_size_angstrom", "z_range")
 NOT_YET = ("map_dir", "thumbnail_dir")
 """Keys of the job's form that must be null in this version."""
 
@@ -40,11 +42,13 @@ class Tomogram:
         ts_id: its id, unique in the batch.
         path: its file, as the user named it.
         voxel_size_angstrom: a voxel size that wins over the file's header; None: the header's.
+        z_range: (first, last) plane to score, see z_range.py; None: the whole volume.
     """
 
     ts_id: str
     path: str
     voxel_size_angstrom: float | None = None
+    z_range: ZRange | None = None
 
 
 @dataclass(frozen=True)
@@ -180,7 +184,11 @@ def _tomogram(number: int, entry: Any) -> Tomogram:
                 f"or null for the header's, got {voxel_size!r}"
             )
         voxel_size = float(voxel_size)
-    return Tomogram(ts_id=ts_id, path=entry["path"], voxel_size_angstrom=voxel_size)
+    try:
+        z_range = check_z_range(entry.get("z_range"))
+    except ValueError as error:
+        raise StartError(f"{what} ({ts_id}): z_range: {error}") from error
+    return Tomogram(ts_id, entry["path"], voxel_size, z_range)
 
 
 def _check_unique(tomograms: Sequence[Tomogram]) -> None:

@@ -164,8 +164,9 @@ def resume_lines(
     """Open a job's results to append to, with the records in it that need not be done again.
 
     Kept are the "ok" records of the job's tomograms (ts_id and path) that the same model scored,
-    with the voxel size that the job gives, if it gives one.  Others, failed ones too, are taken
-    out and done again, as is a last line that a kill cut short.  A pipe or device has none.
+    with the voxel size that the job gives, if it gives one, and the same z range.  Others, failed
+    ones too, are taken out and done again, as is a last line that a kill cut short.  A pipe or
+    device has none.
 
     Raises:
         StartError: the file cannot be written, or holds something else than records.
@@ -216,7 +217,8 @@ def _still_holds(record: Score, tomogram: Tomogram, model_sha256: str) -> bool:
         return False
     given, used = tomogram.voxel_size_angstrom, record.voxel_size_angstrom
     same_size = given is None or (used is not None and abs(used - given) <= 1e-3 * given)
-    return same_size and record.model["sha256"] == model_sha256
+    same_planes = record.z_range == tomogram.z_range
+    return same_size and same_planes and record.model["sha256"] == model_sha256
 
 
 def json_line(record: Score) -> str:

@@ -14,9 +14,12 @@ from dataclasses import dataclass, fields
 from typing import Any, Mapping
 
 from tomoscore_scipion.engine.bands import N_BANDS, N_SCORED
+from tomoscore_scipion.engine.z_range import ZRange, check_z_range
 
 SCHEMA = 1
 """The version of the record's form.  Reading refuses any other."""
+LATER_KEYS = ("z_range",)
+"""Keys that schema 1 had not from the beginning: where they are missing they are None."""
 
 OK, FAILED = "ok", "failed"
 LARGEST = sys.float_info.max
@@ -55,6 +58,8 @@ class Score:
         curve: {"period_nm": ((coarse, fine), ...), "resolvability": (...)}, six bands,
             resolvability 0 to 1, None beyond Nyquist.
         slab_z: first and last slice of the specimen, 0-based, inclusive.
+        z_range: the limits that were asked for, (first, last) plane, 0-based, inclusive, last None
+            for the volume's last; None where the whole volume was scored.
         slices: ({"z", "tomoscore", "scale_nm"}, ...) of the scored slices.
         voxel_size_angstrom: the voxel size that was used.
         shape_zyx: the volume's shape (z, y, x).
@@ -78,6 +83,7 @@ class Score:
     scale_nm: float | None = None
     curve: Mapping[str, Any] | None = None
     slab_z: tuple[int, int] | None = None
+    z_range: ZRange | None = None
     slices: tuple[Mapping[str, Any], ...] = ()
     voxel_size_angstrom: float | None = None
     shape_zyx: tuple[int, int, int] | None = None
@@ -128,10 +134,10 @@ class Score:
         if record.get("schema") != SCHEMA:
             raise ValueError(f"expected schema {SCHEMA}, got {_short(record.get('schema'))}")
         names = [field.name for field in fields(cls)]
-        missing = [name for name in names if name not in record]
+        missing = [name for name in names if name not in record and name not in LATER_KEYS]
         if missing:
             raise ValueError(f"the record lacks {', '.join(missing)}")
-        return cls(**{name: record[name] for name in names})
+        return cls(**{name: record[name] for name in names if name in record})
 
     @classmethod
     def from_json(cls, line: str) -> Score:
@@ -200,6 +206,10 @@ def _check_identity(score: Score) -> None:
         _expect(bool(positive), "voxel_size_angstrom", "a number > 0", score.voxel_size_angstrom)
     if score.shape_zyx is not None:
         _expect(_are_integers(score.shape_zyx, 3, 1), "shape_zyx", "(z, y, x)", score.shape_zyx)
+    try:
+        check_z_range(score.z_range)
+    except ValueError as error:
+        raise ValueError(f"z_range: {error}") from error
     if score.model is not None:
         keys = {"name", "version", "sha256"}
         known = isinstance(score.model, dict) and keys <= score.model.keys()

@@ -25,6 +25,7 @@ from tomoscore_scipion.engine.sampling import plan_slices
 from tomoscore_scipion.engine.tomogram import TomogramScore, summarise
 from tomoscore_scipion.engine.volume import ArrayVolume, Volume, open_volume
 from tomoscore_scipion.engine.weights import load_weights, sha256_of, shipped_weights_path
+from tomoscore_scipion.engine.z_range import ZRange, planes_within
 
 Progress = Callable[[int, int], None]
 UNFAMILIAR = (
@@ -76,6 +77,7 @@ class Scorer:
         voxel_size_angstrom: float | None = None,
         ts_id: str | None = None,
         progress: Progress | None = None,
+        z_range: ZRange | None = None,
     ) -> Score:
         """Score one tomogram.
 
@@ -84,6 +86,7 @@ class Scorer:
             voxel_size_angstrom: wins over the file's header; needed with an array.
             ts_id: the tomogram's id; the file's name without extensions when None.
             progress: called with (slices done, slices in all).
+            z_range: (first, last) plane of the slab to score, see z_range.py; all when None.
 
         Raises:
             TomogramError: the tomogram cannot be read, or nothing in it can be scored.
@@ -92,8 +95,9 @@ class Scorer:
         noticed = len(self._predictor.notices)
         with _open(path_or_array, voxel_size_angstrom) as volume:
             share = share_below_nyquist(volume.voxel_size_angstrom / 10)
-            slices, warnings = self._score_slices(volume, progress)
-            result = summarise(slices, volume.shape_zyx[0], share, self.card["interval"])
+            planes = planes_within(z_range, volume.shape_zyx[0])
+            slices, warnings = self._score_slices(volume, planes, progress)
+            result = summarise(slices, planes, share, self.card["interval"])
         if not share.all():
             warnings += _nyquist_warnings(volume.voxel_size_angstrom / 10, share)
         return Score(
@@ -102,6 +106,7 @@ class Scorer:
             curve={"period_nm": PERIODS_NM, "resolvability": curve_as_list(result.curve, share)},
             voxel_size_angstrom=volume.voxel_size_angstrom,
             shape_zyx=volume.shape_zyx,
+            z_range=z_range,
             warnings=(*volume.warnings, *warnings, *self._predictor.notices[noticed:]),
             model=self.model,
             engine_version=__version__,
@@ -111,10 +116,10 @@ class Scorer:
         )
 
     def _score_slices(
-        self, volume: Volume, progress: Progress | None
+        self, volume: Volume, planes: tuple[int, int], progress: Progress | None
     ) -> tuple[list[SliceCurves], tuple[str, ...]]:
         """Curves of all sampled slices, and what was noticed on the way."""
-        plans = plan_slices(volume.shape_zyx[0], volume.voxel_size_angstrom / 10)
+        plans = plan_slices(volume.shape_zyx[0], volume.voxel_size_angstrom / 10, planes)
         measured, blank, not_finite = [], 0, 0
         for done, piece in enumerate(_ahead(volume, plans), start=1):
             measured.append(self._predictor.measure(piece))

@@ -44,13 +44,16 @@ class TomogramScore:
 
 
 def summarise(
-    slices: Sequence[SliceCurves], n_z: int, share: np.ndarray, calibration: dict[str, Any]
+    slices: Sequence[SliceCurves],
+    planes: tuple[int, int],
+    share: np.ndarray,
+    calibration: dict[str, Any],
 ) -> TomogramScore:
     """Summarise the slices of a tomogram.
 
     Args:
         slices: at least one, in order of z.
-        n_z: planes of the volume.
+        planes: (first, last) plane, inclusive, that the slices were sampled from.
         share: (N_BANDS,) from `share_below_nyquist`.
         calibration: the card's "interval": {"score": [...], "sd": [...]}, the standard deviation
             in octaves of the model's own error at a score, interpolated between.
@@ -65,8 +68,8 @@ def summarise(
     sampling = bootstrap_sd(inside, share)
     half = Z_90 * float(np.hypot(own, sampling))
     interval = (max(0.0, score - half), min(float(N_SCORED), score + half))
-    planes = slab_planes(z, first, last, n_z)
-    return TomogramScore(score, interval, curve, planes, z, tomoscore(curves, share))
+    slab_z = slab_planes(z, first, last, planes)
+    return TomogramScore(score, interval, curve, slab_z, z, tomoscore(curves, share))
 
 
 def usable_tiles(piece: SliceCurves) -> np.ndarray:
@@ -106,10 +109,13 @@ def slab(curves: np.ndarray, share: np.ndarray) -> tuple[int, int]:
     return int(good[0]), int(good[-1])
 
 
-def slab_planes(z: np.ndarray, first: int, last: int, n_z: int) -> tuple[int, int]:
-    """Planes of the volume from half-way before slice `first` to half-way after slice `last`."""
-    low = 0 if first == 0 else int((z[first - 1] + z[first] + 1) // 2)
-    high = n_z - 1 if last == len(z) - 1 else int((z[last] + z[last + 1]) // 2)
+def slab_planes(z: np.ndarray, first: int, last: int, planes: tuple[int, int]) -> tuple[int, int]:
+    """Planes of the volume from half-way before slice `first` to half-way after slice `last`.
+
+    Where there is no slice before or after it they end where `planes`, those sampled from, do.
+    """
+    low = planes[0] if first == 0 else int((z[first - 1] + z[first] + 1) // 2)
+    high = planes[1] if last == len(z) - 1 else int((z[last] + z[last + 1]) // 2)
     return low, high
 
 

@@ -10,6 +10,7 @@ from tomoscore_scipion.protocols.verdict import (
     LARGEST,
     PRESETS,
     presets_in_words,
+    simulated_in_words,
 )
 
 READING = (
@@ -28,13 +29,23 @@ READING = (
 PRESET_HELP = (
     "From which TomoScore on a tomogram is accepted.\n"
     + presets_in_words()
-    + "\n  *Custom*: the number below.\n\n"
+    + "\n  *Custom*: the number below.\n"
+    + simulated_in_words()
+    + "\n"
     + READING
 )
 
 OCTAVES = f"must be from 0 to {LARGEST:g} octaves"
 
 PERCENT = "must be from 0 to 100"
+
+SLAB_HELP = (
+    "Score only these slices in z, for example where contamination or a support film lies above "
+    "or below the specimen. Slices count from 0 (3dmod counts from 1), both are included, and -1 "
+    "as the last one is the last of each tomogram.\n\nThe defaults, 0 and -1, are for most "
+    "tomograms: empty slices above and below the specimen do not count anyway. A tomogram that "
+    "does not reach from the first to the last goes to failedTomograms."
+)
 
 NO_OUTPUT = (
     "An output without tomograms does not come to be: when all are accepted there is no "
@@ -94,6 +105,31 @@ def add_gpu(form):
         label="GPU IDs",
         help="With several GPUs batches are scored in parallel, one process per GPU. That needs "
         "a Scipion thread for each GPU and two more.",
+    )
+
+
+WHOLE = -1
+"""As the last slice: the volume's last one."""
+
+
+def add_slab(form):
+    """The first and the last slice to score."""
+    line = form.addLine("Slab limits", help=SLAB_HELP)
+    line.addParam(
+        "slabFirst",
+        params.IntParam,
+        default=0,
+        validators=[params.GE(0, "must be 0 or more")],
+        label="First slice",
+        help=SLAB_HELP,
+    )
+    line.addParam(
+        "slabLast",
+        params.IntParam,
+        default=WHOLE,
+        validators=[params.GE(WHOLE, f"must be {WHOLE} (the volume's last) or more")],
+        label="Last slice",
+        help=SLAB_HELP,
     )
 
 

@@ -26,13 +26,16 @@ VERDICT = "_tomoScoreVerdict"
 ERROR = "_tomoScoreError"
 ATTRIBUTES = (SCORE, LOW, HIGH, SCALE, VERDICT, ERROR)
 
+MODEL_SHA256 = "_tomoScoreModelSha256"
 PROVENANCE = {
     "_tomoScoreModel": String,
     "_tomoScoreModelVersion": String,
-    "_tomoScoreModelSha256": String,
+    MODEL_SHA256: String,
     "_tomoScoreEngineVersion": String,
     "_tomoScoreDevice": String,
     "_tomoScoreVoxelSize": Float,  # the one that was used instead of the items' own; 0: none
+    "_tomoScoreSlabFirst": Integer,  # the first slice that was scored, from 0
+    "_tomoScoreSlabLast": Integer,  # the last one; -1: the tomogram's last
     "_tomoScoreThreshold": Float,
     "_tomoScoreAtMost": Integer,  # so many at most were accepted; 0: all
     "_tomoScorePercent": Float,  # this share of the best was accepted
@@ -214,6 +217,13 @@ class TomoScoreOutputs:
         """Let consumers wait for more: a run that ended has left its sets closed."""
         with self._lock:
             for _, tomograms in self.iterOutputAttributes():
+                self._save(tomograms)
+
+    def _completeProvenance(self, provenance):
+        """Let all outputs tell the same: failed tomograms may have come before any was scored."""
+        for _, tomograms in self.iterOutputAttributes():
+            if any(value(tomograms, name) != provenance.get(name) for name in PROVENANCE):
+                self._fill(tomograms, [], provenance)
                 self._save(tomograms)
 
     def _sourcePointer(self):

@@ -133,8 +133,19 @@ class ProtTomoScoreFilter(TomoScoreOutputs, EMProtocol):
             ]
         return []
 
+    def _warnings(self):
+        tomograms = self.inTomograms.get()
+        scores = outputs.scores_of(tomograms).values() if tomograms is not None else ()
+        unscored = sum(score is None for score in scores)
+        if not unscored:
+            return []
+        return [f"{unscored} tomograms have no score, since they failed: they will be rejected."]
+
     def _summary(self):
         return texts.summary(self)
+
+    def _methods(self):
+        return texts.methods(self)
 
     def _citations(self):
         return ["Tan2024"]

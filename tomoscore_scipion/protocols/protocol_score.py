@@ -13,10 +13,16 @@ from pyworkflow.utils import Message
 from tomoscore_scipion.installation import EngineError
 from tomoscore_scipion.plugin import Plugin
 from tomoscore_scipion.protocols import form, texts, verdict
-from tomoscore_scipion.protocols.outputs import SCORED_SET, provenance_of
+from tomoscore_scipion.protocols.outputs import MODEL_SHA256, value
 from tomoscore_scipion.protocols.scoring import TomoScoreScoring
 
 NEEDED_THREADS = 3
+SETTINGS = (
+    ("_tomoScoreVoxelSize", "*Voxel size*"),
+    ("_tomoScoreSlabFirst", "*Slab limits*"),
+    ("_tomoScoreSlabLast", "*Slab limits*"),
+)
+"""What scores depend on besides the weights, and its names in the form."""
 UNFLIPPED_RATIO = 0.6
 """A y at most this share of z looks unflipped, as to the engine."""
 
@@ -60,6 +66,7 @@ class ProtTomoScore(TomoScoreScoring, EMProtocol, ProtStreamingBase):
             "Which they are is known only at the end: accepted and rejected tomograms come when "
             "the input is complete.\n\n" + form.NO_OUTPUT,
         )
+        form.add_slab(definition)
         form.add_scoring_options(definition)
         form.add_parallel(definition)
 
@@ -70,6 +77,21 @@ class ProtTomoScore(TomoScoreScoring, EMProtocol, ProtStreamingBase):
     def getThreshold(self):
         """From which TomoScore on a tomogram is accepted, in octaves."""
         return verdict.threshold_of(self.preset.get(), self.threshold.get())
+
+    def getZRange(self):
+        """[first, last] slice to score, last None for each tomogram's last; None for all."""
+        first, last = self.slabFirst.get(), self.slabLast.get()
+        if (first, last) == (0, form.WHOLE):
+            return None
+        return [first, None if last == form.WHOLE else last]
+
+    def getScoringSettings(self):
+        """What a score depends on besides the tomogram and the weights, as the sets tell it."""
+        return {
+            "_tomoScoreVoxelSize": self.voxelSize.get(),
+            "_tomoScoreSlabFirst": self.slabFirst.get(),
+            "_tomoScoreSlabLast": self.slabLast.get(),
+        }
 
     def getWeights(self):
         """Path of the weights, None for those that the engine ships."""
@@ -95,9 +117,11 @@ class ProtTomoScore(TomoScoreScoring, EMProtocol, ProtStreamingBase):
         path = self.getWeights()
         if path is not None and not os.path.isfile(path):
             return [*errors, f"*Weights*: there is no file {path}"]
+        if form.WHOLE < self.slabLast.get() < self.slabFirst.get():
+            errors.append("*Slab limits*: the last slice must not come before the first.")
         if self.usesGpu():
             errors += self._gpuErrors()
-        if self.isContinued() and hasattr(self, SCORED_SET):
+        if self.isContinued():
             errors += self._continueErrors()
         return errors
 
@@ -124,16 +148,22 @@ class ProtTomoScore(TomoScoreScoring, EMProtocol, ProtStreamingBase):
 
     def _continueErrors(self):
         """What cannot be changed without scoring again."""
-        made = provenance_of(getattr(self, SCORED_SET))
+        there = [tomograms for _, tomograms in self.iterOutputAttributes()]
+        if not there:
+            return []
         changed = []
-        if made["_tomoScoreModelSha256"] != self.getModelSha256():
-            changed.append("the weights")
-        if (made["_tomoScoreVoxelSize"] or 0) != self.voxelSize.get():
-            changed.append("the voxel size")
+        # A tomogram that failed before any other was scored may know no weights.
+        made = {value(tomograms, MODEL_SHA256) for tomograms in there} - {None}
+        if made and made != {self.getModelSha256()}:
+            changed.append("*Weights*")
+        settings = self.getScoringSettings()
+        for name, what in SETTINGS:
+            if any(value(tomograms, name) != settings[name] for tomograms in there):
+                changed.append(what)
         return [
-            f"{what} are not those of the scores that are there: choose *Restart*, scores of both "
-            "should not be mixed."
-            for what in changed
+            f"{what}: not as for the tomograms that are done. Choose *Restart*, scores of both "
+            "should not be mixed, or set it back."
+            for what in dict.fromkeys(changed)
         ]
 
     def _warnings(self):
@@ -144,6 +174,7 @@ class ProtTomoScore(TomoScoreScoring, EMProtocol, ProtStreamingBase):
             *self._shapeWarnings(tomograms),
             *self._idWarnings(tomograms),
             *self._thresholdWarnings(tomograms),
+            *self._slabWarnings(tomograms),
             *self._threadWarnings(),
         ]
 
@@ -177,6 +208,16 @@ class ProtTomoScore(TomoScoreScoring, EMProtocol, ProtStreamingBase):
         return [
             f"No tomogram can be accepted: with {size:g} A per voxel the highest TomoScore is "
             f"{highest:.2f}, the threshold is {self.getThreshold():g}."
+        ]
+
+    def _slabWarnings(self, tomograms):
+        slices = (tomograms.getDim() or (0, 0, 0))[2]
+        last = max(self.slabFirst.get(), self.slabLast.get())
+        if not slices or last < slices:
+            return []
+        return [
+            f"Slab limits: slice {last} is not there, the first tomogram has slices 0 to "
+            f"{slices - 1}. Tomograms without it will be in failedTomograms."
         ]
 
     def _threadWarnings(self):

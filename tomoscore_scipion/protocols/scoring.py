@@ -142,7 +142,7 @@ class TomoScoreScoring(TomoScoreOutputs):
         return all(made[name] == value for name, value in self._criteria().items())
 
     def _provenance(self):
-        return {**self._made, **self._criteria(), "_tomoScoreVoxelSize": self.voxelSize.get()}
+        return {**self._made, **self._criteria(), **self.getScoringSettings()}
 
     # --------------------------- input ---------------------------------------
     @retry_on_sqlite_lock(log=logger)
@@ -208,6 +208,7 @@ class TomoScoreScoring(TomoScoreOutputs):
             "ts_id": key,
             "path": os.path.abspath(path[: -len(":mrc")] if path.endswith(":mrc") else path),
             "voxel_size_angstrom": size if size and 0 < size < math.inf else None,
+            "z_range": self.getZRange(),
         }
 
     def _hasEnded(self, batch):
@@ -247,6 +248,7 @@ class TomoScoreScoring(TomoScoreOutputs):
         size = entry["voxel_size_angstrom"]
         return (
             record.path == entry["path"]
+            and record.z_range == (entry["z_range"] and tuple(entry["z_range"]))
             and record.model["sha256"] == self.getModelSha256()
             and (size is None or math.isclose(size, record.voxel_size_angstrom, rel_tol=1e-3))
         )
@@ -255,17 +257,18 @@ class TomoScoreScoring(TomoScoreOutputs):
         """Write a record into its tomogram; returns the names of the sets that it belongs to."""
         for warning in record.warnings:
             logger.warning("%s: %s", key, warning)
+        if record.model:
+            self._made = {
+                "_tomoScoreModel": record.model["name"],
+                "_tomoScoreModelVersion": record.model["version"],
+                outputs.MODEL_SHA256: record.model["sha256"],
+                "_tomoScoreEngineVersion": record.engine_version,
+                "_tomoScoreDevice": record.device,
+            }
         if record.error:
             logger.error("%s: %s", key, record.error)
             outputs.annotate(item, record, FAILED, record.error)
             return [FAILED_SET]
-        self._made = {
-            "_tomoScoreModel": record.model["name"],
-            "_tomoScoreModelVersion": record.model["version"],
-            "_tomoScoreModelSha256": record.model["sha256"],
-            "_tomoScoreEngineVersion": record.engine_version,
-            "_tomoScoreDevice": record.device,
-        }
         verdict = None  # open until the end, when only so many are accepted
         if not self.atMost.get():
             verdict = ACCEPTED if record.tomoscore >= self.getThreshold() else REJECTED
@@ -306,6 +309,7 @@ class TomoScoreScoring(TomoScoreOutputs):
         if scored is not None and self.atMost.get():
             self._decide()
         with self._lock:
+            self._completeProvenance(self._provenance())
             self._closeOutputSet()
             if scored is None:
                 raise NothingScoredError(self._whyNothing(failed))

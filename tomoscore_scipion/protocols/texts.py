@@ -8,6 +8,7 @@ from tomoscore_scipion.protocols.outputs import (
     ACCEPTED_SET,
     ERROR,
     FAILED_SET,
+    MODEL_SHA256,
     REJECTED_SET,
     SCORED_SET,
     provenance_of,
@@ -18,10 +19,11 @@ from tomoscore_scipion.protocols.verdict import in_words
 
 WORST = 5
 SHA256_SHOWN = 12
+JUDGED = (ACCEPTED_SET, REJECTED_SET)
 
 
 def summary(protocol):
-    """Counts, median, the worst, the failed, model and device.
+    """Counts, criterion, median, the worst, the failed, slab limits, model and device.
 
     Args:
         protocol: one with the output sets as attributes.
@@ -29,11 +31,7 @@ def summary(protocol):
     Returns:
         A list of lines.
     """
-    lines = []
-    scored = getattr(protocol, SCORED_SET, None) or getattr(protocol, ACCEPTED_SET, None)
-    scored = scored or getattr(protocol, REJECTED_SET, None)
-    if scored is not None and not scored.isEmpty():
-        lines += _scored_lines(protocol, scored)
+    lines = _scored_lines(protocol)
     failed = getattr(protocol, FAILED_SET, None)
     if failed is not None and not failed.isEmpty():
         lines += [f"*{failed.getSize()} failed*:"]
@@ -41,25 +39,45 @@ def summary(protocol):
     return lines or ["No tomogram is scored yet."]
 
 
-def _scored_lines(protocol, scored):
-    made = provenance_of(scored)
-    counts = ", ".join(
-        f"*{word} {size_of(protocol, name)}*"
-        for word, name in (
-            ("scored", SCORED_SET),
-            ("accepted", ACCEPTED_SET),
-            ("rejected", REJECTED_SET),
-        )
-        if size_of(protocol, name)
-    )
-    lines = [f"Tomograms: {counts}.", f"Accepted {criterion(made)}."]
-    if hasattr(protocol, SCORED_SET):
-        scores = scores_of(scored)
-        middle = median(scores.values())
-        lines.append(f"Median TomoScore {middle:.2f} octaves ({readable_scale(scale_nm(middle))}).")
-        worst = sorted(scores.items(), key=lambda pair: pair[1])[:WORST]
-        lines.append("Worst: " + ", ".join(f"{key} {score:.2f}" for key, score in worst) + ".")
-    return [*lines, f"Model {model(made)}, on {made['_tomoScoreDevice']}."]
+def _scored_lines(protocol):
+    scores = scores_in(protocol)
+    if not scores:
+        return []
+    made = provenance_in(protocol)
+    middle = median(scores.values())
+    worst = sorted(scores.items(), key=lambda pair: pair[1])[:WORST]
+    lines = [
+        f"Tomograms: {counts(protocol)}.",
+        f"Accepted {criterion(made)}.",
+        f"Median TomoScore {middle:.2f} octaves ({readable_scale(scale_nm(middle))}).",
+        "Worst: " + ", ".join(f"{key} {score:.2f}" for key, score in worst) + ".",
+    ]
+    if slab(made):
+        lines.append(f"Scored {slab(made)}.")
+    return [*lines, f"Model {model(made)}, on {made['_tomoScoreDevice'] or 'an unknown device'}."]
+
+
+def scores_in(protocol):
+    """{tsId: TomoScore} of the tomograms that a protocol scored, or split."""
+    scored = getattr(protocol, SCORED_SET, None)
+    sets = [scored] if scored is not None else [getattr(protocol, n, None) for n in JUDGED]
+    found = {}
+    for tomograms in sets:
+        found.update(scores_of(tomograms) if tomograms is not None else {})
+    return {key: score for key, score in found.items() if score is not None}
+
+
+def provenance_in(protocol):
+    """{name: value} of what the outputs of a protocol say of their making."""
+    there = (getattr(protocol, name, None) for name in (SCORED_SET, *JUDGED))
+    return provenance_of(next(tomograms for tomograms in there if tomograms is not None))
+
+
+def counts(protocol):
+    """How many tomograms were scored, accepted, rejected; those that there are."""
+    words = ("scored", SCORED_SET), ("accepted", ACCEPTED_SET), ("rejected", REJECTED_SET)
+    sizes = [(word, size_of(protocol, name)) for word, name in words]
+    return ", ".join(f"*{word} {size}*" for word, size in sizes if size)
 
 
 def size_of(protocol, name):
@@ -81,28 +99,48 @@ def criterion(made):
     return ", ".join(words)
 
 
+def slab(made):
+    """The slices that were scored, from a set's provenance; "" where there were no limits."""
+    first, last = made["_tomoScoreSlabFirst"] or 0, made["_tomoScoreSlabLast"]
+    last = None if last is None or last < 0 else last
+    if first == 0 and last is None:
+        return ""
+    return f"slices {first} to {'the last' if last is None else last} (counted from 0)"
+
+
 def model(made):
     """The model's name, version and the beginning of its hash, from a set's provenance."""
-    sha256 = (made["_tomoScoreModelSha256"] or "")[:SHA256_SHOWN]
+    if not made[MODEL_SHA256]:
+        return "unknown (subsets and joins do not tell it)"
+    sha256 = made[MODEL_SHA256][:SHA256_SHOWN]
     return f"{made['_tomoScoreModel']} {made['_tomoScoreModelVersion']} ({sha256})"
 
 
 def methods(protocol):
     """A paragraph that is ready for a paper; nothing before there are results."""
-    scored = getattr(protocol, SCORED_SET, None)
-    if scored is None or scored.isEmpty():
+    scores = scores_in(protocol)
+    if not scores:
         return []
-    made = provenance_of(scored)
-    scores = list(scores_of(scored).values())
+    made = provenance_in(protocol)
+    middle = median(scores.values())
+    end = f"{size_of(protocol, REJECTED_SET)} rejected"
+    if hasattr(protocol, SCORED_SET):
+        end += f", and {size_of(protocol, FAILED_SET)} could not be scored"
     return [
-        f"Tomograms (n = {len(scores)}) were rated by TomoScore (independent "
-        f"implementation of the idea of [Tan2024]; scipion-em-tomoscore "
-        f"{made['_tomoScoreEngineVersion']}, model {made['_tomoScoreModel']} "
-        f"{made['_tomoScoreModelVersion']}, sha256 {made['_tomoScoreModelSha256']}): the number of "
-        "octaves of feature scale, from 128 nm to 4 nm, that can be readily distinguished in xy "
-        f"slices. The median was {median(scores):.2f} octaves "
-        f"({readable_scale(scale_nm(median(scores)))}). {size_of(protocol, ACCEPTED_SET)} "
-        f"tomograms were accepted for further processing ({criterion(made)}), "
-        f"{size_of(protocol, REJECTED_SET)} rejected, and {size_of(protocol, FAILED_SET)} could "
-        "not be scored."
+        f"Tomograms (n = {len(scores)}) were rated by TomoScore (independent implementation of "
+        f"the idea of [Tan2024]; {program(made)}): the number of octaves of feature scale, from "
+        "128 nm to 4 nm, that can be readily distinguished in xy slices"
+        f"{', of ' + slab(made) if slab(made) else ''}. The median was {middle:.2f} octaves "
+        f"({readable_scale(scale_nm(middle))}). {size_of(protocol, ACCEPTED_SET)} tomograms were "
+        f"accepted for further processing ({criterion(made)}), {end}."
     ]
+
+
+def program(made):
+    """Program and model with what a reader needs to find them, from a set's provenance."""
+    if not made[MODEL_SHA256]:
+        return "scipion-em-tomoscore; version and model as of the scored set"
+    return (
+        f"scipion-em-tomoscore {made['_tomoScoreEngineVersion']}, model {made['_tomoScoreModel']} "
+        f"{made['_tomoScoreModelVersion']}, sha256 {made[MODEL_SHA256]}"
+    )

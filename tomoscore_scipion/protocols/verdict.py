@@ -13,6 +13,14 @@ ACCEPTED, REJECTED, FAILED = "accepted", "rejected", "failed"
 PRESETS = (("Conservative", 3.0), ("Balanced", 2.5), ("Aggressive", 1.5))
 """Names of the presets, and the TomoScore in octaves from which on they accept."""
 
+SIMULATED_SCORES = {
+    "sha256": None,
+    "tomograms": 0,
+    "quantiles": {},
+}
+"""How simulated tomograms score with the weights of this sha256: {percent: TomoScore below which so
+many of them are}. Measured by scripts/score_quantiles.py; without tomograms help claims nothing."""
+
 BALANCED = 1
 CUSTOM = len(PRESETS)
 CHOICES = [name for name, _ in PRESETS] + ["Custom"]
@@ -32,6 +40,20 @@ def in_words(threshold):
 def presets_in_words():
     """The presets with what they mean, one a line, for help texts."""
     return "\n".join(f"  *{name}*: from {in_words(value)} on." for name, value in PRESETS)
+
+
+def simulated_in_words():
+    """How simulated tomograms score, for help texts; "" where that has not been measured."""
+    if not SIMULATED_SCORES["tomograms"]:
+        return ""
+    below = [
+        f"{'half' if percent == 50 else f'{percent} %'}{'' if number else ' score'} below {score:g}"
+        for number, (percent, score) in enumerate(sorted(SIMULATED_SCORES["quantiles"].items()))
+    ]
+    return (
+        f"Of {SIMULATED_SCORES['tomograms']} simulated tomograms of all qualities "
+        + f"{', '.join(below)}. Those of a real session differ: look at its own histogram.\n"
+    )
 
 
 def reachable(voxel_size_angstrom):

@@ -2,6 +2,7 @@
 """What comes before and after TomoScore in a streaming workflow; Scipion has no such import."""
 
 import json
+import os
 import time
 
 from pwem.objects import EMSet, Transform
@@ -21,7 +22,11 @@ from tomo.objects import (
 
 
 class ProtTomoScoreTestSource(EMProtocol):
-    """Emits the tomograms of a JSON file one by one."""
+    """Emits the tomograms of a JSON file one by one.
+
+    An entry with "after" comes when the file that it names is there, so that a test does not
+    depend on how long anything takes.
+    """
 
     _label = "test source"
     _possibleOutputs = {"Tomograms": SetOfTomograms}
@@ -29,7 +34,6 @@ class ProtTomoScoreTestSource(EMProtocol):
     def _defineParams(self, form):
         form.addSection("Input")
         form.addParam("recipe", params.FileParam, label="JSON file")
-        form.addParam("delay", params.FloatParam, default=0.0, label="Seconds between two")
         form.addParam("samplingRate", params.FloatParam, default=10.0, label="Of the set")
         form.addParallelSection(threads=0, mpi=0)
 
@@ -44,8 +48,9 @@ class ProtTomoScoreTestSource(EMProtocol):
         acquisition = TomoAcquisition(angleMin=-60.0, angleMax=60.0, step=3.0, voltage=300.0)
         tomograms.setAcquisition(acquisition)
         for number, entry in enumerate(recipe):
+            while not os.path.exists(entry.get("after", self.recipe.get())):
+                time.sleep(0.2)
             if number:
-                time.sleep(entry.get("delay", self.delay.get()))
                 tomograms.enableAppend()
             EMSet.append(tomograms, self._tomogram(entry, acquisition))
             tomograms._firstDim.set(entry.get("dim", [64, 64, 16]))

@@ -1,18 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Scipion makes of the installed plugin. Needs scipion-app and scipion-em-tomo."""
+"""What Scipion makes of the installed plugin, in processes of their own."""
 
 import json
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
-import pytest
-
 import tomoscore_scipion
-
-pytestmark = pytest.mark.skipif(find_spec("pwem") is None, reason="Scipion is not installed here")
 
 LOOK = """
 import json, sys
@@ -97,5 +92,4 @@ def test_plugin_is_registered_with_its_path_variables_and_reference(tmp_path):
 
 
 def test_protocol_tree_takes_our_group_into_the_existing_one(tmp_path):
-    pytest.importorskip("tkinter")
     assert in_scipion(TREE, tmp_path) == "1 1"
