@@ -3,6 +3,7 @@
 
 import ctypes
 import os
+import resource
 import signal
 import sys
 import time
@@ -87,6 +88,12 @@ def out_of_memory():
     raise MemoryError
 
 
+def grows():
+    """Takes all the memory that it may have, which is little."""
+    resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33))
+    np.ones(2**31)
+
+
 def has_a_bug():
     return 1 / 0
 
@@ -135,6 +142,7 @@ def look_for_the_gpu():
 DEEDS = {
     "hang.npy": hang,
     "memory.npy": out_of_memory,
+    "grows.npy": grows,
     "bug.npy": has_a_bug,
     "killed.npy": is_killed,
     "crash.npy": crashes,
