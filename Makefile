@@ -10,7 +10,7 @@ SCIPION_PYTHON := $(SCIPION_VENV)/bin/python
 SCIPION_INSTALLED := $(SCIPION_VENV)/.installed
 
 .PHONY: help venv venv-scipion demo demo-open demo-real test test-scipion test-slow lint \
-	benchmark-speed
+	faults benchmark-speed
 
 help:
 	@echo 'make venv             environment with engine and tools in $(VENV)'
@@ -21,6 +21,7 @@ help:
 	@echo 'make test             lint, types, tests and coverage of the engine'
 	@echo 'make test-scipion     the tests that run in a Scipion project'
 	@echo 'make test-slow        the tests that take minutes'
+	@echo 'make faults           try every row of docs/faults.rst, and count'
 	@echo 'make lint             format, lint and types only'
 	@echo 'make benchmark-speed  seconds and memory per tomogram, beside other tools'
 
@@ -75,6 +76,9 @@ test-slow: venv
 	@$(PYTHON) -m pytest -m slow --collect-only --quiet >/dev/null; status=$$?; \
 	if [ $$status -eq 5 ]; then echo 'No test is marked slow.'; else \
 	$(PYTHON) -m pytest -m slow; fi
+
+faults: venv venv-scipion
+	$(PYTHON) scripts/faults.py $(PYTHON) $(SCIPION_PYTHON)
 
 benchmark-speed: venv
 	$(PYTHON) benchmarks/speed.py
