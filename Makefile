@@ -18,7 +18,7 @@ PYTHON38 ?= $(firstword $(shell python3.8 -c 'import sys; print(sys.executable)'
 	$(wildcard $(HOME)/.pyenv/versions/3.8.*/bin/python3.8))
 
 .PHONY: help venv venv-scipion venv-scipion38 demo demo-open demo-real test test-scipion \
-	test-scipion-slow test-scipion38 test-slow lint benchmark-speed \
+	test-scipion-slow test-scipion38 test-slow lint faults benchmark-speed \
 	benchmark-truth
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo 'make test             lint, types, tests and coverage of the engine'
 	@echo 'make test-scipion     the tests that run in a Scipion project'
 	@echo 'make test-slow        the tests that take minutes, those in Scipion and on Python 3.8 too'
+	@echo 'make faults           try every row of docs/faults.rst, and count'
 	@echo 'make lint             format, lint and types only'
 	@echo 'make benchmark-speed  seconds and memory per tomogram, beside other tools'
 	@echo 'make benchmark-truth  scores against the truth, beside other tools'
@@ -101,6 +102,9 @@ test-scipion38: venv venv-scipion38
 
 test-slow: venv test-scipion-slow test-scipion38
 	$(PYTHON) -m pytest -m slow
+
+faults: venv venv-scipion
+	$(PYTHON) scripts/faults.py $(PYTHON) $(SCIPION_PYTHON)
 
 benchmark-speed: venv
 	$(PYTHON) benchmarks/speed.py

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A scorer without a network: the score of a .npy file is its mean."""
 
+import ctypes
 import os
+import resource
 import signal
 import sys
+import time
 import types
 
 import numpy as np
@@ -38,7 +41,7 @@ def make_score(ts_id="TS_01", tomoscore=2.5, **changes):
 
 
 class FakeScorer:
-    """Scores .npy files by their mean; files with certain names make it fail in certain ways."""
+    """Scores .npy files by their mean; files of certain names make it fail in certain ways."""
 
     notices = ("auto: no GPU is usable, the CPU is used",)
 
@@ -51,10 +54,12 @@ class FakeScorer:
         if weights is not None and not os.path.exists(weights):
             raise StartError(f"weights {weights}: no such file: name a .safetensors file")
         model = {**MODEL, "name": os.path.basename(weights)} if weights else MODEL
+        DEEDS.get(model["name"], do_nothing)()
         return cls(model, "cpu" if device == "auto" else device)
 
     def score(self, path, voxel_size_angstrom=None, ts_id=None, progress=None, z_range=None):
-        self._fail(os.path.basename(path))
+        DEEDS.get(os.path.basename(path), do_nothing)()
+        time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
         if not os.path.isfile(path):
             raise TomogramError(f"{path}: no such file")
         for done in range(1, 4):
@@ -71,17 +76,93 @@ class FakeScorer:
             z_range=z_range,
         )
 
-    def _fail(self, name):
-        if name == "memory.npy":
-            raise MemoryError
-        if name == "bug.npy":
-            raise ZeroDivisionError("division by zero")
-        if name == "interrupt.npy":
-            raise KeyboardInterrupt
-        if name == "terminate.npy":
-            os.kill(os.getpid(), signal.SIGTERM)
-        if name == "kill.npy" and "KILL" in os.environ:
-            os.kill(os.getpid(), signal.SIGKILL)
+
+def do_nothing():
+    pass
+
+
+def hang():
+    while True:
+        time.sleep(60)
+
+
+def out_of_memory():
+    raise MemoryError
+
+
+def grows():
+    """Takes all the memory that it may have, which is little."""
+    resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33))
+    np.ones(2**31)
+
+
+def has_a_bug():
+    return 1 / 0
+
+
+def is_killed():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def crashes():
+    ctypes.string_at(0)
+
+
+def exits():
+    os._exit(7)
+
+
+def chats():
+    print("a library says hello")
+    os.write(1, b"and so does its C code\n")
+
+
+def stop_the_parent(signum):
+    def deed():
+        os.kill(os.getppid(), signum)
+        hang()
+
+    return deed
+
+
+def kill_the_parent():
+    if "KILL" in os.environ:
+        stop_the_parent(signal.SIGKILL)()
+
+
+def lose_the_gpu():
+    """From now on no GPU is there, also for the next process."""
+    with open(os.environ["GPU_LOST"], "w"):
+        raise RuntimeError("CUDA error: unspecified launch failure")
+
+
+def look_for_the_gpu():
+    if os.path.exists(os.environ["GPU_LOST"]):
+        raise StartError("device cuda:0: found no GPU that torch can use")
+
+
+DEEDS = {
+    "hang.npy": hang,
+    "memory.npy": out_of_memory,
+    "grows.npy": grows,
+    "bug.npy": has_a_bug,
+    "killed.npy": is_killed,
+    "crash.npy": crashes,
+    "exit.npy": exits,
+    "chats.npy": chats,
+    "interrupt.npy": stop_the_parent(signal.SIGINT),
+    "terminate.npy": stop_the_parent(signal.SIGTERM),
+    "hang up.npy": stop_the_parent(signal.SIGHUP),
+    "kill.npy": kill_the_parent,
+    "lost GPU.npy": lose_the_gpu,
+    "hang.safetensors": hang,
+    "killed.safetensors": is_killed,
+    "interrupt.safetensors": stop_the_parent(signal.SIGINT),
+    "bug.safetensors": has_a_bug,
+    "of a GPU.safetensors": look_for_the_gpu,
+    "no package.safetensors": lambda: __import__("no_such_package"),
+}
+"""What happens over a file of this name."""
 
 
 def as_module(scorer_class=FakeScorer):
@@ -91,8 +172,20 @@ def as_module(scorer_class=FakeScorer):
     return module
 
 
-if __name__ == "__main__":
-    from tomoscore_scipion.engine.cli import main
+def command():
+    """The command of a process that scores with the fake."""
+    return [sys.executable, __file__, "worker"]
+
+
+def main(argv):
+    from tomoscore_scipion.engine import cli, supervisor, worker
 
     sys.modules["tomoscore_scipion.engine.scorer"] = as_module()
+    if argv == ["worker"]:
+        return worker.main()
+    supervisor.command = command
+    return cli.main(argv)
+
+
+if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -5,21 +5,17 @@ from __future__ import annotations
 
 import math
 import os
-import signal
 import sys
-import threading
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Callable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import Callable, Sequence
 
-from tomoscore_scipion.engine import batch, output, progress
+from tomoscore_scipion.engine import batch, output, progress, stopping
 from tomoscore_scipion.engine.errors import StartError
 from tomoscore_scipion.engine.job import Job, read_job, tomograms_of_paths
 from tomoscore_scipion.engine.record import FAILED, Score
+from tomoscore_scipion.engine.supervisor import Supervisor
 from tomoscore_scipion.engine.table import make_table, printable, write_text
-
-if TYPE_CHECKING:
-    from tomoscore_scipion.engine.scorer import Scorer
 
 EXIT_SOME_FAILED = 3
 EXIT_STOPPED = 130
@@ -76,6 +72,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--csv", metavar="FILE.csv", help="write one row per tomogram; replaces the file")
     add("--weights", metavar="FILE", help="weights to use (default: those shipped)")
     add("--threads", type=positive_integer, metavar="N", help="threads on the CPU")
+    add(
+        "--timeout",
+        type=positive_number,
+        metavar="S",
+        help="seconds that one tomogram may take before it counts as failed "
+        "(default: 300, and 0.5 per MB of its file)",
+    )
     add("--quiet", action="store_true", help="print nothing but errors")
     parser.set_defaults(wrong_usage=parser.error)
 
@@ -109,13 +112,14 @@ def main(args: Namespace) -> int:
     check_arguments(args)
     job = _job_of(args)
     _protect_inputs(args, job)
-    scorer = _load_scorer(args, job)
     records: list[Score] = []
     stopped = False
-    try:
-        _score_and_write(args, job, scorer, records)
-    except KeyboardInterrupt:
-        stopped = True
+    with stopping.as_interrupt(), _supervisor(args, job) as supervisor:
+        _show_notices(args, supervisor)
+        try:
+            _score_and_write(args, job, supervisor, records)
+        except KeyboardInterrupt:
+            stopped = True
     _print_table(args, job, records)
     if stopped:
         done = f"{len(records)} of {len(job.tomograms)} tomograms are done"
@@ -147,24 +151,28 @@ def _protect_inputs(args: Namespace, job: Job) -> None:
             raise StartError(f"{path} would be replaced, and is an input: name another output")
 
 
-def _load_scorer(args: Namespace, job: Job) -> Scorer:
-    from tomoscore_scipion.engine.scorer import Scorer
+def _supervisor(args: Namespace, job: Job) -> Supervisor:
+    return Supervisor(
+        weights=job.weights,
+        device=job.device,
+        threads=args.threads,
+        timeout_s=args.timeout,
+        debug=args.debug,
+    )
 
-    if args.threads:
-        import torch
 
-        torch.set_num_threads(args.threads)
-    scorer = Scorer.load(weights=job.weights, device=job.device)
+def _show_notices(args: Namespace, supervisor: Supervisor) -> None:
     if not args.quiet:
-        for notice in scorer.notices:
+        for notice in supervisor.notices:
             write_text(sys.stderr, f"tomoscore: {printable(notice)}\n")
-    return scorer
 
 
-def _score_and_write(args: Namespace, job: Job, scorer: Scorer, records: list[Score]) -> None:
+def _score_and_write(
+    args: Namespace, job: Job, supervisor: Supervisor, records: list[Score]
+) -> None:
     """Score what is not there yet; each record goes to the files and to `records` at once."""
-    with ExitStack() as files, _sigterm_as_interrupt():
-        writers, kept = _open_results(args, job, scorer, files)
+    with ExitStack() as files:
+        writers, kept = _open_results(args, job, supervisor, files)
         records.extend(kept)
 
         def on_record(record: Score) -> None:
@@ -178,11 +186,11 @@ def _score_and_write(args: Namespace, job: Job, scorer: Scorer, records: list[Sc
             write_text(sys.stderr, f"tomoscore: {printable(note)}\n")
         rest = [tomogram for tomogram in job.tomograms if tomogram.ts_id not in there]
         shown = progress.choose(len(job.tomograms), len(there), args.quiet)
-        batch.run(scorer, rest, on_record, shown, args.debug)
+        batch.run(supervisor, rest, on_record, shown)
 
 
 def _open_results(
-    args: Namespace, job: Job, scorer: Scorer, files: ExitStack
+    args: Namespace, job: Job, supervisor: Supervisor, files: ExitStack
 ) -> tuple[Sequence[Callable[[Score], None]], list[Score]]:
     """The functions that write a record to each file asked for, and the records kept."""
     writers: list[Callable[[Score], None]] = []
@@ -190,7 +198,7 @@ def _open_results(
     csv_file = files.enter_context(output.open_lines(args.csv)) if args.csv else None
     if args.output:
         if args.job:
-            sha256 = scorer.model["sha256"]
+            sha256 = supervisor.model["sha256"]
             lines, kept = output.resume_lines(args.output, job.tomograms, sha256)
         else:
             lines = output.open_lines(args.output)
@@ -202,23 +210,6 @@ def _open_results(
             csv_file.write(output.csv_line(record))
         writers.append(lambda record: csv_file.write(output.csv_line(record)))
     return writers, kept
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """A scheduler's SIGTERM stops the batch as Ctrl-C does: finished records are written."""
-
-    def stop(signum: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may handle signals
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _print_table(args: Namespace, job: Job, records: Sequence[Score]) -> None:

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tries every row of docs/faults.rst and prints what became of it; see `make faults`.
+
+python scripts/faults.py [ENGINE_PYTHON [SCIPION_PYTHON]]
+
+Tests below tests/scipion run in the second Python, all others in the first one. A row is survived
+when its test ran and passed in all its cases: one that is skipped was not tried.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parents[1]
+TABLE = ROOT / "docs" / "faults.rst"
+
+
+class Row(NamedTuple):
+    """A row of the table: a fault, what the user sees, and the test (file, function, case)."""
+
+    fault: str
+    seen: str
+    file: str
+    function: str
+    case: str
+
+    @property
+    def is_scipion(self):
+        """Whether its test needs Scipion."""
+        return self.file.startswith("scipion/")
+
+    def is_tried_by(self, file, name):
+        """Whether a test that ran belongs to the row."""
+        function, _, case = name.partition("[")
+        if (file, function) != (self.file, self.function):
+            return False
+        case = case[:-1] if case.endswith("]") else case
+        begins = self.case.endswith("*") and case.startswith(self.case[:-1])
+        return not self.case or case == self.case or begins
+
+
+def rows(path=TABLE):
+    """The rows of the table in the docs."""
+    text = path.read_text(encoding="utf-8")
+    found = []
+    for fault, seen, test in re.findall(
+        r"^   \* - (.+)\n     - (.+)\n     - (.+)$", text, re.MULTILINE
+    ):
+        match = re.fullmatch(r"``([\w/]+\.py)::(\w+)(?:\[(.+)\])?``", test)
+        if match:
+            found.append(Row(fault, seen, match[1], match[2], match[3] or ""))
+        elif test != "Test":
+            raise SystemExit(f"{path}: expected ``file.py::test[case]``, found {test}")
+    return found
+
+
+def outcomes(python, files_and_functions):
+    """Run tests; {(file, test with its case): "passed", "failed" or "skipped"}."""
+    names = [f"tests/{file}::{function}" for file, function in files_and_functions]
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report.xml")
+        command = [python, "-m", "pytest", "-q", "-o", "junit_family=xunit1"]
+        subprocess.run([*command, f"--junitxml={report}", *names], cwd=ROOT, check=False)
+        if not report.exists():
+            return {}
+        cases = ElementTree.parse(report).iter("testcase")
+        return {(_file_of(case), case.get("name")): _outcome(case) for case in cases}
+
+
+def _file_of(case):
+    return Path(case.get("file", "")).as_posix().partition("tests/")[2]
+
+
+def _outcome(case):
+    if case.find("skipped") is not None:
+        return "skipped"
+    return "failed" if {"failure", "error"} & {child.tag for child in case} else "passed"
+
+
+def fate(row, ran):
+    """What became of a row: "survived", "FAILED", "skipped" or "not found"."""
+    mine = {outcome for (file, name), outcome in ran.items() if row.is_tried_by(file, name)}
+    if not mine:
+        return "not found"
+    if "failed" in mine:
+        return "FAILED"
+    return "skipped" if "skipped" in mine else "survived"
+
+
+def main(argv):
+    """Try all rows; 0 when all were survived."""
+    pythons = [*argv, *[sys.executable] * 2][:2]
+    table = rows()
+    ran = {}
+    for python, is_scipion in zip(pythons, (False, True)):
+        mine = [row for row in table if row.is_scipion is is_scipion]
+        ran.update(outcomes(os.path.abspath(python), sorted({(r.file, r.function) for r in mine})))
+    fates = [fate(row, ran) for row in table]
+    for row, what in zip(table, fates):
+        print(f"{what:10} {row.fault}: {row.seen}")
+    survived = fates.count("survived")
+    print(f"tried {len(table)}, survived {survived}")
+    return 0 if survived == len(table) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Throws files at the door for tomograms for as long as wanted, guided by what they reach in it.
+
+python scripts/fuzz_mrc.py CORPUS_FOLDER [-max_total_time=600]
+
+Needs atheris (`pip install atheris`), which no other part of this project does. A file is read
+whole or refused by a TomogramError that names it; anything else ends the run, with the file.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris
+import numpy as np
+
+with atheris.instrument_imports(include=["tomoscore_scipion"]):
+    from tomoscore_scipion.engine.errors import TomogramError
+    from tomoscore_scipion.engine.volume import open_volume
+
+MOST_SLICES = 64
+"""A file of one voxel per slice can have thousands of them."""
+
+
+def seed(folder):
+    """A sound file for each mode and byte order, to begin with."""
+    for order, stamp in (("<", b"\x44\x44\0\0"), (">", b"\x11\x11\0\0")):
+        for mode, item in ((0, 1), (1, 2), (2, 4), (6, 2), (12, 2)):
+            words = np.zeros(256, dtype=order + "i4")
+            words[:10] = 5, 4, 3, mode, 0, 0, 0, 5, 4, 3
+            words[10:13].view(order + "f4")[:] = 50, 40, 30
+            words[16:19], words[22] = (1, 2, 3), 1
+            raw = bytearray(words.tobytes())
+            raw[208:216] = b"MAP " + stamp
+            name = f"mode-{mode}-{'little' if order == '<' else 'big'}"
+            Path(folder, name).write_bytes(raw + bytes(60 * item))
+
+
+def try_one(path, content):
+    """Open and read what is in `content`, once with the header's voxel size, once with another."""
+    path.write_bytes(content)
+    for voxel_size in (None, 10.0):
+        try:
+            with open_volume(path, voxel_size) as volume:
+                for z in range(min(volume.shape_zyx[0], MOST_SLICES)):
+                    assert volume.read_slice(z).shape == volume.shape_zyx[1:]
+        except TomogramError as error:
+            assert str(error).startswith(f"{path}: "), error
+
+
+def main():
+    """Fuzz until something breaks or the time is over."""
+    os.makedirs(sys.argv[1], exist_ok=True)
+    seed(sys.argv[1])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "t.mrc")
+        atheris.Setup([*sys.argv, "-max_len=4096"], lambda content: try_one(path, content))
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that are no sound tomograms, each with what the user is told; and odd ones that are scored.
+
+Every maker gets the path where its file is to be.
+"""
+
+import gzip
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+
+SHAPE_ZYX = (6, 48, 48)
+VOXEL = 16.0
+CODES = {"i1": 0, "i2": 1, "f4": 2, "u2": 6, "f2": 12}
+
+
+def texture(shape=SHAPE_ZYX, seed=1):
+    """Correlated noise, about 0 +- 1, of any shape (z, y, x), float32."""
+    noise = np.random.default_rng(seed).normal(size=shape)
+    return ((noise + np.roll(noise, 1, -1) + np.roll(noise, 1, -2)) / 3**0.5).astype("f4")
+
+
+def content(array=None, voxel_size=VOXEL):
+    """The bytes of an MRC file of an array (z, y, x)."""
+    array = texture() if array is None else array
+    order = ">" if array.dtype.byteorder == ">" else "<"
+    header = bytearray(1024)
+    nz, ny, nx = array.shape
+    mode = CODES[array.dtype.str[1:]]
+    struct.pack_into(order + "10i", header, 0, nx, ny, nz, mode, 0, 0, 0, nx, ny, nz)
+    cell = [np.float32(voxel_size * n) for n in (nx, ny, nz)]
+    struct.pack_into(order + "6f3i", header, 40, *cell, 90, 90, 90, 1, 2, 3)
+    struct.pack_into(order + "2i", header, 88, 1, 0)
+    header[208:216] = b"MAP " + (b"\x44\x44\0\0" if order == "<" else b"\x11\x11\0\0")
+    return bytes(header) + array.tobytes()
+
+
+def of(array):
+    return lambda path: path.write_bytes(content(array))
+
+
+def holding(data):
+    return lambda path: path.write_bytes(data)
+
+
+def cut(size):
+    return lambda path: path.write_bytes(content()[:size])
+
+
+def spoiled(*changes):
+    """A sound file with other entries in its header: (byte, format, value) each."""
+
+    def make(path):
+        raw = bytearray(content())
+        for place, kind, value in changes:
+            struct.pack_into(kind, raw, place, value)
+        path.write_bytes(raw)
+
+    return make
+
+
+def linked(target):
+    return lambda path: path.symlink_to(target)
+
+
+def nothing(path):
+    """No file at all."""
+
+
+def forbidden(path):
+    path.write_bytes(content())
+    path.chmod(0)
+
+
+REFUSED = {
+    "missing": (nothing, "expected a file, but there is none of this name; check the path"),
+    "folder": (Path.mkdir, "is a folder; give the tomogram's file"),
+    "pipe": (os.mkfifo, "a pipe, socket or device; give the tomogram's file"),
+    "dangling link": (linked("gone.mrc"), "is a link to gone.mrc, which does not exist; mend the"),
+    "link loop": (lambda path: path.symlink_to(path.name), "leads back to itself; mend the link"),
+    "permission denied": (forbidden, "permission denied; ask its owner for the right to read it"),
+    "empty": (Path.touch, "is empty (0 bytes), expected an MRC file"),
+    "shorter than a header": (cut(700), "expected a header of 1024 bytes, found 700 bytes"),
+    "cut off": (cut(20000), "expected 56320 bytes for columns x rows x sections 48 x 48 x 6, mode"),
+    "text": (holding(b"index of tomograms\n" * 99), "but it is text ('index of tomograms"),
+    "web page": (holding(b"<html>sign in</html>" * 99), "a web page"),
+    "HDF5 file": (holding(b"\x89HDF\r\n\x1a\n" + bytes(2000)), "e2proc3d.py in.hdf out.mrc"),
+    "nonsense": (holding(b"\0\1\2\3" * 999), "expected the word MAP at byte 208, found neither"),
+    "wrong MAP and stamp": (
+        spoiled((208, "8s", b"JUNKJUNK"), (0, "<i", 47)),
+        "expected the word MAP at byte 208, found neither it nor a header that agrees",
+    ),
+    "unknown mode": (spoiled((12, "<i", 77)), "expected mode 0, 1, 2, 6 or 12, found 77"),
+    "complex mode": (spoiled((12, "<i", 4)), "cannot be scored: mode 4, complex 32-bit floats"),
+    "colours": (spoiled((12, "<i", 16)), "cannot be scored: mode 16, colours (RGB)"),
+    "negative dimensions": (spoiled((0, "<i", -48)), "expected positive dimensions in the header"),
+    "dimensions of zero": (spoiled((8, "<i", 0)), "found columns x rows x sections 48 x 48 x 0"),
+    "absurd slices": (
+        spoiled((0, "<i", 2**31 - 1), (4, "<i", 2**31 - 1)),
+        "expected slices of at most 268435456 voxels, found columns x rows x sections 2147483647",
+    ),
+    "absurd number of slices": (spoiled((8, "<i", 2**31 - 1)), "is shorter than its header says"),
+    "huge extended header": (spoiled((92, "<i", 10**9)), "extended header of 1000000000 bytes"),
+    "negative extended header": (spoiled((92, "<i", -1)), "extended header of 0 bytes or more"),
+    "permuted axes": (spoiled((64, "<i", 3), (72, "<i", 1)), "axes 1, 2, 3 (x, y, z), found 3, 2"),
+    "stack of volumes": (spoiled((88, "<i", 401), (36, "<i", 2)), "found a stack of 3 with 2"),
+    "voxel size of 0": (spoiled((40, "<f", 0.0)), "is unset (0, 16, 16 A); give --voxel-size"),
+    "voxel size negative": (spoiled((40, "<f", -768.0)), "is unset (-16, 16, 16 A); give --voxel"),
+    "voxel size NaN": (spoiled((44, "<f", np.nan)), "is unset (16, nan, 16 A); give --voxel-size"),
+    "voxel size absurd": (
+        spoiled(*((40 + 4 * i, "<f", n * 1e6) for i, n in enumerate((48, 48, 6)))),
+        "is not believable (1e+06, 1e+06, 1e+06 A); give --voxel-size",
+    ),
+    "voxel size anisotropic": (spoiled((40, "<f", 480.0)), "differs between the axes (10, 16, 16"),
+    "damaged gzip": (holding(gzip.compress(content())[:5000]), "expected sound gzip data, found"),
+    "gzip bomb": (
+        holding(
+            gzip.compress(
+                content()[:8] + struct.pack("<i", 2**31 - 1) + content()[12:],
+            )
+        ),
+        "when decompressed",
+    ),
+}
+"""{name: (maker, what the record's error says)}"""
+
+ONLY_VOXEL_SIZE = [name for name in REFUSED if name.startswith("voxel size")]
+"""Those that are scored when a voxel size is given."""
+
+
+def with_values(*values):
+    """Texture in which some voxels of the middle have other values."""
+    array = texture()
+    for number, value in enumerate(values):
+        array[2:4, 5 + number, :20] = value
+    return array
+
+
+def extremes(dtype):
+    """Integers that use their whole range."""
+    info = np.iinfo(dtype)
+    array = texture()
+    share = (array - array.min()) / np.ptp(array)
+    return (info.min + share * (info.max - float(info.min))).astype(dtype)
+
+
+SCORED = {
+    "sound": (of(texture()), None),
+    "byte-swapped": (of(texture().astype(">f4")), None),
+    "longer than its header says": (holding(content() + bytes(7)), "is 7 bytes longer than its"),
+    "wrong machine stamp": (spoiled((212, "4s", b"\xff\1\2\3")), "the machine stamp is ff01"),
+    "no MAP word": (spoiled((208, "4s", b"\0\0\0\0")), "the header lacks the word MAP"),
+    "some NaN and inf": (of(with_values(np.nan, np.inf, -np.inf)), "hold NaN or inf: masked"),
+    "all NaN": (of(np.full(SHAPE_ZYX, np.nan, "f4")), "constant, or nearly"),
+    "constant": (of(np.full(SHAPE_ZYX, 41, "f4")), "constant, or nearly"),
+    "nearly constant": (of((1e6 + 1e-2 * texture()).astype("f4")), "constant, or nearly"),
+    "int8 of full range": (of(extremes("i1")), None),
+    "uint16 of full range": (of(extremes("u2")), None),
+    "values of 1e30": (of((1e30 * texture()).astype("f4")), None),
+    "one voxel": (of(np.ones((1, 1, 1), "f4")), "constant, or nearly"),
+    "one slice": (of(texture((1, 48, 48))), None),
+    "narrower than a tile": (of(texture((4, 9, 48))), None),
+    "huge and thin": (of(texture((2, 1, 30000))), None),
+    "compressed": (holding(gzip.compress(content())), "compressed by gzip: read whole"),
+}
+"""{name: (maker, what one of its warnings says, None where there is none of that kind)}"""
+
+NOTHING_IN_THEM = ("all NaN", "constant", "nearly constant", "one voxel")
+LIKE_SOUND = (
+    "byte-swapped",
+    "longer than its header says",
+    "wrong machine stamp",
+    "no MAP word",
+    "compressed",
+)
+"""These hold the values of the sound one, and must score the same."""
+
+
+def make_all(folder):
+    """All of them in a folder; {name: path}."""
+    paths = {}
+    for name, (make, _) in {**SCORED, **REFUSED}.items():
+        paths[name] = Path(folder, name.replace(" ", "-") + ".mrc")
+        make(paths[name])
+    return paths

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Surroundings in which a command is run: without rights, without network, with a full disk."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TOMOSCORE = [sys.executable, "-m", "tomoscore_scipion.engine"]
+FAKE = [sys.executable, str(ROOT / "tests" / "scoring_fakes.py")]
+"""The command line with a scorer that has no network and never loads torch."""
+
+PATIENCE_S = 900
+"""A command that takes longer hangs; the machine may be busy."""
+
+
+def run(command, **options):
+    """Run a command to its end."""
+    return subprocess.run(
+        [str(word) for word in command],
+        **{
+            "capture_output": True,
+            "text": True,
+            "stdin": subprocess.DEVNULL,
+            "timeout": PATIENCE_S,
+            **options,
+            "env": {**os.environ, "PYTHONPATH": str(ROOT), **options.get("env", {})},
+        },
+    )
+
+
+def unprivileged(command):
+    """The command for a user whom permissions stop, as they do not stop root."""
+    if os.geteuid() != 0:
+        return list(command)
+    return ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *command]
+
+
+def in_namespace(*kinds):
+    """The start of a command that runs in namespaces of its own; skips where that is forbidden."""
+    start = ["unshare", "--map-root-user", *kinds, "--"]
+    if subprocess.run([*start, "true"], capture_output=True).returncode != 0:
+        pytest.skip(f"this system allows no {' '.join(kinds)} namespace")
+    return start
+
+
+def on_small_disk(folder, size, command, keep):
+    """The command with a disk of a size (such as "16k") mounted on a folder.
+
+    What is on the disk in the end goes to the folder `keep`.
+    """
+    script = (
+        'mount -t tmpfs -o size="$1" none "$2"; keep=$3; disk=$2; shift 3; "$@"; status=$?; '
+        'cp -a "$disk"/. "$keep"; exit $status'
+    )
+    start = in_namespace("--mount")
+    return [*start, "sh", "-c", script, "sh", size, folder, keep, *command]

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A batch outlives the process that scores: whatever becomes of it costs one tomogram."""
+
+import gc
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scoring_fakes
+from scoring_fakes import MODEL, FakeScorer
+
+from tomoscore_scipion import __version__
+from tomoscore_scipion.engine import batch, helper_process, supervisor
+from tomoscore_scipion.engine.errors import StartError
+from tomoscore_scipion.engine.helper_process import HelperProcess, NoAnswerError, Patience
+from tomoscore_scipion.engine.job import Tomogram
+from tomoscore_scipion.engine.progress import Silent
+from tomoscore_scipion.engine.stopping import no_check
+from tomoscore_scipion.engine.supervisor import Supervisor
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """The current folder, with a.npy, b.npy, c.npy of score 1, 2, 3, and a fake scorer."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(supervisor, "command", scoring_fakes.command)
+    for name, value in (("a", 1.0), ("b", 2.0), ("c", 3.0)):
+        np.save(f"{name}.npy", np.full((2, 2), value))
+    return tmp_path
+
+
+class Started(Silent):
+    """Notes the process in which each tomogram is scored."""
+
+    def __init__(self, scoring):
+        self.scoring = scoring
+        self.pids = []
+
+    def slices(self, done, total):
+        if done == total:
+            self.pids.append(self.scoring._process.pid)
+
+
+def run(*paths, **how):
+    """The records of a batch, and the processes that scored them."""
+    records = []
+    with Supervisor(**how) as scoring:
+        started = Started(scoring)
+        batch.run(scoring, [Tomogram(p, p) for p in paths], records.append, started)
+    assert [(r.ts_id, r.path) for r in records] == [(p, p) for p in paths]
+    return records, started.pids
+
+
+def test_one_process_scores_the_whole_batch():
+    records, pids = run("a.npy", "b.npy", "c.npy")
+    assert [r.tomoscore for r in records] == [1.0, 2.0, 3.0]
+    assert len(pids) == 3
+    assert len(set(pids)) == 1
+
+
+def test_the_process_ends_with_the_batch():
+    _, (pid,) = run("a.npy")
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("none.npy", "none.npy: no such file"),
+        ("memory.npy", "MemoryError: the memory did not suffice"),
+        ("bug.npy", "ZeroDivisionError: division by zero (unexpected; --debug shows where)"),
+        (
+            "killed.npy",
+            "killed.npy: the process that scored it was killed (SIGKILL); most likely the memory "
+            "ran out: close other programs, ask the scheduler for more memory, or bin the tomogram",
+        ),
+        (
+            "crash.npy",
+            "crash.npy: the process that scored it crashed (SIGSEGV); what was printed before "
+            "(standard error) says more: please report it",
+        ),
+        (
+            "exit.npy",
+            "exit.npy: the process that scored it ended with exit status 7; what was printed "
+            "before (standard error) says more: please report it",
+        ),
+    ],
+)
+def test_what_becomes_of_the_process_costs_one_tomogram(name, error):
+    records, pids = run("a.npy", name, "b.npy")
+    assert [r.status for r in records] == ["ok", "failed", "ok"]
+    failed = records[1]
+    assert failed.error == error
+    assert (failed.model, failed.engine_version, failed.device) == (MODEL, __version__, "cpu")
+    assert failed.seconds >= 0
+    assert (len(set(pids)) == 1) is (name == "none.npy")
+
+
+def test_a_process_that_hangs_is_ended_and_costs_one_tomogram():
+    records, pids = run("a.npy", "hang.npy", "b.npy", timeout_s=5.0)
+    assert [r.status for r in records] == ["ok", "failed", "ok"]
+    assert records[1].error == (
+        "hang.npy: the process that scored it gave no answer within 5 s; is the disk answering, "
+        "and the GPU (nvidia-smi)? --timeout gives it longer"
+    )
+    assert len(set(pids)) == 2
+
+
+def test_a_larger_file_gets_more_time(monkeypatch):
+    monkeypatch.setattr(supervisor, "LEAST_S", 4.0)
+    monkeypatch.setattr(supervisor, "SECONDS_PER_BYTE", 1e-3)
+    Path("hang.npy").write_bytes(bytes(2000))
+    (record,), _ = run("hang.npy")
+    assert "gave no answer within 6 s" in record.error
+
+
+def test_a_process_that_died_while_nothing_was_asked_is_replaced():
+    with Supervisor() as scoring:
+        os.kill(scoring._process.pid, signal.SIGKILL)
+        scoring._process._process.wait()
+        assert scoring.score(Tomogram("a", "a.npy")).tomoscore == 1.0
+
+
+def test_a_batch_whose_every_tomogram_kills_the_process_ends():
+    records, _ = run("killed.npy", "killed.npy", "exit.npy")
+    assert [r.status for r in records] == ["failed"] * 3
+
+
+def test_a_gpu_that_is_lost_costs_one_tomogram_and_then_stops_the_batch(monkeypatch, tmp_path):
+    monkeypatch.setenv("GPU_LOST", str(tmp_path / "lost"))
+    Path("of a GPU.safetensors").touch()
+    records = []
+    tomograms = [Tomogram(n, n) for n in ("a.npy", "lost GPU.npy", "b.npy", "c.npy")]
+    with Supervisor(weights="of a GPU.safetensors", device="cuda:0") as scoring, pytest.raises(
+        StartError, match="device cuda:0: found no GPU"
+    ):
+        batch.run(scoring, tomograms, records.append)
+    assert [r.status for r in records] == ["ok", "failed"]
+    assert "CUDA error: unspecified launch failure" in records[1].error
+
+
+def test_a_process_that_replaces_another_stays_on_its_device(monkeypatch):
+    asked = []
+    monkeypatch.setattr(FakeScorer, "notices", ())
+    with Supervisor(device="auto") as scoring:
+        assert scoring.device == "cpu"
+        send = HelperProcess.send
+        monkeypatch.setattr(
+            HelperProcess, "send", lambda self, m: (asked.append(m.get("device")), send(self, m))
+        )
+        scoring.score(Tomogram("a", "killed.npy"))
+        scoring.score(Tomogram("a", "a.npy"))
+    assert asked == [None, "cpu", None]
+
+
+@pytest.mark.parametrize(
+    ("weights", "says"),
+    [
+        ("killed", r"the process that loads the model was killed \(SIGKILL\); .* memory ran out"),
+        ("bug", "the process that loads the model ended with exit status 1; what was printed"),
+        ("hang", "the process that loads the model gave no answer within 4 s; is the disk"),
+    ],
+)
+def test_a_process_that_does_not_come_up_is_no_start(monkeypatch, weights, says):
+    monkeypatch.setattr(supervisor, "LOAD_S", 4.0)
+    Path(f"{weights}.safetensors").touch()
+    with pytest.raises(StartError, match=says), Supervisor(weights=f"{weights}.safetensors"):
+        pass
+
+
+def test_a_process_that_cannot_be_started_is_no_start(monkeypatch):
+    monkeypatch.setattr(supervisor, "command", lambda: ["/nonexistent/python"])
+    with pytest.raises(StartError, match=r"cannot start a process .*: No such file.*\(ulimit -u"):
+        Supervisor().start()
+
+
+def test_a_missing_package_is_told_by_its_name():
+    Path("no package.safetensors").touch()
+    with pytest.raises(ModuleNotFoundError) as missing:
+        Supervisor(weights="no package.safetensors").start()
+    assert missing.value.name == "no_such_package"
+
+
+def test_the_process_finds_the_modules_of_this_one_and_not_those_of_the_current_folder(monkeypatch):
+    monkeypatch.undo()
+    assert supervisor.command()[3:] == sys.path
+    assert "'" not in supervisor.WORKER  # nothing is formatted into it
+
+
+def test_the_process_can_be_started_from_a_folder_with_modules_of_our_names(folder, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p not in ("", ".")])
+    for name in ("torch", "json", "tomoscore_scipion"):
+        Path(f"{name}.py").write_text("raise SystemExit('taken from the current folder')\n")
+    with pytest.raises(StartError, match=r"none\.safetensors"):
+        Supervisor(weights="none.safetensors", device="cpu").start()
+
+
+def test_time_counts_only_in_small_steps():
+    patience = Patience(1.0)
+    patience.spend(3600)  # as after Ctrl-Z, or when the machine slept
+    patience.spend(0.5)
+    with pytest.raises(NoAnswerError, match="gave no answer within 1 s"):
+        patience.spend(0.2)
+
+
+def test_setting_the_clock_changes_nothing(monkeypatch):
+    monkeypatch.setattr(time, "time", iter([1e9, 0.0, 5e9] * 1000).__next__)
+    records, _ = run("a.npy", "b.npy", timeout_s=60.0)
+    assert [r.status for r in records] == ["ok", "ok"]
+    assert all(0 <= r.seconds < 60 for r in records)
+
+
+def test_half_an_answer_is_none():
+    process = HelperProcess([sys.executable, "-c", "print('{\"record\": {', end='')"])
+    with pytest.raises(helper_process.ProcessEndedError, match="ended with exit status 0"):
+        process.receive(Patience(60), no_check)
+    process.close()
+
+
+def test_a_process_that_closes_its_output_and_lives_on_is_lost(monkeypatch):
+    monkeypatch.setattr(helper_process, "END_S", 0.5)
+    process = HelperProcess([sys.executable, "-c", "import os, time; os.close(1); time.sleep(60)"])
+    with pytest.raises(helper_process.ProcessEndedError, match="closed its output and hangs"):
+        process.receive(Patience(60), no_check)
+    process.close()
+    assert not process.is_alive
+
+
+def test_a_process_that_reads_nothing_any_more_is_lost():
+    process = HelperProcess([sys.executable, "-c", "pass"])
+    process._process.wait()
+    with pytest.raises(helper_process.ProcessEndedError, match="ended with exit status 0"):
+        process.send({"path": "a"})
+    process.close()
+    process.close()
+
+
+def test_a_stop_ends_the_waiting_and_the_process():
+    def stop():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), Supervisor() as scoring:
+        pid = scoring._process.pid
+        scoring.score(Tomogram("hang", "hang.npy"), check=stop)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_no_file_and_no_thread_is_left_open():
+    run("a.npy")
+    gc.collect()
+    files, threads = len(os.listdir("/proc/self/fd")), threading.active_count()
+    run("a.npy", "killed.npy", "b.npy")
+    assert len(os.listdir("/proc/self/fd")) <= files  # fewer: what an earlier test left was closed
+    assert threading.active_count() <= threads

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The process that scores: what it answers, and that it ends with the one that started it."""
+
+import json
+import subprocess
+import sys
+import types
+
+import numpy as np
+import pytest
+import scoring_fakes
+from scoring_fakes import MODEL, FakeScorer, as_module
+
+from tomoscore_scipion import __version__
+from tomoscore_scipion.engine import worker
+from tomoscore_scipion.engine.record import Score
+
+START = {"weights": None, "device": "auto", "threads": None, "debug": False}
+READY = {"ready": {"model": MODEL, "device": "cpu", "notices": list(FakeScorer.notices)}}
+
+
+@pytest.fixture
+def answers(tmp_path, monkeypatch):
+    """A function: the answers to tomograms in the current folder, and to what is loaded first."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "tomoscore_scipion.engine.scorer", as_module())
+    np.save("a.npy", np.full((2, 2), 1.5))
+
+    def ask(*paths, **start):
+        requests = [{**START, **start}]
+        requests += [{"ts_id": "TS_01", "path": p, "voxel_size_angstrom": 13.0} for p in paths]
+        given = []
+        worker.serve(map(json.dumps, requests), given.append)
+        return json.loads(json.dumps(given))
+
+    return ask
+
+
+def test_it_says_what_it_has_loaded(answers):
+    assert answers() == [READY]
+
+
+def test_a_tomogram_gets_its_size_its_progress_and_its_record(answers, tmp_path):
+    ready, size, *slices, last = answers("a.npy")
+    assert ready == READY
+    assert size == {"bytes": (tmp_path / "a.npy").stat().st_size}
+    assert slices == [{"slices": [done, 3]} for done in (1, 2, 3)]
+    record = Score.from_dict(last["record"])
+    assert (record.ts_id, record.path, record.tomoscore) == ("TS_01", "a.npy", 1.5)
+    assert record.voxel_size_angstrom == 13.0
+    assert last["sound"]
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "sound"),
+    [
+        ("none.npy", "none.npy: no such file", True),
+        ("nul\0.npy", "nul\0.npy: no such file", True),
+        ("memory.npy", "MemoryError: the memory did not suffice", False),
+        ("bug.npy", "ZeroDivisionError: division by zero (unexpected; --debug shows where)", False),
+    ],
+)
+def test_a_failed_record_says_why_and_whether_the_process_is_still_sound(
+    answers, name, error, sound
+):
+    _, _, failed = answers(name)
+    record = Score.from_dict(failed["record"])
+    assert (record.ts_id, record.path, record.status, record.error) == (
+        "TS_01",
+        name,
+        "failed",
+        error,
+    )
+    assert (record.model, record.engine_version, record.device) == (MODEL, __version__, "cpu")
+    assert failed["sound"] is sound
+
+
+def test_after_a_failure_it_answers_the_next_request(answers):
+    statuses = [a["record"]["status"] for a in answers("none.npy", "a.npy") if "record" in a]
+    assert statuses == ["failed", "ok"]
+
+
+def test_debug_prints_the_traceback_of_a_failure(answers, capsys):
+    answers("none.npy")
+    assert capsys.readouterr().err == ""
+    answers("none.npy", debug=True)
+    assert "TomogramError: none.npy: no such file" in capsys.readouterr().err
+
+
+def test_what_cannot_be_loaded_is_refused_with_the_reason(answers, capsys):
+    why = "weights none.safetensors: no such file: name a .safetensors file"
+    assert answers("a.npy", weights="none.safetensors") == [{"refused": why}]
+    assert capsys.readouterr().err == ""
+    answers(weights="none.safetensors", debug=True)
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_package_that_is_missing_is_named(answers, tmp_path):
+    (tmp_path / "no package.safetensors").touch()
+    assert answers(weights="no package.safetensors") == [{"missing_package": "no_such_package"}]
+
+
+def test_our_own_modules_never_count_as_missing_packages(answers, monkeypatch):
+    class Broken(FakeScorer):
+        @classmethod
+        def load(cls, weights=None, device="auto"):
+            import tomoscore_scipion.no_such_module  # noqa: F401
+
+    monkeypatch.setitem(sys.modules, "tomoscore_scipion.engine.scorer", as_module(Broken))
+    with pytest.raises(ModuleNotFoundError):
+        answers()
+
+
+def test_threads_are_limited(answers, monkeypatch):
+    torch = types.ModuleType("torch")
+    limits = []
+    torch.set_num_threads = limits.append
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    assert answers(threads=2) == [READY]
+    assert limits == [2]
+
+
+@pytest.fixture
+def process(tmp_path):
+    """The process with its pipes, in a folder with chats.npy and hang.npy."""
+    for name in ("chats.npy", "hang.npy"):
+        np.save(tmp_path / name, np.ones(2))
+    started = subprocess.Popen(
+        scoring_fakes.command(),
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with started:
+        yield started
+        started.kill()
+
+
+def ask(process, message):
+    process.stdin.write(json.dumps(message) + "\n")
+    process.stdin.flush()
+
+
+def test_what_libraries_print_does_not_get_among_the_answers(process):
+    ask(process, START)
+    ask(process, {"ts_id": "a", "path": "chats.npy", "voxel_size_angstrom": None})
+    kinds = [list(json.loads(process.stdout.readline())) for _ in range(6)]
+    assert kinds == [["ready"], ["bytes"], ["slices"], ["slices"], ["slices"], ["record", "sound"]]
+    process.stdin.close()
+    said = process.stderr.read()
+    assert "and so does its C code" in said
+    assert process.stdout.read() == ""
+
+
+def test_it_ends_when_its_starter_does_whatever_it_is_doing(process):
+    ask(process, START)
+    assert json.loads(process.stdout.readline()) == READY
+    ask(process, {"ts_id": "a", "path": "hang.npy", "voxel_size_angstrom": None})
+    assert "bytes" in json.loads(process.stdout.readline())
+    process.stdin.close()
+    assert process.wait(60) == 0
