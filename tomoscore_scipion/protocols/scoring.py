@@ -308,8 +308,8 @@ class TomoScoreScoring(TomoScoreOutputs):
         scored, failed = getattr(self, SCORED_SET, None), getattr(self, FAILED_SET, None)
         if scored is not None and self.atMost.get():
             self._decide()
+        self._completeProvenance(self._provenance())
         with self._lock:
-            self._completeProvenance(self._provenance())
             self._closeOutputSet()
             if scored is None:
                 raise NothingScoredError(self._whyNothing(failed))
