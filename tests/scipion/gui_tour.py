@@ -28,7 +28,8 @@ def fail(*error):
 tk.Tk.report_callback_exception = staticmethod(fail)
 
 
-def shoot(folder, name):
+def shoot(window, folder, name):
+    window.root.update()  # all that waits to be drawn
     subprocess.run(["import", "-window", "root", os.path.join(folder, f"{name}.png")], check=True)
 
 
@@ -41,22 +42,22 @@ def tour(window, project, pictures):
     from tomoscore_scipion.wizards import TomoScoreThresholdWizard
 
     yield CHANGE
-    shoot(pictures, "1-project")
+    shoot(window, pictures, "1-project")
     scored = next(r for r in project.getRuns() if r.getClassName() == "ProtTomoScore")
     scored.preset.set(3)
     form = FormWindow("Form", scored, lambda *_: None, window)
     form.adjustSize()
     window.root.after(0, form.show)  # it returns when the program ends
     yield WINDOW
-    shoot(pictures, "2-form")
+    shoot(window, pictures, "2-form")
     wizard = TomoScoreThresholdWizard()
     window.root.after(0, lambda: wizard.show(form))
     yield WINDOW
-    shoot(pictures, "3-wizard")
+    shoot(window, pictures, "3-wizard")
     dialog = next(w for w in form.root.winfo_children() if w.winfo_class() == "Toplevel")
     dialog._slider.set(1.0)
     yield CHANGE
-    shoot(pictures, "4-wizard-moved")
+    shoot(window, pictures, "4-wizard-moved")
     dialog._handleResult(0)
     yield CHANGE
     assert_equal(form.protocol, scored)
@@ -68,7 +69,7 @@ def tour(window, project, pictures):
     yield WINDOW
     window.root.after(0, lambda: wizard.show(form))
     yield WINDOW
-    shoot(pictures, "5-wizard-without-scores")
+    shoot(window, pictures, "5-wizard-without-scores")
     entry = next(w for w in form.root.winfo_children() if w.winfo_class() == "Toplevel")
     entry.tkvalue.set("1.75")
     entry._handleResult(0)
@@ -79,19 +80,19 @@ def tour(window, project, pictures):
     assert_equal(DESKTOP_TKINTER in viewer._environments, True)
     window.root.after(0, lambda: viewer.visualize(scored, windows=window))
     yield WINDOW
-    shoot(pictures, "6-viewer")
+    shoot(window, pictures, "6-viewer")
     for view in viewer._histogram():
         window.root.after(0, view.show)
     yield WINDOW
-    shoot(pictures, "7-histogram")
+    shoot(window, pictures, "7-histogram")
     for view in viewer._images():
         window.root.after(0, view.show)
     yield WINDOW
-    shoot(pictures, "8-images")
+    shoot(window, pictures, "8-images")
     for view in viewer._table():
         view.show()
     yield WINDOW
-    shoot(pictures, "9-table")
+    shoot(window, pictures, "9-table")
 
 
 def box_on(project, source):

@@ -69,7 +69,7 @@ def test_filter_splits_by_score_without_an_image(lab, scored, values, accepted, 
     summary = "\n".join(box.summary())
     assert "fake 1" in summary and "Median TomoScore 2.00 octaves (32 nm)" in summary
     assert "Worst: E 0.00, A 1.00, B 2.00, C 2.60, D 3.50" in summary
-    (methods,) = box.methods()
+    methods = "\n".join(box.methods())
     assert "(n = 5)" in methods and f"{len(accepted)} tomograms were accepted" in methods
     assert "ab" * 32 in methods and "10.1101/2024.11.06.622356" in methods
 
@@ -83,7 +83,7 @@ def test_filter_warns_of_tomograms_without_a_score(lab, scored):
     assert warning.startswith("1 tomograms have no score")
     lab.launch(box)
     assert ids(box, "rejectedTomograms") == ["X"], log_of(box)
-    assert box.summary() == ["No tomogram is scored yet."] and box.methods() == []
+    assert box.summary() == ["No tomogram is scored yet."] and box._methods() == []
 
 
 def test_filter_takes_a_changed_threshold_on_continue(lab, scored):

@@ -47,6 +47,38 @@ def test_a_run_that_fails_leaves_no_process_waiting_for_the_input(lab, monkeypat
     lab.project.stopProtocol(source)
 
 
+def test_a_failure_that_the_executor_overlooked_fails_the_run(scipion, tmp_path, monkeypatch):
+    """It asks which steps ended, then whether any is left: one may fail in between."""
+    from pyworkflow.protocol import Protocol
+    from pyworkflow.protocol.constants import STATUS_FAILED, STATUS_FINISHED
+
+    from tomoscore_scipion.protocols import ProtTomoScore
+
+    told = []
+
+    def told_of(self, step):
+        told.append(step)
+        self.lastStatus = step.getStatus()
+        return not step.isFailed()
+
+    monkeypatch.setattr(Protocol, "_stepFinished", told_of)
+    box = ProtTomoScore(workingDir=str(tmp_path))
+    for _ in range(2):
+        box._insertFunctionStep(box.scoreBatchStep, "folder", needsGPU=False)
+    box._newSteps = False  # all are stored
+    generator, batch = box.getSteps()
+    batch.setFinished()
+    box.lastStatus = STATUS_FINISHED
+    box._stepsCheck()
+    assert told == []
+    generator.setFailed("the engine could not start")
+    box._stepsCheck()
+    assert told == [generator] and box.lastStatus == STATUS_FAILED
+    assert box._stepFinished(generator) is False
+    box._stepsCheck()
+    assert told == [generator]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kept", [2])
 def test_the_best_n_are_chosen_when_the_input_is_complete(lab, kept):

@@ -24,8 +24,8 @@ from tomoscore_scipion.engine.progress import Silent
 from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.engine.stopping import Check, no_check, noted
 
-LOAD_S = 600.0
-"""Loading torch and the model takes seconds, from a busy network disk minutes."""
+LOAD_S = 1200.0
+"""Loading torch and the model takes seconds, on a busy machine or network disk minutes."""
 LEAST_S = 300.0
 """A tomogram gets so long, and besides ..."""
 SECONDS_PER_BYTE = 0.5e-6

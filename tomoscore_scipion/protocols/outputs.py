@@ -6,11 +6,16 @@ Nothing here opens an image: dimensions come from the input set, and items are a
 corrupt), and give every item the sampling rate of its set.
 """
 
+import logging
+
 from pwem.objects import EMSet
 from pyworkflow.object import Float, Integer, Set, String
+from pyworkflow.utils.retry_streaming import retry_on_sqlite_lock
 from tomo.objects import SetOfTomograms
 
 from tomoscore_scipion.protocols.verdict import ACCEPTED, FAILED, REJECTED
+
+logger = logging.getLogger(__name__)
 
 SCORED_SET = "scoredTomograms"
 ACCEPTED_SET = "acceptedTomograms"
@@ -219,12 +224,14 @@ class TomoScoreOutputs:
             for _, tomograms in self.iterOutputAttributes():
                 self._save(tomograms)
 
+    @retry_on_sqlite_lock(log=logger)
     def _completeProvenance(self, provenance):
         """Let all outputs tell the same: failed tomograms may have come before any was scored."""
-        for _, tomograms in self.iterOutputAttributes():
-            if any(value(tomograms, name) != provenance.get(name) for name in PROVENANCE):
-                self._fill(tomograms, [], provenance)
-                self._save(tomograms)
+        with self._lock:
+            for _, tomograms in self.iterOutputAttributes():
+                if any(value(tomograms, name) != provenance.get(name) for name in PROVENANCE):
+                    self._fill(tomograms, [], provenance)
+                    self._save(tomograms)
 
     def _sourcePointer(self):
         """The pointer to the input set."""

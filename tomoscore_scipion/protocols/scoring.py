@@ -11,7 +11,7 @@ import os
 import time
 from subprocess import CalledProcessError
 
-from pyworkflow.protocol.constants import STATUS_NEW, VOID_GPU
+from pyworkflow.protocol.constants import STATUS_FAILED, STATUS_NEW, VOID_GPU
 from pyworkflow.utils.retry_streaming import retry_on_sqlite_lock
 
 from tomoscore_scipion.plugin import Plugin
@@ -95,6 +95,24 @@ class TomoScoreScoring(TomoScoreOutputs):
             self.runJob(command, "", env=environ, numberOfMpi=1)
         except CalledProcessError as error:
             logger.error("The engine ended with exit status %s.", error.returncode)
+
+    # --------------------------- failures ------------------------------------
+    def _stepFinished(self, step):
+        """Scipion tells that a step ended; returns whether to go on. A failure is told once."""
+        if self.lastStatus == STATUS_FAILED:
+            return False
+        return super()._stepFinished(step)
+
+    def _stepsCheck(self):
+        """Called now and then, and last when no step is left.
+
+        The executor does not see a step that fails between its look at those that ended and its
+        look at those that are left: the run would be called finished.
+        """
+        super()._stepsCheck()
+        for step in self._steps:
+            if step.isFailed():
+                self._stepFinished(step)
 
     # --------------------------- start ---------------------------------------
     def _slots(self):
@@ -308,8 +326,8 @@ class TomoScoreScoring(TomoScoreOutputs):
         scored, failed = getattr(self, SCORED_SET, None), getattr(self, FAILED_SET, None)
         if scored is not None and self.atMost.get():
             self._decide()
+        self._completeProvenance(self._provenance())
         with self._lock:
-            self._completeProvenance(self._provenance())
             self._closeOutputSet()
             if scored is None:
                 raise NothingScoredError(self._whyNothing(failed))
