@@ -16,6 +16,7 @@ from tomoscore_scipion.engine.texture import N_FEATURES, tile_features
 from tomoscore_scipion.engine.weights import read_card
 from tomoscore_scipion.training.calibration import band_gains, error_by_score, scale_output
 from tomoscore_scipion.training.dataset import Batch, Shards, neighbour_features
+from tomoscore_scipion.training.samples import SampleRecipe, nothing_samples
 from tomoscore_scipion.training.train import Trainer, TrainingRecipe, loss_of, soft_score
 
 
@@ -66,6 +67,16 @@ def test_a_checkpoint_of_another_recipe_is_refused(trained, tmp_path):
 def test_shards_of_another_recipe_are_refused(trained):
     with pytest.raises(ValueError, match="another recipe"):
         main(["train", str(trained), "--specimens", "1", "--held-out", "1", "--steps", "3"])
+
+
+def test_volumes_of_nothing_are_nulls_of_the_shape_of_other_samples():
+    recipe = SampleRecipe(field_px=128, nothings=3)
+    samples = nothing_samples(5, recipe)
+    assert {sample.volume for sample in samples} == {0, 1, 2}
+    for sample in samples:
+        assert sample.kind == "null"
+        assert not sample.curves.any()
+        assert sample.features.shape == (3, 3, N_FEATURES)
 
 
 def test_no_shards_is_an_error(tmp_path):
