@@ -69,6 +69,7 @@ def main(args: Namespace) -> int:
             "engine_version": __version__,
             "seeds": [seeds.start, seeds.stop],
             "held_out_seeds": [held_out.start, held_out.stop],
+            "specimens_per_nothing": SPECIMENS_PER_NOTHING,
             "samples": asdict(sampled),
             "band_gains": gains.tolist(),
             **asdict(trained),
