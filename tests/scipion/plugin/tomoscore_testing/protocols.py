@@ -31,6 +31,7 @@ class ProtTomoScoreTestSource(EMProtocol):
         form.addParam("recipe", params.FileParam, label="JSON file")
         form.addParam("delay", params.FloatParam, default=0.0, label="Seconds between two")
         form.addParam("samplingRate", params.FloatParam, default=10.0, label="Of the set")
+        form.addParam("chunk", params.IntParam, default=1, label="So many at once")
         form.addParallelSection(threads=0, mpi=0)
 
     def _insertAllSteps(self):
@@ -46,11 +47,13 @@ class ProtTomoScoreTestSource(EMProtocol):
         for number, entry in enumerate(recipe):
             if number:
                 time.sleep(entry.get("delay", self.delay.get()))
+            if number and number % self.chunk.get() == 0:
                 tomograms.enableAppend()
             EMSet.append(tomograms, self._tomogram(entry, acquisition))
             tomograms._firstDim.set(entry.get("dim", [64, 64, 16]))
             tomograms._hasOddEven.set("halves" in entry)
-            self._updateOutputSet("Tomograms", tomograms, state=Set.STREAM_OPEN)
+            if (number + 1) % self.chunk.get() == 0:
+                self._updateOutputSet("Tomograms", tomograms, state=Set.STREAM_OPEN)
         self._updateOutputSet("Tomograms", tomograms, state=Set.STREAM_CLOSED)
 
     def _tomogram(self, entry, acquisition):

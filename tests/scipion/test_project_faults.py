@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults in a Scipion project: bad files, a dying or hanging engine, locked databases, rivals."""
+
+import os
+import shlex
+import sqlite3
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import scoring_fakes
+from lab import ids, log_of
+
+from tomoscore_scipion.protocols.outputs import ERROR, SCORE, VERDICT, value
+
+PATIENT = 1800
+"""Seconds to wait for a run: the machine may be busy."""
+
+
+def errors_of(protocol):
+    return {item.getTsId(): value(item, ERROR) for item in protocol.failedTomograms}
+
+
+def scores_of(protocol):
+    return {
+        item.getTsId(): (value(item, SCORE), value(item, VERDICT))
+        for item in protocol.scoredTomograms
+    }
+
+
+@pytest.fixture
+def fake_scorer(tmp_path, monkeypatch):
+    """The real engine with a fake scorer, a tomogram of which may take 30 s, in `tomoscore`."""
+    from tomoscore_scipion.plugin import TOMOSCORE_ENV_ACTIVATION, Plugin
+
+    program = tmp_path / "bin" / "tomoscore"
+    program.parent.mkdir()
+    fake = f"{shlex.quote(sys.executable)} {shlex.quote(scoring_fakes.__file__)}"
+    program.write_text(
+        f'#!/bin/sh\nlimit=""\n[ "$1" = score ] && limit="--timeout 30"\nexec {fake} "$@" $limit\n'
+    )
+    program.chmod(0o755)
+    activation = f"PATH={shlex.quote(str(program.parent))}:$PATH"
+    monkeypatch.setenv(TOMOSCORE_ENV_ACTIVATION, activation)
+    monkeypatch.setitem(Plugin._vars, TOMOSCORE_ENV_ACTIVATION, activation)
+
+
+def test_an_engine_that_hangs_crashes_or_is_killed_costs_one_tomogram_each(lab, fake_scorer):
+    entries = []
+    for name, score in (("good", 3), ("hang", 1), ("crash", 1), ("killed", 1), ("low", 1)):
+        np.save(lab.folder / f"{name}.npy", np.full(2, float(score)))
+        entries.append({"tsId": name, "path": str(lab.folder / f"{name}.npy")})
+    scored = lab.score(lab.source(entries))
+    assert scored.isFinished(), log_of(scored)
+    assert scores_of(scored) == {"good": (3.0, "accepted"), "low": (1.0, "rejected")}
+    errors = errors_of(scored)
+    assert "gave no answer within 30 s" in errors.pop("hang")
+    assert "crashed (SIGSEGV)" in errors.pop("crash")
+    assert "was killed (SIGKILL); most likely the memory ran out" in errors.pop("killed")
+    assert errors == {}
+
+
+def test_a_database_that_a_viewer_locks_is_waited_for(lab, monkeypatch):
+    """Somebody holds the output's file again and again while it is written."""
+    monkeypatch.setenv("FAKE_SECONDS", "1")
+    names = [f"TS_{number}" for number in range(8)]
+    source = lab.source([lab.tomogram(name) for name in names])
+    scored = lab.score(source, wait=False)
+    lab.until(lambda: len(ids(scored, "scoredTomograms")) >= 1, scored, seconds=PATIENT)
+    path = os.path.abspath(scored.scoredTomograms.getFileName())
+    over, held = threading.Event(), []
+
+    def view():
+        while not over.is_set():
+            viewer = sqlite3.connect(path, timeout=60, isolation_level=None)
+            try:
+                viewer.execute("BEGIN EXCLUSIVE")
+                held.append(time.monotonic())
+                over.wait(3)
+                viewer.execute("COMMIT")
+            finally:
+                viewer.close()
+            over.wait(2)
+
+    viewer = threading.Thread(target=view)
+    viewer.start()
+    try:
+        end = time.monotonic() + PATIENT
+        while scored.isActive() and time.monotonic() < end:
+            time.sleep(1)
+            lab.project._updateProtocol(scored)
+    finally:
+        over.set()
+        viewer.join()
+    lab.project._updateProtocol(scored)
+    assert scored.isFinished(), log_of(scored)
+    assert held
+    assert ids(scored, "scoredTomograms") == ids(scored, "acceptedTomograms") == names
+
+
+def test_two_runs_at_once_in_one_project_do_not_disturb_each_other(lab, monkeypatch):
+    monkeypatch.setenv("FAKE_SECONDS", "0.5")
+    scores = [3, 1, None, 4, 2]
+    names = [f"TS_{number}" for number in range(5)]
+    source = lab.source([lab.tomogram(name, score) for name, score in zip(names, scores)])
+    one, other = (lab.score(source, wait=False) for _ in range(2))
+    lab.until(lambda: not one.isActive() and not other.isActive(), one, other, seconds=PATIENT)
+    for scored in (one, other):
+        assert scored.isFinished(), log_of(scored)
+        assert ids(scored, "acceptedTomograms") == ["TS_0", "TS_3"]
+        assert ids(scored, "rejectedTomograms") == ["TS_1", "TS_4"]
+        assert ids(scored, "failedTomograms") == ["TS_2"]
+    assert scores_of(one) == scores_of(other)
