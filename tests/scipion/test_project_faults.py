@@ -8,10 +8,14 @@ import sys
 import threading
 import time
 
+import bad_tomograms
 import numpy as np
 import pytest
 import scoring_fakes
+from bad_tomograms import ONLY_VOXEL_SIZE, REFUSED, SCORED
 from lab import ids, log_of
+from test_real_engine import pytestmark as needs_the_engine
+from test_real_engine import real_engine  # noqa: F401
 
 from tomoscore_scipion.protocols.outputs import ERROR, SCORE, VERDICT, value
 
@@ -28,6 +32,23 @@ def scores_of(protocol):
         item.getTsId(): (value(item, SCORE), value(item, VERDICT))
         for item in protocol.scoredTomograms
     }
+
+
+@needs_the_engine
+def test_every_bad_tomogram_fails_with_the_engines_reason_and_the_others_are_scored(
+    lab,
+    real_engine,  # noqa: F811
+):
+    paths = bad_tomograms.make_all(lab.folder)
+    scored = lab.score(lab.source([{"tsId": n, "path": str(p)} for n, p in paths.items()]))
+    assert scored.isFinished(), log_of(scored)
+    readable = {"permission denied"} if os.geteuid() == 0 else set()
+    readable |= set(ONLY_VOXEL_SIZE)  # the set's sampling rate is given to the engine
+    assert ids(scored, "scoredTomograms") == sorted({*SCORED, *readable})
+    errors = errors_of(scored)
+    assert errors.keys() == REFUSED.keys() - readable
+    assert {n: e for n, e in errors.items() if REFUSED[n][1] not in e} == {}
+    assert all(error.startswith(str(paths[name])) for name, error in errors.items())
 
 
 @pytest.fixture
