@@ -2,7 +2,10 @@
 """Faults in a Scipion project: bad files, a dying or hanging engine, locked databases, rivals."""
 
 import os
+import random
+import resource
 import shlex
+import signal
 import sqlite3
 import sys
 import threading
@@ -13,7 +16,7 @@ import numpy as np
 import pytest
 import scoring_fakes
 from bad_tomograms import ONLY_VOXEL_SIZE, REFUSED, SCORED
-from lab import ids, log_of
+from lab import ids, log_of, write_mrc
 from test_real_engine import pytestmark as needs_the_engine
 from test_real_engine import real_engine  # noqa: F401
 
@@ -134,3 +137,68 @@ def test_two_runs_at_once_in_one_project_do_not_disturb_each_other(lab, monkeypa
         assert ids(scored, "rejectedTomograms") == ["TS_1", "TS_4"]
         assert ids(scored, "failedTomograms") == ["TS_2"]
     assert scores_of(one) == scores_of(other)
+
+
+def verdicts(protocol):
+    """{tsId: [sets that it is in]} of the outputs."""
+    found = {}
+    for name in ("acceptedTomograms", "rejectedTomograms", "failedTomograms"):
+        for ts_id in ids(protocol, name):
+            found.setdefault(ts_id, []).append(name)
+    return found
+
+
+def kill(pids):
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue  # it ended by itself
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1])
+def test_ten_kills_of_the_protocol_at_random_moments_lose_and_double_nothing(
+    lab, monkeypatch, seed
+):
+    monkeypatch.setenv("FAKE_SECONDS", "1")
+    chance = random.Random(seed)
+    scores = [chance.choice([None, 1.0, 2.0, 3.0, 4.0]) for _ in range(20)] + [3.5, 0.5, None]
+    entries = [lab.tomogram(f"TS_{n:02}", score) for n, score in enumerate(scores)]
+    source = lab.source(entries)
+    calm = lab.score(source)
+    assert calm.isFinished(), log_of(calm)
+    hunted = lab.score(source, wait=False)
+    for _ in range(10):
+        lab.until(lambda: hunted.isRunning() or not hunted.isActive(), hunted, seconds=PATIENT)
+        time.sleep(chance.uniform(0, 6))
+        kill(lab.processes(hunted, engines=chance.random() < 0.5))
+        lab.until(lambda: not hunted.isActive(), hunted, seconds=PATIENT)
+        lab.resume(hunted, wait=False)
+    lab.until(lambda: not hunted.isActive(), hunted, seconds=PATIENT)
+    assert hunted.isFinished(), log_of(hunted)
+    assert verdicts(hunted) == verdicts(calm)
+    assert all(len(sets) == 1 for sets in verdicts(hunted).values())
+    assert len(verdicts(hunted)) == len(entries)
+    assert scores_of(hunted) == scores_of(calm)
+    assert all(getattr(hunted, n).isStreamClosed() for n, _ in hunted.iterOutputAttributes())
+
+
+@pytest.mark.slow
+def test_two_thousand_tomograms_take_time_and_memory_that_grow_with_their_number(lab):
+    """The same few files over and over, so that only their number counts."""
+    paths = [write_mrc(lab.folder / f"{n}.mrc", n / 2, (1, 8, 8)) for n in range(10)]
+    seconds, memory = {}, {}
+    for count in (500, 2000):
+        entries = [{"tsId": f"TS_{n}", "path": paths[n % 10]} for n in range(count)]
+        source = lab.source(entries, chunk=count)
+        begin = time.monotonic()
+        scored = lab.score(source)
+        seconds[count] = time.monotonic() - begin
+        memory[count] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        assert scored.isFinished(), log_of(scored)
+        assert len(ids(scored, "scoredTomograms")) == count
+        assert len(ids(scored, "acceptedTomograms")) == count // 2
+    print(f"seconds {seconds}, MB {memory}")
+    assert seconds[2000] < 2 * 4 * seconds[500]  # twice what is linear
+    assert memory[2000] < 2 * memory[500]
