@@ -89,6 +89,18 @@ def test_any_file_is_read_whole_or_refused(content, voxel_size):
             assert str(error).startswith(f"{path}: ")
 
 
+@given(spoiled_files(), st.sampled_from([None, 3.0, 10.0, 40.0]))
+@settings(max_examples=60, deadline=None)
+def test_any_file_gets_a_record_or_a_reason(scorer, content, voxel_size):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "t.mrc")
+        path.write_bytes(content)
+        try:
+            assert scorer.score(path, voxel_size).status == "ok"
+        except TomogramError as error:
+            assert str(error)
+
+
 @pytest.mark.filterwarnings("ignore::RuntimeWarning:mrcfile", "ignore::RuntimeWarning:numpy")
 @given(
     st.sampled_from(DTYPES).flatmap(

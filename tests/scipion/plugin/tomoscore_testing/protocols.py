@@ -35,6 +35,7 @@ class ProtTomoScoreTestSource(EMProtocol):
         form.addSection("Input")
         form.addParam("recipe", params.FileParam, label="JSON file")
         form.addParam("samplingRate", params.FloatParam, default=10.0, label="Of the set")
+        form.addParam("chunk", params.IntParam, default=1, label="So many at once")
         form.addParallelSection(threads=0, mpi=0)
 
     def _insertAllSteps(self):
@@ -50,12 +51,13 @@ class ProtTomoScoreTestSource(EMProtocol):
         for number, entry in enumerate(recipe):
             while not os.path.exists(entry.get("after", self.recipe.get())):
                 time.sleep(0.2)
-            if number:
+            if number and number % self.chunk.get() == 0:
                 tomograms.enableAppend()
             EMSet.append(tomograms, self._tomogram(entry, acquisition))
             tomograms._firstDim.set(entry.get("dim", [64, 64, 16]))
             tomograms._hasOddEven.set("halves" in entry)
-            self._updateOutputSet("Tomograms", tomograms, state=Set.STREAM_OPEN)
+            if (number + 1) % self.chunk.get() == 0:
+                self._updateOutputSet("Tomograms", tomograms, state=Set.STREAM_OPEN)
         self._updateOutputSet("Tomograms", tomograms, state=Set.STREAM_CLOSED)
 
     def _tomogram(self, entry, acquisition):
