@@ -17,7 +17,6 @@ import pytest
 import scoring_fakes
 from bad_tomograms import ONLY_VOXEL_SIZE, REFUSED, SCORED
 from lab import ids, log_of, write_mrc
-from test_real_engine import pytestmark as needs_the_engine
 from test_real_engine import real_engine  # noqa: F401
 
 from tomoscore_scipion.protocols.outputs import ERROR, SCORE, VERDICT, value
@@ -37,7 +36,6 @@ def scores_of(protocol):
     }
 
 
-@needs_the_engine
 def test_every_bad_tomogram_fails_with_the_engines_reason_and_the_others_are_scored(
     lab,
     real_engine,  # noqa: F811
