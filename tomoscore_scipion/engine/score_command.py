@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Callable, Iterator, Sequence
 from tomoscore_scipion.engine import batch, output, progress
 from tomoscore_scipion.engine.errors import StartError
 from tomoscore_scipion.engine.job import Job, read_job, tomograms_of_paths
+from tomoscore_scipion.engine.products import Products
 from tomoscore_scipion.engine.record import FAILED, Score
 from tomoscore_scipion.engine.table import make_table, printable, write_text
 
@@ -74,6 +75,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--device", metavar="auto|cpu|cuda:N", help="where to score (default: auto)")
     add("--output", metavar="FILE.jsonl", help="write records (JSON Lines); replaces the file")
     add("--csv", metavar="FILE.csv", help="write one row per tomogram; replaces the file")
+    add(
+        "--thumbnails",
+        metavar="DIR",
+        help="write pictures of each tomogram's central, best, median and worst slice (JPEG)",
+    )
     add("--weights", metavar="FILE", help="weights to use (default: those shipped)")
     add("--threads", type=positive_integer, metavar="N", help="threads on the CPU")
     add("--quiet", action="store_true", help="print nothing but errors")
@@ -85,7 +91,7 @@ def check_arguments(args: Namespace) -> None:
     if bool(args.job) == bool(args.paths):
         args.wrong_usage("name tomograms (PATH...) or a job (--job), one of the two")
     if args.job:
-        for name in ("weights", "device", "voxel_size"):
+        for name in ("weights", "device", "voxel_size", "thumbnails"):
             if getattr(args, name) is not None:
                 option = "--" + name.replace("_", "-")
                 args.wrong_usage(f"{option} does not go with --job: the job file says it")
@@ -129,7 +135,12 @@ def _job_of(args: Namespace) -> Job:
     if args.job:
         return read_job(args.job)
     tomograms = tomograms_of_paths(args.paths, args.voxel_size)
-    return Job(tomograms=tomograms, weights=args.weights, device=args.device or "auto")
+    return Job(
+        tomograms=tomograms,
+        weights=args.weights,
+        device=args.device or "auto",
+        thumbnail_dir=args.thumbnails,
+    )
 
 
 def _same_file(one: str, other: str) -> bool:
@@ -150,11 +161,14 @@ def _protect_inputs(args: Namespace, job: Job) -> None:
 def _load_scorer(args: Namespace, job: Job) -> Scorer:
     from tomoscore_scipion.engine.scorer import Scorer
 
+    products = Products(thumbnail_dir=job.thumbnail_dir)
+    products.prepare()
     if args.threads:
         import torch
 
         torch.set_num_threads(args.threads)
     scorer = Scorer.load(weights=job.weights, device=job.device)
+    scorer.finish = products
     if not args.quiet:
         for notice in scorer.notices:
             write_text(sys.stderr, f"tomoscore: {printable(notice)}\n")
