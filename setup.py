@@ -30,6 +30,8 @@ PLUGIN = [
 ENGINE = [
     "torch>=2.0",
     "safetensors>=0.4",
+    "pillow>=9.4",  # pictures
+    "jinja2>=3.0",  # the report
     NUMPY,
     MRCFILE,
     "scipy>=1.10",  # simulate and train
@@ -74,6 +76,7 @@ setup(
             "engine/requirements.txt",
             "icon.png",
             "protocols.conf",
+            "report/templates/*",
             "templates/*.template",
             "weights/*.safetensors",
         ],

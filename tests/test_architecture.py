@@ -31,6 +31,11 @@ FLOW = (
     "tomogram",
     "record",
     "scorer",
+    "file_names",
+    "pictures",
+    "thumbnail_files",
+    "thumbnails",
+    "products",
     "job",
     "output",
     "table",
@@ -51,6 +56,9 @@ BESIDE_THE_FLOW = ("backprojection", "tilt_series")
 
 ENDS = ("__init__", "__main__", "cli")
 """The engine's front doors, which may import every part of it."""
+
+REPORT_READS = ("errors", "bands", "record", "file_names", "thumbnail_files", "output", "table")
+"""Steps of the engine that the report may use: what is written, and never a model."""
 
 SCIPION = ("scipion", "pyworkflow", "pwem", "tomo")
 
@@ -110,6 +118,13 @@ def test_every_engine_module_has_a_place_in_the_flow(path):
 @pytest.mark.parametrize("step", [step for step in FLOW if step not in ENDS])
 def test_a_step_imports_only_steps_before_it(step):
     assert steps_imported(ENGINE / f"{step}.py") <= set(FLOW[: FLOW.index(step)])
+
+
+@pytest.mark.parametrize("path", named((PACKAGE / "report").rglob("*.py")))
+def test_the_report_reads_what_is_written_and_never_a_model(path):
+    assert steps_imported(path) <= set(REPORT_READS)
+    heavy = ("torch", "safetensors", "mrcfile", *SCIPION)
+    assert not [name for name in imported(path) if within(name, *heavy)]
 
 
 @pytest.mark.parametrize("path", SCIPION_FILES)

@@ -153,6 +153,7 @@ def test_quiet_prints_errors_only(tomograms, capsys):
         (["score", "--job", "j", "--output", "r", "--device", "cpu"], "--device does not go with"),
         (["score", "--job", "j", "--output", "r", "--voxel-size", "1"], "--voxel-size does not"),
         (["score", "--job", "j", "--output", "r", "--weights", "w"], "--weights does not go"),
+        (["score", "--job", "j", "--output", "r", "--thumbnails", "t"], "--thumbnails does not go"),
         (["score", "a.npy", "--quiet"], "--quiet needs --output or --csv"),
         (["score", "a.npy", "--output", "r", "--csv", "./r"], "name the same file"),
         (["score", "a.npy", "--voxel-size", "0"], "expected a number > 0, got '0'"),
@@ -312,7 +313,7 @@ def test_the_module_runs_as_the_program_does():
 def test_help_names_every_command(capsys):
     assert main(["--help"]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in ("score", "info", "simulate", "train"))
+    assert all(name in out for name in ("score", "report", "info", "simulate", "train"))
 
 
 @pytest.fixture(params=[("simulate", "simulation"), ("train", "training")])

@@ -63,7 +63,8 @@ def test_licence_is_the_whole_gpl_3():
 def test_engine_gets_the_versions_that_the_tests_run_with():
     tested = pins(ROOT / "constraints.txt")
     engine = pins(PACKAGE / "engine" / "requirements.txt")
-    assert engine.keys() >= {"torch", "safetensors", "numpy", "mrcfile", "scipy", "tqdm"}
+    needed = {"torch", "safetensors", "numpy", "mrcfile", "scipy", "tqdm", "pillow", "Jinja2"}
+    assert engine.keys() >= needed
     assert engine == {name: tested.get(name) for name in engine}
 
 

@@ -126,5 +126,6 @@ def test_installed_requirements_of_the_engine_are_the_ones_it_declares(wheel, en
     extras = [line for line in metadata(wheel).get_all("Requires-Dist") if "extra ==" in line]
     answer = run(environment / "python", "-c", check, *extras, folder=environment)
     met = dict(line.split() for line in answer.splitlines())
-    assert {"torch", "safetensors", "numpy", "mrcfile", "scipy", "tqdm"} == met.keys()
+    needed = {"torch", "safetensors", "numpy", "mrcfile", "scipy", "tqdm", "pillow", "jinja2"}
+    assert needed == met.keys()
     assert set(met.values()) == {"True"}

@@ -15,7 +15,13 @@ from tomoscore_scipion import __version__
 from tomoscore_scipion.engine import worker
 from tomoscore_scipion.engine.record import Score
 
-START = {"weights": None, "device": "auto", "threads": None, "debug": False}
+START = {
+    "weights": None,
+    "device": "auto",
+    "threads": None,
+    "debug": False,
+    "products": {"thumbnail_dir": None},
+}
 READY = {"ready": {"model": MODEL, "device": "cpu", "notices": list(FakeScorer.notices)}}
 
 

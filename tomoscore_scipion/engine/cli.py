@@ -39,6 +39,11 @@ COMMANDS: dict[str, Command] = {
         "tomoscore_scipion.engine.score_command",
         "tomoscore_scipion.engine.score_command",
     ),
+    "report": Command(
+        "make an HTML report of scored tomograms",
+        "tomoscore_scipion.report.arguments",
+        "tomoscore_scipion.report.run",
+    ),
     "info": Command(
         "show versions, weights and devices",
         "tomoscore_scipion.engine.info",

@@ -30,7 +30,7 @@ SCHEMA = 1
 
 JOB_KEYS = ("schema", "weights", "device", "map_dir", "thumbnail_dir", "tomograms")
 TOMOGRAM_KEYS = ("ts_id", "path", "voxel_size_angstrom", "z_range")
-NOT_YET = ("map_dir", "thumbnail_dir")
+NOT_YET = ("map_dir",)
 """Keys of the job's form that must be null in this version."""
 
 
@@ -53,11 +53,19 @@ class Tomogram:
 
 @dataclass(frozen=True)
 class Job:
-    """A batch of tomograms with the weights and the device to score them with."""
+    """A batch of tomograms with the weights and the device to score them with.
+
+    Attributes:
+        tomograms: what to score.
+        weights: path of the weights; None: those shipped.
+        device: "auto", "cpu" or "cuda:N".
+        thumbnail_dir: folder for pictures of slices; None: none are made.
+    """
 
     tomograms: tuple[Tomogram, ...]
     weights: str | None = None
     device: str = "auto"
+    thumbnail_dir: str | None = None
 
 
 def tomograms_of_paths(
@@ -130,13 +138,16 @@ def parse_job(content: Any) -> Job:
     weights, device = content.get("weights"), content.get("device", "auto")
     if weights is not None:
         _check_path(weights, "weights", "a path, or null for the shipped weights")
+    folder = content.get("thumbnail_dir")
+    if folder is not None:
+        _check_path(folder, "thumbnail_dir", "a folder, or null for no thumbnails")
     if not isinstance(device, str) or not device:
         raise StartError(f'device: expected "auto", "cpu" or "cuda:N", got {device!r}')
     if not isinstance(content["tomograms"], list):
         raise StartError(f"tomograms: expected a list, got {type(content['tomograms']).__name__}")
     tomograms = tuple(_tomogram(i, entry) for i, entry in enumerate(content["tomograms"], 1))
     _check_unique(tomograms)
-    return Job(tomograms=tomograms, weights=weights, device=device)
+    return Job(tomograms=tomograms, weights=weights, device=device, thumbnail_dir=folder)
 
 
 def _check_keys(content: Any, what: str, allowed: Sequence[str], required: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from typing import Callable, Sequence
 from tomoscore_scipion.engine import batch, output, progress, stopping
 from tomoscore_scipion.engine.errors import StartError
 from tomoscore_scipion.engine.job import Job, read_job, tomograms_of_paths
+from tomoscore_scipion.engine.products import Products
 from tomoscore_scipion.engine.record import FAILED, Score
 from tomoscore_scipion.engine.supervisor import Supervisor
 from tomoscore_scipion.engine.table import make_table, printable, write_text
@@ -70,6 +71,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--device", metavar="auto|cpu|cuda:N", help="where to score (default: auto)")
     add("--output", metavar="FILE.jsonl", help="write records (JSON Lines); replaces the file")
     add("--csv", metavar="FILE.csv", help="write one row per tomogram; replaces the file")
+    add(
+        "--thumbnails",
+        metavar="DIR",
+        help="write pictures of each tomogram's central, best, median and worst slice (JPEG)",
+    )
     add("--weights", metavar="FILE", help="weights to use (default: those shipped)")
     add("--threads", type=positive_integer, metavar="N", help="threads on the CPU")
     add(
@@ -88,7 +94,7 @@ def check_arguments(args: Namespace) -> None:
     if bool(args.job) == bool(args.paths):
         args.wrong_usage("name tomograms (PATH...) or a job (--job), one of the two")
     if args.job:
-        for name in ("weights", "device", "voxel_size"):
+        for name in ("weights", "device", "voxel_size", "thumbnails"):
             if getattr(args, name) is not None:
                 option = "--" + name.replace("_", "-")
                 args.wrong_usage(f"{option} does not go with --job: the job file says it")
@@ -133,7 +139,12 @@ def _job_of(args: Namespace) -> Job:
     if args.job:
         return read_job(args.job)
     tomograms = tomograms_of_paths(args.paths, args.voxel_size)
-    return Job(tomograms=tomograms, weights=args.weights, device=args.device or "auto")
+    return Job(
+        tomograms=tomograms,
+        weights=args.weights,
+        device=args.device or "auto",
+        thumbnail_dir=args.thumbnails,
+    )
 
 
 def _same_file(one: str, other: str) -> bool:
@@ -152,12 +163,15 @@ def _protect_inputs(args: Namespace, job: Job) -> None:
 
 
 def _supervisor(args: Namespace, job: Job) -> Supervisor:
+    products = Products(thumbnail_dir=job.thumbnail_dir)
+    products.prepare()
     return Supervisor(
         weights=job.weights,
         device=job.device,
         threads=args.threads,
         timeout_s=args.timeout,
         debug=args.debug,
+        products=products,
     )
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from tomoscore_scipion.engine.weights import load_weights, sha256_of, shipped_we
 from tomoscore_scipion.engine.z_range import ZRange, planes_within
 
 Progress = Callable[[int, int], None]
+Finish = Callable[[Volume, Sequence[SliceCurves], Score], Score]
 UNFAMILIAR = (
     "out of the model's depth: unlike anything that it was trained on; do not rely on this score "
     "without a look at the tomogram"
@@ -44,6 +45,8 @@ class Scorer:
         card: the whole card of the weights.
         device: where it runs, such as "cpu" or "cuda:0".
         notices: what the user should know about the choice of device.
+        finish: called with the volume while it is open, the curves of its slices and its record;
+            what it returns is the record. None: the record stays as it is.
     """
 
     def __init__(self, predictor: Predictor, card: dict[str, Any], sha256: str) -> None:
@@ -51,6 +54,7 @@ class Scorer:
         self.model = {"name": card["name"], "version": card["version"], "sha256": sha256}
         self.device = str(predictor.device)
         self.notices: list[str] = []
+        self.finish: Finish | None = None
         self._predictor = predictor
 
     @classmethod
@@ -98,22 +102,24 @@ class Scorer:
             planes = planes_within(z_range, volume.shape_zyx[0])
             slices, warnings = self._score_slices(volume, planes, progress)
             result = summarise(slices, planes, share, self.card["interval"])
-        if not share.all():
-            warnings += _nyquist_warnings(volume.voxel_size_angstrom / 10, share)
-        return Score(
-            ts_id=ts_id or (default_ts_id(volume.path) if volume.path else "array"),
-            path=volume.path,
-            curve={"period_nm": PERIODS_NM, "resolvability": curve_as_list(result.curve, share)},
-            voxel_size_angstrom=volume.voxel_size_angstrom,
-            shape_zyx=volume.shape_zyx,
-            z_range=z_range,
-            warnings=(*volume.warnings, *warnings, *self._predictor.notices[noticed:]),
-            model=self.model,
-            engine_version=__version__,
-            device=self.device,
-            seconds=round(time.perf_counter() - start, 3),
-            **_numbers(result),
-        )
+            if not share.all():
+                warnings += _nyquist_warnings(volume.voxel_size_angstrom / 10, share)
+            curve = curve_as_list(result.curve, share)
+            record = Score(
+                ts_id=ts_id or (default_ts_id(volume.path) if volume.path else "array"),
+                path=volume.path,
+                curve={"period_nm": PERIODS_NM, "resolvability": curve},
+                voxel_size_angstrom=volume.voxel_size_angstrom,
+                shape_zyx=volume.shape_zyx,
+                z_range=z_range,
+                warnings=(*volume.warnings, *warnings, *self._predictor.notices[noticed:]),
+                model=self.model,
+                engine_version=__version__,
+                device=self.device,
+                seconds=round(time.perf_counter() - start, 3),
+                **_numbers(result),
+            )
+            return record if self.finish is None else self.finish(volume, slices, record)
 
     def _score_slices(
         self, volume: Volume, planes: tuple[int, int], progress: Progress | None

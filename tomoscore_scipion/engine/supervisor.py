@@ -20,6 +20,7 @@ from tomoscore_scipion.engine.helper_process import (
     Patience,
 )
 from tomoscore_scipion.engine.job import Tomogram
+from tomoscore_scipion.engine.products import NOTHING_BESIDE, Products
 from tomoscore_scipion.engine.progress import Silent
 from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.engine.stopping import Check, no_check, noted
@@ -59,6 +60,7 @@ class Supervisor:
         threads: int | None = None,
         timeout_s: float | None = None,
         debug: bool = False,
+        products: Products = NOTHING_BESIDE,
     ) -> None:
         """Say how to score; nothing is started yet.
 
@@ -68,11 +70,13 @@ class Supervisor:
             threads: on the CPU; torch decides when None.
             timeout_s: seconds that a tomogram may take; in proportion to its file when None.
             debug: print tracebacks to standard error.
+            products: what is made of each tomogram beside its record.
         """
         self.model: dict[str, str] = {}
         self.device = device
         self.notices: list[str] = []
-        self._start = {"weights": weights, "threads": threads, "debug": debug}
+        self._start: dict[str, Any] = {"weights": weights, "threads": threads, "debug": debug}
+        self._start["products"] = asdict(products)
         self._timeout_s = timeout_s
         self._process: HelperProcess | None = None
 

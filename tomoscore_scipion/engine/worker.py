@@ -4,7 +4,8 @@
 Requests come as lines of JSON on standard input, answers go as lines of JSON to what was standard
 output; whatever else a library prints goes to standard error.
 
-    {"weights": null, "device": "auto", "threads": null, "debug": false}     first
+    {"weights": null, "device": "auto", "threads": null, "debug": false,
+     "products": {"thumbnail_dir": null}}                                    first
     -> {"ready": {"model": {...}, "device": "cpu", "notices": [...]}}
     -> {"refused": why} or {"missing_package": name}
 
@@ -30,6 +31,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, TextIO
 from tomoscore_scipion import __version__
 from tomoscore_scipion.engine.errors import StartError, TomogramError
 from tomoscore_scipion.engine.job import Tomogram
+from tomoscore_scipion.engine.products import Products
 from tomoscore_scipion.engine.record import Score
 
 if TYPE_CHECKING:
@@ -93,7 +95,9 @@ def _load(start: dict[str, Any], answer: Answer) -> Scorer | None:
             import torch
 
             torch.set_num_threads(start["threads"])
-        return Scorer.load(weights=start["weights"], device=start["device"])
+        scorer = Scorer.load(weights=start["weights"], device=start["device"])
+        scorer.finish = Products(**start["products"])
+        return scorer
     except StartError as error:
         if start["debug"]:
             traceback.print_exc(file=sys.stderr)

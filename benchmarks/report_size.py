@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bytes and seconds of the HTML report for 10, 100 and 300 tomograms.
+
+The records are made up; the pictures are noise under smooth shapes, as those of real tomograms
+are, each as large as pictures may be. With --browser the page is also opened in a headless
+Chromium, which says after how many seconds it can be used and whether it reported an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from volumes import smooth_shapes
+
+from tomoscore_scipion.engine.bands import PERIODS_NM, scale_nm, tomoscore
+from tomoscore_scipion.engine.pictures import as_jpeg, picture
+from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.engine.thumbnail_files import chosen_slices, thumbnail_name
+from tomoscore_scipion.report.run import write_report
+
+NUMBERS = (10, 100, 300)
+SHAPE_ZYX = (150, 928, 928)
+VOXEL_ANGSTROM = 13.0
+DISTINCT = 16
+"""Different pictures; they take turns."""
+FAILED_EACH = 25
+MODEL = {"name": "made-up", "version": "1", "sha256": "0" * 64}
+
+
+def made_up_record(number: int, rng: np.random.Generator) -> Score:
+    """A record that could be one; every 25th has failed."""
+    ts_id = f"Position_{number + 1}"
+    path = f"/data/session/tomograms/{ts_id}.mrc"
+    if number % FAILED_EACH == FAILED_EACH - 1:
+        return Score.failed(ts_id, path, f"{path}: is shorter than its header says: cut off")
+    level = rng.uniform(0.1, 1.0)
+    curve = np.clip(level * np.array([0.9, 0.85, 0.6, 0.35, 0.1, 0.03]), 0, 1).round(4)
+    score = round(float(tomoscore(curve)), 4)
+    planes = np.linspace(3, SHAPE_ZYX[0] - 4, 24).round().astype(int)
+    inside = np.exp(-(((planes - 75) / 45.0) ** 4))
+    scores = np.clip(score * inside + 0.1 * rng.standard_normal(24), 0, 5).round(4)
+    slices = [
+        {"z": int(z), "tomoscore": float(s), "scale_nm": scale_nm(float(s))}
+        for z, s in zip(planes, scores)
+    ]
+    return Score(
+        ts_id=ts_id,
+        path=path,
+        tomoscore=score,
+        tomoscore_interval=(max(0.0, score - 0.5), min(5.0, score + 0.5)),
+        scale_nm=scale_nm(score),
+        curve={"period_nm": PERIODS_NM, "resolvability": curve},
+        slab_z=(30, 120),
+        slices=slices,
+        voxel_size_angstrom=VOXEL_ANGSTROM,
+        shape_zyx=SHAPE_ZYX,
+        warnings=("the header leaves the order of axes unset; taken as x, y, z",),
+        model=MODEL,
+        engine_version="0",
+        device="cpu",
+        seconds=3.2,
+    )
+
+
+def write_pictures(records: list[Score], folder: Path, rng: np.random.Generator) -> None:
+    """Write the thumbnails of records."""
+    contents = [
+        as_jpeg(picture(smooth_shapes(rng, (320, 320)) + rng.standard_normal((320, 320))))
+        for _ in range(DISTINCT)
+    ]
+    for i, record in enumerate(records):
+        for j, z in enumerate(sorted(set(chosen_slices(record).values()))):
+            path = folder / thumbnail_name(record.ts_id, z)
+            path.write_bytes(contents[(4 * i + j) % DISTINCT])
+
+
+def in_browser(page: Path, browser: str) -> float:
+    """Seconds until a headless browser has loaded the page and drawn its charts.
+
+    Raises:
+        RuntimeError: the page did not become ready.
+    """
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+    started = time.perf_counter()
+    done = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, check=True)
+    seconds = time.perf_counter() - started
+    if not re.search(r"<html[^>]* data-ready=\"yes\"", done.stdout):
+        raise RuntimeError(f"{page}: did not become ready: {done.stderr[-2000:]}")
+    return seconds
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the benchmark; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows here")
+    parser.add_argument("--browser", metavar="PROGRAM", help="Chromium to open the page with")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the reports here")
+    parser.add_argument("--numbers", type=int, nargs="+", default=NUMBERS, metavar="N")
+    args = parser.parse_args(argv)
+    print(f"{'tomograms':>9}{'MB':>8}{'seconds to write':>18}{'seconds to open':>17}")
+    rows = []
+    for number in args.numbers:
+        rng = np.random.default_rng(number)
+        with tempfile.TemporaryDirectory(prefix="tomoscore-report-") as name:
+            folder = Path(name)
+            records = [made_up_record(i, rng) for i in range(number)]
+            write_pictures(records, folder, rng)
+            page = (args.keep or folder) / f"report-{number}.html"
+            started = time.perf_counter()
+            write_report(records, str(page), folders=[name])
+            seconds = time.perf_counter() - started
+            opened = in_browser(page, args.browser) if args.browser else None
+            row = {"tomograms": number, "mb": page.stat().st_size / 1e6, "write_s": seconds}
+            rows.append({**row, "open_s": opened})
+        shown = "-" if opened is None else f"{opened:.1f}"
+        print(f"{number:>9}{row['mb']:>8.1f}{seconds:>18.2f}{shown:>17}", flush=True)
+    if args.json:
+        args.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Records to report on."""
+
+import numpy as np
+from scoring_fakes import make_score
+
+from tomoscore_scipion.engine.bands import (
+    PERIODS_NM,
+    curve_as_list,
+    scale_nm,
+    share_below_nyquist,
+    tomoscore,
+)
+from tomoscore_scipion.engine.record import Score
+
+NASTY = "<script>alert(1)</script>'\"&amp;\u2028"
+"""What must never become markup; the last character once ended lines of JavaScript."""
+NASTY_ID = NASTY[:-1]
+
+
+def entries(scores):
+    """Entries of scored slices, {plane: score}."""
+    return tuple({"z": z, "tomoscore": s, "scale_nm": scale_nm(s)} for z, s in scores.items())
+
+
+def record_of(curve, ts_id="TS_01", *, voxel=10.0, planes=100, slab=(20, 79), scores=None, **more):
+    """A record of a curve of six bands; every fourth slice scores alike unless `scores` says."""
+    share = share_below_nyquist(voxel / 10)
+    score = round(float(tomoscore(np.asarray(curve), share)), 4)
+    inside = range(slab[0], slab[1] + 1, max(1, (slab[1] - slab[0]) // 8))
+    return make_score(
+        ts_id,
+        score,
+        scale_nm=scale_nm(score),
+        curve={"period_nm": PERIODS_NM, "resolvability": curve_as_list(np.asarray(curve), share)},
+        voxel_size_angstrom=voxel,
+        shape_zyx=(planes, 200, 300),
+        slab_z=slab,
+        slices=entries(scores or dict.fromkeys(inside, score)),
+        **more,
+    )
+
+
+def session(number=12):
+    """Records of a session: scores that rise, one failed, ids that are not made to be safe."""
+    records = []
+    for i in range(number):
+        level = (i + 1) / number
+        curve = np.clip(np.array([0.9, 0.8, 0.6, 0.4, 0.2, 0.05]) * level, 0, 1)
+        records.append(record_of(curve, f"TS_{i + 1}", path=f"/data/TS_{i + 1}.mrc"))
+    records.insert(3, Score.failed("TS_bad", "/data/TS_bad.mrc", f"cut off {NASTY}"))
+    records.append(record_of([0.5] * 6, NASTY_ID, path=NASTY, warnings=(NASTY,)))
+    return records

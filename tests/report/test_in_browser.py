@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report in a headless Chromium: loads in silence, sorts, filters, slides, exports."""
+
+import csv
+import io
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from browser import PATIENCE_S, Browser, find_program
+from PIL import Image
+from report_records import NASTY, NASTY_ID, session
+
+from tomoscore_scipion.engine.pictures import as_jpeg, picture
+from tomoscore_scipion.engine.thumbnail_files import chosen_slices, thumbnail_name
+from tomoscore_scipion.report.run import write_report
+
+PROGRAM = find_program()
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="Chromium is not installed")
+
+PICTURES_AT_ONCE = 40
+"""Far fewer than the session has pictures."""
+RECORDS = session(60)
+SCORES = {record.ts_id: record.tomoscore for record in RECORDS}
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """A report of 62 tomograms, most of them with pictures."""
+    folder = tmp_path_factory.mktemp("report")
+    grey = np.random.default_rng(0).normal(size=(40, 60)).astype(np.float32)
+    for record in RECORDS[1:]:
+        for z in chosen_slices(record).values():
+            (folder / thumbnail_name(record.ts_id, z)).write_bytes(as_jpeg(picture(grey)))
+    write_report(RECORDS, str(folder / "report.html"), folders=[str(folder)], title=NASTY_ID)
+    return folder / "report.html"
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory):
+    browser = Browser(PROGRAM, tmp_path_factory.mktemp("downloads"))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def browser(started, page, tmp_path):
+    """The browser with the page, freshly loaded; it must not have complained at the end."""
+    started.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    started.size(1280, 1000)
+    started.open(page)
+    yield started
+    assert started.errors == []
+
+
+def click(browser, selector):
+    browser.do(f"document.querySelector({selector!r}).click()")
+
+
+def texts(browser, selector):
+    return browser.do(f"[...document.querySelectorAll({selector!r})].map(n => n.textContent)")
+
+
+def slide(browser, value):
+    browser.do(
+        f"const s = document.getElementById('slider'); s.value = {value};"
+        "s.dispatchEvent(new Event('input'))"
+    )
+
+
+def saved(folder, name):
+    """The content of a file that the browser saves, when it is there."""
+    until = time.monotonic() + PATIENCE_S
+    while not (folder / name).exists():
+        assert time.monotonic() < until, f"{name} was never saved"
+        time.sleep(0.05)
+    return (folder / name).read_text(encoding="utf-8")
+
+
+def counts(browser):
+    return [int(text) for text in texts(browser, ".tile[data-count]:not([data-count='']) b")]
+
+
+def expected_counts(threshold):
+    scores = [score for score in SCORES.values() if score is not None]
+    good = sum(score >= threshold for score in scores)
+    return [good, len(scores) - good, len(SCORES) - len(scores)]
+
+
+def test_loads_without_errors_and_asks_for_nothing(browser, page):
+    assert browser.errors == []
+    assert [url for url in browser.requests if not url.startswith("data:")] == [page.as_uri()]
+
+
+def test_what_the_user_named_is_shown_as_text(browser):
+    assert browser.do("document.title") == NASTY_ID
+    assert NASTY_ID in texts(browser, "td.id button")
+    assert any(NASTY in text for text in texts(browser, "#remark-lists li"))
+    assert browser.do("document.querySelectorAll('script').length") == 2 + len(RECORDS) - 2
+
+
+def test_pictures_are_loaded_when_they_come_into_view(browser):
+    browser.wait("document.querySelectorAll('.card img').length > 0")
+    assert browser.do("document.querySelectorAll('.card img').length") < PICTURES_AT_ONCE
+    assert browser.do("document.querySelectorAll('.card').length") == len(RECORDS) - 1
+    for name, shown in (
+        ("TS_2", "querySelector('img')?.naturalWidth === 60"),
+        ("TS_1", "querySelector('.none')?.textContent === 'no picture'"),
+    ):
+        card = f"document.querySelector('.card .name[title={name}]').closest('.card')"
+        browser.do(f"{card}.scrollIntoView({{behavior: 'instant'}})")
+        browser.wait(f"{card}.{shown}")
+
+
+def test_the_gallery_is_sorted_by_score(browser):
+    shown = [float(text) for text in texts(browser, ".card .value")]
+    assert shown == sorted(shown, reverse=True)
+
+
+@pytest.mark.parametrize("threshold", [0, 1.35, 2.5, 5])
+def test_the_slider_recounts_and_both_lists_are_saved(browser, tmp_path, threshold):
+    slide(browser, threshold)
+    assert counts(browser) == expected_counts(threshold)
+    assert browser.do("document.getElementById('number').value") == str(threshold)
+    cards = texts(browser, ".card .verdict")
+    assert sum("accepted" in text for text in cards) == expected_counts(threshold)[0]
+    for verdict in ("accepted", "rejected"):
+        click(browser, f"#export-{verdict}")
+        ids = [
+            ts_id
+            for ts_id, score in SCORES.items()
+            if score is not None and (score >= threshold) == (verdict == "accepted")
+        ]
+        assert saved(tmp_path, f"{verdict}.txt").splitlines() == ids
+
+
+def test_the_number_moves_the_slider(browser):
+    browser.do(
+        "const n = document.getElementById('number'); n.value = '1.2';"
+        "n.dispatchEvent(new Event('input'))"
+    )
+    assert browser.do("document.getElementById('slider').value") == "1.2"
+    assert counts(browser) == expected_counts(1.2)
+
+
+def test_the_table_sorts_both_ways_and_says_so(browser):
+    def shown():
+        return [t for t in texts(browser, "#rows td:nth-child(2)") if t != "\u2013"]
+
+    assert shown() == sorted(shown(), key=float, reverse=True)
+    click(browser, "#heads th:nth-child(2) button")
+    assert shown() == sorted(shown(), key=float)
+    assert texts(browser, "#rows td:nth-child(2)")[-1] == "\u2013"
+    order = browser.do("document.querySelector('#heads th:nth-child(2)').getAttribute('aria-sort')")
+    assert order == "ascending"
+    click(browser, "#heads th:nth-child(1) button")
+    ids = [text for text in texts(browser, "#rows td:nth-child(1)") if text.startswith("TS_")]
+    assert ids[:11] == [f"TS_{i}" for i in range(1, 12)]
+
+
+def test_the_table_is_filtered(browser):
+    browser.do(
+        "const q = document.getElementById('query'); q.value = 'CUT OFF';"
+        "q.dispatchEvent(new Event('input'))"
+    )
+    assert texts(browser, "#rows td:nth-child(1)") == ["TS_bad"]
+    assert texts(browser, "#shown") == [f"1 of {len(RECORDS)} shown"]
+    browser.do(
+        "q.value = ''; const v = document.getElementById('verdict'); v.value = 'accepted';"
+        "v.dispatchEvent(new Event('change'))"
+    )
+    assert len(texts(browser, "#rows tr")) == expected_counts(2.5)[0]
+    slide(browser, 1)
+    assert len(texts(browser, "#rows tr")) == expected_counts(1)[0]
+
+
+def test_the_table_is_saved_as_it_is_shown(browser, tmp_path):
+    click(browser, "#export-table")
+    rows = list(csv.DictReader(io.StringIO(saved(tmp_path, "tomoscore.csv"))))
+    assert {row["ts_id"] for row in rows} == set(SCORES)
+    by_id = {row["ts_id"]: row for row in rows}
+    assert float(by_id["TS_30"]["tomoscore"]) == SCORES["TS_30"]
+    assert by_id["TS_bad"]["verdict"] == "failed"
+    assert by_id["TS_bad"]["error"] == f"cut off {NASTY}"
+
+
+def test_a_tomogram_opens_with_its_charts_and_is_left_by_keyboard(browser):
+    browser.do("document.querySelector('.card').focus()")
+    browser.press("Enter")
+    browser.wait("document.getElementById('details').open")
+    first = texts(browser, "#details-head")
+    assert first == [max((s, -i, n) for i, (n, s) in enumerate(SCORES.items()) if s)[2]]
+    assert len(texts(browser, "#details svg")) == 2
+    browser.wait("document.querySelectorAll('#details img').length === 3")
+    browser.press("ArrowRight")
+    assert texts(browser, "#details-head") != first
+    browser.press("ArrowLeft")
+    assert texts(browser, "#details-head") == first
+    browser.press("Escape")
+    assert browser.do("document.getElementById('details').open") is False
+
+
+def test_the_session_has_a_point_for_each_and_changes_its_order(browser):
+    assert browser.do("document.querySelectorAll('#session .dot').length") == len(RECORDS) - 1
+    assert browser.do("document.querySelectorAll('#session .mark').length") == 1
+    names = "[...document.querySelectorAll('#session .dot')].map(d => d.ariaLabel.split(':')[0])"
+    assert browser.do(names) == [r.ts_id for r in RECORDS if r.tomoscore is not None]
+    browser.do(
+        "const o = document.getElementById('order-by'); o.value = 'name';"
+        "o.dispatchEvent(new Event('change'))"
+    )
+    by_name = browser.do(names)
+    assert by_name.index("TS_10") > by_name.index("TS_9")
+    browser.do("document.querySelector('#session .dot').focus()")
+    browser.press("ArrowRight")
+    browser.press("Enter")
+    assert texts(browser, "#details-head") == [by_name[1]]
+
+
+def test_verdicts_differ_in_shape_and_text_and_not_only_in_colour(browser):
+    slide(browser, 2)
+    paths = browser.do(
+        "[...document.querySelectorAll('#session .dot')]"
+        ".map(d => [d.classList[1], d.getAttribute('d').includes('Z')])"
+    )
+    assert {verdict for verdict, is_triangle in paths if is_triangle} == {"rejected"}
+    assert {verdict for verdict, is_triangle in paths if not is_triangle} == {"accepted"}
+    assert {text[0] for text in texts(browser, ".card .verdict")} == {"\u2713", "\u25bc"}
+
+
+@pytest.mark.parametrize("width", [1280, 420])
+def test_the_page_fits_its_window(browser, tmp_path, width):
+    browser.size(width, 900)
+    assert browser.do("document.documentElement.scrollWidth") <= width
+    browser.screenshot(tmp_path / "page.png")
+    colours = np.asarray(Image.open(tmp_path / "page.png").convert("RGB")).reshape(-1, 3)
+    assert len(np.unique(colours, axis=0)) > 50
+
+
+def test_an_empty_report_opens_too(browser, tmp_path):
+    write_report([], str(tmp_path / "empty.html"))
+    browser.open(Path(tmp_path / "empty.html"))
+    assert counts(browser) == [0, 0, 0]

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report as a file: what goes into it, what it refuses, and that it stands alone."""
+
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import scoring_fakes
+from report_records import NASTY, NASTY_ID, record_of, session
+
+from tomoscore_scipion.engine.cli import main
+from tomoscore_scipion.engine.output import json_line
+from tomoscore_scipion.engine.thumbnail_files import chosen_slices, thumbnail_name
+from tomoscore_scipion.report.content import content_of, latest_of_each, models_of
+
+ROOT = Path(scoring_fakes.__file__).resolve().parents[1]
+JPEG = b"\xff\xd8 not really a picture"
+
+
+class Page(HTMLParser):
+    """Elements of a page: (name, attributes), and the text of its JSON blocks by id."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.json, self._open = [], {}, None
+        self.feed(text)
+
+    def handle_starttag(self, name, attributes):
+        self.elements.append((name, dict(attributes)))
+        if name == "script":
+            self._open = dict(attributes).get("id")
+
+    def handle_endtag(self, name):
+        self._open = None
+
+    def handle_data(self, data):
+        if self._open:
+            self.json[self._open] = json.loads(data)
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """A folder, the current one, with r.jsonl."""
+    monkeypatch.chdir(tmp_path)
+    Path("r.jsonl").write_text("".join(map(json_line, session())))
+    return tmp_path
+
+
+def report(*arguments):
+    """Make r.html; the page."""
+    assert main(["report", "r.jsonl", "--output", "r.html", *arguments]) == 0
+    return Page(Path("r.html").read_text(encoding="utf-8"))
+
+
+def test_the_page_holds_every_record(results, capsys):
+    shown = report().json["content"]
+    assert [t["id"] for t in shown["tomograms"]] == [r.ts_id for r in session()]
+    assert [t["score"] for t in shown["tomograms"]] == [r.tomoscore for r in session()]
+    assert shown["threshold"] == 2.5
+    assert "r.html: 14 tomograms, 1 of them failed\n" in capsys.readouterr().err
+
+
+def test_nothing_of_the_users_becomes_markup(results):
+    page = report("--title", NASTY_ID)
+    shown = page.json["content"]
+    assert shown["tomograms"][-1]["id"] == NASTY_ID
+    assert shown["tomograms"][-1]["path"] == NASTY
+    assert shown["tomograms"][-1]["warnings"] == [NASTY]
+    assert shown["tomograms"][3]["error"] == f"cut off {NASTY}"
+    scripts = [attributes for name, attributes in page.elements if name == "script"]
+    assert scripts == [{"type": "application/json", "id": "content"}, {}]
+    text = Path("r.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in text
+    assert "\u2028" not in text
+
+
+def test_the_page_names_nothing_outside_of_itself(results):
+    page = report()
+    for name, attributes in page.elements:
+        for key in ("src", "href", "srcset", "action"):
+            value = attributes.get(key, "#")
+            assert value.startswith(("#", "data:")), (name, value)
+    (policy,) = [a["content"] for _, a in page.elements if a.get("http-equiv")]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+
+
+def test_pictures_of_the_chosen_slices_come_along(results):
+    os.mkdir("pictures")
+    record = session()[0]
+    chosen = sorted(set(chosen_slices(record).values()))
+    for z in (*chosen, 1):
+        (Path("pictures") / thumbnail_name(record.ts_id, z)).write_bytes(JPEG + b"%d" % z)
+    page = report("--thumbnails", "pictures")
+    assert page.json["pictures-0"] == {
+        str(z): base64.b64encode(JPEG + b"%d" % z).decode() for z in chosen
+    }
+    assert "pictures-1" not in page.json
+
+
+def test_the_last_record_of_an_id_counts_in_the_place_of_the_first(results, capsys):
+    again = record_of([0.9] * 6, "TS_2")
+    Path("more.jsonl").write_text(json_line(again))
+    shown = report("more.jsonl").json["content"]["tomograms"]
+    assert (len(shown), shown[1]["id"], shown[1]["score"]) == (14, "TS_2", again.tomoscore)
+    assert "1 earlier records of the same ids left out" in capsys.readouterr().err
+    assert latest_of_each([]) == []
+
+
+def test_every_model_is_named_and_more_than_one_is_warned_of(results):
+    other = {**scoring_fakes.MODEL, "version": "2"}
+    records = [*session(), record_of([0.5] * 6, "TS_new", model=other)]
+    assert [model["count"] for model in models_of(records)] == [13, 1]
+    Path("r.jsonl").write_text("".join(map(json_line, records)))
+    notes = [a for _, a in report().elements if a.get("role") == "note"]
+    assert len(notes) == 1
+    Path("r.jsonl").write_text("".join(map(json_line, session())))
+    assert not [a for _, a in report().elements if a.get("role") == "note"]
+
+
+def test_no_records_make_an_empty_report(results):
+    Path("r.jsonl").write_text("")
+    assert report().json["content"]["tomograms"] == []
+
+
+def test_content_is_plain_json():
+    content = content_of(session(), title="t", created="now", threshold=1.0)
+    assert json.loads(json.dumps(content, allow_nan=False)) == content
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["none.jsonl", "--output", "r.html"], 1, "cannot read none.jsonl"),
+        (["notes.txt", "--output", "r.html"], 1, "notes.txt, line 1: expected a TomoScore record"),
+        (["r.jsonl", "--output", "r.jsonl"], 1, "r.jsonl would be replaced, and is an input"),
+        (["r.jsonl", "--output", "none/r.html"], 1, "none does not exist: make it first"),
+        (["r.jsonl", "--output", "r.html", "--thumbnails", "t"], 1, "t: expected a folder of"),
+        (["r.jsonl", "--output", "r.html", "--threshold", "6"], 2, "expected octaves from 0 to 5"),
+        (["r.jsonl", "--output", "r.html", "--threshold", "x"], 2, "expected octaves"),
+        (["r.jsonl"], 2, "--output"),
+        (["--output", "r.html"], 2, "RESULTS.jsonl"),
+    ],
+)
+def test_what_cannot_be_reported_is_said_and_changes_nothing(
+    results, capsys, arguments, status, says
+):
+    Path("notes.txt").write_text("hello\n")
+    Path("r.html").write_text("old")
+    before = Path("r.jsonl").read_bytes()
+    assert main(["report", *arguments]) == status
+    assert re.search(re.escape(says), capsys.readouterr().err)
+    assert Path("r.html").read_text() == "old"
+    assert Path("r.jsonl").read_bytes() == before
+
+
+def test_what_is_no_picture_is_refused_by_name(results, capsys):
+    os.mkdir("pictures")
+    record = session()[0]
+    name = thumbnail_name(record.ts_id, chosen_slices(record)["best"])
+    (Path("pictures") / name).write_bytes(b"GIF89a")
+    command = ["report", "r.jsonl", "--output", "r.html", "--thumbnails", "pictures"]
+    assert main(command) == 1
+    assert f"pictures/{name}: expected a JPEG of at most" in capsys.readouterr().err
+    assert not Path("r.html").exists()
+
+
+def test_a_report_loads_no_torch_and_help_no_jinja(results):
+    program = (
+        "import sys\n"
+        "from tomoscore_scipion.engine.cli import main\n"
+        "main(['--help']), main(['report', '--help']), main(['score', '--help'])\n"
+        "early = {'torch', 'jinja2', 'PIL'} & set(sys.modules)\n"
+        "main(['report', 'r.jsonl', '--output', 'r.html'])\n"
+        "print(sorted(early), sorted({'torch', 'PIL', 'scipy', 'pwem'} & set(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, check=True
+    )
+    assert ended.stdout.decode().splitlines()[-1] == "[] []"

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names of a tomogram's files: safe whatever the id, and never the same for two ids."""
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tomoscore_scipion.engine.file_names import LONGEST_STEM, file_stem
+
+PRINTABLE = st.text(min_size=1, max_size=200).filter(str.isprintable)
+
+
+@pytest.mark.parametrize("ts_id", ["TS_01", "Position_1_2", "a.b-c+d", "7", "x" * LONGEST_STEM])
+def test_a_harmless_id_is_its_own_stem(ts_id):
+    assert file_stem(ts_id) == ts_id
+
+
+@pytest.mark.parametrize(
+    "ts_id",
+    ["../../etc/passwd", ".hidden", "-rf", "a b", "<script>", "caf\u00e9", "x" * 500, "\udcff"],
+)
+def test_any_other_id_becomes_a_harmless_one(ts_id):
+    stem = file_stem(ts_id)
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", stem)
+    assert len(stem) <= LONGEST_STEM
+
+
+def test_what_can_be_read_of_an_id_stays():
+    assert file_stem("../TS 01 (good)").startswith("TS_01_good-")
+
+
+@settings(deadline=None)
+@given(PRINTABLE, PRINTABLE)
+def test_different_ids_have_different_stems(one, other):
+    assert (file_stem(one) == file_stem(other)) == (one == other)

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names of files that belong to one tomogram, made from an id that may hold anything."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+LONGEST_STEM = 80
+_HASH_DIGITS = 10
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+
+
+def file_stem(ts_id: str) -> str:
+    """The start of the names of a tomogram's files: the id itself where that is a safe name.
+
+    Else what is unsafe becomes "_", and a hash of the id keeps different ids apart. A stem has no
+    folder in it, is at most 80 characters long and does not begin with a dot or a dash.
+
+    Args:
+        ts_id: the tomogram's id, any text that is not empty.
+    """
+    if _SAFE.fullmatch(ts_id) and len(ts_id) <= LONGEST_STEM:
+        return ts_id
+    digest = hashlib.sha256(ts_id.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_DIGITS]
+    readable = re.sub(r"[^A-Za-z0-9_.+-]+", "_", ts_id).strip("._-")
+    readable = readable[: LONGEST_STEM - _HASH_DIGITS - 1]
+    return f"{readable or 'id'}-{digest}"

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The arguments of `tomoscore report`; help comes at once."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError
+
+from tomoscore_scipion.engine.bands import N_SCORED
+
+DESCRIPTION = """\
+Make a report of scored tomograms: one HTML file with table, histogram and threshold, gallery, and
+the curve and profile of each tomogram. It opens from a disk in any browser and needs no network.
+
+Results of several runs may be given together, in the order of acquisition; where an id comes more
+than once, its last record counts.
+"""
+
+
+def octaves(text: str) -> float:
+    """A TomoScore of the command line."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= N_SCORED:
+        raise ArgumentTypeError(f"expected octaves from 0 to {N_SCORED}, got {text!r}")
+    return value
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The arguments of `tomoscore report`."""
+    add = parser.add_argument
+    add(
+        "results",
+        nargs="+",
+        metavar="RESULTS.jsonl",
+        help="records, as `tomoscore score --output` writes them",
+    )
+    add("--output", required=True, metavar="FILE.html", help="the report; replaces the file")
+    add(
+        "--thumbnails",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="folder of pictures, as `tomoscore score --thumbnails` writes them; may be repeated",
+    )
+    add(
+        "--threshold",
+        type=octaves,
+        metavar="S",
+        help="where the slider stands at first, in octaves (default: 2.5)",
+    )
+    add("--title", default="TomoScore report", metavar="TEXT", help="title of the page")

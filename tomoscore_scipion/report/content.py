@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From records to what the page shows: plain dictionaries, as JSON knows them."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Sequence
+
+from tomoscore_scipion import __version__
+from tomoscore_scipion.engine.bands import (
+    N_SCORED,
+    NOTHING_SEEN,
+    PERIODS_NM,
+    READILY_SEEN,
+    SCORE_DEFINITION,
+    readable_scale,
+)
+from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.engine.thumbnail_files import chosen_slices
+from tomoscore_scipion.report.reasons import reasons_of
+
+DEFAULT_THRESHOLD = 2.5
+"""Where the slider stands at first, in octaves."""
+
+
+def latest_of_each(records: Iterable[Score]) -> list[Score]:
+    """One record for each id, the last one, in the order in which the ids first came."""
+    latest: dict[str, Score] = {}
+    for record in records:
+        latest[record.ts_id] = record
+    return list(latest.values())
+
+
+def content_of(
+    records: Sequence[Score], *, title: str, created: str, threshold: float = DEFAULT_THRESHOLD
+) -> dict[str, Any]:
+    """What the page shows, without the pictures.
+
+    Args:
+        records: one for each tomogram, in the order of acquisition or of scoring.
+        title: of the page.
+        created: when, for people.
+        threshold: where the slider stands at first, octaves.
+    """
+    return {
+        "title": title,
+        "created": created,
+        "version": __version__,
+        "definition": SCORE_DEFINITION,
+        "threshold": threshold,
+        "largest": N_SCORED,
+        "nothing_seen": NOTHING_SEEN,
+        "readily_seen": READILY_SEEN,
+        "periods": [f"{coarse:g}\u2013{fine:g}" for coarse, fine in PERIODS_NM],
+        "models": models_of(records),
+        "tomograms": [_tomogram(record) for record in records],
+    }
+
+
+def models_of(records: Sequence[Score]) -> list[dict[str, Any]]:
+    """The models and engines behind the scores, with the number of tomograms of each."""
+    counts: dict[tuple, int] = {}
+    for record in records:
+        if record.tomoscore is not None and record.model is not None:
+            model = tuple(record.model[key] for key in ("name", "version", "sha256"))
+            key = (*model, record.engine_version)
+            counts[key] = counts.get(key, 0) + 1
+    names = ("name", "version", "sha256", "engine", "count")
+    return [dict(zip(names, (*key, count))) for key, count in counts.items()]
+
+
+def _tomogram(record: Score) -> dict[str, Any]:
+    if record.tomoscore is None:
+        return {
+            "id": record.ts_id,
+            "path": record.path,
+            "error": record.error,
+            "score": None,
+            "warnings": list(record.warnings),
+        }
+    shown = record.to_dict()
+    model = shown["model"]
+    return {
+        "id": record.ts_id,
+        "path": record.path,
+        "score": record.tomoscore,
+        "interval": shown["tomoscore_interval"],
+        "scale": readable_scale(record.scale_nm),
+        "curve": shown["curve"]["resolvability"],
+        "slab": shown["slab_z"],
+        "slices": [[s["z"], s["tomoscore"]] for s in shown["slices"]],
+        "voxel": record.voxel_size_angstrom,
+        "shape": shown["shape_zyx"],
+        "warnings": shown["warnings"],
+        "reasons": [[r.code, r.text, r.confidence] for r in reasons_of(record)],
+        "chosen": chosen_slices(record),
+        "model": f"{model['name']} {model['version']}, sha256 {model['sha256'][:12]}",
+        "engine": record.engine_version,
+        "device": record.device,
+        "seconds": record.seconds,
+    }

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why a tomogram scores low: what its record shows, in the words of the field.
+
+A record holds what was measured, not what was done at the microscope. A reason is given only where
+the record shows it; several causes that look the same in a record are named together.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Callable, Iterator, Sequence
+
+from tomoscore_scipion.engine.bands import (
+    N_SCORED,
+    NOTHING_SEEN,
+    PERIODS_NM,
+    share_below_nyquist,
+)
+from tomoscore_scipion.engine.record import OK, Score
+
+HIGH, MEDIUM, LOW = "high", "medium", "low"
+CONFIDENCES = (HIGH, MEDIUM, LOW)
+
+GOOD = 3.0
+"""Scores from here on, in octaves, need no reason."""
+NOTHING_VISIBLE = 0.5
+"""Below this score nothing stands out; what else the record shows says nothing then."""
+THICK_NM, VERY_THICK_NM = 300.0, 450.0
+"""At 300 kV the mean free path is 200 to 350 nm: beyond, most electrons scatter more than once."""
+THIN_NM = 50.0
+MOST_REASONS = 3
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A likely reason for a low score.
+
+    Attributes:
+        code: its name, the same in every version.
+        text: what is found and what it means, for people.
+        confidence: "high", "medium" or "low".
+    """
+
+    code: str
+    text: str
+    confidence: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a scored record tells; lengths in nm, scores in octaves, R is the curve.
+
+    Attributes:
+        score: TomoScore.
+        curve: R of the scored bands, 0 beyond Nyquist.
+        share: share of each scored band that the voxel size can carry.
+        voxel_nm: voxel size.
+        slab_nm: thickness of the specimen slab.
+        depth_nm: thickness of the volume.
+        planes: planes of the volume.
+        scores: scores of the scored slices within the slab, by plane.
+        warnings: the record's.
+    """
+
+    score: float
+    curve: tuple[float, ...]
+    share: tuple[float, ...]
+    voxel_nm: float
+    slab_nm: float
+    depth_nm: float
+    planes: int
+    scores: dict[int, float]
+    warnings: tuple[str, ...]
+
+    @property
+    def highest(self) -> float:
+        """The highest score that the voxel size can carry."""
+        return sum(self.share)
+
+    @property
+    def finest(self) -> int:
+        """The finest scored band of which the voxel size carries at least half."""
+        return max((i for i, share in enumerate(self.share) if share >= 0.5), default=0)
+
+
+def facts_of(record: Score) -> Facts | None:
+    """The facts of a record; None where nothing was scored."""
+    if (
+        record.status != OK
+        or record.tomoscore is None
+        or record.curve is None
+        or record.slab_z is None
+        or record.shape_zyx is None
+        or record.voxel_size_angstrom is None
+    ):
+        return None
+    voxel_nm = record.voxel_size_angstrom / 10
+    first, last = record.slab_z
+    return Facts(
+        score=record.tomoscore,
+        curve=tuple(r or 0.0 for r in record.curve["resolvability"][:N_SCORED]),
+        share=tuple(float(s) for s in share_below_nyquist(voxel_nm)[:N_SCORED]),
+        voxel_nm=voxel_nm,
+        slab_nm=(last - first + 1) * voxel_nm,
+        depth_nm=record.shape_zyx[0] * voxel_nm,
+        planes=record.shape_zyx[0],
+        scores={s["z"]: s["tomoscore"] for s in record.slices if first <= s["z"] <= last},
+        warnings=record.warnings,
+    )
+
+
+def reasons_of(record: Score) -> tuple[Reason, ...]:
+    """The likely reasons for a record's low score, the surest first, at most three.
+
+    None for failed records, whose error says why, for good scores, and where the record shows no
+    reason.
+    """
+    facts = facts_of(record)
+    if facts is None or facts.score >= GOOD:
+        return ()
+    found = [reason for rule in _rules(facts) for reason in rule(facts)]
+    found.sort(key=lambda reason: CONFIDENCES.index(reason.confidence))
+    return tuple(found[:MOST_REASONS])
+
+
+Rule = Callable[[Facts], Iterator[Reason]]
+
+
+def _rules(facts: Facts) -> Sequence[Rule]:
+    """The rules that apply: where nothing is seen, only input and emptiness can be judged."""
+    if facts.score < NOTHING_VISIBLE:
+        return (_input, _empty_slices, _nothing)
+    return (_input, _empty_slices, _voxel, _uneven, _thickness, _contrast, _only_coarse)
+
+
+def _input(facts: Facts) -> Iterator[Reason]:
+    """What the warnings say of the volume as such."""
+    for start, code, text, confidence in (
+        (
+            "looks unflipped",
+            "unflipped",
+            "The volume looks unflipped: its slices are not xy, so that the score is not that of "
+            "the specimen. Turn it and score it again.",
+            HIGH,
+        ),
+        (
+            "the header's voxel size is exactly 1 A",
+            "voxel size unknown",
+            "The voxel size is probably not the true one (exactly 1 A in the header): the scale of "
+            "everything is wrong then. Give the true one and score it again.",
+            MEDIUM,
+        ),
+        (
+            "out of the model's depth",
+            "out of the model's depth",
+            "Unlike anything that the model was trained on: the score may be wrong. Look at the "
+            "tomogram.",
+            HIGH,
+        ),
+    ):
+        if any(warning.startswith(start) for warning in facts.warnings):
+            yield Reason(code, text, confidence)
+
+
+def _empty_slices(facts: Facts) -> Iterator[Reason]:
+    """Constant slices, as the warnings count them."""
+    for warning in facts.warnings:
+        if warning.startswith("constant, or nearly"):
+            text = (
+                "The volume is constant, or nearly: an empty reconstruction, or not the tomogram "
+                "that it should be."
+            )
+            yield Reason("constant", text, HIGH)
+        match = re.match(r"(\d+) of (\d+) scored slices are constant", warning)
+        if match and 3 * int(match.group(1)) >= int(match.group(2)):
+            text = (
+                f"Few usable slices: {match.group(1)} of {match.group(2)} scored slices are "
+                "constant, as in a padded or cut volume."
+            )
+            yield Reason("few usable slices", text, HIGH)
+
+
+def _nothing(facts: Facts) -> Iterator[Reason]:
+    if any(warning.startswith("constant, or nearly") for warning in facts.warnings):
+        return
+    text = (
+        "Nothing stands out at any scale: nothing in the field of view (ice, carbon, a hole), or "
+        "so little contrast that nothing of it can be seen. The record cannot tell the two apart."
+    )
+    nowhere = max(facts.curve) <= NOTHING_SEEN
+    yield Reason("nothing visible", text, HIGH if nowhere else MEDIUM)
+
+
+def _voxel(facts: Facts) -> Iterator[Reason]:
+    """The voxel is the limit only where the finest features that it carries are seen."""
+    seen = facts.curve[facts.finest]
+    if facts.highest >= GOOD + 1 or seen < 0.3:
+        return
+    text = (
+        f"Voxel too coarse: {facts.voxel_nm:.3g} nm carries nothing finer than "
+        f"{2 * facts.voxel_nm:.3g} nm, and features near that are still seen (R = {seen:.2f}). "
+        f"The score cannot exceed {facts.highest:.1f}; bin less."
+    )
+    yield Reason("voxel too coarse", text, HIGH if seen >= 0.45 else MEDIUM)
+
+
+def _uneven(facts: Facts) -> Iterator[Reason]:
+    """Some slices of the slab are much better than the slab."""
+    if len(facts.scores) < 4:
+        return
+    best = sorted(facts.scores, key=lambda z: facts.scores[z])[-2:]
+    gain = min(facts.scores[z] for z in best) - facts.score
+    if gain >= 0.7:
+        text = (
+            f"Few usable slices: the best ones (around plane {best[-1]}) reach "
+            f"{facts.scores[best[-1]]:.1f}, the slab as a whole {facts.score:.1f}. That depth may "
+            "be worth segmenting by itself."
+        )
+        yield Reason("few usable slices", text, HIGH if gain >= 1.0 else MEDIUM)
+
+
+def _thickness(facts: Facts) -> Iterator[Reason]:
+    if facts.slab_nm >= THICK_NM:
+        text = (
+            f"Too thick: the specimen fills {facts.slab_nm:.0f} nm; beyond about {THICK_NM:.0f} nm "
+            "most electrons scatter more than once and contrast is lost."
+        )
+        yield Reason("too thick", text, HIGH if facts.slab_nm >= VERY_THICK_NM else MEDIUM)
+    elif facts.planes > 1 and facts.slab_nm < THIN_NM:
+        cut = facts.slab_nm > 0.8 * facts.depth_nm
+        what = "the volume holds only" if cut else "specimen is found in only"
+        text = (
+            f"Too thin: {what} {facts.slab_nm:.0f} nm of depth; large features do not fit into it."
+        )
+        yield Reason("too thin", text, LOW if cut else MEDIUM)
+
+
+def _contrast(facts: Facts) -> Iterator[Reason]:
+    """Even what is large is hardly seen."""
+    large = sum(facts.curve[:3]) / 3
+    if large < 0.4:
+        text = (
+            f"Low contrast: even features of 128 to 16 nm are hardly seen (mean R = {large:.2f}): "
+            "few electrons, little defocus, thick ice, or little in the field of view."
+        )
+        yield Reason("low contrast", text, HIGH if large < 0.3 else MEDIUM)
+
+
+def _only_coarse(facts: Facts) -> Iterator[Reason]:
+    """Large features are seen well, and from some band on nothing."""
+    carried = facts.curve[: facts.finest + 1]
+    lost = next((i for i, r in enumerate(carried) if r <= 0.2), None)
+    if lost not in (2, 3) or min(carried[:2]) < 0.45 or max(carried[lost:]) > 0.25:
+        return
+    text = (
+        f"Only coarse features: what is larger than {PERIODS_NM[lost][0]:.0f} nm is seen (R = "
+        f"{carried[lost - 1]:.2f} down to there), finer is lost: blur, as by tilts that are not "
+        "well aligned, radiation damage, or a strong filter or denoiser."
+    )
+    sharp = carried[lost - 1] >= 0.45
+    yield Reason("only coarse features", text, HIGH if sharp else MEDIUM)

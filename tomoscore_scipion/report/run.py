@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`tomoscore report`: from files of records to the page."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from datetime import datetime
+from typing import Sequence
+
+from tomoscore_scipion.engine.errors import StartError
+from tomoscore_scipion.engine.output import is_direct, open_lines, read_records
+from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.engine.table import printable, write_text
+from tomoscore_scipion.report.content import DEFAULT_THRESHOLD, content_of, latest_of_each
+from tomoscore_scipion.report.page import render
+from tomoscore_scipion.report.pictures import check_folders, pictures_of
+
+
+def main(args: Namespace) -> int:
+    """Make the report that the arguments ask for.
+
+    Returns:
+        Exit status.
+
+    Raises:
+        StartError: records or pictures cannot be read, or the report cannot be written.
+    """
+    _protect_inputs(args)
+    check_folders(args.thumbnails)
+    records = [record for path in args.results for record in read_records(path)]
+    threshold = DEFAULT_THRESHOLD if args.threshold is None else args.threshold
+    write_report(
+        records, args.output, folders=args.thumbnails, threshold=threshold, title=args.title
+    )
+    latest = latest_of_each(records)
+    failed = sum(record.tomoscore is None for record in latest)
+    again = len(records) - len(latest)
+    note = f"; {again} earlier records of the same ids left out" if again else ""
+    count = f"{len(latest)} tomograms, {failed} of them failed"
+    write_text(sys.stderr, printable(f"tomoscore: {args.output}: {count}{note}") + "\n")
+    return 0
+
+
+def write_report(
+    records: Sequence[Score],
+    path: str,
+    *,
+    folders: Sequence[str] = (),
+    threshold: float = DEFAULT_THRESHOLD,
+    title: str = "TomoScore report",
+) -> None:
+    """Write the report of some records; an earlier file of its name is replaced when it is whole.
+
+    Args:
+        records: in the order of acquisition or of scoring; of each id the last one counts.
+        path: the HTML file.
+        folders: folders of thumbnails.
+        threshold: where the slider stands at first, octaves.
+        title: of the page.
+
+    Raises:
+        StartError: pictures cannot be read, or the file cannot be written.
+    """
+    latest = latest_of_each(records)
+    created = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    content = content_of(latest, title=title, created=created, threshold=threshold)
+    pictures = ((i, pictures_of(record, folders)) for i, record in enumerate(latest))
+    with open_lines(path) as file:
+        for piece in render(content, ((i, found) for i, found in pictures if found)):
+            file.write(piece, is_row=False)
+
+
+def _protect_inputs(args: Namespace) -> None:
+    """The report must not replace what it is made from."""
+    inputs = {os.path.realpath(path) for path in args.results}
+    if not is_direct(args.output) and os.path.realpath(args.output) in inputs:
+        raise StartError(f"{args.output} would be replaced, and is an input: name another output")

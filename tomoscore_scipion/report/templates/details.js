@@ -1,0 +1,47 @@
+let shownNow = null, shownAmong = [];
+
+function showDetails(t, among) {
+  shownNow = t;
+  shownAmong = among;
+  byId('details-head').textContent = t.id;
+  byId('details-body').replaceChildren(...detailsOf(t));
+  const place = among.indexOf(t);
+  byId('previous').disabled = place <= 0;
+  byId('next').disabled = place >= among.length - 1;
+  const dialog = byId('details');
+  if (!dialog.open) dialog.showModal();
+  byId('details-body').parentElement.scrollTop = 0;
+}
+
+function step(by) {
+  const next = shownAmong[shownAmong.indexOf(shownNow) + by];
+  if (next) showDetails(next, shownAmong);
+}
+
+function detailsOf(t) {
+  const head = element('p', {},
+    element('strong', {}, `TomoScore ${t.score.toFixed(2)}`),
+    ` (90 % interval ${t.interval.map((v) => v.toFixed(2)).join(' to ')}), resolvable scale ${t.scale}. `,
+    element('span', { class: `verdict ${verdictOf(t)}` }, SIGNS[verdictOf(t)]));
+  const scores = new Map(t.slices);
+  const three = element('div', { class: 'three' }, ...['best', 'median', 'worst'].filter((k) => k in t.chosen)
+    .map((kind) => figure(frameOf(t, t.chosen[kind]),
+      `${kind} slice of the slab: plane ${t.chosen[kind]}, ${scores.get(t.chosen[kind]).toFixed(2)}`)));
+  const two = element('div', { class: 'two' },
+    figure(profile(t), 'Slice by slice; the slab is shaded, the slices above are circled.'),
+    figure(curve(t), 'Resolvability of the slab per octave; the last band is reported only.'));
+  const why = t.reasons.map(([code, text, confidence]) => element('p', { class: 'reason' },
+    element('b', {}, code), ` (${confidence} confidence). `, text));
+  if (why.length) why.unshift(element('h3', {}, 'Likely reasons for a low score'));
+  const warnings = t.warnings.length ? [element('h3', {}, 'Warnings'),
+    element('ul', {}, ...t.warnings.map((w) => element('li', {}, w)))] : [];
+  const facts = [['file', t.path || 'in memory'], ['slab', slabOf(t)],
+    ['size', `${[...t.shape].reverse().join(' x ')} voxels of ${t.voxel} A`],
+    ['model', t.model], ['engine', `${t.engine} on ${t.device}, ${t.seconds} s`]];
+  const list = element('dl', {}, ...facts.flatMap(([k, v]) => [element('dt', {}, k), element('dd', {}, v)]));
+  return [head, three, ...why, two, ...warnings, list];
+}
+
+function figure(node, caption) {
+  return element('figure', {}, node, element('figcaption', {}, caption));
+}

@@ -1,0 +1,50 @@
+const content = JSON.parse(document.getElementById('content').textContent);
+const tomograms = content.tomograms.map((t, number) => Object.assign(t, { number }));
+const scored = tomograms.filter((t) => t.score !== null);
+const state = { threshold: content.threshold };
+const SIGNS = { accepted: '\u2713 accepted', rejected: '\u25bc rejected', failed: '\u2715 failed' };
+const byScore = [...scored].sort((a, b) => b.score - a.score || a.number - b.number);
+
+function byId(id) { return document.getElementById(id); }
+
+// An element with attributes and children; text becomes text, never markup.
+function element(name, attributes, ...children) {
+  return fill(document.createElement(name), attributes, children);
+}
+
+function svg(name, attributes, ...children) {
+  return fill(document.createElementNS('http://www.w3.org/2000/svg', name), attributes, children);
+}
+
+function fill(node, attributes, children) {
+  for (const [key, value] of Object.entries(attributes || {})) {
+    if (key === 'onclick') node.addEventListener('click', value);
+    else if (value !== undefined) node.setAttribute(key, value);
+  }
+  node.append(...children);
+  return node;
+}
+
+function verdictOf(t) {
+  if (t.score === null) return 'failed';
+  return t.score >= state.threshold ? 'accepted' : 'rejected';
+}
+
+function scaleOf(score) {
+  return score > 0 ? `${Number((128 / 2 ** score).toPrecision(3))} nm` : 'coarser than 128 nm';
+}
+
+function slabOf(t) {
+  const nm = (t.slab[1] - t.slab[0] + 1) * t.voxel / 10;
+  return `${nm.toFixed(0)} nm (planes ${t.slab[0]} to ${t.slab[1]})`;
+}
+
+function naturally(a, b) {
+  return a.id.localeCompare(b.id, 'en', { numeric: true }) || a.number - b.number;
+}
+
+function save(name, type, text) {
+  const link = element('a', { href: URL.createObjectURL(new Blob([text], { type })), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}

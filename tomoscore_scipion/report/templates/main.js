@@ -1,0 +1,84 @@
+function counts() {
+  const number = { accepted: 0, rejected: 0, failed: 0 };
+  for (const t of tomograms) number[verdictOf(t)] += 1;
+  const share = scored.length ? ` (${Math.round(100 * number.accepted / scored.length)} %)` : '';
+  byId('counts').replaceChildren(
+    tile('accepted', number.accepted, SIGNS.accepted + share), tile('rejected', number.rejected, SIGNS.rejected),
+    tile('failed', number.failed, SIGNS.failed),
+    tile('', scored.length ? median(scored.map((t) => t.score)).toFixed(2) : '\u2013', 'median TomoScore'));
+  byId('scale').textContent = `octaves, resolvable scale ${scaleOf(state.threshold)}`;
+}
+
+function tile(kind, value, text) {
+  return element('div', { class: `tile ${kind}`, 'data-count': kind }, element('b', {}, String(value)), text);
+}
+
+function setThreshold(value) {
+  if (!Number.isFinite(value)) return;
+  state.threshold = Math.min(Math.max(value, 0), content.largest);
+  counts();
+  histogram();
+  for (const t of scored) {
+    paintDot(t);
+    paintVerdict(cards.get(t.number), t);
+    if (rows.has(t.number)) paintVerdict(rows.get(t.number), t);
+  }
+  if (byId('verdict').value || sorting.column === 5) table();
+}
+
+function saveIds(verdict) {
+  const ids = tomograms.filter((t) => verdictOf(t) === verdict).map((t) => t.id);
+  save(`${verdict}.txt`, 'text/plain', ids.map((id) => `${id}\n`).join(''));
+}
+
+// A spreadsheet would take a cell that begins so for a formula.
+function csvCell(value) {
+  const text = value === null || value === undefined ? '' : String(value);
+  const harmless = typeof value === 'string' && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return /[",\n\r]/.test(harmless) ? `"${harmless.replace(/"/g, '""')}"` : harmless;
+}
+
+function saveTable() {
+  const lines = [['ts_id', 'tomoscore', 'low', 'high', 'verdict', 'reason', 'confidence', 'error', 'path']];
+  for (const t of wanted()) {
+    const [low, high] = t.interval || [null, null], [reason, , sure] = (t.reasons || [])[0] || ['', '', ''];
+    lines.push([t.id, t.score, low, high, verdictOf(t), reason, sure, t.error, t.path]);
+  }
+  save('tomoscore.csv', 'text/csv', lines.map((cells) => `${cells.map(csvCell).join(',')}\n`).join(''));
+}
+
+function connect() {
+  const slider = byId('slider'), number = byId('number');
+  slider.addEventListener('input', () => { number.value = slider.value; setThreshold(Number(slider.value)); });
+  number.addEventListener('input', () => {
+    if (number.value === '') return;
+    slider.value = number.value;
+    setThreshold(Number(number.value));
+  });
+  byId('export-accepted').addEventListener('click', () => saveIds('accepted'));
+  byId('export-rejected').addEventListener('click', () => saveIds('rejected'));
+  byId('export-table').addEventListener('click', saveTable);
+  byId('query').addEventListener('input', table);
+  byId('verdict').addEventListener('change', table);
+  byId('order-by').addEventListener('change', session);
+  byId('previous').addEventListener('click', () => step(-1));
+  byId('next').addEventListener('click', () => step(1));
+  byId('close').addEventListener('click', () => byId('details').close());
+  byId('details').addEventListener('keydown', (event) => {
+    if (event.key === 'ArrowLeft') step(-1);
+    if (event.key === 'ArrowRight') step(1);
+  });
+}
+
+byId('summary').textContent = `${tomograms.length} tomograms, ${scored.length} scored, `
+  + `${tomograms.length - scored.length} failed. ${content.created}`;
+gallery();
+heads();
+table();
+remarks();
+session();
+counts();
+histogram();
+connect();
+scored.forEach((t) => paintVerdict(cards.get(t.number), t));
+document.documentElement.dataset.ready = 'yes';
