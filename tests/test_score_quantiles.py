@@ -71,7 +71,7 @@ def test_the_script_scores_simulated_tomograms_and_writes(script, verdict_file, 
     import types
 
     from tomoscore_scipion import engine
-    from tomoscore_scipion.training import fresh
+    from tomoscore_scipion.benchmark import fresh
 
     scores = iter((1.0, 2.0, 3.0, 4.0))
     scorer = types.SimpleNamespace(

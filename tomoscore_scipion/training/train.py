@@ -130,6 +130,8 @@ class Trainer:
 
     def _train_on(self, batch: Batch) -> float:
         self.network.train()
+        # What is dropped at a step is the same whether or not the run was interrupted.
+        torch.manual_seed(1_000_003 * self.recipe.seed + self.step)
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.rate(self.step)
         loss = loss_of(self.network(batch.features, batch.weight, batch.level), batch)
