@@ -57,6 +57,25 @@ def test_scores_are_shown_and_written(tomograms, capsys):
     assert sorted(os.listdir()) == ["a.npy", "b.npy", "c.npy", "r.jsonl", "s.csv"]
 
 
+def test_a_report_is_made_of_what_is_done_in_the_order_given(tomograms, capsys):
+    assert main(["score", "b.npy", "none.npy", "a.npy", "--report", "r.html", "--quiet"]) == 3
+    assert capsys.readouterr().out == ""
+    page = Path("r.html").read_text(encoding="utf-8")
+    shown = json.loads(re.search(r'id="content">(.*?)</script>', page).group(1))
+    assert [(t["id"], t["score"]) for t in shown["tomograms"]] == [
+        ("b.npy", 2.0),
+        ("none.npy", None),
+        ("a.npy", 1.0),
+    ]
+    assert sorted(os.listdir()) == ["a.npy", "b.npy", "c.npy", "r.html"]
+
+
+def test_a_stop_still_makes_the_report(tomograms):
+    np.save("interrupt.npy", np.ones(2))
+    assert main(["score", "a.npy", "interrupt.npy", "b.npy", "--report", "r.html"]) == 130
+    assert '"id":"a.npy"' in Path("r.html").read_text(encoding="utf-8")
+
+
 def test_without_output_only_the_table_is_made(tomograms, capsys):
     assert main(["score", "a.npy"]) == 0
     assert "1.00" in capsys.readouterr().out
@@ -154,8 +173,9 @@ def test_quiet_prints_errors_only(tomograms, capsys):
         (["score", "--job", "j", "--output", "r", "--voxel-size", "1"], "--voxel-size does not"),
         (["score", "--job", "j", "--output", "r", "--weights", "w"], "--weights does not go"),
         (["score", "--job", "j", "--output", "r", "--thumbnails", "t"], "--thumbnails does not go"),
-        (["score", "a.npy", "--quiet"], "--quiet needs --output or --csv"),
+        (["score", "a.npy", "--quiet"], "--quiet needs --output, --csv or --report"),
         (["score", "a.npy", "--output", "r", "--csv", "./r"], "name the same file"),
+        (["score", "a.npy", "--csv", "r", "--report", "./r"], "--csv and --report name the same"),
         (["score", "a.npy", "--voxel-size", "0"], "expected a number > 0, got '0'"),
         (["score", "a.npy", "--voxel-size", "nan"], "expected a number > 0, got 'nan'"),
         (["score", "a.npy", "--voxel-size", "big"], "expected a number > 0, got 'big'"),
@@ -180,6 +200,8 @@ def test_wrong_usage_is_2_and_says_what(tomograms, capsys, arguments, says):
         (["a.npy", "--output", "none/r.jsonl"], "folder .*none does not exist"),
         (["a.npy", "--output", "r.jsonl", "--csv", "none/s.csv"], "none does not exist"),
         (["a.npy", "--output", "a.npy"], "a.npy would be replaced, and is an input"),
+        (["a.npy", "--report", "a.npy"], "a.npy would be replaced, and is an input"),
+        (["a.npy", "--report", "none/r.html"], "none does not exist"),
         (["--job", "none.json", "--output", "r.jsonl"], "cannot read the job file none.json"),
     ],
 )

@@ -30,12 +30,13 @@ def test_a_job_is_read(tmp_path):
     path = tmp_path / "job.json"
     names = ["TS_01", "caf\u00e9 'x' $(y) %s", "../../etc", "<script>"]
     content = job_of(*(entry(name) for name in names), weights="w.safetensors", device="cuda:1")
-    content["thumbnail_dir"] = "pictures"
+    content["thumbnail_dir"], content["map_dir"] = "pictures", "maps"
     path.write_text(json.dumps(content), encoding="utf-8")
     assert read_job(str(path)) == Job(
         tomograms=tuple(Tomogram(name, "a.mrc") for name in names),
         weights="w.safetensors",
         device="cuda:1",
+        map_dir="maps",
         thumbnail_dir="pictures",
     )
 
@@ -69,7 +70,7 @@ REFUSED = {
     "later schema": (job_of(schema=2), "later version .schema 2.*update TomoScore"),
     "schema of text": (job_of(schema="1"), "schema: expected 1, got '1'"),
     "unknown key": (job_of(slab=[1, 2]), "unknown keys 'slab': remove them .known: schema"),
-    "map": (job_of(map_dir="maps"), "map_dir is not supported by this version: set it to null"),
+    "map in a number": (job_of(map_dir=1), "map_dir: expected a folder, or null, got 1"),
     "thumbnails in no folder": (job_of(thumbnail_dir=""), "thumbnail_dir: expected a folder"),
     "weights of a number": (job_of(weights=1), "weights: expected a path"),
     "no weights' name": (job_of(weights=""), "weights: expected a path"),

@@ -30,8 +30,6 @@ SCHEMA = 1
 
 JOB_KEYS = ("schema", "weights", "device", "map_dir", "thumbnail_dir", "tomograms")
 TOMOGRAM_KEYS = ("ts_id", "path", "voxel_size_angstrom", "z_range")
-NOT_YET = ("map_dir",)
-"""Keys of the job's form that must be null in this version."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +57,14 @@ class Job:
         tomograms: what to score.
         weights: path of the weights; None: those shipped.
         device: "auto", "cpu" or "cuda:N".
+        map_dir: folder for quality maps; None: none are made.
         thumbnail_dir: folder for pictures of slices; None: none are made.
     """
 
     tomograms: tuple[Tomogram, ...]
     weights: str | None = None
     device: str = "auto"
+    map_dir: str | None = None
     thumbnail_dir: str | None = None
 
 
@@ -132,22 +132,20 @@ def parse_job(content: Any) -> Job:
     """
     _check_keys(content, "the job", JOB_KEYS, required=("schema", "tomograms"))
     _check_schema(content["schema"])
-    for key in NOT_YET:
-        if content.get(key) is not None:
-            raise StartError(f"{key} is not supported by this version: set it to null")
     weights, device = content.get("weights"), content.get("device", "auto")
     if weights is not None:
         _check_path(weights, "weights", "a path, or null for the shipped weights")
-    folder = content.get("thumbnail_dir")
-    if folder is not None:
-        _check_path(folder, "thumbnail_dir", "a folder, or null for no thumbnails")
+    folders = {key: content.get(key) for key in ("map_dir", "thumbnail_dir")}
+    for key, folder in folders.items():
+        if folder is not None:
+            _check_path(folder, key, "a folder, or null")
     if not isinstance(device, str) or not device:
         raise StartError(f'device: expected "auto", "cpu" or "cuda:N", got {device!r}')
     if not isinstance(content["tomograms"], list):
         raise StartError(f"tomograms: expected a list, got {type(content['tomograms']).__name__}")
     tomograms = tuple(_tomogram(i, entry) for i, entry in enumerate(content["tomograms"], 1))
     _check_unique(tomograms)
-    return Job(tomograms=tomograms, weights=weights, device=device, thumbnail_dir=folder)
+    return Job(tomograms=tomograms, weights=weights, device=device, **folders)
 
 
 def _check_keys(content: Any, what: str, allowed: Sequence[str], required: Sequence[str]) -> None:

@@ -32,6 +32,7 @@ class MrcFields(NamedTuple):
     extended_bytes: int
     imod_flags: int | None
     """None where IMOD's stamp is missing."""
+    origin_xyz: tuple[float, float, float]
 
     @property
     def file_bytes(self) -> int:
@@ -83,6 +84,7 @@ def _sense(fields: MrcFields, file_size: int | None) -> tuple[bool, bool, bool]:
 def _unpack(raw: bytes, order: str) -> MrcFields:
     words = struct.unpack_from(order + "10i6f3i3f2i", raw)
     stamp, flags = struct.unpack_from(order + "2i", raw, 152)
+    origin = struct.unpack_from(order + "3f", raw, 196)
     return MrcFields(
         order=order,
         dims_xyz=words[0:3],
@@ -95,4 +97,5 @@ def _unpack(raw: bytes, order: str) -> MrcFields:
         space_group=words[22],
         extended_bytes=words[23],
         imod_flags=flags if stamp == _IMOD_STAMP else None,
+        origin_xyz=origin,
     )

@@ -52,6 +52,8 @@ class MrcHeader:
             checked further. z is None where the third axis is no length: one section, or a stack
             of images.
         warnings: what is odd but was understood.
+        origin_xyz_angstrom: as it stands in the header, not interpreted; 0 where it is no number,
+            or the header is older than the field.
     """
 
     shape_zyx: tuple[int, int, int]
@@ -59,6 +61,7 @@ class MrcHeader:
     data_offset: int
     voxel_size_xyz_angstrom: tuple[float, float, float | None]
     warnings: Warnings
+    origin_xyz_angstrom: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @property
     def slice_bytes(self) -> int:
@@ -104,6 +107,7 @@ def parse_header(raw: bytes, file_size: int | None, name: str) -> MrcHeader:
         data_offset=HEADER_BYTES + fields.extended_bytes,
         voxel_size_xyz_angstrom=_voxel_size(fields),
         warnings=warnings + dtype_warnings,
+        origin_xyz_angstrom=_origin(fields) if has_map_word(raw) else (0.0, 0.0, 0.0),
     )
 
 
@@ -204,6 +208,11 @@ def _check_file_size(fields: MrcFields, file_size: int, name: str) -> Warnings:
             "still being written: score it when it is complete"
         )
     return (f"the file is {-missing} bytes longer than its header says",) if missing else ()
+
+
+def _origin(fields: MrcFields) -> tuple[float, float, float]:
+    x, y, z = (value if math.isfinite(value) else 0.0 for value in fields.origin_xyz)
+    return x, y, z
 
 
 def _voxel_size(fields: MrcFields) -> tuple[float, float, float | None]:

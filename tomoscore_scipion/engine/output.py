@@ -142,6 +142,16 @@ def _open_direct(path: str) -> int:
     return os.dup(stream) if stream is not None else os.open(path, os.O_WRONLY)
 
 
+def check_replaceable(path: str) -> None:
+    """See early that a file which is written at the end can be written.
+
+    Raises:
+        StartError: its folder does not exist, or it is a folder or protected itself.
+    """
+    if not is_direct(path):
+        _check_replaceable(path, os.path.realpath(path))
+
+
 def _check_replaceable(path: str, target: str) -> None:
     folder = os.path.dirname(target)
     if os.path.isdir(target):

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import io
-import os
-import secrets
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,19 +62,3 @@ def as_jpeg(image: Image.Image, largest_bytes: int = LARGEST_BYTES) -> bytes:
                 return buffer.getvalue()
         size = _size(image.width, image.height, round(SHRINK * max(image.size)))
         image = image.resize(size, Image.Resampling.BOX)
-
-
-def write_file(path: str, content: bytes) -> None:
-    """Write a file aside, then give it its name: a reader never sees half of it.
-
-    Raises:
-        OSError: it cannot be written; nothing is left behind then.
-    """
-    aside = os.path.join(os.path.dirname(path), f".tomoscore-{secrets.token_hex(6)}.partial")
-    try:
-        with open(aside, "xb") as file:
-            file.write(content)
-        os.replace(aside, path)
-    finally:
-        if os.path.exists(aside):
-            os.remove(aside)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is made of a tomogram beside its record, while its file is open: thumbnails."""
+"""What is made of a tomogram beside its record, while its file is open: thumbnails and maps."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ class Products:
 
     Attributes:
         thumbnail_dir: folder for pictures of slices; None: none are made.
+        map_dir: folder for quality maps; None: none are made.
     """
 
     thumbnail_dir: str | None = None
+    map_dir: str | None = None
 
     def prepare(self) -> None:
         """Make the folders.
@@ -31,8 +33,9 @@ class Products:
         Raises:
             StartError: one cannot be made or written in.
         """
-        if self.thumbnail_dir is not None:
-            make_folder(self.thumbnail_dir)
+        for folder in (self.thumbnail_dir, self.map_dir):
+            if folder is not None:
+                make_folder(folder)
 
     def __call__(self, volume: Volume, slices: Sequence[SliceCurves], record: Score) -> Score:
         """Make the products of one tomogram.
@@ -55,6 +58,13 @@ class Products:
                 write_thumbnails(volume, record, self.thumbnail_dir)
             except OSError as error:
                 record = _warned(record, "thumbnails", self.thumbnail_dir, error)
+        if self.map_dir is not None:
+            from tomoscore_scipion.engine.map_files import write_map
+
+            try:
+                write_map(volume, slices, record, self.map_dir)
+            except OSError as error:
+                record = _warned(record, "map", self.map_dir, error)
         return record
 
 

@@ -6,8 +6,11 @@ from __future__ import annotations
 import math
 import os
 import sys
+import tempfile
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from contextlib import ExitStack
+from dataclasses import replace
+from itertools import combinations
 from typing import Callable, Sequence
 
 from tomoscore_scipion.engine import batch, output, progress, stopping
@@ -17,6 +20,9 @@ from tomoscore_scipion.engine.products import Products
 from tomoscore_scipion.engine.record import FAILED, Score
 from tomoscore_scipion.engine.supervisor import Supervisor
 from tomoscore_scipion.engine.table import make_table, printable, write_text
+
+RESULTS = ("output", "csv", "report")
+"""Options that name a file to be written."""
 
 EXIT_SOME_FAILED = 3
 EXIT_STOPPED = 130
@@ -72,6 +78,16 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--output", metavar="FILE.jsonl", help="write records (JSON Lines); replaces the file")
     add("--csv", metavar="FILE.csv", help="write one row per tomogram; replaces the file")
     add(
+        "--report",
+        metavar="FILE.html",
+        help="make a report at the end, one HTML file with pictures; replaces the file",
+    )
+    add(
+        "--map",
+        metavar="DIR",
+        help="write a map of each tomogram, TomoScore per place (.mrc), and a picture of it (.png)",
+    )
+    add(
         "--thumbnails",
         metavar="DIR",
         help="write pictures of each tomogram's central, best, median and worst slice (JPEG)",
@@ -94,16 +110,20 @@ def check_arguments(args: Namespace) -> None:
     if bool(args.job) == bool(args.paths):
         args.wrong_usage("name tomograms (PATH...) or a job (--job), one of the two")
     if args.job:
-        for name in ("weights", "device", "voxel_size", "thumbnails"):
+        for name in ("weights", "device", "voxel_size", "map", "thumbnails"):
             if getattr(args, name) is not None:
                 option = "--" + name.replace("_", "-")
                 args.wrong_usage(f"{option} does not go with --job: the job file says it")
         if not args.output:
             args.wrong_usage("--job needs --output")
-    if args.quiet and not (args.output or args.csv):
-        args.wrong_usage("--quiet needs --output or --csv: the scores would be shown nowhere")
-    if args.output and args.csv and _same_file(args.output, args.csv):
-        args.wrong_usage("--output and --csv name the same file")
+    if args.quiet and not (args.output or args.csv or args.report):
+        args.wrong_usage(
+            "--quiet needs --output, --csv or --report: the scores would be shown nowhere"
+        )
+    results = [(name, getattr(args, name)) for name in RESULTS if getattr(args, name)]
+    for (one, path), (other, same) in combinations(results, 2):
+        if _same_file(path, same):
+            args.wrong_usage(f"--{one} and --{other} name the same file")
 
 
 def main(args: Namespace) -> int:
@@ -120,12 +140,21 @@ def main(args: Namespace) -> int:
     _protect_inputs(args, job)
     records: list[Score] = []
     stopped = False
-    with stopping.as_interrupt(), _supervisor(args, job) as supervisor:
+    with ExitStack() as at_the_end:
+        if args.report:
+            output.check_replaceable(args.report)
+            if job.thumbnail_dir is None:
+                folder = tempfile.TemporaryDirectory(prefix="tomoscore-thumbnails-")
+                job = replace(job, thumbnail_dir=at_the_end.enter_context(folder))
+        at_the_end.enter_context(stopping.as_interrupt())
+        supervisor = at_the_end.enter_context(_supervisor(args, job))
         _show_notices(args, supervisor)
         try:
             _score_and_write(args, job, supervisor, records)
         except KeyboardInterrupt:
             stopped = True
+        if args.report and records:
+            _write_report(args.report, job, records)
     _print_table(args, job, records)
     if stopped:
         done = f"{len(records)} of {len(job.tomograms)} tomograms are done"
@@ -143,8 +172,23 @@ def _job_of(args: Namespace) -> Job:
         tomograms=tomograms,
         weights=args.weights,
         device=args.device or "auto",
+        map_dir=args.map,
         thumbnail_dir=args.thumbnails,
     )
+
+
+def _write_report(path: str, job: Job, records: Sequence[Score]) -> None:
+    """The report of what is done, in the order of the tomograms."""
+    from tomoscore_scipion.report.run import write_report
+
+    folders = [job.thumbnail_dir] if job.thumbnail_dir else []
+    write_report(_in_order(job, records), path, folders=folders)
+
+
+def _in_order(job: Job, records: Sequence[Score]) -> list[Score]:
+    """The records in the order of the job's tomograms."""
+    done = {record.ts_id: record for record in records}
+    return [done[t.ts_id] for t in job.tomograms if t.ts_id in done]
 
 
 def _same_file(one: str, other: str) -> bool:
@@ -156,14 +200,14 @@ def _protect_inputs(args: Namespace, job: Job) -> None:
     inputs = [tomogram.path for tomogram in job.tomograms]
     inputs += [path for path in (args.job, job.weights) if path]
     inputs_on_disk = {os.path.realpath(path) for path in inputs}
-    for path in (args.output, args.csv):
+    for path in (getattr(args, name) for name in RESULTS):
         replaced = path and not output.is_direct(path)
         if replaced and os.path.realpath(path) in inputs_on_disk:
             raise StartError(f"{path} would be replaced, and is an input: name another output")
 
 
 def _supervisor(args: Namespace, job: Job) -> Supervisor:
-    products = Products(thumbnail_dir=job.thumbnail_dir)
+    products = Products(thumbnail_dir=job.thumbnail_dir, map_dir=job.map_dir)
     products.prepare()
     return Supervisor(
         weights=job.weights,
@@ -228,13 +272,13 @@ def _open_results(
 
 def _print_table(args: Namespace, job: Job, records: Sequence[Score]) -> None:
     """The table in the order of the tomograms; under --quiet only why some failed."""
-    done = {record.ts_id: record for record in records}
-    in_order = [done[t.ts_id] for t in job.tomograms if t.ts_id in done]
+    in_order = _in_order(job, records)
     if args.quiet:
         for record in in_order:
             if record.error:
                 line = printable(f"tomoscore: {record.ts_id}: failed: {record.error}")
                 write_text(sys.stderr, line + "\n")
     elif in_order:
-        taken = any(p and output.standard_stream(p) == 1 for p in (args.output, args.csv))
+        files = [getattr(args, name) for name in RESULTS]
+        taken = any(p and output.standard_stream(p) == 1 for p in files)
         write_text(sys.stderr if taken else sys.stdout, make_table(in_order))

@@ -7,7 +7,8 @@ import os
 
 import numpy as np
 
-from tomoscore_scipion.engine.pictures import as_jpeg, picture, write_file
+from tomoscore_scipion.engine.aside import write_file
+from tomoscore_scipion.engine.pictures import as_jpeg, picture
 from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.engine.sampling import mean_plane, plan_slice
 from tomoscore_scipion.engine.thumbnail_files import chosen_slices, thumbnail_name, thumbnails_of

@@ -33,7 +33,10 @@ class Volume(ABC):
         shape_zyx: sections, rows, columns; (1, y, x) for an image.
         voxel_size_angstrom: the voxel size in xy.
         warnings: what the user should know about this input.
+        origin_xyz_angstrom: as it stands in the file's header; 0 for an array.
     """
+
+    origin_xyz_angstrom: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __init__(
         self,
@@ -86,6 +89,7 @@ class MrcVolume(Volume):
         self, source: SourceFile, header: MrcHeader, voxel_size_angstrom: float, warnings: Warnings
     ) -> None:
         super().__init__(source.name, header.shape_zyx, voxel_size_angstrom, warnings)
+        self.origin_xyz_angstrom = header.origin_xyz_angstrom
         self._source = source
         self._header = header
         self._is_float32 = header.dtype == np.float32

@@ -7,7 +7,8 @@ const whole = new Promise((resolve) => {
 
 async function picturesOf(t) {
   if (!found.has(t.number)) {
-    if (!byId(`pictures-${t.number}`)) await whole;
+    // An element is there before all of its text is: not so once another one has followed it.
+    if (!byId(`pictures-${t.number}`)?.nextElementSibling) await whole;
     const node = byId(`pictures-${t.number}`);
     found.set(t.number, node ? JSON.parse(node.textContent) : {});
   }
