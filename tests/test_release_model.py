@@ -18,10 +18,10 @@ def figures():
 
 
 def test_scores_rank_fresh_tomograms_far_better_than_chance(figures):
-    assert figures["rank_correlation"] > 0.5
+    assert figures["rank_correlation"] > 0.75
 
 
-@pytest.mark.xfail(reason="the first model reaches 0.66 on these small fields")
+@pytest.mark.xfail(reason="reaches 0.87 on these twelve small fields")
 def test_scores_rank_fresh_tomograms_as_their_truth_does(figures):
     assert figures["rank_correlation"] > 0.93
 
@@ -30,7 +30,6 @@ def test_scores_are_better_than_a_constant(figures):
     assert figures["mean_absolute_error"] < 0.9 * figures["constant_predictor_error"]
 
 
-@pytest.mark.xfail(reason="the first model errs by 0.62 octave on these small fields")
 def test_scores_are_close_to_the_truth(figures):
     assert figures["mean_absolute_error"] < 0.45
 

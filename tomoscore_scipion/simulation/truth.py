@@ -7,14 +7,12 @@ import torch
 import torch.nn.functional as F
 
 from tomoscore_scipion.engine.bands import PERIODS_NM
+from tomoscore_scipion.engine.texture import CELL_PX, TILE_CELLS
 
 from .grid import Grid, crop_spectrum
 
 SPECIMEN_FLOOR = 3e-4
 """Added to the specimen's variance in a band: with nothing to distinguish, R is 0."""
-TILE_CELLS = 4
-CELL_PX = 32
-"""Truth tiles are 4 x 4 cells of 32 pixels (192 nm at 1.5 nm) around every inner cell corner."""
 
 
 def band_masks(grid: Grid, voxel_nm: float) -> torch.Tensor:
@@ -29,7 +27,11 @@ def band_masks(grid: Grid, voxel_nm: float) -> torch.Tensor:
 
 
 def tile_means(products: torch.Tensor) -> torch.Tensor:
-    """Means over tiles: (..., y, x) to (..., y / 32 - 1, x / 32 - 1); tiles at edges are cut."""
+    """Means over tiles: (..., y, x) to (..., y / 32 - 1, x / 32 - 1); tiles at edges are cut.
+
+    Tiles are those of the engine: 4 x 4 cells of 32 pixels (192 nm at 1.5 nm) around every inner
+    corner of cells.
+    """
     flat = products.reshape(-1, 1, *products.shape[-2:])
     cells = F.avg_pool2d(flat, CELL_PX)
     tiles = F.avg_pool2d(cells, TILE_CELLS, 1, padding=1, count_include_pad=False)
