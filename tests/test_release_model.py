@@ -17,11 +17,6 @@ def figures():
     return figures_of(compare(Scorer.load(device="cpu"), cases))
 
 
-def test_scores_rank_fresh_tomograms_far_better_than_chance(figures):
-    assert figures["rank_correlation"] > 0.75
-
-
-@pytest.mark.xfail(reason="reaches 0.87 on these twelve small fields")
 def test_scores_rank_fresh_tomograms_as_their_truth_does(figures):
     assert figures["rank_correlation"] > 0.93
 

@@ -37,7 +37,7 @@ class TrainingRecipe:
         seed: of initial weights, order and augmentation.
     """
 
-    steps: int = 8000
+    steps: int = 12000
     batch: int = 48
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
