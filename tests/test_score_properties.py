@@ -22,7 +22,7 @@ NULL_AT_MOST = 0.5
 
 
 NOT_YET = {
-    "noise correlated in z": "too much in these eight planes; more than 1 nm of it is rare in training",
+    "noise correlated in z": "too much in eight planes; more than 1 nm of it is rare in training",
 }
 """Promises that the shipped model does not keep yet, and what it does instead."""
 
