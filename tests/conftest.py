@@ -1,7 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A scorer that is there without training, for what does not depend on the numbers."""
 
+import signal
+
 import pytest
+
+
+def pytest_configure():
+    """Let Ctrl-C interrupt in the background too, where a shell has it ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
