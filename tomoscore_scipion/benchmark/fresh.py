@@ -63,12 +63,25 @@ class Comparison:
 
 
 def fresh_tomograms(
-    seeds: Iterable[int], acquisitions: int, grid: Grid | None = None
+    seeds: Iterable[int],
+    acquisitions: int,
+    grid: Grid | None = None,
+    containing: str | None = None,
 ) -> Iterator[Case]:
-    """Random specimens, each imaged `acquisitions` times in random ways."""
+    """Random specimens, each imaged `acquisitions` times in random ways.
+
+    Args:
+        seeds: one for each specimen.
+        acquisitions: tomograms of each.
+        grid: field of view, `Grid()` when None.
+        containing: each specimen is drawn until it has this ingredient.
+    """
     for seed in seeds:
         rng = np.random.default_rng([99, seed])
-        microscope = Microscope(random_specimen(rng, grid or Grid()))
+        specimen = random_specimen(rng, grid or Grid())
+        while containing is not None and containing not in specimen.contents:
+            specimen = random_specimen(rng, grid or Grid())
+        microscope = Microscope(specimen)
         for _ in range(acquisitions):
             recipe = random_recipe(rng)
             acquisition = microscope.acquire(rng, recipe, float(rng.uniform(1.1, 1.8)))

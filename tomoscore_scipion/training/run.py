@@ -46,7 +46,7 @@ def main(args: Namespace) -> int:
     print(f"{args.folder}: samples of {len(seeds)} specimens", flush=True)
     for part, chosen in (("train", seeds), ("held-out", held_out)):
         write_shards(args.folder / part, chosen, sampled, args.processes)
-        nothing = chosen[: len(chosen) // SPECIMENS_PER_NOTHING]
+        nothing = chosen[: 0 if args.white_only else len(chosen) // SPECIMENS_PER_NOTHING]
         write_shards(args.folder / part, nothing, sampled, args.processes, "nothing-")
     network = Trainer(args.folder, Shards(args.folder / "train"), trained).run()
     found, truth, share, kinds = slice_curves(network, Shards(args.folder / "held-out"))
@@ -95,9 +95,9 @@ def write_calibrated(
 
 
 def _sample_recipe(args: Namespace) -> SampleRecipe:
-    without = tuple(args.without)
+    kinds = {"without": tuple(args.without), "white_only": args.white_only}
     if args.small:
         return SampleRecipe(
-            field_px=256, acquisitions=1, slices=2, directs=1, nulls=1, nothings=1, without=without
+            field_px=256, acquisitions=1, slices=2, directs=1, nulls=1, nothings=1, **kinds
         )
-    return SampleRecipe(without=without)
+    return SampleRecipe(**kinds)

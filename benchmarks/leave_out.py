@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a model is worth on a family of specimens, and on a kind of noise, that it never saw.
+
+Three small models are trained alike: on everything, without one ingredient of specimens, and with
+white noise only in all volumes that are not reconstructed from tilts, and no volumes of nothing.
+All three are tried on fresh tomograms of specimens that have the ingredient, and on phantoms with
+correlated noise. Samples, checkpoints and weights are kept in FOLDER: the same command goes on
+where it was stopped. About two hours on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any, Iterable
+
+import numpy as np
+
+from tomoscore_scipion.benchmark.figures import constant_error, rank_correlation
+from tomoscore_scipion.benchmark.fresh import fresh_tomograms
+from tomoscore_scipion.benchmark.phantoms import VOXEL_NM, phantoms
+from tomoscore_scipion.engine import Scorer
+from tomoscore_scipion.engine.cli import main as tomoscore
+
+TEST_SEED = 800000
+Cases = Iterable[tuple[np.ndarray, float, float]]
+"""Volume (z, y, x), voxel size in A, true TomoScore."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train, measure, print; returns the exit status."""
+    args = parse(argv)
+    variants = {
+        "everything": [],
+        f"without {args.family}": ["--without", args.family],
+        "white noise only": ["--white-only"],
+    }
+    scorers = {name: trained(args, name, options) for name, options in variants.items()}
+    tests: dict[str, Cases] = {
+        f"tomograms with {args.family}": family_cases(args),
+        "phantoms, correlated noise": noise_cases(args),
+    }
+    figures = {name: compare(scorers, cases) for name, cases in tests.items()}
+    print(as_text(figures))
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="for samples, checkpoints and weights (1 GB)")
+    parser.add_argument("--family", default="membranes", help="ingredient to leave out")
+    parser.add_argument("--specimens", type=int, default=200, help="to train each model on")
+    parser.add_argument("--steps", type=int, default=4000, help="batches of each training")
+    parser.add_argument("--test-specimens", type=int, default=20, help="three tomograms of each")
+    parser.add_argument("--phantoms", type=int, default=60)
+    parser.add_argument("--json", type=Path, help="also write the figures as JSON")
+    return parser.parse_args(argv)
+
+
+def trained(args: argparse.Namespace, name: str, options: list[str]) -> Scorer:
+    """The model of a variant, trained unless its weights are there."""
+    folder = args.folder / name.replace(" ", "-")
+    weights = folder / "weights.safetensors"
+    if not weights.exists():
+        numbers = {"--specimens": args.specimens, "--steps": args.steps, "--calibration": 2}
+        given = [str(part) for pair in numbers.items() for part in pair]
+        if tomoscore(["train", str(folder), *given, "--held-out", "8", *options]) != 0:
+            raise SystemExit(f"{name}: the training failed, see above")
+    return Scorer.load(weights, "cpu")
+
+
+def family_cases(args: argparse.Namespace) -> Cases:
+    """Fresh tomograms of specimens that have the ingredient."""
+    seeds = range(TEST_SEED, TEST_SEED + args.test_specimens)
+    for case in fresh_tomograms(seeds, 3, containing=args.family):
+        yield case.stack, case.voxel_size_angstrom, case.truth["tomoscore"]
+
+
+def noise_cases(args: argparse.Namespace) -> Cases:
+    """Phantoms, whose noise is correlated."""
+    for case in phantoms(range(TEST_SEED, TEST_SEED + args.phantoms), correlated=True):
+        yield case.stack, 10 * VOXEL_NM, case.truth
+
+
+def compare(scorers: dict[str, Scorer], cases: Cases) -> dict[str, dict[str, Any]]:
+    """Figures of every model on the same cases."""
+    found: dict[str, list[float]] = {name: [] for name in scorers}
+    truths = []
+    for stack, voxel, truth in cases:
+        truths.append(truth)
+        for name, scorer in scorers.items():
+            found[name].append(float(scorer.score(stack, voxel).tomoscore or 0.0))
+    true = np.array(truths)
+    return {
+        name: {
+            "cases": len(true),
+            "rank_correlation": round(rank_correlation(np.array(values), true), 4),
+            "mean_absolute_error": round(float(np.abs(np.array(values) - true).mean()), 4),
+            "constant_predictor_error": round(constant_error(true), 4),
+        }
+        for name, values in found.items()
+    }
+
+
+def as_text(figures: dict[str, dict[str, dict[str, Any]]]) -> str:
+    """The figures for people."""
+    lines = []
+    for test, models in figures.items():
+        lines += ["", f"{test:30} cases   rank  error  constant predictor's error, octaves"]
+        for name, row in models.items():
+            cases, *numbers = row.values()
+            lines.append(f"  {name:28} {cases:5d}" + "".join(f"{n:7.3f}" for n in numbers))
+    return "\n".join(lines).lstrip("\n")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
