@@ -66,7 +66,7 @@ def trained(args: argparse.Namespace, name: str, options: list[str]) -> Scorer:
     folder = args.folder / name.replace(" ", "-")
     weights = folder / "weights.safetensors"
     if not weights.exists():
-        numbers = {"--specimens": args.specimens, "--steps": args.steps, "--calibration": 2}
+        numbers = {"--specimens": args.specimens, "--steps": args.steps, "--calibration": 8}
         given = [str(part) for pair in numbers.items() for part in pair]
         if tomoscore(["train", str(folder), *given, "--held-out", "8", *options]) != 0:
             raise SystemExit(f"{name}: the training failed, see above")

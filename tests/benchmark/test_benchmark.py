@@ -35,7 +35,8 @@ def comparison(found, truth, specimen=None, width=0.5):
     curves = np.repeat(truth[:, None] / 5, N_BANDS, axis=1)
     specimen = np.arange(len(found)) if specimen is None else np.asarray(specimen)
     ends = found - width / 2, found + width / 2
-    return Comparison(specimen, found, truth, *ends, found, truth, curves, curves)
+    share = np.ones_like(curves)
+    return Comparison(specimen, found, truth, *ends, found, truth, curves, curves, share)
 
 
 def test_a_perfect_score_has_perfect_figures():

@@ -14,6 +14,7 @@ from tomoscore_scipion.simulation.specimen import (
     INGREDIENTS,
     random_specimen,
     slab_mask,
+    surfaces_nm,
 )
 
 TINY = Grid(n=96)
@@ -188,9 +189,11 @@ def test_a_specimen_is_a_slab_of_the_thickness_asked_for():
     for seed in range(5):
         specimen = random_specimen(rng(seed), TINY, (), (50.0, 60.0))
         low, high = specimen.slab_nm
-        assert 49 < high - low < 61
+        height = 1.5 * len(specimen.density)
+        assert 49 < height < 61
         assert 50 <= specimen.ice_nm <= 60
-        assert specimen.density.shape == (round((high - low) / 1.5), 96, 96)
+        assert -height / 2 <= low < -height / 6 and height / 6 < high <= height / 2
+        assert specimen.density.shape[1:] == (96, 96)
         heights = specimen.heights_nm()
         assert float(heights[0]) == -float(heights[-1])
         assert float(heights[1] - heights[0]) == pytest.approx(1.5)
@@ -228,6 +231,24 @@ def test_surfaces_of_the_slab_are_a_mask():
     assert float(mask.max()) == 1.0
     assert mask[20].min() == 1.0
     assert mask[0].mean() < 1.0
+
+
+def test_surfaces_are_where_half_of_a_plane_is_specimen():
+    mask = torch.zeros((10, 4, 4))
+    mask[2:9] = 1
+    mask[2, 2:] = 0  # half
+    mask[8, 1:] = 0  # a quarter
+    assert surfaces_nm(mask, 1.5) == (-4.5, 4.5)
+    assert surfaces_nm(torch.ones((10, 4, 4)), 2.0) == (-10.0, 10.0)
+
+
+def test_outside_of_the_surfaces_the_specimen_thins_out():
+    specimen = random_specimen(rng(3), Grid(n=96), (), (100.0, 120.0), empty=False)
+    heights, matter = specimen.heights_nm(), specimen.density.mean(dim=(1, 2))
+    low, high = specimen.slab_nm
+    inside = (heights > low) & (heights < high)
+    assert (~inside).any()
+    assert float(matter[~inside].mean()) < 0.5 * float(matter[inside].mean())
 
 
 def test_the_same_seed_gives_the_same_specimen():

@@ -8,6 +8,7 @@ from typing import Any, Iterable, Iterator
 
 import numpy as np
 
+from tomoscore_scipion.engine.bands import share_below_nyquist
 from tomoscore_scipion.engine.scorer import Scorer
 from tomoscore_scipion.simulation.acquisition import Microscope, tomogram
 from tomoscore_scipion.simulation.grid import Grid
@@ -49,6 +50,7 @@ class Comparison:
         slice_truth: (m,) their truth.
         curve_found: (n, N_BANDS) resolvability, NaN beyond Nyquist.
         curve_truth: (n, N_BANDS).
+        share: (n, N_BANDS) share of each band below Nyquist.
     """
 
     specimen: np.ndarray
@@ -60,6 +62,7 @@ class Comparison:
     slice_truth: np.ndarray
     curve_found: np.ndarray
     curve_truth: np.ndarray
+    share: np.ndarray
 
 
 def fresh_tomograms(
@@ -99,13 +102,14 @@ def compare(scorer: Scorer, cases: Iterable[Case]) -> Comparison:
         record = scorer.score(case.stack, case.voxel_size_angstrom)
         assert record.curve is not None and record.tomoscore_interval is not None
         low, high = record.tomoscore_interval
-        curves = [record.curve["resolvability"], case.truth["curve"]["resolvability"]]
-        rows.append((case.specimen, record.tomoscore, case.truth["tomoscore"], low, high, *curves))
+        bands = [record.curve["resolvability"], case.truth["curve"]["resolvability"]]
+        bands.append(share_below_nyquist(case.voxel_size_angstrom / 10))
+        rows.append((case.specimen, record.tomoscore, case.truth["tomoscore"], low, high, *bands))
         by_z = {s["z"]: s["tomoscore"] for s in case.truth["slices"]}
         slices += [(s["tomoscore"], by_z[s["z"]]) for s in record.slices if s["z"] in by_z]
     columns = [np.array(column, dtype=np.float64) for column in zip(*rows)]
     by_slice = np.array(slices, dtype=np.float64).reshape(-1, 2)
-    specimen, found, truth, lows, highs, curve_found, curve_truth = columns
+    specimen, found, truth, lows, highs, curve_found, curve_truth, share = columns
     return Comparison(
         specimen,
         found,
@@ -116,4 +120,5 @@ def compare(scorer: Scorer, cases: Iterable[Case]) -> Comparison:
         by_slice[:, 1],
         curve_found,
         curve_truth,
+        share,
     )

@@ -49,8 +49,9 @@ class Acquisition:
 
     def slab_z(self) -> tuple[int, int]:
         """First and last plane inside the specimen's slab."""
-        middle, half = (self.n_z - 1) / 2, self.specimen.slab_nm[1] / self.voxel_nm
-        return max(0, int(np.ceil(middle - half))), min(self.n_z - 1, int(middle + half))
+        low, high = ((self.n_z - 1) / 2 + h / self.voxel_nm for h in self.specimen.slab_nm)
+        first, last = max(0, int(np.ceil(low))), min(self.n_z - 1, int(high))
+        return first, max(first, last)
 
     def chosen_planes(self, wanted: Sequence[int]) -> torch.Tensor:
         """Some planes, in increasing order, as `raw_planes` gives runs of neighbours."""

@@ -38,7 +38,8 @@ class Specimen:
         density: (z, y, x) float32, what the truth is made of.
         scatter: (z, y, x) float32, `density` and everything else that scatters.
         grid: sampling in the xy plane; z has the same pixel.
-        slab_nm: (first, last) height of the specimen, 0 in the middle of the array.
+        slab_nm: (lower, upper) surface of the specimen in its mean over the field, 0 in the middle
+            of the array: between them at least half of every plane is specimen.
         ice_nm: thickness of the ice that electrons cross.
         beads: gold beads, (z, y, x) in nm from the middle of z and the corner of the field.
         contents: the ingredients, for the record.
@@ -82,15 +83,18 @@ def random_specimen(
     if empty or (empty is None and rng.random() < 0.06):
         contents = ()
     density = torch.zeros(shape)
+    half = nz * grid.pixel_nm / 2
+    slab_nm = (-half, half)
     if contents:
         density = _fill(rng, shape, grid, contents).clamp_(max=DENSEST)
-        density *= slab_mask(rng, shape, grid.pixel_nm)
+        mask = slab_mask(rng, shape, grid.pixel_nm)
+        density *= mask
+        slab_nm = surfaces_nm(mask, grid.pixel_nm)
     scatter = density.clone()
     beads: tuple[Bead, ...] = ()
     if "contamination" not in without:
         beads = add_contamination(rng, scatter, grid)
-    half = nz * grid.pixel_nm / 2
-    return Specimen(density, scatter, grid, (-half, half), thickness, beads, contents)
+    return Specimen(density, scatter, grid, slab_nm, thickness, beads, contents)
 
 
 def _draw_contents(rng: np.random.Generator, without: tuple[str, ...]) -> tuple[str, ...]:
@@ -254,3 +258,10 @@ def slab_mask(
     z = torch.arange(nz, dtype=torch.float32)[:, None, None]
     below = (z - surfaces[0].float()).add_(0.5).clamp_(0, 1)
     return below.mul_((nz - 0.5 - surfaces[1].float() - z).clamp_(0, 1))
+
+
+def surfaces_nm(mask: torch.Tensor, pixel_nm: float) -> tuple[float, float]:
+    """Heights between which at least half of every plane of a (z, y, x) mask is specimen."""
+    inside = (mask.mean(dim=(1, 2)) >= 0.5).nonzero()
+    middle = len(mask) / 2
+    return (float(inside[0]) - middle) * pixel_nm, (float(inside[-1]) + 1 - middle) * pixel_nm

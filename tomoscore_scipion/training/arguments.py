@@ -19,7 +19,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--specimens", type=int, default=2132, help="specimens to train on (default: %(default)s)")
     add("--first-seed", type=int, default=1000, help="seed of the first one")
     add("--held-out", type=int, default=24, help="specimens to measure slices on")
-    add("--calibration", type=int, default=12, help="specimens for the interval (three tomograms)")
+    add(
+        "--calibration",
+        type=int,
+        default=25,
+        help="specimens of three whole tomograms each, to calibrate on (default: %(default)s)",
+    )
     add("--steps", type=int, default=12000, help="batches of 48 volumes (default: %(default)s)")
     add("--seed", type=int, default=0, help="of initial weights, order and augmentation")
     add("--processes", type=int, default=2, help="processes that simulate")

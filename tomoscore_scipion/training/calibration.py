@@ -45,13 +45,13 @@ def band_gains(found: np.ndarray, truth: np.ndarray, share: np.ndarray) -> np.nd
     """Factor per band that brings predicted curves closest to the truth, (N_BANDS,).
 
     Args:
-        found: (n, N_BANDS) predicted mean curves of slices.
+        found: (n, N_BANDS) predicted mean curves of slices or tomograms.
         truth: (n, N_BANDS) true ones.
         share: (n, N_BANDS) share of each band below Nyquist; bands beyond it do not count.
     """
-    carried = share > 0
-    cross = (found * truth * carried).sum(axis=0)
-    power = (found**2 * carried).sum(axis=0)
+    found, truth = (np.where(share > 0, curves, 0.0) for curves in (found, truth))
+    cross = (found * truth).sum(axis=0)
+    power = (found**2).sum(axis=0)
     return np.asarray(cross / np.maximum(power, 1e-12))
 
 

@@ -181,7 +181,8 @@ def _matter(rng: np.random.Generator, specimen: Specimen, n_z: int, voxel: float
     grid = specimen.grid
     if n_z == 1 and rng.random() < 0.7:
         return phantom(rng, grid)[None]
-    middle = float(rng.uniform(*specimen.slab_nm)) * 0.6
+    half = len(specimen.density) * grid.pixel_nm / 2
+    middle = float(rng.uniform(-half, half)) * 0.6
     heights = [middle + (i - (n_z - 1) / 2) * voxel for i in range(n_z)]
     planes = [plane_density(specimen.density, h, voxel, grid.pixel_nm) for h in heights]
     return torch.stack(planes)
