@@ -14,6 +14,7 @@ from tomoscore_scipion.benchmark.figures import (
     constant_error,
     figures_of,
     pairs_in_order,
+    rank_correlation,
 )
 from tomoscore_scipion.benchmark.fresh import Case, Comparison
 from tomoscore_scipion.benchmark.invariances import (
@@ -47,6 +48,18 @@ def test_a_perfect_score_has_perfect_figures():
     assert figures["interval_coverage"] == 1
     assert figures["interval_median_width"] == pytest.approx(0.5)
     assert figures["band_correlation"] == pytest.approx([1.0] * N_BANDS)
+
+
+def test_the_rank_correlation_has_an_interval_over_specimens():
+    rng = np.random.default_rng(0)
+    truth = np.repeat(rng.uniform(0, 5, 20), 3)
+    found = truth + np.repeat(rng.normal(0, 1, 20), 3)
+    specimen = np.repeat(np.arange(20), 3)
+    low, high = figures_of(comparison(found, truth, specimen))["rank_correlation_90"]
+    assert low < rank_correlation(found, truth) < high
+    # Tomograms of one specimen err together, so that taking them as independent looks too sure.
+    alone = figures_of(comparison(found, truth))["rank_correlation_90"]
+    assert high - low > alone[1] - alone[0]
 
 
 def test_errors_are_stated_beside_those_of_a_constant():
@@ -142,7 +155,16 @@ def test_the_figures_are_printed_with_their_names():
         "phantoms": {"white noise": {"rank_correlation": 0.5}},
         "invariances": {"flip x": {"tomograms": 2, "median": 0.01, "largest": 0.02}},
         "degradations": {"dose": {"pairs": 3, "in_order": 2}},
+        "rank_correlation_90": [0.8, 0.95],
     }
     text = as_text(figures)
-    for words in ("a 1", "mean absolute error", "white noise", "0.25", "2 of 3", "128-64"):
+    for words in (
+        "a 1",
+        "mean absolute error",
+        "white noise",
+        "0.25",
+        "2 of 3",
+        "128-64",
+        "0.8 to 0.95",
+    ):
         assert words in text

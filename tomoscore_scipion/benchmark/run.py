@@ -91,6 +91,8 @@ def as_text(figures: dict[str, Any]) -> str:
     model = figures["model"]
     lines = [f"{model['name']} {model['version']}  sha256 {model['sha256'][:16]}", ""]
     lines += _rows(figures, 32)
+    low, high = figures["rank_correlation_90"]
+    lines.append(f"{'90 % interval of rank correlation':32} {low:g} to {high:g}")
     lines += ["", f"{'correlation per band':32} " + "  ".join(_band_names())]
     lines.append(" " * 33 + "  ".join(f"{value:7.3f}" for value in figures["band_correlation"]))
     if "nulls" in figures:
