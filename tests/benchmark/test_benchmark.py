@@ -6,9 +6,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tomoscore_scipion.benchmark import degradations
 from tomoscore_scipion.benchmark.degradations import LADDERS, ladders
+from tomoscore_scipion.benchmark.drawing import draw
 from tomoscore_scipion.benchmark.figures import (
     auroc,
     constant_error,
@@ -168,3 +170,14 @@ def test_the_figures_are_printed_with_their_names():
         "0.8 to 0.95",
     ):
         assert words in text
+
+
+def test_the_picture_shows_every_tomogram_and_the_slices(tmp_path):
+    result = comparison([0, 2, 2.5], [1, 2, 3])
+    draw(result, str(tmp_path / "scores.svg"))
+    picture = (tmp_path / "scores.svg").read_text()
+    assert "3 tomograms" in picture.replace("<!-- ", "").replace(" -->", "")
+    draw(result, str(tmp_path / "scores.png"))
+    with Image.open(tmp_path / "scores.png") as opened:
+        width, height = opened.size
+    assert width > 1.5 * height

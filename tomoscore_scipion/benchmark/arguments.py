@@ -25,3 +25,4 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--weights", metavar="FILE", help="weights to measure (default: those shipped)")
     add("--device", default="auto", metavar="auto|cpu|cuda:N", help="where to score")
     add("--json", metavar="FILE", help="also write the figures as JSON")
+    add("--plot", metavar="FILE", help="also draw scores against truths (.png, .pdf, .svg)")

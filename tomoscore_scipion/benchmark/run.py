@@ -15,6 +15,7 @@ from tomoscore_scipion.engine.bands import PERIODS_NM
 from tomoscore_scipion.engine.scorer import Scorer
 
 from .degradations import ladders
+from .drawing import draw
 from .figures import constant_error, figures_of, rank_correlation
 from .fresh import compare, fresh_tomograms
 from .invariances import deviations, figures_of_deviations
@@ -35,10 +36,10 @@ def main(args: Namespace) -> int:
     seeds = range(args.seed, args.seed + args.specimens)
     cases = fresh_tomograms(seeds, args.acquisitions)
     total = len(seeds) * args.acquisitions
-    figures: dict[str, Any] = {
-        "model": scorer.model,
-        **figures_of(compare(scorer, _counted(cases, total))),
-    }
+    result = compare(scorer, _counted(cases, total))
+    figures: dict[str, Any] = {"model": scorer.model, **figures_of(result)}
+    if args.plot:
+        draw(result, args.plot)
     if "nulls" in args.parts:
         volumes = (*null_volumes(args.seed), *reconstructed_nulls(args.seed))
         figures["nulls"] = {
