@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """GPUs: each has one process at a time, all are used, the scheduler is left alone."""
 
-import threading
-import time
-
 from lab import ids, log_of
 
 
@@ -56,27 +53,18 @@ def test_a_gpu_that_is_not_there_is_named_before_the_run(lab, monkeypatch):
     installation._answers.clear()
 
 
-def test_a_step_that_has_no_id_to_book_a_gpu_by_does_not_start(scipion, tmp_path):
-    from tomo.objects import Tomogram
-
+def test_each_gpu_has_a_step_from_the_start_which_continue_makes_anew(scipion, tmp_path):
+    """GPUs are booked by the id of a step, which one that is inserted later has not at first."""
     from tomoscore_scipion.protocols import ProtTomoScore
-    from tomoscore_scipion.protocols.batches import Batches
 
-    box = ProtTomoScore(useGpu=True, workingDir=str(tmp_path))
-    box._stepOf = {}
-    tomogram = Tomogram(tsId="a")
-    tomogram.setFileName("a.mrc")
-    batches = Batches(slots=1)
-    batches.offer("a", tomogram)
-    generator = threading.Thread(target=box._startBatches, args=(batches,), daemon=True)
-    generator.start()
-    generator.join(1.0)
-    (step,) = box.getSteps()
-    assert generator.is_alive() and step.isWaiting()
-    box._newSteps = False  # as the main thread does after it has stored those it had seen
-    while generator.is_alive() and not box._newSteps:  # it asks again
-        time.sleep(0.1)
-    assert box._newSteps
-    step.setObjId(1)
-    generator.join()
-    assert not generator.is_alive() and step.isNew()
+    def steps():
+        box = ProtTomoScore(
+            useGpu=True, gpuList="0 1 2", numberOfThreads=4, workingDir=str(tmp_path)
+        )
+        box._insertAllSteps()
+        return box.getSteps()
+
+    generator, *scoring = steps()
+    assert [step.needsGPU() for step in (generator, *scoring)] == [False, True, True]
+    assert all(step.isNew() and not step._prerequisites for step in scoring)
+    assert not any(one == other for one, other in zip(scoring, steps()[1:]))
