@@ -4,10 +4,12 @@
 For tests of what surrounds the engine.  Variables change what it does:
 
     FAKE_SECONDS   time per tomogram
+    FAKE_SECONDS_PER_MB  and besides per MB of its file
     FAKE_HOLD      tsId before which it waits for FAKE_GATE
     FAKE_GATE      a file that somebody will make
     FAKE_GPUS      number of GPUs that `info` tells
     FAKE_DIE       substring of a tsId over which it is killed
+    FAKE_SILENT    tsId of which it makes no record, without a word
     FAKE_ERROR     why it cannot start
     FAKE_LOG       file to which each start is written: GPUs, device, ids, begin and end
 """
@@ -40,6 +42,12 @@ def info():
 
 def env(name, default=""):
     return os.environ.get(name, default)
+
+
+def seconds_for(path):
+    """How long the engine pretends to need for a tomogram."""
+    megabytes = os.path.getsize(path) / 1e6 if os.path.exists(path) else 0.0
+    return float(env("FAKE_SECONDS", "0")) + megabytes * float(env("FAKE_SECONDS_PER_MB", "0"))
 
 
 def score(entry, device):
@@ -98,7 +106,9 @@ def main(argv):
                 os.kill(os.getpid(), 9)
             while entry["ts_id"] == env("FAKE_HOLD") and not os.path.exists(env("FAKE_GATE")):
                 time.sleep(0.2)
-            time.sleep(float(env("FAKE_SECONDS", "0")))
+            time.sleep(seconds_for(entry["path"]))
+            if entry["ts_id"] == env("FAKE_SILENT"):
+                continue
             results.write(score(entry, job["device"]).to_json() + "\n")
             results.flush()
     if env("FAKE_LOG"):
