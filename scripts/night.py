@@ -42,9 +42,9 @@ def main(argv):
     with tempfile.TemporaryDirectory(prefix="tomoscore-night-") as folder:
         lab = make_lab(Path(folder))
         watch = have_night(lab, args.tomograms, args.interval)
+        print(f"{args.tomograms} tomograms, one every {args.interval:g} s, {WORKERS} workers")
+        print_figures(watch)
         os.chdir("/")
-    print(f"{args.tomograms} tomograms, one every {args.interval:g} s, {WORKERS} workers")
-    print_figures(watch)
     wrong = watch.without_one_verdict()
     print(f"without exactly one verdict: {wrong or 'none'}")
     return 1 if wrong else 0

@@ -18,6 +18,8 @@ import psutil
 SETS = ("acceptedTomograms", "rejectedTomograms", "failedTomograms")
 LOOK_S = 0.5
 REPORT_S = 60.0
+START_LOOKS = 20
+"""A process that was not seen so often only started the protocol."""
 BEFORE_S, AFTER_S = 15.0, 60.0
 """Latencies of tomograms that came so long before or after something went wrong are not usual."""
 
@@ -103,7 +105,7 @@ class Watch:
     def _report(self):
         folder = Path(self.scored.getWorkingDir()) / "extra"
         results = sorted(map(str, folder.glob("batches/*/results.jsonl")))
-        if not results:
+        if not self._seen:
             return
         begin = time.monotonic()
         program = [sys.executable, "-m", "tomoscore_scipion.engine", "report", *results]
@@ -143,7 +145,7 @@ class Watch:
         lives = {}
         for pid, *sample in self._samples:
             lives.setdefault(pid, []).append(tuple(sample))
-        return list(lives.values())
+        return [samples for samples in lives.values() if len(samples) > START_LOOKS]
 
 
 def print_figures(watch):
