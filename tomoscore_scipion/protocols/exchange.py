@@ -103,7 +103,8 @@ class Records:
             job = json.loads((folder / JOB).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return  # stopped before it was written: no engine was told to score it
-        self._lacking[folder] = {tomogram["ts_id"] for tomogram in job["tomograms"]}
+        lists = [entries for entries in job.values() if isinstance(entries, list)]
+        self._lacking[folder] = {entry["ts_id"] for entries in lists for entry in entries}
 
     def new(self):
         """The records (Score) that were written since the last call, oldest batch first.

@@ -81,7 +81,7 @@ class TomoScoreScoring(TomoScoreOutputs):
 
     def _generate(self):
         self._made = {}  # provenance of the outputs
-        incoming = outputs.NewItems()
+        self._incoming = outputs.NewItems()
         batches = Batches(self._slots())
         records = exchange.Records(self._batchesFolder())
         there = {}  # records that no tomogram has claimed yet: an earlier run left them
@@ -89,7 +89,7 @@ class TomoScoreScoring(TomoScoreOutputs):
         next_look, more_to_come = 0.0, True
         while not self.isFailed():  # a failed step ends the protocol only when this one leaves
             if more_to_come and time.monotonic() >= next_look:
-                more_to_come = self._readInput(batches, incoming)
+                more_to_come = self._readInput(batches)
                 next_look = time.monotonic() + INPUT_POLL_S
             ended = self._newlyEnded()
             there.update((record.ts_id, record) for record in records.new())
@@ -197,14 +197,19 @@ class TomoScoreScoring(TomoScoreOutputs):
         return {**self._made, **self._criteria(), **self.getScoringSettings()}
 
     # --------------------------- input ---------------------------------------
-    def _readInput(self, batches, incoming):
+    @retry_on_sqlite_lock(log=logger)
+    def _readInput(self, batches):
         """Offer new tomograms; returns whether more may come."""
-        items, more_to_come = self._lookAtInput(incoming)
+        tomograms = self.inTomograms.get()
+        with self._lock:
+            tomograms.close()  # a set that was opened empty stays so
+            tomograms.loadAllProperties()
+            # Before the items: what is added in between is seen the next time.
+            more_to_come = tomograms.isStreamOpen()
+            new = self._newItems(tomograms, batches)
+            tomograms.close()
         refused = []
-        for key, item, problem in incoming.named(items):
-            if not batches.unseen(key):
-                continue
-            problem = problem or (None if item.getFileName() else "it has no file")
+        for key, item, problem in new:
             if problem:
                 logger.error("%s: %s", key, problem)
                 batches.know([key])
@@ -214,29 +219,31 @@ class TomoScoreScoring(TomoScoreOutputs):
         self._appendAll({FAILED_SET: refused})
         return more_to_come
 
-    @retry_on_sqlite_lock(log=logger)
-    def _lookAtInput(self, incoming):
-        """The new items, and whether more may come."""
-        tomograms = self.inTomograms.get()
-        with self._lock:
-            tomograms.close()  # a set that was opened empty stays so
-            tomograms.loadAllProperties()
-            # Before the items: what is added in between is seen the next time.
-            more_to_come = tomograms.isStreamOpen()
-            items = incoming.of(tomograms)
-            tomograms.close()
-        return items, more_to_come
+    def _newItems(self, tomograms, batches):
+        """[(id, copy of the item, why it cannot be scored or None)] of those not seen before."""
+        return [
+            (key, item, problem or self._problemOf(item))
+            for key, item, problem in self._incoming.named(self._incoming.of(tomograms))
+            if batches.unseen(key)
+        ]
+
+    @staticmethod
+    def _problemOf(item):
+        return None if item.getFileName() else "it has no file"
 
     # --------------------------- batches -------------------------------------
     def _startBatches(self, batches, records):
         tomograms = batches.next()
         while tomograms:
             job = [self._jobEntry(key, item) for key, item in tomograms.items()]
-            folder = str(exchange.write_job(self._batchesFolder(), job, self.getWeights()))
+            folder = str(self._writeJob(job))
             records.watch(folder)
             batches.start(folder, tomograms)
             self._todo.put(folder)
             tomograms = batches.next()
+
+    def _writeJob(self, entries):
+        return exchange.write_job(self._batchesFolder(), entries, self.getWeights())
 
     def _jobEntry(self, key, item):
         size = self.voxelSize.get() or item.getSamplingRate()
