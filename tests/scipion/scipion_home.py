@@ -2,9 +2,11 @@
 """A Scipion installation in a folder, with our plugin, the testing one and the fake engine."""
 
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 HERE = Path(__file__).resolve().parent
 
@@ -19,25 +21,6 @@ SUBMIT_TEMPLATE = #!/bin/sh
 CANCEL_COMMAND = kill %_(JOB_ID)s
 CHECK_COMMAND = {queue} check %_(JOB_ID)s
 QUEUES = {{ "default": {{}} }}
-
-[slurm]
-PARALLEL_COMMAND = mpirun -np %_(JOB_NODES)d %_(COMMAND)s
-NAME = SLURM
-MANDATORY = False
-SUBMIT_COMMAND = sbatch --parsable %_(JOB_SCRIPT)s
-SUBMIT_TEMPLATE = #!/bin/bash
-    #SBATCH --job-name=%_(JOB_NAME)s
-    #SBATCH --partition=%_(JOB_QUEUE)s
-    #SBATCH --output=%_(JOB_LOGS)s.out
-    #SBATCH --error=%_(JOB_LOGS)s.err
-    #SBATCH --cpus-per-task=1
-    #SBATCH --gres=gpu:%_(JOB_GPUS)s
-    #SBATCH --no-requeue
-    %_(JOB_COMMAND)s
-CANCEL_COMMAND = scancel %_(JOB_ID)s
-CHECK_COMMAND = squeue -h -j %_(JOB_ID)s
-QUEUES = {{ "debug": [["JOB_GPUS", "0", "GPUs", "GPUs of a job"],
-    ["QUEUE_FOR_JOBS", "N", "Send steps to the queue?", "Y or N"]] }}
 """
 
 
@@ -54,7 +37,7 @@ def install(home):
     program.chmod(0o755)
     (home / "data").mkdir()
     queue = f"{shlex.quote(sys.executable)} {shlex.quote(str(HERE / 'fake_queue.py'))}"
-    (home / "hosts.conf").write_text(HOSTS.format(queue=queue))
+    (home / "hosts.conf").write_text(HOSTS.format(queue=queue) + slurm_host())
     testing = str(HERE / "plugin")
     sys.path.insert(0, testing)
     os.environ.update(
@@ -69,3 +52,10 @@ def install(home):
         TOMOSCORE_ENV_ACTIVATION=f"PATH={shlex.quote(str(program.parent))}:$PATH",
         OMP_NUM_THREADS="1",
     )
+
+
+def slurm_host():
+    """The host of docs/facilities.rst, under the name "slurm"."""
+    text = (HERE.parents[1] / "docs" / "facilities.rst").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^    \[localhost\]\n(?:    .*\n)+", text, flags=re.MULTILINE)
+    return "\n" + dedent(block).replace("[localhost]", "[slurm]")

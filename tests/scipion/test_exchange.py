@@ -200,7 +200,7 @@ def test_the_tomogram_over_which_engines_died_twice_is_given_up_the_others_go_on
     batches = Batches(slots=1)
     for key in "abcd":
         batches.offer(key, key, size=2 if key == "b" else 1)
-    assert started(batches, 1) == ["b", "a", "c", "d"]
+    assert started(batches, 1) == ["a", "b", "c", "d"]
     assert batches.land("a") == "a"
     assert batches.end(1, "killed", False) == {}
     assert started(batches, 2) == ["c", "d", "b"]

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Under a real Slurm: jobs run, are cancelled, and are lost without losing a tomogram."""
+"""Under a real Slurm: jobs run, are cancelled, and are lost without losing a tomogram.
+
+The host is that of docs/facilities.rst.
+"""
 
 import shlex
 import shutil
@@ -52,7 +55,8 @@ def box_for(source, lab, each_step, job_gpus=0, **values):
     box.setHostName("slurm")
     box._useQueue.set(True)
     each = "Y" if each_step else "N"
-    box.setQueueParams(("debug", {"JOB_GPUS": str(job_gpus), "QUEUE_FOR_JOBS": each}))
+    asked = {"JOB_TIME": "60", "JOB_CPUS": "1", "JOB_GPUS": str(job_gpus)}
+    box.setQueueParams(("debug", {**asked, "QUEUE_FOR_JOBS": each}))
     return lab.launch(box, wait=False)
 
 

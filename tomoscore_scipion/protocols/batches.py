@@ -68,28 +68,26 @@ class Batches:
         """The tomograms of the next batch, {} when no slot is free or nothing waits.
 
         What waits is shared out, the largest first, each to the slot that would be done first
-        with what it has: a free slot gets its share of it, a busy one is left the rest.
+        with what it has: a free slot gets its share of it, a busy one is left the rest.  Within
+        a batch they are in the order in which they came, but suspects last: others should not go
+        with them.
         """
         free = self._slots - len(self._flying)
         if free <= 0 or not self._waiting:
             return {}
         loads = [0] + [sum(map(self._size.get, ids)) for ids in self._flying.values()]
         loads += [0] * (free - 1)
-        share = {}
-        for key in self._in_order():
+        # Only as many as can be taken now, so that none waits for ever for larger ones to be done.
+        first = list(self._waiting)[: LARGEST * self._slots]
+        share = set()
+        for key in sorted(first, key=self._size.get, reverse=True):
             least = loads.index(min(loads))
             loads[least] += self._size[key]
             if least == 0 and len(share) < LARGEST:
-                share[key] = self._waiting[key]
-        return share
-
-    def _in_order(self):
-        """Those that wait, the largest first, but suspects last: others should not go with them.
-
-        Only as many as can be taken now, so that none waits for ever for larger ones to be done.
-        """
-        first = list(self._waiting)[: LARGEST * self._slots]
-        return sorted(first, key=lambda key: (key in self._suspects, -self._size[key]))
+                share.add(key)
+        in_order = [key for key in first if key in share]
+        in_order.sort(key=self._suspects.__contains__)
+        return {key: self._waiting[key] for key in in_order}
 
     def start(self, batch, tomograms):
         """A batch, under a name of its own, is being scored."""
