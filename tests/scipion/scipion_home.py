@@ -25,7 +25,7 @@ QUEUES = {{ "default": {{}} }}
 
 
 def install(home):
-    """Make it.
+    """Make a Scipion installation in a folder, with our plugins and the fake engine.
 
     Its variables are read when Scipion is imported, which collecting the tests does, and are
     inherited by the protocols' processes.

@@ -104,7 +104,8 @@ def add_gpu(form):
         default="0",
         label="GPU IDs",
         help="With several GPUs batches are scored in parallel, one process per GPU. That needs "
-        "a Scipion thread for each GPU and two more.",
+        "a Scipion thread for each GPU and two more. In a queue only their number counts: so many "
+        "jobs run at once, and the scheduler says which GPUs they see.",
     )
 
 
