@@ -62,7 +62,14 @@ class Lab:
         return source
 
     def box(self, kind, source, output="Tomograms", **values):
-        """A protocol with the output of another as its input; not launched."""
+        """A protocol with the output of another as its input; not launched.
+
+        A ProtTomoScore has one worker unless told otherwise: what is scored when is known then.
+        """
+        from tomoscore_scipion.protocols import ProtTomoScore
+
+        if kind is ProtTomoScore:
+            values.setdefault("numberOfThreads", 3)
         protocol = self.project.newProtocol(kind, **values)
         protocol.inTomograms.set(source)
         protocol.inTomograms.setExtended(output)

@@ -160,10 +160,11 @@ def add_scoring_options(form):
 
 
 def add_parallel(form):
-    """Threads."""
+    """Threads: on two cores two engines of one thread score more than one of two."""
     form.addParallelSection(
-        threads=3,
+        threads=4,
         mpi=0,
-        binThreads=2,
-        binThreadsHelp="CPU threads of one engine process.",
+        binThreads=1,
+        binThreadsHelp="CPU threads of one engine process. On the CPU there are two fewer of these "
+        "processes than Scipion threads: more processes of one thread score more than one of many.",
     )
