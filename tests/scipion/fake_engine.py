@@ -87,6 +87,14 @@ def score(entry, device):
     )
 
 
+def ids_in(path):
+    """The ids of the records that an earlier start has left."""
+    if not os.path.exists(path):
+        return set()
+    with open(path, encoding="utf-8") as results:
+        return {json.loads(line)["ts_id"] for line in results}
+
+
 def main(argv):
     if argv[0] == "info":
         print("a module says hello")
@@ -99,8 +107,10 @@ def main(argv):
     with open(options["--job"], encoding="utf-8") as file:
         job = json.load(file)
     begin = time.time()
+    there = ids_in(options["--output"])
+    todo = [entry for entry in job["tomograms"] if entry["ts_id"] not in there]
     with open(options["--output"], "a", encoding="utf-8") as results:
-        for entry in job["tomograms"]:
+        for entry in todo:
             if env("FAKE_DIE") and env("FAKE_DIE") in entry["ts_id"]:
                 print("out of memory", file=sys.stderr, flush=True)
                 os.kill(os.getpid(), 9)
@@ -115,7 +125,7 @@ def main(argv):
         start = {
             "gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
             "device": job["device"],
-            "ids": [entry["ts_id"] for entry in job["tomograms"]],
+            "ids": [entry["ts_id"] for entry in todo],
             "begin": begin,
             "end": time.time(),
             "pythonpath": os.environ.get("PYTHONPATH"),

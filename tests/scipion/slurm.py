@@ -109,6 +109,13 @@ class Slurm:
             if f"{self._folder}/{node}/job" in line:  # the script of a job
                 with_all_below(process.parent(), psutil.Process.kill)
 
+    def requeue(self, job):
+        """What Slurm does by itself when a node fails: the same job starts again."""
+        run("scontrol", "update", f"JobId={job}", "Requeue=1")
+        run("scontrol", "requeue", str(job))
+        self.until(lambda: self.jobs().get(job) == "")
+        run("scontrol", "update", f"JobId={job}", "StartTime=now")  # not in two minutes
+
     def stop(self):
         """Cancel all jobs and end all daemons."""
         run("scancel", "--user", getuser())

@@ -27,6 +27,24 @@ def test_two_gpus_are_both_used_and_never_doubled(lab, engine_log, monkeypatch):
         assert all(end <= begin for (_, end), (begin, _) in zip(spans, spans[1:]))
 
 
+def test_no_batch_waits_for_a_slow_one(lab, engine_log, monkeypatch, tmp_path):
+    gate = tmp_path / "gate"
+    monkeypatch.setenv("FAKE_HOLD", "TS_0")
+    monkeypatch.setenv("FAKE_GATE", str(gate))
+    names = [f"TS_{n}" for n in range(5)]
+    entries = [*map(lab.tomogram, names[:4]), lab.gated("TS_4")]
+    source = lab.source(entries, chunk=2, wait=False)
+    lab.until(lambda: len(ids(source, "Tomograms")) == 4, source)
+    scored = lab.score(source, wait=False, numberOfThreads=4)
+    lab.until(lambda: ids(scored, "acceptedTomograms") == ["TS_1", "TS_3"], scored)
+    lab.open_gate("TS_4")
+    lab.until(lambda: ids(scored, "acceptedTomograms") == ["TS_1", "TS_3", "TS_4"], scored)
+    gate.touch()
+    lab.until(lambda: not scored.isActive(), scored)
+    assert ids(scored, "acceptedTomograms") == names, log_of(scored)
+    assert [start["ids"] for start in engine_log()][-1] == ["TS_0", "TS_2"]
+
+
 def test_on_the_cpu_no_gpu_is_named_and_pythonpath_stays_out(lab, engine_log, monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     lab.score(lab.source([lab.tomogram("a")]))

@@ -132,14 +132,13 @@ def continued(lab, box, engine_log):
 
 
 def lost_by(how, slurm, job):
-    """Lose a job: somebody cancels it, or the node dies on which it runs."""
+    """Lose a job: somebody cancels it, the node dies on which it runs, or it is started again."""
     if how == "cancelled":
         run("scancel", str(job))
-    else:
+    elif how == "node":
         slurm.kill_node(slurm.jobs()[job])
-
-
-LOSSES = pytest.mark.parametrize("how", ["cancelled", "node"])
+    else:
+        slurm.requeue(job)
 
 
 @pytest.fixture
@@ -150,7 +149,7 @@ def nodes_up(slurm):
         slurm.start_node(node)
 
 
-@LOSSES
+@pytest.mark.parametrize("how", ["cancelled", "node"])
 def test_a_job_of_the_whole_protocol_that_is_lost_is_a_failure_and_continue_goes_on(
     lab, slurm, held, engine_log, nodes_up, how
 ):
@@ -166,7 +165,7 @@ def test_a_job_of_the_whole_protocol_that_is_lost_is_a_failure_and_continue_goes
     continued(lab, box, engine_log)
 
 
-@LOSSES
+@pytest.mark.parametrize("how", ["cancelled", "node", "requeued"])
 def test_a_job_of_a_batch_that_is_lost_is_sent_again_for_what_is_missing(
     lab, slurm, held, engine_log, nodes_up, how
 ):
