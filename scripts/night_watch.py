@@ -43,13 +43,19 @@ class Watch:
         self._next_report = time.monotonic() + REPORT_S / 3
 
     def until(self, condition):
-        """Look on until something is true."""
+        """Look on until something is true.
+
+        Raises:
+            RuntimeError: the protocol failed, which it should not whatever goes wrong.
+        """
         while not condition():
             time.sleep(LOOK_S)
             for protocol in (self._source, self.scored):
                 if protocol is not None:
                     self._project._updateProtocol(protocol)
             self.look()
+            if self.scored is not None and self.scored.isFailed():
+                raise RuntimeError(self.scored.getErrorMessage())
 
     @contextmanager
     def disturbance(self):

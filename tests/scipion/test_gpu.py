@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """GPUs: each has one process at a time, all are used, the scheduler is left alone."""
 
+from pathlib import Path
+
+import pytest
 from lab import ids, log_of
 
 
@@ -43,6 +46,20 @@ def test_no_batch_waits_for_a_slow_one(lab, engine_log, monkeypatch, tmp_path):
     lab.until(lambda: not scored.isActive(), scored)
     assert ids(scored, "acceptedTomograms") == names, log_of(scored)
     assert [start["ids"] for start in engine_log()][-1] == ["TS_0", "TS_2"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [2, 4])
+def test_workers_are_busy_to_the_end(lab, engine_log, monkeypatch, workers):
+    """In a real project; test_exchange.py has batches alone, and up to 1,000 tomograms."""
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "benchmarks"))
+    import batches
+
+    monkeypatch.setenv("FAKE_SECONDS_PER_MB", str(batches.SECONDS_PER_MB))
+    source, seconds = batches.make_source(lab, count=16)
+    number, measured, _ = batches.time_protocol(lab, source, workers)
+    assert number == workers
+    assert measured <= batches.allowed(batches.list_schedule(seconds, workers))
 
 
 def test_on_the_cpu_no_gpu_is_named_and_pythonpath_stays_out(lab, engine_log, monkeypatch):
