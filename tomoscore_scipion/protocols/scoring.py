@@ -72,14 +72,15 @@ class TomoScoreScoring(TomoScoreOutputs):
             )
 
     def stepsGeneratorStep(self):
-        """Watch the input, start batches, register results as they come, until all is done."""
+        """Score all that comes, and let the steps that score end."""
         try:
-            self._generate()
+            self._scoreAll()
         finally:
             for _ in range(self._slots()):
                 self._todo.put(None)
 
-    def _generate(self):
+    def _scoreAll(self):
+        """Watch the input, start batches, register results as they come, until all is done."""
         self._made = {}  # provenance of the outputs
         self._incoming = outputs.NewItems()
         batches = Batches(self._slots())
