@@ -7,6 +7,7 @@ The host is that of docs/facilities.rst.
 import shlex
 import shutil
 
+import psutil
 import pytest
 from lab import ids, log_of
 from slurm import Slurm, run
@@ -137,7 +138,8 @@ def lost_by(how, slurm, lab, box):
     Returns the job's number, when its processes are gone.
     """
     (job,) = slurm.jobs()
-    engines = set(lab.processes(box)) - set(lab.processes(box, engines=False))
+    working = map(psutil.Process, lab.processes(box))
+    engines = {process.pid for process in working if "--job" in process.cmdline()}
     if how == "cancelled":
         run("scancel", str(job))
     elif how == "node":
