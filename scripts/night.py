@@ -96,7 +96,7 @@ def have_night(lab, count, interval_s):
         watch.until(lambda: time.monotonic() > end)
         lab.resume(scored, wait=False)
     watch.until(lambda: not scored.isActive())
-    watch.look()
+    watch.end()
     return watch
 
 

@@ -40,6 +40,7 @@ class Watch:
         self._seen = {}  # number of a tomogram, from 1: {set: when it was seen there}
         self._samples = []  # (process, tomograms done, MB, seconds of processor time)
         self._disturbed = []  # (from, to)
+        self._report, self._reported = None, 0.0  # the process that makes one, and since when
         self._next_report = time.monotonic() + REPORT_S / 3
 
     def until(self, condition):
@@ -75,16 +76,23 @@ class Watch:
         return found
 
     def look(self):
-        """Read the outputs, sample the process, and make a report when it is time for one."""
+        """Read the outputs, sample the process, and have a report made when it is time for one."""
         if self.scored is None:
             return
         for name in SETS:
             for number in self._ids_in(name):
                 self._seen.setdefault(number, {}).setdefault(name, time.time())
         self._sample()
-        if time.monotonic() > self._next_report:
-            self._report()
-            self._next_report = time.monotonic() + REPORT_S
+        if self._report is not None and self._report.poll() is not None:
+            self._end_report()
+        elif self._report is None and self._seen and time.monotonic() > self._next_report:
+            self._begin_report()
+
+    def end(self):
+        """Look once more, and wait for the last report."""
+        self.look()
+        if self._report is not None:
+            self._end_report()
 
     def _ids_in(self, name):
         tomograms = getattr(self.scored, name, None)
@@ -108,18 +116,27 @@ class Watch:
             return
         self._samples.append((pid, len(self._seen), memory, cpu.user + cpu.system))
 
-    def _report(self):
+    def _begin_report(self):
+        """Have a report made, beside the looks."""
         folder = Path(self.scored.getWorkingDir()) / "extra"
         results = sorted(map(str, folder.glob("batches/*/results.jsonl")))
-        if not self._seen:
-            return
-        begin = time.monotonic()
         program = [sys.executable, "-m", "tomoscore_scipion.engine", "report", *results]
-        page = folder / "night.html"
-        subprocess.run([*program, "--output", str(page)], check=True, stdout=subprocess.DEVNULL)
-        assert page.stat().st_size > 0
-        assert self.scored.summary()
-        self.reports.append(time.monotonic() - begin)
+        self._reported = time.monotonic()
+        self._next_report = self._reported + REPORT_S
+        self._report = subprocess.Popen(
+            [*program, "--output", str(folder / "night.html")],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+
+    def _end_report(self):
+        said = self._report.communicate()[1].decode()
+        if self._report.returncode:
+            raise RuntimeError(f"the report failed: {said}")
+        self.reports.append(time.monotonic() - self._reported)
+        self._report = None
+        if not self.scored.summary():
+            raise RuntimeError("there is no summary")
 
     # --------------------------- figures -------------------------------------
     def arrivals(self):

@@ -7,6 +7,7 @@ The host is that of docs/facilities.rst.
 import shlex
 import shutil
 
+import psutil
 import pytest
 from lab import ids, log_of
 from slurm import Slurm, run
@@ -131,14 +132,22 @@ def continued(lab, box, engine_log):
     assert sorted(start["ids"]) == ["TS_2", "TS_3"]
 
 
-def lost_by(how, slurm, job):
-    """Lose a job: somebody cancels it, the node dies on which it runs, or it is started again."""
+def lost_by(how, slurm, lab, box):
+    """Lose the job: somebody cancels it, its node dies, or it is started again.
+
+    Returns the job's number, when its processes are gone.
+    """
+    (job,) = slurm.jobs()
+    working = map(psutil.Process, lab.processes(box))
+    engines = {process.pid for process in working if "--job" in process.cmdline()}
     if how == "cancelled":
         run("scancel", str(job))
     elif how == "node":
         slurm.kill_node(slurm.jobs()[job])
     else:
         slurm.requeue(job)
+    slurm.until(lambda: not engines & set(lab.processes(box)))
+    return job
 
 
 @pytest.fixture
@@ -155,8 +164,7 @@ def test_a_job_of_the_whole_protocol_that_is_lost_is_a_failure_and_continue_goes
 ):
     box = box_for(held, lab, each_step=False)
     until_held(lab, box)
-    (job,) = slurm.jobs()
-    lost_by(how, slurm, job)
+    job = lost_by(how, slurm, lab, box)
     ended(lab, box)
     assert box.isFailed()
     assert f"JOB ID {job} not found running on the queue engine" in box.getErrorMessage()
@@ -171,8 +179,7 @@ def test_a_job_of_a_batch_that_is_lost_is_sent_again_for_what_is_missing(
 ):
     box = box_for(held, lab, each_step=True)
     until_held(lab, box)
-    (job,) = slurm.jobs()
-    lost_by(how, slurm, job)
+    lost_by(how, slurm, lab, box)
     lab.open_gate("engine")
     ended(lab, box)
     assert box.isFinished(), log_of(box)

@@ -83,15 +83,28 @@ def items_of(tomograms):
     return [item.clone(copyEnable=True) for item in tomograms.iterItems()]
 
 
-def identities_of(tomograms):
+def identities_of(tomograms, first=None, last=None):
     """{(tsId, object id)} of a set's items; none for None.
 
     Two columns are read, and no item is made: a set of thousands is asked after every batch.
+
+    Args:
+        tomograms: the set.
+        first: only of items whose object ids are not below this.
+        last: only of items whose object ids are not above this.
     """
     if tomograms is None or not tomograms._getMapper().count():
         return set()
-    columns = tomograms.getUniqueValues(["_tsId", "id"])
+    limits = [f"id>={first}"] if first is not None else []
+    limits += [f"id<={last}"] if last is not None else []
+    columns = tomograms.getUniqueValues(["_tsId", "id"], " AND ".join(limits) or None)
     return set(zip(columns["_tsId"], columns["id"]))
+
+
+def identities_among(tomograms, items):
+    """The same, but only those with object ids between the smallest and the largest of items."""
+    numbers = [item.getObjId() for item in items if item.getObjId() is not None]
+    return identities_of(tomograms, min(numbers), max(numbers)) if numbers else set()
 
 
 class NewItems:
@@ -100,10 +113,13 @@ class NewItems:
     def __init__(self):
         self._taken = set()
         self._named = set()  # (tsId, object id)
+        self._last = 0  # the largest object id among them
 
     def of(self, tomograms):
         """Copies of the items that have not been named, with all that they carry."""
-        new = identities_of(tomograms) - self._named
+        new = identities_of(tomograms, first=self._last + 1)
+        if len(self._named) + len(new) != tomograms._getMapper().count():
+            new = identities_of(tomograms) - self._named  # ids need not come in their order
         if not new:
             return []
         first = min(number for _, number in new)
@@ -124,6 +140,7 @@ class NewItems:
         for item in items:
             ts_id = item.getTsId()
             self._named.add((ts_id, item.getObjId()))
+            self._last = max(self._last, item.getObjId())
             if not ts_id or not ts_id.isprintable():
                 yield f"#{item.getObjId()}", item, NO_TS_ID
             elif ts_id in self._taken:
@@ -170,7 +187,7 @@ class TomoScoreOutputs:
             tomograms = getattr(self, name, None)
             if tomograms is not None:
                 tomograms.close()  # after a failed attempt: back to what is on the disk
-            there = identities_of(tomograms)
+            there = identities_among(tomograms, items)
             new = [item for item in items if (item.getTsId(), item.getObjId()) not in there]
             if not new:
                 return
@@ -220,7 +237,7 @@ class TomoScoreOutputs:
         tomograms.copyAttributes(self._sourcePointer().get(), *FROM_INPUT)
         for name, kind in PROVENANCE.items():
             setattr(tomograms, name, kind(provenance.get(name)))
-        taken = tomograms.getIdSet() if items and not tomograms.isEmpty() else set()
+        taken = {number for _, number in identities_among(tomograms, items)}
         for item in items:
             if item.getObjId() in taken:
                 item.setObjId(None)  # another tomogram's, from before the input was made again
