@@ -18,6 +18,8 @@ import struct
 import sys
 import time
 
+import fake_dose
+
 from tomoscore_scipion import __version__
 from tomoscore_scipion.engine.bands import N_BANDS, PERIODS_NM, scale_nm
 from tomoscore_scipion.engine.errors import TomogramError
@@ -90,22 +92,26 @@ def main(argv):
         return 1
     with open(options["--job"], encoding="utf-8") as file:
         job = json.load(file)
+    entries = job["tilt_series" if argv[0] == "dose" else "tomograms"]
     begin = time.time()
     with open(options["--output"], "a", encoding="utf-8") as results:
-        for entry in job["tomograms"]:
+        for entry in entries:
             if env("FAKE_DIE") and env("FAKE_DIE") in entry["ts_id"]:
                 print("out of memory", file=sys.stderr, flush=True)
                 os.kill(os.getpid(), 9)
             while entry["ts_id"] == env("FAKE_HOLD") and not os.path.exists(env("FAKE_GATE")):
                 time.sleep(0.2)
             time.sleep(float(env("FAKE_SECONDS", "0")))
-            results.write(score(entry, job["device"]).to_json() + "\n")
+            if argv[0] == "dose":
+                results.write(json.dumps(fake_dose.analyse(entry, job, MODEL)) + "\n")
+            else:
+                results.write(score(entry, job["device"]).to_json() + "\n")
             results.flush()
     if env("FAKE_LOG"):
         start = {
             "gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
             "device": job["device"],
-            "ids": [entry["ts_id"] for entry in job["tomograms"]],
+            "ids": [entry["ts_id"] for entry in entries],
             "begin": begin,
             "end": time.time(),
             "pythonpath": os.environ.get("PYTHONPATH"),

@@ -34,13 +34,24 @@ def write_job(root, tomograms, weights, device="auto"):
     Returns:
         The batch's folder, a Path.
     """
+    folder = new_folder(root)
+    job = {"schema": 1, "weights": weights, "device": device, "tomograms": tomograms}
+    put_job(folder, job)
+    return folder
+
+
+def new_folder(root):
+    """The folder of the next batch, a Path, without a job yet."""
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
     folder = root / f"{1 + max(map(int, _numbers(root)), default=0):04d}"
     folder.mkdir()
-    job = {"schema": 1, "weights": weights, "device": device, "tomograms": tomograms}
-    _write(folder / JOB, job)
     return folder
+
+
+def put_job(folder, job):
+    """Write the job file of a batch."""
+    _write(Path(folder) / JOB, job)
 
 
 def set_device(folder, device):
@@ -60,11 +71,11 @@ def _numbers(root):
     return sorted(entry.name for entry in root.iterdir() if entry.name.isdigit())
 
 
-def command(program, folder, threads):
-    """The shell command that scores a batch; all that it prints goes to the batch's log."""
+def command(program, folder, threads, what="score"):
+    """The shell command that works on a batch; all that it prints goes to the batch's log."""
     files = {name: shlex.quote(str(Path(folder) / name)) for name in (JOB, RESULTS, LOG)}
-    score = f"score --job {files[JOB]} --output {files[RESULTS]} --threads {int(threads)}"
-    return f"( {program} {score} ) > {files[LOG]} 2>&1"
+    work = f"{what} --job {files[JOB]} --output {files[RESULTS]} --threads {int(threads)}"
+    return f"( {program} {work} ) > {files[LOG]} 2>&1"
 
 
 def said_last(folder):
@@ -83,14 +94,20 @@ def said_last(folder):
 
 
 class Records:
-    """The records of all batches below a folder, each given out once."""
+    """The records of all batches below a folder, each given out once.
 
-    def __init__(self, root):
+    Args:
+        root: the folder of all batches.
+        read: makes a record of a line; ValueError where the line is none.
+    """
+
+    def __init__(self, root, read=Score.from_json):
         self._root = Path(root)
+        self._record = read
         self._read = {}  # bytes of each results file that were given out
 
     def new(self):
-        """The records (Score) that were written since the last call, oldest batch first.
+        """The records that were written since the last call, oldest batch first.
 
         A last line without its end is still being written, and comes when it is whole.
 
@@ -103,7 +120,7 @@ class Records:
         for number in _numbers(self._root):
             path = self._root / number / RESULTS
             if path.exists():
-                found += [Score.from_json(line) for line in self._new_lines(path)]
+                found += [self._record(line) for line in self._new_lines(path)]
         return found
 
     def _new_lines(self, path):

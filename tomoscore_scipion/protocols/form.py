@@ -89,14 +89,17 @@ def add_threshold(form, condition="True"):
     )
 
 
-def add_gpu(form):
-    """Whether to use GPUs, and which."""
+GPU_HELP = "A tomogram takes seconds on two CPU cores. On a GPU reading the file takes longest."
+
+
+def add_gpu(form, text=GPU_HELP):
+    """Whether to use GPUs, and which; the text says what it is worth."""
     form.addHidden(
         USE_GPU,
         params.BooleanParam,
         default=False,
         label="Use GPU?",
-        help="A tomogram takes seconds on two CPU cores. On a GPU reading the file takes longest.",
+        help=text,
     )
     form.addHidden(
         GPU_LIST,
@@ -145,6 +148,11 @@ def add_scoring_options(form):
         help="Used for all tomograms instead of the sampling rate that Scipion has. 0: Scipion's. "
         "All lengths in nm depend on it.",
     )
+    add_weights(form)
+
+
+def add_weights(form):
+    """Other weights than those that ship."""
     form.addParam(
         "weights",
         params.FileParam,

@@ -85,7 +85,8 @@ def items_of(tomograms):
 
 def identities_of(tomograms):
     """{(tsId, object id)} of a set's items; none for None."""
-    items = tomograms.iterItems() if tomograms is not None else ()
+    # Those of EMSet: tilt series are not opened for it.
+    items = EMSet.iterItems(tomograms) if tomograms is not None else ()
     return {(item.getTsId(), item.getObjId()) for item in items}
 
 
@@ -111,7 +112,7 @@ def named(items):
 def known_ids(scored, failed):
     """The ids (see `named`) of what two output sets, each may be None, have already."""
     known = {ts_id for ts_id, _ in identities_of(scored)}
-    for item in failed.iterItems() if failed is not None else ():
+    for item in EMSet.iterItems(failed) if failed is not None else ():
         known.add(f"{item.getTsId() or ''}#{item.getObjId()}")
         if value(item, ERROR) != SAME_TS_ID:
             known.add(item.getTsId())
@@ -138,6 +139,7 @@ class TomoScoreOutputs:
     _possibleOutputs = dict.fromkeys(
         (SCORED_SET, ACCEPTED_SET, REJECTED_SET, FAILED_SET), SetOfTomograms
     )  # a dictionary: an Enum would merge outputs of one class
+    _provenanceKinds = PROVENANCE
 
     def _append(self, name, items, provenance):
         """Append those of the items that are not in the set yet; make the set if needed."""
@@ -181,7 +183,7 @@ class TomoScoreOutputs:
             self._save(tomograms)
             return
         source = self._sourcePointer()
-        tomograms = SetOfTomograms.create(self._getPath(), suffix=name)
+        tomograms = self._possibleOutputs[name].create(self._getPath(), suffix=name)
         tomograms.copyInfo(source.get())
         tomograms.setStreamState(Set.STREAM_OPEN)
         self._fill(tomograms, items, provenance)
@@ -192,14 +194,22 @@ class TomoScoreOutputs:
         tomograms.close()
 
     def _fill(self, tomograms, items, provenance):
-        tomograms.copyAttributes(self._sourcePointer().get(), *FROM_INPUT)
-        for name, kind in PROVENANCE.items():
+        self._describe(tomograms)
+        for name, kind in self._provenanceKinds.items():
             setattr(tomograms, name, kind(provenance.get(name)))
         taken = tomograms.getIdSet() if items and not tomograms.isEmpty() else set()
         for item in items:
             if item.getObjId() in taken:
                 item.setObjId(None)  # another tomogram's, from before the input was made again
-            EMSet.append(tomograms, item)
+            self._put(tomograms, item)
+
+    def _describe(self, tomograms):
+        """Let a set tell of its items what the input does."""
+        tomograms.copyAttributes(self._sourcePointer().get(), *FROM_INPUT)
+
+    def _put(self, tomograms, item):
+        """Append one item."""
+        EMSet.append(tomograms, item)
 
     def _save(self, tomograms):
         tomograms.setStreamState(Set.STREAM_OPEN)
@@ -229,7 +239,8 @@ class TomoScoreOutputs:
         """Let all outputs tell the same: failed tomograms may have come before any was scored."""
         with self._lock:
             for _, tomograms in self.iterOutputAttributes():
-                if any(value(tomograms, name) != provenance.get(name) for name in PROVENANCE):
+                kinds = self._provenanceKinds
+                if any(value(tomograms, name) != provenance.get(name) for name in kinds):
                     self._fill(tomograms, [], provenance)
                     self._save(tomograms)
 

@@ -14,6 +14,7 @@ from subprocess import CalledProcessError
 from pyworkflow.protocol.constants import STATUS_FAILED, STATUS_NEW, VOID_GPU
 from pyworkflow.utils.retry_streaming import retry_on_sqlite_lock
 
+from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.plugin import Plugin
 from tomoscore_scipion.protocols import exchange, outputs
 from tomoscore_scipion.protocols.batches import Batches
@@ -56,7 +57,7 @@ class TomoScoreScoring(TomoScoreOutputs):
         self._made = {}  # provenance of the outputs
         self._stepOf = {}  # batch folder: index of its step
         batches = Batches(self._slots())
-        records = exchange.Records(self._batchesFolder())
+        records = exchange.Records(self._batchesFolder(), self._recordOf)
         there = {}  # records that no tomogram has claimed yet: an earlier run left them
         self._resume(batches)
         next_look, more_to_come = 0.0, True
@@ -90,11 +91,18 @@ class TomoScoreScoring(TomoScoreOutputs):
         else:
             environ["CUDA_VISIBLE_DEVICES"] = str(self._gpuOfStep())
             exchange.set_device(folder, "cuda:0")
-        command = exchange.command(Plugin.getProgram(), folder, self.binThreads.get())
+        command = self._engineCommand(folder)
         try:
             self.runJob(command, "", env=environ, numberOfMpi=1)
         except CalledProcessError as error:
             logger.error("The engine ended with exit status %s.", error.returncode)
+
+    _recordOf = staticmethod(Score.from_json)
+    """The record of one line of what the engine writes."""
+
+    def _engineCommand(self, folder):
+        """What a shell is told to score a batch."""
+        return exchange.command(Plugin.getProgram(), folder, threads=self.binThreads.get())
 
     # --------------------------- failures ------------------------------------
     def _stepFinished(self, step):
@@ -166,21 +174,16 @@ class TomoScoreScoring(TomoScoreOutputs):
     @retry_on_sqlite_lock(log=logger)
     def _readInput(self, batches):
         """Offer new tomograms; returns whether more may come."""
-        tomograms = self.inTomograms.get()
+        tomograms = self._sourcePointer().get()
         with self._lock:
             tomograms.close()  # a set that was opened empty stays so
             tomograms.loadAllProperties()
             # Before the items: what is added in between is seen the next time.
             more_to_come = tomograms.isStreamOpen()
-            new = [
-                (key, item.clone(copyEnable=True), problem)
-                for key, item, problem in outputs.named(tomograms.iterItems())
-                if batches.unseen(key)
-            ]
+            new = self._newItems(tomograms, batches)
             tomograms.close()
         refused = []
         for key, item, problem in new:
-            problem = problem or (None if item.getFileName() else "it has no file")
             if problem:
                 logger.error("%s: %s", key, problem)
                 batches.know([key])
@@ -189,6 +192,18 @@ class TomoScoreScoring(TomoScoreOutputs):
                 batches.offer(key, item)
         self._appendAll({FAILED_SET: refused})
         return more_to_come
+
+    def _newItems(self, tomograms, batches):
+        """[(id, copy of the item, why it cannot be scored or None)] of those not seen before."""
+        return [
+            (key, item.clone(copyEnable=True), problem or self._problemOf(item))
+            for key, item, problem in outputs.named(tomograms.iterItems())
+            if batches.unseen(key)
+        ]
+
+    @staticmethod
+    def _problemOf(item):
+        return None if item.getFileName() else "it has no file"
 
     # --------------------------- batches -------------------------------------
     def _startBatches(self, batches):
@@ -199,7 +214,7 @@ class TomoScoreScoring(TomoScoreOutputs):
         tomograms = batches.next()
         while tomograms:
             job = [self._jobEntry(key, item) for key, item in tomograms.items()]
-            folder = str(exchange.write_job(self._batchesFolder(), job, self.getWeights()))
+            folder = str(self._writeJob(job))
             self._stepOf[folder] = self._insertFunctionStep(
                 self.scoreBatchStep, folder, prerequisites=[], needsGPU=self.usesGpu(), wait=hold
             )
@@ -207,6 +222,9 @@ class TomoScoreScoring(TomoScoreOutputs):
             held += [self._stepOf[folder]] if hold else []
             tomograms = batches.next()
         self._release(held)
+
+    def _writeJob(self, entries):
+        return exchange.write_job(self._batchesFolder(), entries, self.getWeights())
 
     def _release(self, indices):
         """Let steps start that were held back, when they are stored."""
