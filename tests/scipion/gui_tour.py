@@ -117,7 +117,7 @@ def windows():
     return set(subprocess.run(search, stdout=subprocess.PIPE, text=True).stdout.split())
 
 
-def main(path, pictures):
+def main(path, pictures, tour=tour):
     import pyworkflow as pw
 
     pw.Config.setDomain("pwem")

@@ -112,9 +112,9 @@ def methods(protocol):
         range_text = "the suggested range was {:.0f} to {:.0f} e/A^2".format(*session.low_high)
     return [
         f"Tilt series (n = {len(records)}) were reconstructed at low resolution from the views up "
-        "to growing accumulated doses (at the end of exposure), and rated by TomoScore (independent "
-        f"implementation of the idea of [Tan2024]; {texts.program(made)}); curves with dose "
-        "weighting follow [Grant2015]. The median dose of the best score was "
+        "to growing accumulated doses (at the end of exposure), and rated by TomoScore "
+        f"(independent implementation of the idea of [Tan2024]; {texts.program(made)}); curves "
+        "with dose weighting follow [Grant2015]. The median dose of the best score was "
         f"{median(record.optimum_dose for record in records):.0f} e/A^2; {range_text} (medians of "
         f"{session.decided} tilt series). Views beyond each tilt series' best dose were disabled."
     ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the engine needs of a tilt series of Scipion: stack, alignment, angles, doses, in text files.
+"""What the engine needs of a tilt series of Scipion: its stack, alignment, angles and doses.
 
 A row of each file belongs to an image of the stack, in the stack's order, whatever order the views
 have in the set.  Images that the set does not have get a row that says nothing, and are excluded.
