@@ -99,6 +99,7 @@ def preview_of(series, record, curve_file):
         logger.warning("%s: its preview cannot be read: %s", record.ts_id, error)
         return None
     tomogram = Tomogram(tsId=series.getTsId())
+    tomogram.copyObjId(series)  # by both it is known to be in the set already
     tomogram.setFileName(os.path.relpath(record.preview))
     tomogram.setSamplingRate(voxel_size)
     tomogram.setAcquisition(series.getAcquisition().clone())
