@@ -30,7 +30,7 @@ LIMITED_SET = "limitedTiltSeries"
 PREVIEW_SET = "previewTomograms"
 FAILED_SERIES_SET = "failedTiltSeries"
 
-DOSE = "_tomoScoreDose"  # suggested, accumulated, e/A^2
+DOSE = "_tomoScoreDose"  # of the best score, accumulated, e/A^2; suggested where there is a range
 DOSE_LOW = "_tomoScoreDoseLow"
 DOSE_HIGH = "_tomoScoreDoseHigh"
 DOSE_TOTAL = "_tomoScoreDoseTotal"  # of the whole series
@@ -107,7 +107,8 @@ def preview_of(series, record, curve_file):
     origin.setShifts(*(-size / 2.0 * voxel_size for size in size_xyz))
     tomogram.setOrigin(origin)
     tomogram.setObjLabel(f"preview of {series.getTsId()}")
-    tomogram.setObjComment(f"Preview at {record.optimum_dose:g} e/A^2, low resolution")
+    at = f" at {record.optimum_dose:g} e/A^2" if record.suggested_range else ""
+    tomogram.setObjComment(f"Preview{at}, low resolution")
     tomogram.sizeXyz = size_xyz
     return annotate_dose(tomogram, record, curve_file)
 

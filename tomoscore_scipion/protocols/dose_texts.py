@@ -11,6 +11,7 @@ from tomoscore_scipion.protocols import texts
 from tomoscore_scipion.protocols.dose_outputs import (
     CURVE_FILE,
     DOSE,
+    DOSE_LOW,
     FAILED_SERIES_SET,
     LIMITED_SET,
     VIEWS_OFF,
@@ -55,23 +56,28 @@ def _analysed_lines(protocol):
     if not records:
         return []
     session = session_of(records)
-    middle = median(value(item, SCORE) for item in series)
-    off = sum(len((value(item, VIEWS_OFF) or "").split(",")) for item in _limited(series))
+    off = [value(item, VIEWS_OFF).split(",") for item in series if value(item, VIEWS_OFF)]
     made = provenance_in(protocol)
     lines = [f"Tilt series: *analysed {len(series)}*.", range_of(session, len(records))]
     lines += [f"  {count} without a range: {reason}" for reason, count in session.reasons.items()]
     lines += [
-        f"Median suggested dose {median(value(i, DOSE) for i in series):.0f} e/A^2, with a median "
-        f"TomoScore of {middle:.2f} octaves ({readable_scale(scale_nm(middle))}).",
+        *_suggestion_lines([item for item in series if value(item, DOSE_LOW) is not None]),
         f"Median curve (e/A^2: octaves): {curve_in_words(session.curve)}.",
-        f"Views disabled: {off}, in {len(_limited(series))} tilt series.",
+        f"Views disabled: {sum(map(len, off))}, in {len(off)} tilt series.",
         "Doses are accumulated, at the end of a view.",
     ]
     return [*lines, f"Model {texts.model(made)}, on {made['_tomoScoreDevice'] or 'unknown'}."]
 
 
-def _limited(series):
-    return [item for item in series if value(item, VIEWS_OFF)]
+def _suggestion_lines(series):
+    """What the tilt series that have a range have in common."""
+    if not series:
+        return []
+    score = median(value(item, SCORE) for item in series)
+    return [
+        f"Median suggested dose {median(value(i, DOSE) for i in series):.0f} e/A^2, with a median "
+        f"TomoScore of {score:.2f} octaves ({readable_scale(scale_nm(score))})."
+    ]
 
 
 def range_of(session, count):
@@ -107,14 +113,20 @@ def methods(protocol):
     if not records:
         return []
     session, made = session_of(records), provenance_in(protocol)
-    range_text = "no range was suggested"
+    best = [record.optimum_dose for record in records if record.suggested_range]
+    end = "no tilt series had a range of doses with the best score"
+    if best:
+        end = (
+            f"in {len(best)} of them the best score lay within the series, at a median dose of "
+            f"{median(best):.0f} e/A^2, and their views beyond it were disabled"
+        )
     if session.low_high is not None:
-        range_text = "the suggested range was {:.0f} to {:.0f} e/A^2".format(*session.low_high)
+        end += "; the suggested range was {:.0f} to {:.0f} e/A^2 (medians)".format(
+            *session.low_high
+        )
     return [
         f"Tilt series (n = {len(records)}) were reconstructed at low resolution from the views up "
         "to growing accumulated doses (at the end of exposure), and rated by TomoScore "
         f"(independent implementation of the idea of [Tan2024]; {texts.program(made)}); curves "
-        "with dose weighting follow [Grant2015]. The median dose of the best score was "
-        f"{median(record.optimum_dose for record in records):.0f} e/A^2; {range_text} (medians of "
-        f"{session.decided} tilt series). Views beyond each tilt series' best dose were disabled."
+        f"with dose weighting follow [Grant2015]. {end[0].upper()}{end[1:]}."
     ]

@@ -148,7 +148,8 @@ class TomoScoreDosing(TomoScoreDoseOutputs, TomoScoreScoring):
         record.save(curve_file)
         annotate_dose(item, record, curve_file)
         self._previews[key] = preview_of(item, record, curve_file)
-        logger.info("%s: suggested dose %.1f e/A^2", key, record.optimum_dose)
+        found = record.suggested_range or record.reason
+        logger.info("%s: best score at %.1f e/A^2, range: %s", key, record.optimum_dose, found)
         return [LIMITED_SET]
 
     def getCurveFile(self, ts_id):

@@ -68,7 +68,7 @@ class TomoScoreDoseViewer(ProtocolViewer):
         group.addParam(
             "series",
             params.EnumParam,
-            choices=[f"{r.ts_id}  {r.optimum_dose:.0f} e/\u00c5\u00b2" for r in self._records],
+            choices=[self._named(record) for record in self._records],
             default=0,
             display=params.EnumParam.DISPLAY_COMBO,
             label="Tilt series",
@@ -82,6 +82,11 @@ class TomoScoreDoseViewer(ProtocolViewer):
             help="TomoScore against dose: with all views up to it, with dose weighting, and with "
             "thinned views at equal angles; the suggested dose and range.",
         )
+
+    @staticmethod
+    def _named(record):
+        dose = f"{record.optimum_dose:.0f} e/\u00c5\u00b2" if record.suggested_range else "no range"
+        return f"{record.ts_id}  {dose}"
 
     def _addSets(self, group):
         group.addParam(
