@@ -176,6 +176,8 @@ def test_tilt_series_without_alignment_or_dose_are_refused_with_the_way_out(lab,
     mixed = lab.source_of_series([lab.series("a", **values), good])
     box = lab.box(ProtTomoScoreDose, mixed, "TiltSeries")
     assert box.validate() == []
+    (warning,) = box.warnings()
+    assert "Of the first 2 tilt series 1 will be in failedTiltSeries. a: " in warning
     lab.launch(box)
     assert ids(box, "limitedTiltSeries") == ["good"], log_of(box)
     ((reason,),) = attributes_of(box.failedTiltSeries, "_tomoScoreError").values()

@@ -93,20 +93,32 @@ class ProtTomoScoreDose(TomoScoreDosing, TomoScoreEngineBox, EMProtocol, ProtStr
         return {THICKNESS: self.thickness.get()}
 
     # --------------------------- checks --------------------------------------
-    def _formErrors(self):
+    def _problems(self):
+        """What is wrong with the first tilt series, one text each; None where nothing is."""
         tilt_series = self.inTiltSeries.get()
         if tilt_series is None:
             return []
-        problems = []
-        for series in tilt_series.iterItems(limit=LOOKED_AT):
-            problem = self._problemOf(series) if series.getSize() else None
-            if problem is None:
-                return []
-            problems.append((series.getTsId(), problem))
-        return [f"*Tilt series*: {name}: {problem}." for name, problem in problems[:1]]
+        first = tilt_series.iterItems(limit=LOOKED_AT)
+        found = [(series.getTsId(), self._problemOf(series)) for series in first if len(series)]
+        tilt_series.close()
+        return [problem and f"{ts_id}: {problem}." for ts_id, problem in found]
+
+    def _formErrors(self):
+        problems = self._problems()
+        if not problems or None in problems:
+            return []
+        return [f"*Tilt series*: {problems[0]}"]
 
     def _warnings(self):
-        return self._threadWarnings()
+        problems = self._problems()
+        bad = [problem for problem in problems if problem]
+        warnings = self._threadWarnings()
+        if bad and len(bad) < len(problems):
+            warnings.append(
+                f"Of the first {len(problems)} tilt series {len(bad)} will be in failedTiltSeries. "
+                f"{bad[0]}"
+            )
+        return warnings
 
     # --------------------------- information ---------------------------------
     def _summary(self):
