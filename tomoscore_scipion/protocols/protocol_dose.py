@@ -33,8 +33,8 @@ READING = (
 )
 
 THICKNESS_HELP = (
-    "Of the reconstructions, in nm. 0: chosen by the engine. Give it where the specimen is thicker "
-    "or lies far from the middle."
+    "Height of the reconstructions, in nm. 0: 200 nm. The specimen is found in it; give more where "
+    "it is thicker, or lies far from the middle."
 )
 
 GPU_HELP = (
@@ -78,7 +78,7 @@ class ProtTomoScoreDose(TomoScoreDosing, TomoScoreEngineBox, EMProtocol, ProtStr
             "thickness",
             params.FloatParam,
             default=0.0,
-            validators=[params.GE(0.0, "must be 0 (chosen by the engine) or more")],
+            validators=[params.GE(0.0, "must be 0 (200 nm) or more")],
             label="Thickness (nm)",
             help=THICKNESS_HELP,
         )

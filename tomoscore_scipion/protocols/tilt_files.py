@@ -163,7 +163,7 @@ def write_files(series, folder, stem):
         are aligned themselves), and the images that are not used, from 0.
     """
     rows = {view.image: view for view in series.views}
-    nothing = View(-1, 0.0, (1.0, 0.0, 0.0, 1.0, 0.0, 0.0), 0.0, 0.0, False)
+    nothing = View(-1, 0.0, (1.0, 0.0, 0.0, 1.0, 0.0, 0.0), 0.0, 1.0, False)  # 0 is no dose
     views = [rows.get(image, nothing) for image in range(series.images)]
     aligned = all(view.transform is not None for view in views if view.enabled)
     columns = {

@@ -165,7 +165,7 @@ class ProtTomoScoreTestSeries(EMProtocol):
     """Emits the tilt series of a JSON file one by one, as tomo's protocols do.
 
     Their views are 3 degrees and 3 e/A^2 apart, in a dose-symmetric scheme, and lie in the stack
-    by their angles.
+    by their angles. An entry with "transforms" has rows as those of an .xf file.
     """
 
     _label = "test source of tilt series"
@@ -234,7 +234,10 @@ class ProtTomoScoreTestSeries(EMProtocol):
             image.setOddEven(entry["halves"])
         if entry.get("aligned", True):
             cos, sin = math.cos(math.radians(85)), math.sin(math.radians(85))
-            matrix = np.array([[cos, -sin, place], [sin, cos, -place / 2], [0, 0, 1]])
+            a11, a12, a21, a22, dx, dy = cos, -sin, sin, cos, place, -place / 2
+            if "transforms" in entry:
+                a11, a12, a21, a22, dx, dy = entry["transforms"][place - 1]
+            matrix = np.array([[a11, a12, dx], [a21, a22, dy], [0, 0, 1]])
             image.setTransform(Transform(matrix=matrix))
         return image
 
