@@ -20,7 +20,8 @@ def write_mrc(path, score, shape_zyx=(16, 64, 64), voxel_size=10.0):
     struct.pack_into("<i", header, 88, 1)
     header[208:216] = b"MAP \x44\x44\x00\x00"
     with open(path, "wb") as file:
-        file.write(header + bytes(4 * nx * ny * nz))
+        file.write(header)
+        file.truncate(1024 + 4 * nx * ny * nz)  # zeros, which take no room
     return str(path)
 
 
@@ -77,7 +78,14 @@ class Lab:
         return self.source(entries, wait, ProtTomoScoreTestSeries)
 
     def box(self, kind, source, output="Tomograms", **values):
-        """A protocol with the output of another as its input; not launched."""
+        """A protocol with the output of another as its input; not launched.
+
+        A ProtTomoScore has one worker unless told otherwise: what is scored when is known then.
+        """
+        from tomoscore_scipion.protocols import ProtTomoScore
+
+        if kind is ProtTomoScore:
+            values.setdefault("numberOfThreads", 3)
         protocol = self.project.newProtocol(kind, **values)
         name = "inTomograms" if hasattr(protocol, "inTomograms") else "inTiltSeries"
         getattr(protocol, name).set(source)
@@ -121,9 +129,12 @@ class Lab:
         self.project.deleteProtocolOutput(protocol, output)
 
     def processes(self, protocol, engines=True):
-        """The ids of the processes that work for a protocol, with its engines or without."""
+        """The ids of the processes that work for a protocol, with its engines or without.
+
+        The project's folder is part of it: other projects have protocols of the same names.
+        """
         folder = os.path.abspath(protocol.getWorkingDir())
-        database = f" {protocol.getDbPath()} "
+        database = f" {self.project.path} {protocol.getDbPath()} "
         found = []
         for process in psutil.process_iter(["pid", "cmdline", "status"]):
             line = " ".join(process.info["cmdline"] or ())
