@@ -9,9 +9,11 @@ For tests of what surrounds the engine.  Variables change what it does:
     FAKE_GPUS      number of GPUs that `info` tells
     FAKE_DIE       substring of a tsId over which it is killed
     FAKE_ERROR     why it cannot start
+    FAKE_REPORT    why no report can be made; "hang": it is never done
     FAKE_LOG       file to which each start is written: GPUs, device, ids, begin and end
 """
 
+import base64
 import json
 import os
 import struct
@@ -22,9 +24,19 @@ from tomoscore_scipion import __version__
 from tomoscore_scipion.engine.bands import N_BANDS, PERIODS_NM, scale_nm
 from tomoscore_scipion.engine.errors import TomogramError
 from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.engine.thumbnail_files import chosen_slices, thumbnail_name
 from tomoscore_scipion.engine.z_range import planes_within
 
 MODEL = {"name": "fake", "version": "1", "sha256": os.environ.get("FAKE_SHA256", "ab" * 32)}
+
+GREY = (
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABsSFBcUERsXFhceHBsgKEIrKCUlKFE6PTBCYFVlZF9VXVtqeJmBanGQc1"
+    "tdhbWGkJ6jq62rZ4C8ybqmx5moq6T/wAALCAAIAAgBAREA/8QAHwAAAQUBAQEBAQEAAAAAAAAAAAECAwQFBgcICQoL"
+    "/8QAtRAAAgEDAwIEAwUFBAQAAAF9AQIDAAQRBRIhMUEGE1FhByJxFDKBkaEII0KxwRVS0fAkM2JyggkKFhcYGRolJi"
+    "coKSo0NTY3ODk6Q0RFRkdISUpTVFVWV1hZWmNkZWZnaGlqc3R1dnd4eXqDhIWGh4iJipKTlJWWl5iZmqKjpKWmp6ip"
+    "qrKztLW2t7i5usLDxMXGx8jJytLT1NXW19jZ2uHi4+Tl5ufo6erx8vP09fb3+Pn6/9oACAEBAAA/AItPsOnFf//Z"
+)
+"""A JPEG of 8 by 8 pixels, in base64."""
 
 
 def info():
@@ -68,6 +80,10 @@ def score(entry, device):
         scale_nm=scale_nm(value),
         curve={"period_nm": PERIODS_NM, "resolvability": [0.5] * N_BANDS},
         slab_z=slab_z,
+        slices=[
+            {"z": z, "tomoscore": value, "scale_nm": scale_nm(value)}
+            for z in range(slab_z[0], slab_z[1] + 1, 3)
+        ],
         z_range=entry["z_range"],
         voxel_size_angstrom=entry["voxel_size_angstrom"],
         shape_zyx=(nz, ny, nx),
@@ -79,11 +95,33 @@ def score(entry, device):
     )
 
 
+def draw(record, folder):
+    """A grey picture of each slice to be shown."""
+    os.makedirs(folder, exist_ok=True)
+    for z in set(chosen_slices(record).values()):
+        with open(os.path.join(folder, thumbnail_name(record.ts_id, z)), "wb") as file:
+            file.write(base64.b64decode(GREY))
+
+
+def report(argv):
+    """The real one, where it can be made."""
+    if env("FAKE_REPORT"):
+        while env("FAKE_REPORT") == "hang":
+            time.sleep(1)
+        print(f"tomoscore: error: {env('FAKE_REPORT')}", file=sys.stderr)
+        return 1
+    from tomoscore_scipion.engine.cli import main as real
+
+    return real(argv)
+
+
 def main(argv):
     if argv[0] == "info":
         print("a module says hello")
         print(json.dumps(info(), indent=2))
         return 0
+    if argv[0] == "report":
+        return report(argv)
     options = dict(zip(argv[1::2], argv[2::2]))
     if env("FAKE_ERROR"):
         print(f"tomoscore: error: {env('FAKE_ERROR')}", file=sys.stderr)
@@ -99,7 +137,9 @@ def main(argv):
             while entry["ts_id"] == env("FAKE_HOLD") and not os.path.exists(env("FAKE_GATE")):
                 time.sleep(0.2)
             time.sleep(float(env("FAKE_SECONDS", "0")))
-            results.write(score(entry, job["device"]).to_json() + "\n")
+            record = score(entry, job["device"])
+            draw(record, job["thumbnail_dir"])
+            results.write(record.to_json() + "\n")
             results.flush()
     if env("FAKE_LOG"):
         start = {

@@ -98,9 +98,12 @@ class Lab:
         self.project.deleteProtocolOutput(protocol, output)
 
     def processes(self, protocol, engines=True):
-        """The ids of the processes that work for a protocol, with its engines or without."""
+        """The ids of the processes that work for a protocol, with its engines or without.
+
+        The project's folder is part of it: other projects have protocols of the same names.
+        """
         folder = os.path.abspath(protocol.getWorkingDir())
-        database = f" {protocol.getDbPath()} "
+        database = f" {self.project.path} {protocol.getDbPath()} "
         found = []
         for process in psutil.process_iter(["pid", "cmdline", "status"]):
             line = " ".join(process.info["cmdline"] or ())

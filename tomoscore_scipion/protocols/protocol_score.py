@@ -12,7 +12,7 @@ from pyworkflow.utils import Message
 
 from tomoscore_scipion.installation import EngineError
 from tomoscore_scipion.plugin import Plugin
-from tomoscore_scipion.protocols import form, texts, verdict
+from tomoscore_scipion.protocols import form, reporting, texts, verdict
 from tomoscore_scipion.protocols.outputs import MODEL_SHA256, value
 from tomoscore_scipion.protocols.scoring import TomoScoreScoring
 
@@ -37,7 +37,8 @@ class ProtTomoScore(TomoScoreScoring, EMProtocol, ProtStreamingBase):
 
     It works in streaming: new tomograms are scored as they come. Continue goes on where it was
     stopped, and applies another threshold without scoring again. A tomogram that cannot be read
-    goes to failedTomograms with the reason. Files are neither copied nor changed.
+    goes to failedTomograms with the reason. Files are neither copied nor changed. A report, one
+    HTML file, is kept up to date beside it; Analyze results opens it.
 
     An independent implementation of the idea of Tan et al. (2024); the network was trained on
     simulated specimens only.
@@ -68,6 +69,7 @@ class ProtTomoScore(TomoScoreScoring, EMProtocol, ProtStreamingBase):
         )
         form.add_slab(definition)
         form.add_scoring_options(definition)
+        form.add_maps(definition)
         form.add_parallel(definition)
 
     def _sourcePointer(self):
@@ -231,7 +233,7 @@ class ProtTomoScore(TomoScoreScoring, EMProtocol, ProtStreamingBase):
 
     # --------------------------- information ---------------------------------
     def _summary(self):
-        return texts.summary(self)
+        return texts.summary(self) + reporting.summary(self._getExtraPath())
 
     def _methods(self):
         return texts.methods(self)

@@ -15,7 +15,7 @@ from pyworkflow.protocol.constants import STATUS_FAILED, STATUS_NEW, VOID_GPU
 from pyworkflow.utils.retry_streaming import retry_on_sqlite_lock
 
 from tomoscore_scipion.plugin import Plugin
-from tomoscore_scipion.protocols import exchange, outputs
+from tomoscore_scipion.protocols import exchange, outputs, reporting
 from tomoscore_scipion.protocols.batches import Batches
 from tomoscore_scipion.protocols.outputs import (
     ACCEPTED_SET,
@@ -52,6 +52,11 @@ class TomoScoreScoring(TomoScoreOutputs):
     _stepsCheckSecs = 1
 
     def stepsGeneratorStep(self):
+        """Score all that comes; a report is made beside it, the last one at the end."""
+        with self._reporter() as self._report:
+            self._scoreAll()
+
+    def _scoreAll(self):
         """Watch the input, start batches, register results as they come, until all is done."""
         self._made = {}  # provenance of the outputs
         self._stepOf = {}  # batch folder: index of its step
@@ -73,6 +78,7 @@ class TomoScoreScoring(TomoScoreOutputs):
                 self._finish()
                 return
             self._startBatches(batches)
+            self._report.turn()
             time.sleep(POLL_S)
 
     def scoreBatchStep(self, folder):
@@ -126,7 +132,16 @@ class TomoScoreScoring(TomoScoreOutputs):
         return self._stepsExecutor.getGpuList()[0]
 
     def _batchesFolder(self):
-        return os.path.abspath(self._getExtraPath("batches"))
+        return os.path.abspath(self._getExtraPath(reporting.BATCHES))
+
+    def _reporter(self):
+        return reporting.Reporter(
+            os.path.abspath(self._getExtraPath()),
+            Plugin.getProgram(),
+            Plugin.getEnviron(),
+            threshold=self.getThreshold(),
+            title=f"TomoScore: {self.getRunName()}",
+        )
 
     def _resume(self, batches):
         """Take over what an earlier run has done; it may have been stopped at any point."""
@@ -183,6 +198,7 @@ class TomoScoreScoring(TomoScoreOutputs):
             problem = problem or (None if item.getFileName() else "it has no file")
             if problem:
                 logger.error("%s: %s", key, problem)
+                self._noteFailure(key, item, problem)
                 batches.know([key])
                 refused.append(outputs.annotate(item, None, FAILED, problem))
             else:
@@ -199,7 +215,7 @@ class TomoScoreScoring(TomoScoreOutputs):
         tomograms = batches.next()
         while tomograms:
             job = [self._jobEntry(key, item) for key, item in tomograms.items()]
-            folder = str(exchange.write_job(self._batchesFolder(), job, self.getWeights()))
+            folder = str(self._writeJob(job))
             self._stepOf[folder] = self._insertFunctionStep(
                 self.scoreBatchStep, folder, prerequisites=[], needsGPU=self.usesGpu(), wait=hold
             )
@@ -207,6 +223,16 @@ class TomoScoreScoring(TomoScoreOutputs):
             held += [self._stepOf[folder]] if hold else []
             tomograms = batches.next()
         self._release(held)
+
+    def _writeJob(self, entries):
+        maps = os.path.abspath(self._getExtraPath(reporting.MAPS))
+        return exchange.write_job(
+            self._batchesFolder(),
+            entries,
+            self.getWeights(),
+            thumbnail_dir=os.path.abspath(self._getExtraPath(reporting.THUMBNAILS)),
+            map_dir=maps if self.writeMaps.get() else None,
+        )
 
     def _release(self, indices):
         """Let steps start that were held back, when they are stored."""
@@ -237,10 +263,16 @@ class TomoScoreScoring(TomoScoreOutputs):
         said, could_not_start = exchange.said_last(batch)
         given_up = batches.end(batch, said, could_not_start)
         reason = f"the engine died over it. It said: {said}"
-        for key in given_up:
+        for key, item in given_up.items():
             logger.error("%s: %s", key, reason)
+            self._noteFailure(key, item, reason)
         items = [outputs.annotate(i, None, FAILED, reason) for i in given_up.values()]
         self._appendAll({FAILED_SET: items})
+
+    def _noteFailure(self, key, item, reason):
+        """Let the report tell of a tomogram for which no engine wrote a record."""
+        exchange.note_failures(self._batchesFolder(), [(key, item.getFileName(), reason)])
+        self._report.ask()
 
     # --------------------------- results -------------------------------------
     def _register(self, batches, there):
@@ -254,6 +286,7 @@ class TomoScoreScoring(TomoScoreOutputs):
                 continue
             item = batches.land(key)
             if item is not None:
+                self._report.ask()
                 for name in self._judge(item, key, record):
                     groups.setdefault(name, []).append(item)
         self._appendAll(groups)
@@ -290,7 +323,8 @@ class TomoScoreScoring(TomoScoreOutputs):
         verdict = None  # open until the end, when only so many are accepted
         if not self.atMost.get():
             verdict = ACCEPTED if record.tomoscore >= self.getThreshold() else REJECTED
-        outputs.annotate(item, record, verdict)
+        thumbnail = exchange.thumbnail_of(self._getExtraPath(reporting.THUMBNAILS), record)
+        outputs.annotate(item, record, verdict, thumbnail=thumbnail)
         logger.info("%s: TomoScore %.2f %s", key, record.tomoscore, verdict or "")
         return [SCORED_SET] if verdict is None else [SET_OF[verdict], SCORED_SET]
 

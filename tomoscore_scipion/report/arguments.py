@@ -34,7 +34,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "results",
         nargs="+",
         metavar="RESULTS.jsonl",
-        help="records, as `tomoscore score --output` writes them",
+        help="records, as `tomoscore score --output` writes them; or a folder of such",
     )
     add("--output", required=True, metavar="FILE.html", help="the report; replaces the file")
     add(

@@ -10,12 +10,13 @@ from datetime import datetime
 from typing import Sequence
 
 from tomoscore_scipion.engine.errors import StartError
-from tomoscore_scipion.engine.output import is_direct, open_lines, read_records
+from tomoscore_scipion.engine.output import is_direct, open_lines
 from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.engine.table import printable, write_text
 from tomoscore_scipion.report.content import DEFAULT_THRESHOLD, content_of, latest_of_each
 from tomoscore_scipion.report.page import render
 from tomoscore_scipion.report.pictures import check_folders, pictures_of
+from tomoscore_scipion.report.sources import files_of, records_of
 
 
 def main(args: Namespace) -> int:
@@ -29,7 +30,7 @@ def main(args: Namespace) -> int:
     """
     _protect_inputs(args)
     check_folders(args.thumbnails)
-    records = [record for path in args.results for record in read_records(path)]
+    records = records_of(args.results)
     threshold = DEFAULT_THRESHOLD if args.threshold is None else args.threshold
     write_report(
         records, args.output, folders=args.thumbnails, threshold=threshold, title=args.title
@@ -74,6 +75,6 @@ def write_report(
 
 def _protect_inputs(args: Namespace) -> None:
     """The report must not replace what it is made from."""
-    inputs = {os.path.realpath(path) for path in args.results}
+    inputs = {os.path.realpath(file) for path in args.results for file in files_of(path)}
     if not is_direct(args.output) and os.path.realpath(args.output) in inputs:
         raise StartError(f"{args.output} would be replaced, and is an input: name another output")
