@@ -36,7 +36,7 @@ POLL_S = 0.1
 
 
 class Reporter:
-    """Keeps the report of a run up to date; used in a `with` statement, whose end makes the last."""
+    """Keeps the report of a run up to date; the end of its `with` statement makes the last one."""
 
     def __init__(self, folder, program, environ, threshold, title):
         """Begin without a report; one that an earlier run left stays until there is a new one.
