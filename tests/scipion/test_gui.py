@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["project", "form", "wizard", "wizard-moved", "wizard-without-scores", "viewer"]
-NAMES += ["histogram", "images", "table"]
+NAMES += ["histogram", "session", "tomogram", "images", "table"]
 LIMIT_S = 1800
 """For what never happens: far from what a busy machine needs."""
 
@@ -58,7 +58,10 @@ def test_project_form_wizard_and_viewer_come_up(lab, project, display):
     pictures.mkdir(parents=True)
     tour = str(Path(__file__).with_name("gui_tour.py"))
     command = [sys.executable, "-O", tour, project.path, str(pictures)]  # as Scipion's own window
-    environ = {**os.environ, "DISPLAY": display}
+    browser = pictures / "browser"
+    browser.write_text(f"#!/bin/sh\nsleep 3\necho \"$1\" > '{pictures}/asked-for.txt'\n")
+    browser.chmod(0o755)
+    environ = {**os.environ, "DISPLAY": display, "BROWSER": str(browser)}
     log = pictures / "log.txt"
     with open(log, "w") as output:
         running = subprocess.Popen(command, env=environ, stdout=output, stderr=output)
@@ -71,4 +74,5 @@ def test_project_form_wizard_and_viewer_come_up(lab, project, display):
             process.kill()
     said = log.read_text()
     assert "DONE" in said, said
-    assert [p.stem.split("-", 1)[1] for p in sorted(pictures.glob("*.png"))] == NAMES
+    found = dict(path.stem.split("-", 1) for path in pictures.glob("*.png"))
+    assert [found[number] for number in sorted(found, key=int)] == NAMES
