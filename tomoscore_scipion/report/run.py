@@ -12,11 +12,11 @@ from typing import Sequence
 from tomoscore_scipion.engine.errors import StartError
 from tomoscore_scipion.engine.output import is_direct, open_lines
 from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.engine.record_files import files_of, records_of
 from tomoscore_scipion.engine.table import printable, write_text
 from tomoscore_scipion.report.content import DEFAULT_THRESHOLD, content_of, latest_of_each
 from tomoscore_scipion.report.page import render
 from tomoscore_scipion.report.pictures import check_folders, pictures_of
-from tomoscore_scipion.report.sources import files_of, records_of
 
 
 def main(args: Namespace) -> int:
