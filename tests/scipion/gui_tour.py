@@ -86,8 +86,8 @@ def tour(window, project, pictures):
     yield WINDOW
     shoot(window, pictures, "7-histogram")
     viewer.tomogram.set(9)
-    for name, views in (("8-session", viewer._session()), ("9-tomogram", viewer._tomogram())):
-        for view in views:
+    for name, make in (("8-session", viewer._session), ("9-tomogram", viewer._tomogram)):
+        for view in make():  # matplotlib shows all figures that there are
             window.root.after(0, view.show)
         yield WINDOW
         shoot(window, pictures, name)

@@ -27,15 +27,16 @@ def draw(figure: Figure, comparison: Comparison) -> None:
     left, right = figure.subplots(1, 2, gridspec_kw={"width_ratios": (3, 2)})
     _draw_scores(left, comparison)
     _draw_gains(right, comparison)
-    figure.subplots_adjust(left=0.07, right=0.97, top=0.86, bottom=0.16, wspace=0.22)
+    figure.subplots_adjust(left=0.07, right=0.97, top=0.86, bottom=0.16, wspace=0.08)
 
 
 def _draw_scores(axes: Axes, comparison: Comparison) -> None:
-    """A line for each tilt series; blue where it ends higher than it begins."""
+    """A line for each tilt series; of two sets blue where the second is higher."""
     places = range(len(comparison.names))
     for scores in zip(*comparison.scores):
         rise = scores[-1] - scores[0]
-        colour = EVEN if abs(rise) < 0.005 else BETTER if rise > 0 else WORSE
+        alike = len(places) > 2 or abs(rise) < 0.005
+        colour = EVEN if alike else BETTER if rise > 0 else WORSE
         axes.plot(places, scores, "-o", color=colour, linewidth=0.8, markersize=3, alpha=0.6)
     axes.plot(places, comparison.means, "D", color="black", markersize=8, label="mean")
     axes.set_xticks(list(places), [_short(name) for name in comparison.names])
@@ -58,10 +59,13 @@ def _draw_gains(axes: Axes, comparison: Comparison) -> None:
             axes.plot(gain.interval, (place, place), "-", color="black", linewidth=3)
         axes.plot(gain.mean, place, "D", color="black", markersize=8)
     axes.axvline(0, color="black", linewidth=1, linestyle=":")
-    axes.set_yticks(list(range(len(others))), [_short(comparison.names[n]) for n in others])
+    for place, number in enumerate(others):
+        name = f"over {_short(comparison.names[number])}"
+        axes.text(0.02, place + 0.2, name, transform=axes.get_yaxis_transform())
+    axes.set_yticks([])
     axes.set_ylim(-0.7, len(others) - 0.3)
     leader = _short(comparison.names[comparison.leader])
-    axes.set_xlabel(f"{leader} gains over it (octaves)\nbar: {100 * CONFIDENCE:.0f} % interval")
+    axes.set_xlabel(f"{leader} gains (octaves)\nbar: {100 * CONFIDENCE:.0f} % interval")
 
 
 def _short(name: str) -> str:

@@ -77,6 +77,7 @@ heads();
 table();
 remarks();
 session();
+comparison();
 counts();
 histogram();
 connect();
