@@ -20,10 +20,15 @@ def scored(project, tmp_path_factory):
     one = [first.tomogram(key, score) for key, score in ALIKE.items()]
     better = {**{k: s + 0.4 for k, s in ALIKE.items()}, "TS_7": 3.0, "TS_9": 1.0}
     other = [second.tomogram(key, score) for key, score in better.items()]
-    return [
-        first.score(first.source(one), objLabel="AreTomo"),
-        second.score(second.source(other), objLabel="IMOD"),
-    ]
+    return [named_run(first, one, "AreTomo"), named_run(second, other, "IMOD")]
+
+
+def named_run(lab, entries, name):
+    from tomoscore_scipion.protocols import ProtTomoScore
+
+    run = lab.box(ProtTomoScore, lab.source(entries))
+    run.setObjLabel(name)
+    return lab.launch(run)
 
 
 def box_on(lab, runs, **values):
@@ -87,6 +92,14 @@ def test_names_may_be_given(lab, scored):
     box = box_on(lab, scored, setNames=" with gold ,patch tracking")
     lab.launch(box)
     assert box.summary()[0].startswith("patch tracking wins")
+
+
+def test_runs_of_one_name_are_told_apart_all_the_same(lab, scored):
+    box = box_on(lab, [scored[0], scored[0]])
+    assert box.getNames() == ["set 1", "set 2"]
+    plain = lab.score(scored[0].inTomograms.get())
+    other = lab.score(scored[1].inTomograms.get())
+    assert box_on(lab, [plain, other]).getNames()[0] != box_on(lab, [plain, other]).getNames()[1]
 
 
 @pytest.mark.parametrize(
@@ -154,4 +167,4 @@ def test_the_viewer_waits_for_a_result(project, lab, scored):
     viewer = TomoScoreCompareViewer(project=project, protocol=box)
     viewer.setProtocol(box)
     assert viewer._definition.getParam("nothing") is not None
-    assert box.summary() == ["Nothing is compared yet."] and box.methods() == []
+    assert box.summary() == ["Nothing is compared yet."] and box._methods() == []

@@ -55,7 +55,7 @@ class ProtTomoScoreCompare(TomoScoreOutputs, EMProtocol):
             default="",
             label="Names",
             help="What the sets are called in plots and texts, in their order, with commas between "
-            "them: AreTomo, IMOD. Empty: the names of the runs that made them.",
+            "them: AreTomo, IMOD. Empty: the names of the runs that scored them, or made them.",
         )
         definition.addParallelSection(threads=0, mpi=0)
 
@@ -129,19 +129,21 @@ class ProtTomoScoreCompare(TomoScoreOutputs, EMProtocol):
         given = [name.strip() for name in (self.setNames.get() or "").split(",")]
         if any(given):
             return given
-        names = [self._nameOf(pointer) for pointer in self.inSets]
-        if len(set(names)) == len(names):
-            return names
-        return [f"{number}: {name}" for number, name in enumerate(names, 1)]
+        makers = [self._makerOf(pointer) for pointer in self.inSets]
+        # Runs that scored often have one name; those that made the tomograms tell them apart.
+        before = [self._makerOf(getattr(run, "inTomograms", None)) for run in makers]
+        for candidates in (makers, before):
+            names = [run.getRunName() if run is not None else "?" for run in candidates]
+            if len(set(names)) == len(names):
+                return names
+        return [f"set {number}" for number in range(1, len(makers) + 1)]
 
-    def _nameOf(self, pointer):
-        """The name of the run that a pointer leads to, as the user sees it."""
-        holder = pointer.getObjValue()
-        if hasattr(holder, "getRunName"):
-            return holder.getRunName()
-        parent = holder.getObjParentId() if holder is not None else None
-        run = self.getProject().getProtocol(parent) if parent is not None else None
-        return run.getRunName() if run is not None else pointer.getNameId()
+    def _makerOf(self, pointer):
+        """The run that made what a pointer leads to; None where it is not known."""
+        holder = pointer.getObjValue() if pointer is not None else None
+        if holder is None or hasattr(holder, "getRunName"):
+            return holder
+        return self.getProject().getProtocol(holder.getObjParentId())
 
     def getResult(self):
         """(Comparison, what is said of it) of a run that has ended; None before."""
