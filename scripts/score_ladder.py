@@ -81,7 +81,7 @@ def draw(slices: list[tuple[np.ndarray, float]], path: Path) -> None:
         y = image.shape[0] - 12
         panel.plot([10, 10 + length], [y, y], color="white", linewidth=4, solid_capstyle="butt")
     axes[0, 0].text(12, image.shape[0] - 18, "100 nm", color="white", fontsize=9)
-    figure.tight_layout(pad=0.6)
+    figure.tight_layout(pad=0.6, h_pad=1.4)
     figure.savefig(path, dpi=100, pil_kwargs={"quality": QUALITY, "optimize": True})
 
 
