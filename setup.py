@@ -46,6 +46,7 @@ DEV = [
     "mypy>=1.0",
     "scikit-image>=0.19",
     "setuptools>=70.1",
+    "docutils>=0.20",
 ]
 
 setup(

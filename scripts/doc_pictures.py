@@ -48,7 +48,7 @@ def workflow(session, other):
         files = {"filesPath": str(folder), "filesPattern": "*.mrc", "samplingRate": VOXEL_ANGSTROM}
         imported = run(project, ProtImportTomograms, **files)
         scored.append(run(project, ProtTomoScore, imported, "Tomograms", writeMaps=True))
-    compared = project.newProtocol(ProtTomoScoreCompare, setNames="aligned to 2 nm, to 8 nm")
+    compared = project.newProtocol(ProtTomoScoreCompare, setNames="well aligned, misaligned")
     for one in scored:
         compared.inSets.append(Pointer(one, extended="scoredTomograms"))
     project.launchProtocol(compared, wait=True)

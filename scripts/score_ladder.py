@@ -55,11 +55,15 @@ QUALITY = 82
 
 def rung(recipe: dict[str, Any]) -> tuple[np.ndarray, float]:
     """The middle slice of a tomogram, (y, x), matter dark, and its true score in octaves."""
-    fixed = {"voxel_nm": VOXEL_NM, **recipe}
-    request = Request(quality="good", field_nm=FIELD_NM, thickness_nm=THICKNESS_NM, fixed=fixed)
-    stack, truth = simulate(SEED, request)
+    stack, truth = simulate(SEED, request_for(recipe))
     middle = truth["slices"][len(truth["slices"]) // 2]
     return stack[middle["z"]].astype(np.float32), middle["tomoscore"]
+
+
+def request_for(recipe: dict[str, Any]) -> Request:
+    """The specimen, imaged by a recipe."""
+    fixed = {"voxel_nm": VOXEL_NM, **recipe}
+    return Request(quality="good", field_nm=FIELD_NM, thickness_nm=THICKNESS_NM, fixed=fixed)
 
 
 def draw(slices: list[tuple[np.ndarray, float]], path: Path) -> None:
@@ -71,18 +75,23 @@ def draw(slices: list[tuple[np.ndarray, float]], path: Path) -> None:
 
     figure, axes = plt.subplots(2, 3, figsize=(9.0, 7.1))
     for panel, (image, score), (text, _) in zip(axes.flat, slices, RUNGS):
-        low, high = np.percentile(image, (0.5, 99.5))
-        panel.imshow(image[::-1], cmap="gray", vmin=low, vmax=high)
+        show(panel, image, VOXEL_NM)
         panel.set_title(f"{score:.1f}  ({readable_scale(scale_nm(round(score, 1)))})", fontsize=12)
         panel.set_xlabel(text, fontsize=9)
-        panel.set_xticks([])
-        panel.set_yticks([])
-        length = 100.0 / VOXEL_NM
-        y = image.shape[0] - 12
-        panel.plot([10, 10 + length], [y, y], color="white", linewidth=4, solid_capstyle="butt")
-    axes[0, 0].text(12, image.shape[0] - 18, "100 nm", color="white", fontsize=9)
     figure.tight_layout(pad=0.6, h_pad=1.4)
     figure.savefig(path, dpi=100, pil_kwargs={"quality": QUALITY, "optimize": True})
+
+
+def show(panel: Any, image: np.ndarray, voxel_nm: float) -> None:
+    """Draw a slice (y, x) into a matplotlib axes, with a scale bar."""
+    low, high = np.percentile(image, (0.5, 99.5))
+    panel.imshow(image[::-1], cmap="gray", vmin=low, vmax=high)
+    panel.set_xticks([])
+    panel.set_yticks([])
+    edge = image.shape[0] / 20
+    x, y = [edge, edge + 100.0 / voxel_nm], image.shape[0] - edge
+    panel.plot(x, [y, y], color="white", linewidth=4, solid_capstyle="butt")
+    panel.text(edge, y - edge / 2, "100 nm", color="white", fontsize=9)
 
 
 def main(argv: list[str] | None = None) -> int:
