@@ -113,6 +113,16 @@ def test_the_last_record_of_an_id_counts_in_the_place_of_the_first(results, caps
     assert latest_of_each([]) == []
 
 
+def test_a_folder_stands_for_the_records_below_it_in_their_order(results):
+    for name in ("10", "9"):
+        os.makedirs(f"batches/{name}")
+        Path(f"batches/{name}/results.jsonl").write_text(json_line(record_of([0.5] * 6, name)))
+    Path("batches/9/job.json").write_text("not a record")
+    assert main(["report", "batches", "--output", "r.html"]) == 0
+    page = Page(Path("r.html").read_text(encoding="utf-8"))
+    assert [t["id"] for t in page.json["content"]["tomograms"]] == ["9", "10"]
+
+
 def test_every_model_is_named_and_more_than_one_is_warned_of(results):
     other = {**scoring_fakes.MODEL, "version": "2"}
     records = [*session(), record_of([0.5] * 6, "TS_new", model=other)]
@@ -138,6 +148,8 @@ def test_content_is_plain_json():
     ("arguments", "status", "says"),
     [
         (["none.jsonl", "--output", "r.html"], 1, "cannot read none.jsonl"),
+        ([".", "--output", "./r.jsonl"], 1, "r.jsonl would be replaced, and is an input"),
+        (["empty", "--output", "r.html"], 1, "empty: expected records in it, found no file"),
         (["notes.txt", "--output", "r.html"], 1, "notes.txt, line 1: expected a TomoScore record"),
         (["r.jsonl", "--output", "r.jsonl"], 1, "r.jsonl would be replaced, and is an input"),
         (["r.jsonl", "--output", "none/r.html"], 1, "none does not exist: make it first"),
@@ -152,6 +164,7 @@ def test_what_cannot_be_reported_is_said_and_changes_nothing(
     results, capsys, arguments, status, says
 ):
     Path("notes.txt").write_text("hello\n")
+    os.mkdir("empty")
     Path("r.html").write_text("old")
     before = Path("r.jsonl").read_bytes()
     assert main(["report", *arguments]) == status

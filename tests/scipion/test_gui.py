@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["project", "form", "wizard", "wizard-moved", "wizard-without-scores", "viewer"]
-NAMES += ["histogram", "images", "table"]
+NAMES += ["histogram", "session", "tomogram", "images", "table"]
 DOSE_NAMES = ["project", "form", "viewer", "session", "series", "images", "table"]
 LIMIT_S = 1800
 """For what never happens: far from what a busy machine needs."""
@@ -71,7 +71,10 @@ def pictures_of(tour, project, display, folder):
     pictures.mkdir(parents=True)
     script = str(Path(__file__).with_name(tour))
     command = [sys.executable, "-O", script, project.path, str(pictures)]  # as Scipion's own window
-    environ = {**os.environ, "DISPLAY": display}
+    browser = pictures / "browser"
+    browser.write_text(f"#!/bin/sh\nsleep 3\necho \"$1\" > '{pictures}/asked-for.txt'\n")
+    browser.chmod(0o755)
+    environ = {**os.environ, "DISPLAY": display, "BROWSER": str(browser)}
     log = pictures / "log.txt"
     with open(log, "w") as output:
         running = subprocess.Popen(command, env=environ, stdout=output, stderr=output)
@@ -84,4 +87,5 @@ def pictures_of(tour, project, display, folder):
             process.kill()
     said = log.read_text()
     assert "DONE" in said, said
-    return [path.stem.split("-", 1)[1] for path in sorted(pictures.glob("*.png"))]
+    found = dict(path.stem.split("-", 1) for path in pictures.glob("*.png"))
+    return [found[number] for number in sorted(found, key=int)]

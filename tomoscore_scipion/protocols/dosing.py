@@ -21,6 +21,7 @@ from tomoscore_scipion.protocols.dose_outputs import (
 )
 from tomoscore_scipion.protocols.dose_record import DoseRecord
 from tomoscore_scipion.protocols.outputs import FAILED_SET
+from tomoscore_scipion.protocols.reporting import NoReport
 from tomoscore_scipion.protocols.scoring import SHOWN, NothingScoredError, TomoScoreScoring
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,12 @@ class TomoScoreDosing(TomoScoreDoseOutputs, TomoScoreScoring):
         return exchange.command(
             Plugin.getProgram(), folder, threads=self.binThreads.get(), what="dose"
         )
+
+    def _reporter(self):
+        return NoReport()
+
+    def _noteFailure(self, key, item, reason):
+        """No report tells of it."""
 
     # --------------------------- start ---------------------------------------
     def _resume(self, batches):

@@ -4,6 +4,7 @@
     <root>/0001/job.json        what to score
     <root>/0001/results.jsonl   a record per tomogram, as soon as it is done
     <root>/0001/engine.log      what the engine printed
+    <root>/failed.jsonl         records of tomograms for which no engine wrote one
 
 A batch never writes into the folder of another, so that an engine which outlived its protocol
 disturbs nobody.  Paths of the user stand in the job file only, never in a command.  Knows nothing
@@ -16,13 +17,15 @@ import shlex
 from pathlib import Path
 
 from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.engine.thumbnail_files import chosen_slices, thumbnail_name
 
 JOB, RESULTS, LOG = "job.json", "results.jsonl", "engine.log"
+FAILED = "failed.jsonl"
 START_ERROR = "tomoscore: error:"
 """The engine begins so the line that says why it could not start."""
 
 
-def write_job(root, tomograms, weights, device="auto"):
+def write_job(root, tomograms, weights, device="auto", thumbnail_dir=None, map_dir=None):
     """Make the folder of the next batch and its job file.
 
     Args:
@@ -30,13 +33,15 @@ def write_job(root, tomograms, weights, device="auto"):
         tomograms: list of {"ts_id", "path", "voxel_size_angstrom"}.
         weights: path of the weights, None for those that the engine ships.
         device: "auto", "cpu" or "cuda:N".
+        thumbnail_dir: folder for pictures of slices, None for none.
+        map_dir: folder for quality maps, None for none.
 
     Returns:
         The batch's folder, a Path.
     """
     folder = new_folder(root)
     job = {"schema": 1, "weights": weights, "device": device, "tomograms": tomograms}
-    put_job(folder, job)
+    put_job(folder, {**job, "thumbnail_dir": thumbnail_dir, "map_dir": map_dir})
     return folder
 
 
@@ -78,19 +83,63 @@ def command(program, folder, threads, what="score"):
     return f"( {program} {work} ) > {files[LOG]} 2>&1"
 
 
+def note_failures(root, reasons):
+    """Write records of tomograms for which no engine wrote one, so that reports tell of them.
+
+    Args:
+        root: the folder of all batches; made when it is not there.
+        reasons: list of (id, path or None, reason).
+    """
+    if not reasons:
+        return
+    Path(root).mkdir(parents=True, exist_ok=True)
+    with open(Path(root) / FAILED, "a", encoding="utf-8") as file:
+        file.writelines(Score.failed(*reason).to_json() + "\n" for reason in reasons)
+
+
+def thumbnail_of(folder, record):
+    """Path of the picture of a tomogram's central slice; None where there is none."""
+    z = chosen_slices(record).get("central")
+    path = None if z is None else os.path.join(folder, thumbnail_name(record.ts_id, z))
+    return path if path is not None and os.path.exists(path) else None
+
+
 def said_last(folder):
     """What the engine said in the end, in one line: its error where it named one.
 
     Returns:
         (text, whether the engine could not start).
     """
-    path = Path(folder) / LOG
+    return last_words(Path(folder) / LOG)
+
+
+def last_words(path):
+    """The same of any log of the engine."""
     text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for line in reversed(lines):
         if line.startswith(START_ERROR):
             return line[len(START_ERROR) :].strip(), True
     return " / ".join(lines[-3:]) or "nothing (was it killed, or its job cancelled?)", False
+
+
+def latest_records(root):
+    """The records of all batches as they are now: one per id, in the order of the session.
+
+    Records that are written this moment, and lines that are none, are left out: who looks while
+    a run goes on takes what is there.
+    """
+    latest = {}
+    root = Path(root)
+    paths = [root / number / RESULTS for number in _numbers(root)] if root.is_dir() else []
+    for path in (*paths, root / FAILED):
+        for line in path.read_bytes().split(b"\n")[:-1] if path.exists() else ():
+            try:
+                record = Score.from_json(line.decode("utf-8"))
+            except ValueError:
+                continue
+            latest[record.ts_id] = record
+    return list(latest.values())
 
 
 class Records:

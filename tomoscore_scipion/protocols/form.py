@@ -167,6 +167,21 @@ def add_weights(form):
     )
 
 
+def add_maps(form):
+    """Whether to write quality maps."""
+    form.addParam(
+        "writeMaps",
+        params.BooleanParam,
+        default=False,
+        expertLevel=params.LEVEL_ADVANCED,
+        label="Write quality maps",
+        help="Write where in each tomogram features can be distinguished: the TomoScore per place "
+        "as .mrc on a coarse grid, which overlays the tomogram in IMOD, napari, ChimeraX and "
+        "Scipion, and a picture of it. They lie in the folder extra/maps of the run. On Continue "
+        "only tomograms that are scored from then on get one.",
+    )
+
+
 def add_parallel(form):
     """Threads: on two cores two engines of one thread score more than one of two."""
     form.addParallelSection(

@@ -29,7 +29,8 @@ HIGH = "_tomoScoreHigh"
 SCALE = "_tomoScoreScale"
 VERDICT = "_tomoScoreVerdict"
 ERROR = "_tomoScoreError"
-ATTRIBUTES = (SCORE, LOW, HIGH, SCALE, VERDICT, ERROR)
+THUMBNAIL = "_tomoScoreThumbnail"  # path of a picture of the middle of the specimen
+ATTRIBUTES = (SCORE, LOW, HIGH, SCALE, VERDICT, ERROR, THUMBNAIL)
 
 MODEL_SHA256 = "_tomoScoreModelSha256"
 PROVENANCE = {
@@ -54,7 +55,7 @@ FROM_INPUT = ("_firstDim", "_isHeterogeneous", "_hasOddEven", "_ctfCorrected")
 """What tomo's own append would find out again from each image."""
 
 
-def annotate(item, record=None, verdict=None, error=None):
+def annotate(item, record=None, verdict=None, error=None, thumbnail=None):
     """Put all attributes on a tomogram: columns of a set are fixed by its first item.
 
     Args:
@@ -62,6 +63,7 @@ def annotate(item, record=None, verdict=None, error=None):
         record: its Score; None where there is none.
         verdict: one of verdict.py, None while it is open.
         error: why it failed.
+        thumbnail: path of its picture.
     """
     low, high = (record and record.tomoscore_interval) or (None, None)
     setattr(item, SCORE, Float(record.tomoscore if record else None))
@@ -70,6 +72,7 @@ def annotate(item, record=None, verdict=None, error=None):
     setattr(item, SCALE, Float(record.scale_nm if record else None))
     setattr(item, VERDICT, String(verdict))
     setattr(item, ERROR, String(error))
+    setattr(item, THUMBNAIL, String(thumbnail))
     return item
 
 

@@ -8,7 +8,7 @@ from pyworkflow import BETA
 from pyworkflow.protocol import ProtStreamingBase, params
 from pyworkflow.utils import Message
 
-from tomoscore_scipion.protocols import form, texts, verdict
+from tomoscore_scipion.protocols import form, reporting, texts, verdict
 from tomoscore_scipion.protocols.engine_box import TomoScoreEngineBox
 from tomoscore_scipion.protocols.scoring import TomoScoreScoring
 
@@ -26,7 +26,8 @@ class ProtTomoScore(TomoScoreScoring, TomoScoreEngineBox, EMProtocol, ProtStream
 
     It works in streaming: new tomograms are scored as they come. Continue goes on where it was
     stopped, and applies another threshold without scoring again. A tomogram that cannot be read
-    goes to failedTomograms with the reason. Files are neither copied nor changed.
+    goes to failedTomograms with the reason. Files are neither copied nor changed. A report, one
+    HTML file, is kept up to date beside it; Analyze results opens it.
 
     An independent implementation of the idea of Tan et al. (2024); the network was trained on
     simulated specimens only.
@@ -57,6 +58,7 @@ class ProtTomoScore(TomoScoreScoring, TomoScoreEngineBox, EMProtocol, ProtStream
         )
         form.add_slab(definition)
         form.add_scoring_options(definition)
+        form.add_maps(definition)
         form.add_parallel(definition)
 
     def _sourcePointer(self):
@@ -144,7 +146,7 @@ class ProtTomoScore(TomoScoreScoring, TomoScoreEngineBox, EMProtocol, ProtStream
 
     # --------------------------- information ---------------------------------
     def _summary(self):
-        return texts.summary(self)
+        return texts.summary(self) + reporting.summary(self._getExtraPath())
 
     def _methods(self):
         return texts.methods(self)

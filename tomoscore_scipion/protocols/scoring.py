@@ -19,7 +19,7 @@ from pyworkflow.utils.retry_streaming import retry_on_sqlite_lock
 
 from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.plugin import Plugin
-from tomoscore_scipion.protocols import exchange, outputs
+from tomoscore_scipion.protocols import exchange, outputs, reporting
 from tomoscore_scipion.protocols.batches import Batches
 from tomoscore_scipion.protocols.outputs import (
     ACCEPTED_SET,
@@ -73,9 +73,13 @@ class TomoScoreScoring(TomoScoreOutputs):
             )
 
     def stepsGeneratorStep(self):
-        """Score all that comes, and let the steps that score end."""
+        """Score all that comes, and let the steps that score end.
+
+        A report is made beside it, the last one at the end.
+        """
         try:
-            self._scoreAll()
+            with self._reporter() as self._report:
+                self._scoreAll()
         finally:
             for _ in range(self._slots()):
                 self._todo.put(None)
@@ -102,6 +106,7 @@ class TomoScoreScoring(TomoScoreOutputs):
                 self._finish()
                 return
             self._startBatches(batches, records)
+            self._report.turn()
             time.sleep(POLL_S)
 
     def scoreBatchesStep(self, slot, started):
@@ -169,7 +174,16 @@ class TomoScoreScoring(TomoScoreOutputs):
         return self._stepsExecutor.getGpuList()[0]
 
     def _batchesFolder(self):
-        return os.path.abspath(self._getExtraPath("batches"))
+        return os.path.abspath(self._getExtraPath(reporting.BATCHES))
+
+    def _reporter(self):
+        return reporting.Reporter(
+            os.path.abspath(self._getExtraPath()),
+            Plugin.getProgram(),
+            Plugin.getEnviron(),
+            threshold=self.getThreshold(),
+            title=f"TomoScore: {self.getRunName()}",
+        )
 
     def _resume(self, batches):
         """Take over what an earlier run has done; it may have been stopped at any point."""
@@ -221,6 +235,7 @@ class TomoScoreScoring(TomoScoreOutputs):
         for key, item, problem in new:
             if problem:
                 logger.error("%s: %s", key, problem)
+                self._noteFailure(key, item, problem)
                 batches.know([key])
                 refused.append(outputs.annotate(item, None, FAILED, problem))
             else:
@@ -252,7 +267,14 @@ class TomoScoreScoring(TomoScoreOutputs):
             tomograms = batches.next()
 
     def _writeJob(self, entries):
-        return exchange.write_job(self._batchesFolder(), entries, self.getWeights())
+        maps = os.path.abspath(self._getExtraPath(reporting.MAPS))
+        return exchange.write_job(
+            self._batchesFolder(),
+            entries,
+            self.getWeights(),
+            thumbnail_dir=os.path.abspath(self._getExtraPath(reporting.THUMBNAILS)),
+            map_dir=maps if self.writeMaps.get() else None,
+        )
 
     def _jobEntry(self, key, item):
         size = self.voxelSize.get() or item.getSamplingRate()
@@ -275,10 +297,16 @@ class TomoScoreScoring(TomoScoreOutputs):
         said, could_not_start = exchange.said_last(batch)
         given_up = batches.end(batch, said, could_not_start)
         reason = f"the engine died over it. It said: {said}"
-        for key in given_up:
+        for key, item in given_up.items():
             logger.error("%s: %s", key, reason)
+            self._noteFailure(key, item, reason)
         items = [outputs.annotate(i, None, FAILED, reason) for i in given_up.values()]
         self._appendAll({FAILED_SET: items})
+
+    def _noteFailure(self, key, item, reason):
+        """Let the report tell of a tomogram for which no engine wrote a record."""
+        exchange.note_failures(self._batchesFolder(), [(key, item.getFileName(), reason)])
+        self._report.ask()
 
     # --------------------------- results -------------------------------------
     def _register(self, batches, there):
@@ -292,6 +320,7 @@ class TomoScoreScoring(TomoScoreOutputs):
                 continue
             item = batches.land(key)
             if item is not None:
+                self._report.ask()
                 for name in self._judge(item, key, record):
                     groups.setdefault(name, []).append(item)
         self._appendAll(groups)
@@ -328,7 +357,8 @@ class TomoScoreScoring(TomoScoreOutputs):
         verdict = None  # open until the end, when only so many are accepted
         if not self.atMost.get():
             verdict = ACCEPTED if record.tomoscore >= self.getThreshold() else REJECTED
-        outputs.annotate(item, record, verdict)
+        thumbnail = exchange.thumbnail_of(self._getExtraPath(reporting.THUMBNAILS), record)
+        outputs.annotate(item, record, verdict, thumbnail=thumbnail)
         logger.info("%s: TomoScore %.2f %s", key, record.tomoscore, verdict or "")
         return [SCORED_SET] if verdict is None else [SET_OF[verdict], SCORED_SET]
 
