@@ -83,6 +83,16 @@ class DoseRecord(NamedTuple):
         """{"name", "version", "sha256"} of the weights, or None."""
         return self.content.get("model")
 
+    @property
+    def engine_version(self):
+        """Version of the program."""
+        return self.content.get("engine_version")
+
+    @property
+    def device(self):
+        """Where it ran."""
+        return self.content.get("device")
+
     def best_step(self):
         """The unweighted step at the optimum."""
         return min(self.curves["steps"], key=lambda step: abs(step["dose"] - self.optimum_dose))

@@ -76,11 +76,11 @@ def _numbers(root):
     return sorted((name for name in os.listdir(root) if name.isdigit()), key=int)
 
 
-def command(program, folder, threads, what="score"):
+def command(program, folder, threads, work="score"):
     """The shell command that works on a batch; all that it prints goes to the batch's log."""
     files = {name: shlex.quote(str(Path(folder) / name)) for name in (JOB, RESULTS, LOG)}
-    work = f"{what} --job {files[JOB]} --output {files[RESULTS]} --threads {int(threads)}"
-    return f"( {program} {work} ) > {files[LOG]} 2>&1"
+    command_line = f"{work} --job {files[JOB]} --output {files[RESULTS]} --threads {int(threads)}"
+    return f"( {program} {command_line} ) > {files[LOG]} 2>&1"
 
 
 def note_failures(root, reasons):

@@ -146,6 +146,11 @@ def known_ids(scored, failed):
     return known
 
 
+def reasons_of(failed):
+    """[(tsId, why it failed)] of a set of what failed."""
+    return [(item.getTsId(), value(item, ERROR)) for item in EMSet.iterItems(failed)]
+
+
 def scores_of(tomograms):
     """{tsId: TomoScore} of a scored set."""
     return {item.getTsId(): value(item, SCORE) for item in tomograms.iterItems()}

@@ -6,7 +6,7 @@ from pyworkflow import BETA
 from pyworkflow.protocol import ProtStreamingBase, params
 from pyworkflow.utils import Message
 
-from tomoscore_scipion.protocols import dose_texts, form
+from tomoscore_scipion.protocols import dose_texts, form, tilt_files
 from tomoscore_scipion.protocols.dose_outputs import THICKNESS
 from tomoscore_scipion.protocols.dosing import TomoScoreDosing
 from tomoscore_scipion.protocols.engine_box import TomoScoreEngineBox
@@ -35,6 +35,13 @@ READING = (
 THICKNESS_HELP = (
     "Height of the reconstructions, in nm. 0: 200 nm. The specimen is found in it; give more where "
     "it is thicker, or lies far from the middle."
+)
+
+BY_ANGLE = (
+    "its doses rise with the tilt angle, from one end to the other. Where the views were taken in "
+    "another order, the import did not know it, and all that is said of doses will be wrong: "
+    "import the tilt series with their .mdoc files, or with the accumulated dose of each view in "
+    "the second column of its .tlt file."
 )
 
 GPU_HELP = (
@@ -93,31 +100,37 @@ class ProtTomoScoreDose(TomoScoreDosing, TomoScoreEngineBox, EMProtocol, ProtStr
         return {THICKNESS: self.thickness.get()}
 
     # --------------------------- checks --------------------------------------
-    def _problems(self):
-        """What is wrong with the first tilt series, one text each; None where nothing is."""
+    def _lookAtFirst(self):
+        """[(tsId, what the engine needs or None, what is wrong or None)] of some tilt series."""
         tilt_series = self.inTiltSeries.get()
         if tilt_series is None:
             return []
         first = tilt_series.iterItems(limit=LOOKED_AT)
-        found = [(series.getTsId(), self._problemOf(series)) for series in first if len(series)]
+        found = [(series.getTsId(), *self._look(series)) for series in first if len(series)]
         tilt_series.close()
-        return [problem and f"{ts_id}: {problem}." for ts_id, problem in found]
+        return found
 
     def _formErrors(self):
-        problems = self._problems()
-        if not problems or None in problems:
+        found = self._lookAtFirst()
+        if not found or any(problem is None for _, _, problem in found):
             return []
-        return [f"*Tilt series*: {problems[0]}"]
+        ts_id, _, problem = found[0]
+        return [f"*Tilt series*: {ts_id}: {problem}."]
 
     def _warnings(self):
-        problems = self._problems()
-        bad = [problem for problem in problems if problem]
+        found = self._lookAtFirst()
+        bad = [(ts_id, problem) for ts_id, _, problem in found if problem]
+        good = [(ts_id, series) for ts_id, series, problem in found if not problem]
         warnings = self._threadWarnings()
-        if bad and len(bad) < len(problems):
+        if bad and good:
+            ts_id, problem = bad[0]
             warnings.append(
-                f"Of the first {len(problems)} tilt series {len(bad)} will be in failedTiltSeries. "
-                f"{bad[0]}"
+                f"Of the first {len(found)} tilt series {len(bad)} will be in failedTiltSeries. "
+                f"{ts_id}: {problem}."
             )
+        by_angle = [ts_id for ts_id, series in good if tilt_files.taken_by_angle(series)]
+        if by_angle:
+            warnings.append(f"{by_angle[0]}: {BY_ANGLE}")
         return warnings
 
     # --------------------------- information ---------------------------------

@@ -92,6 +92,13 @@ def series_of(images, interpolated):
     return Series(stack, count, views)
 
 
+def taken_by_angle(series):
+    """Whether the views got their dose in the order of their angles, from one end to the other."""
+    by_dose = sorted(series.views, key=lambda view: view.dose_before)
+    angles = [view.angle_deg for view in by_dose]
+    return angles in (sorted(angles), sorted(angles, reverse=True))
+
+
 def _stack_of(images):
     paths = {image.getFileName() for image in images}
     if not images or None in paths:

@@ -215,7 +215,7 @@ class ProtTomoScoreTestSeries(EMProtocol):
         by_dose = sorted(range(1, count + 1), key=lambda place: (abs(place - middle), place))
         places = [place for place in range(1, count + 1) if place not in entry.get("missing", [])]
         for place in reversed(places):  # not in the order of the stack
-            order = by_dose.index(place) + 1
+            order = place if entry.get("by_angle") else by_dose.index(place) + 1
             image = self._image(entry, place, order, 3.0 * (place - middle))
             image.setAcquisition(self._acquired(entry, many.getAcquisition().clone(), order))
             EMSet.append(series, image)
