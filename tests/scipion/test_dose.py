@@ -212,7 +212,7 @@ def test_interpolated_tilt_series_are_taken_as_they_are(lab):
 def test_all_failed_fails_with_the_reasons(lab):
     box = lab.dose(lab.source_of_series([lab.series("a", None), lab.series("b", None)]))
     assert box.isFailed()
-    assert "none of 2 tilt series could be analysed. a: " in box.getErrorMessage()
+    assert "none of 2 tilt series could be scored. a: " in box.getErrorMessage()
     assert ids(box, "failedTiltSeries") == ["a", "b"]
 
 
