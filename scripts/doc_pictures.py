@@ -90,7 +90,7 @@ def tour(window, project, scored, compared, pictures):
     for view in viewer._tomogram():
         view.show()
     yield
-    take(f"TomoScore: {viewer._record().ts_id}", pictures / "one_tomogram.png")
+    take(f"TomoScore: {viewer._chosenId()}", pictures / "one_tomogram.png")
     for view in viewer._table():
         view.show()
     yield

@@ -135,12 +135,14 @@ class TomoScoreScoring(TomoScoreOutputs):
         return os.path.abspath(self._getExtraPath(reporting.BATCHES))
 
     def _reporter(self):
+        label = self.getRunName().replace(f"{Plugin.getName()} - ", "", 1)
         return reporting.Reporter(
             os.path.abspath(self._getExtraPath()),
             Plugin.getProgram(),
             Plugin.getEnviron(),
             threshold=self.getThreshold(),
-            title=f"TomoScore: {self.getRunName()}",
+            title=f"{self.getProject().getShortName()}: {label}",
+            maps=self.writeMaps.get(),
         )
 
     def _resume(self, batches):
