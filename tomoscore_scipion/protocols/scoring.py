@@ -14,6 +14,7 @@ from subprocess import CalledProcessError
 from pyworkflow.protocol.constants import STATUS_FAILED, STATUS_NEW, VOID_GPU
 from pyworkflow.utils.retry_streaming import retry_on_sqlite_lock
 
+import tomoscore_scipion
 from tomoscore_scipion.plugin import Plugin
 from tomoscore_scipion.protocols import exchange, outputs, reporting
 from tomoscore_scipion.protocols.batches import Batches
@@ -135,7 +136,7 @@ class TomoScoreScoring(TomoScoreOutputs):
         return os.path.abspath(self._getExtraPath(reporting.BATCHES))
 
     def _reporter(self):
-        label = self.getRunName().replace(f"{Plugin.getName()} - ", "", 1)
+        label = self.getRunName().replace(f"{tomoscore_scipion.__name__} - ", "", 1)
         return reporting.Reporter(
             os.path.abspath(self._getExtraPath()),
             Plugin.getProgram(),
