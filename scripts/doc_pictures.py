@@ -27,7 +27,7 @@ SMALL = ["-strip", "-colors", "128", "-define", "png:compression-level=9"]
 
 
 def workflow(session, other):
-    """The project of the tutorial; returns (project, scored, compared)."""
+    """The project of the tutorial, made unless it is there; (project, scored, compared)."""
     import pyworkflow as pw
     from pyworkflow.object import Pointer
     from pyworkflow.project import Manager
@@ -40,7 +40,10 @@ def workflow(session, other):
 
     manager = Manager()
     if manager.hasProject(PROJECT):
-        manager.deleteProject(PROJECT)
+        project = manager.loadProject(PROJECT)
+        os.chdir(project.path)
+        runs = {run.getClassName(): run for run in reversed(project.getRuns())}
+        return project, runs["ProtTomoScore"], runs["ProtTomoScoreCompare"]
     project = manager.createProject(PROJECT)
     os.chdir(project.path)
     scored = []
@@ -81,7 +84,9 @@ def tour(window, project, scored, compared, pictures):
     yield
     take("TomoScore: threshold", pictures / "wizard.png")
     next(w for w in form.root.winfo_children() if w.winfo_class() == "Toplevel")._handleResult(0)
+    yield
     form.close()
+    yield
     viewer = TomoScoreViewer(project=project, protocol=scored, parent=window)
     window.root.after(0, lambda: viewer.visualize(scored, windows=window))
     yield
@@ -90,7 +95,7 @@ def tour(window, project, scored, compared, pictures):
     for view in viewer._tomogram():
         view.show()
     yield
-    take(f"TomoScore: {viewer._record().ts_id}", pictures / "one_tomogram.png")
+    take(f"TomoScore: {viewer._chosenId()}", pictures / "one_tomogram.png")
     for view in viewer._table():
         view.show()
     yield

@@ -62,7 +62,7 @@ ENDS = ("__init__", "__main__", "cli")
 """The engine's front doors, which may import every part of it."""
 
 REPORT_READS = ("errors", "bands", "record", "file_names", "thumbnail_files", "output", "table")
-REPORT_READS += ("record_files", "aside")
+REPORT_READS += ("record_files", "aside", "pictures")
 """Steps of the engine that report and comparison may use: what is written, and never a model."""
 
 SCIPION = ("scipion", "pyworkflow", "pwem", "tomo")

@@ -149,13 +149,13 @@ def test_a_report_that_cannot_even_start_stops_nobody(tmp_path, monkeypatch, cap
 def test_records_are_read_while_they_are_written(tmp_path):
     entry = {"ts_id": "a", "path": "/a.mrc", "voxel_size_angstrom": 1.0}
     lines = [Score.failed(name, None, "why").to_json() + "\n" for name in "abc"]
-    for text in (lines[0] + lines[1][:9], lines[2] + "not a record\n"):
+    for text in (lines[0] + lines[1][:9], lines[2] + "not a record\n[1]\n"):
         folder = exchange.write_job(tmp_path, [entry], None)
         (folder / "results.jsonl").write_text(text)
     exchange.note_failures(tmp_path, [("a", None, "the engine died")])
-    latest = exchange.latest_records(tmp_path)
-    assert [(r.ts_id, r.error) for r in latest] == [("a", "the engine died"), ("c", "why")]
-    assert exchange.latest_records(tmp_path / "nothing") == []
+    latest = {key: json.loads(line) for key, line in exchange.latest_lines(tmp_path).items()}
+    assert {key: r["error"] for key, r in latest.items()} == {"a": "the engine died", "c": "why"}
+    assert exchange.latest_lines(tmp_path / "nothing") == {}
 
 
 def test_a_run_ends_with_a_report_of_every_tomogram(lab):
@@ -167,7 +167,8 @@ def test_a_run_ends_with_a_report_of_every_tomogram(lab):
     assert scored.isFinished(), log_of(scored)
     assert shown(scored) == {**scores, "TS_3#5": None, "#6": None}
     content = content_of(scored)
-    assert content["threshold"] == 1.5 and scored.getRunName() in content["title"]
+    assert content["threshold"] == 1.5
+    assert content["title"] == f"{lab.project.getShortName()}: TomoScore"
     assert f"Report: {scored._getExtraPath('report.html')}" in scored.summary()
     page = Path(scored._getExtraPath("report.html")).read_text(encoding="utf-8")
     assert NASTY not in page and page.count('id="pictures-') == 3
@@ -185,6 +186,7 @@ def test_quality_maps_are_asked_for_by_the_form(lab):
     scored = lab.score(lab.source([lab.tomogram("a")]), writeMaps=True)
     job = json.loads(Path(scored._getExtraPath("batches/0001/job.json")).read_text())
     assert job["map_dir"] == os.path.abspath(scored._getExtraPath("maps"))
+    assert shown(scored) == {"a": 3.0}
 
 
 def test_the_report_comes_while_the_input_grows(lab):
@@ -234,4 +236,7 @@ def test_the_command_runs_in_a_folder_of_any_name(tmp_path, name):
     assert os.system(command) == 0
     said = (folder / "report.log").read_text().strip()
     assert said.startswith(f"report {folder / 'batches'} --output") and said.endswith("--title=-x")
+    assert "--maps" not in said
+    assert os.system(reporting.command("echo", folder, 2.5, "x", maps=True)) == 0
+    assert f"--maps {folder / 'maps'}" in (folder / "report.log").read_text()
     assert not (tmp_path / "owned").exists()

@@ -38,7 +38,7 @@ POLL_S = 0.1
 class Reporter:
     """Keeps the report of a run up to date; the end of its `with` statement makes the last one."""
 
-    def __init__(self, folder, program, environ, threshold, title):
+    def __init__(self, folder, program, environ, threshold, title, maps=False):
         """Begin without a report; one that an earlier run left stays until there is a new one.
 
         Args:
@@ -47,9 +47,11 @@ class Reporter:
             environ: its environment variables.
             threshold: from which TomoScore on a tomogram is accepted, octaves.
             title: of the report; any text.
+            maps: whether quality maps are written.
         """
         self._folder = Path(folder)
-        self._command = command(program, folder, threshold, title)
+        self._command = command(program, folder, threshold, title, maps)
+        self._folders = (THUMBNAILS, MAPS) if maps else (THUMBNAILS,)
         self._environ = environ
         self._asked = (self._folder / BATCHES).is_dir()
         self._process = None
@@ -90,7 +92,8 @@ class Reporter:
     def _start(self):
         self._asked = False
         self._next = time.monotonic() + EVERY_S  # also where it does not start
-        (self._folder / THUMBNAILS).mkdir(parents=True, exist_ok=True)
+        for name in self._folders:
+            (self._folder / name).mkdir(parents=True, exist_ok=True)
         self._started = time.monotonic()
         self._process = subprocess.Popen(
             self._command,
@@ -145,11 +148,12 @@ class NoReport:
         """Nothing is made."""
 
 
-def command(program, folder, threshold, title):
+def command(program, folder, threshold, title, maps=False):
     """The shell command that makes the report; all that it prints goes to its log."""
-    names = (BATCHES, THUMBNAILS, REPORT, LOG)
+    names = (BATCHES, THUMBNAILS, MAPS, REPORT, LOG)
     paths = {name: shlex.quote(str(Path(folder) / name)) for name in names}
     options = f"--thumbnails {paths[THUMBNAILS]} --threshold {threshold:g}"
+    options += f" --maps {paths[MAPS]}" if maps else ""
     made = f"report {paths[BATCHES]} --output {paths[REPORT]} {options}"
     return f"( {program} {made} {shlex.quote(f'--title={title}')} ) > {paths[LOG]} 2>&1"
 

@@ -7,6 +7,7 @@ import os
 
 from pyworkflow.utils.retry_streaming import retry_on_sqlite_lock
 
+import tomoscore_scipion
 from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.plugin import Plugin
 from tomoscore_scipion.protocols import exchange, outputs, reporting
@@ -39,12 +40,14 @@ class TomoScoreScoring(TomoScoreEngineRuns, TomoScoreOutputs):
     _recordOf = staticmethod(Score.from_json)
 
     def _reporter(self):
+        label = self.getRunName().replace(f"{tomoscore_scipion.__name__} - ", "", 1)
         return reporting.Reporter(
             os.path.abspath(self._getExtraPath()),
             Plugin.getProgram(),
             Plugin.getEnviron(),
             threshold=self.getThreshold(),
-            title=f"TomoScore: {self.getRunName()}",
+            title=f"{self.getProject().getShortName()}: {label}",
+            maps=self.writeMaps.get(),
         )
 
     # --------------------------- start ---------------------------------------

@@ -45,6 +45,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="folder of pictures, as `tomoscore score --thumbnails` writes them; may be repeated",
     )
     add(
+        "--maps",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="folder of quality maps, as `tomoscore score --map` writes them; may be repeated",
+    )
+    add(
         "--threshold",
         type=octaves,
         metavar="S",

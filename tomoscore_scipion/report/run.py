@@ -17,7 +17,7 @@ from tomoscore_scipion.engine.table import printable, write_text
 from tomoscore_scipion.report.compared import section_of, sets_of
 from tomoscore_scipion.report.content import DEFAULT_THRESHOLD, content_of, latest_of_each
 from tomoscore_scipion.report.page import render
-from tomoscore_scipion.report.pictures import check_folders, pictures_of
+from tomoscore_scipion.report.pictures import check_folders, map_of, pictures_of
 
 
 def main(args: Namespace) -> int:
@@ -30,7 +30,8 @@ def main(args: Namespace) -> int:
         StartError: records or pictures cannot be read, or the report cannot be written.
     """
     _protect_inputs(args)
-    check_folders(args.thumbnails)
+    check_folders(args.thumbnails, "thumbnails")
+    check_folders(args.maps, "maps")
     records = records_of(args.results)
     threshold = DEFAULT_THRESHOLD if args.threshold is None else args.threshold
     latest = latest_of_each(records)
@@ -39,6 +40,7 @@ def main(args: Namespace) -> int:
         records,
         args.output,
         folders=args.thumbnails,
+        maps=args.maps,
         threshold=threshold,
         title=args.title,
         comparison=section_of(sets) if sets else None,
@@ -56,6 +58,7 @@ def write_report(
     path: str,
     *,
     folders: Sequence[str] = (),
+    maps: Sequence[str] = (),
     threshold: float = DEFAULT_THRESHOLD,
     title: str = "TomoScore report",
     comparison: dict[str, Any] | None = None,
@@ -66,6 +69,7 @@ def write_report(
         records: in the order of acquisition or of scoring; of each id the last one counts.
         path: the HTML file.
         folders: folders of thumbnails.
+        maps: folders of quality maps.
         threshold: where the slider stands at first, octaves.
         title: of the page.
         comparison: with other sets, from `compared.section_of`.
@@ -78,7 +82,10 @@ def write_report(
     content = content_of(
         latest, title=title, created=created, threshold=threshold, comparison=comparison
     )
-    pictures = ((i, pictures_of(record, folders)) for i, record in enumerate(latest))
+    pictures = (
+        (i, {**pictures_of(record, folders), **map_of(record, maps)})
+        for i, record in enumerate(latest)
+    )
     with open_lines(path) as file:
         for piece in render(content, ((i, found) for i, found in pictures if found)):
             file.write(piece, is_row=False)

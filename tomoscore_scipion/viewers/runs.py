@@ -8,10 +8,10 @@ from leads back to the runs that scored it.
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from tomoscore_scipion.engine.file_names import file_stem
-from tomoscore_scipion.engine.thumbnail_files import chosen_slices, thumbnail_name
+from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.engine.thumbnail_files import chosen_slices, map_picture_name, thumbnail_name
 from tomoscore_scipion.protocols import ProtTomoScore, reporting
-from tomoscore_scipion.protocols.exchange import latest_records
+from tomoscore_scipion.protocols.exchange import latest_lines
 from tomoscore_scipion.protocols.outputs import (
     ACCEPTED_SET,
     FAILED_SET,
@@ -103,19 +103,25 @@ class Records:
     """The records behind a run, and the pictures of its tomograms."""
 
     def __init__(self, protocol):
-        """Read them; {} where none can be found any more."""
+        """Find them; there are none where the runs that scored cannot be found any more."""
         self._folder_of = {}
-        self.by_id = {}
+        self._lines = {}
         for run in scoring_runs(protocol):
             folder = Path(run._getExtraPath())
-            for record in latest_records(folder / reporting.BATCHES):
-                self.by_id[record.ts_id] = record
-                self._folder_of[record.ts_id] = folder
+            found = latest_lines(folder / reporting.BATCHES)
+            self._lines.update(found)
+            self._folder_of.update(dict.fromkeys(found, folder))
 
-    def of(self, rows):
-        """The records of those rows that have a score and a record."""
-        found = (self.by_id.get(row.ts_id) for row in rows if row.score is not None)
-        return [record for record in found if record is not None and record.tomoscore is not None]
+    def __contains__(self, ts_id):
+        return ts_id in self._lines
+
+    def of(self, ts_id):
+        """The record (Score) of a tomogram."""
+        return Score.from_json(self._lines[ts_id])
+
+    def has_map(self, ts_id):
+        """Whether there is a picture of a quality map."""
+        return self.map_picture(ts_id).exists()
 
     def pictures(self, record):
         """{kind: path} of the pictures of its best, median and worst slice that are there."""
@@ -123,11 +129,9 @@ class Records:
         wanted = {k: folder / thumbnail_name(record.ts_id, z) for k, z in chosen(record).items()}
         return {kind: path for kind, path in wanted.items() if path.exists()}
 
-    def map_picture(self, record):
-        """Path of the picture of its quality map; None where there is none."""
-        folder = self._folder_of[record.ts_id] / reporting.MAPS
-        path = folder / f"{file_stem(record.ts_id)}-quality.png"
-        return path if path.exists() else None
+    def map_picture(self, ts_id):
+        """Path of the picture of a quality map."""
+        return self._folder_of[ts_id] / reporting.MAPS / map_picture_name(ts_id)
 
 
 def chosen(record):

@@ -73,8 +73,9 @@ class TomoScoreViewer(ProtocolViewer):
         )
         self._addSets(definition.addGroup("Sets"))
         self._records = runs.Records(self.protocol)
+        rows = [row for row in runs.all_rows(self.protocol) if row.ts_id in self._records]
         self._scored = sorted(
-            self._records.of(runs.all_rows(self.protocol)), key=lambda r: (-r.tomoscore, r.ts_id)
+            (row for row in rows if row.score is not None), key=lambda row: (-row.score, row.ts_id)
         )
         if self._scored:
             self._addTomograms(definition.addGroup("One tomogram"))
@@ -96,7 +97,7 @@ class TomoScoreViewer(ProtocolViewer):
         group.addParam(
             "tomogram",
             params.EnumParam,
-            choices=[f"{record.ts_id}  {record.tomoscore:.2f}" for record in self._scored],
+            choices=[f"{row.ts_id}  {row.score:.2f}" for row in self._scored],
             default=0,
             display=params.EnumParam.DISPLAY_COMBO,
             label="Tomogram",
@@ -109,7 +110,7 @@ class TomoScoreViewer(ProtocolViewer):
             help="Its best, median and worst slice, the score of every scored slice, the "
             "resolvability per octave, and likely reasons where the score is low.",
         )
-        if any(self._records.map_picture(record) for record in self._scored):
+        if any(self._records.has_map(row.ts_id) for row in self._scored):
             group.addParam(
                 "showMap",
                 params.LabelParam,
@@ -121,8 +122,8 @@ class TomoScoreViewer(ProtocolViewer):
     def _chosen(self):
         return getattr(self.protocol, self._there[self.which.get()][0])
 
-    def _record(self):
-        return self._scored[self.tomogram.get()]
+    def _chosenId(self):
+        return self._scored[self.tomogram.get()].ts_id
 
     def _getVisualizeDict(self):
         return {
@@ -180,7 +181,7 @@ class TomoScoreViewer(ProtocolViewer):
         ]
 
     def _tomogram(self, param=None):
-        record = self._record()
+        record = self._records.of(self._chosenId())
         pictures = self._records.pictures(record)
         return [
             plot(
@@ -191,13 +192,13 @@ class TomoScoreViewer(ProtocolViewer):
         ]
 
     def _map(self, param=None):
-        record = self._record()
-        path = self._records.map_picture(record)
-        if path is None:
-            return [self.infoMessage(f"{record.ts_id} has no quality map.", title="TomoScore")]
+        ts_id = self._chosenId()
+        path = self._records.map_picture(ts_id)
+        if not path.exists():
+            return [self.infoMessage(f"{ts_id} has no quality map.", title="TomoScore")]
         return [
             plot(
-                f"TomoScore: quality map of {record.ts_id}",
+                f"TomoScore: quality map of {ts_id}",
                 lambda figure: one_tomogram.draw_picture(figure, path),
             )
         ]
