@@ -18,8 +18,8 @@ PYTHON38 ?= $(firstword $(shell python3.8 -c 'import sys; print(sys.executable)'
 	$(wildcard $(HOME)/.pyenv/versions/3.8.*/bin/python3.8))
 
 .PHONY: help venv venv-scipion venv-scipion38 demo demo-open demo-real test test-scipion \
-	test-scipion-slow test-scipion38 test-slow lint faults benchmark-speed \
-	benchmark-truth
+	test-scipion-slow test-scipion38 test-slow lint faults night benchmark-speed \
+	benchmark-truth benchmark-batches
 
 help:
 	@echo 'make venv             environment with engine and tools in $(VENV)'
@@ -31,9 +31,11 @@ help:
 	@echo 'make test-scipion     the tests that run in a Scipion project'
 	@echo 'make test-slow        the tests that take minutes, those in Scipion and on Python 3.8 too'
 	@echo 'make faults           try every row of docs/faults.rst, and count'
+	@echo 'make night            1,000 tomograms in streaming, with faults: 35 minutes, prints figures'
 	@echo 'make lint             format, lint and types only'
 	@echo 'make benchmark-speed  seconds and memory per tomogram, beside other tools'
 	@echo 'make benchmark-truth  scores against the truth, beside other tools'
+	@echo 'make benchmark-batches  1, 2, 4, 8 workers beside the ideal; threads beside workers'
 
 venv: $(INSTALLED)
 
@@ -106,9 +108,16 @@ test-slow: venv test-scipion-slow test-scipion38
 faults: venv venv-scipion
 	$(PYTHON) scripts/faults.py $(PYTHON) $(SCIPION_PYTHON)
 
+night: venv-scipion
+	$(SCIPION_PYTHON) scripts/night.py
+
 benchmark-speed: venv
 	$(PYTHON) benchmarks/speed.py
 
 benchmark-truth: venv
 	$(TOMOSCORE) benchmark
 	$(PYTHON) benchmarks/truth.py
+
+benchmark-batches: venv-scipion
+	$(SCIPION_PYTHON) benchmarks/batches.py
+	$(SCIPION_PYTHON) benchmarks/batches.py --engine

@@ -101,7 +101,7 @@ def time_protocol(project, folder):
         samplingRate=VOXEL_SIZE,
     )
     project.launchProtocol(imported, wait=True)
-    scored = project.newProtocol(ProtTomoScore, binThreads=THREADS)
+    scored = project.newProtocol(ProtTomoScore, numberOfThreads=3, binThreads=THREADS)
     scored.inTomograms.set(imported)
     scored.inTomograms.setExtended("Tomograms")
     begin = time.perf_counter()

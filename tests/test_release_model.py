@@ -13,7 +13,7 @@ from tomoscore_scipion.simulation.grid import Grid
 
 @pytest.fixture(scope="module")
 def figures():
-    cases = fresh_tomograms(range(700000, 700006), 2, Grid(n=256))
+    cases = fresh_tomograms(range(650000, 650006), 2, Grid(n=256))
     return figures_of(compare(Scorer.load(device="cpu"), cases))
 
 

@@ -4,10 +4,12 @@
 For tests of what surrounds the engine.  Variables change what it does:
 
     FAKE_SECONDS   time per tomogram
+    FAKE_SECONDS_PER_MB  and besides per MB of its file
     FAKE_HOLD      tsId before which it waits for FAKE_GATE
     FAKE_GATE      a file that somebody will make
     FAKE_GPUS      number of GPUs that `info` tells
     FAKE_DIE       substring of a tsId over which it is killed
+    FAKE_SILENT    tsId of which it makes no record, without a word
     FAKE_ERROR     why it cannot start
     FAKE_REPORT    why no report can be made; "hang": it is never done
     FAKE_LOG       file to which each start is written: GPUs, device, ids, begin and end
@@ -52,6 +54,12 @@ def info():
 
 def env(name, default=""):
     return os.environ.get(name, default)
+
+
+def seconds_for(path):
+    """How long the engine pretends to need for a tomogram."""
+    megabytes = os.path.getsize(path) / 1e6 if os.path.exists(path) else 0.0
+    return float(env("FAKE_SECONDS", "0")) + megabytes * float(env("FAKE_SECONDS_PER_MB", "0"))
 
 
 def score(entry, device):
@@ -115,6 +123,14 @@ def report(argv):
     return real(argv)
 
 
+def ids_in(path):
+    """The ids of the records that an earlier start has left."""
+    if not os.path.exists(path):
+        return set()
+    with open(path, encoding="utf-8") as results:
+        return {json.loads(line)["ts_id"] for line in results}
+
+
 def main(argv):
     if argv[0] == "info":
         print("a module says hello")
@@ -129,14 +145,18 @@ def main(argv):
     with open(options["--job"], encoding="utf-8") as file:
         job = json.load(file)
     begin = time.time()
+    there = ids_in(options["--output"])
+    todo = [entry for entry in job["tomograms"] if entry["ts_id"] not in there]
     with open(options["--output"], "a", encoding="utf-8") as results:
-        for entry in job["tomograms"]:
+        for entry in todo:
             if env("FAKE_DIE") and env("FAKE_DIE") in entry["ts_id"]:
                 print("out of memory", file=sys.stderr, flush=True)
                 os.kill(os.getpid(), 9)
             while entry["ts_id"] == env("FAKE_HOLD") and not os.path.exists(env("FAKE_GATE")):
                 time.sleep(0.2)
-            time.sleep(float(env("FAKE_SECONDS", "0")))
+            time.sleep(seconds_for(entry["path"]))
+            if entry["ts_id"] == env("FAKE_SILENT"):
+                continue
             record = score(entry, job["device"])
             draw(record, job["thumbnail_dir"])
             results.write(record.to_json() + "\n")
@@ -145,7 +165,7 @@ def main(argv):
         start = {
             "gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
             "device": job["device"],
-            "ids": [entry["ts_id"] for entry in job["tomograms"]],
+            "ids": [entry["ts_id"] for entry in todo],
             "begin": begin,
             "end": time.time(),
             "pythonpath": os.environ.get("PYTHONPATH"),

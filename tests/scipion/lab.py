@@ -20,7 +20,8 @@ def write_mrc(path, score, shape_zyx=(16, 64, 64), voxel_size=10.0):
     struct.pack_into("<i", header, 88, 1)
     header[208:216] = b"MAP \x44\x44\x00\x00"
     with open(path, "wb") as file:
-        file.write(header + bytes(4 * nx * ny * nz))
+        file.write(header)
+        file.truncate(1024 + 4 * nx * ny * nz)  # zeros, which take no room
     return str(path)
 
 
@@ -61,7 +62,14 @@ class Lab:
         return source
 
     def box(self, kind, source, output="Tomograms", **values):
-        """A protocol with the output of another as its input; not launched."""
+        """A protocol with the output of another as its input; not launched.
+
+        A ProtTomoScore has one worker unless told otherwise: what is scored when is known then.
+        """
+        from tomoscore_scipion.protocols import ProtTomoScore
+
+        if kind is ProtTomoScore:
+            values.setdefault("numberOfThreads", 3)
         protocol = self.project.newProtocol(kind, **values)
         protocol.inTomograms.set(source)
         protocol.inTomograms.setExtended(output)

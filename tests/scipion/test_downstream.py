@@ -181,7 +181,7 @@ def test_workflow_survives_export_and_import(lab, scored, tmp_path):
 
     chosen = dict(preset=3, threshold=1.25, atMost=7, slabFirst=2, slabLast=12, voxelSize=9.5)
     chosen.update(weights="other weights.safetensors", useGpu=True, gpuList="0 1")
-    chosen.update(numberOfThreads=4, binThreads=3)
+    chosen.update(numberOfThreads=5, binThreads=3)
     other_box = lab.box(ProtTomoScore, scored.inTomograms.getObjValue(), **chosen)
     for name, value in chosen.items():
         assert getattr(other_box, name).get() == value

@@ -2,7 +2,11 @@
 """Job files, records and the bookkeeping of batches, without a project."""
 
 import json
+import shutil
 import subprocess
+from heapq import heappop, heappush
+from itertools import accumulate
+from random import Random
 
 import pytest
 
@@ -41,6 +45,30 @@ def test_records_are_given_out_once_and_only_when_they_are_whole(tmp_path):
     assert records.new() == []
     results.write_text("\n".join(lines) + "\n")
     assert [record.ts_id for record in records.new()] == ["b", "c"]
+
+
+def test_a_job_that_is_started_again_may_write_its_results_anew(tmp_path):
+    folder = exchange.write_job(tmp_path, entries("a", "b", "c"), None)
+    records = exchange.Records(tmp_path)
+    lines = [Score.failed(name, None, "why").to_json() + "\n" for name in ("a", "b", "c")]
+    (folder / "results.jsonl").write_text("".join(lines[:2]))
+    assert [record.ts_id for record in records.new()] == ["a", "b"]
+    (folder / "new").write_text(lines[1] + lines[2])  # as the engine does: aside, then renamed
+    (folder / "new").replace(folder / "results.jsonl")
+    assert [record.ts_id for record in records.new()] == ["b", "c"]
+
+
+def test_batches_that_are_complete_are_not_looked_at_again(tmp_path):
+    done, lacking = (exchange.write_job(tmp_path, entries("a", "b"), None) for _ in range(2))
+    lines = [Score.failed(name, None, "why").to_json() + "\n" for name in ("a", "b")]
+    (done / "results.jsonl").write_text("".join(lines))
+    (lacking / "results.jsonl").write_text(lines[0])
+    records = exchange.Records(tmp_path)
+    assert [record.ts_id for record in records.new()] == ["a", "b", "a"]
+    shutil.rmtree(done)
+    with open(lacking / "results.jsonl", "a") as file:
+        file.write(lines[1])
+    assert [record.ts_id for record in records.new()] == ["b"]
 
 
 def test_a_record_of_another_version_is_refused(tmp_path):
@@ -87,8 +115,8 @@ def test_tomograms_are_shared_out_among_free_slots():
     for key in "abcde":
         batches.offer(key, key.upper())
         batches.offer(key, "again")
-    assert started(batches, 1) == ["a", "b", "c"]
-    assert started(batches, 2) == ["d", "e"]
+    assert started(batches, 1) == ["a", "c", "e"]
+    assert started(batches, 2) == ["b", "d"]
     assert batches.next() == {}
     assert [batches.land(key) for key in "aea"] == ["A", "E", None]
     assert batches.land("b") == "B" and batches.land("c") == "C"
@@ -103,14 +131,95 @@ def test_a_batch_is_not_larger_than_it_should_be():
     assert len(started(batches, 1)) == LARGEST
 
 
-def test_the_tomogram_over_which_the_engine_died_is_given_up_the_others_go_on():
+def makespan(sizes, slots, start_s=0.0):
+    """Seconds until all are done when a tomogram takes its size, and a batch's start `start_s`.
+
+    Results land as they are made, and the next batch is asked for when a slot is free.
+    """
+    batches = Batches(slots)
+    for number, size in enumerate(sizes):
+        batches.offer(number, number, size)
+    coming, now, count = [], 0.0, 0
+    while batches.busy:
+        tomograms = batches.next()
+        while tomograms:
+            count += 1
+            batches.start(count, tomograms)
+            times = accumulate([now + start_s, *(sizes[key] for key in tomograms)])
+            for time, key in zip(list(times)[1:], tomograms):
+                heappush(coming, (time, 0, key))
+            heappush(coming, (time, 1, count))
+            tomograms = batches.next()
+        now, kind, what = heappop(coming)
+        if kind:
+            batches.end(what, "", False)
+        else:
+            batches.land(what)
+    return now, count
+
+
+def list_schedule(sizes, slots):
+    """The same, when each tomogram goes to the slot that is free first, the largest first."""
+    free = [0.0] * slots
+    for size in sorted(sizes, reverse=True):
+        heappush(free, heappop(free) + size)
+    return max(free)
+
+
+@pytest.mark.parametrize("slots", [1, 2, 4, 8])
+@pytest.mark.parametrize("count", [8, 60, 440, 1000])
+def test_batches_are_done_at_the_same_time_whatever_their_sizes(slots, count):
+    sizes = [Random(count).choice([1, 2, 4, 16]) for _ in range(count)]
+    seconds, batches = makespan(sizes, slots)
+    assert seconds <= 1.15 * list_schedule(sizes, slots)
+    # The start of an engine is paid once per batch, and there are not many more than needed.
+    assert batches <= max(slots, 2 * (count // LARGEST) + 3 * slots)
+
+
+def test_what_a_busy_slot_would_do_sooner_is_left_to_it():
+    batches = Batches(slots=2)
+    for key, size in dict(large=9, small=1).items():
+        batches.offer(key, key, size)
+    assert (started(batches, 1), started(batches, 2)) == (["large"], ["small"])
+    batches.land("small")
+    batches.end(2, "", False)
+    for key in "abcdefghijkl":
+        batches.offer(key, key)
+    assert len(started(batches, 3)) == 11  # of 12: the large one takes as long as 9
+
+
+def test_none_waits_for_ever_for_larger_ones():
+    batches = Batches(slots=1)
+    batches.offer("small", "small", size=1)
+    for number in range(3 * LARGEST):
+        batches.offer(number, number, size=9)
+    assert "small" in started(batches, 1)
+
+
+def test_the_tomogram_over_which_engines_died_twice_is_given_up_the_others_go_on():
     batches = Batches(slots=1)
     for key in "abcd":
+        batches.offer(key, key, size=2 if key == "b" else 1)
+    assert started(batches, 1) == ["a", "b", "c", "d"]
+    assert batches.land("a") == "a"
+    assert batches.end(1, "killed", False) == {}
+    assert started(batches, 2) == ["c", "d", "b"]
+    assert batches.land("c") and batches.land("d")
+    assert batches.end(2, "killed", False) == {"b": "b"}
+    assert not batches.busy
+
+
+def test_a_job_that_was_killed_from_outside_costs_nothing():
+    batches = Batches(slots=1)
+    for key in "abc":
         batches.offer(key, key)
     started(batches, 1)
     batches.land("a")
-    assert batches.end(1, "killed", False) == {"b": "b"}
-    assert started(batches, 2) == ["c", "d"]
+    assert batches.end(1, "CANCELLED", False) == {}
+    assert started(batches, 2) == ["c", "b"]
+    assert batches.land("c") == "c"
+    assert batches.land("b") == "b"  # it was not its fault
+    assert batches.end(2, "", False) == {} and not batches.busy
 
 
 def test_an_engine_without_any_result_is_blamed_at_the_second_time():

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """GPUs: each has one process at a time, all are used, the scheduler is left alone."""
 
-import threading
-import time
+from pathlib import Path
 
+import pytest
 from lab import ids, log_of
 
 
@@ -28,6 +28,38 @@ def test_two_gpus_are_both_used_and_never_doubled(lab, engine_log, monkeypatch):
     for gpu in ("3", "5"):
         spans = sorted((s["begin"], s["end"]) for s in starts if s["gpus"] == gpu)
         assert all(end <= begin for (_, end), (begin, _) in zip(spans, spans[1:]))
+
+
+def test_no_batch_waits_for_a_slow_one(lab, engine_log, monkeypatch, tmp_path):
+    gate = tmp_path / "gate"
+    monkeypatch.setenv("FAKE_HOLD", "TS_0")
+    monkeypatch.setenv("FAKE_GATE", str(gate))
+    names = [f"TS_{n}" for n in range(5)]
+    entries = [*map(lab.tomogram, names[:4]), lab.gated("TS_4")]
+    source = lab.source(entries, chunk=2, wait=False)
+    lab.until(lambda: len(ids(source, "Tomograms")) == 4, source)
+    scored = lab.score(source, wait=False, numberOfThreads=4)
+    lab.until(lambda: ids(scored, "acceptedTomograms") == ["TS_1", "TS_3"], scored)
+    lab.open_gate("TS_4")
+    lab.until(lambda: ids(scored, "acceptedTomograms") == ["TS_1", "TS_3", "TS_4"], scored)
+    gate.touch()
+    lab.until(lambda: not scored.isActive(), scored)
+    assert ids(scored, "acceptedTomograms") == names, log_of(scored)
+    assert [start["ids"] for start in engine_log()][-1] == ["TS_0", "TS_2"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [2, 4])
+def test_workers_are_busy_to_the_end(lab, engine_log, monkeypatch, workers):
+    """In a real project; test_exchange.py has batches alone, and up to 1,000 tomograms."""
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "benchmarks"))
+    import batches
+
+    monkeypatch.setenv("FAKE_SECONDS_PER_MB", str(batches.SECONDS_PER_MB))
+    source, seconds = batches.make_source(lab, count=16)
+    number, measured, _ = batches.time_protocol(lab, source, workers)
+    assert number == workers
+    assert measured <= batches.allowed(batches.list_schedule(seconds, workers))
 
 
 def test_on_the_cpu_no_gpu_is_named_and_pythonpath_stays_out(lab, engine_log, monkeypatch):
@@ -56,27 +88,18 @@ def test_a_gpu_that_is_not_there_is_named_before_the_run(lab, monkeypatch):
     installation._answers.clear()
 
 
-def test_a_step_that_has_no_id_to_book_a_gpu_by_does_not_start(scipion, tmp_path):
-    from tomo.objects import Tomogram
-
+def test_each_gpu_has_a_step_from_the_start_which_continue_makes_anew(scipion, tmp_path):
+    """GPUs are booked by the id of a step, which one that is inserted later has not at first."""
     from tomoscore_scipion.protocols import ProtTomoScore
-    from tomoscore_scipion.protocols.batches import Batches
 
-    box = ProtTomoScore(useGpu=True, workingDir=str(tmp_path))
-    box._stepOf = {}
-    tomogram = Tomogram(tsId="a")
-    tomogram.setFileName("a.mrc")
-    batches = Batches(slots=1)
-    batches.offer("a", tomogram)
-    generator = threading.Thread(target=box._startBatches, args=(batches,), daemon=True)
-    generator.start()
-    generator.join(1.0)
-    (step,) = box.getSteps()
-    assert generator.is_alive() and step.isWaiting()
-    box._newSteps = False  # as the main thread does after it has stored those it had seen
-    while generator.is_alive() and not box._newSteps:  # it asks again
-        time.sleep(0.1)
-    assert box._newSteps
-    step.setObjId(1)
-    generator.join()
-    assert not generator.is_alive() and step.isNew()
+    def steps():
+        box = ProtTomoScore(
+            useGpu=True, gpuList="0 1 2", numberOfThreads=4, workingDir=str(tmp_path)
+        )
+        box._insertAllSteps()
+        return box.getSteps()
+
+    generator, *scoring = steps()
+    assert [step.needsGPU() for step in (generator, *scoring)] == [False, True, True]
+    assert all(step.isNew() and not step._prerequisites for step in scoring)
+    assert not any(one == other for one, other in zip(scoring, steps()[1:]))

@@ -63,8 +63,8 @@ def test_a_failure_that_the_executor_overlooked_fails_the_run(scipion, tmp_path,
 
     monkeypatch.setattr(Protocol, "_stepFinished", told_of)
     box = ProtTomoScore(workingDir=str(tmp_path))
-    for _ in range(2):
-        box._insertFunctionStep(box.scoreBatchStep, "folder", needsGPU=False)
+    for slot in range(2):
+        box._insertFunctionStep(box.scoreBatchesStep, slot, "now", needsGPU=False)
     box._newSteps = False  # all are stored
     generator, batch = box.getSteps()
     batch.setFinished()

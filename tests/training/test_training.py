@@ -14,7 +14,12 @@ from tomoscore_scipion.engine.network import ResolvabilityNet
 from tomoscore_scipion.engine.sampling import CHANNELS
 from tomoscore_scipion.engine.texture import N_FEATURES, tile_features
 from tomoscore_scipion.engine.weights import read_card
-from tomoscore_scipion.training.calibration import band_gains, error_by_score, scale_output
+from tomoscore_scipion.training.calibration import (
+    LEAST_SD,
+    band_gains,
+    error_by_score,
+    scale_output,
+)
 from tomoscore_scipion.training.dataset import Batch, Shards, neighbour_features
 from tomoscore_scipion.training.samples import SampleRecipe, nothing_samples
 from tomoscore_scipion.training.train import Trainer, TrainingRecipe, loss_of, soft_score
@@ -170,6 +175,15 @@ def test_calibration_recovers_an_error_that_grows_with_the_score():
     table = error_by_score(found, truth)
     assert np.interp(1.0, table["score"], table["sd"]) == pytest.approx(0.3, abs=0.1)
     assert np.interp(4.0, table["score"], table["sd"]) == pytest.approx(0.9, abs=0.1)
+
+
+def test_the_sampling_error_is_no_part_of_the_models_own():
+    rng = np.random.default_rng(1)
+    truth = rng.uniform(0, 5, 4000)
+    found = truth + rng.normal(0, 0.5, 4000)
+    table = error_by_score(found, truth, np.full(4000, 0.3))
+    assert np.interp(2.5, table["score"], table["sd"]) == pytest.approx(0.4, abs=0.03)
+    assert max(error_by_score(found, truth, np.full(4000, 2.0))["sd"]) == LEAST_SD
 
 
 def test_the_network_is_small_enough_to_ship():

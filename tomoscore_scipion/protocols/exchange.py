@@ -62,7 +62,7 @@ def _write(path, job):
 
 
 def _numbers(root):
-    return sorted(entry.name for entry in root.iterdir() if entry.name.isdigit())
+    return sorted((name for name in os.listdir(root) if name.isdigit()), key=int)
 
 
 def command(program, folder, threads):
@@ -72,18 +72,18 @@ def command(program, folder, threads):
     return f"( {program} {score} ) > {files[LOG]} 2>&1"
 
 
-def note_failures(root, reasons):
-    """Write records of tomograms for which no engine wrote one, so that reports tell of them.
+def note_failure(root, key, path, reason):
+    """Write the record of a tomogram for which no engine wrote one, so that reports tell of it.
 
     Args:
         root: the folder of all batches; made when it is not there.
-        reasons: list of (id, path or None, reason).
+        key: the tomogram's id.
+        path: its file; None where it has none.
+        reason: why it failed.
     """
-    if not reasons:
-        return
     Path(root).mkdir(parents=True, exist_ok=True)
     with open(Path(root) / FAILED, "a", encoding="utf-8") as file:
-        file.writelines(Score.failed(*reason).to_json() + "\n" for reason in reasons)
+        file.write(Score.failed(key, path, reason).to_json() + "\n")
 
 
 def thumbnail_of(folder, record):
@@ -109,7 +109,7 @@ def last_words(path):
     for line in reversed(lines):
         if line.startswith(START_ERROR):
             return line[len(START_ERROR) :].strip(), True
-    return " / ".join(lines[-3:]) or "nothing", False
+    return " / ".join(lines[-3:]) or "nothing (was it killed, or its job cancelled?)", False
 
 
 def latest_lines(root):
@@ -131,11 +131,28 @@ def latest_lines(root):
 
 
 class Records:
-    """The records of all batches below a folder, each given out once."""
+    """The records of all batches below a folder, each given out once.
+
+    Of the batches that were there before only those are looked at again which lack records: their
+    engines may have outlived the protocol.  So a look takes as long after a thousand batches.
+    """
 
     def __init__(self, root):
         self._root = Path(root)
-        self._read = {}  # bytes of each results file that were given out
+        self._lacking = {}  # folder: {ids whose records have not come}
+        self._read = {}  # folder: (results file, its bytes that were given out)
+        for number in _numbers(self._root) if self._root.is_dir() else ():
+            self.watch(self._root / number)
+
+    def watch(self, folder):
+        """Look for records of a batch from now on."""
+        folder = Path(folder)
+        try:
+            job = json.loads((folder / JOB).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return  # stopped before it was written: no engine was told to score it
+        lists = [entries for entries in job.values() if isinstance(entries, list)]
+        self._lacking[folder] = {entry["ts_id"] for entries in lists for entry in entries}
 
     def new(self):
         """The records (Score) that were written since the last call, oldest batch first.
@@ -145,18 +162,24 @@ class Records:
         Raises:
             ValueError: a line is not a record of this version.
         """
-        if not self._root.is_dir():
-            return []
         found = []
-        for number in _numbers(self._root):
-            path = self._root / number / RESULTS
-            if path.exists():
-                found += [Score.from_json(line) for line in self._new_lines(path)]
+        for folder, lacking in list(self._lacking.items()):
+            records = [Score.from_json(line) for line in self._new_lines(folder)]
+            lacking.difference_update(record.ts_id for record in records)
+            found += records
+            if not lacking:
+                del self._lacking[folder]
+                self._read.pop(folder, None)
         return found
 
-    def _new_lines(self, path):
-        with open(path, "rb") as file:
-            file.seek(self._read.get(path, 0))
+    def _new_lines(self, folder):
+        if not (folder / RESULTS).exists():
+            return []
+        with open(folder / RESULTS, "rb") as file:
+            which, done = os.fstat(file.fileno()).st_ino, 0
+            if folder in self._read and self._read[folder][0] == which:
+                done = self._read[folder][1]
+            file.seek(done)  # a job that a queue starts again makes its file anew
             whole, end, _ = file.read().rpartition(b"\n")
-        self._read[path] = self._read.get(path, 0) + len(whole) + len(end)
+        self._read[folder] = which, done + len(whole) + len(end)
         return [line.decode("utf-8") for line in whole.split(b"\n") if line]

@@ -104,7 +104,8 @@ def add_gpu(form):
         default="0",
         label="GPU IDs",
         help="With several GPUs batches are scored in parallel, one process per GPU. That needs "
-        "a Scipion thread for each GPU and two more.",
+        "a Scipion thread for each GPU and two more. In a queue only their number counts: so many "
+        "jobs run at once, and the scheduler says which GPUs they see.",
     )
 
 
@@ -174,10 +175,11 @@ def add_maps(form):
 
 
 def add_parallel(form):
-    """Threads."""
+    """Threads: on two cores two engines of one thread score more than one of two."""
     form.addParallelSection(
-        threads=3,
+        threads=4,
         mpi=0,
-        binThreads=2,
-        binThreadsHelp="CPU threads of one engine process.",
+        binThreads=1,
+        binThreadsHelp="CPU threads of one engine process. On the CPU there are two fewer of these "
+        "processes than Scipion threads: more processes of one thread score more than one of many.",
     )

@@ -87,28 +87,53 @@ def items_of(tomograms):
 
 
 def identities_of(tomograms):
-    """{(tsId, object id)} of a set's items; none for None."""
-    items = tomograms.iterItems() if tomograms is not None else ()
-    return {(item.getTsId(), item.getObjId()) for item in items}
+    """{(tsId, object id)} of a set's items; none for None.
 
-
-def named(items):
-    """Give each item the id by which its record will be known.
-
-    Yields:
-        (id, item, problem): the item's tsId and None; another id and what is wrong with the tsId
-        where it has none that can be used, or an item before it has the same.
+    Two columns are read, and no item is made: a set of thousands is asked after every batch.
     """
-    taken = set()
-    for item in items:
-        ts_id = item.getTsId()
-        if not ts_id or not ts_id.isprintable():
-            yield f"#{item.getObjId()}", item, NO_TS_ID
-        elif ts_id in taken:
-            yield f"{ts_id}#{item.getObjId()}", item, SAME_TS_ID
-        else:
-            taken.add(ts_id)
-            yield ts_id, item, None
+    if tomograms is None or not tomograms._getMapper().count():
+        return set()
+    columns = tomograms.getUniqueValues(["_tsId", "id"])
+    return set(zip(columns["_tsId"], columns["id"]))
+
+
+class NewItems:
+    """What is new in a set that grows, under the ids by which records will be known."""
+
+    def __init__(self):
+        self._taken = set()
+        self._named = set()  # (tsId, object id)
+
+    def of(self, tomograms):
+        """Copies of the items that have not been named, with all that they carry."""
+        new = identities_of(tomograms) - self._named
+        if not new:
+            return []
+        first = min(number for _, number in new)
+        items = tomograms.iterItems(where=f"id>={first}")
+        return [
+            item.clone(copyEnable=True)
+            for item in items
+            if (item.getTsId(), item.getObjId()) in new
+        ]
+
+    def named(self, items):
+        """Give each item the id by which its record will be known.
+
+        Yields:
+            (id, item, problem): the item's tsId and None; another id and what is wrong with the
+            tsId where it has none that can be used, or an item before it has the same.
+        """
+        for item in items:
+            ts_id = item.getTsId()
+            self._named.add((ts_id, item.getObjId()))
+            if not ts_id or not ts_id.isprintable():
+                yield f"#{item.getObjId()}", item, NO_TS_ID
+            elif ts_id in self._taken:
+                yield f"{ts_id}#{item.getObjId()}", item, SAME_TS_ID
+            else:
+                self._taken.add(ts_id)
+                yield ts_id, item, None
 
 
 def known_ids(scored, failed):

@@ -19,7 +19,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from tomoscore_scipion.protocols.exchange import last_words
+from tomoscore_scipion.protocols.exchange import last_words, note_failure
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +67,11 @@ class Reporter:
     def ask(self):
         """There is something new to report."""
         self._asked = True
+
+    def note_failure(self, key, path, reason):
+        """Let the report tell of a tomogram for which no engine wrote a record."""
+        self._carefully(lambda: note_failure(self._folder / BATCHES, key, path, reason))
+        self.ask()
 
     def turn(self):
         """See what became of the last report, and start another where it is time; never waits."""

@@ -2,16 +2,19 @@
 """How ProtTomoScore works through its input: the generator step and the steps that it starts.
 
 The generator is the only one that writes outputs, so that it has no rival; the engine's processes
-run in steps of their own, one per batch, and their records are registered as they are written.
+run in steps beside it, one per slot, each of which takes one batch after another.  Their records
+are registered as they are written.
 """
 
 import logging
 import math
 import os
+import queue
 import time
+from datetime import datetime
 from subprocess import CalledProcessError
 
-from pyworkflow.protocol.constants import STATUS_FAILED, STATUS_NEW, VOID_GPU
+from pyworkflow.protocol.constants import STATUS_FAILED, VOID_GPU
 from pyworkflow.utils.retry_streaming import retry_on_sqlite_lock
 
 import tomoscore_scipion
@@ -39,6 +42,8 @@ POLL_S = 1.0
 """Between two looks at the engine's results."""
 INPUT_POLL_S = 3.0
 """Between two looks at the input while it grows."""
+LEAST_BYTES = 2**24
+"""A smaller file takes as long as one of this size: the network counts for more than reading."""
 SHOWN = 3
 
 
@@ -49,18 +54,37 @@ class NothingScoredError(Exception):
 class TomoScoreScoring(TomoScoreOutputs):
     """The steps of ProtTomoScore, which adds the form."""
 
-    # Steps are stored this often; they get the ids, by which GPUs are booked, when they are.
-    _stepsCheckSecs = 1
+    def _insertAllSteps(self):
+        """The generator, and a step per slot: so many, however many batches there will be.
+
+        They are there from the start, since a step that is inserted later has no id at first, by
+        which GPUs are booked and jobs of a queue are named, and since each one costs seconds.
+        """
+        super()._insertAllSteps()
+        self._todo = queue.Queue()  # folders of batches; None: there will be no more
+        self._ended = queue.Queue()  # those that an engine was told to score, and has ended
+        for slot in range(self._slots()):
+            self._insertFunctionStep(
+                self.scoreBatchesStep,
+                slot,
+                str(datetime.now()),  # so that Continue does not take it for done
+                prerequisites=[],
+                needsGPU=self.usesGpu(),
+            )
 
     def stepsGeneratorStep(self):
-        """Score all that comes; a report is made beside it, the last one at the end."""
-        with self._reporter() as self._report:
-            self._scoreAll()
+        """Score all that comes, with a report beside it, and let the steps that score end."""
+        try:
+            with self._reporter() as self._report:
+                self._scoreAll()
+        finally:
+            for _ in range(self._slots()):
+                self._todo.put(None)
 
     def _scoreAll(self):
         """Watch the input, start batches, register results as they come, until all is done."""
         self._made = {}  # provenance of the outputs
-        self._stepOf = {}  # batch folder: index of its step
+        self._incoming = outputs.NewItems()
         batches = Batches(self._slots())
         records = exchange.Records(self._batchesFolder())
         there = {}  # records that no tomogram has claimed yet: an earlier run left them
@@ -70,7 +94,7 @@ class TomoScoreScoring(TomoScoreOutputs):
             if more_to_come and time.monotonic() >= next_look:
                 more_to_come = self._readInput(batches)
                 next_look = time.monotonic() + INPUT_POLL_S
-            ended = [batch for batch in batches.running() if self._hasEnded(batch)]
+            ended = self._newlyEnded()
             there.update((record.ts_id, record) for record in records.new())
             self._register(batches, there)
             for batch in ended:
@@ -78,17 +102,24 @@ class TomoScoreScoring(TomoScoreOutputs):
             if not more_to_come and not batches.busy:
                 self._finish()
                 return
-            self._startBatches(batches)
+            self._startBatches(batches, records)
             self._report.turn()
             time.sleep(POLL_S)
 
-    def scoreBatchStep(self, folder):
-        """Run the engine on one batch.
+    def scoreBatchesStep(self, slot, started):
+        """Have the engine score one batch after another.
 
         It fails neither for a tomogram nor for the engine: a step that raises leaves the protocol
         hanging until the input closes, and queues do not report exit codes.  The generator sees
-        from the records what came of it.
+        from the records what came of a batch.
         """
+        folder = self._todo.get()
+        while folder is not None and not self.isFailed():
+            self._score(folder)
+            self._ended.put(folder)
+            folder = self._todo.get()
+
+    def _score(self, folder):
         environ = Plugin.getEnviron()
         if not self.usesGpu():
             exchange.set_device(folder, "cpu")
@@ -190,42 +221,42 @@ class TomoScoreScoring(TomoScoreOutputs):
             tomograms.loadAllProperties()
             # Before the items: what is added in between is seen the next time.
             more_to_come = tomograms.isStreamOpen()
-            new = [
-                (key, item.clone(copyEnable=True), problem)
-                for key, item, problem in outputs.named(tomograms.iterItems())
-                if batches.unseen(key)
-            ]
+            new = self._newItems(tomograms, batches)
             tomograms.close()
         refused = []
         for key, item, problem in new:
-            problem = problem or (None if item.getFileName() else "it has no file")
             if problem:
                 logger.error("%s: %s", key, problem)
-                self._noteFailure(key, item, problem)
+                self._report.note_failure(key, item.getFileName(), problem)
                 batches.know([key])
                 refused.append(outputs.annotate(item, None, FAILED, problem))
             else:
-                batches.offer(key, item)
+                batches.offer(key, item, _size_of(item))
         self._appendAll({FAILED_SET: refused})
         return more_to_come
 
+    def _newItems(self, tomograms, batches):
+        """[(id, copy of the item, why it cannot be scored or None)] of those not seen before."""
+        return [
+            (key, item, problem or self._problemOf(item))
+            for key, item, problem in self._incoming.named(self._incoming.of(tomograms))
+            if batches.unseen(key)
+        ]
+
+    @staticmethod
+    def _problemOf(item):
+        return None if item.getFileName() else "it has no file"
+
     # --------------------------- batches -------------------------------------
-    def _startBatches(self, batches):
-        # GPUs are booked by the step's id, jobs of a queue are named by it, and a new step has
-        # none until it is stored: it must not start before.
-        hold = self.usesGpu() or self.useQueue()
-        held = []
+    def _startBatches(self, batches, records):
         tomograms = batches.next()
         while tomograms:
             job = [self._jobEntry(key, item) for key, item in tomograms.items()]
             folder = str(self._writeJob(job))
-            self._stepOf[folder] = self._insertFunctionStep(
-                self.scoreBatchStep, folder, prerequisites=[], needsGPU=self.usesGpu(), wait=hold
-            )
+            records.watch(folder)
             batches.start(folder, tomograms)
-            held += [self._stepOf[folder]] if hold else []
+            self._todo.put(folder)
             tomograms = batches.next()
-        self._release(held)
 
     def _writeJob(self, entries):
         maps = os.path.abspath(self._getExtraPath(reporting.MAPS))
@@ -237,29 +268,21 @@ class TomoScoreScoring(TomoScoreOutputs):
             map_dir=maps if self.writeMaps.get() else None,
         )
 
-    def _release(self, indices):
-        """Let steps start that were held back, when they are stored."""
-        steps = [self._steps[index - 1] for index in indices]
-        while not all(step.hasObjId() for step in steps) and not self.isFailed():
-            # The main thread clears this flag after it has stored the steps, also when one was
-            # inserted meanwhile.
-            self._newSteps = True
-            time.sleep(POLL_S / 4)
-        for step in steps:
-            step.setStatus(STATUS_NEW)
-
     def _jobEntry(self, key, item):
-        path = item.getFileName()
         size = self.voxelSize.get() or item.getSamplingRate()
         return {
             "ts_id": key,
-            "path": os.path.abspath(path[: -len(":mrc")] if path.endswith(":mrc") else path),
+            "path": _path_of(item),
             "voxel_size_angstrom": size if size and 0 < size < math.inf else None,
             "z_range": self.getZRange(),
         }
 
-    def _hasEnded(self, batch):
-        return self._steps[self._stepOf[batch] - 1].isFinished()
+    def _newlyEnded(self):
+        """The batches whose engines have ended since it was asked the last time."""
+        ended = []
+        while not self._ended.empty():  # nobody else takes any out
+            ended.append(self._ended.get())
+        return ended
 
     def _endBatch(self, batches, batch):
         """What became of tomograms without a record."""
@@ -268,14 +291,9 @@ class TomoScoreScoring(TomoScoreOutputs):
         reason = f"the engine died over it. It said: {said}"
         for key, item in given_up.items():
             logger.error("%s: %s", key, reason)
-            self._noteFailure(key, item, reason)
+            self._report.note_failure(key, item.getFileName(), reason)
         items = [outputs.annotate(i, None, FAILED, reason) for i in given_up.values()]
         self._appendAll({FAILED_SET: items})
-
-    def _noteFailure(self, key, item, reason):
-        """Let the report tell of a tomogram for which no engine wrote a record."""
-        exchange.note_failures(self._batchesFolder(), [(key, item.getFileName(), reason)])
-        self._report.ask()
 
     # --------------------------- results -------------------------------------
     def _register(self, batches, there):
@@ -376,3 +394,19 @@ class TomoScoreScoring(TomoScoreOutputs):
         items = outputs.items_of(failed)
         reasons = [f"{i.getTsId()}: {outputs.value(i, outputs.ERROR)}" for i in items[:SHOWN]]
         return f"none of {len(items)} tomograms could be scored. " + "; ".join(reasons)
+
+
+def _size_of(item):
+    """To what the time of a tomogram is in proportion: bytes of its file, but not less than some.
+
+    One that is not there counts as small: the engine says what is wrong with it.
+    """
+    try:
+        return max(os.path.getsize(_path_of(item)), LEAST_BYTES)
+    except (OSError, ValueError):
+        return LEAST_BYTES
+
+
+def _path_of(item):
+    path = item.getFileName()
+    return os.path.abspath(path[: -len(":mrc")] if path.endswith(":mrc") else path)

@@ -18,26 +18,31 @@ LEAST_UNFAMILIAR = 0.03
 KERNEL = 0.7
 """Sigma in octaves of the neighbourhood in which errors are pooled."""
 LEAST_SD = 0.05
-UNCALIBRATED = {"score": [0.0, float(N_SCORED)], "sd": [1.0, 1.0]}
-"""What stands in a card until errors have been measured."""
+UNCALIBRATED = {"score": [0.0, float(N_SCORED)], "sd": [0.0, 0.0]}
+"""What stands in a card until errors have been measured: intervals hold the sampling error only."""
 
 
-def error_by_score(found: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
-    """Root mean square error as a function of the predicted score.
+def error_by_score(
+    found: np.ndarray, truth: np.ndarray, sampling: np.ndarray | float = 0.0
+) -> dict[str, Any]:
+    """The model's own root mean square error as a function of the predicted score.
 
     Args:
         found: (n,) predicted scores in octaves.
         truth: (n,) true ones.
+        sampling: (n,) standard deviation by the choice of slices and tiles, octaves; errors hold
+            it too, and an interval adds it again, so that it is taken out.
 
     Returns:
         {"score": 0 to 5 in half octaves, "sd": octaves}, as `engine.tomogram.summarise` wants it.
     """
     if len(found) == 0 or found.shape != truth.shape:
         raise ValueError(f"expected as many scores as truths, got {found.shape}, {truth.shape}")
+    own = (found - truth) ** 2 - np.square(sampling)
     grid = np.arange(0, N_SCORED + 0.01, 0.5)
     weight = np.exp(-0.5 * ((grid[:, None] - found[None, :]) / KERNEL) ** 2) + 1e-6
-    variance = (weight * (found - truth) ** 2).sum(axis=1) / weight.sum(axis=1)
-    sd = np.maximum(np.sqrt(variance), LEAST_SD)
+    variance = (weight * own).sum(axis=1) / weight.sum(axis=1)
+    sd = np.sqrt(np.maximum(variance, LEAST_SD**2))
     return {"score": grid.tolist(), "sd": np.round(sd, 3).tolist()}
 
 

@@ -9,12 +9,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tomoscore_scipion import __version__
 from tomoscore_scipion.benchmark.fresh import compare, fresh_tomograms
 from tomoscore_scipion.engine.bands import PERIODS_NM, SCORE_DEFINITION, tomoscore
 from tomoscore_scipion.engine.network import ResolvabilityNet
 from tomoscore_scipion.engine.sampling import INPUT_CONTRACT
 from tomoscore_scipion.engine.scorer import Scorer
+from tomoscore_scipion.engine.tomogram import Z_90
 from tomoscore_scipion.engine.weights import save_weights
 
 from .calibration import (
@@ -32,7 +35,7 @@ from .train import Trainer, TrainingRecipe
 
 HELD_OUT_SEED = 100000
 """Seeds from here on are never trained on."""
-CALIBRATION_SEED = 300000
+CALIBRATION_SEED = 700000
 SPECIMENS_PER_NOTHING = 4
 """One seed of nothing for so many specimens."""
 
@@ -93,7 +96,10 @@ def write_calibrated(
     result = compare(Scorer.load(path, "cpu"), fresh_tomograms(seeds, acquisitions=3))
     gains = band_gains(result.curve_found, result.curve_truth, result.share)
     scale_output(network, gains)
-    interval = error_by_score(tomoscore(result.curve_found * gains, result.share), result.truth)
+    # One end of an interval may be cut at 0 or at 5, not both.
+    half = np.maximum(result.high - result.found, result.found - result.low)
+    found = tomoscore(result.curve_found * gains, result.share)
+    interval = error_by_score(found, result.truth, half / Z_90)
     training = {
         **card["training"],
         "calibration_seeds": [seeds.start, seeds.stop],

@@ -25,7 +25,8 @@ class ProtTomoScoreTestSource(EMProtocol):
     """Emits the tomograms of a JSON file one by one.
 
     An entry with "after" comes when the file that it names is there, so that a test does not
-    depend on how long anything takes.
+    depend on how long anything takes; one with "at" so many seconds after the start.  The file
+    `arrivals` has a line with the time of each that came.
     """
 
     _label = "test source"
@@ -48,7 +49,9 @@ class ProtTomoScoreTestSource(EMProtocol):
         tomograms.setSamplingRate(self.samplingRate.get())
         acquisition = TomoAcquisition(angleMin=-60.0, angleMax=60.0, step=3.0, voltage=300.0)
         tomograms.setAcquisition(acquisition)
+        begin = time.monotonic()
         for number, entry in enumerate(recipe):
+            time.sleep(max(entry.get("at", 0) - (time.monotonic() - begin), 0))
             while not os.path.exists(entry.get("after", self.recipe.get())):
                 time.sleep(0.2)
             if number and number % self.chunk.get() == 0:
@@ -58,6 +61,8 @@ class ProtTomoScoreTestSource(EMProtocol):
             tomograms._hasOddEven.set("halves" in entry)
             if (number + 1) % self.chunk.get() == 0:
                 self._updateOutputSet("Tomograms", tomograms, state=Set.STREAM_OPEN)
+            with open(self._getExtraPath("arrivals"), "a", encoding="utf-8") as arrivals:
+                arrivals.write(f"{time.time()}\n")
         self._updateOutputSet("Tomograms", tomograms, state=Set.STREAM_CLOSED)
 
     def _tomogram(self, entry, acquisition):

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How well batches use the workers there are, and how many workers two cores should have.
+
+First table: 1, 2, 4 and 8 workers with a fake engine that sleeps in proportion to the size of a
+file.  The time from the start of the first engine to the last verdict, beside that of the ideal
+list schedule (each tomogram to the worker that is free first, the largest first), and beside what
+is allowed: 15 % more and Scipion's own 3 s per step.
+
+Second table (`--engine`): the real engine and its weights on the CPU, one process with two threads
+beside two processes with one, each with half of the tomograms.  Both are measured in turn, since
+only their ratio means something on a machine that does other things as well.
+
+Run as `python benchmarks/batches.py [--engine]` in the environment of `make venv-scipion`.
+"""
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from heapq import heappop, heappush
+from pathlib import Path
+from statistics import median
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests" / "scipion")]
+
+WORKERS = (1, 2, 4, 8)
+SLICES = (16, 32, 64, 256)
+"""Of 512 x 512 voxels: files of 17 to 268 MB, which hold nothing and take no room."""
+COUNT = 64
+SECONDS_PER_MB = 0.015
+STEP_S = 3.0
+REPEATS = 3
+SHAPE_ZYX = (100, 928, 928)
+VOXEL_SIZE = 13.0
+SCORED = 6
+
+
+def main(argv):
+    """Print one of the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--engine", action="store_true", help="threads of the real engine")
+    args = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory(prefix="tomoscore-batches-") as folder:
+        (compare_threads if args.engine else compare_workers)(Path(folder))
+
+
+def compare_workers(folder):
+    """The first table."""
+    from night import make_lab
+
+    lab = make_lab(folder)
+    os.environ.update(FAKE_SECONDS_PER_MB=str(SECONDS_PER_MB), FAKE_LOG=str(folder / "log"))
+    source, seconds = make_source(lab, COUNT)
+    print("workers  batches  ideal  allowed  measured  protocol  (seconds)")
+    for workers in WORKERS:
+        ideal = list_schedule(seconds, workers)
+        batches, measured, protocol = time_protocol(lab, source, workers)
+        row = (ideal, allowed(ideal), measured, protocol)
+        print(f"{workers:7}  {batches:7}  {'{:5.1f}  {:7.1f}  {:8.1f}  {:8.1f}'.format(*row)}")
+    os.chdir("/")
+
+
+def make_source(lab, count):
+    """Tomograms of several sizes that are all there, and the seconds that each takes."""
+    chance = random.Random(0)
+    shapes = [(chance.choice(SLICES), 512, 512) for _ in range(count)]
+    entries = [lab.tomogram(f"TS_{n}", 3.0, shape_zyx=shape) for n, shape in enumerate(shapes)]
+    seconds = [os.path.getsize(entry["path"]) / 1e6 * SECONDS_PER_MB for entry in entries]
+    return lab.source(entries, chunk=count), seconds
+
+
+def allowed(ideal):
+    """Seconds that the protocol may take."""
+    return 1.15 * ideal + STEP_S
+
+
+def list_schedule(seconds, workers):
+    """Seconds until all are done, each by the worker that is free first, the longest first."""
+    free = [0.0] * workers
+    for each in sorted(seconds, reverse=True):
+        heappush(free, heappop(free) + each)
+    return max(free)
+
+
+def time_protocol(lab, source, workers):
+    """Batches, seconds from the first engine's start to the last verdict, and of the protocol."""
+    log = Path(os.environ["FAKE_LOG"])
+    log.unlink(missing_ok=True)
+    begin = time.time()
+    scored = lab.score(source, numberOfThreads=workers + 2)
+    end = time.time()
+    if not (scored.isFinished() and scored.scoredTomograms.getSize() == source.Tomograms.getSize()):
+        raise SystemExit(scored.getErrorMessage())
+    starts = [json.loads(line) for line in log.read_text().splitlines()]
+    written = os.path.getmtime(scored.scoredTomograms.getFileName())
+    return len(starts), written - min(start["begin"] for start in starts), end - begin
+
+
+def compare_threads(folder):
+    """The second table."""
+    path = make_volume(folder)
+    ratios = []
+    print("tomograms per minute: one process, two threads  two processes, one thread  ratio")
+    for _ in range(REPEATS):
+        one = 60 * SCORED / time_engines(folder, path, processes=1, threads=2)
+        two = 60 * SCORED / time_engines(folder, path, processes=2, threads=1)
+        ratios.append(two / one)
+        print(f"{one:46.1f}  {two:25.1f}  {two / one:5.2f}", flush=True)
+    print(f"median ratio {median(ratios):.2f}")
+
+
+def make_volume(folder):
+    """A tomogram of correlated noise."""
+    import mrcfile
+    import numpy as np
+    from scipy.ndimage import gaussian_filter
+
+    noise = np.random.default_rng(0)
+    path = folder / "tomogram.mrc"
+    with mrcfile.new_mmap(path, SHAPE_ZYX, mrc_mode=2, overwrite=True) as mrc:
+        for plane in mrc.data:
+            plane[:] = gaussian_filter(noise.normal(size=SHAPE_ZYX[1:]).astype(np.float32), 1)
+        mrc.voxel_size = VOXEL_SIZE
+        mrc.set_volume()
+        mrc.update_header_stats()
+    return path
+
+
+def time_engines(folder, path, processes, threads):
+    """Seconds until so many engines have scored their shares of the same file, their start too."""
+    begin = time.monotonic()
+    running = []
+    for number in range(processes):
+        share = range(number, SCORED, processes)
+        tomograms = [{"ts_id": f"TS_{n}", "path": str(path)} for n in share]
+        job, results = folder / f"{number}.json", folder / f"{number}.jsonl"
+        job.write_text(json.dumps({"schema": 1, "device": "cpu", "tomograms": tomograms}))
+        results.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "tomoscore_scipion.engine", "score", "--job", str(job)]
+        command += ["--output", str(results), "--threads", str(threads), "--quiet"]
+        running.append(subprocess.Popen(command))
+    if any([process.wait() for process in running]):
+        raise SystemExit("an engine failed")
+    return time.monotonic() - begin
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

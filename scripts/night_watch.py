@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who looks on while a protocol works: when verdicts come, what its process takes, what it costs.
+
+The watch reads the outputs as a viewer does, and makes reports of what is there.
+"""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing, contextmanager
+from pathlib import Path
+from statistics import linear_regression, median
+
+import psutil
+
+SETS = ("acceptedTomograms", "rejectedTomograms", "failedTomograms")
+LOOK_S = 0.5
+REPORT_S = 60.0
+START_LOOKS = 20
+"""A process that was not seen so often only started the protocol."""
+BEFORE_S, AFTER_S = 15.0, 60.0
+"""Latencies of tomograms that came so long before or after something went wrong are not usual."""
+
+
+class Watch:
+    """What is seen of a run.
+
+    Attributes:
+        scored: the protocol, once there is one.
+        readings: seconds of each reading of an output.
+        reports: seconds of each report.
+    """
+
+    def __init__(self, project, source, count):
+        self.scored = None
+        self.readings, self.reports = [], []
+        self._project, self._source, self._count = project, source, count
+        self._seen = {}  # number of a tomogram, from 1: {set: when it was seen there}
+        self._samples = []  # (process, tomograms done, MB, seconds of processor time)
+        self._disturbed = []  # (from, to)
+        self._next_report = time.monotonic() + REPORT_S / 3
+
+    def until(self, condition):
+        """Look on until something is true.
+
+        Raises:
+            RuntimeError: the protocol failed, which it should not whatever goes wrong.
+        """
+        while not condition():
+            time.sleep(LOOK_S)
+            for protocol in (self._source, self.scored):
+                if protocol is not None:
+                    self._project._updateProtocol(protocol)
+            self.look()
+            if self.scored is not None and self.scored.isFailed():
+                raise RuntimeError(self.scored.getErrorMessage())
+
+    @contextmanager
+    def disturbance(self):
+        """Within it something goes wrong."""
+        begin = time.time()
+        yield
+        self._disturbed.append((begin - BEFORE_S, time.time() + AFTER_S))
+
+    def engines(self):
+        """The processes that score."""
+        folder = os.path.abspath(self.scored.getWorkingDir())
+        found = []
+        for process in psutil.process_iter(["cmdline"]):
+            words = process.info["cmdline"] or []
+            if "--job" in words and any(word.startswith(folder) for word in words):
+                found.append(process)
+        return found
+
+    def look(self):
+        """Read the outputs, sample the process, and make a report when it is time for one."""
+        if self.scored is None:
+            return
+        for name in SETS:
+            for number in self._ids_in(name):
+                self._seen.setdefault(number, {}).setdefault(name, time.time())
+        self._sample()
+        if time.monotonic() > self._next_report:
+            self._report()
+            self._next_report = time.monotonic() + REPORT_S
+
+    def _ids_in(self, name):
+        tomograms = getattr(self.scored, name, None)
+        if tomograms is None:
+            return []
+        begin = time.monotonic()
+        file = f"file:{os.path.abspath(tomograms.getFileName())}?mode=ro"
+        with closing(sqlite3.connect(file, uri=True, timeout=60)) as database:
+            rows = database.execute("SELECT id FROM Objects").fetchall()
+        self.readings.append(time.monotonic() - begin)
+        return [number for (number,) in rows]
+
+    def _sample(self):
+        pid = self.scored.getPid()
+        if not (self.scored.isActive() and pid and psutil.pid_exists(pid)):
+            return
+        try:
+            process = psutil.Process(pid)
+            memory, cpu = process.memory_info().rss / 1e6, process.cpu_times()
+        except psutil.NoSuchProcess:
+            return
+        self._samples.append((pid, len(self._seen), memory, cpu.user + cpu.system))
+
+    def _report(self):
+        folder = Path(self.scored.getWorkingDir()) / "extra"
+        results = sorted(map(str, folder.glob("batches/*/results.jsonl")))
+        if not self._seen:
+            return
+        begin = time.monotonic()
+        program = [sys.executable, "-m", "tomoscore_scipion.engine", "report", *results]
+        page = folder / "night.html"
+        subprocess.run([*program, "--output", str(page)], check=True, stdout=subprocess.DEVNULL)
+        assert page.stat().st_size > 0
+        assert self.scored.summary()
+        self.reports.append(time.monotonic() - begin)
+
+    # --------------------------- figures -------------------------------------
+    def arrivals(self):
+        """When each tomogram came."""
+        path = Path(self._source.getWorkingDir()) / "extra" / "arrivals"
+        return [float(line) for line in path.read_text().split()] if path.exists() else []
+
+    def sizes(self):
+        """{set: number of its tomograms}."""
+        return {name: sum(name in seen for seen in self._seen.values()) for name in SETS}
+
+    def without_one_verdict(self):
+        """{number of a tomogram: the sets that it is in}, where that is not one."""
+        sets = {n: sorted(self._seen.get(n, ())) for n in range(1, self._count + 1)}
+        return {number: found for number, found in sets.items() if len(found) != 1}
+
+    def latencies(self):
+        """[(number, seconds from arrival to verdict, whether nothing had gone wrong)]."""
+        found = []
+        for number, came in enumerate(self.arrivals(), 1):
+            if number in self._seen:
+                usual = not any(begin <= came <= end for begin, end in self._disturbed)
+                seconds = min(self._seen[number].values()) - came
+                found.append((number, seconds, usual))
+        return found
+
+    def lives(self):
+        """[[(tomograms done, MB, seconds of processor time)]] of each process of the protocol."""
+        lives = {}
+        for pid, *sample in self._samples:
+            lives.setdefault(pid, []).append(tuple(sample))
+        return [samples for samples in lives.values() if len(samples) > START_LOOKS]
+
+
+def print_figures(watch):
+    """What became of the tomograms, what it cost, and whether that grew with their number."""
+    print("verdicts: " + ", ".join(f"{name} {size}" for name, size in watch.sizes().items()))
+    latencies = watch.latencies()
+    print(f"latency, all: {spread([seconds for _, seconds, _ in latencies])} s")
+    print("                              median  first half  second half  per 1000 tomograms")
+    usual = [(number, seconds) for number, seconds, is_usual in latencies if is_usual]
+    print_trend("latency when all is well, s", usual)
+    for life, samples in enumerate(watch.lives(), 1):
+        print_trend(f"memory of process {life}, MB", [(done, mb) for done, mb, _ in samples])
+        print_trend("processor time, s per 100", rates(samples))
+    print(f"readings of outputs {len(watch.readings)}: {spread(watch.readings)} s")
+    print(f"reports {len(watch.reports)}: {spread(watch.reports)} s")
+
+
+def spread(values):
+    """The median and the worst of some values, in words."""
+    if not values:
+        return "none"
+    return f"median {median(values):.3g}, worst {max(values):.3g}"
+
+
+def rates(samples, step=50):
+    """[(tomograms done, seconds of processor time for 100 more)] of a process."""
+    found, before = [], samples[0]
+    for sample in samples:
+        if sample[0] >= before[0] + step:
+            found.append((sample[0], 100 * (sample[2] - before[2]) / (sample[0] - before[0])))
+            before = sample
+    return found
+
+
+def print_trend(what, points):
+    """Print a line: the median of [(tomograms done, value)], of its halves, and its slope."""
+    if len({number for number, _ in points}) < 4:
+        return
+    middle = sorted(number for number, _ in points)[len(points) // 2]
+    early = median(value for number, value in points if number < middle)
+    late = median(value for number, value in points if number >= middle)
+    slope = 1000 * linear_regression(*zip(*points)).slope
+    all_of_it = median(value for _, value in points)
+    print(f"{what:28}  {all_of_it:6.2f}  {early:10.2f}  {late:11.2f}  {slope:+18.2f}")

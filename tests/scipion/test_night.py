@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A small night at a facility; `make night` has the large one, and prints figures."""
+
+from pathlib import Path
+
+import pytest
+from lab import log_of
+
+COUNT = 40
+
+
+@pytest.mark.slow
+def test_whatever_happens_at_night_every_tomogram_has_one_verdict_in_the_morning(lab, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "scripts"))
+    import night
+
+    monkeypatch.setenv("FAKE_SECONDS_PER_MB", "0")  # have_night sets it: it is put back
+    watch = night.have_night(lab, COUNT, interval_s=1.0)
+    assert watch.scored.isFinished(), log_of(watch.scored)
+    assert watch.without_one_verdict() == {}
+    assert watch.sizes()["failedTomograms"] == 1  # the corrupt one, and none for the kill
+    assert len(watch.latencies()) == COUNT
+    assert all(getattr(watch.scored, name).isStreamClosed() for name in watch.sizes())
+    assert watch.reports, "the report was not tried"

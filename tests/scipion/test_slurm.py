@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Under a real Slurm: jobs run, are cancelled, and are lost without losing a tomogram.
+
+The host is that of docs/facilities.rst.
+"""
+
+import shlex
+import shutil
+
+import pytest
+from lab import ids, log_of
+from slurm import Slurm, run
+
+pytestmark = pytest.mark.slow
+
+MODES = pytest.mark.parametrize("each_step", [True, False], ids=["each step", "the whole protocol"])
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    slurm = Slurm(tmp_path_factory.mktemp("slurm"))
+    with pytest.MonkeyPatch.context() as environ:
+        environ.setenv("SLURM_CONF", str(slurm.configuration))
+        try:
+            slurm.start()
+            yield slurm
+        finally:
+            slurm.stop()
+
+
+@pytest.fixture
+def module_load(tmp_path, monkeypatch):
+    """`module load tomoscore`, as clusters have it: a function of the shell."""
+    from tomoscore_scipion.plugin import TOMOSCORE_ENV_ACTIVATION, Plugin
+
+    folder = tmp_path / "engine of the cluster"
+    folder.mkdir()
+    before = Plugin.getVar(TOMOSCORE_ENV_ACTIVATION)
+    (fake,) = [part for part in shlex.split(before) if part.startswith("PATH=")]
+    shutil.copy(fake[len("PATH=") :].split(":")[0] + "/tomoscore", folder)
+    (tmp_path / "modules.sh").write_text(
+        f'module() {{\n  [ "$1 $2" = "load tomoscore" ] || return 1\n'
+        f"  PATH={shlex.quote(str(folder))}:$PATH\n  echo Loading tomoscore\n}}\n"
+    )
+    activation = f". {shlex.quote(str(tmp_path / 'modules.sh'))} && module load tomoscore"
+    monkeypatch.setenv(TOMOSCORE_ENV_ACTIVATION, activation)
+    monkeypatch.setitem(Plugin._vars, TOMOSCORE_ENV_ACTIVATION, activation)
+
+
+def box_for(source, lab, each_step, job_gpus=0, **values):
+    """A protocol for the queue, launched."""
+    from tomoscore_scipion.protocols import ProtTomoScore
+
+    box = lab.box(ProtTomoScore, source, **values)
+    box.setHostName("slurm")
+    box._useQueue.set(True)
+    each = "Y" if each_step else "N"
+    asked = {"JOB_TIME": "60", "JOB_CPUS": "1", "JOB_GPUS": str(job_gpus)}
+    box.setQueueParams(("debug", {**asked, "QUEUE_FOR_JOBS": each}))
+    return lab.launch(box, wait=False)
+
+
+def ended(lab, *boxes):
+    lab.until(lambda: not any(box.isActive() for box in boxes), *boxes)
+
+
+@pytest.fixture
+def held(lab, monkeypatch):
+    """Four tomograms, over the third of which the engine waits until the gate is opened."""
+    monkeypatch.setenv("FAKE_HOLD", "TS_2")
+    monkeypatch.setenv("FAKE_GATE", str(lab.folder / "gate-engine"))
+    return lab.source([lab.tomogram(f"TS_{number}", 3.0) for number in range(4)])
+
+
+def until_held(lab, box):
+    lab.until(lambda: ids(box, "scoredTomograms") == ["TS_0", "TS_1"], box)
+
+
+@MODES
+def test_jobs_get_the_gpus_of_the_scheduler_and_the_modules_of_the_cluster(
+    lab, slurm, engine_log, module_load, monkeypatch, each_step
+):
+    monkeypatch.setenv("FAKE_SECONDS", "2")
+    monkeypatch.setenv("FAKE_SILENT", "TS_4")  # its job succeeds, and there is no record
+    scores = [3.0, 1.0, None, 4.0, 4.0]
+    source = lab.source([lab.tomogram(f"TS_{n}", score) for n, score in enumerate(scores)])
+    gpus = {"useGpu": True, "gpuList": "4 5", "numberOfThreads": 4}
+    box = box_for(source, lab, each_step, job_gpus=1 if each_step else 2, **gpus)
+    ended(lab, box)
+    assert box.isFinished(), log_of(box)
+    assert ids(box, "acceptedTomograms") == ["TS_0", "TS_3"]
+    assert ids(box, "rejectedTomograms") == ["TS_1"]
+    assert ids(box, "failedTomograms") == ["TS_2", "TS_4"]
+    errors = {i.getTsId(): i._tomoScoreError.get() for i in box.failedTomograms}
+    assert "not an MRC file" in errors["TS_2"]
+    assert "the engine died over it" in errors["TS_4"] and "Loading tomoscore" in errors["TS_4"]
+    starts = engine_log()
+    first, second = sorted(starts, key=lambda start: start["begin"])[:2]
+    assert second["begin"] < first["end"]
+    seen = {(start["gpus"], start["device"]) for start in (first, second)}
+    if each_step:
+        assert seen == {("0", "cuda:0"), ("1", "cuda:0")}
+    else:
+        assert seen == {("0,1", "cuda:0"), ("0,1", "cuda:1")}
+    slurm.until(lambda: not slurm.jobs())
+
+
+@MODES
+def test_stop_cancels_the_jobs_and_continue_scores_what_is_missing(
+    lab, slurm, held, engine_log, each_step
+):
+    box = box_for(held, lab, each_step)
+    until_held(lab, box)
+    assert len(slurm.jobs()) == 1
+    lab.project.stopProtocol(box)
+    assert box.isAborted()
+    slurm.until(lambda: not slurm.jobs() and not lab.processes(box))
+    assert ids(box, "scoredTomograms") == ["TS_0", "TS_1"]
+    continued(lab, box, engine_log)
+
+
+def continued(lab, box, engine_log):
+    """Continue: the rest is scored, and nothing else."""
+    lab.open_gate("engine")
+    lab.resume(box, wait=False)
+    ended(lab, box)
+    assert box.isFinished(), log_of(box)
+    assert ids(box, "scoredTomograms") == [f"TS_{number}" for number in range(4)]
+    assert not hasattr(box, "failedTomograms")
+    (start,) = engine_log()  # written at an engine's end, which the first one did not reach
+    assert sorted(start["ids"]) == ["TS_2", "TS_3"]
+
+
+def lost_by(how, slurm, job):
+    """Lose a job: somebody cancels it, the node dies on which it runs, or it is started again."""
+    if how == "cancelled":
+        run("scancel", str(job))
+    elif how == "node":
+        slurm.kill_node(slurm.jobs()[job])
+    else:
+        slurm.requeue(job)
+
+
+@pytest.fixture
+def nodes_up(slurm):
+    """Both nodes are up in the end."""
+    yield
+    for node in ("one", "two"):
+        slurm.start_node(node)
+
+
+@pytest.mark.parametrize("how", ["cancelled", "node"])
+def test_a_job_of_the_whole_protocol_that_is_lost_is_a_failure_and_continue_goes_on(
+    lab, slurm, held, engine_log, nodes_up, how
+):
+    box = box_for(held, lab, each_step=False)
+    until_held(lab, box)
+    (job,) = slurm.jobs()
+    lost_by(how, slurm, job)
+    ended(lab, box)
+    assert box.isFailed()
+    assert f"JOB ID {job} not found running on the queue engine" in box.getErrorMessage()
+    lab.until(lambda: not lab.processes(box), box)
+    assert ids(box, "scoredTomograms") == ["TS_0", "TS_1"]
+    continued(lab, box, engine_log)
+
+
+@pytest.mark.parametrize("how", ["cancelled", "node", "requeued"])
+def test_a_job_of_a_batch_that_is_lost_is_sent_again_for_what_is_missing(
+    lab, slurm, held, engine_log, nodes_up, how
+):
+    box = box_for(held, lab, each_step=True)
+    until_held(lab, box)
+    (job,) = slurm.jobs()
+    lost_by(how, slurm, job)
+    lab.open_gate("engine")
+    ended(lab, box)
+    assert box.isFinished(), log_of(box)
+    assert ids(box, "scoredTomograms") == [f"TS_{number}" for number in range(4)]
+    assert not hasattr(box, "failedTomograms")
+    (start,) = engine_log()
+    assert sorted(start["ids"]) == ["TS_2", "TS_3"]
+
+
+def test_jobs_that_are_cancelled_again_and_again_fail_the_protocol_and_continue_goes_on(
+    lab, slurm, monkeypatch
+):
+    monkeypatch.setenv("FAKE_SECONDS", "1000")
+    source = lab.source([lab.tomogram(f"TS_{number}", 3.0) for number in range(4)])
+    box = box_for(source, lab, each_step=True)
+    for _ in range(2):
+        lab.until(slurm.jobs, box)
+        run("scancel", *map(str, slurm.jobs()))
+        slurm.until(lambda: not slurm.jobs())
+    ended(lab, box)
+    assert box.isFailed()
+    message = box.getErrorMessage()
+    assert "ended twice without a result: nothing (was it killed, or its job canc" in message
+    monkeypatch.setenv("FAKE_SECONDS", "0")
+    lab.resume(box, wait=False)
+    ended(lab, box)
+    assert ids(box, "acceptedTomograms") == [f"TS_{number}" for number in range(4)], log_of(box)
