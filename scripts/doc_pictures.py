@@ -99,8 +99,8 @@ def tour(window, project, scored, compared, pictures):
     viewer.tomogram.set(2)
     for view in viewer._tomogram():
         view.show()
-    yield f"TomoScore: {viewer._chosenId()}"
-    take(f"TomoScore: {viewer._chosenId()}", pictures / "one_tomogram.jpg")
+    yield f"TomoScore: {viewer._chosenRow().ts_id}"
+    take(f"TomoScore: {viewer._chosenRow().ts_id}", pictures / "one_tomogram.jpg")
     for view in viewer._table():
         view.show()
     yield "Metadata:"

@@ -45,6 +45,7 @@ class Desk:
     def __init__(self, folder, script):
         self.folder = folder
         (folder / "batches").mkdir()
+        (folder / "batches" / "failed.jsonl").touch()
         program = folder / "program.py"
         program.write_text(f"import os, sys, time\nfolder = {str(folder)!r}\n{script}\n")
         command = f"{shlex.quote(sys.executable)} {shlex.quote(str(program))}"
@@ -143,6 +144,7 @@ def test_a_report_that_cannot_even_start_stops_nobody(tmp_path, monkeypatch, cap
     monkeypatch.setattr(reporting.subprocess, "Popen", no_process)
     with Desk(tmp_path, "").reporter as reporter:
         reporter.turn()
+        (tmp_path / "batches" / "failed.jsonl").unlink()
         (tmp_path / "batches").rmdir()
         (tmp_path / "batches").touch()  # as good as a full disk: nothing can be written there
         reporter.note_failure("a", None, "why")

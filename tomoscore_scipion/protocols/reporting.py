@@ -53,7 +53,7 @@ class Reporter:
         self._command = command(program, folder, threshold, title, maps)
         self._folders = (THUMBNAILS, MAPS) if maps else (THUMBNAILS,)
         self._environ = environ
-        self._asked = (self._folder / BATCHES).is_dir()
+        self._asked = any((self._folder / BATCHES).rglob("*.jsonl"))
         self._process = None
         self._started = self._next = 0.0
 
