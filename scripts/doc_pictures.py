@@ -12,7 +12,6 @@ environment of `make venv-scipion`.
 import os
 import subprocess
 import sys
-import time
 import tkinter as tk
 import traceback
 from pathlib import Path
@@ -23,7 +22,8 @@ PROJECT = "TomoScoreTutorial"
 VOXEL_ANGSTROM = 16.0
 SETTLE_MS = 4000
 """From a window's coming up until it is drawn."""
-SMALL = ["-strip", "-colors", "128", "-define", "png:compression-level=9"]
+POLL_MS = 500
+SMALL = ["-strip", "+dither", "-colors", "128", "-define", "png:compression-level=9"]
 
 
 def workflow(session, other):
@@ -34,6 +34,7 @@ def workflow(session, other):
 
     pw.Config.setDomain("pwem")
     pw.Config.getDomain().getProtocols()
+    pw.Config.getDomain().getViewers()
     from tomo.protocols import ProtImportTomograms
 
     from tomoscore_scipion.protocols import ProtTomoScore, ProtTomoScoreCompare
@@ -59,16 +60,20 @@ def workflow(session, other):
     return project, scored[0], compared
 
 
-def take(title, path, *options):
-    """A picture of the newest window of a title."""
-    found = subprocess.run(
-        ["xdotool", "search", "--onlyvisible", "--name", title], stdout=subprocess.PIPE, text=True
-    ).stdout.split()
-    subprocess.run(["import", "-window", found[-1], *options, *SMALL, str(path)], check=True)
+def windows(title):
+    """The ids of the windows of a title that can be seen."""
+    search = ["xdotool", "search", "--onlyvisible", "--name", title]
+    return subprocess.run(search, stdout=subprocess.PIPE, text=True).stdout.split()
+
+
+def take(title, path):
+    """A picture of the newest window of a title; noise of tomograms is smaller as JPEG."""
+    small = SMALL if path.suffix == ".png" else ["-strip", "-quality", "80"]
+    subprocess.run(["import", "-window", windows(title)[-1], *small, str(path)], check=True)
 
 
 def tour(window, project, scored, compared, pictures):
-    """Each yield lets the windows that were opened before it come up."""
+    """Each yield waits for a window of that title, which the lines before it have opened."""
     from pyworkflow.gui.form import FormWindow
 
     from tomoscore_scipion.viewers import TomoScoreCompareViewer, TomoScoreViewer
@@ -77,37 +82,37 @@ def tour(window, project, scored, compared, pictures):
     form = FormWindow("TomoScore form", scored, lambda *_: None, window)
     form.adjustSize()
     window.root.after(0, form.show)
-    yield
+    yield "TomoScore form"
     take("TomoScore form", pictures / "box.png")
     form.protocol.preset.set(3)
     window.root.after(0, lambda: TomoScoreThresholdWizard().show(form))
-    yield
+    yield "TomoScore: threshold"
     take("TomoScore: threshold", pictures / "wizard.png")
     next(w for w in form.root.winfo_children() if w.winfo_class() == "Toplevel")._handleResult(0)
-    yield
+    yield "TomoScore form"
     form.close()
-    yield
+    yield PROJECT
     viewer = TomoScoreViewer(project=project, protocol=scored, parent=window)
     window.root.after(0, lambda: viewer.visualize(scored, windows=window))
-    yield
+    yield "Protocol Viewer"
     take("Protocol Viewer", pictures / "viewer.png")
-    viewer.tomogram.set(len(viewer._scored) // 2)
+    viewer.tomogram.set(2)
     for view in viewer._tomogram():
         view.show()
-    yield
-    take(f"TomoScore: {viewer._chosenId()}", pictures / "one_tomogram.png")
+    yield f"TomoScore: {viewer._chosenRow().ts_id}"
+    take(f"TomoScore: {viewer._chosenRow().ts_id}", pictures / "one_tomogram.jpg")
     for view in viewer._table():
         view.show()
-    yield
-    yield
-    subprocess.run("xdotool search --name Metadata: windowsize 1150 560", shell=True, check=True)
-    yield
-    take("Metadata:", pictures / "table.png")
+    yield "Metadata:"
+    resize = ["xdotool", "windowsize", windows("Metadata:")[-1], "1150", "560"]
+    subprocess.run(resize, check=True)
+    yield "Metadata:"
+    take("Metadata:", pictures / "table.jpg")
     shown = TomoScoreCompareViewer(project=project, protocol=compared, parent=window)
     shown.setProtocol(compared)
     for view in shown._plot():
         view.show()
-    yield
+    yield "TomoScore: comparison"
     take("TomoScore: comparison", pictures / "compare.png")
 
 
@@ -141,15 +146,19 @@ def main(folder, session, other, pictures):
 
     def step():
         try:
-            next(steps)
+            wait(next(steps))
         except StopIteration:
             os._exit(0)
         except BaseException:
             fail(*sys.exc_info())
-        window.root.after(SETTLE_MS, step)
+
+    def wait(title):
+        if windows(title):
+            window.root.after(SETTLE_MS, step)
+        else:
+            window.root.after(POLL_MS, wait, title)
 
     window.root.after(SETTLE_MS, step)
-    time.sleep(0.1)
     window.show()
 
 

@@ -79,6 +79,10 @@ def test_the_best_can_be_filtered_and_found_in_the_viewer(lab, compared, scored)
     assert ids(box, "acceptedTomograms") == ["TS_6", "TS_7"], log_of(box)
     found = [run.getObjId() for run in runs.scoring_runs(box)]
     assert found == [run.getObjId() for run in scored]
+    # Both runs know both: each is shown by the record that gave its score.
+    rows, records = runs.all_rows(box), runs.Records(box)
+    assert [records.of(row).tomoscore for row in rows] == [row.score for row in rows]
+    assert {len(records._found[row.ts_id]) for row in rows} == {2}
 
 
 def test_a_table_of_all_scores_is_written(compared):

@@ -45,6 +45,7 @@ class Desk:
     def __init__(self, folder, script):
         self.folder = folder
         (folder / "batches").mkdir()
+        (folder / "batches" / "failed.jsonl").touch()
         program = folder / "program.py"
         program.write_text(f"import os, sys, time\nfolder = {str(folder)!r}\n{script}\n")
         command = f"{shlex.quote(sys.executable)} {shlex.quote(str(program))}"
@@ -143,7 +144,11 @@ def test_a_report_that_cannot_even_start_stops_nobody(tmp_path, monkeypatch, cap
     monkeypatch.setattr(reporting.subprocess, "Popen", no_process)
     with Desk(tmp_path, "").reporter as reporter:
         reporter.turn()
-    assert "no more processes" in caplog.text
+        (tmp_path / "batches" / "failed.jsonl").unlink()
+        (tmp_path / "batches").rmdir()
+        (tmp_path / "batches").touch()  # as good as a full disk: nothing can be written there
+        reporter.note_failure("a", None, "why")
+    assert "no more processes" in caplog.text and "File exists" in caplog.text
 
 
 def test_records_are_read_while_they_are_written(tmp_path):
@@ -152,7 +157,7 @@ def test_records_are_read_while_they_are_written(tmp_path):
     for text in (lines[0] + lines[1][:9], lines[2] + "not a record\n[1]\n"):
         folder = exchange.write_job(tmp_path, [entry], None)
         (folder / "results.jsonl").write_text(text)
-    exchange.note_failures(tmp_path, [("a", None, "the engine died")])
+    exchange.note_failure(tmp_path, "a", None, "the engine died")
     latest = {key: json.loads(line) for key, line in exchange.latest_lines(tmp_path).items()}
     assert {key: r["error"] for key, r in latest.items()} == {"a": "the engine died", "c": "why"}
     assert exchange.latest_lines(tmp_path / "nothing") == {}

@@ -98,7 +98,7 @@ def test_one_tomogram_shows_slices_profile_curve_and_reasons(project, scored, fi
     *slices, profile, curve = figure.axes
     assert [len(axes.images) for axes in slices] == [1, 1, 1]
     assert len(curve.patches) == 6
-    record = viewer._records.of("TS_0")
+    record = viewer._records.of(viewer._scored[-1])
     assert list(profile.lines[-1].get_ydata()) == [s["tomoscore"] for s in record.slices]
     text = texts_of(figure)
     assert "TS_0: TomoScore 0.00" in text and "coarser than 128 nm" in text
@@ -111,7 +111,8 @@ def test_a_tomogram_without_pictures_is_shown_all_the_same(project, scored, figu
     from tomoscore_scipion.viewers import one_tomogram
 
     figure = Figure()
-    one_tomogram.draw(figure, viewer_of(project, scored)._records.of("TS_1"), {})
+    viewer = viewer_of(project, scored)
+    one_tomogram.draw(figure, viewer._records.of(viewer._scored[0]), {})
     assert texts_of(figure).count("no picture") == 3
 
 

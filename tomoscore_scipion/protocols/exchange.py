@@ -83,18 +83,18 @@ def command(program, folder, threads, work="score"):
     return f"( {program} {command_line} ) > {files[LOG]} 2>&1"
 
 
-def note_failures(root, reasons):
-    """Write records of tomograms for which no engine wrote one, so that reports tell of them.
+def note_failure(root, key, path, reason):
+    """Write the record of a tomogram for which no engine wrote one, so that reports tell of it.
 
     Args:
         root: the folder of all batches; made when it is not there.
-        reasons: list of (id, path or None, reason).
+        key: the tomogram's id.
+        path: its file; None where it has none.
+        reason: why it failed.
     """
-    if not reasons:
-        return
     Path(root).mkdir(parents=True, exist_ok=True)
     with open(Path(root) / FAILED, "a", encoding="utf-8") as file:
-        file.writelines(Score.failed(*reason).to_json() + "\n" for reason in reasons)
+        file.write(Score.failed(key, path, reason).to_json() + "\n")
 
 
 def thumbnail_of(folder, record):

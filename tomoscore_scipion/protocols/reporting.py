@@ -19,7 +19,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from tomoscore_scipion.protocols.exchange import last_words
+from tomoscore_scipion.protocols.exchange import last_words, note_failure
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Reporter:
         self._command = command(program, folder, threshold, title, maps)
         self._folders = (THUMBNAILS, MAPS) if maps else (THUMBNAILS,)
         self._environ = environ
-        self._asked = (self._folder / BATCHES).is_dir()
+        self._asked = any((self._folder / BATCHES).rglob("*.jsonl"))
         self._process = None
         self._started = self._next = 0.0
 
@@ -67,6 +67,11 @@ class Reporter:
     def ask(self):
         """There is something new to report."""
         self._asked = True
+
+    def note_failure(self, key, path, reason):
+        """Let the report tell of a tomogram for which no engine wrote a record."""
+        self._carefully(lambda: note_failure(self._folder / BATCHES, key, path, reason))
+        self.ask()
 
     def turn(self):
         """See what became of the last report, and start another where it is time; never waits."""

@@ -112,8 +112,7 @@ class TomoScoreScoring(TomoScoreEngineRuns, TomoScoreOutputs):
 
     def _refused(self, key, item, reason):
         """A failed tomogram; the report tells of it, too."""
-        exchange.note_failures(self._batchesFolder(), [(key, item.getFileName(), reason)])
-        self._report.ask()
+        self._report.note_failure(key, item.getFileName(), reason)
         return outputs.annotate(item, None, FAILED, reason)
 
     # --------------------------- results -------------------------------------

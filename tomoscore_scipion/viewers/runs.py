@@ -5,6 +5,7 @@ Everything is read as it is now, also while a run goes on.  A set that was split
 from leads back to the runs that scored it.
 """
 
+import json
 from pathlib import Path
 from typing import NamedTuple, Optional
 
@@ -104,34 +105,35 @@ class Records:
 
     def __init__(self, protocol):
         """Find them; there are none where the runs that scored cannot be found any more."""
-        self._folder_of = {}
-        self._lines = {}
+        self._found = {}  # tsId: list of (folder of a run, line of JSON)
         for run in scoring_runs(protocol):
             folder = Path(run._getExtraPath())
-            found = latest_lines(folder / reporting.BATCHES)
-            self._lines.update(found)
-            self._folder_of.update(dict.fromkeys(found, folder))
+            for ts_id, line in latest_lines(folder / reporting.BATCHES).items():
+                self._found.setdefault(ts_id, []).append((folder, line))
 
-    def __contains__(self, ts_id):
-        return ts_id in self._lines
+    def __contains__(self, row):
+        return row.ts_id in self._found
 
-    def of(self, ts_id):
-        """The record (Score) of a tomogram."""
-        return Score.from_json(self._lines[ts_id])
+    def _pick(self, row):
+        """Folder and line of a row; of several runs with its tsId that which gave its score."""
+        found = self._found[row.ts_id]
+        same = (one for one in found if json.loads(one[1])["tomoscore"] == row.score)
+        return found[-1] if len(found) == 1 else next(same, found[-1])
 
-    def has_map(self, ts_id):
-        """Whether there is a picture of a quality map."""
-        return self.map_picture(ts_id).exists()
+    def of(self, row):
+        """The record (Score) of a row."""
+        return Score.from_json(self._pick(row)[1])
 
-    def pictures(self, record):
+    def pictures(self, row):
         """{kind: path} of the pictures of its best, median and worst slice that are there."""
-        folder = self._folder_of[record.ts_id] / reporting.THUMBNAILS
-        wanted = {k: folder / thumbnail_name(record.ts_id, z) for k, z in chosen(record).items()}
+        folder = self._pick(row)[0] / reporting.THUMBNAILS
+        planes = chosen(self.of(row))
+        wanted = {kind: folder / thumbnail_name(row.ts_id, z) for kind, z in planes.items()}
         return {kind: path for kind, path in wanted.items() if path.exists()}
 
-    def map_picture(self, ts_id):
-        """Path of the picture of a quality map."""
-        return self._folder_of[ts_id] / reporting.MAPS / map_picture_name(ts_id)
+    def map_picture(self, row):
+        """Path of the picture of its quality map, which may not be there."""
+        return self._pick(row)[0] / reporting.MAPS / map_picture_name(row.ts_id)
 
 
 def chosen(record):

@@ -73,7 +73,7 @@ class TomoScoreViewer(ProtocolViewer):
         )
         self._addSets(definition.addGroup("Sets"))
         self._records = runs.Records(self.protocol)
-        rows = [row for row in runs.all_rows(self.protocol) if row.ts_id in self._records]
+        rows = [row for row in runs.all_rows(self.protocol) if row in self._records]
         self._scored = sorted(
             (row for row in rows if row.score is not None), key=lambda row: (-row.score, row.ts_id)
         )
@@ -110,7 +110,7 @@ class TomoScoreViewer(ProtocolViewer):
             help="Its best, median and worst slice, the score of every scored slice, the "
             "resolvability per octave, and likely reasons where the score is low.",
         )
-        if any(self._records.has_map(row.ts_id) for row in self._scored):
+        if any(self._records.map_picture(row).exists() for row in self._scored):
             group.addParam(
                 "showMap",
                 params.LabelParam,
@@ -122,8 +122,8 @@ class TomoScoreViewer(ProtocolViewer):
     def _chosen(self):
         return getattr(self.protocol, self._there[self.which.get()][0])
 
-    def _chosenId(self):
-        return self._scored[self.tomogram.get()].ts_id
+    def _chosenRow(self):
+        return self._scored[self.tomogram.get()]
 
     def _getVisualizeDict(self):
         return {
@@ -181,8 +181,8 @@ class TomoScoreViewer(ProtocolViewer):
         ]
 
     def _tomogram(self, param=None):
-        record = self._records.of(self._chosenId())
-        pictures = self._records.pictures(record)
+        row = self._chosenRow()
+        record, pictures = self._records.of(row), self._records.pictures(row)
         return [
             plot(
                 f"TomoScore: {record.ts_id}",
@@ -192,13 +192,13 @@ class TomoScoreViewer(ProtocolViewer):
         ]
 
     def _map(self, param=None):
-        ts_id = self._chosenId()
-        path = self._records.map_picture(ts_id)
+        row = self._chosenRow()
+        path = self._records.map_picture(row)
         if not path.exists():
-            return [self.infoMessage(f"{ts_id} has no quality map.", title="TomoScore")]
+            return [self.infoMessage(f"{row.ts_id} has no quality map.", title="TomoScore")]
         return [
             plot(
-                f"TomoScore: quality map of {ts_id}",
+                f"TomoScore: quality map of {row.ts_id}",
                 lambda figure: one_tomogram.draw_picture(figure, path),
             )
         ]
