@@ -32,6 +32,7 @@ ENGINE = [
     "safetensors>=0.4",
     "pillow>=9.4",  # pictures
     "jinja2>=3.0",  # the report
+    "matplotlib>=3.5",  # plots of comparisons
     NUMPY,
     MRCFILE,
     "scipy>=1.10",  # simulate and train
@@ -44,8 +45,8 @@ DEV = [
     "ruff>=0.5",
     "mypy>=1.0",
     "scikit-image>=0.19",
-    "matplotlib>=3.7",
     "setuptools>=70.1",
+    "docutils>=0.20",
 ]
 
 setup(

@@ -41,6 +41,7 @@ FLOW = (
     "products",
     "job",
     "output",
+    "record_files",
     "table",
     "progress",
     "stopping",
@@ -61,7 +62,8 @@ ENDS = ("__init__", "__main__", "cli")
 """The engine's front doors, which may import every part of it."""
 
 REPORT_READS = ("errors", "bands", "record", "file_names", "thumbnail_files", "output", "table")
-"""Steps of the engine that the report may use: what is written, and never a model."""
+REPORT_READS += ("record_files", "aside", "pictures")
+"""Steps of the engine that report and comparison may use: what is written, and never a model."""
 
 SCIPION = ("scipion", "pyworkflow", "pwem", "tomo")
 
@@ -107,7 +109,10 @@ SCIPION_FILES = named(
 
 @pytest.mark.parametrize("path", ENGINE_FILES)
 def test_engine_imports_neither_scipion_nor_what_is_built_on_it(path):
-    above = [f"tomoscore_scipion.{name}" for name in ("simulation", "benchmark", "training")]
+    above = [
+        f"tomoscore_scipion.{name}"
+        for name in ("simulation", "benchmark", "training", "comparison")
+    ]
     above += [f"tomoscore_scipion.{name}" for name in ("plugin", "Plugin")]
     above += [f"tomoscore_scipion.{name}" for name in ("protocols", "viewers", "wizards")]
     assert not [name for name in imported(path) if within(name, *SCIPION, *above)]
@@ -127,6 +132,13 @@ def test_a_step_imports_only_steps_before_it(step):
 def test_the_report_reads_what_is_written_and_never_a_model(path):
     assert steps_imported(path) <= set(REPORT_READS)
     heavy = ("torch", "safetensors", "mrcfile", *SCIPION)
+    assert not [name for name in imported(path) if within(name, *heavy)]
+
+
+@pytest.mark.parametrize("path", named((PACKAGE / "comparison").rglob("*.py")))
+def test_the_comparison_needs_scores_and_nothing_else(path):
+    assert steps_imported(path) <= set(REPORT_READS)
+    heavy = ("torch", "scipy", "safetensors", "mrcfile", "tomoscore_scipion.report", *SCIPION)
     assert not [name for name in imported(path) if within(name, *heavy)]
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from report_records import NASTY, NASTY_ID, session
 
 from tomoscore_scipion.engine.pictures import as_jpeg, picture
-from tomoscore_scipion.engine.thumbnail_files import chosen_slices, thumbnail_name
+from tomoscore_scipion.engine.thumbnail_files import chosen_slices, map_picture_name, thumbnail_name
 from tomoscore_scipion.report.run import write_report
 
 PROGRAM = find_program()
@@ -33,7 +33,14 @@ def page(tmp_path_factory):
     for record in RECORDS[1:]:
         for z in chosen_slices(record).values():
             (folder / thumbnail_name(record.ts_id, z)).write_bytes(as_jpeg(picture(grey)))
-    write_report(RECORDS, str(folder / "report.html"), folders=[str(folder)], title=NASTY_ID)
+    Image.new("RGB", (64, 48), "teal").save(folder / map_picture_name("TS_2"))
+    write_report(
+        RECORDS,
+        str(folder / "report.html"),
+        folders=[str(folder)],
+        maps=[str(folder)],
+        title=NASTY_ID,
+    )
     return folder / "report.html"
 
 
@@ -183,6 +190,16 @@ def test_the_table_is_saved_as_it_is_shown(browser, tmp_path):
     assert float(by_id["TS_30"]["tomoscore"]) == SCORES["TS_30"]
     assert by_id["TS_bad"]["verdict"] == "failed"
     assert by_id["TS_bad"]["error"] == f"cut off {NASTY}"
+
+
+def test_the_quality_map_is_shown_with_the_tomogram_that_has_one(browser):
+    card = "document.querySelector('.card .name[title=TS_2]').closest('.card')"
+    browser.do(f"{card}.click()")
+    browser.wait("document.querySelector('#details img.map')?.naturalWidth === 64")
+    browser.press("ArrowRight")
+    browser.wait("document.querySelectorAll('#details img').length >= 1")
+    assert browser.do("document.querySelectorAll('#details img.map').length") == 0
+    browser.press("Escape")
 
 
 def test_a_tomogram_opens_with_its_charts_and_is_left_by_keyboard(browser):

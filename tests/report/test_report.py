@@ -2,6 +2,7 @@
 """The report as a file: what goes into it, what it refuses, and that it stands alone."""
 
 import base64
+import io
 import json
 import os
 import re
@@ -104,6 +105,26 @@ def test_pictures_of_the_chosen_slices_come_along(results):
     assert "pictures-1" not in page.json
 
 
+def test_the_picture_of_a_quality_map_comes_along(results):
+    from PIL import Image
+
+    os.mkdir("maps")
+    Image.new("RGB", (900, 640), "teal").save("maps/TS_1-quality.png")
+    pictures = report("--maps", "maps").json["pictures-0"]
+    (found,) = pictures.values()
+    with Image.open(io.BytesIO(base64.b64decode(pictures["map"]))) as image:
+        assert image.format == "JPEG" and max(image.size) == 320
+    assert len(base64.b64decode(found)) < 15_000
+    assert "pictures-1" not in report("--maps", "maps").json
+
+
+def test_a_broken_picture_of_a_map_is_refused_by_name(results, capsys):
+    os.mkdir("maps")
+    Path("maps/TS_1-quality.png").write_text("no picture")
+    assert main(["report", "r.jsonl", "--output", "r.html", "--maps", "maps"]) == 1
+    assert "cannot read the picture of a map maps/TS_1-quality.png" in capsys.readouterr().err
+
+
 def test_the_last_record_of_an_id_counts_in_the_place_of_the_first(results, capsys):
     again = record_of([0.9] * 6, "TS_2")
     Path("more.jsonl").write_text(json_line(again))
@@ -111,6 +132,16 @@ def test_the_last_record_of_an_id_counts_in_the_place_of_the_first(results, caps
     assert (len(shown), shown[1]["id"], shown[1]["score"]) == (14, "TS_2", again.tomoscore)
     assert "1 earlier records of the same ids left out" in capsys.readouterr().err
     assert latest_of_each([]) == []
+
+
+def test_a_folder_stands_for_the_records_below_it_in_their_order(results):
+    for name in ("10", "9"):
+        os.makedirs(f"batches/{name}")
+        Path(f"batches/{name}/results.jsonl").write_text(json_line(record_of([0.5] * 6, name)))
+    Path("batches/9/job.json").write_text("not a record")
+    assert main(["report", "batches", "--output", "r.html"]) == 0
+    page = Page(Path("r.html").read_text(encoding="utf-8"))
+    assert [t["id"] for t in page.json["content"]["tomograms"]] == ["9", "10"]
 
 
 def test_every_model_is_named_and_more_than_one_is_warned_of(results):
@@ -138,10 +169,13 @@ def test_content_is_plain_json():
     ("arguments", "status", "says"),
     [
         (["none.jsonl", "--output", "r.html"], 1, "cannot read none.jsonl"),
+        ([".", "--output", "./r.jsonl"], 1, "r.jsonl would be replaced, and is an input"),
+        (["empty", "--output", "r.html"], 1, "empty: expected records in it, found no file"),
         (["notes.txt", "--output", "r.html"], 1, "notes.txt, line 1: expected a TomoScore record"),
         (["r.jsonl", "--output", "r.jsonl"], 1, "r.jsonl would be replaced, and is an input"),
         (["r.jsonl", "--output", "none/r.html"], 1, "none does not exist: make it first"),
         (["r.jsonl", "--output", "r.html", "--thumbnails", "t"], 1, "t: expected a folder of"),
+        (["r.jsonl", "--output", "r.html", "--maps", "t"], 1, "t: expected a folder of maps"),
         (["r.jsonl", "--output", "r.html", "--threshold", "6"], 2, "expected octaves from 0 to 5"),
         (["r.jsonl", "--output", "r.html", "--threshold", "x"], 2, "expected octaves"),
         (["r.jsonl"], 2, "--output"),
@@ -152,6 +186,7 @@ def test_what_cannot_be_reported_is_said_and_changes_nothing(
     results, capsys, arguments, status, says
 ):
     Path("notes.txt").write_text("hello\n")
+    os.mkdir("empty")
     Path("r.html").write_text("old")
     before = Path("r.jsonl").read_bytes()
     assert main(["report", *arguments]) == status

@@ -11,22 +11,38 @@ For tests of what surrounds the engine.  Variables change what it does:
     FAKE_DIE       substring of a tsId over which it is killed
     FAKE_SILENT    tsId of which it makes no record, without a word
     FAKE_ERROR     why it cannot start
+    FAKE_REPORT    why no report can be made; "hang": it is never done
     FAKE_LOG       file to which each start is written: GPUs, device, ids, begin and end
 """
 
+import base64
 import json
 import os
 import struct
 import sys
 import time
 
+import fake_dose
+
 from tomoscore_scipion import __version__
 from tomoscore_scipion.engine.bands import N_BANDS, PERIODS_NM, scale_nm
 from tomoscore_scipion.engine.errors import TomogramError
 from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.engine.thumbnail_files import chosen_slices, thumbnail_name
 from tomoscore_scipion.engine.z_range import planes_within
 
+PATHS = {"score": "path", "dose": "stack"}
+"""The key of an entry's file, per command."""
 MODEL = {"name": "fake", "version": "1", "sha256": os.environ.get("FAKE_SHA256", "ab" * 32)}
+
+GREY = (
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABsSFBcUERsXFhceHBsgKEIrKCUlKFE6PTBCYFVlZF9VXVtqeJmBanGQc1"
+    "tdhbWGkJ6jq62rZ4C8ybqmx5moq6T/wAALCAAIAAgBAREA/8QAHwAAAQUBAQEBAQEAAAAAAAAAAAECAwQFBgcICQoL"
+    "/8QAtRAAAgEDAwIEAwUFBAQAAAF9AQIDAAQRBRIhMUEGE1FhByJxFDKBkaEII0KxwRVS0fAkM2JyggkKFhcYGRolJi"
+    "coKSo0NTY3ODk6Q0RFRkdISUpTVFVWV1hZWmNkZWZnaGlqc3R1dnd4eXqDhIWGh4iJipKTlJWWl5iZmqKjpKWmp6ip"
+    "qrKztLW2t7i5usLDxMXGx8jJytLT1NXW19jZ2uHi4+Tl5ufo6erx8vP09fb3+Pn6/9oACAEBAAA/AItPsOnFf//Z"
+)
+"""A JPEG of 8 by 8 pixels, in base64."""
 
 
 def info():
@@ -76,6 +92,10 @@ def score(entry, device):
         scale_nm=scale_nm(value),
         curve={"period_nm": PERIODS_NM, "resolvability": [0.5] * N_BANDS},
         slab_z=slab_z,
+        slices=[
+            {"z": z, "tomoscore": value, "scale_nm": scale_nm(value)}
+            for z in range(slab_z[0], slab_z[1] + 1, 3)
+        ],
         z_range=entry["z_range"],
         voxel_size_angstrom=entry["voxel_size_angstrom"],
         shape_zyx=(nz, ny, nx),
@@ -95,20 +115,52 @@ def ids_in(path):
         return {json.loads(line)["ts_id"] for line in results}
 
 
+def draw(record, folder):
+    """A grey picture of each slice to be shown."""
+    os.makedirs(folder, exist_ok=True)
+    for z in set(chosen_slices(record).values()):
+        with open(os.path.join(folder, thumbnail_name(record.ts_id, z)), "wb") as file:
+            file.write(base64.b64decode(GREY))
+
+
+def report(argv):
+    """The real one, where it can be made."""
+    if env("FAKE_REPORT"):
+        while env("FAKE_REPORT") == "hang":
+            time.sleep(1)
+        print(f"tomoscore: error: {env('FAKE_REPORT')}", file=sys.stderr)
+        return 1
+    from tomoscore_scipion.engine.cli import main as real
+
+    return real(argv)
+
+
+def line_of(what, entry, job):
+    """The line of one entry of a job."""
+    if what == "dose":
+        return json.dumps(fake_dose.analyse(entry, job, MODEL))
+    record = score(entry, job["device"])
+    draw(record, job["thumbnail_dir"])
+    return record.to_json()
+
+
 def main(argv):
     if argv[0] == "info":
         print("a module says hello")
         print(json.dumps(info(), indent=2))
         return 0
+    if argv[0] == "report":
+        return report(argv)
     options = dict(zip(argv[1::2], argv[2::2]))
     if env("FAKE_ERROR"):
         print(f"tomoscore: error: {env('FAKE_ERROR')}", file=sys.stderr)
         return 1
     with open(options["--job"], encoding="utf-8") as file:
         job = json.load(file)
+    entries = job["tilt_series" if argv[0] == "dose" else "tomograms"]
     begin = time.time()
     there = ids_in(options["--output"])
-    todo = [entry for entry in job["tomograms"] if entry["ts_id"] not in there]
+    todo = [entry for entry in entries if entry["ts_id"] not in there]
     with open(options["--output"], "a", encoding="utf-8") as results:
         for entry in todo:
             if env("FAKE_DIE") and env("FAKE_DIE") in entry["ts_id"]:
@@ -116,10 +168,10 @@ def main(argv):
                 os.kill(os.getpid(), 9)
             while entry["ts_id"] == env("FAKE_HOLD") and not os.path.exists(env("FAKE_GATE")):
                 time.sleep(0.2)
-            time.sleep(seconds_for(entry["path"]))
+            time.sleep(seconds_for(entry[PATHS[argv[0]]]))
             if entry["ts_id"] == env("FAKE_SILENT"):
                 continue
-            results.write(score(entry, job["device"]).to_json() + "\n")
+            results.write(line_of(argv[0], entry, job) + "\n")
             results.flush()
     if env("FAKE_LOG"):
         start = {

@@ -85,14 +85,29 @@ def tour(window, project, pictures):
         window.root.after(0, view.show)
     yield WINDOW
     shoot(window, pictures, "7-histogram")
+    viewer.tomogram.set(9)
+    for name, make in (("8-session", viewer._session), ("9-tomogram", viewer._tomogram)):
+        for view in make():  # matplotlib shows all figures that there are
+            window.root.after(0, view.show)
+        yield WINDOW
+        shoot(window, pictures, name)
     for view in viewer._images():
         window.root.after(0, view.show)
     yield WINDOW
-    shoot(window, pictures, "8-images")
+    shoot(window, pictures, "10-images")
     for view in viewer._table():
         view.show()
     yield WINDOW
-    shoot(window, pictures, "9-table")
+    shoot(window, pictures, "11-table")
+    asked = os.path.join(pictures, "asked-for.txt")
+    begin = time.monotonic()
+    for view in viewer._report():
+        view.show()
+    assert_equal(time.monotonic() - begin < 2.0, True)  # although the browser takes its time
+    while not os.path.exists(asked):
+        yield CHANGE
+    with open(asked, encoding="utf-8") as file:
+        assert_equal(file.read().strip().endswith("/extra/report.html"), True)
 
 
 def box_on(project, source):
@@ -117,7 +132,7 @@ def windows():
     return set(subprocess.run(search, stdout=subprocess.PIPE, text=True).stdout.split())
 
 
-def main(path, pictures):
+def main(path, pictures, tour=tour):
     import pyworkflow as pw
 
     pw.Config.setDomain("pwem")

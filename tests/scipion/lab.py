@@ -49,17 +49,33 @@ class Lab:
         """Let a source emit a gated entry."""
         (self.folder / f"gate-{name}").touch()
 
-    def source(self, entries, wait=True, **values):
-        """A source protocol that emits the entries."""
+    def series(self, ts_id, best=30.0, name=None, views=21, **entry):
+        """A recipe's entry of a tilt series and its stack; best None makes a corrupt stack.
+
+        The fake engine finds the best score at the best dose; the views have 3 e/A^2 each.
+        """
+        path = self.folder / (name or f"{ts_id}.mrc")
+        write_mrc(path, -1.0 if best is None else best, (views, 64, 64))
+        return {"tsId": ts_id, "path": str(path), "views": views, **entry}
+
+    def source(self, entries, wait=True, kind=None, **values):
+        """A source protocol that emits the entries: tomograms, or what its kind does."""
         from tomoscore_testing.protocols import ProtTomoScoreTestSource
 
         self._recipes += 1
         recipe = self.folder / f"recipe-{self._recipes}.json"
         recipe.write_text(json.dumps(entries), encoding="utf-8")
-        source = self.project.newProtocol(ProtTomoScoreTestSource, recipe=str(recipe), **values)
+        kind = kind or ProtTomoScoreTestSource
+        source = self.project.newProtocol(kind, recipe=str(recipe), **values)
         self.launch(source, wait)
         assert not source.isFailed(), log_of(source)
         return source
+
+    def source_of_series(self, entries, wait=True):
+        """A source protocol that emits tilt series."""
+        from tomoscore_testing.protocols import ProtTomoScoreTestSeries
+
+        return self.source(entries, wait, ProtTomoScoreTestSeries)
 
     def box(self, kind, source, output="Tomograms", **values):
         """A protocol with the output of another as its input; not launched.
@@ -71,9 +87,16 @@ class Lab:
         if kind is ProtTomoScore:
             values.setdefault("numberOfThreads", 3)
         protocol = self.project.newProtocol(kind, **values)
-        protocol.inTomograms.set(source)
-        protocol.inTomograms.setExtended(output)
+        name = "inTomograms" if hasattr(protocol, "inTomograms") else "inTiltSeries"
+        getattr(protocol, name).set(source)
+        getattr(protocol, name).setExtended(output)
         return protocol
+
+    def dose(self, source, output="TiltSeries", wait=True, **values):
+        """A launched ProtTomoScoreDose."""
+        from tomoscore_scipion.protocols import ProtTomoScoreDose
+
+        return self.launch(self.box(ProtTomoScoreDose, source, output, **values), wait)
 
     def score(self, source, output="Tomograms", wait=True, **values):
         """A launched ProtTomoScore."""

@@ -157,10 +157,15 @@ def test_every_protocol_has_its_place_in_the_tree(scipion):
 
 
 def test_every_parameter_is_explained(scipion):
-    from tomoscore_scipion.protocols import ProtTomoScore, ProtTomoScoreFilter
+    from tomoscore_scipion.protocols import (
+        ProtTomoScore,
+        ProtTomoScoreDose,
+        ProtTomoScoreFilter,
+    )
 
-    for kind in (ProtTomoScore, ProtTomoScoreFilter):
+    for kind in (ProtTomoScore, ProtTomoScoreFilter, ProtTomoScoreDose):
         for name, param in kind().getDefinition().iterParams():
             if name not in ("runName", "comment", "hostName"):
                 assert param.help.get(), f"{kind.__name__}.{name}"
+    for kind in (ProtTomoScore, ProtTomoScoreFilter):
         assert "128 nm" in kind().getParam("threshold").help.get()

@@ -13,7 +13,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["project", "form", "wizard", "wizard-moved", "wizard-without-scores", "viewer"]
-NAMES += ["histogram", "images", "table"]
+NAMES += ["histogram", "session", "tomogram", "images", "table"]
+DOSE_NAMES = ["project", "form", "viewer", "session", "series", "images", "table"]
 LIMIT_S = 1800
 """For what never happens: far from what a busy machine needs."""
 
@@ -53,12 +54,27 @@ def test_project_form_wizard_and_viewer_come_up(lab, project, display):
     entries = [lab.tomogram(f"TS_{n}", 0.35 * n) for n in range(14)]
     scored = lab.score(lab.source([*entries, lab.tomogram("X", None)]))
     assert scored.isFinished()
-    pictures = ROOT / "build" / "scipion-gui"
+    assert pictures_of("gui_tour.py", project, display, "scipion-gui") == NAMES
+
+
+def test_form_and_viewer_of_tomoscore_vs_dose_come_up(lab, project, display):
+    bests = (30.0, 24.0, 500.0, 36.0, None)
+    box = lab.dose(lab.source_of_series([lab.series(f"TS_{n}", b) for n, b in enumerate(bests)]))
+    assert box.isFinished()
+    assert pictures_of("dose_tour.py", project, display, "scipion-gui-dose") == DOSE_NAMES
+
+
+def pictures_of(tour, project, display, folder):
+    """The names of the pictures that a tour takes of a project, in their order."""
+    pictures = ROOT / "build" / folder
     shutil.rmtree(pictures, ignore_errors=True)
     pictures.mkdir(parents=True)
-    tour = str(Path(__file__).with_name("gui_tour.py"))
-    command = [sys.executable, "-O", tour, project.path, str(pictures)]  # as Scipion's own window
-    environ = {**os.environ, "DISPLAY": display}
+    script = str(Path(__file__).with_name(tour))
+    command = [sys.executable, "-O", script, project.path, str(pictures)]  # as Scipion's own window
+    browser = pictures / "browser"
+    browser.write_text(f"#!/bin/sh\nsleep 3\necho \"$1\" > '{pictures}/asked-for.txt'\n")
+    browser.chmod(0o755)
+    environ = {**os.environ, "DISPLAY": display, "BROWSER": str(browser)}
     log = pictures / "log.txt"
     with open(log, "w") as output:
         running = subprocess.Popen(command, env=environ, stdout=output, stderr=output)
@@ -71,4 +87,5 @@ def test_project_form_wizard_and_viewer_come_up(lab, project, display):
             process.kill()
     said = log.read_text()
     assert "DONE" in said, said
-    assert [p.stem.split("-", 1)[1] for p in sorted(pictures.glob("*.png"))] == NAMES
+    found = dict(path.stem.split("-", 1) for path in pictures.glob("*.png"))
+    return [found[number] for number in sorted(found, key=int)]

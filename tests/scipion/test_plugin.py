@@ -78,7 +78,7 @@ def test_plugin_is_registered_with_its_path_variables_and_reference(tmp_path):
     assert seen == {
         "name": "tomoscore_scipion",
         "path": str(package),
-        "references": ["Tan2024"],
+        "references": ["Tan2024", "Grant2015"],
         "variables": {
             "TOMOSCORE_ENV_ACTIVATION": "tomoscore_scipion",
             "TOMOSCORE_MODEL": "tomoscore_scipion",

@@ -44,6 +44,11 @@ COMMANDS: dict[str, Command] = {
         "tomoscore_scipion.report.arguments",
         "tomoscore_scipion.report.run",
     ),
+    "compare": Command(
+        "compare scores of the same tilt series: which way to make tomograms wins",
+        "tomoscore_scipion.comparison.arguments",
+        "tomoscore_scipion.comparison.run",
+    ),
     "info": Command(
         "show versions, weights and devices",
         "tomoscore_scipion.engine.info",

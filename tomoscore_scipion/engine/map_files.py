@@ -12,11 +12,10 @@ import numpy as np
 
 from tomoscore_scipion.engine.aside import write_file, written_aside
 from tomoscore_scipion.engine.bands import N_SCORED, share_below_nyquist
-from tomoscore_scipion.engine.file_names import file_stem
 from tomoscore_scipion.engine.pictures import picture
 from tomoscore_scipion.engine.quality_map import QualityMap, quality_map
 from tomoscore_scipion.engine.record import Score
-from tomoscore_scipion.engine.thumbnail_files import chosen_slices
+from tomoscore_scipion.engine.thumbnail_files import chosen_slices, map_picture_name
 from tomoscore_scipion.engine.thumbnails import slice_as_scored
 from tomoscore_scipion.engine.volume import Volume
 
@@ -68,15 +67,15 @@ def write_map(
         raise ValueError(f"expected a scored record, got {record.status!r}")
     share = share_below_nyquist(volume.voxel_size_angstrom / 10)
     found = quality_map(slices, record.slab_z, volume.shape_zyx, volume.voxel_size_angstrom, share)
-    stem = os.path.join(folder, file_stem(record.ts_id) + "-quality")
-    with written_aside(stem + ".mrc") as aside:
+    path = os.path.join(folder, map_picture_name(record.ts_id))
+    with written_aside(os.path.splitext(path)[0] + ".mrc") as aside:
         write_mrc(aside, found, volume.origin_xyz_angstrom)
     chosen = chosen_slices(record)
     middle = chosen.get("central", slices[len(slices) // 2].z)
     image = overlay(slice_as_scored(volume, middle), found)
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
-    write_file(stem + ".png", buffer.getvalue())
+    write_file(path, buffer.getvalue())
     return found
 
 

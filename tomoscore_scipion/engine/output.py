@@ -245,7 +245,7 @@ CSV_COLUMNS = (
 
 def csv_heading() -> str:
     """The first line of the CSV file: the names of its columns."""
-    return _csv_line(CSV_COLUMNS)
+    return csv_row(CSV_COLUMNS)
 
 
 def csv_line(record: Score) -> str:
@@ -256,17 +256,19 @@ def csv_line(record: Score) -> str:
     low, high = record.tomoscore_interval or (None, None)
     first, last = record.slab_z or (None, None)
     curve = record.curve["resolvability"] if record.curve else (None,) * len(PERIODS_NM)
-    names = (_harmless(record.ts_id), _harmless(record.path or ""), record.status)
+    names = (harmless(record.ts_id), harmless(record.path or ""), record.status)
     scores = (record.tomoscore, low, high, record.scale_nm, *curve, first, last)
-    remarks = (_harmless("; ".join(record.warnings)), _harmless(record.error or ""))
-    return _csv_line(names + scores + remarks)
+    remarks = (harmless("; ".join(record.warnings)), harmless(record.error or ""))
+    return csv_row(names + scores + remarks)
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
+    """Text that no spreadsheet takes for a formula: an apostrophe goes in front where one would."""
     return "'" + text if text.startswith(FORMULA_STARTS) else text
 
 
-def _csv_line(cells: Sequence) -> str:
+def csv_row(cells: Sequence) -> str:
+    """Cells as a line of a CSV file, with its end."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerow(cells)
     return buffer.getvalue()

@@ -182,7 +182,8 @@ def _write_report(path: str, job: Job, records: Sequence[Score]) -> None:
     from tomoscore_scipion.report.run import write_report
 
     folders = [job.thumbnail_dir] if job.thumbnail_dir else []
-    write_report(_in_order(job, records), path, folders=folders)
+    maps = [job.map_dir] if job.map_dir else []
+    write_report(_in_order(job, records), path, folders=folders, maps=maps)
 
 
 def _in_order(job: Job, records: Sequence[Score]) -> list[Score]:

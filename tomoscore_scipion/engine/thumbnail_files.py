@@ -2,6 +2,7 @@
 """Which slices of a tomogram are worth a picture, and how the pictures of a folder are named.
 
 A thumbnail is `STEM-zN.jpg`: the stem of the tomogram's id, and the plane of the volume, 0-based.
+The picture of a quality map is `STEM-quality.png`.
 """
 
 from __future__ import annotations
@@ -40,6 +41,11 @@ def chosen_slices(record: Score) -> dict[str, int]:
 def thumbnail_name(ts_id: str, z: int) -> str:
     """File name of the thumbnail of a plane."""
     return f"{file_stem(ts_id)}-z{z}.jpg"
+
+
+def map_picture_name(ts_id: str) -> str:
+    """File name of the picture of a quality map."""
+    return f"{file_stem(ts_id)}-quality.png"
 
 
 def thumbnails_of(folder: str | os.PathLike[str], ts_id: str) -> dict[int, str]:

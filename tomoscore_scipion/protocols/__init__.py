@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The protocols that Scipion finds here."""
 
+from tomoscore_scipion.protocols.protocol_compare import ProtTomoScoreCompare
+from tomoscore_scipion.protocols.protocol_dose import ProtTomoScoreDose
 from tomoscore_scipion.protocols.protocol_filter import ProtTomoScoreFilter
 from tomoscore_scipion.protocols.protocol_score import ProtTomoScore
 
-__all__ = ["ProtTomoScore", "ProtTomoScoreFilter"]
+__all__ = ["ProtTomoScore", "ProtTomoScoreCompare", "ProtTomoScoreDose", "ProtTomoScoreFilter"]

@@ -89,14 +89,17 @@ def add_threshold(form, condition="True"):
     )
 
 
-def add_gpu(form):
-    """Whether to use GPUs, and which."""
+GPU_HELP = "A tomogram takes seconds on two CPU cores. On a GPU reading the file takes longest."
+
+
+def add_gpu(form, text=GPU_HELP):
+    """Whether to use GPUs, and which; the text says what it is worth."""
     form.addHidden(
         USE_GPU,
         params.BooleanParam,
         default=False,
         label="Use GPU?",
-        help="A tomogram takes seconds on two CPU cores. On a GPU reading the file takes longest.",
+        help=text,
     )
     form.addHidden(
         GPU_LIST,
@@ -146,6 +149,11 @@ def add_scoring_options(form):
         help="Used for all tomograms instead of the sampling rate that Scipion has. 0: Scipion's. "
         "All lengths in nm depend on it.",
     )
+    add_weights(form)
+
+
+def add_weights(form):
+    """Other weights than those that ship."""
     form.addParam(
         "weights",
         params.FileParam,
@@ -156,6 +164,21 @@ def add_scoring_options(form):
         help="A .safetensors file made by `tomoscore train`. Empty: the variable TOMOSCORE_MODEL "
         "of scipion.conf, and without it the weights that ship with the plugin. Scores of "
         "different weights should not be compared.",
+    )
+
+
+def add_maps(form):
+    """Whether to write quality maps."""
+    form.addParam(
+        "writeMaps",
+        params.BooleanParam,
+        default=False,
+        expertLevel=params.LEVEL_ADVANCED,
+        label="Write quality maps",
+        help="Write where in each tomogram features can be distinguished: the TomoScore per place "
+        "as .mrc on a coarse grid, which overlays the tomogram in IMOD, napari, ChimeraX and "
+        "Scipion, and a picture of it. They lie in the folder extra/maps of the run. On Continue "
+        "only tomograms that are scored from then on get one.",
     )
 
 

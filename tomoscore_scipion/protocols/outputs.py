@@ -29,7 +29,8 @@ HIGH = "_tomoScoreHigh"
 SCALE = "_tomoScoreScale"
 VERDICT = "_tomoScoreVerdict"
 ERROR = "_tomoScoreError"
-ATTRIBUTES = (SCORE, LOW, HIGH, SCALE, VERDICT, ERROR)
+THUMBNAIL = "_tomoScoreThumbnail"  # path of a picture of the middle of the specimen
+ATTRIBUTES = (SCORE, LOW, HIGH, SCALE, VERDICT, ERROR, THUMBNAIL)
 
 MODEL_SHA256 = "_tomoScoreModelSha256"
 PROVENANCE = {
@@ -54,7 +55,7 @@ FROM_INPUT = ("_firstDim", "_isHeterogeneous", "_hasOddEven", "_ctfCorrected")
 """What tomo's own append would find out again from each image."""
 
 
-def annotate(item, record=None, verdict=None, error=None):
+def annotate(item, record=None, verdict=None, error=None, thumbnail=None):
     """Put all attributes on a tomogram: columns of a set are fixed by its first item.
 
     Args:
@@ -62,6 +63,7 @@ def annotate(item, record=None, verdict=None, error=None):
         record: its Score; None where there is none.
         verdict: one of verdict.py, None while it is open.
         error: why it failed.
+        thumbnail: path of its picture.
     """
     low, high = (record and record.tomoscore_interval) or (None, None)
     setattr(item, SCORE, Float(record.tomoscore if record else None))
@@ -70,6 +72,7 @@ def annotate(item, record=None, verdict=None, error=None):
     setattr(item, SCALE, Float(record.scale_nm if record else None))
     setattr(item, VERDICT, String(verdict))
     setattr(item, ERROR, String(error))
+    setattr(item, THUMBNAIL, String(thumbnail))
     return item
 
 
@@ -153,11 +156,16 @@ class NewItems:
 def known_ids(scored, failed):
     """The ids (see `named`) of what two output sets, each may be None, have already."""
     known = {ts_id for ts_id, _ in identities_of(scored)}
-    for item in failed.iterItems() if failed is not None else ():
+    for item in EMSet.iterItems(failed) if failed is not None else ():
         known.add(f"{item.getTsId() or ''}#{item.getObjId()}")
         if value(item, ERROR) != SAME_TS_ID:
             known.add(item.getTsId())
     return known
+
+
+def reasons_of(failed):
+    """[(tsId, why it failed)] of a set of what failed."""
+    return [(item.getTsId(), value(item, ERROR)) for item in EMSet.iterItems(failed)]
 
 
 def scores_of(tomograms):
@@ -180,6 +188,7 @@ class TomoScoreOutputs:
     _possibleOutputs = dict.fromkeys(
         (SCORED_SET, ACCEPTED_SET, REJECTED_SET, FAILED_SET), SetOfTomograms
     )  # a dictionary: an Enum would merge outputs of one class
+    _provenanceKinds = PROVENANCE
 
     def _append(self, name, items, provenance):
         """Append those of the items that are not in the set yet; make the set if needed."""
@@ -223,7 +232,7 @@ class TomoScoreOutputs:
             self._save(tomograms)
             return
         source = self._sourcePointer()
-        tomograms = SetOfTomograms.create(self._getPath(), suffix=name)
+        tomograms = self._possibleOutputs[name].create(self._getPath(), suffix=name)
         tomograms.copyInfo(source.get())
         tomograms.setStreamState(Set.STREAM_OPEN)
         self._fill(tomograms, items, provenance)
@@ -234,14 +243,22 @@ class TomoScoreOutputs:
         tomograms.close()
 
     def _fill(self, tomograms, items, provenance):
-        tomograms.copyAttributes(self._sourcePointer().get(), *FROM_INPUT)
-        for name, kind in PROVENANCE.items():
+        self._describe(tomograms)
+        for name, kind in self._provenanceKinds.items():
             setattr(tomograms, name, kind(provenance.get(name)))
         taken = {number for _, number in identities_among(tomograms, items)}
         for item in items:
             if item.getObjId() in taken:
                 item.setObjId(None)  # another tomogram's, from before the input was made again
-            EMSet.append(tomograms, item)
+            self._put(tomograms, item)
+
+    def _describe(self, tomograms):
+        """Let a set tell of its items what the input does."""
+        tomograms.copyAttributes(self._sourcePointer().get(), *FROM_INPUT)
+
+    def _put(self, tomograms, item):
+        """Append one item."""
+        EMSet.append(tomograms, item)
 
     def _save(self, tomograms):
         tomograms.setStreamState(Set.STREAM_OPEN)
@@ -271,7 +288,8 @@ class TomoScoreOutputs:
         """Let all outputs tell the same: failed tomograms may have come before any was scored."""
         with self._lock:
             for _, tomograms in self.iterOutputAttributes():
-                if any(value(tomograms, name) != provenance.get(name) for name in PROVENANCE):
+                kinds = self._provenanceKinds
+                if any(value(tomograms, name) != provenance.get(name) for name in kinds):
                     self._fill(tomograms, [], provenance)
                     self._save(tomograms)
 

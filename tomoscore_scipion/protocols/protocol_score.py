@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The box "TomoScore": tomograms in; scored, accepted, rejected and failed tomograms out."""
 
-import hashlib
-import os
 from collections import Counter
 
 from pwem.protocols import EMProtocol
@@ -10,24 +8,15 @@ from pyworkflow import BETA
 from pyworkflow.protocol import ProtStreamingBase, params
 from pyworkflow.utils import Message
 
-from tomoscore_scipion.installation import EngineError
-from tomoscore_scipion.plugin import Plugin
-from tomoscore_scipion.protocols import form, texts, verdict
-from tomoscore_scipion.protocols.outputs import MODEL_SHA256, value
+from tomoscore_scipion.protocols import form, reporting, texts, verdict
+from tomoscore_scipion.protocols.engine_box import TomoScoreEngineBox
 from tomoscore_scipion.protocols.scoring import TomoScoreScoring
 
-NEEDED_THREADS = 3
-SETTINGS = (
-    ("_tomoScoreVoxelSize", "*Voxel size*"),
-    ("_tomoScoreSlabFirst", "*Slab limits*"),
-    ("_tomoScoreSlabLast", "*Slab limits*"),
-)
-"""What scores depend on besides the weights, and its names in the form."""
 UNFLIPPED_RATIO = 0.6
 """A y at most this share of z looks unflipped, as to the engine."""
 
 
-class ProtTomoScore(TomoScoreScoring, EMProtocol, ProtStreamingBase):
+class ProtTomoScore(TomoScoreScoring, TomoScoreEngineBox, EMProtocol, ProtStreamingBase):
     """Rates tomograms of cells by the scale at which features can be readily distinguished.
 
     Each tomogram gets a TomoScore: the number of octaves of feature scale, from 128 nm down to
@@ -37,7 +26,8 @@ class ProtTomoScore(TomoScoreScoring, EMProtocol, ProtStreamingBase):
 
     It works in streaming: new tomograms are scored as they come. Continue goes on where it was
     stopped, and applies another threshold without scoring again. A tomogram that cannot be read
-    goes to failedTomograms with the reason. Files are neither copied nor changed.
+    goes to failedTomograms with the reason. Files are neither copied nor changed. A report, one
+    HTML file, is kept up to date beside it; Analyze results opens it.
 
     An independent implementation of the idea of Tan et al. (2024); the network was trained on
     simulated specimens only.
@@ -45,11 +35,11 @@ class ProtTomoScore(TomoScoreScoring, EMProtocol, ProtStreamingBase):
 
     _label = "TomoScore"
     _devStatus = BETA
-
-    @classmethod
-    def worksInStreaming(cls):
-        """Scipion may start it while its input is still growing."""
-        return True
+    _settings = (
+        ("_tomoScoreVoxelSize", "*Voxel size*"),
+        ("_tomoScoreSlabFirst", "*Slab limits*"),
+        ("_tomoScoreSlabLast", "*Slab limits*"),
+    )
 
     def _defineParams(self, definition):
         definition.addSection(label=Message.LABEL_INPUT)
@@ -68,6 +58,7 @@ class ProtTomoScore(TomoScoreScoring, EMProtocol, ProtStreamingBase):
         )
         form.add_slab(definition)
         form.add_scoring_options(definition)
+        form.add_maps(definition)
         form.add_parallel(definition)
 
     def _sourcePointer(self):
@@ -93,78 +84,11 @@ class ProtTomoScore(TomoScoreScoring, EMProtocol, ProtStreamingBase):
             "_tomoScoreSlabLast": self.slabLast.get(),
         }
 
-    def getWeights(self):
-        """Path of the weights, None for those that the engine ships."""
-        path = (self.weights.get() or "").strip() or Plugin.getModel()
-        return os.path.abspath(path) if path else None
-
-    def getModelSha256(self):
-        """The hash of the weights, by which a model is known."""
-        path = self.getWeights()
-        if path is None:
-            return Plugin.getEngineInfo()["weights"]["sha256"]
-        with open(path, "rb") as file:
-            return hashlib.sha256(file.read()).hexdigest()
-
     # --------------------------- checks --------------------------------------
-    def _validate(self):
-        errors = []
-        if self.numberOfThreads.get() < NEEDED_THREADS:
-            errors.append(
-                f"*Scipion threads*: at least {NEEDED_THREADS} are needed: for the protocol, for "
-                "watching the input, and for scoring."
-            )
-        path = self.getWeights()
-        if path is not None and not os.path.isfile(path):
-            return [*errors, f"*Weights*: there is no file {path}"]
+    def _formErrors(self):
         if form.WHOLE < self.slabLast.get() < self.slabFirst.get():
-            errors.append("*Slab limits*: the last slice must not come before the first.")
-        if self.usesGpu():
-            errors += self._gpuErrors()
-        if self.isContinued():
-            errors += self._continueErrors()
-        return errors
-
-    def _gpuErrors(self):
-        """GPUs of the list that are not there; with a queue nobody knows here."""
-        try:
-            wanted = self.getGpuList()
-        except ValueError:
-            return [f'*GPU IDs*: expected numbers such as "0 1", found "{self.gpuList.get()}"']
-        if self.useQueue():
-            return []
-        try:
-            devices = Plugin.getEngineInfo()["devices"]
-        except EngineError:
-            return []  # validateInstallation says it
-        there = [d["device"].split(":")[1] for d in devices if d["device"].startswith("cuda:")]
-        missing = [str(gpu) for gpu in wanted if gpu >= 0 and str(gpu) not in there]
-        if not missing:
-            return []
-        return [
-            f"*GPU IDs*: {', '.join(missing)} not found, there is {', '.join(there) or 'no GPU'}. "
-            "Choose another, or set *Use GPU* to No."
-        ]
-
-    def _continueErrors(self):
-        """What cannot be changed without scoring again."""
-        there = [tomograms for _, tomograms in self.iterOutputAttributes()]
-        if not there:
-            return []
-        changed = []
-        # A tomogram that failed before any other was scored may know no weights.
-        made = {value(tomograms, MODEL_SHA256) for tomograms in there} - {None}
-        if made and made != {self.getModelSha256()}:
-            changed.append("*Weights*")
-        settings = self.getScoringSettings()
-        for name, what in SETTINGS:
-            if any(value(tomograms, name) != settings[name] for tomograms in there):
-                changed.append(what)
-        return [
-            f"{what}: not as for the tomograms that are done. Choose *Restart*, scores of both "
-            "should not be mixed, or set it back."
-            for what in dict.fromkeys(changed)
-        ]
+            return ["*Slab limits*: the last slice must not come before the first."]
+        return []
 
     def _warnings(self):
         tomograms = self.inTomograms.get()
@@ -220,18 +144,9 @@ class ProtTomoScore(TomoScoreScoring, EMProtocol, ProtStreamingBase):
             f"{slices - 1}. Tomograms without it will be in failedTomograms."
         ]
 
-    def _threadWarnings(self):
-        gpus = len(self.getGpuList()) if self.usesGpu() else 0
-        if gpus <= self._slots():
-            return []
-        return [
-            f"{gpus} GPUs, but {self.numberOfThreads.get()} Scipion threads use "
-            f"{self._slots()} of them: choose {gpus + 2} threads."
-        ]
-
     # --------------------------- information ---------------------------------
     def _summary(self):
-        return texts.summary(self)
+        return texts.summary(self) + reporting.summary(self._getExtraPath())
 
     def _methods(self):
         return texts.methods(self)

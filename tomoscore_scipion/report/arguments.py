@@ -34,7 +34,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "results",
         nargs="+",
         metavar="RESULTS.jsonl",
-        help="records, as `tomoscore score --output` writes them",
+        help="records, as `tomoscore score --output` writes them; or a folder of such",
     )
     add("--output", required=True, metavar="FILE.html", help="the report; replaces the file")
     add(
@@ -45,9 +45,30 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="folder of pictures, as `tomoscore score --thumbnails` writes them; may be repeated",
     )
     add(
+        "--maps",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="folder of quality maps, as `tomoscore score --map` writes them; may be repeated",
+    )
+    add(
         "--threshold",
         type=octaves,
         metavar="S",
         help="where the slider stands at first, in octaves (default: 2.5)",
+    )
+    add(
+        "--compare",
+        nargs="+",
+        default=[],
+        metavar="OTHER.jsonl",
+        help="compare with these sets of the same tilt series, a file or folder each, in a section "
+        "of its own (see `tomoscore compare --help`)",
+    )
+    add(
+        "--names",
+        nargs="+",
+        metavar="NAME",
+        help="names of the compared sets, this one first (default: those of the files)",
     )
     add("--title", default="TomoScore report", metavar="TEXT", help="title of the page")

@@ -31,7 +31,12 @@ def latest_of_each(records: Iterable[Score]) -> list[Score]:
 
 
 def content_of(
-    records: Sequence[Score], *, title: str, created: str, threshold: float = DEFAULT_THRESHOLD
+    records: Sequence[Score],
+    *,
+    title: str,
+    created: str,
+    threshold: float = DEFAULT_THRESHOLD,
+    comparison: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What the page shows, without the pictures.
 
@@ -40,6 +45,7 @@ def content_of(
         title: of the page.
         created: when, for people.
         threshold: where the slider stands at first, octaves.
+        comparison: with other sets, from `compared.section_of`; None: no such section.
     """
     return {
         "title": title,
@@ -52,6 +58,7 @@ def content_of(
         "readily_seen": READILY_SEEN,
         "periods": [f"{coarse:g}\u2013{fine:g}" for coarse, fine in PERIODS_NM],
         "models": models_of(records),
+        "comparison": comparison,
         "tomograms": [_tomogram(record) for record in records],
     }
 

@@ -7,15 +7,17 @@ import os
 import sys
 from argparse import Namespace
 from datetime import datetime
-from typing import Sequence
+from typing import Any, Sequence
 
 from tomoscore_scipion.engine.errors import StartError
-from tomoscore_scipion.engine.output import is_direct, open_lines, read_records
+from tomoscore_scipion.engine.output import is_direct, open_lines
 from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.engine.record_files import files_of, records_of
 from tomoscore_scipion.engine.table import printable, write_text
+from tomoscore_scipion.report.compared import section_of, sets_of
 from tomoscore_scipion.report.content import DEFAULT_THRESHOLD, content_of, latest_of_each
 from tomoscore_scipion.report.page import render
-from tomoscore_scipion.report.pictures import check_folders, pictures_of
+from tomoscore_scipion.report.pictures import check_folders, map_of, pictures_of
 
 
 def main(args: Namespace) -> int:
@@ -28,13 +30,21 @@ def main(args: Namespace) -> int:
         StartError: records or pictures cannot be read, or the report cannot be written.
     """
     _protect_inputs(args)
-    check_folders(args.thumbnails)
-    records = [record for path in args.results for record in read_records(path)]
+    check_folders(args.thumbnails, "thumbnails")
+    check_folders(args.maps, "maps")
+    records = records_of(args.results)
     threshold = DEFAULT_THRESHOLD if args.threshold is None else args.threshold
-    write_report(
-        records, args.output, folders=args.thumbnails, threshold=threshold, title=args.title
-    )
     latest = latest_of_each(records)
+    sets = sets_of(args.results, latest, args.compare, args.names) if args.compare else {}
+    write_report(
+        records,
+        args.output,
+        folders=args.thumbnails,
+        maps=args.maps,
+        threshold=threshold,
+        title=args.title,
+        comparison=section_of(sets) if sets else None,
+    )
     failed = sum(record.tomoscore is None for record in latest)
     again = len(records) - len(latest)
     note = f"; {again} earlier records of the same ids left out" if again else ""
@@ -48,8 +58,10 @@ def write_report(
     path: str,
     *,
     folders: Sequence[str] = (),
+    maps: Sequence[str] = (),
     threshold: float = DEFAULT_THRESHOLD,
     title: str = "TomoScore report",
+    comparison: dict[str, Any] | None = None,
 ) -> None:
     """Write the report of some records; an earlier file of its name is replaced when it is whole.
 
@@ -57,16 +69,23 @@ def write_report(
         records: in the order of acquisition or of scoring; of each id the last one counts.
         path: the HTML file.
         folders: folders of thumbnails.
+        maps: folders of quality maps.
         threshold: where the slider stands at first, octaves.
         title: of the page.
+        comparison: with other sets, from `compared.section_of`.
 
     Raises:
         StartError: pictures cannot be read, or the file cannot be written.
     """
     latest = latest_of_each(records)
     created = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
-    content = content_of(latest, title=title, created=created, threshold=threshold)
-    pictures = ((i, pictures_of(record, folders)) for i, record in enumerate(latest))
+    content = content_of(
+        latest, title=title, created=created, threshold=threshold, comparison=comparison
+    )
+    pictures = (
+        (i, {**pictures_of(record, folders), **map_of(record, maps)})
+        for i, record in enumerate(latest)
+    )
     with open_lines(path) as file:
         for piece in render(content, ((i, found) for i, found in pictures if found)):
             file.write(piece, is_row=False)
@@ -74,6 +93,8 @@ def write_report(
 
 def _protect_inputs(args: Namespace) -> None:
     """The report must not replace what it is made from."""
-    inputs = {os.path.realpath(path) for path in args.results}
+    inputs = {
+        os.path.realpath(file) for path in (*args.results, *args.compare) for file in files_of(path)
+    }
     if not is_direct(args.output) and os.path.realpath(args.output) in inputs:
         raise StartError(f"{args.output} would be replaced, and is an input: name another output")

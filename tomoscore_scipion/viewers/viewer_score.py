@@ -1,22 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows what the boxes made: the table with its scores, the images, the histogram."""
+"""Shows what the boxes made: the report, tables, images, plots, and one tomogram closely."""
 
-from pwem.viewers import EmPlotter
-from pwem.viewers.mdviewer.viewer import MDView
 from pyworkflow.protocol import params
 from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer
 
 from tomoscore_scipion.protocols import ProtTomoScore, ProtTomoScoreFilter
 from tomoscore_scipion.protocols.outputs import (
     ACCEPTED_SET,
-    ATTRIBUTES,
     FAILED_SET,
     REJECTED_SET,
     SCORED_SET,
-    provenance_of,
-    scores_of,
 )
-from tomoscore_scipion.viewers.histogram import draw
+from tomoscore_scipion.viewers import histogram, one_tomogram, runs, session
+from tomoscore_scipion.viewers.views import Page, TomoScoreTable, plot
 
 SETS = (
     (SCORED_SET, "All scored tomograms"),
@@ -25,18 +21,24 @@ SETS = (
     (FAILED_SET, "Failed tomograms"),
 )
 
-
-class TomoScoreTable(MDView):
-    """The metadata viewer with our columns, which its defaults hide."""
-
-    def getVisibleAndOrderLabels(self):
-        """Visible columns, their order, and those shown as images."""
-        labels = " ".join(("id enabled _tsId", *ATTRIBUTES, "_filename _samplingRate"))
-        return labels, labels, ""
+SETS_SHOWN = (
+    (
+        "showTable",
+        "Table with thumbnails and scores",
+        "Sorted by a click on a column's head. Select rows and press + Tomogram for a subset.",
+    ),
+    ("showImages", "Images", "The slices of each tomogram in tomo's own viewer."),
+    ("showHistogram", "Histogram of the scores", "The line is the threshold."),
+)
+NO_REPORT = (
+    "There is no report yet: it comes soon after the first tomogram is scored. Where it could not "
+    "be made, the summary of the run says why."
+)
+NO_SCORES = "Failed tomograms have no score."
 
 
 class TomoScoreViewer(ProtocolViewer):
-    """What the protocol TomoScore made."""
+    """What the protocols TomoScore and filter by TomoScore made, also while they run."""
 
     _label = "TomoScore viewer"
     _environments = [DESKTOP_TKINTER]
@@ -44,7 +46,9 @@ class TomoScoreViewer(ProtocolViewer):
 
     def _defineParams(self, definition):
         definition.addSection(label="Tomograms")
-        self._there = [(name, text) for name, text in SETS if self._output(name) is not None]
+        self._there = [
+            (name, text) for name, text in SETS if runs.output(self.protocol, name) is not None
+        ]
         if not self._there:
             definition.addParam(
                 "nothing",
@@ -54,6 +58,30 @@ class TomoScoreViewer(ProtocolViewer):
             )
             return
         definition.addParam(
+            "showReport",
+            params.LabelParam,
+            label="Open report",
+            help="The report in the browser: threshold as a slider, session, gallery, table, "
+            "curves, and likely reasons for low scores.",
+        )
+        definition.addParam(
+            "showSession",
+            params.LabelParam,
+            label="Scores over the session",
+            help="All tomograms in the order of the input, with their 90 % intervals: drift of a "
+            "session shows as a slope.",
+        )
+        self._addSets(definition.addGroup("Sets"))
+        self._records = runs.Records(self.protocol)
+        rows = [row for row in runs.all_rows(self.protocol) if row in self._records]
+        self._scored = sorted(
+            (row for row in rows if row.score is not None), key=lambda row: (-row.score, row.ts_id)
+        )
+        if self._scored:
+            self._addTomograms(definition.addGroup("One tomogram"))
+
+    def _addSets(self, group):
+        group.addParam(
             "which",
             params.EnumParam,
             choices=[text for _, text in self._there],
@@ -62,26 +90,72 @@ class TomoScoreViewer(ProtocolViewer):
             label="Which",
             help="The set that is shown below. Sets without tomograms are not there.",
         )
-        for name, text, explanation in (
-            ("showTable", "Scores in a table", "Sorted by a click on a column's head."),
-            ("showImages", "Images", "The slices of each tomogram in tomo's own viewer."),
-            ("showHistogram", "Histogram of the scores", "The line is the threshold."),
-        ):
-            definition.addParam(name, params.LabelParam, label=text, help=explanation)
+        for name, text, explanation in SETS_SHOWN:
+            group.addParam(name, params.LabelParam, label=text, help=explanation)
 
-    def _output(self, name):
-        tomograms = getattr(self.protocol, name, None)
-        return None if tomograms is None or tomograms.isEmpty() else tomograms
+    def _addTomograms(self, group):
+        group.addParam(
+            "tomogram",
+            params.EnumParam,
+            choices=[f"{row.ts_id}  {row.score:.2f}" for row in self._scored],
+            default=0,
+            display=params.EnumParam.DISPLAY_COMBO,
+            label="Tomogram",
+            help="The best first. Tomograms that were scored since come when this is opened again.",
+        )
+        group.addParam(
+            "showTomogram",
+            params.LabelParam,
+            label="Slices, profile over z and curve",
+            help="Its best, median and worst slice, the score of every scored slice, the "
+            "resolvability per octave, and likely reasons where the score is low.",
+        )
+        if any(self._records.map_picture(row).exists() for row in self._scored):
+            group.addParam(
+                "showMap",
+                params.LabelParam,
+                label="Quality map",
+                help="TomoScore per place over the middle slice. The map itself (.mrc) lies in "
+                "extra/maps of the run.",
+            )
 
     def _chosen(self):
-        return self._output(self._there[self.which.get()][0])
+        return getattr(self.protocol, self._there[self.which.get()][0])
+
+    def _chosenRow(self):
+        return self._scored[self.tomogram.get()]
 
     def _getVisualizeDict(self):
         return {
+            "showReport": self._report,
+            "showSession": self._session,
             "showTable": self._table,
             "showImages": self._images,
             "showHistogram": self._histogram,
+            "showTomogram": self._tomogram,
+            "showMap": self._map,
         }
+
+    def _report(self, param=None):
+        pages = [Page(path) for path in runs.reports(self.protocol)]
+        if not pages:
+            return [self.infoMessage(NO_REPORT, title="TomoScore")]
+        if not Page.canBeShown():
+            where = "\n".join(str(page.path) for page in pages)
+            return [self.infoMessage(f"No browser was found. The report is\n{where}", "TomoScore")]
+        return pages
+
+    def _session(self, param=None):
+        rows, threshold = runs.all_rows(self.protocol), runs.threshold_of(self.protocol)
+        return [
+            plot(
+                "TomoScore: session",
+                lambda figure: session.draw(
+                    figure.add_axes((0.09, 0.27, 0.88, 0.68)), rows, threshold
+                ),
+                size=(9, 5),
+            )
+        ]
 
     def _table(self, param=None):
         return [TomoScoreTable(self._chosen(), self.protocol, self._project.port)]
@@ -92,11 +166,39 @@ class TomoScoreViewer(ProtocolViewer):
         return [TomoObjectDialogView(self.getTkRoot(), self.protocol, self._chosen())]
 
     def _histogram(self, param=None):
-        tomograms = self._chosen()
-        scores = [score for score in scores_of(tomograms).values() if score is not None]
+        rows = runs.rows_of(self._chosen())
+        scores = [row.score for row in rows if row.score is not None]
         if not scores:
-            return [self.infoMessage("Failed tomograms have no score.", title="TomoScore")]
-        plotter = EmPlotter(windowTitle="TomoScore")
-        axes = plotter.createSubPlot("", "", "")
-        draw(axes, scores, provenance_of(tomograms)["_tomoScoreThreshold"])
-        return [plotter]
+            return [self.infoMessage(NO_SCORES, title="TomoScore")]
+        threshold = runs.threshold_of(self.protocol)
+        return [
+            plot(
+                "TomoScore",
+                lambda figure: histogram.draw(
+                    figure.add_axes((0.1, 0.16, 0.86, 0.8)), scores, threshold
+                ),
+            )
+        ]
+
+    def _tomogram(self, param=None):
+        row = self._chosenRow()
+        record, pictures = self._records.of(row), self._records.pictures(row)
+        return [
+            plot(
+                f"TomoScore: {record.ts_id}",
+                lambda figure: one_tomogram.draw(figure, record, pictures),
+                size=one_tomogram.SIZE,
+            )
+        ]
+
+    def _map(self, param=None):
+        row = self._chosenRow()
+        path = self._records.map_picture(row)
+        if not path.exists():
+            return [self.infoMessage(f"{row.ts_id} has no quality map.", title="TomoScore")]
+        return [
+            plot(
+                f"TomoScore: quality map of {row.ts_id}",
+                lambda figure: one_tomogram.draw_picture(figure, path),
+            )
+        ]

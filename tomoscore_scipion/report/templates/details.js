@@ -39,7 +39,17 @@ function detailsOf(t) {
     ['size', `${[...t.shape].reverse().join(' x ')} voxels of ${t.voxel} A`],
     ['model', t.model], ['engine', `${t.engine} on ${t.device}, ${t.seconds} s`]];
   const list = element('dl', {}, ...facts.flatMap(([k, v]) => [element('dt', {}, k), element('dd', {}, v)]));
-  return [head, three, ...why, two, ...warnings, list];
+  const map = element('div', {});
+  showMap(map, t);
+  return [head, three, ...why, two, map, ...warnings, list];
+}
+
+async function showMap(place, t) {
+  const picture = (await picturesOf(t)).map;
+  if (!picture) return;
+  place.replaceChildren(figure(
+    element('img', { class: 'map', src: `data:image/jpeg;base64,${picture}`, alt: `Quality map of ${t.id}` }),
+    'Quality map: TomoScore per place, the mean over the slab; the scale of colours at the right, 0 to 5.'));
 }
 
 function figure(node, caption) {

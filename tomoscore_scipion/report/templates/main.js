@@ -77,8 +77,11 @@ heads();
 table();
 remarks();
 session();
+comparison();
 counts();
 histogram();
 connect();
 scored.forEach((t) => paintVerdict(cards.get(t.number), t));
+// The pictures come after this program: the page is of use before they are read.
+document.documentElement.dataset.readyAfterMs = Math.round(performance.now());
 document.documentElement.dataset.ready = 'yes';

@@ -2,9 +2,11 @@
 """What comes before and after TomoScore in a streaming workflow; Scipion has no such import."""
 
 import json
+import math
 import os
 import time
 
+import numpy as np
 from pwem.objects import EMSet, Transform
 from pwem.protocols import EMProtocol
 from pyworkflow.object import Set
@@ -162,3 +164,92 @@ class ProtTomoScoreTestTiltSeries(EMProtocol):
             series.write()
             many.update(series)
         self._defineOutputs(TiltSeries=many)
+
+
+class ProtTomoScoreTestSeries(EMProtocol):
+    """Emits the tilt series of a JSON file one by one, as tomo's protocols do.
+
+    Their views are 3 degrees and 3 e/A^2 apart, in a dose-symmetric scheme, and lie in the stack
+    by their angles. An entry with "transforms" has rows as those of an .xf file.
+    """
+
+    _label = "test source of tilt series"
+    _possibleOutputs = {"TiltSeries": SetOfTiltSeries}
+
+    def _defineParams(self, form):
+        form.addSection("Input")
+        form.addParam("recipe", params.FileParam, label="JSON file")
+        form.addParallelSection(threads=0, mpi=0)
+
+    def _insertAllSteps(self):
+        self._insertFunctionStep(self.emitStep, needsGPU=False)
+
+    def emitStep(self):
+        with open(self.recipe.get(), encoding="utf-8") as file:
+            recipe = json.load(file)
+        many = SetOfTiltSeries.create(self._getPath(), template="tiltseries")
+        many.setSamplingRate(10.0)
+        acquisition = TomoAcquisition(
+            angleMin=-60, angleMax=60, step=3, voltage=300, magnification=1, sphericalAberration=2.7
+        )
+        many.setAcquisition(acquisition)
+        for number, entry in enumerate(recipe):
+            while not os.path.exists(entry.get("after", self.recipe.get())):
+                time.sleep(0.2)
+            if number:
+                many.enableAppend()
+            self._emit(many, entry)
+            self._updateOutputSet("TiltSeries", many, state=Set.STREAM_OPEN)
+        self._updateOutputSet("TiltSeries", many, state=Set.STREAM_CLOSED)
+
+    def _emit(self, many, entry):
+        series = TiltSeries(tsId=entry["tsId"])
+        series.setSamplingRate(10.0)
+        series.setAcquisition(many.getAcquisition().clone())
+        series.setInterpolated(entry.get("interpolated", False))
+        series.setEnabled(entry.get("enabled", True))
+        many.append(series)
+        count = entry["views"]
+        series.setDim((64, 64, 1))
+        middle = (count + 1) / 2
+        by_dose = sorted(range(1, count + 1), key=lambda place: (abs(place - middle), place))
+        places = [place for place in range(1, count + 1) if place not in entry.get("missing", [])]
+        for place in reversed(places):  # not in the order of the stack
+            order = place if entry.get("by_angle") else by_dose.index(place) + 1
+            image = self._image(entry, place, order, 3.0 * (place - middle))
+            image.setAcquisition(self._acquired(entry, many.getAcquisition().clone(), order))
+            EMSet.append(series, image)
+        series._hasAlignment.set(entry.get("aligned", True))
+        series._hasOddEven.set("halves" in entry)
+        series.setAnglesCount(len(places))
+        series.write()
+        many.update(series)
+
+    @staticmethod
+    def _image(entry, place, order, angle):
+        image = TiltImage(
+            location=(place, entry["path"]),
+            tsId=entry["tsId"],
+            tiltAngle=angle,
+            acquisitionOrder=order,
+        )
+        image.setSamplingRate(10.0)
+        image.setEnabled(place not in entry.get("disabled", []))
+        if "halves" in entry:
+            image.setOddEven(entry["halves"])
+        if entry.get("aligned", True):
+            cos, sin = math.cos(math.radians(85)), math.sin(math.radians(85))
+            a11, a12, a21, a22, dx, dy = cos, -sin, sin, cos, place, -place / 2
+            if "transforms" in entry:
+                a11, a12, a21, a22, dx, dy = entry["transforms"][place - 1]
+            matrix = np.array([[a11, a12, dx], [a21, a22, dy], [0, 0, 1]])
+            image.setTransform(Transform(matrix=matrix))
+        return image
+
+    @staticmethod
+    def _acquired(entry, acquisition, order):
+        if entry.get("dosed", True):
+            acquisition.setAccumDose(3.0 * order)
+            acquisition.setDosePerFrame(3.0)
+            acquisition.setDoseInitial(3.0 * (order - 1))
+        return acquisition

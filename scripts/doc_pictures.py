@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make the pictures of windows in docs/images: runs a workflow, opens its windows, takes pictures.
+
+python scripts/doc_pictures.py FOLDER SESSION OTHER docs/images
+
+SESSION and OTHER are folders of tomograms of the same names, as docs/tutorial.rst makes them: the
+same tilt series in two ways. FOLDER becomes a Scipion installation with one project. It needs a
+display with a window manager (Xvfb and fluxbox do), xdotool, ImageMagick and chromium, and the
+environment of `make venv-scipion`.
+"""
+
+import os
+import subprocess
+import sys
+import tkinter as tk
+import traceback
+from pathlib import Path
+
+from demo_scipion import run, set_environment
+
+PROJECT = "TomoScoreTutorial"
+VOXEL_ANGSTROM = 16.0
+SETTLE_MS = 4000
+"""From a window's coming up until it is drawn."""
+POLL_MS = 500
+SMALL = ["-strip", "+dither", "-colors", "128", "-define", "png:compression-level=9"]
+
+
+def workflow(session, other):
+    """The project of the tutorial, made unless it is there; (project, scored, compared)."""
+    import pyworkflow as pw
+    from pyworkflow.object import Pointer
+    from pyworkflow.project import Manager
+
+    pw.Config.setDomain("pwem")
+    pw.Config.getDomain().getProtocols()
+    pw.Config.getDomain().getViewers()
+    from tomo.protocols import ProtImportTomograms
+
+    from tomoscore_scipion.protocols import ProtTomoScore, ProtTomoScoreCompare
+
+    manager = Manager()
+    if manager.hasProject(PROJECT):
+        project = manager.loadProject(PROJECT)
+        os.chdir(project.path)
+        runs = {run.getClassName(): run for run in reversed(project.getRuns())}
+        return project, runs["ProtTomoScore"], runs["ProtTomoScoreCompare"]
+    project = manager.createProject(PROJECT)
+    os.chdir(project.path)
+    scored = []
+    for folder in (session, other):
+        files = {"filesPath": str(folder), "filesPattern": "*.mrc", "samplingRate": VOXEL_ANGSTROM}
+        imported = run(project, ProtImportTomograms, **files)
+        scored.append(run(project, ProtTomoScore, imported, "Tomograms", writeMaps=True))
+    compared = project.newProtocol(ProtTomoScoreCompare, setNames="well aligned, misaligned")
+    for one in scored:
+        compared.inSets.append(Pointer(one, extended="scoredTomograms"))
+    project.launchProtocol(compared, wait=True)
+    print("\n".join([*scored[0].summary(), *compared.summary()]), flush=True)
+    return project, scored[0], compared
+
+
+def windows(title):
+    """The ids of the windows of a title that can be seen."""
+    search = ["xdotool", "search", "--onlyvisible", "--name", title]
+    return subprocess.run(search, stdout=subprocess.PIPE, text=True).stdout.split()
+
+
+def take(title, path):
+    """A picture of the newest window of a title; noise of tomograms is smaller as JPEG."""
+    small = SMALL if path.suffix == ".png" else ["-strip", "-quality", "80"]
+    subprocess.run(["import", "-window", windows(title)[-1], *small, str(path)], check=True)
+
+
+def tour(window, project, scored, compared, pictures):
+    """Each yield waits for a window of that title, which the lines before it have opened."""
+    from pyworkflow.gui.form import FormWindow
+
+    from tomoscore_scipion.viewers import TomoScoreCompareViewer, TomoScoreViewer
+    from tomoscore_scipion.wizards import TomoScoreThresholdWizard
+
+    form = FormWindow("TomoScore form", scored, lambda *_: None, window)
+    form.adjustSize()
+    window.root.after(0, form.show)
+    yield "TomoScore form"
+    take("TomoScore form", pictures / "box.png")
+    form.protocol.preset.set(3)
+    window.root.after(0, lambda: TomoScoreThresholdWizard().show(form))
+    yield "TomoScore: threshold"
+    take("TomoScore: threshold", pictures / "wizard.png")
+    next(w for w in form.root.winfo_children() if w.winfo_class() == "Toplevel")._handleResult(0)
+    yield "TomoScore form"
+    form.close()
+    yield PROJECT
+    viewer = TomoScoreViewer(project=project, protocol=scored, parent=window)
+    window.root.after(0, lambda: viewer.visualize(scored, windows=window))
+    yield "Protocol Viewer"
+    take("Protocol Viewer", pictures / "viewer.png")
+    viewer.tomogram.set(2)
+    for view in viewer._tomogram():
+        view.show()
+    yield f"TomoScore: {viewer._chosenRow().ts_id}"
+    take(f"TomoScore: {viewer._chosenRow().ts_id}", pictures / "one_tomogram.jpg")
+    for view in viewer._table():
+        view.show()
+    yield "Metadata:"
+    resize = ["xdotool", "windowsize", windows("Metadata:")[-1], "1150", "560"]
+    subprocess.run(resize, check=True)
+    yield "Metadata:"
+    take("Metadata:", pictures / "table.jpg")
+    shown = TomoScoreCompareViewer(project=project, protocol=compared, parent=window)
+    shown.setProtocol(compared)
+    for view in shown._plot():
+        view.show()
+    yield "TomoScore: comparison"
+    take("TomoScore: comparison", pictures / "compare.png")
+
+
+def report(scored, pictures):
+    """The report in a browser."""
+    page = Path(scored._getExtraPath("report.html")).resolve().as_uri()
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+    path = pictures / "report.png"
+    size = ["--window-size=1240,1290", f"--screenshot={path}"]
+    subprocess.run(["chromium", *options, *size, page], check=True, stderr=subprocess.DEVNULL)
+    subprocess.run(["convert", str(path), "-resize", "72%", *SMALL, str(path)], check=True)
+
+
+def fail(*error):
+    """Any error in a window ends the program."""
+    traceback.print_exception(*error)
+    os._exit(1)
+
+
+def main(folder, session, other, pictures):
+    """Run, open, take; ends the process."""
+    session, other, pictures = (Path(name).resolve() for name in (session, other, pictures))
+    set_environment(Path(folder).resolve())
+    project, scored, compared = workflow(session, other)
+    report(scored, pictures)
+    tk.Tk.report_callback_exception = staticmethod(fail)
+    from pyworkflow.gui.project import ProjectWindow
+
+    window = ProjectWindow(project.path)
+    steps = tour(window, window.project, scored, compared, pictures)
+
+    def step():
+        try:
+            wait(next(steps))
+        except StopIteration:
+            os._exit(0)
+        except BaseException:
+            fail(*sys.exc_info())
+
+    def wait(title):
+        if windows(title):
+            window.root.after(SETTLE_MS, step)
+        else:
+            window.root.after(POLL_MS, wait, title)
+
+    window.root.after(SETTLE_MS, step)
+    window.show()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

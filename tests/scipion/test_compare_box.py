@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The box that compares scored sets of the same tilt series, and its viewer."""
+
+import csv
+
+import pytest
+from lab import ids, log_of
+from pyworkflow.object import Pointer
+
+ALIKE = {f"TS_{n}": 0.5 * n for n in range(8)}
+
+
+@pytest.fixture(scope="module")
+def scored(project, tmp_path_factory):
+    """Two scored sets of the same tilt series; the second is better, but for one."""
+    from lab import Lab
+
+    first = Lab(project, tmp_path_factory.mktemp("first"))
+    second = Lab(project, tmp_path_factory.mktemp("second"))
+    one = [first.tomogram(key, score) for key, score in ALIKE.items()]
+    better = {**{k: s + 0.4 for k, s in ALIKE.items()}, "TS_7": 3.0, "TS_9": 1.0}
+    other = [second.tomogram(key, score) for key, score in better.items()]
+    return [named_run(first, one, "AreTomo"), named_run(second, other, "IMOD")]
+
+
+def named_run(lab, entries, name):
+    from tomoscore_scipion.protocols import ProtTomoScore
+
+    run = lab.box(ProtTomoScore, lab.source(entries))
+    run.setObjLabel(name)
+    return lab.launch(run)
+
+
+def box_on(lab, runs, **values):
+    from tomoscore_scipion.protocols import ProtTomoScoreCompare
+
+    box = lab.project.newProtocol(ProtTomoScoreCompare, **values)
+    for run in runs:
+        box.inSets.append(Pointer(run, extended="scoredTomograms"))
+    return box
+
+
+@pytest.fixture(scope="module")
+def compared(project, scored, tmp_path_factory):
+    from lab import Lab
+
+    lab = Lab(project, tmp_path_factory.mktemp("compared"))
+    return lab.launch(box_on(lab, scored))
+
+
+def test_it_says_which_set_wins_and_why(compared):
+    assert compared.isFinished(), log_of(compared)
+    summary = "\n".join(compared.summary())
+    assert summary.startswith("IMOD wins over 8 tilt series: +0.29 octaves over AreTomo (")
+    assert "higher in 7, equal in 0, lower in 1" in summary
+    assert "Left out of IMOD, since another set has no score of it: TS_9." in summary
+    assert "paired bootstrap" in summary and "IMOD wins" in compared.methods()[0]
+
+
+def test_the_best_of_each_goes_on_with_all_that_it_has(compared, scored):
+    assert ids(compared, "bestTomograms") == sorted(ALIKE)
+    best = {t.getTsId(): t.clone() for t in compared.bestTomograms}
+    assert {key: t._tomoScoreBestOf.get() for key, t in best.items()} == {
+        key: "AreTomo" if key == "TS_7" else "IMOD" for key in ALIKE
+    }
+    assert best["TS_7"]._tomoScore.get() == 3.5 and best["TS_1"]._tomoScore.get() == 0.9
+    assert best["TS_7"].getFileName() != best["TS_1"].getFileName()
+    assert compared.bestTomograms.isStreamClosed()
+    assert compared.bestTomograms.getSamplingRate() == 10.0
+    assert compared.bestTomograms._tomoScoreModelSha256.get() == "ab" * 32
+    assert best["TS_1"]._tomoScoreThumbnail.get().endswith(".jpg")
+
+
+def test_the_best_can_be_filtered_and_found_in_the_viewer(lab, compared, scored):
+    from tomoscore_scipion.protocols import ProtTomoScoreFilter
+    from tomoscore_scipion.viewers import runs
+
+    box = lab.launch(lab.box(ProtTomoScoreFilter, compared, "bestTomograms", criterion=1, count=2))
+    assert ids(box, "acceptedTomograms") == ["TS_6", "TS_7"], log_of(box)
+    found = [run.getObjId() for run in runs.scoring_runs(box)]
+    assert found == [run.getObjId() for run in scored]
+    # Both runs know both: each is shown by the record that gave its score.
+    rows, records = runs.all_rows(box), runs.Records(box)
+    assert [records.of(row).tomoscore for row in rows] == [row.score for row in rows]
+    assert {len(records._found[row.ts_id]) for row in rows} == {2}
+
+
+def test_a_table_of_all_scores_is_written(compared):
+    with open(compared._getExtraPath("comparison.csv"), newline="") as file:
+        heading, *rows = csv.reader(file)
+    assert heading == ["ts_id", "AreTomo", "IMOD", "best"]
+    assert [row[3] for row in rows] == ["IMOD"] * 7 + ["AreTomo"]
+
+
+def test_names_may_be_given(lab, scored):
+    box = box_on(lab, scored, setNames=" with gold ,patch tracking")
+    lab.launch(box)
+    assert box.summary()[0].startswith("patch tracking wins")
+
+
+def test_runs_of_one_name_are_told_apart_all_the_same(lab, scored):
+    box = box_on(lab, [scored[0], scored[0]])
+    assert box.getNames() == ["set 1", "set 2"]
+    plain = lab.score(scored[0].inTomograms.get())
+    other = lab.score(scored[1].inTomograms.get())
+    assert box_on(lab, [plain, other]).getNames()[0] != box_on(lab, [plain, other]).getNames()[1]
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [("only one", "expected 2"), ("x, x", "two sets have the name 'x'"), ("x,", "can be printed")],
+)
+def test_names_that_do_not_serve_are_errors(lab, scored, names, says):
+    (error,) = box_on(lab, scored, setNames=names).validate()
+    assert says in error
+
+
+def test_what_cannot_be_compared_is_an_error(lab, scored, monkeypatch):
+    assert "two or more are needed" in box_on(lab, scored[:1]).validate()[0]
+    other = lab.score(lab.source([lab.tomogram("another")]))
+    assert "no tsId is in every set" in box_on(lab, [scored[0], other]).validate()[0]
+    box = box_on(lab, scored)
+    box.inSets.append(Pointer(scored[0].inTomograms.getObjValue(), extended="Tomograms"))
+    assert "has no TomoScore" in box.validate()[0]
+    monkeypatch.setenv("FAKE_SHA256", "cd" * 32)
+    foreign = lab.score(lab.source([lab.tomogram(key, 1.0) for key in ALIKE]))
+    (error,) = box_on(lab, [scored[0], foreign]).validate()
+    assert "expected scores of one model" in error and "abababababab" in error
+
+
+def test_several_voxel_sizes_are_compared_but_make_no_set(lab, scored):
+    binned = lab.source([lab.tomogram(key, 1.0) for key in ALIKE], samplingRate=20.0)
+    box = lab.launch(box_on(lab, [scored[0], lab.score(binned)]))
+    assert box.isFinished(), log_of(box)
+    assert not hasattr(box, "bestTomograms")
+    assert any("bestTomograms is not made" in line for line in box.summary())
+
+
+@pytest.fixture
+def viewer(project, compared):
+    import matplotlib
+
+    from tomoscore_scipion.viewers import TomoScoreCompareViewer
+
+    matplotlib.use("Agg")
+    viewer = TomoScoreCompareViewer(project=project, protocol=compared)
+    viewer.setProtocol(compared)
+    return viewer
+
+
+def test_the_viewer_shows_plot_words_and_the_best(viewer):
+    import pyworkflow as pw
+    from pyworkflow.viewer import DESKTOP_TKINTER
+
+    (plotter,) = viewer._plot()
+    left, right = plotter.getFigure().axes
+    assert len(left.lines) == len(ALIKE) + 1
+    assert plotter.getFigure()._suptitle.get_text().startswith("IMOD wins")
+    (message,) = viewer._words()
+    assert "IMOD wins" in message._msg
+    (table,) = viewer._best()
+    assert "_tomoScoreBestOf" in table.getVisibleAndOrderLabels()[0]
+    found = pw.Config.getDomain().findViewers(viewer.protocol, DESKTOP_TKINTER)
+    assert type(viewer) in found
+
+
+def test_the_viewer_waits_for_a_result(project, lab, scored):
+    from tomoscore_scipion.viewers import TomoScoreCompareViewer
+
+    box = box_on(lab, scored)
+    viewer = TomoScoreCompareViewer(project=project, protocol=box)
+    viewer.setProtocol(box)
+    assert viewer._definition.getParam("nothing") is not None
+    assert box.summary() == ["Nothing is compared yet."] and box._methods() == []

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files for the engine, its records, the session and the plots, without a project."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from lab import write_mrc
+
+from tomoscore_scipion.protocols import dose_session, tilt_files
+from tomoscore_scipion.protocols.dose_record import DoseRecord
+
+EYE = np.eye(3)
+
+
+def image(place, path, accumulated=None, dose=None, matrix=EYE, enabled=True, angle=None):
+    from pwem.objects import Transform
+    from tomo.objects import TiltImage, TomoAcquisition
+
+    angle = 3.0 * place if angle is None else angle
+    made = TiltImage(location=(place, str(path)), tiltAngle=angle, acquisitionOrder=place)
+    made.setAcquisition(TomoAcquisition(accumDose=accumulated, dosePerFrame=dose))
+    if matrix is not None:
+        made.setTransform(Transform(matrix=np.array(matrix, dtype=float)))
+    made.setEnabled(enabled)
+    return made
+
+
+@pytest.fixture
+def stack(scipion, tmp_path):
+    return write_mrc(tmp_path / 'it\'s a "stack".mrc', 0.0, (3, 8, 8))
+
+
+def doses(images):
+    return [(v.dose_before, v.dose) for v in tilt_files.series_of(images, False).views]
+
+
+def test_the_accumulated_dose_includes_the_view(stack):
+    assert doses([image(n, stack, 2.5 * n, 2.5) for n in (3, 1, 2)]) == [
+        (0, 2.5),
+        (2.5, 2.5),
+        (5, 2.5),
+    ]
+
+
+def test_doses_of_views_are_differences_where_they_are_not_given(stack):
+    images = [image(1, stack, 9.0), image(2, stack, 2.0), image(3, stack, 5.0, 0.0)]
+    assert doses(images) == [(5.0, 4.0), (0.0, 2.0), (2.0, 3.0)]
+
+
+def test_a_mean_dose_may_be_a_little_more_than_was_accumulated(stack):
+    images = [image(n, stack, 3.0 * n - 0.1, 3.0) for n in (1, 2, 3)]
+    assert doses(images)[0] == (0.0, 3.0)
+    images[0].getAcquisition().setAccumDose(1.0)
+    with pytest.raises(tilt_files.SeriesError, match="must include the view itself"):
+        doses(images)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda images, stack: images.clear(), "no images"),
+        (lambda images, stack: images[0].setFileName("other.mrc"), "make a stack"),
+        (lambda images, stack: images[0].setIndex(2), "images 1 to 3"),
+        (lambda images, stack: images[2].setIndex(4), "images 1 to 3"),
+        (lambda images, stack: images[2].setTiltAngle(None), "no tilt angle"),
+        (lambda images, stack: images[1].setTransform(None), "not aligned"),
+        (lambda images, stack: images[1].getAcquisition().setAccumDose(None), "no doses"),
+        (lambda images, stack: images[1].setAcquisition(None), "no doses"),
+        (lambda images, stack: open(stack, "w").close(), "cannot be read as an MRC stack"),
+    ],
+)
+def test_what_is_missing_is_named(stack, change, error):
+    images = [image(n, stack, 3.0 * n, 3.0) for n in (1, 2, 3)]
+    assert len(tilt_files.series_of(images, False).views) == 3
+    change(images, stack)
+    with pytest.raises(tilt_files.SeriesError, match=error):
+        tilt_files.series_of(images, False)
+
+
+def test_files_have_a_row_for_every_image_of_the_stack(stack, tmp_path):
+    with_z = [[0, -1, 0, 7], [1, 0, 0, -8], [0, 0, 1, 0], [0, 0, 0, 1]]
+    disabled = image(3, stack, 3.0, 3.0, matrix=None, enabled=False)
+    series = tilt_files.series_of([disabled, image(1, stack, 6.0, 3.0, with_z)], False)
+    files = tilt_files.write_files(series, str(tmp_path / "in put"), "a")
+    assert files["excluded"] == [1, 2]
+    rows = {name: Path(files[name]).read_text().splitlines() for name in ("xf", "tlt", "doses")}
+    assert [float(word) for word in rows["xf"][0].split()] == [0, -1, 1, 0, 7, -8]
+    assert [len(row.split()) for row in rows["xf"]] == [6, 6, 6]
+    assert rows["tlt"] == ["3.000", "0.000", "9.000"]
+    assert rows["doses"] == ["3.0000 3.0000", "0.0000 1.0000", "0.0000 3.0000"]
+
+
+def test_interpolated_views_need_no_transform(stack, tmp_path):
+    images = [image(n, stack, 3.0 * n, 3.0, matrix=None) for n in (1, 2, 3)]
+    series = tilt_files.series_of(images, True)
+    assert tilt_files.write_files(series, str(tmp_path / "input"), "a")["xf"] is None
+
+
+def record(name="a", scores=((10, 1.0), (20, 2.0), (30, 1.5)), low_high=(15, 25), **changes):
+    steps = [
+        {"dose": dose, "tomoscore": score, "tomoscore_interval": [score - 0.2, score + 0.2]}
+        for dose, score in scores
+    ]
+    content = {
+        "schema": 1,
+        "ts_id": name,
+        "status": "ok",
+        "steps": steps,
+        "steps_weighted": steps,
+        "optimum_dose": max(steps, key=lambda step: step["tomoscore"])["dose"],
+        "suggested_range": low_high,
+        "reason": None if low_high else "still rising at the last view",
+    }
+    return DoseRecord.from_json(json.dumps({**content, **changes}))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"schema": 2}, {"status": "fine"}, {"steps": []}, {"optimum_dose": None}]
+)
+def test_what_is_no_record_is_refused(changes):
+    with pytest.raises(ValueError, match="expected"):
+        record(**changes)
+
+
+def test_a_record_is_kept_in_a_file(tmp_path):
+    record().save(str(tmp_path / "a.json"))
+    again = DoseRecord.load(str(tmp_path / "a.json"))
+    assert again == record() and again.best_step()["dose"] == 20 and again.total_dose() == 30
+
+
+def test_the_median_curve_reaches_as_far_as_half_of_the_series():
+    curves = [((10, 1.0), (20, 2.0)), ((10, 2.0), (30, 4.0)), ((10, 6.0),)]
+    session = dose_session.session_of([record(scores=scores) for scores in curves])
+    assert session.curve == [(10, 2.0), (20, 2.5)]
+
+
+def test_a_session_has_a_range_where_half_of_the_series_have_one():
+    rising = record(low_high=None)
+    session = dose_session.session_of([record(), record(low_high=(25, 45)), rising, rising])
+    assert session.low_high == (20, 35) and session.decided == 2
+    assert session.reasons == {"still rising at the last view": 2}
+    assert dose_session.session_of([record(), rising, rising]).low_high is None
+
+
+@pytest.mark.parametrize("low_high", [(15, 25), None])
+def test_the_plots_have_curves_best_dose_and_range(scipion, low_high):
+    from matplotlib.figure import Figure
+
+    from tomoscore_scipion.viewers import dose_curves
+
+    axes = Figure().add_subplot()
+    dose_curves.draw_series(axes, record(low_high=low_high))
+    texts = " / ".join(text.get_text() for text in axes.get_legend().get_texts())
+    assert "all views up to the dose, 90 % interval" in texts and "dose weighted" in texts
+    assert "best score: 20 e/" in texts and "thinned" not in texts
+    expected = "suggested: 15 to 25" if low_high else "no range: still rising at the last view"
+    assert expected in texts
+    dose_curves.draw_session(axes, [record(), record(low_high=low_high)], low_high)
+    texts = " / ".join(text.get_text() for text in axes.get_legend().get_texts())
+    assert "2 tilt series" in texts and "median" in texts
+    assert ("suggested for the session" in texts) == bool(low_high)

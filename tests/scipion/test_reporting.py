@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report of a run: kept up to date, and never in the way of the scoring."""
+
+import json
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from lab import ids, log_of
+
+from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.protocols import exchange, reporting
+
+NASTY = "<script>alert(1)</script>"
+
+
+def until(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.05)
+
+
+def content_of(scored):
+    """What the report of a run shows, {} before there is one."""
+    path = Path(scored._getExtraPath("report.html"))
+    if not path.exists():
+        return {}
+    begin = '<script type="application/json" id="content">'
+    text = path.read_text(encoding="utf-8").partition(begin)[2].partition("</script>")[0]
+    return json.loads(text)
+
+
+def shown(scored):
+    """{id: score} of the report of a run."""
+    return {t["id"]: t["score"] for t in content_of(scored).get("tomograms", ())}
+
+
+class Desk:
+    """A folder with a program that notes how it was called, and a reporter that calls it."""
+
+    def __init__(self, folder, script):
+        self.folder = folder
+        (folder / "batches").mkdir()
+        (folder / "batches" / "failed.jsonl").touch()
+        program = folder / "program.py"
+        program.write_text(f"import os, sys, time\nfolder = {str(folder)!r}\n{script}\n")
+        command = f"{shlex.quote(sys.executable)} {shlex.quote(str(program))}"
+        self.reporter = reporting.Reporter(
+            str(folder), command, dict(os.environ), threshold=1.25, title="it's $(touch owned) 100%"
+        )
+
+    def calls(self):
+        path = self.folder / "calls"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def turn_until(self, condition):
+        until(lambda: [self.reporter.turn(), condition()][1])
+
+
+NOTE = "open(os.path.join(folder, 'calls'), 'a').write(repr(sys.argv[1:]) + '\\n')\n"
+
+
+def test_reports_are_made_at_most_every_so_often_and_at_the_end(tmp_path, monkeypatch):
+    desk = Desk(tmp_path, NOTE)
+    with desk.reporter as reporter:
+        desk.turn_until(desk.calls)
+        for _ in range(20):
+            reporter.ask()
+            reporter.turn()
+            time.sleep(0.02)
+        assert len(desk.calls()) == 1
+        reporter._next = 0.0  # the pause is over
+        desk.turn_until(lambda: len(desk.calls()) == 2)
+        reporter.ask()
+    assert len(desk.calls()) == 3
+    batches, thumbnails, html = (
+        str(tmp_path / n) for n in ("batches", "thumbnails", "report.html")
+    )
+    expected = ["report", batches, "--output", html, "--thumbnails", thumbnails]
+    expected += ["--threshold", "1.25", "--title=it's $(touch owned) 100%"]
+    assert desk.calls() == [repr(expected)] * 3
+    assert not (tmp_path / "owned").exists() and not Path("owned").exists()
+
+
+def test_nothing_new_makes_no_further_report(tmp_path):
+    desk = Desk(tmp_path, NOTE)
+    with desk.reporter as reporter:
+        desk.turn_until(lambda: desk.calls() and reporter._has_ended())
+    assert len(desk.calls()) == 1
+
+
+def test_a_report_that_takes_long_is_made_more_rarely_and_waited_for_only_at_the_end(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(reporting, "EVERY_S", 0.0)
+    desk = Desk(tmp_path, NOTE + "time.sleep(1)")
+    with desk.reporter as reporter:
+        begin = time.monotonic()
+        reporter.turn()
+        reporter.turn()
+        assert time.monotonic() - begin < 0.5
+        desk.turn_until(reporter._has_ended)
+        assert reporter._next - begin > reporting.PAUSE
+        reporter.ask()
+    assert len(desk.calls()) == 2
+
+
+def test_a_report_that_fails_is_a_warning_that_the_next_good_one_takes_back(tmp_path, caplog):
+    flag = "os.path.join(folder, 'fine')"
+    desk = Desk(
+        tmp_path,
+        f"print('tomoscore: error: no report today')\nsys.exit(0 if os.path.exists({flag}) else 1)",
+    )
+    with desk.reporter:
+        pass
+    assert "The report could not be made: no report today" in caplog.text
+    (line,) = reporting.summary(tmp_path)
+    assert "*The last report could not be made*: no report today" in line
+    (tmp_path / "fine").touch()
+    (tmp_path / "report.html").touch()
+    with desk.reporter as reporter:
+        reporter.ask()
+    assert reporting.summary(tmp_path) == [f"Report: {tmp_path / 'report.html'}"]
+
+
+def test_a_report_that_is_never_done_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(reporting, "LIMIT_S", 1.0)
+    desk = Desk(tmp_path, NOTE + "time.sleep(1000)")
+    begin = time.monotonic()
+    with desk.reporter:
+        pass
+    assert time.monotonic() - begin < 60
+    assert "could not be made" in reporting.summary(tmp_path)[0]
+
+
+def test_a_report_that_cannot_even_start_stops_nobody(tmp_path, monkeypatch, caplog):
+    def no_process(*_, **__):
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(reporting.subprocess, "Popen", no_process)
+    with Desk(tmp_path, "").reporter as reporter:
+        reporter.turn()
+        (tmp_path / "batches" / "failed.jsonl").unlink()
+        (tmp_path / "batches").rmdir()
+        (tmp_path / "batches").touch()  # as good as a full disk: nothing can be written there
+        reporter.note_failure("a", None, "why")
+    assert "no more processes" in caplog.text and "File exists" in caplog.text
+
+
+def test_records_are_read_while_they_are_written(tmp_path):
+    entry = {"ts_id": "a", "path": "/a.mrc", "voxel_size_angstrom": 1.0}
+    lines = [Score.failed(name, None, "why").to_json() + "\n" for name in "abc"]
+    for text in (lines[0] + lines[1][:9], lines[2] + "not a record\n[1]\n"):
+        folder = exchange.write_job(tmp_path, [entry], None)
+        (folder / "results.jsonl").write_text(text)
+    exchange.note_failure(tmp_path, "a", None, "the engine died")
+    latest = {key: json.loads(line) for key, line in exchange.latest_lines(tmp_path).items()}
+    assert {key: r["error"] for key, r in latest.items()} == {"a": "the engine died", "c": "why"}
+    assert exchange.latest_lines(tmp_path / "nothing") == {}
+
+
+def test_a_run_ends_with_a_report_of_every_tomogram(lab):
+    scores = {NASTY: 3.5, "TS_1": 1.0, "TS_2": None, "TS_3": 2.0}
+    names = (f"{number}.mrc" for number in range(9))
+    entries = [lab.tomogram(key, score, next(names)) for key, score in scores.items()]
+    entries += [lab.tomogram("TS_3", 4.0, "again.mrc"), lab.tomogram("", 4.0, "nameless.mrc")]
+    scored = lab.score(lab.source(entries), preset=3, threshold=1.5)
+    assert scored.isFinished(), log_of(scored)
+    assert shown(scored) == {**scores, "TS_3#5": None, "#6": None}
+    content = content_of(scored)
+    assert content["threshold"] == 1.5
+    assert content["title"] == f"{lab.project.getShortName()}: TomoScore"
+    assert f"Report: {scored._getExtraPath('report.html')}" in scored.summary()
+    page = Path(scored._getExtraPath("report.html")).read_text(encoding="utf-8")
+    assert NASTY not in page and page.count('id="pictures-') == 3
+    job = json.loads(Path(scored._getExtraPath("batches/0001/job.json")).read_text())
+    assert job["map_dir"] is None
+    for tomogram in scored.scoredTomograms:
+        assert Path(tomogram._tomoScoreThumbnail.get()).read_bytes().startswith(b"\xff\xd8")
+    assert {t._tomoScoreThumbnail.get() for t in scored.failedTomograms} == {None}
+    scored.threshold.set(3.0)
+    lab.resume(scored)
+    assert content_of(scored)["threshold"] == 3.0
+
+
+def test_quality_maps_are_asked_for_by_the_form(lab):
+    scored = lab.score(lab.source([lab.tomogram("a")]), writeMaps=True)
+    job = json.loads(Path(scored._getExtraPath("batches/0001/job.json")).read_text())
+    assert job["map_dir"] == os.path.abspath(scored._getExtraPath("maps"))
+    assert shown(scored) == {"a": 3.0}
+
+
+def test_the_report_comes_while_the_input_grows(lab):
+    source = lab.source([lab.tomogram("a", 3.0), lab.gated("b", 1.0)], wait=False)
+    lab.until(lambda: hasattr(source, "Tomograms"), source)
+    scored = lab.score(source, wait=False)
+    lab.until(lambda: shown(scored) == {"a": 3.0}, scored)
+    assert source.isActive()
+    lab.open_gate("b")
+    lab.until(lambda: not scored.isActive(), scored)
+    assert shown(scored) == {"a": 3.0, "b": 1.0}, log_of(scored)
+
+
+def test_a_report_that_fails_fails_no_scoring(lab, monkeypatch):
+    monkeypatch.setenv("FAKE_REPORT", "no report today")
+    scored = lab.score(lab.source([lab.tomogram("a", 3.0)]))
+    assert scored.isFinished(), log_of(scored)
+    assert ids(scored, "acceptedTomograms") == ["a"]
+    assert "The report could not be made: no report today" in log_of(scored)
+    assert "no report today" in scored.summary()[-1]
+
+
+def test_a_report_that_hangs_holds_up_no_scoring(lab, monkeypatch):
+    monkeypatch.setenv("FAKE_REPORT", "hang")
+    source = lab.source([lab.tomogram("a", 3.0), lab.gated("b", 1.0)], wait=False)
+    lab.until(lambda: hasattr(source, "Tomograms"), source)
+    scored = lab.score(source, wait=False)
+    lab.until(lambda: ids(scored, "acceptedTomograms") == ["a"], scored)
+    lab.open_gate("b")
+    lab.until(lambda: hasattr(scored, "rejectedTomograms"), scored)
+    lab.until(lambda: scored.rejectedTomograms.isStreamClosed(), scored)
+    for pid in lab.processes(scored):
+        os.kill(pid, 9)
+
+
+def test_all_failed_is_reported_too(lab):
+    scored = lab.score(lab.source([lab.tomogram("a", None)]))
+    assert scored.isFailed()
+    assert shown(scored) == {"a": None}
+
+
+@pytest.mark.parametrize("name", ["two words", "$(touch owned)", "it's", "100%s"])
+def test_the_command_runs_in_a_folder_of_any_name(tmp_path, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    command = reporting.command("echo", folder, 2.5, "-x")
+    assert os.system(command) == 0
+    said = (folder / "report.log").read_text().strip()
+    assert said.startswith(f"report {folder / 'batches'} --output") and said.endswith("--title=-x")
+    assert "--maps" not in said
+    assert os.system(reporting.command("echo", folder, 2.5, "x", maps=True)) == 0
+    assert f"--maps {folder / 'maps'}" in (folder / "report.log").read_text()
+    assert not (tmp_path / "owned").exists()

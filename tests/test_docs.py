@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What people read: it parses, its links and pictures lead somewhere, what it names is there."""
+
+import re
+from pathlib import Path
+from urllib.parse import urlparse
+
+import docutils.core
+import docutils.nodes
+import docutils.utils
+import pytest
+
+from tomoscore_scipion.engine.cli import COMMANDS, _parser
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.rst", *sorted((ROOT / "docs").glob("*.rst"))]
+IMAGES = ROOT / "docs" / "images"
+LARGEST_BYTES = {"score_ladder.jpg": 300_000}
+ANY_OTHER_BYTES = 150_000
+WARNINGS = 2
+
+
+def parsed(path):
+    """The document, with a system message for every reference that leads nowhere."""
+    settings = {"report_level": WARNINGS, "halt_level": 5, "warning_stream": False}
+    text = path.read_text(encoding="utf-8")
+    return docutils.core.publish_doctree(
+        text, source_path=str(path), settings_overrides={**settings, "syntax_highlight": "none"}
+    )
+
+
+@pytest.fixture(scope="module", params=PAGES, ids=lambda path: path.name)
+def page(request):
+    return request.param, parsed(request.param)
+
+
+def links(tree):
+    return [node["refuri"] for node in tree.findall(docutils.nodes.reference) if "refuri" in node]
+
+
+def pictures(tree):
+    return [node["uri"] for node in tree.findall(docutils.nodes.image)]
+
+
+def test_it_parses_without_a_warning(page):
+    path, tree = page
+    assert [m.astext() for m in tree.findall(docutils.nodes.system_message)] == []
+
+
+def test_its_links_to_files_lead_somewhere(page):
+    path, tree = page
+    inside = [link for link in links(tree) if not urlparse(link).scheme]
+    assert [link for link in inside if not (path.parent / link.partition("#")[0]).exists()] == []
+    assert all(urlparse(link).scheme in ("", "https", "mailto") for link in links(tree))
+
+
+def test_its_pictures_are_there_and_say_what_they_show(page):
+    path, tree = page
+    assert [uri for uri in pictures(tree) if not (path.parent / uri).exists()] == []
+    assert all(node.get("alt") for node in tree.findall(docutils.nodes.image))
+
+
+def test_files_that_it_names_are_there(page):
+    path, _ = page
+    named = re.findall(
+        r"``((?:docs|scripts|benchmarks|tests|tomoscore_scipion)/[\w./]+?)``", path.read_text()
+    )
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_commands_and_options_that_it_names_are_there(page):
+    path, _ = page
+    text = re.sub(r"\\\n\s+", "", path.read_text())
+    for name, rest in re.findall(r"^    tomoscore (\w+)((?: .*|\n {10,}.*)*)", text, re.MULTILINE):
+        from importlib import import_module
+
+        parser = _parser(name, import_module(COMMANDS[name].arguments))
+        known = {option for action in parser._actions for option in action.option_strings}
+        assert set(re.findall(r"--[a-z-]+", rest)) <= known, name
+
+
+def test_every_picture_is_shown_and_small():
+    shown = {(p.parent / uri).resolve() for p in PAGES for uri in pictures(parsed(p))}
+    assert shown == set(IMAGES.iterdir())
+    sizes = {path.name: path.stat().st_size for path in IMAGES.iterdir()}
+    for name, size in sizes.items():
+        assert size <= LARGEST_BYTES.get(name, ANY_OTHER_BYTES), name
+
+
+def test_the_readme_leads_to_the_other_pages():
+    found = {link.partition("#")[0] for link in links(parsed(ROOT / "README.rst"))}
+    assert {f"docs/{page.name}" for page in PAGES[1:]} <= found
+
+
+def test_reasons_that_are_explained_are_those_that_are_given():
+    given = set(
+        re.findall(r'"([a-z\' ]+)"', (ROOT / "tomoscore_scipion/report/reasons.py").read_text())
+    )
+    text = (ROOT / "docs" / "reading_the_score.rst").read_text()
+    table = text.partition("what to try")[2].partition("Choosing a threshold")[0]
+    explained = re.findall(r"^([a-z][a-z ]+?)  +\S", table, re.MULTILINE)
+    assert len(explained) >= 9 and set(explained) <= given

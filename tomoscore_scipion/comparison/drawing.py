@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plot of a comparison: every tilt series as a line, and what the leader gains over others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tomoscore_scipion.comparison.paired import CONFIDENCE, Comparison
+from tomoscore_scipion.comparison.words import verdict
+from tomoscore_scipion.engine.bands import N_SCORED
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SIZE = (10.0, 5.0)
+"""Of the figure, inches."""
+BETTER, WORSE, EVEN = "#0072b2", "#d55e00", "#8a949e"
+LONGEST_NAME = 18
+
+
+def draw(figure: Figure, comparison: Comparison) -> None:
+    """Fill a figure; it is cleared first."""
+    figure.clear()
+    text = verdict(comparison)
+    figure.suptitle(text if len(text) < 110 else text.replace(": ", ":\n", 1), fontsize=10)
+    left, right = figure.subplots(1, 2, gridspec_kw={"width_ratios": (3, 2)})
+    _draw_scores(left, comparison)
+    _draw_gains(right, comparison)
+    figure.subplots_adjust(left=0.07, right=0.97, top=0.86, bottom=0.16, wspace=0.08)
+
+
+def _draw_scores(axes: Axes, comparison: Comparison) -> None:
+    """A line for each tilt series; of two sets blue where the second is higher."""
+    places = range(len(comparison.names))
+    for scores in zip(*comparison.scores):
+        rise = scores[-1] - scores[0]
+        alike = len(places) > 2 or abs(rise) < 0.005
+        colour = EVEN if alike else BETTER if rise > 0 else WORSE
+        axes.plot(places, scores, "-o", color=colour, linewidth=0.8, markersize=3, alpha=0.6)
+    axes.plot(places, comparison.means, "D", color="black", markersize=8, label="mean")
+    axes.set_xticks(list(places), [_short(name) for name in comparison.names])
+    axes.set_xlim(-0.3, len(places) - 0.7)
+    axes.set_ylim(0, N_SCORED)
+    axes.set_ylabel("TomoScore (octaves)")
+    axes.set_xlabel(f"{len(comparison.ts_ids)} tilt series, a line each; diamonds: means")
+
+
+def _draw_gains(axes: Axes, comparison: Comparison) -> None:
+    """What the leader gains over each other set, with the interval."""
+    others = [n for n in range(len(comparison.names)) if n != comparison.leader]
+    for place, number in enumerate(others):
+        gain = comparison.gain_over(number)
+        values = [
+            a - b for a, b in zip(comparison.scores[comparison.leader], comparison.scores[number])
+        ]
+        axes.plot(values, [place] * len(values), "|", color=EVEN, markersize=14, alpha=0.6)
+        if gain.interval is not None:
+            axes.plot(gain.interval, (place, place), "-", color="black", linewidth=3)
+        axes.plot(gain.mean, place, "D", color="black", markersize=8)
+    axes.axvline(0, color="black", linewidth=1, linestyle=":")
+    for place, number in enumerate(others):
+        name = f"over {_short(comparison.names[number])}"
+        axes.text(0.02, place + 0.2, name, transform=axes.get_yaxis_transform())
+    axes.set_yticks([])
+    axes.set_ylim(-0.7, len(others) - 0.3)
+    leader = _short(comparison.names[comparison.leader])
+    axes.set_xlabel(f"{leader} gains (octaves)\nbar: {100 * CONFIDENCE:.0f} % interval")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "\u2026"

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A comparison as a table (CSV), as JSON, which can be read back, and as a plot."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Mapping, Sequence
+
+from tomoscore_scipion.comparison.paired import CONFIDENCE, Comparison, Difference
+from tomoscore_scipion.engine.errors import StartError
+from tomoscore_scipion.engine.output import check_replaceable, csv_row, harmless
+
+SCHEMA = 1
+"""The version of the JSON form. Reading refuses any other."""
+PLOTS = (".png", ".svg", ".pdf")
+DPI = 150
+
+
+def csv_text(comparison: Comparison) -> str:
+    """A row for each tilt series: its scores, and the set that has the best."""
+    best = comparison.best_of_each()
+    rows = [csv_row(["ts_id", *map(harmless, comparison.names), "best"])]
+    for place, ts_id in enumerate(comparison.ts_ids):
+        scores = [one[place] for one in comparison.scores]
+        rows.append(csv_row([harmless(ts_id), *scores, harmless(comparison.names[best[ts_id]])]))
+    return "".join(rows)
+
+
+def as_dict(comparison: Comparison, lines: Sequence[str] = ()) -> dict[str, Any]:
+    """A comparison as JSON knows it, with what is said of it."""
+    winner = comparison.winner
+    return {
+        "schema": SCHEMA,
+        "names": list(comparison.names),
+        "ts_ids": list(comparison.ts_ids),
+        "scores": [list(one) for one in comparison.scores],
+        "means": list(comparison.means),
+        "differences": [
+            {
+                "first": d.first,
+                "second": d.second,
+                "mean": d.mean,
+                "interval": None if d.interval is None else list(d.interval),
+                "better": d.better,
+                "equal": d.equal,
+                "worse": d.worse,
+            }
+            for d in comparison.differences
+        ],
+        "left_out": [list(ids) for ids in comparison.left_out],
+        "confidence": CONFIDENCE,
+        "leader": comparison.names[comparison.leader],
+        "winner": None if winner is None else comparison.names[winner],
+        "said": list(lines),
+    }
+
+
+def from_dict(content: Mapping[str, Any]) -> Comparison:
+    """The comparison that `as_dict` gave.
+
+    Raises:
+        ValueError: it is of another schema.
+    """
+    if content.get("schema") != SCHEMA:
+        raise ValueError(f"expected schema {SCHEMA}, got {content.get('schema')!r}")
+    return Comparison(
+        names=tuple(content["names"]),
+        ts_ids=tuple(content["ts_ids"]),
+        scores=tuple(map(tuple, content["scores"])),
+        means=tuple(content["means"]),
+        differences=tuple(
+            Difference(**{**d, "interval": d["interval"] and tuple(d["interval"])})
+            for d in content["differences"]
+        ),
+        left_out=tuple(map(tuple, content["left_out"])),
+    )
+
+
+def json_text(comparison: Comparison, lines: Sequence[str] = ()) -> str:
+    """The same as text, with its end."""
+    return json.dumps(as_dict(comparison, lines), indent=1, allow_nan=False) + "\n"
+
+
+def write_plot(comparison: Comparison, path: str) -> None:
+    """Draw a comparison into a file; one of its name is replaced.
+
+    Raises:
+        StartError: it cannot be written, or its kind is not known.
+    """
+    if not path.lower().endswith(PLOTS):
+        raise StartError(f"{path}: expected a name that ends with {', '.join(PLOTS)}")
+    check_replaceable(path)
+    from matplotlib.figure import Figure
+
+    from tomoscore_scipion.comparison.drawing import SIZE, draw
+    from tomoscore_scipion.engine.aside import written_aside
+
+    figure = Figure(figsize=SIZE, dpi=DPI)
+    draw(figure, comparison)
+    kind = os.path.splitext(path)[1][1:].lower()
+    try:
+        with written_aside(os.path.realpath(path)) as aside:
+            figure.savefig(aside, format=kind)
+    except OSError as error:
+        raise StartError(f"cannot write {path}: {error.strerror}: name another file") from error

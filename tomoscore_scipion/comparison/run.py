@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`tomoscore compare`: from files of records to a verdict, a table, and a plot."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+
+from tomoscore_scipion.comparison.files import csv_text, json_text, write_plot
+from tomoscore_scipion.comparison.paired import Comparison, compare
+from tomoscore_scipion.comparison.sets import read_sets, remarks_on, scores_of
+from tomoscore_scipion.comparison.words import METHOD, sentences
+from tomoscore_scipion.engine.errors import StartError
+from tomoscore_scipion.engine.output import is_direct, open_lines
+from tomoscore_scipion.engine.record_files import files_of
+from tomoscore_scipion.engine.table import printable, write_text
+
+RESULTS = ("csv", "plot", "json")
+"""Options that name a file to be written."""
+
+
+def main(args: Namespace) -> int:
+    """Compare what the arguments name.
+
+    Returns:
+        Exit status.
+
+    Raises:
+        StartError: it cannot be compared or written.
+    """
+    if len(args.results) < 2:
+        args.wrong_usage("name two sets of results or more")
+    _protect_inputs(args)
+    sets = read_sets(args.results, args.names)
+    try:
+        comparison = compare(scores_of(sets))
+    except ValueError as error:
+        raise StartError(f"{', '.join(sets)}: {error}") from error
+    lines = [*sentences(comparison), *remarks_on(sets), METHOD]
+    _write(args, comparison, lines)
+    write_text(sys.stdout, "".join(printable(line) + "\n" for line in lines))
+    return 0
+
+
+def _write(args: Namespace, comparison: Comparison, lines: list[str]) -> None:
+    texts = ((args.csv, csv_text(comparison)), (args.json, json_text(comparison, lines)))
+    for path, text in texts:
+        if path:
+            with open_lines(path) as file:
+                file.write(text)
+    if args.plot:
+        write_plot(comparison, args.plot)
+
+
+def _protect_inputs(args: Namespace) -> None:
+    """A result must not replace what it is made from, nor another one."""
+    taken = {os.path.realpath(file) for path in args.results for file in files_of(path)}
+    for path in (getattr(args, name) for name in RESULTS):
+        if path and not is_direct(path):
+            if os.path.realpath(path) in taken:
+                raise StartError(f"{path} would be replaced, and is needed: name another output")
+            taken.add(os.path.realpath(path))

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sets that ProtTomoScoreDose makes, and what their items carry.
+
+A tilt series is a row of its set and a table of images of its own.  The images are written before
+the row, so that a row is there exactly where the tilt series is complete.
+"""
+
+import logging
+import os
+
+import mrcfile
+from pwem.objects import EMSet, Transform
+from pyworkflow.object import Float, String
+from tomo.objects import SetOfTiltSeries, SetOfTomograms, Tomogram
+
+from tomoscore_scipion.protocols.outputs import (
+    ERROR,
+    HIGH,
+    LOW,
+    PROVENANCE,
+    SCALE,
+    SCORE,
+    TomoScoreOutputs,
+    value,
+)
+
+logger = logging.getLogger(__name__)
+
+LIMITED_SET = "limitedTiltSeries"
+PREVIEW_SET = "previewTomograms"
+FAILED_SERIES_SET = "failedTiltSeries"
+
+DOSE = "_tomoScoreDose"  # of the best score, accumulated, e/A^2; suggested where there is a range
+DOSE_LOW = "_tomoScoreDoseLow"
+DOSE_HIGH = "_tomoScoreDoseHigh"
+DOSE_TOTAL = "_tomoScoreDoseTotal"  # of the whole series
+REASON = "_tomoScoreDoseReason"  # why there is no range
+VIEWS_OFF = "_tomoScoreViewsOff"  # images of the stack beyond the dose, from 1, "35,36,37"
+CURVE_FILE = "_tomoScoreDoseCurve"  # path of the curves, JSON
+DOSE_ATTRIBUTES = (DOSE, DOSE_LOW, DOSE_HIGH, DOSE_TOTAL, SCORE, LOW, HIGH, SCALE)
+DOSE_ATTRIBUTES += (REASON, VIEWS_OFF, CURVE_FILE, ERROR)
+
+THICKNESS = "_tomoScoreThickness"  # nm; 0: the engine's choice
+DOSE_PROVENANCE = {
+    **{name: PROVENANCE[name] for name in list(PROVENANCE)[:5]},  # model, engine, device
+    THICKNESS: Float,
+}
+
+FROM_SERIES = ("_firstDim", "_isHeterogeneous", "_hasOddEven", "_ctfCorrected", "_hasAlignment")
+FROM_SERIES += ("_interpolated", "_anglesCount")
+"""What tomo's own append would find out again from each tilt series."""
+
+
+def annotate_dose(item, record=None, curve_file=None, error=None):
+    """Put all attributes on a tilt series or tomogram: the first item fixes a set's columns.
+
+    Args:
+        item: it.
+        record: its DoseRecord; None where there is none.
+        curve_file: path of its curves.
+        error: why it failed.
+    """
+    best = record.best_step() if record else {}
+    dose_low, dose_high = (record and record.suggested_range) or (None, None)
+    low, high = best.get("tomoscore_interval") or (None, None)
+    views_off = [str(image + 1) for image in record.views_beyond] if record else []
+    numbers = {
+        DOSE: record.optimum_dose if record else None,
+        DOSE_LOW: dose_low,
+        DOSE_HIGH: dose_high,
+        DOSE_TOTAL: record.total_dose() if record else None,
+        SCORE: best.get("tomoscore"),
+        LOW: low,
+        HIGH: high,
+        SCALE: best.get("scale_nm"),
+    }
+    texts = {
+        REASON: record.reason if record else None,
+        VIEWS_OFF: ",".join(views_off),
+        CURVE_FILE: curve_file,
+        ERROR: error,
+    }
+    for name, number in numbers.items():
+        setattr(item, name, Float(number))
+    for name, text in texts.items():
+        setattr(item, name, String(text))
+    return item
+
+
+def preview_of(series, record, curve_file):
+    """The tomogram of a record's preview, None where there is none."""
+    if not record.preview:
+        return None
+    try:
+        with mrcfile.open(record.preview, header_only=True) as mrc:
+            size_xyz = [int(mrc.header[axis]) for axis in ("nx", "ny", "nz")]
+            voxel_size = float(mrc.voxel_size.x)
+    except (OSError, ValueError) as error:
+        logger.warning("%s: its preview cannot be read: %s", record.ts_id, error)
+        return None
+    tomogram = Tomogram(tsId=series.getTsId())
+    tomogram.copyObjId(series)  # by both it is known to be in the set already
+    tomogram.setFileName(os.path.relpath(record.preview))
+    tomogram.setSamplingRate(voxel_size)
+    tomogram.setAcquisition(series.getAcquisition().clone())
+    origin = Transform()
+    origin.setShifts(*(-size / 2.0 * voxel_size for size in size_xyz))
+    tomogram.setOrigin(origin)
+    tomogram.setObjLabel(f"preview of {series.getTsId()}")
+    at = f" at {record.optimum_dose:g} e/A^2" if record.suggested_range else ""
+    tomogram.setObjComment(f"Preview{at}, low resolution")
+    tomogram.sizeXyz = size_xyz
+    return annotate_dose(tomogram, record, curve_file)
+
+
+class TomoScoreDoseOutputs(TomoScoreOutputs):
+    """Tilt series with the views beyond the dose disabled, previews, and those that failed."""
+
+    _possibleOutputs = {
+        LIMITED_SET: SetOfTiltSeries,
+        PREVIEW_SET: SetOfTomograms,
+        FAILED_SERIES_SET: SetOfTiltSeries,
+    }
+    _provenanceKinds = DOSE_PROVENANCE
+
+    def _describe(self, items):
+        if isinstance(items, SetOfTiltSeries):
+            items.copyAttributes(self._sourcePointer().get(), *FROM_SERIES)
+
+    def _put(self, items, item):
+        if isinstance(items, SetOfTiltSeries):
+            self._putImages(items, item)
+        else:
+            self._describePreviews(items, item)
+        EMSet.append(items, item)
+
+    @staticmethod
+    def _describePreviews(tomograms, tomogram):
+        if tomograms.isEmpty():
+            tomograms.setSamplingRate(tomogram.getSamplingRate())
+            tomograms.setDim(tomogram.sizeXyz)
+        elif list(tomograms.getDim()) != tomogram.sizeXyz:
+            tomograms.setIsHeterogeneousSet(True)
+
+    def _putImages(self, many, series):
+        """Write a tilt series' table of images, with those beyond its dose disabled."""
+        images = self._imagesOf(series.getTsId())
+        off = {int(number) for number in (value(series, VIEWS_OFF) or "").split(",") if number}
+        many._setItemMapperPath(series)
+        database = series._getMapper().db
+        if not database.missingTables():  # of an attempt that ended before the row was there
+            for table in ("Objects", "Classes"):
+                database.executeCommand(f"DROP TABLE {database.tablePrefix}{table}")
+            many._setItemMapperPath(series)
+        for image in images:
+            image.setEnabled(image.isEnabled() and image.getIndex() not in off)
+            EMSet.append(series, image)
+
+    def _imagesOf(self, ts_id):
+        """Copies of the images of a tilt series of the input."""
+        source = self._sourcePointer().get()
+        with self._lock:
+            source.close()
+            found = source._getMapper().selectBy(_tsId=ts_id)
+            if not found:
+                source.close()
+                raise LookupError(f"the input has no tilt series {ts_id} any more")
+            source._setItemMapperPath(found[0])
+            images = [image.clone() for image in found[0].iterItems()]
+            source.close()
+        return images

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The box "compare by TomoScore": scored sets of the same tilt series in, the best of each out."""
+
+import json
+import os
+
+from pwem.protocols import EMProtocol
+from pyworkflow import BETA
+from pyworkflow.object import String
+from pyworkflow.protocol import params
+from pyworkflow.utils import Message
+from tomo.objects import SetOfTomograms
+
+from tomoscore_scipion.comparison import files, sets
+from tomoscore_scipion.comparison.paired import FEWEST, compare
+from tomoscore_scipion.comparison.words import METHOD, sentences
+from tomoscore_scipion.engine.errors import StartError
+from tomoscore_scipion.protocols import form, outputs
+from tomoscore_scipion.protocols.outputs import MODEL_SHA256, SCORE, TomoScoreOutputs, value
+
+BEST_SET = "bestTomograms"
+MADE_BY = "_tomoScoreBestOf"  # the name of the set from which a tomogram comes
+RESULT, TABLE = "comparison.json", "comparison.csv"
+
+
+class ProtTomoScoreCompare(TomoScoreOutputs, EMProtocol):
+    """Says which of several ways to make tomograms of the same tilt series scores higher.
+
+    The inputs are scored sets of the same tilt series: made by several aligners, denoisers or
+    reconstructions, or with several binnings. Each tilt series is compared with itself, by its
+    tsId. The mean gain comes with its interval, and a winner is named only where that leaves no
+    doubt. The output has for each tilt series the tomogram that scored highest. No image is
+    touched.
+    """
+
+    _label = "compare by TomoScore"
+    _devStatus = BETA
+    _possibleOutputs = {BEST_SET: SetOfTomograms}
+
+    def _defineParams(self, definition):
+        definition.addSection(label=Message.LABEL_INPUT)
+        definition.addParam(
+            "inSets",
+            params.MultiPointerParam,
+            pointerClass="SetOfTomograms",
+            important=True,
+            label="Scored sets",
+            help="Two or more scoredTomograms, of the protocol TomoScore with the same weights, of "
+            "the same tilt series: tomograms of the same tsId are compared. Only tilt series that "
+            f"every set has are; at least {FEWEST} are needed for a verdict.\n\n" + form.READING,
+        )
+        definition.addParam(
+            "setNames",
+            params.StringParam,
+            default="",
+            label="Names",
+            help="What the sets are called in plots and texts, in their order, with commas between "
+            "them: AreTomo, IMOD. Empty: the names of the runs that scored them, or made them.",
+        )
+        definition.addParallelSection(threads=0, mpi=0)
+
+    @classmethod
+    def validateInstallation(cls):
+        """Nothing is needed: the engine is not asked."""
+        return []
+
+    def _sourcePointer(self):
+        return self.inSets[0]
+
+    def _insertAllSteps(self):
+        # The names are arguments, so that Continue sees when they have changed.
+        self._insertFunctionStep(self.compareStep, self.getNames(), needsGPU=False)
+
+    def compareStep(self, names):
+        """Compare, write down what was found, and collect the best of each tilt series."""
+        groups = [self._itemsOf(pointer.get()) for pointer in self.inSets]
+        scores = [{key: value(i, SCORE) for key, i in items.items()} for items in groups]
+        found = compare(dict(zip(names, scores)))
+        lines = [*sentences(found), *self._remarks(names), METHOD]
+        self._write(RESULT, files.json_text(found, lines))
+        self._write(TABLE, files.csv_text(found))
+        best = []
+        for ts_id, number in found.best_of_each().items():
+            item = groups[number][ts_id]
+            setattr(item, MADE_BY, String(names[number]))
+            item.setObjId(None)  # ids of several sets
+            best.append(item)
+        if not self._samplingRatesDiffer():
+            self._replace(BEST_SET, best, self._provenance())
+            self._closeOutputSet()
+
+    @staticmethod
+    def _itemsOf(tomograms):
+        """{tsId: item} of the scored tomograms of a set, the first of each."""
+        found = {}
+        for item in outputs.items_of(tomograms):
+            if value(item, SCORE) is not None:
+                found.setdefault(item.getTsId(), item)
+        return found
+
+    def _write(self, name, text):
+        with open(self._getExtraPath(name), "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def _provenance(self):
+        """What the inputs say alike of their making; thresholds have no meaning here."""
+        each = [outputs.provenance_of(pointer.get()) for pointer in self.inSets]
+        alike = {name: v for name, v in each[0].items() if all(one[name] == v for one in each)}
+        return {**alike, "_tomoScoreThreshold": None, "_tomoScoreAtMost": 0}
+
+    def _samplingRatesDiffer(self):
+        rates = [pointer.get().getSamplingRate() for pointer in self.inSets]
+        return max(rates) - min(rates) > 1e-3 * min(rates)
+
+    def _remarks(self, names):
+        """What the reader should know, and the file cannot tell."""
+        if not self._samplingRatesDiffer():
+            return []
+        told = (f"{n} {p.get().getSamplingRate():g} A" for n, p in zip(names, self.inSets))
+        return [
+            f"Voxel sizes differ ({', '.join(told)}): what lies beyond Nyquist counts 0, so that a "
+            f"coarse voxel limits the score by itself. {BEST_SET} is not made: tomograms of "
+            "several voxel sizes do not go together in one set."
+        ]
+
+    # --------------------------- what the form says --------------------------
+    def getNames(self):
+        """The names of the sets, in their order."""
+        given = [name.strip() for name in (self.setNames.get() or "").split(",")]
+        if any(given):
+            return given
+        makers = [self._makerOf(pointer) for pointer in self.inSets]
+        # Runs that scored often have one name; those that made the tomograms tell them apart.
+        before = [self._makerOf(getattr(run, "inTomograms", None)) for run in makers]
+        for candidates in (makers, before):
+            names = [run.getRunName() if run is not None else "?" for run in candidates]
+            if len(set(names)) == len(names):
+                return names
+        return [f"set {number}" for number in range(1, len(makers) + 1)]
+
+    def _makerOf(self, pointer):
+        """The run that made what a pointer leads to; None where it is not known."""
+        holder = pointer.getObjValue() if pointer is not None else None
+        if holder is None or hasattr(holder, "getRunName"):
+            return holder
+        return self.getProject().getProtocol(holder.getObjParentId())
+
+    def getResult(self):
+        """(Comparison, what is said of it) of a run that has ended; None before."""
+        path = self._getExtraPath(RESULT)
+        if not os.path.exists(path):
+            return None
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+        return files.from_dict(content), content["said"]
+
+    # --------------------------- checks --------------------------------------
+    def _validate(self):
+        given = [pointer.get() for pointer in self.inSets]
+        if len(given) < 2 or None in given:
+            return ["*Scored sets*: two or more are needed."]
+        try:
+            self._checkSets(given)
+        except StartError as fault:
+            return [f"{fault}."]
+        return []
+
+    def _checkSets(self, given):
+        """See that sets can be compared.
+
+        Raises:
+            StartError: they cannot.
+        """
+        names = self.getNames()
+        if len(names) != len(given):
+            raise StartError(f"*Names*: expected {len(given)}, one for each set, got {len(names)}")
+        sets.check_names(names)
+        ids = []
+        for name, tomograms in zip(names, given):
+            first = tomograms.getFirstItem()
+            if first is None or not first.hasAttribute(SCORE):
+                raise StartError(
+                    f"{name}: it has no TomoScore: give it *scoredTomograms* of the protocol "
+                    "TomoScore"
+                )
+            ids.append({key for key, s in outputs.scores_of(tomograms).items() if s is not None})
+        sets.check_models({n: self._modelsOf(t) for n, t in zip(names, given)})
+        if not set.intersection(*ids):
+            raise StartError("no tsId is in every set: they must be of the same tilt series")
+
+    @staticmethod
+    def _modelsOf(tomograms):
+        sha256 = value(tomograms, MODEL_SHA256)
+        return [sha256] if sha256 else []  # subsets and joins do not tell it
+
+    # --------------------------- information ---------------------------------
+    def _summary(self):
+        result = self.getResult()
+        return result[1] if result else ["Nothing is compared yet."]
+
+    def _methods(self):
+        result = self.getResult()
+        if not result:
+            return []
+        return [" ".join(result[1]) + " Scores are those of TomoScore (the idea of [Tan2024])."]
+
+    def _citations(self):
+        return ["Tan2024"]

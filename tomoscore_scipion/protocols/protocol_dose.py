@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The box "TomoScore vs dose": aligned tilt series in; how many electrons are worth it."""
+
+from pwem.protocols import EMProtocol
+from pyworkflow import BETA
+from pyworkflow.protocol import ProtStreamingBase, params
+from pyworkflow.utils import Message
+
+from tomoscore_scipion.protocols import dose_texts, form, tilt_files
+from tomoscore_scipion.protocols.dose_outputs import THICKNESS
+from tomoscore_scipion.protocols.dosing import TomoScoreDosing
+from tomoscore_scipion.protocols.engine_box import TomoScoreEngineBox
+
+LOOKED_AT = 10
+"""So many tilt series are looked at before the run: where none can be used, it is refused."""
+
+INPUT_HELP = (
+    "Aligned tilt series with doses. Aligned: with transformations (from IMOD, AreTomo, tomo - "
+    "tilt-series assign alignment...), or interpolated. Doses: each view's accumulated dose, which "
+    "includes the view itself, and its own, as tomo's import sets them from .mdoc files or from "
+    "*Dose per tilt image*. Views that are disabled are left out."
+)
+
+READING = (
+    "The views are taken in the order of their dose. At each of a number of doses the tomogram is "
+    "reconstructed from the views up to it, at low resolution, and gets its TomoScore. The "
+    "*suggested dose* is that of the best one; the *range* has the doses whose score is as good "
+    "within its error. Where the score is still rising at the last view, or nothing can be "
+    "distinguished at any dose, no range is given, and no view is disabled.\n\n"
+    "Fewer views also mean fewer angles: in bidirectional and dose-symmetric schemes the late "
+    "views are those at high tilt. The curve of *thinned views* shows what their number does at "
+    "equal angles."
+)
+
+THICKNESS_HELP = (
+    "Height of the reconstructions, in nm. 0: 200 nm. The specimen is found in it; give more where "
+    "it is thicker, or lies far from the middle."
+)
+
+BY_ANGLE = (
+    "its doses rise with the tilt angle, from one end to the other. Where the views were taken in "
+    "another order, the import did not know it, and all that is said of doses will be wrong: "
+    "import the tilt series with their .mdoc files, or with the accumulated dose of each view in "
+    "the second column of its .tlt file."
+)
+
+GPU_HELP = (
+    "Each tilt series is reconstructed and scored many times: minutes on two CPU cores, much less "
+    "on a GPU."
+)
+
+
+class ProtTomoScoreDose(TomoScoreDosing, TomoScoreEngineBox, EMProtocol, ProtStreamingBase):
+    """How many electrons are worth it? TomoScore against accumulated dose, per tilt series.
+
+    For growing dose each tilt series is reconstructed from the views up to there, at low
+    resolution, and scored. The dose of the best score is suggested. The views beyond it are
+    disabled in limitedTiltSeries, so that any reconstruction goes on without them;
+    previewTomograms are the reconstructions at that dose, to look at and not to work with.
+
+    It works in streaming: new tilt series are analysed as they come. Continue goes on where it was
+    stopped. A tilt series that cannot be analysed goes to failedTiltSeries with the reason. Images
+    are neither copied nor changed.
+
+    An independent implementation of the idea of Tan et al. (2024); the network was trained on
+    simulated specimens only. Dose weighting as by Grant and Grigorieff (2015).
+    """
+
+    _label = "TomoScore vs dose"
+    _devStatus = BETA
+    _settings = ((THICKNESS, "*Thickness*"),)
+
+    def _defineParams(self, definition):
+        definition.addSection(label=Message.LABEL_INPUT)
+        form.add_gpu(definition, GPU_HELP)
+        definition.addParam(
+            "inTiltSeries",
+            params.PointerParam,
+            pointerClass="SetOfTiltSeries",
+            important=True,
+            label="Tilt series",
+            help=INPUT_HELP + "\n\n" + READING,
+        )
+        definition.addParam(
+            "thickness",
+            params.FloatParam,
+            default=0.0,
+            validators=[params.GE(0.0, "must be 0 (200 nm) or more")],
+            label="Thickness (nm)",
+            help=THICKNESS_HELP,
+        )
+        form.add_weights(definition)
+        form.add_parallel(definition)
+
+    def _sourcePointer(self):
+        return self.inTiltSeries
+
+    def getScoringSettings(self):
+        """What a curve depends on besides the tilt series and the weights, as the sets tell it."""
+        return {THICKNESS: self.thickness.get()}
+
+    # --------------------------- checks --------------------------------------
+    def _lookAtFirst(self):
+        """[(tsId, what the engine needs or None, what is wrong or None)] of some tilt series."""
+        tilt_series = self.inTiltSeries.get()
+        if tilt_series is None:
+            return []
+        first = tilt_series.iterItems(limit=LOOKED_AT)
+        found = [(series.getTsId(), *self._look(series)) for series in first if len(series)]
+        tilt_series.close()
+        return found
+
+    def _formErrors(self):
+        found = self._lookAtFirst()
+        if not found or any(problem is None for _, _, problem in found):
+            return []
+        ts_id, _, problem = found[0]
+        return [f"*Tilt series*: {ts_id}: {problem}."]
+
+    def _warnings(self):
+        found = self._lookAtFirst()
+        bad = [(ts_id, problem) for ts_id, _, problem in found if problem]
+        good = [(ts_id, series) for ts_id, series, problem in found if not problem]
+        warnings = self._threadWarnings()
+        if bad and good:
+            ts_id, problem = bad[0]
+            warnings.append(
+                f"Of the first {len(found)} tilt series {len(bad)} will be in failedTiltSeries. "
+                f"{ts_id}: {problem}."
+            )
+        by_angle = [ts_id for ts_id, series in good if tilt_files.taken_by_angle(series)]
+        if by_angle:
+            warnings.append(f"{by_angle[0]}: {BY_ANGLE}")
+        return warnings
+
+    # --------------------------- information ---------------------------------
+    def _summary(self):
+        return dose_texts.summary(self)
+
+    def _methods(self):
+        return dose_texts.methods(self)
+
+    def _citations(self):
+        return ["Tan2024", "Grant2015"]

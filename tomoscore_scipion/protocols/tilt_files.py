@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the engine needs of a tilt series of Scipion: its stack, alignment, angles and doses.
+
+A row of each file belongs to an image of the stack, in the stack's order, whatever order the views
+have in the set.  Images that the set does not have get a row that says nothing, and are excluded.
+
+Scipion's accumulated dose of a view includes the view itself, and its "dose per frame" is what the
+whole view got (tomo's import of .mdoc files and of patterns); so the dose before a view is the
+difference of the two, and both are written.
+"""
+
+import os
+from typing import List, NamedTuple, Optional, Tuple
+
+import mrcfile
+
+MRC_SUFFIXES = (":mrc", ":mrcs")
+NOISE = 0.05
+"""The dose of a view may be more than that accumulated with it by this share: it is a mean."""
+
+NO_ALIGNMENT = (
+    "it is not aligned (no transformation). Align it first, for example with IMOD or AreTomo, or "
+    "give it an alignment with *tomo - tilt-series assign alignment*. Interpolated tilt series are "
+    "taken as they are"
+)
+NO_DOSE = (
+    "it has no doses. Import the tilt series with their .mdoc files, or with *Dose per tilt image* "
+    "filled in; *tomo - tilt-series assign alignment* then gives them the alignment that is there"
+)
+
+
+class SeriesError(Exception):
+    """A tilt series that cannot be analysed; the message says why, and the way out."""
+
+
+class View(NamedTuple):
+    """One image of a stack.
+
+    Attributes:
+        image: its place in the stack, from 0.
+        angle_deg: tilt angle.
+        transform: (A11, A12, A21, A22, DX, DY) as in IMOD's .xf files; None where the images are
+            aligned themselves.
+        dose_before, dose: e/A^2, accumulated before the view, and of it.
+        enabled: whether it is to be used.
+    """
+
+    image: int
+    angle_deg: float
+    transform: Optional[Tuple[float, ...]]
+    dose_before: float
+    dose: float
+    enabled: bool
+
+
+class Series(NamedTuple):
+    """A tilt series as the engine takes it: path of the stack, number of its images, views."""
+
+    stack: str
+    images: int
+    views: List[View]
+
+
+def series_of(images, interpolated):
+    """What the engine needs of a tilt series.
+
+    Args:
+        images: its TiltImages, which are kept no longer than this takes.
+        interpolated: whether they are aligned themselves.
+
+    Raises:
+        SeriesError: something that is needed is not there.
+    """
+    images = sorted(images, key=lambda image: image.getIndex() or 0)
+    stack = _stack_of(images)
+    count = _images_in(stack)
+    places = [image.getIndex() for image in images]
+    if len(set(places)) < len(places) or not 1 <= places[0] <= places[-1] <= count:
+        raise SeriesError(f"expected views that are images 1 to {count} of {stack}, got {places}")
+    doses = _doses_of(images)
+    views = [
+        View(
+            image=image.getIndex() - 1,
+            angle_deg=_angle_of(image),
+            transform=_transform_of(image, interpolated),
+            dose_before=before,
+            dose=dose,
+            enabled=image.isEnabled(),
+        )
+        for image, (before, dose) in zip(images, doses)
+    ]
+    return Series(stack, count, views)
+
+
+def taken_by_angle(series):
+    """Whether the views got their dose in the order of their angles, from one end to the other."""
+    by_dose = sorted(series.views, key=lambda view: view.dose_before)
+    angles = [view.angle_deg for view in by_dose]
+    return angles in (sorted(angles), sorted(angles, reverse=True))
+
+
+def _stack_of(images):
+    paths = {image.getFileName() for image in images}
+    if not images or None in paths:
+        raise SeriesError("it has no images")
+    if len(paths) > 1:
+        raise SeriesError(
+            f"its views lie in {len(paths)} files: make a stack of them first, for example with "
+            "*imod - tilt-series preprocess*"
+        )
+    (path,) = paths
+    for suffix in MRC_SUFFIXES:
+        path = path[: -len(suffix)] if path.endswith(suffix) else path
+    return os.path.abspath(path)
+
+
+def _images_in(stack):
+    try:
+        with mrcfile.open(stack, header_only=True) as mrc:
+            return int(mrc.header.nz)
+    except (OSError, ValueError) as error:
+        raise SeriesError(f"{stack} cannot be read as an MRC stack: {error}") from error
+
+
+def _angle_of(image):
+    angle = image.getTiltAngle()
+    if angle is None:
+        raise SeriesError(f"image {image.getIndex()} has no tilt angle: import it with its angles")
+    return angle
+
+
+def _transform_of(image, interpolated):
+    if image.hasTransform():
+        matrix = image.getTransform().getMatrix()  # 3 x 3, or 4 x 4 with z
+        (a11, a12), (a21, a22) = matrix[0][:2], matrix[1][:2]
+        return tuple(map(float, (a11, a12, a21, a22, matrix[0][-1], matrix[1][-1])))
+    if interpolated:
+        return None
+    if image.isEnabled():
+        raise SeriesError(NO_ALIGNMENT)
+    return (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)  # it is not used
+
+
+def _doses_of(images):
+    """(before, of it) in e/A^2 per image."""
+    acquisitions = [image.getAcquisition() for image in images]
+    accumulated = [a.getAccumDose() if a is not None else None for a in acquisitions]
+    if not all(dose is not None and dose > 0 for dose in accumulated):
+        raise SeriesError(NO_DOSE)
+    ascending = [0.0, *sorted(accumulated)]
+    doses = []
+    for acquisition, end in zip(acquisitions, accumulated):
+        dose = acquisition.getDosePerFrame()
+        if not dose or dose <= 0:
+            dose = end - ascending[ascending.index(end) - 1]
+        if dose > end * (1 + NOISE):
+            raise SeriesError(
+                f"a view got {dose:g} e/A^2, but has accumulated only {end:g} with it: the "
+                "accumulated dose must include the view itself"
+            )
+        doses.append((max(end - dose, 0.0), dose))
+    return doses
+
+
+def write_files(series, folder, stem):
+    """Write what the engine reads of a tilt series besides its images.
+
+    Returns:
+        {"xf", "tlt", "doses", "excluded"} of its entry in the job: paths (xf None where the images
+        are aligned themselves), and the images that are not used, from 0.
+    """
+    rows = {view.image: view for view in series.views}
+    nothing = View(-1, 0.0, (1.0, 0.0, 0.0, 1.0, 0.0, 0.0), 0.0, 1.0, False)  # 0 is no dose
+    views = [rows.get(image, nothing) for image in range(series.images)]
+    aligned = all(view.transform is not None for view in views if view.enabled)
+    columns = {
+        "tlt": [f"{v.angle_deg:.3f}" for v in views],
+        "doses": [f"{v.dose_before:.4f} {v.dose:.4f}" for v in views],
+    }
+    if aligned:
+        columns["xf"] = [_xf_row(v.transform or nothing.transform) for v in views]
+    paths = {"xf": None}
+    os.makedirs(folder, exist_ok=True)
+    for name, lines in columns.items():
+        paths[name] = os.path.join(folder, f"{stem}.{name}")
+        with open(paths[name], "w", encoding="ascii") as file:
+            file.write("\n".join(lines) + "\n")
+    excluded = [image for image, view in enumerate(views) if not view.enabled]
+    return {**paths, "excluded": excluded}
+
+
+def _xf_row(transform):
+    return "{:.7f} {:.7f} {:.7f} {:.7f} {:.3f} {:.3f}".format(*transform)

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""TomoScore against accumulated dose: the curves of one tilt series, and those of a session."""
+
+from tomoscore_scipion.engine.bands import N_SCORED, scale_nm
+from tomoscore_scipion.protocols.dose_session import median_curve
+
+COLOUR, RANGE_COLOUR, EACH_COLOUR = "#2b8cbe", "#fdae6b", "#bdbdbd"
+KINDS = (
+    ("steps", "all views up to the dose, 90 % interval", COLOUR, "-"),
+    ("steps_weighted", "the same, dose weighted", "#31a354", "--"),
+    ("steps_matched", "thinned views at equal angles", "#756bb1", ":"),
+)
+"""Kinds of curves, their names, colours and lines."""
+HEADROOM = 0.4
+"""Octaves above the highest curve."""
+
+
+def draw_series(axes, record):
+    """Draw the curves of one tilt series with its suggested dose and range.
+
+    Args:
+        axes: a matplotlib axes; cleared first.
+        record: its DoseRecord, one that did not fail.
+    """
+    axes.clear()
+    highest = 0.0
+    for kind, name, colour, line in KINDS:
+        steps = sorted(record.curves[kind], key=lambda step: step["dose"])
+        if not steps:
+            continue
+        doses = [step["dose"] for step in steps]
+        scores = [step["tomoscore"] for step in steps]
+        highest = max(highest, *scores)
+        axes.plot(doses, scores, line, color=colour, label=name, marker="o", markersize=4)
+        if kind == "steps":
+            _draw_intervals(axes, steps)
+    _draw_suggestion(axes, record)
+    _finish(axes, highest, record.total_dose())
+
+
+def _draw_intervals(axes, steps):
+    known = [step for step in steps if step.get("tomoscore_interval")]
+    low, high = zip(*(step["tomoscore_interval"] for step in known)) if known else ((), ())
+    doses = [step["dose"] for step in known]
+    axes.fill_between(doses, low, high, color=COLOUR, alpha=0.15, linewidth=0)
+
+
+def _draw_suggestion(axes, record):
+    name = f"best score: {record.optimum_dose:.0f} e/\u00c5\u00b2"
+    axes.axvline(record.optimum_dose, color="black", linewidth=1.0, label=name)
+    if record.suggested_range:
+        _draw_range(axes, record.suggested_range, "suggested")
+    else:
+        axes.plot([], [], " ", label=f"no range: {record.reason}")
+
+
+def _draw_range(axes, low_high, name):
+    low, high = low_high
+    label = f"{name}: {low:.0f} to {high:.0f} e/\u00c5\u00b2"
+    axes.axvspan(low, high, color=RANGE_COLOUR, alpha=0.3, linewidth=0, label=label)
+
+
+def draw_session(axes, records, low_high):
+    """Draw the unweighted curves of all tilt series, their median, and the session's range.
+
+    Args:
+        axes: a matplotlib axes; cleared first.
+        records: DoseRecords that did not fail, at least one.
+        low_high: the range of the session in e/A^2, None where there is none.
+    """
+    axes.clear()
+    highest = 0.0
+    for number, record in enumerate(records):
+        steps = sorted(record.curves["steps"], key=lambda step: step["dose"])
+        scores = [step["tomoscore"] for step in steps]
+        highest = max(highest, *scores)
+        label = f"{len(records)} tilt series" if number == 0 else None
+        doses = [step["dose"] for step in steps]
+        axes.plot(doses, scores, color=EACH_COLOUR, linewidth=0.8, label=label)
+    for kind, name in (("steps", "median"), ("steps_weighted", "median, dose weighted")):
+        curve = median_curve(records, kind)
+        line = "-" if kind == "steps" else "--"
+        if curve:
+            axes.plot(*zip(*curve), line, color=COLOUR, linewidth=2.0, label=name)
+    if low_high is not None:
+        _draw_range(axes, low_high, "suggested for the session")
+    _finish(axes, highest, max(record.total_dose() for record in records))
+
+
+def _finish(axes, highest, total_dose):
+    axes.set_xlim(0, 1.02 * total_dose)
+    axes.set_ylim(0, min(N_SCORED, highest + HEADROOM))
+    ticks = [tick for tick in range(N_SCORED + 1) if tick <= axes.get_ylim()[1]]
+    names = [f"{tick} ({scale_nm(tick):.0f} nm)" if tick else "0" for tick in ticks]
+    axes.set_yticks(ticks, names)
+    axes.set_xlabel("accumulated dose at the end of the last view (e/\u00c5\u00b2)")
+    axes.set_ylabel("TomoScore (octaves), resolvable scale")
+    above = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.01), "borderaxespad": 0.0}
+    axes.legend(ncol=2, frameon=False, **above)

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One tomogram: three slices, its score slice by slice, its resolvability curve, likely reasons."""
+
+from textwrap import fill
+
+import numpy as np
+
+from tomoscore_scipion.engine.bands import (
+    N_SCORED,
+    NOTHING_SEEN,
+    PERIODS_NM,
+    READILY_SEEN,
+    readable_scale,
+)
+from tomoscore_scipion.report.reasons import reasons_of
+from tomoscore_scipion.viewers.histogram import ACCEPTED_COLOUR
+from tomoscore_scipion.viewers.runs import chosen
+
+SIZE = (9.5, 7.5)
+"""Of the figure, inches."""
+LINE = 120
+"""Letters in a line of the text below."""
+
+
+def draw(figure, record, pictures):
+    """Draw a scored tomogram.
+
+    Args:
+        figure: a matplotlib figure; cleared first.
+        record: its Score.
+        pictures: {kind: path} of slices, see runs.Records.
+    """
+    figure.clear()
+    text = "\n".join(fill(line, LINE) for line in remarks(record))
+    room = 0.08 + 0.022 * (text.count("\n") + 1 if text else 0)
+    grid = figure.add_gridspec(
+        2, 6, top=0.88, bottom=room + 0.05, left=0.07, right=0.98, hspace=0.3, wspace=0.9
+    )
+    figure.suptitle(heading(record), fontsize=11)
+    for place, kind in enumerate(("best", "median", "worst")):
+        _draw_slice(figure.add_subplot(grid[0, 2 * place : 2 * place + 2]), record, kind, pictures)
+    draw_profile(figure.add_subplot(grid[1, :3]), record)
+    draw_curve(figure.add_subplot(grid[1, 3:]), record)
+    figure.text(0.02, 0.01, text, fontsize=8, va="bottom")
+
+
+def heading(record):
+    """Its id, score, interval and scale."""
+    low, high = record.tomoscore_interval
+    interval = f"90 % interval {low:.2f} to {high:.2f}"
+    return (
+        f"{record.ts_id}: TomoScore {record.tomoscore:.2f} ({interval}), "
+        f"resolvable scale {readable_scale(record.scale_nm)}"
+    )
+
+
+def remarks(record):
+    """Likely reasons for a low score, and warnings; a list of lines."""
+    reasons = [f"{r.code} ({r.confidence} confidence): {r.text}" for r in reasons_of(record)]
+    return reasons + [f"Warning: {warning}" for warning in record.warnings]
+
+
+def _draw_slice(axes, record, kind, pictures):
+    axes.set_axis_off()
+    if kind in pictures:
+        axes.imshow(read_picture(pictures[kind]))
+    else:
+        axes.text(0.5, 0.5, "no picture", ha="center", transform=axes.transAxes)
+    z = chosen(record).get(kind)
+    scores = {entry["z"]: entry["tomoscore"] for entry in record.slices}
+    if z is not None:
+        axes.set_title(f"{kind}: slice {z}, {scores[z]:.2f}", fontsize=9)
+
+
+def draw_picture(figure, path):
+    """Fill a figure with a picture."""
+    axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
+    axes.set_axis_off()
+    axes.imshow(read_picture(path))
+
+
+def read_picture(path):
+    """A picture file as (y, x, 3) of 8 bits."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def draw_profile(axes, record):
+    """The score of every scored slice over the depth, with the slab and the tomogram's score."""
+    first, last = record.slab_z
+    axes.axvspan(first - 0.5, last + 0.5, color="#dbeaf3")
+    axes.axhline(record.tomoscore, color="black", linewidth=1, linestyle="--")
+    points = sorted((entry["z"], entry["tomoscore"]) for entry in record.slices)
+    axes.plot([z for z, _ in points], [s for _, s in points], "o-", color=ACCEPTED_COLOUR, ms=4)
+    axes.set_xlim(-0.5, record.shape_zyx[0] - 0.5)
+    axes.set_ylim(0, N_SCORED)
+    axes.set_xlabel("slice z (from 0); shaded: the specimen's slab")
+    axes.set_ylabel("TomoScore (octaves)")
+
+
+def draw_curve(axes, record):
+    """Resolvability per octave; below the lower line nothing is seen, from the upper one all."""
+    names = [f"{coarse:g}-{fine:g}" for coarse, fine in PERIODS_NM]
+    values = record.curve["resolvability"]
+    there = [(n, r) for n, r in enumerate(values) if r is not None]
+    colours = [ACCEPTED_COLOUR if n < N_SCORED else "#bdbdbd" for n, _ in there]
+    axes.bar([n for n, _ in there], [r for _, r in there], color=colours)
+    for level in (NOTHING_SEEN, READILY_SEEN):
+        axes.axhline(level, color="black", linewidth=1, linestyle=":")
+    for number, value in enumerate(values):
+        if value is None:
+            axes.text(number, 0.03, "beyond\nNyquist", ha="center", fontsize=7)
+    axes.set_xticks(range(len(names)), names, fontsize=8)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("feature size (nm); the last is not scored")
+    axes.set_ylabel("resolvability R")

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a viewer reads of runs: rows of the outputs, and records, pictures and reports behind them.
+
+Everything is read as it is now, also while a run goes on.  A set that was split, joined or chosen
+from leads back to the runs that scored it.
+"""
+
+import json
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.engine.thumbnail_files import chosen_slices, map_picture_name, thumbnail_name
+from tomoscore_scipion.protocols import ProtTomoScore, reporting
+from tomoscore_scipion.protocols.exchange import latest_lines
+from tomoscore_scipion.protocols.outputs import (
+    ACCEPTED_SET,
+    FAILED_SET,
+    HIGH,
+    LOW,
+    REJECTED_SET,
+    SCORE,
+    SCORED_SET,
+    VERDICT,
+    provenance_of,
+    value,
+)
+
+
+class Row(NamedTuple):
+    """A tomogram of a run; scores in octaves, None where it has none."""
+
+    ts_id: str
+    score: Optional[float]
+    low: Optional[float]
+    high: Optional[float]
+    verdict: Optional[str]
+
+
+def output(protocol, name):
+    """An output that has items; None where there is none."""
+    tomograms = getattr(protocol, name, None)
+    return None if tomograms is None or tomograms.isEmpty() else tomograms
+
+
+def rows_of(*sets):
+    """The rows of sets, in the order of the input: that of the session. None is no set."""
+    found = []
+    for tomograms in sets:
+        if tomograms is not None:
+            found += [(item.getObjId(), _row(item)) for item in tomograms.iterItems()]
+            tomograms.close()  # what is added later is seen the next time
+    return [row for _, row in sorted(found, key=lambda pair: pair[0])]
+
+
+def _row(item):
+    return Row(item.getTsId(), *(value(item, name) for name in (SCORE, LOW, HIGH, VERDICT)))
+
+
+def all_rows(protocol):
+    """The rows of all tomograms that a run has scored, split, or failed to score."""
+    scored = output(protocol, SCORED_SET)
+    split = [output(protocol, name) for name in (ACCEPTED_SET, REJECTED_SET)]
+    return rows_of(*(split if scored is None else [scored]), output(protocol, FAILED_SET))
+
+
+def threshold_of(protocol):
+    """From which TomoScore on a run has accepted; None where it did so otherwise, or not yet."""
+    for name in (SCORED_SET, ACCEPTED_SET, REJECTED_SET):
+        tomograms = getattr(protocol, name, None)
+        if tomograms is not None:
+            return provenance_of(tomograms)["_tomoScoreThreshold"]
+    return None
+
+
+def scoring_runs(protocol):
+    """The runs of ProtTomoScore behind a run: itself, or those from which its input comes."""
+    found, waiting, seen = [], [protocol], set()
+    while waiting:
+        run = waiting.pop(0)
+        if run.getObjId() in seen:
+            continue
+        seen.add(run.getObjId())
+        if isinstance(run, ProtTomoScore):
+            found.append(run)
+        else:
+            waiting += _sources(run)
+    return found
+
+
+def _sources(run):
+    """The runs that made the inputs of a run."""
+    found = []
+    for _, pointer in run.iterInputAttributes():
+        made = pointer.getObjValue()
+        if made is not None and not hasattr(made, "iterInputAttributes"):
+            made = run.getProject().getProtocol(made.getObjParentId())
+        if made is not None:
+            found.append(made)
+    return found
+
+
+class Records:
+    """The records behind a run, and the pictures of its tomograms."""
+
+    def __init__(self, protocol):
+        """Find them; there are none where the runs that scored cannot be found any more."""
+        self._found = {}  # tsId: list of (folder of a run, line of JSON)
+        for run in scoring_runs(protocol):
+            folder = Path(run._getExtraPath())
+            for ts_id, line in latest_lines(folder / reporting.BATCHES).items():
+                self._found.setdefault(ts_id, []).append((folder, line))
+
+    def __contains__(self, row):
+        return row.ts_id in self._found
+
+    def _pick(self, row):
+        """Folder and line of a row; of several runs with its tsId that which gave its score."""
+        found = self._found[row.ts_id]
+        same = (one for one in found if json.loads(one[1])["tomoscore"] == row.score)
+        return found[-1] if len(found) == 1 else next(same, found[-1])
+
+    def of(self, row):
+        """The record (Score) of a row."""
+        return Score.from_json(self._pick(row)[1])
+
+    def pictures(self, row):
+        """{kind: path} of the pictures of its best, median and worst slice that are there."""
+        folder = self._pick(row)[0] / reporting.THUMBNAILS
+        planes = chosen(self.of(row))
+        wanted = {kind: folder / thumbnail_name(row.ts_id, z) for kind, z in planes.items()}
+        return {kind: path for kind, path in wanted.items() if path.exists()}
+
+    def map_picture(self, row):
+        """Path of the picture of its quality map, which may not be there."""
+        return self._pick(row)[0] / reporting.MAPS / map_picture_name(row.ts_id)
+
+
+def chosen(record):
+    """{kind: plane} of the best, median and worst slice."""
+    return {k: z for k, z in chosen_slices(record).items() if k != "central"}
+
+
+def reports(protocol):
+    """The reports of the runs behind a run that are there."""
+    paths = [Path(run._getExtraPath(reporting.REPORT)) for run in scoring_runs(protocol)]
+    return [path for path in paths if path.exists()]

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shows what the box "compare by TomoScore" found: verdict, plot, and the best of each."""
+
+from pyworkflow.protocol import params
+from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer
+
+from tomoscore_scipion.comparison import drawing
+from tomoscore_scipion.protocols import ProtTomoScoreCompare
+from tomoscore_scipion.protocols.protocol_compare import BEST_SET, MADE_BY
+from tomoscore_scipion.viewers import runs
+from tomoscore_scipion.viewers.views import TomoScoreTable, plot
+
+
+class BestTable(TomoScoreTable):
+    """The table with the set from which each tomogram comes."""
+
+    _more = (MADE_BY,)
+
+
+class TomoScoreCompareViewer(ProtocolViewer):
+    """Which of the compared sets scores higher, and by how much."""
+
+    _label = "TomoScore comparison"
+    _environments = [DESKTOP_TKINTER]
+    _targets = [ProtTomoScoreCompare]
+
+    def _defineParams(self, definition):
+        definition.addSection(label="Comparison")
+        self._result = self.protocol.getResult()
+        if self._result is None:
+            definition.addParam(
+                "nothing",
+                params.LabelParam,
+                label="Nothing is compared yet.",
+                help="Results appear here when the run has ended.",
+            )
+            return
+        comparison, said = self._result
+        definition.addParam(
+            "showPlot",
+            params.LabelParam,
+            label="Plot of all tilt series",
+            help="A line for each tilt series from set to set, and what the set with the highest "
+            "mean gains over the others, with the interval.",
+        )
+        definition.addParam("showWords", params.LabelParam, label="In words", help="\n".join(said))
+        if runs.output(self.protocol, BEST_SET) is not None:
+            definition.addParam(
+                "showBest",
+                params.LabelParam,
+                label="Best tomogram of each tilt series",
+                help="A table with thumbnails, scores, and the set that each comes from.",
+            )
+
+    def _getVisualizeDict(self):
+        return {"showPlot": self._plot, "showWords": self._words, "showBest": self._best}
+
+    def _plot(self, param=None):
+        comparison, _ = self._result
+        return [
+            plot(
+                "TomoScore: comparison",
+                lambda figure: drawing.draw(figure, comparison),
+                size=drawing.SIZE,
+            )
+        ]
+
+    def _words(self, param=None):
+        return [self.infoMessage("\n".join(self._result[1]), title="TomoScore")]
+
+    def _best(self, param=None):
+        tomograms = getattr(self.protocol, BEST_SET)
+        return [BestTable(tomograms, self.protocol, self._project.port)]

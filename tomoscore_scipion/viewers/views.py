@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kinds of windows that our viewers open; none of them makes Scipion's own window wait."""
+
+import threading
+import webbrowser
+from pathlib import Path
+
+from pwem.viewers import EmPlotter
+from pwem.viewers.mdviewer.viewer import MDView
+from pyworkflow.viewer import View
+
+from tomoscore_scipion.protocols.outputs import ATTRIBUTES, THUMBNAIL
+
+SHOWN_FIRST = ("id", "enabled", "_tsId", THUMBNAIL)
+
+
+class TomoScoreTable(MDView):
+    """The metadata viewer with our columns, which its defaults hide, and with the thumbnails.
+
+    Volumes themselves are not drawn: it would read all of them.
+    """
+
+    _more = ()
+
+    def getVisibleAndOrderLabels(self):
+        """Visible columns, their order, and those shown as images."""
+        ours = [name for name in (*ATTRIBUTES, *self._more) if name != THUMBNAIL]
+        visible = " ".join((*SHOWN_FIRST, *ours, "_samplingRate"))
+        order = " ".join((*SHOWN_FIRST, *ours, "_filename _samplingRate"))
+        return visible, order, THUMBNAIL
+
+
+class Page(View):
+    """An HTML file in the user's browser."""
+
+    def __init__(self, path):
+        self.path = Path(path).resolve()
+
+    @staticmethod
+    def canBeShown():
+        """Whether there is a browser."""
+        try:
+            return webbrowser.get() is not None
+        except webbrowser.Error:
+            return False
+
+    def show(self):
+        """Ask for it; a browser may take its time."""
+        uri = self.path.as_uri()
+        threading.Thread(target=webbrowser.open_new_tab, args=(uri,), daemon=True).start()
+
+
+def plot(title, draw, size=(7.5, 5)):
+    """A window with a figure; `draw` fills it."""
+    plotter = EmPlotter(windowTitle=title, figsize=size)
+    plotter.tightLayoutOn = False
+    draw(plotter.getFigure())
+    return plotter
