@@ -8,7 +8,8 @@ import pytest
 import torch
 from small_worlds import GRID, PERFECT, point, specimen_of
 
-from tomoscore_scipion.simulation import damage, detector, optics
+from tomoscore_scipion.engine import damage
+from tomoscore_scipion.simulation import detector, optics
 from tomoscore_scipion.simulation.projection import plane_spectra
 from tomoscore_scipion.simulation.recipe import Recipe
 from tomoscore_scipion.simulation.views import take_views

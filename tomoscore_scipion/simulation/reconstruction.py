@@ -13,7 +13,9 @@ import math
 
 import torch
 
-from . import damage, optics
+from tomoscore_scipion.engine import damage
+
+from . import optics
 from .grid import Grid, crop_spectrum
 from .recipe import Recipe
 from .views import Views

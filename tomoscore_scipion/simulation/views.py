@@ -10,7 +10,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from . import damage, detector, optics
+from tomoscore_scipion.engine import damage
+
+from . import detector, optics
 from .contamination import Bead
 from .grid import Grid
 from .misalignment import residual_shifts
