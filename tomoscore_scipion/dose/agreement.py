@@ -78,7 +78,7 @@ class Agreement:
 
 
 def correlation(units: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
-    """m of tomograms from the sums of their tiles, -1 to 1; 0 where there is no signal.
+    """The m of tomograms from the sums of their tiles, -1 to 1; 0 where there is no signal.
 
     Args:
         units: (3, n_units, n_tomograms, N_BANDS) from `Agreement.units`.

@@ -9,7 +9,6 @@ from typing import Any, Sequence
 import numpy as np
 
 from tomoscore_scipion.dose.analysis import (
-    SPAN_DEG,
     DoseCurve,
     Measured,
     Optimum,
@@ -22,8 +21,6 @@ from tomoscore_scipion.engine.bands import scale_nm, share_below_nyquist, tomosc
 from tomoscore_scipion.engine.tomogram import Z_90, slab
 
 DIGITS = 4
-SPAN_OF_FULL = 2 / 3
-"""A step of at least this share of the whole range of angles is always judged."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +56,7 @@ def analyse(found: Measurements, calibration: dict[str, Any]) -> Analysis:
         calibration: the card's "interval", see `engine.tomogram.summarise`.
     """
     share = share_below_nyquist(found.voxel_angstrom / 10)
-    spans = np.array([step.angle_range[1] - step.angle_range[0] for step in found.steps])
-    fit = spans[found.scored] >= min(SPAN_DEG, SPAN_OF_FULL * spans[-1])
-    first, last = slab(found.plain.network[fit].mean(axis=0), share)
+    first, last = slab(found.plain.network[-1], share)
     within = slice(first, last + 1)
 
     def curve(kind: Kind, subsets: Sequence[Subset], factor: Any = None) -> DoseCurve:
@@ -69,8 +64,8 @@ def analyse(found: Measurements, calibration: dict[str, Any]) -> Analysis:
         units = kind.agreement.units(weights, within)
         tiles = kind.agreement.gram.shape[1]
         slice_of_unit = np.repeat(np.arange(last + 1 - first), tiles)
-        measured = Measured(units, slice_of_unit, kind.network[:, within], found.scored)
-        return dose_curve(measured, fit, share, factor)
+        measured = Measured(units, slice_of_unit, kind.network[-1, within])
+        return dose_curve(measured, share, factor)
 
     plain = curve(found.plain, found.steps)
     weighted = curve(found.weighted, found.steps)
@@ -80,14 +75,15 @@ def analyse(found: Measurements, calibration: dict[str, Any]) -> Analysis:
         return _rows(subsets, of, weighted_, net, calibration)
 
     by_network = _by_network(found.plain.network[:, within], found.scored, share)
-    by_network_weighted = _by_network(found.weighted.network[:, within], found.scored, share)
+    by_network_weighted = _by_network(found.weighted.network[:, within], found.scored[-1:], share)
+    n_views = np.array([len(step.views) for step in found.steps])
     return Analysis(
         steps=rows(found.steps, plain, False, by_network),
         steps_weighted=rows(found.steps, weighted, True, by_network_weighted),
         steps_matched=rows(found.matched, thinned, False, {}),
         curve=plain,
-        optimum=find_optimum(plain, spans),
-        optimum_weighted=find_optimum(weighted, spans),
+        optimum=find_optimum(plain, n_views),
+        optimum_weighted=find_optimum(weighted, n_views),
         subsets=found.steps,
         slab_z=(int(found.slice_z[first]), int(found.slice_z[last])),
     )

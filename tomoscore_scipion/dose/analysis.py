@@ -1,22 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From measurements over dose to curves, an optimum and a range.
 
-**Level and shape.** The network knows the absolute level of R in a finished tomogram, but the
-tomograms of the first views of a series, of a few degrees of tilt, are unlike any that it was
-trained on, and it does not see which views no longer fit the others. How the tomograms of one
-series differ is measured instead (`agreement.py`). So R of a step is the measured m times one
-factor per band, with which m fits the network's curves of the steps of enough range best (least
-squares); the factor is at most 1, as it is the correlation of a reference with the specimen.
+**Level and shape.** The level of R, the correlation with the specimen, is the network's, as it sees
+it in the finished tomogram, the one of all views. How R differs between the tomograms of one series
+is measured (`agreement.py`): those of the first views, of a few degrees of tilt, are unlike any
+that the network was trained on, and it does not see which views no longer fit the others. So R of a
+step is the measured m times one factor per band, the one that makes the last step what the network
+says; the factor is at most 1, as it is the correlation of a reference with the specimen.
 
 **Optimum.** The curve is smoothed over the steps by local quadratics (a step adds a view, and views
-come from the left and the right by turns). Its maximum among the steps of enough range is the
-optimum.
+come from the left and the right by turns). The optimum is the step of its maximum.
 
 **Range, by paired bootstrap.** Slices, and tiles in them, are drawn with replacement, the same for
-every step; each draw goes the whole way to a smoothed curve. A dose belongs to the range unless in
-95 % of the draws its score lies more than 0.1 octave below that of the optimum. Where the maximum
-of half of the draws or more is at the last view, the curve is still rising there, and no range is
-given.
+every step; each draw goes the whole way to a smoothed curve. A dose belongs to the range if in half
+of the draws or more its score is at most 0.1 octave below that of the optimum; from the optimum on
+to both sides without a gap. Where the maximum of half of the draws or more is at the last view, the
+curve is still rising there, and no range is given.
 """
 
 from __future__ import annotations
@@ -29,22 +28,22 @@ from tomoscore_scipion.dose.agreement import correlation
 from tomoscore_scipion.engine.bands import tomoscore
 
 WITHIN_OCTAVE = 0.1
-CONFIDENCE = 0.95
+MAJORITY = 0.5
 DRAWS = 300
 INDEPENDENT_TILES = 4
 """Half-overlapping tiles: about one in so many is independent."""
-SPAN_DEG = 40.0
-"""Range of angles from which on a step can be the optimum: the least that training has, +-20."""
+FEWEST_VIEWS = 5
+"""Views of the first step that can be the optimum."""
 NOTHING = 0.1
 """Octaves below which nothing can be told apart at any dose."""
 SMOOTH_SHARE = 0.25
 """Share of the steps that a local quadratic spans."""
-FEWEST_STEPS = 4
+FEWEST_STEPS = 6
 
 STILL_RISING = "still rising at the last view"
 NOTHING_SEEN = "nothing can be distinguished at any dose"
 AT_THE_START = "highest at the first dose that can be judged"
-TOO_FEW = "too few views: no curve"
+TOO_FEW = "too few views for a curve"
 
 
 @dataclass(frozen=True)
@@ -52,16 +51,14 @@ class Measured:
     """What was measured of one kind of curve.
 
     Attributes:
-        units: (3, n_units, n_steps, N_BANDS) from `Agreement.units`.
+        units: (3, n_units, n_steps, N_BANDS) from `Agreement.units`; the last step has all views.
         slice_of_unit: (n_units,) the slice of each unit, 0 to n_slices - 1.
-        network: (n_scored, n_slices, N_BANDS) curves by the network of some steps.
-        scored: (n_scored,) which steps these are.
+        level: (n_slices, N_BANDS) curves by the network of the tomogram of all views.
     """
 
     units: np.ndarray
     slice_of_unit: np.ndarray
-    network: np.ndarray
-    scored: np.ndarray
+    level: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,7 @@ class Optimum:
     """What a curve says.
 
     Attributes:
-        step: index of the maximum of the smoothed curve among the steps of enough range.
+        step: index of the maximum of the smoothed curve, or the last step where it is still rising.
         steps_within: (first, last) step of the range; None with a reason.
         reason: why there is no range.
     """
@@ -99,39 +96,32 @@ class Optimum:
 
 
 def dose_curve(
-    measured: Measured, fit: np.ndarray, share: np.ndarray, factor: np.ndarray | None = None
+    measured: Measured, share: np.ndarray, factor: np.ndarray | None = None
 ) -> DoseCurve:
     """The curve of one kind of steps, with its bootstrap.
 
     Args:
         measured: what was measured.
-        fit: (n_scored,) bool, the scored steps that the factors are fitted to; at least one.
         share: (N_BANDS,) share of the bands below Nyquist.
-        factor: (N_BANDS,) taken instead of fitting one.
+        factor: (N_BANDS,) taken instead of the one that suits the last step.
     """
-    counts, slice_counts = _draw(measured.slice_of_unit, measured.network.shape[1])
-    n_steps = measured.units.shape[2]
-    smoother = smoothing(n_steps)
-    agreements = correlation(measured.units, counts)
-    scores = np.empty((len(counts), n_steps))
-    for draw, (agreement, weight) in enumerate(zip(agreements, slice_counts)):
-        fitted = factor
-        if fitted is None:
-            level = np.average(measured.network[fit], axis=1, weights=weight)
-            fitted = factors(agreement[measured.scored[fit]], level)
-        scores[draw] = tomoscore(agreement * fitted, share)
-    best = correlation(measured.units)
+    counts, slice_counts = _draw(measured.slice_of_unit, len(measured.level))
+    smoother = smoothing(measured.units.shape[2])
+    drawn = correlation(measured.units, counts)
+    levels = slice_counts @ measured.level / slice_counts.sum(axis=1, keepdims=True)
+    of_draw = factors(drawn[:, -1], levels) if factor is None else factor
+    scores = tomoscore(drawn * of_draw[..., None, :], share)
+    whole = correlation(measured.units)
     if factor is None:
-        factor = factors(best[measured.scored[fit]], measured.network[fit].mean(axis=1))
-    score = tomoscore(best * factor, share)
+        factor = factors(whole[-1], measured.level.mean(axis=0))
+    score = tomoscore(whole * factor, share)
     return DoseCurve(score, scores.std(axis=0), smoother @ score, scores @ smoother.T, factor)
 
 
 def factors(agreement: np.ndarray, level: np.ndarray) -> np.ndarray:
-    """The factor per band, 0 to 1, with which agreement (n, N_BANDS) fits the level best."""
-    power = (agreement**2).sum(axis=0)
-    fitted = (agreement * level).sum(axis=0) / np.where(power > 0, power, 1.0)
-    return np.where(power > 0, np.clip(fitted, 0.0, 1.0), 0.0)
+    """The factor per band, 0 to 1, that makes agreement (..., N_BANDS) the level."""
+    positive = agreement > 0
+    return np.where(positive, np.clip(level / np.where(positive, agreement, 1.0), 0.0, 1.0), 0.0)
 
 
 def smoothing(n_steps: int) -> np.ndarray:
@@ -139,7 +129,7 @@ def smoothing(n_steps: int) -> np.ndarray:
     matrix = np.eye(n_steps)
     reach = max(2.5, SMOOTH_SHARE * n_steps / 2)
     places = np.arange(n_steps, dtype=np.float64)
-    if n_steps < 2 * FEWEST_STEPS:
+    if n_steps < FEWEST_STEPS:
         return matrix
     for step in range(n_steps):
         distance = np.abs(places - step)
@@ -152,34 +142,38 @@ def smoothing(n_steps: int) -> np.ndarray:
     return matrix
 
 
-def find_optimum(curve: DoseCurve, span_deg: np.ndarray) -> Optimum:
+def find_optimum(curve: DoseCurve, n_views: np.ndarray) -> Optimum:
     """Optimum and range of a curve.
 
     Args:
         curve: from `dose_curve`.
-        span_deg: (n_steps,) range of angles of each step; the whole series is the last.
+        n_views: (n_steps,) views of each step; the whole series is the last.
     """
     last = len(curve.smooth) - 1
-    judged = np.flatnonzero(span_deg >= min(SPAN_DEG, span_deg[-1] * 2 / 3))
-    step = int(judged[np.argmax(curve.smooth[judged])])
+    judged = np.flatnonzero(n_views >= FEWEST_VIEWS)
     if len(judged) < FEWEST_STEPS:
         return Optimum(last, None, TOO_FEW)
+    step = int(judged[np.argmax(curve.smooth[judged])])
     if curve.smooth[step] < NOTHING:
         return Optimum(step, None, NOTHING_SEEN)
     at = judged[np.argmax(curve.draws[:, judged], axis=1)]
-    if np.mean(at == last) >= 0.5:
+    if np.mean(at == last) >= MAJORITY:
         return Optimum(last, None, STILL_RISING)
-    if np.mean(at == judged[0]) >= 0.5:
+    if np.mean(at == judged[0]) >= MAJORITY:
         return Optimum(step, None, AT_THE_START)
-    worse = curve.draws[:, [step]] - curve.draws > WITHIN_OCTAVE
-    fine = worse.mean(axis=0) < CONFIDENCE
-    first = step
-    while first > judged[0] and fine[first - 1]:
+    worse_by = curve.draws[:, [step]] - curve.draws
+    within = np.mean(worse_by <= WITHIN_OCTAVE, axis=0) >= MAJORITY
+    return Optimum(step, _run_around(step, within, int(judged[0]), last), None)
+
+
+def _run_around(step: int, within: np.ndarray, lowest: int, highest: int) -> tuple[int, int]:
+    """First and last step of the run of steps within, the given one among them."""
+    first = last = step
+    while first > lowest and within[first - 1]:
         first -= 1
-    beyond = step
-    while beyond < last and fine[beyond + 1]:
-        beyond += 1
-    return Optimum(step, (first, beyond), None)
+    while last < highest and within[last + 1]:
+        last += 1
+    return first, last
 
 
 def _draw(slice_of_unit: np.ndarray, n_slices: int) -> tuple[np.ndarray, np.ndarray]:

@@ -26,8 +26,8 @@ SLICES = 12
 """Slices that are looked at."""
 MOST_STEPS = 61
 """Points of a curve; series with more views get as many, evenly spread."""
-SCORED_STEPS = 12
-"""Steps whose tomograms go through the network."""
+SCORED_STEPS = 8
+"""Steps whose tomograms go through the network, without dose weighting; with it the last one."""
 LARGEST_PIXELS = 26_000_000
 """Pixels of all views at the pixel of the analysis: 41 views of 1.2 x 1.2 um, 0.4 GB a slice."""
 
@@ -54,7 +54,8 @@ class Kind:
 
     Attributes:
         agreement: of all views, in all slices.
-        network: (n_scored, n_slices, N_BANDS) curves by the network.
+        network: (n_scored, n_slices, N_BANDS) curves by the network of some steps, the last of
+            which has all views.
     """
 
     agreement: Agreement
@@ -68,7 +69,7 @@ class Measurements:
     Attributes:
         steps: cumulative subsets, ascending, the last one with all views.
         matched: subsets of as many views over all angles.
-        scored: (n_scored,) which steps the network saw.
+        scored: (n_scored,) which steps the network saw of the plain tomograms.
         plain: without dose weighting.
         weighted: with it.
         slice_z: (n_slices,) planes of the slices.
@@ -118,15 +119,16 @@ def measure(
     n_z = max(round(10 * settings.thickness_nm / voxel), 1)
     shape_zyx = (n_z, images.shape[1], images.shape[2])
     steps = cumulative(angles, series.exposures, MOST_STEPS)
-    some = spread(steps, SCORED_STEPS)
+    scored = spread(len(steps), SCORED_STEPS)
     plans = plan_slices(n_z, voxel / 10, None, SLICES)
     grams: tuple[list[np.ndarray], ...] = ([], [])
     seen: tuple[list[list], ...] = ([], [])
     for done, plan in enumerate(plans, start=1):
-        for views, gram, pieces in zip(filtered, grams, seen):
+        for views, gram, pieces, some in zip(filtered, grams, seen, (scored, scored[-1:])):
+            subsets = [steps[step] for step in some]
             shares = ViewSlices(views, angles, shape_zyx, plan)
             gram.append(gram_of(shares.centre, voxel / 10))
-            pieces.append([scorer.measure(p) for p in shares.pieces(some, voxel / 10)])
+            pieces.append([scorer.measure(p) for p in shares.pieces(subsets, voxel / 10)])
             if look is not None and views is filtered[0]:
                 look(plan, shares)
         if progress is not None:
@@ -135,7 +137,6 @@ def measure(
         Kind(Agreement(np.stack(gram), steps[-1].weights, angles), _curves(scorer, pieces))
         for gram, pieces in zip(grams, seen)
     )
-    scored = np.array([next(i for i, s in enumerate(steps) if s is step) for step in some])
     return Measurements(
         steps=steps,
         matched=matched(angles, steps),

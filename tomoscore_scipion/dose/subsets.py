@@ -71,10 +71,10 @@ def matched(angles_deg: np.ndarray, steps: list[Subset]) -> list[Subset]:
     return subsets
 
 
-def spread(steps: list[Subset], most: int) -> list[Subset]:
-    """At most so many of the steps, evenly spread, the last one among them."""
-    places = np.round(np.linspace(0, len(steps) - 1, min(most, len(steps)))).astype(int)
-    return [steps[place] for place in np.unique(places)]
+def spread(n_steps: int, most: int) -> np.ndarray:
+    """Indices of at most so many steps, evenly spread, the last one among them."""
+    places = np.round(np.linspace(0, n_steps - 1, min(most, n_steps)))
+    return np.unique(places).astype(int)
 
 
 def subset_of(views: np.ndarray, angles_deg: np.ndarray, dose: float) -> Subset:

@@ -256,13 +256,14 @@ def csv_line(record: Score) -> str:
     low, high = record.tomoscore_interval or (None, None)
     first, last = record.slab_z or (None, None)
     curve = record.curve["resolvability"] if record.curve else (None,) * len(PERIODS_NM)
-    names = (_harmless(record.ts_id), _harmless(record.path or ""), record.status)
+    names = (harmless(record.ts_id), harmless(record.path or ""), record.status)
     scores = (record.tomoscore, low, high, record.scale_nm, *curve, first, last)
-    remarks = (_harmless("; ".join(record.warnings)), _harmless(record.error or ""))
+    remarks = (harmless("; ".join(record.warnings)), harmless(record.error or ""))
     return _csv_line(names + scores + remarks)
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
+    """Text for a cell that no spreadsheet takes for a formula."""
     return "'" + text if text.startswith(FORMULA_STARTS) else text
 
 

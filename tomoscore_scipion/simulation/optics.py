@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Image formation in a 300 kV microscope: weak-phase contrast transfer and beam attenuation.
+"""Image formation at 300 kV: phase per density and attenuation; the CTF is the engine's.
 
 Constants: Kirkland, Advanced Computing in Electron Microscopy (2nd ed., 2010).
 """
@@ -7,8 +7,6 @@ Constants: Kirkland, Advanced Computing in Electron Microscopy (2nd ed., 2010).
 from __future__ import annotations
 
 import torch
-
-from tomoscore_scipion.engine.contrast_transfer import SPHERICAL_ABERRATION_NM, WAVELENGTH_NM, ctf
 
 INTERACTION_RAD_PER_V_NM = 0.00653
 PROTEIN_MINUS_ICE_V = 2.5

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from tomoscore_scipion.engine import damage
+from tomoscore_scipion.engine import contrast_transfer, damage
 
 from . import detector, optics
 from .misalignment import residual_shifts
@@ -105,8 +105,10 @@ def _contrast(
         across = kx / math.cos(tilt)
         frequency = torch.hypot(ky[:, None], across[None, :])
         dose = ageing.sensitivity * scheme.dose_middle[view]
-        transfer = -2 * optics.phase_per_density_nm() * optics.ctf(
-            frequency, recipe.defocus_nm, recipe.amplitude_contrast
+        transfer = (
+            -2
+            * optics.phase_per_density_nm()
+            * contrast_transfer.ctf(frequency, recipe.defocus_nm, recipe.amplitude_contrast)
         )
         if recipe.damage:
             transfer = transfer * damage.surviving_amplitude(frequency, dose)
