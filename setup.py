@@ -32,6 +32,9 @@ ENGINE = [
     "safetensors>=0.4",
     "pillow>=9.4",  # pictures
     "jinja2>=3.0",  # the report
+    "matplotlib>=3.7",  # the plot of a dose curve
+    "mdocfile>=0.2.3; python_version >= '3.10'",  # SerialEM's .mdoc
+    "alnfile>=0.1.1; python_version >= '3.10'",  # AreTomo's .aln
     NUMPY,
     MRCFILE,
     "scipy>=1.10",  # simulate and train
@@ -44,7 +47,6 @@ DEV = [
     "ruff>=0.5",
     "mypy>=1.0",
     "scikit-image>=0.19",
-    "matplotlib>=3.7",
     "setuptools>=70.1",
 ]
 
