@@ -138,16 +138,9 @@ def compare(seed: int, scorer: Scorer, field: int) -> dict[str, Any]:
             height = (plan.z - (n_z - 1) / 2) * stack.pixel_nm
             if abs(height) < specimen.slab_nm[1]:
                 density = plane_density(specimen.density, height, stack.pixel_nm, stack.pixel_nm)
-                truth.append(
-                    np.stack(
-                        [
-                            tile_curves(shares.images([step])[0, 0], density, specimen.grid)
-                            .numpy()
-                            .mean(axis=(0, 1))
-                            for step in steps
-                        ]
-                    )
-                )
+                centres = shares.images(steps)[:, 0]
+                curves = [tile_curves(image, density, specimen.grid) for image in centres]
+                truth.append(np.stack([curve.numpy().mean(axis=(0, 1)) for curve in curves]))
 
         found = measure(series, scorer, Settings(n_z * stack.pixel_nm), look=look)
     result = analyse(found, scorer.card["interval"])
