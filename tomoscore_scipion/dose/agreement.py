@@ -13,8 +13,10 @@ F takes the place of the specimen, which nobody knows: m follows R, the correlat
 specimen, over the doses of one series up to a factor per band, which is that of F itself. Views
 that no longer fit the others (damaged, drifted, blurred) add to T's power and not to its agreement.
 
-F is the weighted back-projection of all views, each brought to the signal that it shares with its
-neighbours in angle, so that late views stand for their angles as early ones do.
+F is the weighted back-projection of all views, each brought to the signal of the first ones, so
+that late views stand for their angles as early ones do. The signal of a view is what it shares with
+its neighbours in angle, taken to fall, or to stay, in the order of acquisition: damage does not
+heal.
 """
 
 from __future__ import annotations
@@ -25,15 +27,14 @@ import numpy as np
 import torch
 
 from tomoscore_scipion.engine.bands import N_BANDS, PERIODS_NM
+from tomoscore_scipion.engine.normalisation import robust_spread
 
 TILE_NM = 192.0
 """Edge of a tile: what the coarsest band needs."""
 FAINTEST = 0.3
-"""Share of the usual signal power below which a view is not amplified in the reference."""
-SMOOTH_VIEWS = 5
-"""Views over which their shared signal is averaged."""
+"""Share of the first views' signal power down to which a view is amplified in the reference."""
 OUTLIER = 4.0
-"""Values beyond so many standard deviations of a view's plane are clipped: gold beads."""
+"""Values beyond so many robust standard deviations of a view's plane are set to 0: gold beads."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +45,23 @@ class Agreement:
         gram: (n_slices, n_tiles, N_BANDS, n_views, n_views) float32; tiles have equal power.
         weights: of all views in the whole tomogram, (n_views,).
         angles_deg: (n_views,).
+        order: the views in the order of acquisition, (n_views,).
     """
 
     gram: np.ndarray
     weights: np.ndarray
     angles_deg: np.ndarray
+    order: np.ndarray
     reference: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
         pooled = self.gram.sum(axis=(0, 1), dtype=np.float64)
-        signal = _shared_signal(pooled, np.argsort(self.angles_deg, kind="stable"))
+        shared = _shared_signal(pooled, np.argsort(self.angles_deg, kind="stable"))
+        signal = np.empty_like(shared)
+        for band, values in enumerate(shared[:, self.order]):
+            falling = falling_fit(values)
+            strongest = max(float(falling[0]), 1e-12)
+            signal[band, self.order] = np.clip(falling / strongest, FAINTEST, 1.0)
         object.__setattr__(self, "reference", self.weights / np.sqrt(signal))
 
     def units(self, weights: np.ndarray, slices: slice) -> np.ndarray:
@@ -105,8 +113,7 @@ def gram_of(planes: torch.Tensor, voxel_nm: float) -> np.ndarray:
     Returns:
         (n_tiles, N_BANDS, n_views, n_views) float32, per tile and band of mean power 1.
     """
-    spread = planes.std(dim=(1, 2), keepdim=True)
-    planes = torch.minimum(torch.maximum(planes, -OUTLIER * spread), OUTLIER * spread)
+    planes = torch.stack([_without_outliers(plane) for plane in planes])
     size = [min(round(TILE_NM / voxel_nm), n) for n in planes.shape[1:]]
     window = torch.hann_window(size[0], periodic=False)[:, None] * torch.hann_window(
         size[1], periodic=False
@@ -119,6 +126,11 @@ def gram_of(planes: torch.Tensor, voxel_nm: float) -> np.ndarray:
             tile = (tile - tile.mean(dim=(1, 2), keepdim=True)) * window
             grams.append(_gram_per_band(torch.fft.rfft2(tile), masks))
     return np.stack(grams)
+
+
+def _without_outliers(plane: torch.Tensor) -> torch.Tensor:
+    """A plane of mean near 0 with what sticks out of it blanked."""
+    return torch.where(plane.abs() > OUTLIER * robust_spread(plane.flatten()), 0.0, plane)
 
 
 def _gram_per_band(spectra: torch.Tensor, masks: list[torch.Tensor]) -> np.ndarray:
@@ -147,24 +159,32 @@ def _band_masks(n_y: int, n_x: int, voxel_nm: float) -> list[torch.Tensor]:
 
 
 def _shared_signal(gram: np.ndarray, by_angle: np.ndarray) -> np.ndarray:
-    """Signal power of each view, from what it shares with its neighbours in angle.
+    """What each view shares with its neighbours in angle.
 
     Args:
         gram: (N_BANDS, n_views, n_views).
         by_angle: the views in the order of their angles.
 
     Returns:
-        (N_BANDS, n_views), relative to that of the upper quarter of views, `FAINTEST` to 1.
+        (N_BANDS, n_views), the mean over both neighbours.
     """
     ordered = gram[:, by_angle][:, :, by_angle]
     pairs = np.diagonal(ordered, offset=1, axis1=1, axis2=2)
     padded = np.concatenate([pairs[:, :1], pairs, pairs[:, -1:]], axis=1)
-    shared = (padded[:, 1:] + padded[:, :-1]) / 2
-    half = SMOOTH_VIEWS // 2
-    wide = np.pad(shared, ((0, 0), (half, half)), mode="edge")
-    smooth = np.mean([wide[:, i : i + shared.shape[1]] for i in range(SMOOTH_VIEWS)], axis=0)
-    strong = np.sort(smooth, axis=1)[:, -max(1, smooth.shape[1] // 4) :]
-    usual = np.maximum(np.median(strong, axis=1, keepdims=True), 1e-12)
-    signal = np.empty_like(smooth)
-    signal[:, by_angle] = np.clip(smooth / usual, FAINTEST, 1.0)
-    return signal
+    shared = np.empty(gram.shape[:2])
+    shared[:, by_angle] = (padded[:, 1:] + padded[:, :-1]) / 2
+    return shared
+
+
+def falling_fit(values: np.ndarray) -> np.ndarray:
+    """The closest sequence to (n,) values that never rises: pooling adjacent violators."""
+    means: list[float] = []
+    counts: list[int] = []
+    for value in values.tolist():
+        means.append(value)
+        counts.append(1)
+        while len(means) > 1 and means[-2] < means[-1]:
+            mean, count = means.pop(), counts.pop()
+            means[-1] = (means[-1] * counts[-1] + mean * count) / (counts[-1] + count)
+            counts[-1] += count
+    return np.repeat(means, counts)

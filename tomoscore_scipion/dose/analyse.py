@@ -77,13 +77,14 @@ def analyse(found: Measurements, calibration: dict[str, Any]) -> Analysis:
     by_network = _by_network(found.plain.network[:, within], found.scored, share)
     by_network_weighted = _by_network(found.weighted.network[:, within], found.scored[-1:], share)
     n_views = np.array([len(step.views) for step in found.steps])
+    dose = np.array([step.dose for step in found.steps])
     return Analysis(
         steps=rows(found.steps, plain, False, by_network),
         steps_weighted=rows(found.steps, weighted, True, by_network_weighted),
         steps_matched=rows(found.matched, thinned, False, {}),
         curve=plain,
-        optimum=find_optimum(plain, n_views),
-        optimum_weighted=find_optimum(weighted, n_views),
+        optimum=find_optimum(plain, n_views, dose),
+        optimum_weighted=find_optimum(weighted, n_views, dose),
         subsets=found.steps,
         slab_z=(int(found.slice_z[first]), int(found.slice_z[last])),
     )

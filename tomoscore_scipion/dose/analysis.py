@@ -14,8 +14,11 @@ come from the left and the right by turns). The optimum is the step of its maxim
 **Range, by paired bootstrap.** Slices, and tiles in them, are drawn with replacement, the same for
 every step; each draw goes the whole way to a smoothed curve. A dose belongs to the range if in half
 of the draws or more its score is at most 0.1 octave below that of the optimum; from the optimum on
-to both sides without a gap. Where the maximum of half of the draws or more is at the last view, the
-curve is still rising there, and no range is given.
+to both sides without a gap.
+
+**Still rising**: the maximum of half of the draws or more is at the last view; or the optimum lies
+in the last fifth of the dose and no dose after it is worse by 0.1 octave, so that nothing shows a
+fall. No range is given then.
 """
 
 from __future__ import annotations
@@ -39,6 +42,8 @@ NOTHING = 0.1
 SMOOTH_SHARE = 0.25
 """Share of the steps that a local quadratic spans."""
 FEWEST_STEPS = 6
+LATE = 0.8
+"""Share of the whole dose from which on an optimum without a fall after it is none."""
 
 STILL_RISING = "still rising at the last view"
 NOTHING_SEEN = "nothing can be distinguished at any dose"
@@ -142,12 +147,13 @@ def smoothing(n_steps: int) -> np.ndarray:
     return matrix
 
 
-def find_optimum(curve: DoseCurve, n_views: np.ndarray) -> Optimum:
+def find_optimum(curve: DoseCurve, n_views: np.ndarray, dose: np.ndarray) -> Optimum:
     """Optimum and range of a curve.
 
     Args:
         curve: from `dose_curve`.
         n_views: (n_steps,) views of each step; the whole series is the last.
+        dose: (n_steps,) of each step.
     """
     last = len(curve.smooth) - 1
     judged = np.flatnonzero(n_views >= FEWEST_VIEWS)
@@ -163,7 +169,10 @@ def find_optimum(curve: DoseCurve, n_views: np.ndarray) -> Optimum:
         return Optimum(step, None, AT_THE_START)
     worse_by = curve.draws[:, [step]] - curve.draws
     within = np.mean(worse_by <= WITHIN_OCTAVE, axis=0) >= MAJORITY
-    return Optimum(step, _run_around(step, within, int(judged[0]), last), None)
+    first, beyond = _run_around(step, within, int(judged[0]), last)
+    if beyond == last and dose[step] >= LATE * dose[last]:
+        return Optimum(last, None, STILL_RISING)
+    return Optimum(step, (first, beyond), None)
 
 
 def _run_around(step: int, within: np.ndarray, lowest: int, highest: int) -> tuple[int, int]:

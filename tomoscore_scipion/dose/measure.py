@@ -134,7 +134,10 @@ def measure(
         if progress is not None:
             progress(done, len(plans))
     plain, weighted = (
-        Kind(Agreement(np.stack(gram), steps[-1].weights, angles), _curves(scorer, pieces))
+        Kind(
+            Agreement(np.stack(gram), steps[-1].weights, angles, series.exposures.order),
+            _curves(scorer, pieces),
+        )
         for gram, pieces in zip(grams, seen)
     )
     return Measurements(
