@@ -68,3 +68,10 @@ def test_what_is_missing_is_named_with_the_way_out(stack, files, given, message)
     wanted["excluded"] = next((excluded[name] for name in given if name in excluded), ())
     with pytest.raises(TomogramError, match=message):
         read_series(replace(stack, **wanted))
+
+
+def test_equal_angles_make_no_tomogram(stack, files, tmp_path):
+    flat = tmp_path / "flat.tlt"
+    flat.write_text("0.0\n" * 11)
+    with pytest.raises(TomogramError, match="different tilt angles, got 0 degrees"):
+        read_series(replace(stack, tlt=str(flat), doses=files["doses"]))

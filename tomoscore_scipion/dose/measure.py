@@ -18,6 +18,7 @@ from tomoscore_scipion.dose.series import DoseSeries, aligned_images, dose_weigh
 from tomoscore_scipion.dose.slices import ViewSlices
 from tomoscore_scipion.dose.subsets import Subset, cumulative, matched, spread
 from tomoscore_scipion.engine.backprojection import filter_views
+from tomoscore_scipion.engine.inference import MeasuredSlice
 from tomoscore_scipion.engine.sampling import CANONICAL_NM, SlicePlan, plan_slices
 from tomoscore_scipion.engine.scorer import Scorer
 from tomoscore_scipion.engine.tomogram import slice_curve
@@ -108,49 +109,73 @@ def measure(
     Raises:
         TomogramError: the series cannot be read.
     """
-    device = torch.device(scorer.device)
     voxel = max(10 * CANONICAL_NM, series.tilts.pixel_angstrom)
     angles = np.asarray(series.tilts.angles_deg, dtype=np.float64)
+    device = torch.device(scorer.device)
     images, warnings = cropped(aligned_images(series, voxel, settings.flip_phases, device), voxel)
-    filtered = [
-        filter_views(images),
-        filter_views(dose_weighted(images, series.exposures, voxel)),
-    ]
     n_z = max(round(10 * settings.thickness_nm / voxel), 1)
-    shape_zyx = (n_z, images.shape[1], images.shape[2])
     steps = cumulative(angles, series.exposures, MOST_STEPS)
     scored = spread(len(steps), SCORED_STEPS)
+    weighted_images = dose_weighted(images, series.exposures, voxel)
+    plain = _Collector(scorer, images, angles, n_z, voxel, [steps[step] for step in scored])
+    weighted = _Collector(scorer, weighted_images, angles, n_z, voxel, steps[-1:])
     plans = plan_slices(n_z, voxel / 10, None, SLICES)
-    grams: tuple[list[np.ndarray], ...] = ([], [])
-    seen: tuple[list[list], ...] = ([], [])
     for done, plan in enumerate(plans, start=1):
-        for views, gram, pieces, some in zip(filtered, grams, seen, (scored, scored[-1:])):
-            subsets = [steps[step] for step in some]
-            shares = ViewSlices(views, angles, shape_zyx, plan)
-            gram.append(gram_of(shares.centre, voxel / 10))
-            pieces.append([scorer.measure(p) for p in shares.pieces(subsets, voxel / 10)])
-            if look is not None and views is filtered[0]:
-                look(plan, shares)
+        shares = plain.add(plan)
+        weighted.add(plan)
+        if look is not None:
+            look(plan, shares)
         if progress is not None:
             progress(done, len(plans))
-    plain, weighted = (
-        Kind(
-            Agreement(np.stack(gram), steps[-1].weights, angles, series.exposures.order),
-            _curves(scorer, pieces),
-        )
-        for gram, pieces in zip(grams, seen)
-    )
     return Measurements(
         steps=steps,
         matched=matched(angles, steps),
         scored=scored,
-        plain=plain,
-        weighted=weighted,
+        plain=plain.kind(series.exposures.order),
+        weighted=weighted.kind(series.exposures.order),
         slice_z=np.array([plan.z for plan in plans]),
         n_z=n_z,
         voxel_angstrom=voxel,
         warnings=warnings,
     )
+
+
+class _Collector:
+    """Gathers what is measured of tomograms of one kind, slice by slice."""
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        images: torch.Tensor,
+        angles_deg: np.ndarray,
+        n_z: int,
+        voxel_angstrom: float,
+        scored: Sequence[Subset],
+    ) -> None:
+        """Filter aligned images; `scored` are the tomograms for the network, the last the whole."""
+        self._scorer = scorer
+        self._filtered = filter_views(images)
+        self._angles = angles_deg
+        self._shape_zyx = (n_z, images.shape[1], images.shape[2])
+        self._voxel_nm = voxel_angstrom / 10
+        self._scored = scored
+        self._grams: list[np.ndarray] = []
+        self._measured: list[list[MeasuredSlice]] = []
+
+    def add(self, plan: SlicePlan) -> ViewSlices:
+        """Measure one slice; gives the shares of the views in it."""
+        shares = ViewSlices(self._filtered, self._angles, self._shape_zyx, plan)
+        self._grams.append(gram_of(shares.centre, self._voxel_nm))
+        pieces = shares.pieces(self._scored, self._voxel_nm)
+        self._measured.append([self._scorer.measure(piece) for piece in pieces])
+        return shares
+
+    def kind(self, order: np.ndarray) -> Kind:
+        """All that was measured, when all slices are there."""
+        curves = [self._scorer.curves(list(slices)) for slices in zip(*self._measured)]
+        network = np.stack([np.stack([slice_curve(c) for c in tomogram]) for tomogram in curves])
+        whole = self._scored[-1].weights
+        return Kind(Agreement(np.stack(self._grams), whole, self._angles, order), network)
 
 
 def cropped(images: torch.Tensor, voxel_angstrom: float) -> tuple[torch.Tensor, tuple[str, ...]]:
@@ -164,10 +189,3 @@ def cropped(images: torch.Tensor, voxel_angstrom: float) -> tuple[torch.Tensor, 
     middle = images[:, first[0] : first[0] + size[0], first[1] : first[1] + size[1]]
     width, height = (round(n * voxel_angstrom / 10) for n in (size[1], size[0]))
     return middle.contiguous(), (f"only the middle {width} x {height} nm of the field are used",)
-
-
-def _curves(scorer: Scorer, pieces: Sequence[Sequence]) -> np.ndarray:
-    """(n_steps, n_slices, N_BANDS) from measured slices [slice][step]."""
-    return np.stack(
-        [np.stack([slice_curve(c) for c in scorer.curves(list(step))]) for step in zip(*pieces)]
-    )

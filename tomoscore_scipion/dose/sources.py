@@ -173,4 +173,9 @@ def _without_excluded(
             f"{sources.stack}: expected at least 3 views that are in use, got "
             f"{len(kept.tilts.views)} of {n_views}"
         )
+    if np.ptp(kept.tilts.angles_deg) == 0:
+        raise TomogramError(
+            f"{sources.stack}: expected different tilt angles, got {kept.tilts.angles_deg[0]:g} "
+            "degrees for all views; is the file of angles (--tlt) the right one?"
+        )
     return kept
