@@ -70,6 +70,8 @@ def check_arguments(args: Namespace) -> None:
             if getattr(args, name) is not None:
                 option = "--" + name.replace("_", "-")
                 args.wrong_usage(f"{option} does not go with --job: the job file says it")
+        if args.flip_phases:
+            args.wrong_usage("--flip-phases does not go with --job: a job has no defocus")
         if not args.output:
             args.wrong_usage("--job needs --output")
     elif not (args.doses or args.warp_xml or args.mdoc):
@@ -161,7 +163,7 @@ def _run_job(args: Namespace, job: DoseJob, scorer: Scorer) -> int:
             if job.preview_dir is not None:
                 name = f"{file_stem(sources.ts_id)}-preview.mrc"
                 preview = os.path.join(job.preview_dir, name)
-            record = record_of(sources, scorer, args.flip_phases, preview, _progress(args, sources))
+            record = record_of(sources, scorer, False, preview, _progress(args, sources))
             lines.write(record.to_json() + "\n")
             if table is not None:
                 for row in csv_file.rows(record):
