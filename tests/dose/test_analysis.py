@@ -51,14 +51,18 @@ def test_a_curve_that_rises_to_the_end_gets_no_range():
     assert (found.step, found.steps_within, found.reason) == (N_STEPS - 1, None, STILL_RISING)
 
 
-def test_a_late_maximum_without_a_fall_after_it_is_still_rising_and_an_early_one_a_plateau():
-    late = np.minimum(0.1 * PLACE, 3.4)
-    late[35] = 3.42
+def test_a_late_maximum_after_which_nothing_falls_is_still_rising():
+    late = 0.05 * PLACE
+    late[37] = late[-1] + 0.03
     assert find_optimum(curve_of(late), VIEWS, DOSE).reason == STILL_RISING
-    early = np.minimum(0.1 * PLACE, 2.0)
-    early[22] = 2.02
-    found = find_optimum(curve_of(early), VIEWS, DOSE)
-    assert (found.step, found.steps_within) == (22, (20, N_STEPS - 1))
+
+
+@pytest.mark.parametrize(("top", "rise"), [(22, 0.1), (36, 0.1)])
+def test_a_plateau_up_to_the_last_view_is_a_range(top, rise):
+    plateau = np.minimum(rise * PLACE, 2.0) - 0.001 * PLACE
+    plateau[top] += 0.05
+    found = find_optimum(curve_of(plateau), VIEWS, DOSE)
+    assert (found.step, found.steps_within) == (top, (20, N_STEPS - 1))
 
 
 def test_a_curve_that_falls_from_the_beginning_gets_no_range():

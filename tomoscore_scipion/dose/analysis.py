@@ -17,8 +17,8 @@ of the draws or more its score is at most 0.1 octave below that of the optimum; 
 to both sides without a gap.
 
 **Still rising**: the maximum of half of the draws or more is at the last view; or the optimum lies
-in the last fifth of the dose and no dose after it is worse by 0.1 octave, so that nothing shows a
-fall. No range is given then.
+in the last fifth of the dose, no dose after it is worse by 0.1 octave, and half of the draws or more
+are higher at the last view than at four fifths of the dose. No range is given then.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SMOOTH_SHARE = 0.25
 """Share of the steps that a local quadratic spans."""
 FEWEST_STEPS = 6
 LATE = 0.8
-"""Share of the whole dose from which on an optimum without a fall after it is none."""
+"""Share of the whole dose after which a gain makes an optimum without a fall after it none."""
 
 STILL_RISING = "still rising at the last view"
 NOTHING_SEEN = "nothing can be distinguished at any dose"
@@ -170,7 +170,9 @@ def find_optimum(curve: DoseCurve, n_views: np.ndarray, dose: np.ndarray) -> Opt
     worse_by = curve.draws[:, [step]] - curve.draws
     within = np.mean(worse_by <= WITHIN_OCTAVE, axis=0) >= MAJORITY
     first, beyond = _run_around(step, within, int(judged[0]), last)
-    if beyond == last and dose[step] >= LATE * dose[last]:
+    before = int(np.flatnonzero(dose <= LATE * dose[last]).max(initial=0))
+    gains = np.mean(curve.draws[:, last] > curve.draws[:, before]) >= MAJORITY
+    if beyond == last and step > before and gains:
         return Optimum(last, None, STILL_RISING)
     return Optimum(step, (first, beyond), None)
 
