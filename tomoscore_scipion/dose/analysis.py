@@ -17,8 +17,8 @@ of the draws or more its score is at most 0.1 octave below that of the optimum; 
 to both sides without a gap.
 
 **Still rising**: the maximum of half of the draws or more is at the last view; or the optimum lies
-in the last fifth of the dose, no dose after it is worse by 0.1 octave, and half of the draws or more
-are higher at the last view than at four fifths of the dose. No range is given then.
+in the last fifth of the dose, no dose after it is worse by 0.1 octave, and in half of the draws or
+more the last view is higher than four fifths of the dose. No range is given then.
 """
 
 from __future__ import annotations
