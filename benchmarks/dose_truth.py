@@ -224,6 +224,8 @@ def as_text(rows: list[dict[str, Any]], scorer: Scorer) -> str:
     undecided = sum(not row["range"] and row["reason"] != STILL_RISING for row in rows)
     said = sum(row["reason"] == STILL_RISING for row in rising)
     wrongly = sum(row["reason"] == STILL_RISING for row in inside)
+    held = sum(row["range"][0] <= truth_of(row)[0] <= row["range"][1] for row in decided)
+    reaching = sum(bool(row["range"]) and row["range"][1] == row["total"] for row in rising)
     lines += [
         "",
         f"series                                              {len(rows)}",
@@ -235,7 +237,9 @@ def as_text(rows: list[dict[str, Any]], scorer: Scorer) -> str:
         f"{_median([abs(r['optimum'] / truth_of(r)[0] - 1) for r in decided]):.2f} "
         f"({len(decided)})",
         f"  of the network's scores alone                     {_median(naive):.2f}",
+        f"suggested range holds the true optimum              {held} of {len(decided)}",
         f"still rising said where it is                       {said} of {len(rising)}",
+        f"  a range up to the last view where it is rising    {reaching} of {len(rising)}",
         f"still rising said where the optimum is inside       {wrongly} of {len(inside)}",
         f"undecided                                           {undecided} of {len(rows)}",
     ]
