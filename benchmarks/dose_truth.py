@@ -194,9 +194,14 @@ def truth_of(row: dict[str, Any]) -> tuple[float, str]:
     return dose, "rising" if dose >= LAST_SHARE * row["total"] else "flat"
 
 
+def says_rising(row: dict[str, Any]) -> bool:
+    """Whether the analysis says that the curve is still rising, or level, at the last view."""
+    return (row["reason"] or "").startswith(STILL_RISING)
+
+
 def _row(row: dict[str, Any]) -> str:
     dose, state = truth_of(row)
-    said = "rising" if row["reason"] == STILL_RISING else "inside" if row["range"] else "undecided"
+    said = "rising" if says_rising(row) else "inside" if row["range"] else "undecided"
     span = "-" if not row["range"] else f"{row['range'][0]:.0f}-{row['range'][1]:.0f}"
     true = np.array(row["true"])
     lost = true.max() - true[row["dose"].index(row["optimum"])]
@@ -221,11 +226,10 @@ def as_text(rows: list[dict[str, Any]], scorer: Scorer) -> str:
     decided = [row for row in inside if row["range"]]
     errors = [abs(row["optimum"] / truth_of(row)[0] - 1) for row in inside]
     naive = [abs(_network_optimum(row) / truth_of(row)[0] - 1) for row in inside]
-    undecided = sum(not row["range"] and row["reason"] != STILL_RISING for row in rows)
-    said = sum(row["reason"] == STILL_RISING for row in rising)
-    wrongly = sum(row["reason"] == STILL_RISING for row in inside)
+    undecided = sum(not row["range"] and not says_rising(row) for row in rows)
+    said = sum(map(says_rising, rising))
+    wrongly = sum(map(says_rising, inside))
     held = sum(row["range"][0] <= truth_of(row)[0] <= row["range"][1] for row in decided)
-    reaching = sum(bool(row["range"]) and row["range"][1] == row["total"] for row in rising)
     lines += [
         "",
         f"series                                              {len(rows)}",
@@ -239,7 +243,6 @@ def as_text(rows: list[dict[str, Any]], scorer: Scorer) -> str:
         f"  of the network's scores alone                     {_median(naive):.2f}",
         f"suggested range holds the true optimum              {held} of {len(decided)}",
         f"still rising said where it is                       {said} of {len(rising)}",
-        f"  a range up to the last view where it is rising    {reaching} of {len(rising)}",
         f"still rising said where the optimum is inside       {wrongly} of {len(inside)}",
         f"undecided                                           {undecided} of {len(rows)}",
     ]

@@ -6,6 +6,7 @@ import pytest
 
 from tomoscore_scipion.dose.analysis import (
     AT_THE_START,
+    NO_FALL,
     NOTHING_SEEN,
     STILL_RISING,
     TOO_FEW,
@@ -51,18 +52,27 @@ def test_a_curve_that_rises_to_the_end_gets_no_range():
     assert (found.step, found.steps_within, found.reason) == (N_STEPS - 1, None, STILL_RISING)
 
 
-def test_a_late_maximum_after_which_nothing_falls_is_still_rising():
-    late = 0.05 * PLACE
-    late[37] = late[-1] + 0.03
-    assert find_optimum(curve_of(late), VIEWS, DOSE).reason == STILL_RISING
+def plateau(top):
+    """Rises to step 20 and falls by next to nothing, with a little peak."""
+    score = np.minimum(0.1 * PLACE, 2.0) - 0.001 * PLACE
+    score[top] += 0.05
+    return score
 
 
-@pytest.mark.parametrize("top", [22, 36])
-def test_a_plateau_up_to_the_last_view_is_a_range(top):
-    plateau = np.minimum(0.1 * PLACE, 2.0) - 0.001 * PLACE
-    plateau[top] += 0.05
-    found = find_optimum(curve_of(plateau), VIEWS, DOSE)
-    assert (found.step, found.steps_within) == (top, (20, N_STEPS - 1))
+def test_a_late_maximum_without_a_fall_after_it_is_no_optimum():
+    found = find_optimum(curve_of(plateau(36)), VIEWS, DOSE)
+    assert (found.step, found.steps_within, found.reason) == (36, None, NO_FALL)
+    assert NO_FALL.startswith(STILL_RISING)
+
+
+def test_an_early_maximum_before_a_plateau_has_a_range_up_to_the_last_view():
+    found = find_optimum(curve_of(plateau(22)), VIEWS, DOSE)
+    assert (found.step, found.steps_within) == (22, (20, N_STEPS - 1))
+
+
+def test_a_late_maximum_with_a_fall_after_it_is_one():
+    found = find_optimum(curve_of(hill(35, 8)), VIEWS, DOSE)
+    assert (found.step, found.steps_within) == (35, (33, 37))
 
 
 def test_a_curve_that_falls_from_the_beginning_gets_no_range():

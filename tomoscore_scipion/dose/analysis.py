@@ -17,8 +17,8 @@ of the draws or more its score is at most 0.1 octave below that of the optimum; 
 to both sides without a gap.
 
 **Still rising**: the maximum of half of the draws or more is at the last view; or the optimum lies
-in the last fifth of the dose, no dose after it is worse by 0.1 octave, and in half of the draws or
-more the last view is higher than four fifths of the dose. No range is given then.
+in the last fifth of the dose and no dose after it is worse by 0.1 octave, so that nothing shows a
+fall: the curve is rising, or level. No range is given then.
 """
 
 from __future__ import annotations
@@ -43,9 +43,10 @@ SMOOTH_SHARE = 0.25
 """Share of the steps that a local quadratic spans."""
 FEWEST_STEPS = 6
 LATE = 0.8
-"""Share of the whole dose after which a gain makes an optimum without a fall after it none."""
+"""Share of the whole dose from which on an optimum without a fall after it is none."""
 
 STILL_RISING = "still rising at the last view"
+NO_FALL = f"{STILL_RISING}, or level: no fall is seen"
 NOTHING_SEEN = "nothing can be distinguished at any dose"
 AT_THE_START = "highest at the first dose that can be judged"
 TOO_FEW = "too few views for a curve"
@@ -170,10 +171,8 @@ def find_optimum(curve: DoseCurve, n_views: np.ndarray, dose: np.ndarray) -> Opt
     worse_by = curve.draws[:, [step]] - curve.draws
     within = np.mean(worse_by <= WITHIN_OCTAVE, axis=0) >= MAJORITY
     first, beyond = _run_around(step, within, int(judged[0]), last)
-    before = int(np.flatnonzero(dose <= LATE * dose[last]).max(initial=0))
-    gains = np.mean(curve.draws[:, last] > curve.draws[:, before]) >= MAJORITY
-    if beyond == last and step > before and gains:
-        return Optimum(last, None, STILL_RISING)
+    if beyond == last and dose[step] >= LATE * dose[last]:
+        return Optimum(step, None, NO_FALL)
     return Optimum(step, (first, beyond), None)
 
 

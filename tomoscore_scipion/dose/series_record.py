@@ -12,7 +12,7 @@ import numpy as np
 
 from tomoscore_scipion import __version__
 from tomoscore_scipion.dose.analyse import Analysis, analyse
-from tomoscore_scipion.dose.analysis import STILL_RISING, Optimum
+from tomoscore_scipion.dose.analysis import NO_FALL, STILL_RISING, Optimum
 from tomoscore_scipion.dose.measure import Progress, Settings, measure
 from tomoscore_scipion.dose.record import FAILED, DoseRecord
 from tomoscore_scipion.dose.series import DoseSeries
@@ -148,10 +148,10 @@ def _preview(
     series: DoseSeries, result: Analysis, settings: Settings, path: str | None, device: str
 ) -> str | None:
     """Write the tomogram of the views up to the suggested dose, or of all where still rising."""
-    rising = result.optimum.reason == STILL_RISING
+    rising = result.optimum.reason in (STILL_RISING, NO_FALL)
     if path is None or (result.optimum.steps_within is None and not rising):
         return None
-    views = result.subsets[result.optimum.step].views
+    views = result.subsets[-1 if rising else result.optimum.step].views
     voxel = max(PREVIEW_ANGSTROM, series.tilts.pixel_angstrom)
     volume = reconstruct(
         series.tilts.select(views), voxel, 10 * settings.thickness_nm, device=device
