@@ -86,9 +86,21 @@ def have_night(lab, count, interval_s):
     watch.until(lambda: hasattr(source, "Tomograms"))
     scored = lab.score(source, wait=False, numberOfThreads=WORKERS + 2, binThreads=1)
     watch.scored = scored
-    watch.until(lambda: len(watch.arrivals()) >= KILLED_AT * count and watch.engines())
+    try:
+        let_things_happen(lab, watch, count)
+    finally:
+        for protocol in (source, scored):
+            if protocol.isActive():
+                lab.project.stopProtocol(protocol)
+    return watch
+
+
+def let_things_happen(lab, watch, count):
+    """An engine is killed, and the protocol is stopped and continued; to the end of the night."""
+    scored = watch.scored
+    watch.until(lambda: len(watch.arrivals()) >= KILLED_AT * count)
     with watch.disturbance():
-        watch.engines()[0].kill()
+        watch.until(watch.kill_an_engine)
     watch.until(lambda: len(watch.arrivals()) >= STOPPED_AT * count)
     with watch.disturbance():
         lab.project.stopProtocol(scored)
@@ -97,7 +109,6 @@ def have_night(lab, count, interval_s):
         lab.resume(scored, wait=False)
     watch.until(lambda: not scored.isActive())
     watch.end()
-    return watch
 
 
 def recipe(lab, count, interval_s):

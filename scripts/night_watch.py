@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from statistics import linear_regression, median
 
@@ -65,15 +65,16 @@ class Watch:
         yield
         self._disturbed.append((begin - BEFORE_S, time.time() + AFTER_S))
 
-    def engines(self):
-        """The processes that score."""
+    def kill_an_engine(self):
+        """Kill one of the processes that score; returns whether there was one."""
         folder = os.path.abspath(self.scored.getWorkingDir())
-        found = []
         for process in psutil.process_iter(["cmdline"]):
             words = process.info["cmdline"] or []
             if "--job" in words and any(word.startswith(folder) for word in words):
-                found.append(process)
-        return found
+                with suppress(psutil.NoSuchProcess):  # it may have ended just now
+                    process.kill()
+                    return True
+        return False
 
     def look(self):
         """Read the outputs, sample the process, and have a report made when it is time for one."""
