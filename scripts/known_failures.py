@@ -10,9 +10,10 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator
 
 import numpy as np
+import torch
 from scipy import ndimage
 
 from tomoscore_scipion.engine import Scorer
@@ -52,24 +53,40 @@ def cases() -> Iterator[tuple[str, np.ndarray, float, float]]:
         np.random.default_rng(1), GRID, ("contamination",), (60.0, 60.0), empty=False
     )
     microscope = Microscope(specimen)
-    volume, truth = planes_of(microscope, NOISE_FREE)
+    volume, truth = planes_of(microscope, NOISE_FREE, PLANES)
     yield "eight slices without any noise", volume, VOXEL, truth
-    volume, truth = planes_of(microscope, RECIPE)
+    volume, truth = planes_of(microscope, RECIPE, PLANES)
     yield "the same with the usual noise", volume, VOXEL, truth
-    halves = volume.reshape(PLANES // 2, 2, GRID.n // 2, 2, GRID.n // 2, 2).mean(axis=(1, 3, 5))
-    yield "binned to four slices", halves, 2 * VOXEL, truth
+    volume, truth = planes_of(microscope, RECIPE, 2 * PLANES, blurred)
+    yield "sixteen blurred slices", volume, VOXEL, truth
+    cut = volume.reshape(PLANES, 2, GRID.n // 2, 2, GRID.n // 2, 2).mean(axis=(1, 3, 5))
+    yield "the same, binned to eight", cut, 2 * VOXEL, truth
     white = np.random.default_rng(0).standard_normal((PLANES, GRID.n, GRID.n))
-    yield "noise, the same through z", ndimage.gaussian_filter(white, (2.0, 0, 0)), VOXEL, 0.0
+    smooth = ndimage.gaussian_filter(white, (2.0, 0.0, 0.0), mode="wrap")
+    yield "noise, the same through slices", smooth, VOXEL, 0.0
 
 
-def planes_of(microscope: Microscope, recipe: Recipe) -> tuple[np.ndarray, float]:
-    """The middle planes of a tomogram, and their true score."""
+def blurred(volume: np.ndarray) -> np.ndarray:
+    """Without anything finer than 8 nm, with coarse noise."""
+    smooth = ndimage.gaussian_filter(volume, 3.0 / GRID.pixel_nm)
+    noise = np.random.default_rng(2).standard_normal(volume.shape)
+    noise = ndimage.gaussian_filter(noise, 2.0, mode="wrap")
+    return (smooth / smooth.std() + 0.5 * noise / noise.std()).astype(np.float32)
+
+
+def planes_of(
+    microscope: Microscope,
+    recipe: Recipe,
+    count: int,
+    change: Callable[[np.ndarray], np.ndarray] = lambda volume: volume,
+) -> tuple[np.ndarray, float]:
+    """The middle planes of a tomogram, changed, and their true score."""
     acquisition = microscope.acquire(np.random.default_rng(5), recipe, headroom=1.0)
-    first = (acquisition.n_z - PLANES) // 2
-    planes = acquisition.raw_planes(first, first + PLANES - 1)
-    curves = [acquisition.truth(plane, first + z).numpy() for z, plane in enumerate(planes)]
-    truth = truth_summary(np.stack(curves), (0, PLANES - 1), VOXEL)
-    return planes.numpy(), truth["tomoscore"]
+    first = (acquisition.n_z - count) // 2
+    planes = change(acquisition.raw_planes(first, first + count - 1).numpy())
+    curves = [acquisition.truth(torch.from_numpy(p), first + z) for z, p in enumerate(planes)]
+    truth = truth_summary(torch.stack(curves).numpy(), (0, count - 1), VOXEL)
+    return planes, truth["tomoscore"]
 
 
 def draw(panels: list[tuple[np.ndarray, str]], path: Path) -> None:

@@ -131,7 +131,6 @@ def test_binning_that_keeps_the_finest_resolved_scale_does_not_count(model, coar
     assert after.tomoscore == pytest.approx(before.tomoscore, abs=0.15)
 
 
-@pytest.mark.xfail(reason="moves in thin volumes")
 def test_oversampling_does_not_count(model, coarse):
     fine = ndimage.zoom(coarse, 2, order=1, mode="nearest", grid_mode=True)
     before, after = model.score(coarse, VOXEL), model.score(fine, VOXEL / 2)

@@ -16,7 +16,7 @@ PARTS = ("nulls", "phantoms", "invariances", "degradations")
 def add_arguments(parser: ArgumentParser) -> None:
     """The arguments of `tomoscore benchmark`."""
     add = parser.add_argument
-    add("--specimens", type=int, default=20, help="fresh specimens (default: %(default)s)")
+    add("--specimens", type=int, default=40, help="fresh specimens (default: %(default)s)")
     add("--acquisitions", type=int, default=3, help="tomograms of each (default: %(default)s)")
     add("--phantoms", type=int, default=60, help="of each kind of noise (default: %(default)s)")
     add("--ladders", type=int, default=4, help="specimens to degrade (default: %(default)s)")
