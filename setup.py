@@ -32,7 +32,9 @@ ENGINE = [
     "safetensors>=0.4",
     "pillow>=9.4",  # pictures
     "jinja2>=3.0",  # the report
-    "matplotlib>=3.5",  # plots of comparisons
+    "matplotlib>=3.7",  # plots of comparisons and dose curves
+    "mdocfile>=0.2.3; python_version >= '3.10'",  # SerialEM's .mdoc
+    "alnfile>=0.1.1; python_version >= '3.10'",  # AreTomo's .aln
     NUMPY,
     MRCFILE,
     "scipy>=1.10",  # simulate and train

@@ -55,8 +55,8 @@ FLOW = (
 )
 """The steps of the engine in the order in which data goes through them."""
 
-BESIDE_THE_FLOW = ("backprojection", "tilt_series")
-"""Engine modules that make tomograms: they may use steps, and only the command line uses them."""
+BESIDE_THE_FLOW = ("damage", "contrast_transfer", "backprojection", "tilt_series")
+"""Modules that make tomograms: they may use steps of the engine, and no step uses them."""
 
 ENDS = ("__init__", "__main__", "cli")
 """The engine's front doors, which may import every part of it."""
@@ -111,7 +111,7 @@ SCIPION_FILES = named(
 def test_engine_imports_neither_scipion_nor_what_is_built_on_it(path):
     above = [
         f"tomoscore_scipion.{name}"
-        for name in ("simulation", "benchmark", "training", "comparison")
+        for name in ("simulation", "benchmark", "training", "comparison", "dose")
     ]
     above += [f"tomoscore_scipion.{name}" for name in ("plugin", "Plugin")]
     above += [f"tomoscore_scipion.{name}" for name in ("protocols", "viewers", "wizards")]
@@ -140,6 +140,14 @@ def test_the_comparison_needs_scores_and_nothing_else(path):
     assert steps_imported(path) <= set(REPORT_READS)
     heavy = ("torch", "scipy", "safetensors", "mrcfile", "tomoscore_scipion.report", *SCIPION)
     assert not [name for name in imported(path) if within(name, *heavy)]
+
+
+@pytest.mark.parametrize("path", named((PACKAGE / "dose").rglob("*.py")))
+def test_the_dose_analysis_stands_on_the_engine_alone(path):
+    beside = [name for name in imported(path) if within(name, "tomoscore_scipion")]
+    allowed = [f"tomoscore_scipion.{name}" for name in ("engine", "dose", "__version__")]
+    assert not [name for name in beside if not within(name, *allowed)]
+    assert not [name for name in imported(path) if within(name, *SCIPION)]
 
 
 @pytest.mark.parametrize("path", SCIPION_FILES)

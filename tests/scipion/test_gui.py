@@ -45,8 +45,9 @@ def display(tmp_path):
         assert time.monotonic() < end, "the window manager does not come up"
         time.sleep(0.2)
     yield name
+    manager.kill()  # fluxbox does not always end when it is asked to
+    server.terminate()
     for process in (manager, server):
-        process.terminate()
         process.wait()
 
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from small_worlds import GRID, PERFECT, point, specimen_of
 
-from tomoscore_scipion.simulation import damage, detector, optics
+from tomoscore_scipion.engine import contrast_transfer, damage
+from tomoscore_scipion.simulation import detector, optics
 from tomoscore_scipion.simulation.projection import plane_spectra
 from tomoscore_scipion.simulation.recipe import Recipe
 from tomoscore_scipion.simulation.views import take_views
@@ -58,19 +59,23 @@ def test_variance_of_shot_noise_is_one_over_the_counts():
 def test_contrast_transfer_is_zero_where_the_formula_says(defocus_nm, zeros):
     # k = sqrt((n - asin(0.07) / pi) / (0.00197 nm x defocus)); Cs matters below 1e-4 here.
     for k in zeros:
-        below, above = optics.ctf(torch.tensor([k - 2e-3, k + 2e-3]), defocus_nm, 0.07).tolist()
+        below, above = contrast_transfer.ctf(
+            torch.tensor([k - 2e-3, k + 2e-3]), defocus_nm, 0.07
+        ).tolist()
         assert below * above < 0
-        assert abs(optics.ctf(torch.tensor(k), defocus_nm, 0.07)) < 0.01
+        assert abs(contrast_transfer.ctf(torch.tensor(k), defocus_nm, 0.07)) < 0.01
 
 
 def test_spherical_aberration_turns_the_phase_back_at_high_frequency():
     # At k^2 = 2 defocus / (Cs lambda^2) the two phases cancel: amplitude contrast is left.
     k = math.sqrt(2 * 1000.0 / (2.7e6 * 0.00197**2))
-    assert float(optics.ctf(torch.tensor(k), 1000.0, 0.1)) == pytest.approx(0.1, abs=0.01)
+    assert float(contrast_transfer.ctf(torch.tensor(k), 1000.0, 0.1)) == pytest.approx(
+        0.1, abs=0.01
+    )
 
 
 def test_contrast_at_frequency_zero_is_amplitude_contrast():
-    assert float(optics.ctf(torch.tensor(0.0), 3000.0, 0.07)) == pytest.approx(0.07)
+    assert float(contrast_transfer.ctf(torch.tensor(0.0), 3000.0, 0.07)) == pytest.approx(0.07)
 
 
 @pytest.mark.parametrize(("defocus_nm", "sign"), [(4000.0, -1), (-4000.0, 1)])
@@ -87,7 +92,7 @@ def test_contrast_is_twice_the_phase_shift_of_the_projected_density():
     density = 0.1 * torch.cos(2 * math.pi * x / 12).expand(40, 128, 128).clone()
     _, images = images_of(specimen_of(density), Recipe(**{**vars(PERFECT), "tilt_step_deg": 30}))
     phase_rad = 0.00653 * 2.5 * 0.1 * 60
-    transfer = float(optics.ctf(torch.tensor(1 / 12), PERFECT.defocus_nm, 0.07))
+    transfer = float(contrast_transfer.ctf(torch.tensor(1 / 12), PERFECT.defocus_nm, 0.07))
     # The simulator's defocus jitters by a few per cent, as one that was fitted would.
     assert float(images[2, 0, 0]) == pytest.approx(-2 * phase_rad * transfer, rel=0.1)
 

@@ -113,15 +113,43 @@ def view_weights(angles_deg: Numbers) -> np.ndarray:
     return weights
 
 
+def filter_views(images: torch.Tensor, radial_filter: RadialFilter | None = None) -> torch.Tensor:
+    """Views filtered along x, each with the weight 1.
+
+    Beyond the image each row goes on as a straight line from its last value to its first, which
+    keeps the filter from ringing at the edges.
+
+    Args:
+        images: aligned projections, shape (n_views, y, x), the tilt axis along y, mean near 0.
+        radial_filter: the filter along x; the default `RadialFilter()` when None.
+
+    Returns:
+        float32 tensor of shape (n_views, x, y), transposed, on the device of `images`.
+
+    Raises:
+        ValueError: images of another shape.
+    """
+    if images.ndim != 3:
+        raise ValueError(f"expected images of shape (n_views, y, x), got {tuple(images.shape)}")
+    n_views, n_y, n_x = images.shape
+    padded = 2 ** math.ceil(math.log2(max(2 * n_x, 64)))
+    response = (radial_filter or RadialFilter()).response(padded).to(images.device, torch.float32)
+    bridge = torch.linspace(0.0, 1.0, padded - n_x + 2, device=images.device)[1:-1]
+    filtered = torch.empty((n_views, n_x, n_y), dtype=torch.float32, device=images.device)
+    for view, image in enumerate(images):
+        rows = image.to(torch.float32)
+        rows = torch.cat([rows, torch.lerp(rows[:, -1:], rows[:, :1], bridge)], dim=1)
+        spectrum = torch.fft.rfft(rows, dim=1) * response
+        filtered[view] = torch.fft.irfft(spectrum, n=padded, dim=1)[:, :n_x].T
+    return filtered
+
+
 def filter_projections(
     images: torch.Tensor,
     angles_deg: Numbers,
     radial_filter: RadialFilter | None = None,
 ) -> torch.Tensor:
     """Views ready to be back-projected: filtered along x, weighted by their share of the angles.
-
-    Beyond the image each row goes on as a straight line from its last value to its first, which
-    keeps the filter from ringing at the edges.
 
     Args:
         images: aligned projections, shape (n_views, y, x), the tilt axis along y, mean near 0.
@@ -139,16 +167,9 @@ def filter_projections(
             "expected images of shape (n_views, y, x) and one angle per view, got "
             f"{tuple(images.shape)} and {len(angles_deg)} angles"
         )
-    n_views, n_y, n_x = images.shape
-    padded = 2 ** math.ceil(math.log2(max(2 * n_x, 64)))
-    response = (radial_filter or RadialFilter()).response(padded).to(images.device, torch.float32)
-    bridge = torch.linspace(0.0, 1.0, padded - n_x + 2, device=images.device)[1:-1]
-    filtered = torch.empty((n_views, n_x, n_y), dtype=torch.float32, device=images.device)
-    for view, weight in enumerate(view_weights(angles_deg)):
-        rows = images[view].to(torch.float32)
-        rows = torch.cat([rows, torch.lerp(rows[:, -1:], rows[:, :1], bridge)], dim=1)
-        spectrum = torch.fft.rfft(rows, dim=1) * response
-        filtered[view] = float(weight) * torch.fft.irfft(spectrum, n=padded, dim=1)[:, :n_x].T
+    filtered = filter_views(images, radial_filter)
+    for view, weight in zip(filtered, view_weights(angles_deg)):
+        view *= float(weight)
     return filtered
 
 

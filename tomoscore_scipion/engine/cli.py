@@ -39,6 +39,11 @@ COMMANDS: dict[str, Command] = {
         "tomoscore_scipion.engine.score_command",
         "tomoscore_scipion.engine.score_command",
     ),
+    "dose": Command(
+        "how many electrons of a tilt series are worth it",
+        "tomoscore_scipion.dose.arguments",
+        "tomoscore_scipion.dose.run",
+    ),
     "report": Command(
         "make an HTML report of scored tomograms",
         "tomoscore_scipion.report.arguments",

@@ -130,15 +130,15 @@ def parse_job(content: Any) -> Job:
     Raises:
         StartError: see `read_job`.
     """
-    _check_keys(content, "the job", JOB_KEYS, required=("schema", "tomograms"))
-    _check_schema(content["schema"])
+    check_keys(content, "the job", JOB_KEYS, required=("schema", "tomograms"))
+    check_schema(content["schema"])
     weights, device = content.get("weights"), content.get("device", "auto")
     if weights is not None:
-        _check_path(weights, "weights", "a path, or null for the shipped weights")
+        check_path(weights, "weights", "a path, or null for the shipped weights")
     folders = {key: content.get(key) for key in ("map_dir", "thumbnail_dir")}
     for key, folder in folders.items():
         if folder is not None:
-            _check_path(folder, key, "a folder, or null")
+            check_path(folder, key, "a folder, or null")
     if not isinstance(device, str) or not device:
         raise StartError(f'device: expected "auto", "cpu" or "cuda:N", got {device!r}')
     if not isinstance(content["tomograms"], list):
@@ -148,7 +148,8 @@ def parse_job(content: Any) -> Job:
     return Job(tomograms=tomograms, weights=weights, device=device, **folders)
 
 
-def _check_keys(content: Any, what: str, allowed: Sequence[str], required: Sequence[str]) -> None:
+def check_keys(content: Any, what: str, allowed: Sequence[str], required: Sequence[str]) -> None:
+    """Stop with a StartError where an object of a job lacks keys or has unknown ones."""
     if not isinstance(content, dict):
         raise StartError(f"{what}: expected a JSON object, got {type(content).__name__}")
     missing = [key for key in required if key not in content]
@@ -162,7 +163,8 @@ def _check_keys(content: Any, what: str, allowed: Sequence[str], required: Seque
         )
 
 
-def _check_schema(schema: Any) -> None:
+def check_schema(schema: Any) -> None:
+    """Stop with a StartError where a job is not of this schema."""
     if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
         raise StartError(f"schema: expected {SCHEMA}, got {schema!r}")
     if schema > SCHEMA:
@@ -172,7 +174,8 @@ def _check_schema(schema: Any) -> None:
         )
 
 
-def _check_path(path: Any, what: str, expected: str) -> None:
+def check_path(path: Any, what: str, expected: str) -> None:
+    """Stop with a StartError where a job has no path where it must have one."""
     if not isinstance(path, str) or not path or "\0" in path:
         raise StartError(f"{what}: expected {expected}, got {path!r}")
 
@@ -180,11 +183,11 @@ def _check_path(path: Any, what: str, expected: str) -> None:
 def _tomogram(number: int, entry: Any) -> Tomogram:
     """The tomogram of one entry of the job's list, counted from 1."""
     what = f"tomogram {number}"
-    _check_keys(entry, what, TOMOGRAM_KEYS, required=("ts_id", "path"))
+    check_keys(entry, what, TOMOGRAM_KEYS, required=("ts_id", "path"))
     ts_id, voxel_size = entry["ts_id"], entry.get("voxel_size_angstrom")
     if not isinstance(ts_id, str) or not ts_id or not ts_id.isprintable():
         raise StartError(f"{what}: ts_id: expected printable text that is not empty, got {ts_id!r}")
-    _check_path(entry["path"], f"{what} ({ts_id}): path", "a path")
+    check_path(entry["path"], f"{what} ({ts_id}): path", "a path")
     if voxel_size is not None:
         number_given = isinstance(voxel_size, (int, float)) and not isinstance(voxel_size, bool)
         if not (number_given and 0 < voxel_size <= sys.float_info.max):  # NaN is not either

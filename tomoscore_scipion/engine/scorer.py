@@ -18,7 +18,7 @@ from tomoscore_scipion.engine.bands import (
     share_below_nyquist,
 )
 from tomoscore_scipion.engine.device import resolve_device
-from tomoscore_scipion.engine.inference import Predictor, SliceCurves
+from tomoscore_scipion.engine.inference import MeasuredSlice, Predictor, SliceCurves
 from tomoscore_scipion.engine.normalisation import CanonicalSlice, canonical_slice
 from tomoscore_scipion.engine.record import Score, default_ts_id
 from tomoscore_scipion.engine.sampling import plan_slices
@@ -121,6 +121,22 @@ class Scorer:
             )
             return record if self.finish is None else self.finish(volume, slices, record)
 
+    def measure(self, piece: CanonicalSlice) -> MeasuredSlice:
+        """What there is to measure of one slice; small, so that many can be kept.
+
+        Raises:
+            TomogramError: the GPU's memory does not suffice.
+        """
+        return self._predictor.measure(piece)
+
+    def curves(self, measured: Sequence[MeasuredSlice]) -> list[SliceCurves]:
+        """Curves of the slices of one volume, in order of z, each seen beside the others."""
+        return self._predictor.curves(measured)
+
+    def is_unfamiliar(self, measured: Sequence[MeasuredSlice]) -> bool:
+        """Whether the slices of a volume are unlike anything that the model was trained on."""
+        return self._predictor.unfamiliar(measured) > float(self.card["familiar"]["share"])
+
     def _score_slices(
         self, volume: Volume, planes: tuple[int, int], progress: Progress | None
     ) -> tuple[list[SliceCurves], tuple[str, ...]]:
@@ -128,15 +144,15 @@ class Scorer:
         plans = plan_slices(volume.shape_zyx[0], volume.voxel_size_angstrom / 10, planes)
         measured, blank, not_finite = [], 0, 0
         for done, piece in enumerate(_ahead(volume, plans), start=1):
-            measured.append(self._predictor.measure(piece))
+            measured.append(self.measure(piece))
             blank += piece.blank
             not_finite += piece.not_finite
             if progress is not None:
                 progress(done, len(plans))
         warnings = _slice_warnings(len(plans), blank, not_finite)
-        if self._predictor.unfamiliar(measured) > self.card["familiar"]["share"]:
+        if self.is_unfamiliar(measured):
             warnings += (UNFAMILIAR,)
-        return self._predictor.curves(measured), warnings
+        return self.curves(measured), warnings
 
 
 def _open(path_or_array: Any, voxel_size_angstrom: float | None) -> Volume:

@@ -96,14 +96,36 @@ def read_imod_series(
     """
     with open_volume(stack, pixel_angstrom) as volume:
         n_views, pixel = volume.shape_zyx[0], volume.voxel_size_angstrom
-    rows = _read_rows(xf, 6, n_views, stack)
-    transforms = np.concatenate([rows[:, :4].reshape(-1, 2, 2), rows[:, 4:, None]], axis=2)
-    angles = _read_rows(tlt, 1, n_views, stack)[:, 0]
+    transforms = read_transforms(xf, n_views, stack)
+    angles = read_angles(tlt, n_views, stack)
     return TiltSeries(Path(stack), pixel, angles, transforms, np.arange(n_views))
 
 
-def _read_rows(path: PathLike, n_columns: int, n_rows: int, stack: PathLike) -> np.ndarray:
-    """A table of numbers, float64 of shape (n_rows, n_columns)."""
+def read_transforms(xf: PathLike, n_views: int, stack: PathLike) -> np.ndarray:
+    """IMOD's transforms of a stack as `TiltSeries` has them, (n_views, 2, 3).
+
+    Raises:
+        TomogramError: the file cannot be read, or has another number of rows.
+    """
+    rows = read_rows(xf, 6, n_views, stack)
+    return np.concatenate([rows[:, :4].reshape(-1, 2, 2), rows[:, 4:, None]], axis=2)
+
+
+def read_angles(tlt: PathLike, n_views: int, stack: PathLike) -> np.ndarray:
+    """IMOD's tilt angles of a stack in degrees, (n_views,).
+
+    Raises:
+        TomogramError: the file cannot be read, or has another number of rows.
+    """
+    return read_rows(tlt, 1, n_views, stack)[:, 0]
+
+
+def read_rows(path: PathLike, n_columns: int, n_rows: int, stack: PathLike) -> np.ndarray:
+    """A table of numbers in a text file, float64 of shape (n_rows, n_columns).
+
+    Raises:
+        TomogramError: it cannot be read, or is not such a table.
+    """
     try:
         text = Path(path).read_text(encoding="ascii")
         rows = [

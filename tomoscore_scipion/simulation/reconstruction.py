@@ -13,7 +13,8 @@ import math
 
 import torch
 
-from . import damage, optics
+from tomoscore_scipion.engine import contrast_transfer, damage
+
 from .grid import Grid, crop_spectrum
 from .recipe import Recipe
 from .views import Views
@@ -40,7 +41,7 @@ def weighted_views(views: Views, grid: Grid, recipe: Recipe) -> torch.Tensor:
     weighted *= (grid.ky().abs() <= 0.5 / voxel_nm)[None, :, None]
     if recipe.ctf_correction == "phase_flip":
         weighted *= torch.sign(
-            optics.ctf(views.frequency, recipe.defocus_nm, recipe.amplitude_contrast)
+            contrast_transfer.ctf(views.frequency, recipe.defocus_nm, recipe.amplitude_contrast)
         )
     if recipe.dose_weighting:
         dose = views.scheme.dose_middle[:, None, None]

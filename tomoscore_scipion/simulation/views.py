@@ -10,7 +10,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from . import damage, detector, optics
+from tomoscore_scipion.engine import contrast_transfer, damage
+
+from . import detector, optics
 from .contamination import Bead
 from .grid import Grid
 from .misalignment import residual_shifts
@@ -87,7 +89,9 @@ def _transfer(
 ) -> torch.Tensor:
     """Image contrast per projected density, (n_tilts, n_ky, n_kx), matter dark under focus."""
     jitter = 1 + 0.02 * float(rng.standard_normal())
-    contrast = optics.ctf(frequency, recipe.defocus_nm * jitter, recipe.amplitude_contrast)
+    contrast = contrast_transfer.ctf(
+        frequency, recipe.defocus_nm * jitter, recipe.amplitude_contrast
+    )
     transfer = -2 * optics.phase_per_density_nm() * contrast
     if recipe.damage:
         transfer *= damage.surviving_amplitude(frequency, scheme.dose_middle[:, None, None])

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How good are the doses that `tomoscore dose` suggests? On series whose truth is known.
+
+Simulated tilt series of random specimens, written as stacks with their angles and doses, go through
+the analysis. At every step the same tomogram is compared with the specimen: the true TomoScore of
+the unweighted cumulative reconstruction, whose maximum is the true optimum. Nothing in the analysis
+was fitted to these series.
+
+Specimens are filled slabs of 80 to 160 nm; 41 views from -60 to +60 degrees, dose-symmetric or
+bidirectional, 100 to 600 e/A^2 in all, a residual misalignment of 1 nm. By turns they
+
+- suffer nothing but radiation damage by Grant and Grigorieff's law, up to 600 e/A^2 ("damage"),
+  or nothing more at 40 to 120 e/A^2 ("usual");
+- lose mass: contrast falls as exp(-dose / 8 to 20 % of the total) ("mass loss");
+- drift: from 20 to 50 % of the dose on views are displaced at random, by 9 to 18 % of the coarsest
+  period, 128 nm, per tenth of the total dose ("drift"), or blurred as much ("blur"), as bubbling
+  and warping specimens are.
+
+A true optimum is inside when the truth at the last view is at least 0.1 octave lower; a series is
+still rising when the true maximum lies in the last tenth of the dose; others are flat at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import mrcfile
+import numpy as np
+import torch
+
+from tomoscore_scipion.dose.analyse import analyse
+from tomoscore_scipion.dose.analysis import STILL_RISING
+from tomoscore_scipion.dose.measure import Settings, measure
+from tomoscore_scipion.dose.slices import ViewSlices
+from tomoscore_scipion.dose.sources import Sources, read_series
+from tomoscore_scipion.dose.subsets import cumulative
+from tomoscore_scipion.engine.bands import tomoscore
+from tomoscore_scipion.engine.sampling import SlicePlan
+from tomoscore_scipion.engine.scorer import Scorer
+from tomoscore_scipion.simulation.grid import Grid
+from tomoscore_scipion.simulation.recipe import Recipe
+from tomoscore_scipion.simulation.specimen import Specimen, random_specimen
+from tomoscore_scipion.simulation.stack import Ageing, Stack, take_stack
+from tomoscore_scipion.simulation.truth import plane_density, tile_curves
+
+KINDS = ("mass loss", "drift", "blur", "damage", "mass loss", "drift", "blur", "usual")
+INSIDE_DROP = 0.1
+LAST_SHARE = 0.9
+FILLED_VARIANCE = 0.02
+NM_PER_100 = 3000.0
+GENERATOR = 88
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Simulate, analyse, print the table; returns the exit status."""
+    args = _parse(argv)
+    scorer = Scorer.load(args.weights, args.device)
+    done = _read(args.keep, scorer)
+    for seed in range(args.seed, args.seed + args.series):
+        if seed not in done:
+            done[seed] = compare(seed, scorer, args.field)
+            if args.keep:
+                with open(args.keep, "a", encoding="utf-8") as file:
+                    file.write(json.dumps(done[seed]) + "\n")
+        print(_row(done[seed]), file=sys.stderr, flush=True)
+    rows = [done[seed] for seed in range(args.seed, args.seed + args.series)]
+    print(as_text(rows, scorer))
+    return 0
+
+
+def _parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--series", type=int, default=20, help="how many (default: %(default)s)")
+    add("--seed", type=int, default=0, help="seed of the first one (default: %(default)s)")
+    add("--field", type=int, default=192, help="pixels of 1.5 nm across (default: %(default)s)")
+    add("--keep", metavar="FILE", help="keep finished series in this file, and go on from it")
+    add("--weights", metavar="FILE", help="weights to measure (default: those shipped)")
+    add("--device", default="auto", metavar="auto|cpu|cuda:N")
+    return parser.parse_args(argv)
+
+
+def _read(path: str | None, scorer: Scorer) -> dict[int, dict[str, Any]]:
+    if not path or not Path(path).exists():
+        return {}
+    rows = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    return {row["seed"]: row for row in rows if row["sha256"] == scorer.model["sha256"]}
+
+
+def draw(seed: int) -> tuple[np.random.Generator, str, Recipe, Ageing]:
+    """The kind of a series, how it is taken, and what its specimen suffers."""
+    rng = np.random.default_rng([GENERATOR, seed])
+    kind = KINDS[seed % len(KINDS)]
+    low, high = {"usual": (40, 120), "damage": (300, 600)}.get(kind, (100, 600))
+    total = float(np.exp(rng.uniform(np.log(low), np.log(high))))
+    recipe = Recipe(
+        total_dose=total,
+        order=str(rng.choice(["dose_symmetric", "dose_symmetric", "bidirectional"])),
+        misalignment_nm=1.0,
+        defocus_nm=float(rng.uniform(3000, 7000)),
+        quantum_efficiency=float(np.exp(rng.uniform(np.log(0.05), np.log(0.5)))),
+    )
+    onset = float(rng.uniform(0.2, 0.5)) * total
+    strength = float(rng.uniform(0.4, 0.8)) * NM_PER_100 * 9 / total * 0.75
+    ageing = {
+        "mass loss": Ageing(mass_loss_dose=float(rng.uniform(0.08, 0.2)) * total),
+        "drift": Ageing(drift_onset=onset, drift_nm=strength),
+        "blur": Ageing(drift_onset=onset, blur_nm=strength),
+    }.get(kind, Ageing())
+    return rng, kind, recipe, ageing
+
+
+def filled_specimen(rng: np.random.Generator, grid: Grid) -> Specimen:
+    """A random specimen with enough in it to show how well it was imaged."""
+    while True:
+        specimen = random_specimen(rng, grid, ("contamination",), (80.0, 160.0), empty=False)
+        if float(specimen.density.var()) >= FILLED_VARIANCE:
+            return specimen
+
+
+def compare(seed: int, scorer: Scorer, field: int) -> dict[str, Any]:
+    """One series: its true curve, and what the analysis says of it."""
+    rng, kind, recipe, ageing = draw(seed)
+    specimen = filled_specimen(rng, Grid(field))
+    stack = take_stack(rng, specimen, recipe, ageing)
+    n_z = round(specimen.density.shape[0] * 1.3)
+    with tempfile.TemporaryDirectory() as folder:
+        sources = write_series(Path(folder), stack, n_z * stack.pixel_nm)
+        series = read_series(sources)
+        steps = cumulative(series.tilts.angles_deg, series.exposures, len(series.tilts.views))
+        truth: list[np.ndarray] = []
+        seen: list[int] = []
+
+        weights = torch.from_numpy(np.stack([step.weights for step in steps])).float()
+
+        def look(plan: SlicePlan, shares: ViewSlices) -> None:
+            height = (plan.z - (n_z - 1) / 2) * stack.pixel_nm
+            seen.append(plan.z)
+            if len(seen) % 2 == 0 or abs(height) >= specimen.slab_nm[1]:
+                return  # the truth of every other slice is enough
+            density = plane_density(specimen.density, height, stack.pixel_nm, stack.pixel_nm)
+            centres = (weights @ shares.centre.flatten(1)).reshape(-1, *shares.centre.shape[1:])
+            curves = [tile_curves(image, density, specimen.grid) for image in centres]
+            truth.append(np.stack([curve.numpy().mean(axis=(0, 1)) for curve in curves]))
+
+        found = measure(series, scorer, Settings(n_z * stack.pixel_nm), look=look)
+    result = analyse(found, scorer.card["interval"])
+    true = tomoscore(np.mean(truth, axis=0))
+    network = [step["tomoscore_network"] for step in result.steps]
+    doses = [step["dose"] for step in result.steps]
+    return {
+        "seed": seed,
+        "kind": kind,
+        "order": recipe.order,
+        "total": doses[-1],
+        "thickness_nm": round(specimen.ice_nm, 1),
+        "dose": doses,
+        "true": [round(float(score), 4) for score in true],
+        "found": [step["tomoscore"] for step in result.steps],
+        "network": network,
+        "optimum": doses[result.optimum.step],
+        "range": None
+        if result.optimum.steps_within is None
+        else [doses[step] for step in result.optimum.steps_within],
+        "reason": result.optimum.reason,
+        "sha256": scorer.model["sha256"],
+    }
+
+
+def write_series(folder: Path, stack: Stack, thickness_nm: float) -> Sources:
+    """The files of a simulated series, as a user would have them."""
+    path, tlt, doses = (folder / f"series.{suffix}" for suffix in ("mrc", "tlt", "txt"))
+    mrcfile.write(path, stack.counts.numpy(), voxel_size=10 * stack.pixel_nm)
+    scheme = stack.scheme
+    tlt.write_text("".join(f"{angle:.2f}\n" for angle in scheme.tilts_deg.tolist()))
+    doses.write_text(
+        "".join(f"{dose:.4f} {scheme.dose_per_view:.4f}\n" for dose in scheme.dose_before.tolist())
+    )
+    return Sources("series", str(path), None, str(tlt), str(doses), thickness_nm=thickness_nm)
+
+
+def truth_of(row: dict[str, Any]) -> tuple[float, str]:
+    """True optimum, and whether it is inside, the curve is still rising, or flat at its end."""
+    true = np.array(row["true"])
+    best = int(true.argmax())
+    dose = row["dose"][best]
+    if true[best] - true[-1] >= INSIDE_DROP:
+        return dose, "inside"
+    return dose, "rising" if dose >= LAST_SHARE * row["total"] else "flat"
+
+
+def says_rising(row: dict[str, Any]) -> bool:
+    """Whether the analysis says that the curve is still rising, or level, at the last view."""
+    return (row["reason"] or "").startswith(STILL_RISING)
+
+
+def _row(row: dict[str, Any]) -> str:
+    dose, state = truth_of(row)
+    said = "rising" if says_rising(row) else "inside" if row["range"] else "undecided"
+    span = "-" if not row["range"] else f"{row['range'][0]:.0f}-{row['range'][1]:.0f}"
+    true = np.array(row["true"])
+    lost = true.max() - true[row["dose"].index(row["optimum"])]
+    return (
+        f"{row['seed']:4d} {row['kind']:9} {row['order']:14} {row['total']:5.0f} "
+        f"{dose:7.0f} {state:6} {row['optimum']:7.0f} {said:9} {span:>9} "
+        f"{row['optimum'] / dose - 1:+6.2f} {lost:5.2f} {true.max():5.2f} {max(row['found']):5.2f}"
+    )
+
+
+def as_text(rows: list[dict[str, Any]], scorer: Scorer) -> str:
+    """The truth table and its figures."""
+    head = (
+        f"{'seed':>4} {'kind':9} {'order':14} {'total':>5} {'optimum':>7} {'true':6} "
+        f"{'said':>7} {'said':9} {'range':>9} {'error':>6} {'lost':>5} {'best':>5} {'said':>5}"
+    )
+    lines = [f"{scorer.model['name']} {scorer.model['version']}", "", head]
+    lines += [_row(row) for row in rows]
+    states = [truth_of(row)[1] for row in rows]
+    inside = [row for row, state in zip(rows, states) if state == "inside"]
+    rising = [row for row, state in zip(rows, states) if state == "rising"]
+    decided = [row for row in inside if row["range"]]
+    errors = [abs(row["optimum"] / truth_of(row)[0] - 1) for row in inside]
+    naive = [abs(_network_optimum(row) / truth_of(row)[0] - 1) for row in inside]
+    undecided = sum(not row["range"] and not says_rising(row) for row in rows)
+    said = sum(map(says_rising, rising))
+    wrongly = sum(map(says_rising, inside))
+    held = sum(row["range"][0] <= truth_of(row)[0] <= row["range"][1] for row in decided)
+    lines += [
+        "",
+        f"series                                              {len(rows)}",
+        f"  true optimum inside                               {len(inside)}",
+        f"  truth still rising                                {len(rising)}",
+        f"  truth flat at the end                             {states.count('flat')}",
+        f"median relative error of the optimum, inside        {_median(errors):.2f}",
+        f"  of those with a suggested range                   "
+        f"{_median([abs(r['optimum'] / truth_of(r)[0] - 1) for r in decided]):.2f} "
+        f"({len(decided)})",
+        f"  of the network's scores alone                     {_median(naive):.2f}",
+        f"suggested range holds the true optimum              {held} of {len(decided)}",
+        f"still rising said where it is                       {said} of {len(rising)}",
+        f"still rising said where the optimum is inside       {wrongly} of {len(inside)}",
+        f"undecided                                           {undecided} of {len(rows)}",
+    ]
+    return "\n".join(lines)
+
+
+def _network_optimum(row: dict[str, Any]) -> float:
+    """The dose at which the network alone gives its highest score."""
+    seen = [(score, dose) for score, dose in zip(row["network"], row["dose"]) if score is not None]
+    return float(max(seen)[1])
+
+
+def _median(values: list[float]) -> float:
+    return float(np.median(values)) if values else float("nan")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A small tilt series on disk in every form that the dose analysis reads."""
+
+import mrcfile
+import numpy as np
+
+ANGLES = np.arange(-40.0, 41.0, 8.0)
+"""Eleven views."""
+RANK = np.array([9, 8, 5, 4, 1, 0, 2, 3, 6, 7, 10])
+"""Their order of acquisition: dose-symmetric."""
+DOSE = 3.0
+PIXEL_ANGSTROM = 15.0
+AXIS_DEG = 5.0
+
+
+def rotation(degrees):
+    cosine, sine = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    return np.array([[cosine, -sine], [sine, cosine]])
+
+
+def shifts():
+    """Offsets (x, y) in pixels of the raw images, per view."""
+    return np.random.default_rng(3).uniform(-4, 4, (len(ANGLES), 2)).round(3)
+
+
+def transforms():
+    """IMOD's form: A turns the axis to y, then D."""
+    turn = rotation(AXIS_DEG)
+    return np.array([np.column_stack([turn, -turn @ offset]) for offset in shifts()])
+
+
+def write_stack(path, shape_yx=(96, 96), seed=0):
+    rng = np.random.default_rng(seed)
+    y, x = np.ogrid[: shape_yx[0], : shape_yx[1]]
+    signal = np.cos(2 * np.pi * x / 20) * np.cos(2 * np.pi * y / 25) * 20
+    images = 100 + signal + 10 * rng.standard_normal((len(ANGLES), *shape_yx))
+    mrcfile.write(path, images.astype(np.float32), voxel_size=PIXEL_ANGSTROM, overwrite=True)
+    return str(path)
+
+
+def write_xf(path):
+    rows = [(*matrix[:, :2].ravel(), *matrix[:, 2]) for matrix in transforms()]
+    path.write_text("".join("".join(f"{v:12.7f}" for v in row) + "\n" for row in rows))
+    return str(path)
+
+
+def write_tlt(path):
+    path.write_text("".join(f"{angle:7.2f}\n" for angle in ANGLES))
+    return str(path)
+
+
+def write_doses(path):
+    path.write_text("".join(f"{DOSE * rank} {DOSE}\n" for rank in RANK))
+    return str(path)
+
+
+def warp_xml(**replaced):
+    """Warp's metadata of the series; an element is replaced by the text given, or left out."""
+    offsets = shifts() * PIXEL_ANGSTROM
+    elements = {
+        "Angles": ANGLES,
+        "Dose": DOSE * RANK,
+        "UseTilt": ["True"] * len(ANGLES),
+        "AxisAngle": [-AXIS_DEG] * len(ANGLES),
+        "AxisOffsetX": offsets[:, 0],
+        "AxisOffsetY": offsets[:, 1],
+    }
+    elements.update(replaced)
+    body = "".join(
+        f"<{name}>" + "\n".join(map(str, values)) + f"</{name}>\n"
+        for name, values in elements.items()
+        if values is not None
+    )
+    nodes = "".join(
+        f'<Node X="0" Y="0" Z="{i}" Value="{3 + 0.1 * i}" />' for i in range(len(ANGLES))
+    )
+    ctf = (
+        '<CTF><Param Name="Voltage" Value="300" /><Param Name="Cs" Value="2.7" />'
+        '<Param Name="Amplitude" Value="0.1" /><Param Name="Defocus" Value="3.5" /></CTF>'
+        f'<GridCTF Width="1" Height="1" Depth="{len(ANGLES)}">{nodes}</GridCTF>'
+    )
+    return f'<?xml version="1.0" encoding="utf-8"?>\n<TiltSeries>{body}{ctf}</TiltSeries>\n'
+
+
+def mdoc(order=None, with_doses=True, prior=True):
+    """SerialEM's metadata, sections in the order of acquisition, or another one."""
+    order = np.argsort(RANK) if order is None else order
+    lines = ["PixelSpacing = 15.0", "Voltage = 300", "", "[T = SerialEM: simulated]", ""]
+    for z, view in enumerate(order):
+        rank = int(RANK[view])
+        lines += [
+            f"[ZValue = {z}]",
+            f"TiltAngle = {ANGLES[view] + 0.01}",
+            f"ExposureDose = {DOSE if with_doses else 0}",
+            f"DateTime = 14-Mar-24  10:{rank:02d}:30",
+        ]
+        lines += [f"PriorRecordDose = {DOSE * rank}"] if prior else []
+        lines.append("")
+    return "\n".join(lines)
+
+
+def aln(dark=(), counted_without_dark=False):
+    """AreTomo's alignment of the series."""
+    lines = ["# AreTomo Alignment / Priims bprmMn", f"# RawSize = 96 96 {len(ANGLES)}"]
+    lines += ["# NumPatches = 0"]
+    lines += [f"# DarkFrame = {view:4d} {view + 1:4d} {ANGLES[view]:8.2f}" for view in dark]
+    lines += ["# AlphaOffset =     0.00", "# BetaOffset =     0.00"]
+    lines += ["# SEC     ROT         GMAG       TX          TY      SMEAN  SFIT SCALE BASE TILT"]
+    kept = [view for view in range(len(ANGLES)) if view not in dark]
+    for number, view in enumerate(kept):
+        section = number if counted_without_dark else view
+        x, y = shifts()[view]
+        lines.append(
+            f"{section:5d} {-AXIS_DEG:10.4f}    1.00000 {x:10.3f} {y:10.3f}     1.00     1.00     "
+            f"1.00     0.00 {ANGLES[view]:8.2f}"
+        )
+    return "\n".join(lines) + "\n"

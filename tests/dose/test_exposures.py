@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Doses of views: three conventions, missing views, impossible numbers."""
+
+import numpy as np
+import pytest
+
+from tomoscore_scipion.dose.dose_file import read_doses
+from tomoscore_scipion.dose.exposures import Exposures, exposures_of_accumulated
+from tomoscore_scipion.engine.errors import TomogramError
+
+
+@pytest.mark.parametrize(
+    ("convention", "accumulated"),
+    [("start", [6, 0, 3]), ("middle", [7.5, 1.5, 4.5]), ("end", [9, 3, 6])],
+)
+def test_three_conventions_tell_the_same_doses(convention, accumulated):
+    found = exposures_of_accumulated(np.array(accumulated, dtype=float), convention, "file")
+    np.testing.assert_allclose(found.before, [6, 0, 3])
+    np.testing.assert_allclose(found.of, 3)
+    np.testing.assert_allclose(found.end, [9, 3, 6])
+    np.testing.assert_allclose(found.middle, [7.5, 1.5, 4.5])
+    assert found.order.tolist() == [1, 2, 0]
+    assert convention in found.convention and "file" in found.convention
+
+
+def test_a_missing_view_does_not_make_its_neighbour_dearer():
+    found = exposures_of_accumulated(np.array([0.0, 3, 6, 12, 15, 18]), "start", "file")
+    np.testing.assert_allclose(found.of, 3)
+    np.testing.assert_allclose(found.before, [0, 3, 6, 12, 15, 18])
+
+
+def test_doses_may_grow_with_the_tilt():
+    found = exposures_of_accumulated(np.array([2.0, 4.4, 7.4]), "end", "file")
+    np.testing.assert_allclose(found.of, [2.0, 2.4, 3.0])
+
+
+def test_zero_at_the_end_of_an_exposure_is_refused_with_the_way_out():
+    with pytest.raises(TomogramError, match="--dose-convention start"):
+        exposures_of_accumulated(np.array([0.0, 3.0, 6.0]), "end", "doses.txt")
+
+
+def test_equal_doses_have_no_order():
+    with pytest.raises(TomogramError, match="different accumulated dose"):
+        exposures_of_accumulated(np.array([3.0, 3.0, 6.0]), "end", "doses.txt")
+
+
+@pytest.mark.parametrize(("before", "of"), [(-1.0, 3.0), (0.0, 0.0), (np.nan, 3.0)])
+def test_impossible_doses_are_refused(before, of):
+    with pytest.raises(TomogramError, match="view 2"):
+        Exposures(np.array([0.0, before]), np.array([3.0, of]), "file")
+
+
+def test_views_left_out_have_damaged_the_others_all_the_same():
+    some = Exposures(np.array([0.0, 3, 6]), np.full(3, 3.0), "file").select([0, 2])
+    np.testing.assert_allclose(some.before, [0, 6])
+
+
+def test_a_file_has_two_columns_or_one(tmp_path):
+    path = tmp_path / "doses.txt"
+    path.write_text("0 2\n2 2.5\n4.5 3\n\n")
+    two = read_doses(str(path), None, 3, "stack.mrc")
+    np.testing.assert_allclose(two.end, [2, 4.5, 7.5])
+    path.write_text("2\n4.5\n7.5\n")
+    one = read_doses(str(path), None, 3, "stack.mrc")
+    np.testing.assert_allclose(one.end, [2, 4.5, 7.5])
+    assert "end of each view's exposure" in one.convention
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0 3\n3 3\n", "expected 3 rows, one per image of stack.mrc, got 2"),
+        ("0 3 1\n", "one column .* or two"),
+        ("0 3\nx 3\n6 3\n", "text file of numbers"),
+        ("", "got 0 columns"),
+    ],
+)
+def test_a_wrong_file_is_named_with_what_was_expected(tmp_path, text, message):
+    path = tmp_path / "doses.txt"
+    path.write_text(text)
+    with pytest.raises(TomogramError, match=f"doses.txt.*{message}"):
+        read_doses(str(path), None, 3, "stack.mrc")

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The readers of Warp, SerialEM and AreTomo: all tell of the same series the same."""
+
+import dose_files
+import numpy as np
+import pytest
+from dose_files import ANGLES, DOSE, PIXEL_ANGSTROM, RANK
+
+from tomoscore_scipion.dose.aretomo import read_aln
+from tomoscore_scipion.dose.mdoc import read_mdoc
+from tomoscore_scipion.dose.warp_xml import read_warp_xml
+from tomoscore_scipion.engine.errors import TomogramError
+
+N = len(ANGLES)
+
+
+def written(tmp_path, text):
+    path = tmp_path / "metadata"
+    path.write_text(text)
+    return str(path)
+
+
+def test_warp_tells_angles_doses_alignment_and_defocus(files):
+    found = read_warp_xml(files["xml"], N)
+    np.testing.assert_allclose(found.angles_deg, ANGLES)
+    np.testing.assert_allclose(found.exposures.before, DOSE * RANK)
+    np.testing.assert_allclose(found.exposures.of, DOSE)
+    np.testing.assert_allclose(found.transforms(PIXEL_ANGSTROM), dose_files.transforms(), atol=1e-6)
+    np.testing.assert_allclose(found.optics.defocus_nm, 3000 + 100 * np.arange(N))
+    assert found.optics.amplitude_contrast == 0.1
+    assert found.used.all()
+
+
+def test_warp_may_lack_alignment_and_leave_views_out(tmp_path):
+    used = ["True"] * N
+    used[2] = "False"
+    found = read_warp_xml(written(tmp_path, dose_files.warp_xml(AxisAngle=None, UseTilt=used)), N)
+    assert found.transforms(PIXEL_ANGSTROM) is None
+    assert np.flatnonzero(~found.used).tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (dose_files.warp_xml(Dose=[1, 2, 3]), "expected 11 values in <Dose>.*got 3"),
+        (dose_files.warp_xml(Dose=None), "<Dose>, which is not there"),
+        (dose_files.warp_xml(Angles=["a"] * N), "expected numbers in <Angles>"),
+        ("<TiltSeries>", "expected Warp's XML"),
+        ('<!DOCTYPE a SYSTEM "/etc/passwd"><a/>', "DOCTYPE"),
+        ('<!DOCTYPE a [<!ENTITY b "bb">]><a>&b;</a>', "DOCTYPE"),
+    ],
+)
+def test_other_xml_is_refused_and_entities_are_never_expanded(tmp_path, text, message):
+    with pytest.raises(TomogramError, match=message):
+        read_warp_xml(written(tmp_path, text), N)
+
+
+def test_sections_of_an_mdoc_find_their_views_by_angle(files):
+    found = read_mdoc(files["mdoc"])
+    assert found.angles_deg[0] == pytest.approx(0.01)
+    doses = found.in_order_of(ANGLES, files["mdoc"])
+    np.testing.assert_allclose(doses.before, DOSE * RANK)
+
+
+@pytest.mark.parametrize("order", [np.argsort(RANK), np.arange(N)])
+def test_without_prior_doses_an_mdoc_tells_the_order_by_its_times(tmp_path, order):
+    found = read_mdoc(written(tmp_path, dose_files.mdoc(order, prior=False)))
+    doses = found.in_order_of(ANGLES, "TS_01.mdoc")
+    np.testing.assert_allclose(doses.before, DOSE * RANK)
+
+
+def test_an_mdoc_of_another_series_or_without_doses_is_refused(tmp_path, files):
+    with pytest.raises(TomogramError, match="got 11 sections.*--doses"):
+        read_mdoc(files["mdoc"]).in_order_of(ANGLES + 10, files["mdoc"])
+    with pytest.raises(TomogramError, match="calibrated.*--doses"):
+        read_mdoc(written(tmp_path, dose_files.mdoc(with_doses=False)))
+    with pytest.raises(TomogramError, match="metadata"):
+        read_mdoc(written(tmp_path, "what = ever\nno mdoc"))
+
+
+def test_aretomo_tells_angles_and_alignment(files):
+    found = read_aln(files["aln"], N)
+    np.testing.assert_allclose(found.angles_deg, ANGLES)
+    np.testing.assert_allclose(found.transforms, dose_files.transforms(), atol=1e-3)
+
+
+@pytest.mark.parametrize("counted_without_dark", [False, True])
+def test_dark_frames_of_aretomo_are_left_out(tmp_path, counted_without_dark):
+    text = dose_files.aln(dark=(0, 4), counted_without_dark=counted_without_dark)
+    found = read_aln(written(tmp_path, text), N)
+    assert found.views.tolist() == [1, 2, 3, 5, 6, 7, 8, 9, 10]
+    np.testing.assert_allclose(found.angles_deg, ANGLES[found.views])
+
+
+@pytest.mark.parametrize("text", ["", "no alignment\n", "# AreTomo Alignment\n# RawSize = x\n"])
+def test_what_is_no_alignment_of_aretomo_is_refused(tmp_path, text):
+    with pytest.raises(TomogramError, match="metadata"):
+        read_aln(written(tmp_path, text), N)
+
+
+def test_an_alignment_of_another_stack_is_refused(files):
+    with pytest.raises(TomogramError, match="expected the alignment of the 12 images"):
+        read_aln(files["aln"], 12)

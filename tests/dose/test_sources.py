@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files of several programs, combined."""
+
+from dataclasses import replace
+
+import dose_files
+import numpy as np
+import pytest
+from dose_files import ANGLES, DOSE, RANK
+
+from tomoscore_scipion.dose.sources import UNALIGNED, Sources, read_series
+from tomoscore_scipion.engine.errors import TomogramError
+
+
+@pytest.fixture
+def stack(files):
+    return Sources("TS_01", files["stack"])
+
+
+def ways(files):
+    """Every way to say the same."""
+    imod = {"xf": files["xf"], "tlt": files["tlt"]}
+    return {
+        "imod and doses": {**imod, "doses": files["doses"]},
+        "imod and warp": {**imod, "warp_xml": files["xml"]},
+        "imod and mdoc": {**imod, "mdoc": files["mdoc"]},
+        "warp alone": {"warp_xml": files["xml"]},
+        "aretomo and doses": {"aln": files["aln"], "doses": files["doses"]},
+        "aretomo and mdoc": {"aln": files["aln"], "mdoc": files["mdoc"]},
+    }
+
+
+@pytest.mark.parametrize("way", range(6))
+def test_every_way_gives_the_same_series(stack, files, way):
+    series = read_series(replace(stack, **list(ways(files).values())[way]))
+    np.testing.assert_allclose(series.tilts.angles_deg, ANGLES, atol=0.02)
+    np.testing.assert_allclose(series.tilts.transforms, dose_files.transforms(), atol=2e-3)
+    np.testing.assert_allclose(series.exposures.end, DOSE * (RANK + 1))
+    assert series.tilts.pixel_angstrom == dose_files.PIXEL_ANGSTROM
+    assert series.warnings == ()
+
+
+def test_without_an_alignment_the_stack_is_taken_as_aligned_and_it_is_said(stack, files):
+    series = read_series(replace(stack, tlt=files["tlt"], doses=files["doses"]))
+    np.testing.assert_allclose(series.tilts.transforms, np.tile(np.eye(2, 3), (11, 1, 1)))
+    assert series.warnings == (UNALIGNED,)
+
+
+def test_excluded_views_are_left_out_and_their_dose_is_not(stack, files):
+    series = read_series(replace(stack, **ways(files)["imod and doses"], excluded=(5, 0)))
+    assert series.tilts.views.tolist() == [1, 2, 3, 4, 6, 7, 8, 9, 10]
+    assert series.exposures.before.min() == DOSE
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("doses",), "no tilt angles.*--tlt"),
+        (("tlt",), "doses.*--doses.*--warp-xml.*--mdoc"),
+        (("xml", "too many excluded"), "at least 3 views"),
+        (("xml", "no such view"), "excluded views: expected 0 to 10, got 11"),
+    ],
+)
+def test_what_is_missing_is_named_with_the_way_out(stack, files, given, message):
+    names = {"xml": "warp_xml"}
+    wanted = {names.get(name, name): files[name] for name in given if name in files}
+    excluded = {"too many excluded": tuple(range(9)), "no such view": (11,)}
+    wanted["excluded"] = next((excluded[name] for name in given if name in excluded), ())
+    with pytest.raises(TomogramError, match=message):
+        read_series(replace(stack, **wanted))
+
+
+def test_equal_angles_make_no_tomogram(stack, files, tmp_path):
+    flat = tmp_path / "flat.tlt"
+    flat.write_text("0.0\n" * 11)
+    with pytest.raises(TomogramError, match="different tilt angles, got 0 degrees"):
+        read_series(replace(stack, tlt=str(flat), doses=files["doses"]))

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Joins the steps: from a series to its curves and what they say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Sequence
+
+import numpy as np
+
+from tomoscore_scipion.dose.analysis import (
+    DoseCurve,
+    Measured,
+    Optimum,
+    dose_curve,
+    find_optimum,
+)
+from tomoscore_scipion.dose.measure import Kind, Measurements
+from tomoscore_scipion.dose.subsets import Subset
+from tomoscore_scipion.engine.bands import scale_nm, share_below_nyquist, tomoscore
+from tomoscore_scipion.engine.tomogram import Z_90, slab
+
+DIGITS = 4
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """The curves of a series and what they say.
+
+    Attributes:
+        steps: of the unweighted cumulative curve, as in the record.
+        steps_weighted: with dose weighting.
+        steps_matched: thinned views over all angles.
+        curve: the unweighted curve with its bootstrap.
+        optimum: of it.
+        optimum_weighted: of the weighted curve.
+        subsets: the views of each step.
+        slab_z: first and last plane of the specimen.
+    """
+
+    steps: list[dict[str, Any]]
+    steps_weighted: list[dict[str, Any]]
+    steps_matched: list[dict[str, Any]]
+    curve: DoseCurve
+    optimum: Optimum
+    optimum_weighted: Optimum
+    subsets: list[Subset]
+    slab_z: tuple[int, int]
+
+
+def analyse(found: Measurements, calibration: dict[str, Any]) -> Analysis:
+    """Curves, optimum and range of what was measured.
+
+    Args:
+        found: the measurements.
+        calibration: the card's "interval", see `engine.tomogram.summarise`.
+    """
+    share = share_below_nyquist(found.voxel_angstrom / 10)
+    first, last = slab(found.plain.network[-1], share)
+    within = slice(first, last + 1)
+
+    def curve(kind: Kind, subsets: Sequence[Subset], factor: Any = None) -> DoseCurve:
+        weights = np.stack([subset.weights for subset in subsets])
+        units = kind.agreement.units(weights, within)
+        tiles = kind.agreement.gram.shape[1]
+        slice_of_unit = np.repeat(np.arange(last + 1 - first), tiles)
+        measured = Measured(units, slice_of_unit, kind.network[-1, within])
+        return dose_curve(measured, share, factor)
+
+    plain = curve(found.plain, found.steps)
+    weighted = curve(found.weighted, found.steps)
+    thinned = curve(found.plain, found.matched, plain.factor)
+
+    def rows(subsets: Sequence[Subset], of: DoseCurve, weighted_: bool, net: Any) -> list:
+        return _rows(subsets, of, weighted_, net, calibration)
+
+    by_network = _by_network(found.plain.network[:, within], found.scored, share)
+    by_network_weighted = _by_network(found.weighted.network[:, within], found.scored[-1:], share)
+    n_views = np.array([len(step.views) for step in found.steps])
+    dose = np.array([step.dose for step in found.steps])
+    return Analysis(
+        steps=rows(found.steps, plain, False, by_network),
+        steps_weighted=rows(found.steps, weighted, True, by_network_weighted),
+        steps_matched=rows(found.matched, thinned, False, {}),
+        curve=plain,
+        optimum=find_optimum(plain, n_views, dose),
+        optimum_weighted=find_optimum(weighted, n_views, dose),
+        subsets=found.steps,
+        slab_z=(int(found.slice_z[first]), int(found.slice_z[last])),
+    )
+
+
+def _by_network(network: np.ndarray, scored: np.ndarray, share: np.ndarray) -> dict[int, float]:
+    """The network's own score of each step that it saw."""
+    scores = tomoscore(network.mean(axis=1), share)
+    return {int(step): round(float(score), DIGITS) for step, score in zip(scored, scores)}
+
+
+def _rows(
+    subsets: Sequence[Subset],
+    curve: DoseCurve,
+    weighted: bool,
+    network: dict[int, float],
+    calibration: dict[str, Any],
+) -> list[dict[str, Any]]:
+    own = np.interp(curve.score, calibration["score"], calibration["sd"])
+    half = Z_90 * np.hypot(own, curve.sd)
+    rows = []
+    for index, subset in enumerate(subsets):
+        score = round(float(curve.score[index]), DIGITS)
+        scale = scale_nm(score)
+        low, high = max(0.0, score - half[index]), min(5.0, score + half[index])
+        rows.append(
+            {
+                "dose": round(subset.dose, 3),
+                "n_views": len(subset.views),
+                "angle_range": [round(angle, 2) for angle in subset.angle_range],
+                "angle_step": round(subset.angle_step, 3),
+                "weighted": weighted,
+                "tomoscore": score,
+                "tomoscore_interval": [round(float(low), DIGITS), round(float(high), DIGITS)],
+                "scale_nm": None if scale is None else round(scale, 3),
+                "tomoscore_network": network.get(index),
+            }
+        )
+    return rows

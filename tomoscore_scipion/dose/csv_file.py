@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The curves as a table: a row per point of each curve."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Iterator
+
+from tomoscore_scipion.dose.record import DoseRecord
+from tomoscore_scipion.engine.output import harmless
+
+COLUMNS = (
+    "ts_id",
+    "curve",
+    "dose",
+    "n_views",
+    "angle_min",
+    "angle_max",
+    "angle_step",
+    "tomoscore",
+    "tomoscore_low",
+    "tomoscore_high",
+    "scale_nm",
+    "tomoscore_network",
+)
+CURVES = (("steps", "unweighted"), ("steps_weighted", "weighted"), ("steps_matched", "matched"))
+
+
+def heading() -> str:
+    """The first line: the names of the columns."""
+    return _line(COLUMNS)
+
+
+def rows(record: DoseRecord) -> Iterator[str]:
+    """The lines of a record; none of a failed one."""
+    for field, name in CURVES:
+        for step in getattr(record, field):
+            cells = (
+                harmless(record.ts_id),
+                name,
+                step["dose"],
+                step["n_views"],
+                *step["angle_range"],
+                step["angle_step"],
+                step["tomoscore"],
+                *step["tomoscore_interval"],
+                step["scale_nm"],
+                step["tomoscore_network"],
+            )
+            yield _line(cells)
+
+
+def _line(cells: tuple) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow(cells)
+    return buffer.getvalue()

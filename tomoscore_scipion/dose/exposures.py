@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The electrons of every view: what the specimen had suffered before, and what the view added.
+
+Doses are in e/A^2 on the specimen. Programs write one number per view, the accumulated dose, and
+mean by it the dose at the start, in the middle or at the end of the exposure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Sequence
+
+import numpy as np
+
+from tomoscore_scipion.engine.errors import TomogramError
+
+CONVENTIONS = ("start", "middle", "end")
+"""What an accumulated dose is the dose of: of this point in time of the view's exposure."""
+GAP = 1.5
+"""A step in dose this much larger than the median step is a view that is missing."""
+
+
+@dataclass(frozen=True)
+class Exposures:
+    """Doses of views.
+
+    Attributes:
+        before: accumulated before each view's exposure, e/A^2, shape (n_views,).
+        of: dose of each view, e/A^2, shape (n_views,).
+        convention: how the accumulated doses of the file were read, for people.
+
+    Raises:
+        TomogramError: doses that are not finite, negative, or 0 for a view.
+    """
+
+    before: np.ndarray
+    of: np.ndarray
+    convention: str
+
+    def __post_init__(self) -> None:
+        if self.before.shape != self.of.shape or self.before.ndim != 1:
+            raise ValueError(
+                f"expected two rows of doses of one length, got {self.before.shape} and "
+                f"{self.of.shape}"
+            )
+        finite = np.isfinite(self.before) & np.isfinite(self.of)
+        bad = np.flatnonzero(~(finite & (self.before >= 0) & (self.of > 0)))
+        if bad.size:
+            view = int(bad[0])
+            raise TomogramError(
+                f"view {view + 1}: expected a dose of the view > 0 and a dose before it >= 0 "
+                f"e/A^2, got {self.of[view]:g} and {self.before[view]:g}; give the doses in a "
+                "text file (--doses), one line per view: dose before it, dose of it"
+            )
+
+    @property
+    def end(self) -> np.ndarray:
+        """Accumulated at the end of each view's exposure, shape (n_views,)."""
+        return self.before + self.of
+
+    @property
+    def middle(self) -> np.ndarray:
+        """Accumulated at the middle of each view's exposure, shape (n_views,)."""
+        return self.before + self.of / 2
+
+    @property
+    def order(self) -> np.ndarray:
+        """Indices of the views in the order of acquisition, shape (n_views,)."""
+        return np.argsort(self.before, kind="stable")
+
+    def select(self, indices: Sequence[int] | np.ndarray) -> Exposures:
+        """The doses of some views; what the others did to the specimen stays in `before`."""
+        return replace(self, before=self.before[indices], of=self.of[indices])
+
+
+def exposures_of_accumulated(accumulated: np.ndarray, convention: str, source: str) -> Exposures:
+    """Doses from one accumulated dose per view.
+
+    The dose of a view is the step to its neighbour in time; where views are missing in between
+    (a step more than 1.5 times the median), the median step.
+
+    Args:
+        accumulated: e/A^2, shape (n_views,), in the order of the views.
+        convention: one of `CONVENTIONS`.
+        source: the file, for messages.
+
+    Raises:
+        TomogramError: fewer than two views, equal doses, or doses that the convention forbids.
+    """
+    order = np.argsort(accumulated, kind="stable")
+    steps = np.diff(accumulated[order])
+    if steps.size == 0 or steps.min() <= 0:
+        raise TomogramError(
+            f"{source}: expected a different accumulated dose for each of at least two views, got "
+            f"{_some(accumulated)}; write dose before the view and dose of the view instead"
+        )
+    usual = float(np.median(steps))
+    steps = np.where(steps > GAP * usual, usual, steps)
+    first = float(accumulated[order[0]])
+    if convention == "end" and first < 0.01 * usual:
+        raise TomogramError(
+            f"{source}: the first view has an accumulated dose of {first:g} e/A^2, which cannot "
+            "be that at the end of its exposure; if it is that at the start, say so "
+            "(--dose-convention start)"
+        )
+    of = np.empty_like(accumulated)
+    if convention == "start":
+        of[order] = np.append(steps, usual)
+        before = accumulated
+    elif convention == "middle":
+        of[:] = usual
+        before = np.maximum(accumulated - of / 2, 0.0)
+    else:
+        of[order] = np.append(min(usual, first), steps)
+        before = np.maximum(accumulated - of, 0.0)
+    return Exposures(before, of, described(convention, source))
+
+
+def described(convention: str, source: str) -> str:
+    """A convention in words, with where the doses are from."""
+    place = {"start": "start", "middle": "middle", "end": "end"}[convention]
+    return f"accumulated doses of {source} read as those at the {place} of each view's exposure"
+
+
+def _some(values: np.ndarray) -> str:
+    text = ", ".join(f"{value:g}" for value in values[:6])
+    return text + (", ..." if len(values) > 6 else "")

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A batch of tilt series in a file, from another program.
+
+    {"schema": 1, "weights": null, "device": "auto", "preview_dir": null, "tilt_series": [
+      {"ts_id": "TS_01", "stack": "TS_01.mrc", "xf": null, "tlt": "TS_01.tlt", "doses": null,
+       "pixel_size_angstrom": null, "excluded": [], "thickness_nm": null,
+       "dose_convention": null}]}
+
+schema, tilt_series, ts_id, stack and tlt must be there; what else is left out has the value shown.
+Relative paths start at the current working directory.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from tomoscore_scipion.dose.exposures import CONVENTIONS
+from tomoscore_scipion.dose.sources import Sources
+from tomoscore_scipion.engine.errors import StartError
+from tomoscore_scipion.engine.job import check_keys, check_path, check_schema
+
+JOB_KEYS = ("schema", "weights", "device", "preview_dir", "tilt_series")
+SERIES_KEYS = (
+    "ts_id",
+    "stack",
+    "xf",
+    "tlt",
+    "doses",
+    "pixel_size_angstrom",
+    "excluded",
+    "thickness_nm",
+    "dose_convention",
+)
+
+
+@dataclass(frozen=True)
+class DoseJob:
+    """Tilt series to analyse, with the weights and the device for it.
+
+    Attributes:
+        series: their files.
+        weights: path of the weights; None: those shipped.
+        device: "auto", "cpu" or "cuda:N".
+        preview_dir: folder for tomograms at the suggested dose; None: none are made.
+    """
+
+    series: tuple[Sources, ...]
+    weights: str | None = None
+    device: str = "auto"
+    preview_dir: str | None = None
+
+
+def read_dose_job(path: str) -> DoseJob:
+    """Read and check a job file.
+
+    Raises:
+        StartError: it cannot be read, or is not a job of this schema; the message names what.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = json.loads(file.read())
+    except OSError as error:
+        raise StartError(f"cannot read the job file {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise StartError(
+            f"the job file {path} is not valid JSON ({error}): expected one JSON object"
+        ) from error
+    try:
+        return parse_dose_job(content)
+    except StartError as error:
+        raise StartError(f"the job file {path}: {error}") from error
+
+
+def parse_dose_job(content: Any) -> DoseJob:
+    """Check a job's content, as JSON gives it.
+
+    Raises:
+        StartError: see `read_dose_job`.
+    """
+    check_keys(content, "the job", JOB_KEYS, required=("schema", "tilt_series"))
+    check_schema(content["schema"])
+    weights, device = content.get("weights"), content.get("device", "auto")
+    for key in ("weights", "preview_dir"):
+        if content.get(key) is not None:
+            check_path(content[key], key, "a path, or null")
+    if not isinstance(device, str) or not device:
+        raise StartError(f'device: expected "auto", "cpu" or "cuda:N", got {device!r}')
+    entries = content["tilt_series"]
+    if not isinstance(entries, list):
+        raise StartError(f"tilt_series: expected a list, got {type(entries).__name__}")
+    series = tuple(_sources(number, entry) for number, entry in enumerate(entries, 1))
+    counts = Counter(one.ts_id for one in series)
+    doubled = [repr(ts_id) for ts_id, count in counts.items() if count > 1]
+    if doubled:
+        raise StartError(f"the same ts_id twice: {', '.join(doubled[:5])}")
+    return DoseJob(series, weights, device, content.get("preview_dir"))
+
+
+def _sources(number: int, entry: Any) -> Sources:
+    what = f"tilt series {number}"
+    check_keys(entry, what, SERIES_KEYS, required=("ts_id", "stack", "tlt"))
+    ts_id = entry["ts_id"]
+    if not isinstance(ts_id, str) or not ts_id or not ts_id.isprintable():
+        raise StartError(f"{what}: ts_id: expected printable text that is not empty, got {ts_id!r}")
+    what = f"{what} ({ts_id})"
+    for key in ("stack", "tlt"):
+        check_path(entry[key], f"{what}: {key}", "a path")
+    for key in ("xf", "doses"):
+        if entry.get(key) is not None:
+            check_path(entry[key], f"{what}: {key}", "a path, or null")
+    convention = entry.get("dose_convention")
+    if convention is not None and convention not in CONVENTIONS:
+        raise StartError(
+            f"{what}: dose_convention: expected one of {', '.join(CONVENTIONS)} or null, got "
+            f"{convention!r}"
+        )
+    return Sources(
+        ts_id=ts_id,
+        stack=entry["stack"],
+        xf=entry.get("xf"),
+        tlt=entry["tlt"],
+        doses=entry.get("doses"),
+        pixel_angstrom=_positive(entry, "pixel_size_angstrom", what),
+        convention=convention,
+        excluded=_indices(entry.get("excluded") or [], what),
+        thickness_nm=_positive(entry, "thickness_nm", what),
+    )
+
+
+def _positive(entry: dict[str, Any], key: str, what: str) -> float | None:
+    value = entry.get(key)
+    if value is None:
+        return None
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (number and 0 < value < 1e6):
+        raise StartError(f"{what}: {key}: expected a number > 0, or null, got {value!r}")
+    return float(value)
+
+
+def _indices(values: Any, what: str) -> tuple[int, ...]:
+    fine = isinstance(values, list) and all(
+        isinstance(value, int) and not isinstance(value, bool) and value >= 0 for value in values
+    )
+    if not fine:
+        raise StartError(f"{what}: excluded: expected a list of indices from 0, got {values!r}")
+    return tuple(values)

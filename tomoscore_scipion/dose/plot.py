@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The curves of a series as a picture, drawn with matplotlib without a display."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Mapping, Sequence
+
+from tomoscore_scipion.dose.record import DoseRecord
+from tomoscore_scipion.engine.aside import written_aside
+from tomoscore_scipion.engine.errors import StartError
+
+SIZE_INCHES = (7.0, 5.6)
+DPI = 110
+BLUE, ORANGE, GREEN, GREY = "#1f5fa8", "#c9601a", "#2a8a57", "#777777"
+SUFFIXES = (".png", ".svg", ".pdf")
+
+
+def write_plot(path: str, record: DoseRecord) -> None:
+    """Draw a record that is ok; the file is replaced when the new one is whole.
+
+    Raises:
+        StartError: it cannot be written, or its name ends in something else than `SUFFIXES`.
+    """
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in SUFFIXES:
+        raise StartError(f"--plot {path}: expected a name that ends in {', '.join(SUFFIXES)}")
+    figure = draw(record)
+    try:
+        with written_aside(os.path.abspath(path)) as aside:
+            figure.savefig(aside, format=suffix[1:], dpi=DPI)
+    except OSError as error:
+        raise StartError(f"cannot write {path}: {error.strerror}: name another file") from error
+
+
+def draw(record: DoseRecord) -> Any:
+    """The figure: scores over dose above, angles over dose below."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=SIZE_INCHES, layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    _scores(above, record)
+    _angles(below, record.steps)
+    below.set_xlabel("accumulated dose at the end of the last view used (e/Å$^2$)")
+    above.set_title(f"{record.ts_id}: {verdict(record)}", fontsize=10)
+    return figure
+
+
+def verdict(record: DoseRecord) -> str:
+    """What the record says, in a line."""
+    if record.suggested_range is None:
+        return str(record.reason)
+    low, high = record.suggested_range
+    return f"best at {record.optimum_dose:.0f} e/Å$^2$; {low:.0f} to {high:.0f} as good within 0.1"
+
+
+def _scores(axes: Any, record: DoseRecord) -> None:
+    dose = _column(record.steps, "dose")
+    intervals = [step["tomoscore_interval"] for step in record.steps]
+    low, high = zip(*intervals)
+    axes.fill_between(dose, low, high, color=BLUE, alpha=0.1, lw=0, label="90 % interval")
+    axes.plot(
+        _column(record.steps_matched, "dose"),
+        _column(record.steps_matched, "tomoscore"),
+        color=GREEN,
+        ls=":",
+        label="as many views over all angles",
+    )
+    axes.plot(
+        _column(record.steps_weighted, "dose"),
+        _column(record.steps_weighted, "tomoscore"),
+        color=ORANGE,
+        ls="--",
+        label="first views, dose-weighted",
+    )
+    axes.plot(dose, _column(record.steps, "tomoscore"), color=BLUE, marker=".", label="first views")
+    seen = [step for step in record.steps if step["tomoscore_network"] is not None]
+    axes.plot(
+        _column(seen, "dose"),
+        _column(seen, "tomoscore_network"),
+        color=GREY,
+        ls="",
+        marker="x",
+        label="network alone",
+    )
+    if record.suggested_range is not None:
+        axes.axvspan(*record.suggested_range, color=BLUE, alpha=0.12, lw=0)
+        axes.axvline(record.optimum_dose, color=BLUE, lw=1)
+    axes.set_ylabel("TomoScore (octaves)")
+    axes.set_ylim(0, None)
+    axes.grid(alpha=0.25)
+    axes.legend(fontsize=8, loc="lower right")
+
+
+def _angles(axes: Any, steps: Sequence[Mapping[str, Any]]) -> None:
+    low, high = zip(*[step["angle_range"] for step in steps])
+    axes.fill_between(_column(steps, "dose"), low, high, color=GREY, alpha=0.3, lw=0)
+    axes.set_ylabel("tilts (deg)")
+    axes.grid(alpha=0.25)
+
+
+def _column(steps: Sequence[Mapping[str, Any]], key: str) -> list[float]:
+    return [step[key] for step in steps]

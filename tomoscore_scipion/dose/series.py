@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An aligned tilt series with its doses, and its views as the analysis needs them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+
+from tomoscore_scipion.dose.exposures import Exposures
+from tomoscore_scipion.engine import contrast_transfer
+from tomoscore_scipion.engine.damage import surviving_amplitude
+from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.engine.tilt_series import TiltSeries, aligned_views
+
+
+@dataclass(frozen=True)
+class Optics:
+    """Contrast transfer of each view.
+
+    Attributes:
+        defocus_nm: underfocus of each view, shape (n_views,).
+        voltage_kv: of the microscope.
+        spherical_aberration_nm: of its objective.
+        amplitude_contrast: 0 to 1.
+    """
+
+    defocus_nm: np.ndarray
+    voltage_kv: float = 300.0
+    spherical_aberration_nm: float = contrast_transfer.SPHERICAL_ABERRATION_NM
+    amplitude_contrast: float = 0.07
+
+
+@dataclass(frozen=True)
+class DoseSeries:
+    """A tilt series and what its views cost; views that are left out are not in it.
+
+    Attributes:
+        tilts: images, angles, alignment.
+        exposures: doses of the same views.
+        optics: contrast transfer of the same views, where it is known.
+        stack_shape_zyx: shape of the whole stack.
+        warnings: what the user should know about the input.
+    """
+
+    tilts: TiltSeries
+    exposures: Exposures
+    optics: Optics | None = None
+    stack_shape_zyx: tuple[int, int, int] = (0, 0, 0)
+    warnings: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if len(self.exposures.of) != len(self.tilts.views):
+            raise ValueError(
+                f"expected doses of {len(self.tilts.views)} views, got {len(self.exposures.of)}"
+            )
+
+    def without(self, views: set[int]) -> DoseSeries:
+        """The series without some images of the stack, 0-based; their doses stay suffered."""
+        kept = np.flatnonzero([int(view) not in views for view in self.tilts.views])
+        if len(kept) == len(self.tilts.views):
+            return self
+        optics = self.optics
+        if optics is not None:
+            optics = replace(optics, defocus_nm=optics.defocus_nm[kept])
+        return replace(
+            self,
+            tilts=self.tilts.select(kept),
+            exposures=self.exposures.select(kept),
+            optics=optics,
+        )
+
+
+def aligned_images(
+    series: DoseSeries, voxel_angstrom: float, flip_phases: bool, device: torch.device
+) -> torch.Tensor:
+    """The aligned views at a pixel, (n_views, y, x), mean 0, with phases flipped if wanted.
+
+    Raises:
+        TomogramError: the stack cannot be read, or nothing is known of its defocus.
+    """
+    images = aligned_views(series.tilts, voxel_angstrom, device)
+    if not flip_phases:
+        return images
+    optics = series.optics
+    if optics is None:
+        raise TomogramError(
+            f"{series.tilts.path}: the defocus of its views is not known, so that phases cannot "
+            "be flipped: give Warp's metadata (--warp-xml), or leave --flip-phases out"
+        )
+    frequency = frequencies(images.shape[1], images.shape[2], voxel_angstrom / 10).to(device)
+    wavelength = contrast_transfer.wavelength_nm(optics.voltage_kv)
+    for image, defocus in zip(images, optics.defocus_nm):
+        transfer = contrast_transfer.ctf(
+            frequency,
+            float(defocus),
+            optics.amplitude_contrast,
+            wavelength,
+            optics.spherical_aberration_nm,
+        )
+        image.copy_(_filtered(image, torch.sign(transfer)))
+    return images
+
+
+def dose_weighted(
+    images: torch.Tensor, exposures: Exposures, voxel_angstrom: float
+) -> torch.Tensor:
+    """Views filtered by what radiation leaves of each frequency at the middle of their exposure.
+
+    Grant and Grigorieff's law (`engine/damage.py`), for 300 kV; not divided by the sum of squared
+    weights, which a back-projection has no place for.
+    """
+    frequency = frequencies(images.shape[1], images.shape[2], voxel_angstrom / 10).to(images.device)
+    weighted = torch.empty_like(images)
+    for view, dose in enumerate(exposures.middle):
+        kept = surviving_amplitude(frequency, torch.tensor(float(dose), device=images.device))
+        weighted[view] = _filtered(images[view], kept)
+    return weighted
+
+
+def frequencies(n_y: int, n_x: int, pixel_nm: float) -> torch.Tensor:
+    """|k| of an rfft2 in 1/nm, (n_y, n_x // 2 + 1)."""
+    k_y = torch.fft.fftfreq(n_y, pixel_nm)[:, None]
+    return torch.hypot(k_y, torch.fft.rfftfreq(n_x, pixel_nm)[None, :])
+
+
+def _filtered(image: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    return torch.fft.irfft2(torch.fft.rfft2(image) * factor, s=tuple(image.shape))
