@@ -3,8 +3,8 @@
 
 Simulated tilt series of random specimens, written as stacks with their angles and doses, go through
 the analysis. At every step the same tomogram is compared with the specimen: the true TomoScore of
-the unweighted cumulative reconstruction, whose maximum is the true optimum. Nothing in the analysis
-was fitted to these series.
+the unweighted cumulative reconstruction, whose maximum is the true optimum. No number of the
+analysis was fitted to these series; its rule for "still rising" was chosen with them in view.
 
 Specimens are filled slabs of 80 to 160 nm; 41 views from -60 to +60 degrees, dose-symmetric or
 bidirectional, 100 to 600 e/A^2 in all, a residual misalignment of 1 nm. By turns they
@@ -12,9 +12,8 @@ bidirectional, 100 to 600 e/A^2 in all, a residual misalignment of 1 nm. By turn
 - suffer nothing but radiation damage by Grant and Grigorieff's law, up to 600 e/A^2 ("damage"),
   or nothing more at 40 to 120 e/A^2 ("usual");
 - lose mass: contrast falls as exp(-dose / 8 to 20 % of the total) ("mass loss");
-- drift: from 20 to 50 % of the dose on views are displaced at random, by 9 to 18 % of the coarsest
-  period, 128 nm, per tenth of the total dose ("drift"), or blurred as much ("blur"), as bubbling
-  and warping specimens are.
+- drift: from 20 to 50 % of the dose on views are displaced at random, with a standard deviation of
+  8 to 16 nm more per tenth of the total dose ("drift"), or blurred as much ("blur").
 
 A true optimum is inside when the truth at the last view is at least 0.1 octave lower; a series is
 still rising when the true maximum lies in the last tenth of the dose; others are flat at the end.
@@ -52,7 +51,6 @@ KINDS = ("mass loss", "drift", "blur", "damage", "mass loss", "drift", "blur", "
 INSIDE_DROP = 0.1
 LAST_SHARE = 0.9
 FILLED_VARIANCE = 0.02
-NM_PER_100 = 3000.0
 GENERATOR = 88
 
 
@@ -106,7 +104,7 @@ def draw(seed: int) -> tuple[np.random.Generator, str, Recipe, Ageing]:
         quantum_efficiency=float(np.exp(rng.uniform(np.log(0.05), np.log(0.5)))),
     )
     onset = float(rng.uniform(0.2, 0.5)) * total
-    strength = float(rng.uniform(0.4, 0.8)) * NM_PER_100 * 9 / total * 0.75
+    strength = float(rng.uniform(8.1, 16.2)) * 1000 / total  # nm per 100 e/A^2
     ageing = {
         "mass loss": Ageing(mass_loss_dose=float(rng.uniform(0.08, 0.2)) * total),
         "drift": Ageing(drift_onset=onset, drift_nm=strength),
