@@ -31,12 +31,11 @@ def microscope():
 
 
 def true_curve(microscope, recipe, seeds=(0, 1)):
-    """Mean signed curve over some planes of the slab and some acquisitions."""
+    """Mean signed curve over some planes of the tomogram and some acquisitions."""
     curves = []
     for seed in seeds:
         acquisition = microscope.acquire(np.random.default_rng(seed), recipe, headroom=1.0)
-        first, last = acquisition.slab_z()
-        for z in range(first + 6, last - 5, 9):
+        for z in range(6, acquisition.n_z - 6, 9):
             plane = acquisition.raw_planes(z, z)[0]
             curves.append(acquisition.truth(plane, z))
     return torch.stack(curves).mean(dim=(0, 1, 2)).clamp(0, 1).numpy()
