@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from lab import write_mrc
 
+from tomoscore_scipion.dose.record import DoseRecord
 from tomoscore_scipion.protocols import dose_session, tilt_files
-from tomoscore_scipion.protocols.dose_record import DoseRecord
 
 EYE = np.eye(3)
 
@@ -106,7 +106,9 @@ def record(name="a", scores=((10, 1.0), (20, 2.0), (30, 1.5)), low_high=(15, 25)
     content = {
         "schema": 1,
         "ts_id": name,
+        "path": f"{name}.mrc",
         "status": "ok",
+        "model": {"name": "fake", "version": "1", "sha256": "0"},
         "steps": steps,
         "steps_weighted": steps,
         "optimum_dose": max(steps, key=lambda step: step["tomoscore"])["dose"],

@@ -10,6 +10,8 @@ import json
 from dataclasses import dataclass, fields
 from typing import Any, Mapping
 
+from tomoscore_scipion.engine.aside import write_file
+
 SCHEMA = 1
 OK, FAILED = "ok", "failed"
 
@@ -92,6 +94,34 @@ class DoseRecord:
             raise ValueError(f"expected a reason in a failed record only, got {self.error!r}")
         if self.status == OK and not (self.steps and self.optimum_dose and self.model):
             raise ValueError("expected steps, an optimum and a model in a record that is ok")
+
+    def best_step(self) -> Mapping[str, Any]:
+        """The unweighted step at the optimum."""
+        optimum = self.optimum_dose or 0.0
+        return min(self.steps, key=lambda step: abs(step["dose"] - optimum))
+
+    def total_dose(self) -> float:
+        """What the whole series got."""
+        return max(float(step["dose"]) for step in self.steps)
+
+    def save(self, path: str) -> None:
+        """Write the record as an indented file.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        write_file(path, (self.to_json(indent=1) + "\n").encode("ascii"))
+
+    @classmethod
+    def load(cls, path: str) -> DoseRecord:
+        """The record of a file that `save` made.
+
+        Raises:
+            OSError: it cannot be read.
+            ValueError: it is not a record.
+        """
+        with open(path, encoding="utf-8") as file:
+            return cls.from_json(file.read())
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON knows it."""

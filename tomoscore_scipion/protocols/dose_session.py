@@ -40,7 +40,7 @@ def session_of(records):
 
 def median_curve(records, kind="steps"):
     """[(dose, median TomoScore)] of one kind of curve, where at least half of the series reach."""
-    curves = [record.curves[kind] for record in records if record.curves[kind]]
+    curves = [getattr(record, kind) for record in records if getattr(record, kind)]
     doses = sorted({round(step["dose"], 2) for curve in curves for step in curve})
     found = []
     for dose in doses:

@@ -6,6 +6,7 @@ from statistics import median
 
 from pwem.objects import EMSet
 
+from tomoscore_scipion.dose.record import DoseRecord
 from tomoscore_scipion.engine.bands import readable_scale, scale_nm
 from tomoscore_scipion.protocols import texts
 from tomoscore_scipion.protocols.dose_outputs import (
@@ -16,7 +17,6 @@ from tomoscore_scipion.protocols.dose_outputs import (
     LIMITED_SET,
     VIEWS_OFF,
 )
-from tomoscore_scipion.protocols.dose_record import DoseRecord
 from tomoscore_scipion.protocols.dose_session import session_of
 from tomoscore_scipion.protocols.outputs import ERROR, SCORE, value
 

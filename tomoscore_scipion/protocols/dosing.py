@@ -8,6 +8,7 @@ import os
 from pwem.objects import EMSet
 from pyworkflow.utils.retry_streaming import retry_on_sqlite_lock
 
+from tomoscore_scipion.dose.record import DoseRecord
 from tomoscore_scipion.engine.file_names import file_stem
 from tomoscore_scipion.protocols import exchange, tilt_files
 from tomoscore_scipion.protocols.dose_outputs import (
@@ -18,7 +19,6 @@ from tomoscore_scipion.protocols.dose_outputs import (
     annotate_dose,
     preview_of,
 )
-from tomoscore_scipion.protocols.dose_record import DoseRecord
 from tomoscore_scipion.protocols.engine_runs import TomoScoreEngineRuns
 
 logger = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class TomoScoreDosing(TomoScoreEngineRuns, TomoScoreDoseOutputs):
         if record.error or not record.model:
             return False
         entry = self._jobEntry(record.ts_id, item)
-        size, was = entry["pixel_size_angstrom"], record.content.get("pixel_size_angstrom")
+        size, was = entry["pixel_size_angstrom"], record.pixel_size_angstrom
         return (
             record.path == entry["series"].stack
             and record.model["sha256"] == self.getModelSha256()

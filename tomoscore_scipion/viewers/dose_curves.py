@@ -25,7 +25,7 @@ def draw_series(axes, record):
     axes.clear()
     highest = 0.0
     for kind, name, colour, line in KINDS:
-        steps = sorted(record.curves[kind], key=lambda step: step["dose"])
+        steps = sorted(getattr(record, kind), key=lambda step: step["dose"])
         if not steps:
             continue
         doses = [step["dose"] for step in steps]
@@ -71,7 +71,7 @@ def draw_session(axes, records, low_high):
     axes.clear()
     highest = 0.0
     for number, record in enumerate(records):
-        steps = sorted(record.curves["steps"], key=lambda step: step["dose"])
+        steps = sorted(record.steps, key=lambda step: step["dose"])
         scores = [step["tomoscore"] for step in steps]
         highest = max(highest, *scores)
         label = f"{len(records)} tilt series" if number == 0 else None
