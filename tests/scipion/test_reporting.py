@@ -4,6 +4,7 @@
 import json
 import os
 import shlex
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -235,13 +236,14 @@ def test_all_failed_is_reported_too(lab):
 
 @pytest.mark.parametrize("name", ["two words", "$(touch owned)", "it's", "100%s"])
 def test_the_command_runs_in_a_folder_of_any_name(tmp_path, name):
-    folder = tmp_path / name
-    folder.mkdir()
-    command = reporting.command("echo", folder, 2.5, "-x")
-    assert os.system(command) == 0
-    said = (folder / "report.log").read_text().strip()
-    assert said.startswith(f"report {folder / 'batches'} --output") and said.endswith("--title=-x")
-    assert "--maps" not in said
-    assert os.system(reporting.command("echo", folder, 2.5, "x", maps=True)) == 0
-    assert f"--maps {folder / 'maps'}" in (folder / "report.log").read_text()
+    def said(title, **options):
+        command = reporting.command("printf '%s\\n'", tmp_path / name, 2.5, title, **options)
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        return done.stdout.splitlines()
+
+    words = said("-x $(touch owned)")
+    assert words[:3] == ["report", str(tmp_path / name / "batches"), "--output"]
+    assert words[-1] == "--title=-x $(touch owned)"
+    assert "--maps" not in words
+    assert said("x", maps=True)[-3:-1] == ["--maps", str(tmp_path / name / "maps")]
     assert not (tmp_path / "owned").exists()

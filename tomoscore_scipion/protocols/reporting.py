@@ -13,7 +13,6 @@ that fails is a warning in the log and in the summary.  Knows nothing of Scipion
 
 import logging
 import os
-import shlex
 import signal
 import subprocess
 import time
@@ -100,13 +99,15 @@ class Reporter:
         for name in self._folders:
             (self._folder / name).mkdir(parents=True, exist_ok=True)
         self._started = time.monotonic()
-        self._process = subprocess.Popen(
-            self._command,
-            shell=True,
-            env=self._environ,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,  # so that all of it can be ended
-        )
+        with open(self._folder / LOG, "wb") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # so that all of it can be ended
+            )
 
     def _has_ended(self):
         """Whether no report is being made."""
@@ -154,13 +155,16 @@ class NoReport:
 
 
 def command(program, folder, threshold, title, maps=False):
-    """The shell command that makes the report; all that it prints goes to its log."""
-    names = (BATCHES, THUMBNAILS, MAPS, REPORT, LOG)
-    paths = {name: shlex.quote(str(Path(folder) / name)) for name in names}
-    options = f"--thumbnails {paths[THUMBNAILS]} --threshold {threshold:g}"
-    options += f" --maps {paths[MAPS]}" if maps else ""
-    made = f"report {paths[BATCHES]} --output {paths[REPORT]} {options}"
-    return f"( {program} {made} {shlex.quote(f'--title={title}')} ) > {paths[LOG]} 2>&1"
+    """The words of the command that makes the report.
+
+    The program's activation wants a shell.  What is the user's (paths, the title) is handed to it
+    as arguments, and is no part of its text.
+    """
+    paths = {name: str(Path(folder) / name) for name in (BATCHES, THUMBNAILS, MAPS, REPORT)}
+    words = ["report", paths[BATCHES], "--output", paths[REPORT]]
+    words += ["--thumbnails", paths[THUMBNAILS], "--threshold", f"{threshold:g}"]
+    words += ["--maps", paths[MAPS]] if maps else []
+    return ["/bin/sh", "-c", f'( {program} "$@" )', "sh", *words, f"--title={title}"]
 
 
 def summary(folder):
