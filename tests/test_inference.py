@@ -106,6 +106,16 @@ def test_a_slice_is_seen_beside_the_others_of_its_volume():
     torch.testing.assert_close(made.curves([loud, loud])[1].curves, alone, atol=1e-5, rtol=0)
 
 
+def test_half_precision_as_on_a_gpu_hardly_moves_a_curve():
+    single, half = Predictor(NETWORK, CPU), Predictor(NETWORK, CPU, half=True)
+    assert not single.half
+    measured = [single.measure(piece(96, width)) for width in (96, 128, 160)]
+    for exact, rounded in zip(single.curves(measured), half.curves(measured)):
+        assert rounded.curves.dtype == torch.float32
+        assert not torch.equal(rounded.curves, exact.curves)
+        torch.testing.assert_close(rounded.curves, exact.curves, atol=3e-3, rtol=0)
+
+
 def test_blank_slices_of_a_volume_tell_nothing_of_the_others():
     made = predictor()
     seen, blank = made.measure(piece(160, 224)), made.measure(piece(160, 224, blank=True))

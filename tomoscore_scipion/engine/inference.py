@@ -64,16 +64,22 @@ class SliceCurves:
 class Predictor:
     """A network on its device.
 
-    Computes in single precision everywhere: fourth moments of a tile overflow half precision.
+    The network makes curves in half precision on a GPU.  What is measured, and the summary of a
+    volume, are in single precision everywhere: the weak octaves of a denoised tomogram would be
+    lost in half precision, and sums of fourth moments overflow it.
 
     Attributes:
         device: where it runs.
+        half: whether the network makes curves in half precision.
         block_tiles: edge of a block; halved when the GPU's memory does not suffice.
         notices: what was done about too little memory.
     """
 
-    def __init__(self, network: ResolvabilityNet, device: torch.device) -> None:
+    def __init__(
+        self, network: ResolvabilityNet, device: torch.device, half: bool | None = None
+    ) -> None:
         self.device = device
+        self.half = device.type == "cuda" if half is None else half
         self.block_tiles = BLOCK_TILES
         self.notices: list[str] = []
         self._network = network.to(device)
@@ -130,7 +136,8 @@ class Predictor:
 
     def _curves(self, piece: MeasuredSlice, context: torch.Tensor) -> SliceCurves:
         features, _, level = self._input(piece)
-        found = self._network.curves(features, level, context).cpu()
+        with torch.autocast(self.device.type, torch.float16, enabled=self.half):
+            found = self._network.curves(features, level, context).float().cpu()
         return SliceCurves(piece.z, found.reshape(*piece.weight.shape, -1), piece.weight)
 
     def _shrink(self, error: torch.cuda.OutOfMemoryError) -> None:
