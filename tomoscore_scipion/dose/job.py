@@ -12,15 +12,21 @@ Relative paths start at the current working directory.
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from tomoscore_scipion.dose.exposures import CONVENTIONS
 from tomoscore_scipion.dose.sources import Sources
 from tomoscore_scipion.engine.errors import StartError
-from tomoscore_scipion.engine.job import check_keys, check_path, check_schema
+from tomoscore_scipion.engine.job import (
+    check_device,
+    check_id,
+    check_keys,
+    check_path,
+    check_schema,
+    check_unique,
+    read_checked,
+)
 
 JOB_KEYS = ("schema", "weights", "device", "preview_dir", "tilt_series")
 SERIES_KEYS = (
@@ -59,19 +65,7 @@ def read_dose_job(path: str) -> DoseJob:
     Raises:
         StartError: it cannot be read, or is not a job of this schema; the message names what.
     """
-    try:
-        with open(path, "rb") as file:
-            content = json.loads(file.read())
-    except OSError as error:
-        raise StartError(f"cannot read the job file {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise StartError(
-            f"the job file {path} is not valid JSON ({error}): expected one JSON object"
-        ) from error
-    try:
-        return parse_dose_job(content)
-    except StartError as error:
-        raise StartError(f"the job file {path}: {error}") from error
+    return read_checked(path, parse_dose_job)
 
 
 def parse_dose_job(content: Any) -> DoseJob:
@@ -86,16 +80,12 @@ def parse_dose_job(content: Any) -> DoseJob:
     for key in ("weights", "preview_dir"):
         if content.get(key) is not None:
             check_path(content[key], key, "a path, or null")
-    if not isinstance(device, str) or not device:
-        raise StartError(f'device: expected "auto", "cpu" or "cuda:N", got {device!r}')
+    check_device(device)
     entries = content["tilt_series"]
     if not isinstance(entries, list):
         raise StartError(f"tilt_series: expected a list, got {type(entries).__name__}")
     series = tuple(_sources(number, entry) for number, entry in enumerate(entries, 1))
-    counts = Counter(one.ts_id for one in series)
-    doubled = [repr(ts_id) for ts_id, count in counts.items() if count > 1]
-    if doubled:
-        raise StartError(f"the same ts_id twice: {', '.join(doubled[:5])}")
+    check_unique([one.ts_id for one in series])
     return DoseJob(series, weights, device, content.get("preview_dir"))
 
 
@@ -103,8 +93,7 @@ def _sources(number: int, entry: Any) -> Sources:
     what = f"tilt series {number}"
     check_keys(entry, what, SERIES_KEYS, required=("ts_id", "stack", "tlt"))
     ts_id = entry["ts_id"]
-    if not isinstance(ts_id, str) or not ts_id or not ts_id.isprintable():
-        raise StartError(f"{what}: ts_id: expected printable text that is not empty, got {ts_id!r}")
+    check_id(ts_id, what)
     what = f"{what} ({ts_id})"
     for key in ("stack", "tlt"):
         check_path(entry[key], f"{what}: {key}", "a path")

@@ -8,8 +8,15 @@ from typing import Sequence
 
 from tomoscore_scipion.dose.record import OK, DoseRecord
 from tomoscore_scipion.dose.sources import Sources
-from tomoscore_scipion.engine.errors import StartError
-from tomoscore_scipion.engine.output import LineFile, is_direct, open_lines
+from tomoscore_scipion.engine.output import (
+    LineFile,
+    begin_with,
+    is_direct,
+    open_lines,
+    parse_lines,
+)
+
+WHAT = "a record of `tomoscore dose`"
 
 
 def write_record(path: str, record: DoseRecord) -> None:
@@ -37,40 +44,13 @@ def resume(
         return open_lines(path), []
     wanted = {one.ts_id: one for one in series}
     kept: dict[str, DoseRecord] = {}
-    for record in read_records(path) if os.path.exists(path) else []:
+    there = os.path.exists(path)
+    for record in parse_lines(path, DoseRecord.from_json, WHAT) if there else []:
         sources = wanted.get(record.ts_id)
         if sources is not None and _still_holds(record, sources, model_sha256):
             kept.setdefault(record.ts_id, record)
-    with open_lines(path) as file:
-        for record in kept.values():
-            file.write(record.to_json() + "\n")
-    try:
-        return LineFile(path, os.open(path, os.O_WRONLY | os.O_APPEND)), list(kept.values())
-    except OSError as error:
-        raise StartError(f"cannot write {path}: {error.strerror}") from error
-
-
-def read_records(path: str) -> list[DoseRecord]:
-    """The records of a JSON Lines file; a last line without an end is left out.
-
-    Raises:
-        StartError: it cannot be read, or a line is not a record.
-    """
-    try:
-        with open(path, "rb") as file:
-            lines = file.read().split(b"\n")[:-1]
-    except OSError as error:
-        raise StartError(f"cannot read {path}: {error.strerror}") from error
-    records = []
-    for number, line in enumerate(lines, 1):
-        try:
-            records.append(DoseRecord.from_json(line.decode("utf-8")))
-        except (ValueError, RecursionError, TypeError) as error:
-            raise StartError(
-                f"{path}, line {number}: expected a record of `tomoscore dose` ({error}): name "
-                "another file, or remove this one"
-            ) from error
-    return records
+    lines = [record.to_json() + "\n" for record in kept.values()]
+    return begin_with(path, lines), list(kept.values())
 
 
 def _still_holds(record: DoseRecord, sources: Sources, model_sha256: str) -> bool:

@@ -19,11 +19,13 @@ import os
 import sys
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Sequence
+from typing import Any, Callable, Sequence, TypeVar
 
 from tomoscore_scipion.engine.errors import StartError
 from tomoscore_scipion.engine.record import default_ts_id
 from tomoscore_scipion.engine.z_range import ZRange, check_z_range
+
+Parsed = TypeVar("Parsed")
 
 SCHEMA = 1
 """The version of the job's form.  A later one is refused."""
@@ -109,6 +111,19 @@ def read_job(path: str) -> Job:
     Raises:
         StartError: it cannot be read, or is not a job of this schema; the message names what.
     """
+    return read_checked(path, parse_job)
+
+
+def read_checked(path: str, parse: Callable[[Any], Parsed]) -> Parsed:
+    """Read a job file and check its content.
+
+    Args:
+        path: the file.
+        parse: checks what JSON gives, and raises a StartError that says what is wrong.
+
+    Raises:
+        StartError: it cannot be read, or is no such job; the message names the file and what.
+    """
     try:
         with open(path, "rb") as file:
             content = json.loads(file.read())
@@ -119,7 +134,7 @@ def read_job(path: str) -> Job:
             f"the job file {path} is not valid JSON ({error}): expected one JSON object"
         ) from error
     try:
-        return parse_job(content)
+        return parse(content)
     except StartError as error:
         raise StartError(f"the job file {path}: {error}") from error
 
@@ -139,12 +154,11 @@ def parse_job(content: Any) -> Job:
     for key, folder in folders.items():
         if folder is not None:
             check_path(folder, key, "a folder, or null")
-    if not isinstance(device, str) or not device:
-        raise StartError(f'device: expected "auto", "cpu" or "cuda:N", got {device!r}')
+    check_device(device)
     if not isinstance(content["tomograms"], list):
         raise StartError(f"tomograms: expected a list, got {type(content['tomograms']).__name__}")
     tomograms = tuple(_tomogram(i, entry) for i, entry in enumerate(content["tomograms"], 1))
-    _check_unique(tomograms)
+    check_unique([tomogram.ts_id for tomogram in tomograms])
     return Job(tomograms=tomograms, weights=weights, device=device, **folders)
 
 
@@ -185,8 +199,7 @@ def _tomogram(number: int, entry: Any) -> Tomogram:
     what = f"tomogram {number}"
     check_keys(entry, what, TOMOGRAM_KEYS, required=("ts_id", "path"))
     ts_id, voxel_size = entry["ts_id"], entry.get("voxel_size_angstrom")
-    if not isinstance(ts_id, str) or not ts_id or not ts_id.isprintable():
-        raise StartError(f"{what}: ts_id: expected printable text that is not empty, got {ts_id!r}")
+    check_id(ts_id, what)
     check_path(entry["path"], f"{what} ({ts_id}): path", "a path")
     if voxel_size is not None:
         number_given = isinstance(voxel_size, (int, float)) and not isinstance(voxel_size, bool)
@@ -203,11 +216,23 @@ def _tomogram(number: int, entry: Any) -> Tomogram:
     return Tomogram(ts_id, entry["path"], voxel_size, z_range)
 
 
-def _check_unique(tomograms: Sequence[Tomogram]) -> None:
-    counts = Counter(tomogram.ts_id for tomogram in tomograms)
-    doubled = [repr(ts_id) for ts_id, count in counts.items() if count > 1]
+def check_device(device: Any) -> None:
+    """Stop with a StartError where a job's device is not a text."""
+    if not isinstance(device, str) or not device:
+        raise StartError(f'device: expected "auto", "cpu" or "cuda:N", got {device!r}')
+
+
+def check_id(ts_id: Any, what: str) -> None:
+    """Stop with a StartError where an id cannot be printed, or is none."""
+    if not isinstance(ts_id, str) or not ts_id or not ts_id.isprintable():
+        raise StartError(f"{what}: ts_id: expected printable text that is not empty, got {ts_id!r}")
+
+
+def check_unique(ids: Sequence[str]) -> None:
+    """Stop with a StartError where two entries of a job have one id."""
+    doubled = [repr(ts_id) for ts_id, count in Counter(ids).items() if count > 1]
     if doubled:
         raise StartError(
             f"the same ts_id twice: {', '.join(doubled[:5])}: "
-            "give each tomogram an id of its own, results are joined by it"
+            "give each an id of its own, results are joined by it"
         )

@@ -15,12 +15,14 @@ import re
 import secrets
 import stat
 from types import TracebackType
-from typing import Sequence
+from typing import Callable, Iterable, Sequence, TypeVar
 
 from tomoscore_scipion.engine.bands import PERIODS_NM
 from tomoscore_scipion.engine.errors import StartError
 from tomoscore_scipion.engine.job import Tomogram
 from tomoscore_scipion.engine.record import OK, Score
+
+Record = TypeVar("Record")
 
 STANDARD_STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -189,11 +191,20 @@ def resume_lines(
         tomogram = wanted.get(record.ts_id)
         if tomogram is not None and _still_holds(record, tomogram, model_sha256):
             kept.setdefault(record.ts_id, record)
+    return begin_with(path, map(json_line, kept.values())), list(kept.values())
+
+
+def begin_with(path: str, lines: Iterable[str]) -> LineFile:
+    """Let a file hold these lines, whole or not at all, and open it to append to.
+
+    Raises:
+        StartError: it cannot be written.
+    """
     with open_lines(path) as file:
-        for record in kept.values():
-            file.write(json_line(record))
+        for line in lines:
+            file.write(line)
     try:
-        return LineFile(path, os.open(path, os.O_WRONLY | os.O_APPEND)), list(kept.values())
+        return LineFile(path, os.open(path, os.O_WRONLY | os.O_APPEND))
     except OSError as error:
         raise _not_writable(path, error) from error
 
@@ -204,6 +215,20 @@ def read_records(path: str) -> list[Score]:
     Raises:
         StartError: it cannot be read, or a line is not a record.
     """
+    return parse_lines(path, Score.from_json, "a TomoScore record")
+
+
+def parse_lines(path: str, parse: Callable[[str], Record], expected: str) -> list[Record]:
+    """The lines of a JSON Lines file, parsed; one without an end was cut short and is left out.
+
+    Args:
+        path: the file.
+        parse: makes a record of a line; raises ValueError where it is none.
+        expected: what a line must be, in words.
+
+    Raises:
+        StartError: it cannot be read, or a line is not what is expected.
+    """
     try:
         with open(path, "rb") as file:
             lines = file.read().split(b"\n")[:-1]
@@ -212,10 +237,10 @@ def read_records(path: str) -> list[Score]:
     records = []
     for number, line in enumerate(lines, 1):
         try:
-            records.append(Score.from_json(line.decode("utf-8")))
+            records.append(parse(line.decode("utf-8")))
         except (ValueError, RecursionError) as error:
             raise StartError(
-                f"{path}, line {number}: expected a TomoScore record ({error}): "
+                f"{path}, line {number}: expected {expected} ({error}): "
                 "name another file, or remove this one"
             ) from error
     return records
