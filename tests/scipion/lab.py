@@ -3,8 +3,11 @@
 
 import json
 import os
+import sqlite3
 import struct
+import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -154,6 +157,32 @@ class Lab:
             time.sleep(0.5)
             for protocol in protocols:
                 self.project._updateProtocol(protocol)
+
+
+@contextmanager
+def locked_again_and_again(path):
+    """Somebody holds a database for seconds, lets go, and holds it again; a list of the times."""
+    over, held = threading.Event(), []
+
+    def view():
+        while not over.is_set():
+            viewer = sqlite3.connect(os.path.abspath(path), timeout=60, isolation_level=None)
+            try:
+                viewer.execute("BEGIN EXCLUSIVE")
+                held.append(time.monotonic())
+                over.wait(3)
+                viewer.execute("COMMIT")
+            finally:
+                viewer.close()
+            over.wait(2)
+
+    viewer = threading.Thread(target=view)
+    viewer.start()
+    try:
+        yield held
+    finally:
+        over.set()
+        viewer.join()
 
 
 def ids(protocol, name):

@@ -4,12 +4,10 @@
 import os
 import random
 import signal
-import sqlite3
-import threading
 import time
 
 import pytest
-from lab import ids, log_of
+from lab import ids, locked_again_and_again, log_of
 from test_dose import views_on
 
 
@@ -45,32 +43,8 @@ def test_a_database_of_tilt_series_that_a_viewer_locks_is_waited_for(lab, monkey
     names = [f"TS_{number}" for number in range(6)]
     box = lab.dose(lab.source_of_series([lab.series(name) for name in names]), wait=False)
     lab.until(lambda: ids(box, "limitedTiltSeries"), box)
-    path = os.path.abspath(box.limitedTiltSeries.getFileName())
-    over, held = threading.Event(), []
-
-    def view():
-        while not over.is_set():
-            viewer = sqlite3.connect(path, timeout=60, isolation_level=None)
-            try:
-                viewer.execute("BEGIN EXCLUSIVE")
-                held.append(time.monotonic())
-                over.wait(3)
-                viewer.execute("COMMIT")
-            finally:
-                viewer.close()
-            over.wait(2)
-
-    viewer = threading.Thread(target=view)
-    viewer.start()
-    try:
-        end = time.monotonic() + 900
-        while box.isActive() and time.monotonic() < end:
-            time.sleep(1)
-            lab.project._updateProtocol(box)
-    finally:
-        over.set()
-        viewer.join()
-    lab.project._updateProtocol(box)
+    with locked_again_and_again(box.limitedTiltSeries.getFileName()) as held:
+        lab.until(lambda: not box.isActive(), box)
     assert box.isFinished() and held, log_of(box)
     assert ids(box, "limitedTiltSeries") == ids(box, "previewTomograms") == names
     assert {len(on) for on in views_on(box.limitedTiltSeries).values()} == {10}

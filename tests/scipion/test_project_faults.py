@@ -6,9 +6,7 @@ import random
 import resource
 import shlex
 import signal
-import sqlite3
 import sys
-import threading
 import time
 
 import bad_tomograms
@@ -16,7 +14,7 @@ import numpy as np
 import pytest
 import scoring_fakes
 from bad_tomograms import ONLY_VOXEL_SIZE, REFUSED, SCORED
-from lab import ids, log_of, write_mrc
+from lab import ids, locked_again_and_again, log_of, write_mrc
 from test_real_engine import real_engine  # noqa: F401
 
 from tomoscore_scipion.protocols.outputs import ERROR, SCORE, VERDICT, value
@@ -91,32 +89,8 @@ def test_a_database_that_a_viewer_locks_is_waited_for(lab, monkeypatch):
     source = lab.source([lab.tomogram(name) for name in names])
     scored = lab.score(source, wait=False)
     lab.until(lambda: len(ids(scored, "scoredTomograms")) >= 1, scored, seconds=PATIENT)
-    path = os.path.abspath(scored.scoredTomograms.getFileName())
-    over, held = threading.Event(), []
-
-    def view():
-        while not over.is_set():
-            viewer = sqlite3.connect(path, timeout=60, isolation_level=None)
-            try:
-                viewer.execute("BEGIN EXCLUSIVE")
-                held.append(time.monotonic())
-                over.wait(3)
-                viewer.execute("COMMIT")
-            finally:
-                viewer.close()
-            over.wait(2)
-
-    viewer = threading.Thread(target=view)
-    viewer.start()
-    try:
-        end = time.monotonic() + PATIENT
-        while scored.isActive() and time.monotonic() < end:
-            time.sleep(1)
-            lab.project._updateProtocol(scored)
-    finally:
-        over.set()
-        viewer.join()
-    lab.project._updateProtocol(scored)
+    with locked_again_and_again(scored.scoredTomograms.getFileName()) as held:
+        lab.until(lambda: not scored.isActive(), scored, seconds=PATIENT)
     assert scored.isFinished(), log_of(scored)
     assert held
     assert ids(scored, "scoredTomograms") == ids(scored, "acceptedTomograms") == names
