@@ -8,10 +8,12 @@ from skimage.transform import iradon
 
 from tomoscore_scipion.engine import backprojection
 from tomoscore_scipion.engine.backprojection import (
+    Geometry,
     RadialFilter,
     backproject,
     backproject_slabs,
     filter_projections,
+    slabs_at,
     view_weights,
 )
 
@@ -120,6 +122,43 @@ def test_slices_lie_at_fractional_positions():
     views = blob_projections((0.5, 0, 0), (9, 32))
     at = backproject(views, ANGLES, shape_zyx=(21, 9, 32), z_positions=[9.5, 10.5, 11.5])
     assert at[:, 4].amax(dim=1).argmax() == 1
+
+
+def planes_at(views, geometry, heights, n_x):
+    return torch.cat(list(slabs_at(views, geometry, np.asarray(heights, dtype=float), n_x)))
+
+
+@pytest.mark.parametrize("oversampling", [1, 2, 3])
+def test_displacing_whole_views_is_looking_up_every_column(oversampling, monkeypatch):
+    noise = np.random.default_rng(3).normal(size=(41, 40 * oversampling, 8))
+    views = torch.from_numpy(noise.astype(np.float32))
+    geometry, heights = Geometry.sheared(ANGLES, oversampling), [-7.5, 0.0, 3.2, 90.0]
+    assert geometry.displaces(40, 40 * oversampling)
+    displaced = planes_at(views, geometry, heights, 40)
+    monkeypatch.setattr(Geometry, "displaces", lambda *_: False)
+    torch.testing.assert_close(
+        planes_at(views, geometry, heights, 40), displaced, atol=1e-4, rtol=1e-4
+    )
+
+
+def test_sheared_views_show_a_plane_displaced_and_wrap_around():
+    views = torch.zeros((1, 16, 1))
+    views[0, 3] = 1.0
+    geometry = Geometry.sheared([45.0])
+    planes = planes_at(views, geometry, [0.0, 2.0, 4.5, -13.0], 16)[:, 0]
+    assert planes.argmax(dim=1)[[0, 1, 3]].tolist() == [3, 1, 0]
+    assert planes[2].nonzero().ravel().tolist() == [14, 15]
+
+
+def test_sheared_and_tilted_views_of_a_point_give_the_same_place():
+    z, x = 6, 9  # from the middle of 41 x 64
+    columns = np.arange(64) - 32
+    sheared = np.stack(
+        [np.exp(-((columns - x - z * t) ** 2) / 4) for t in np.tan(np.deg2rad(ANGLES))]
+    )
+    views = torch.from_numpy(sheared.astype(np.float32))[:, :, None]
+    volume = planes_at(views, Geometry.sheared(ANGLES), np.arange(-20, 21), 64)[:, 0]
+    assert np.unravel_index(int(volume.argmax()), (41, 64)) == (20 + z, 32 + x)
 
 
 def test_slabs_of_any_size_give_the_same_volume(monkeypatch):

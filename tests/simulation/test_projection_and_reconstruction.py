@@ -9,6 +9,7 @@ import pytest
 import torch
 from small_worlds import GRID, PERFECT, point, specimen_of
 
+from tomoscore_scipion.engine.backprojection import LANDWEBER_STEP
 from tomoscore_scipion.simulation.acquisition import Microscope
 from tomoscore_scipion.simulation.grid import Grid, crop_spectrum
 from tomoscore_scipion.simulation.projection import plane_spectra, project
@@ -103,36 +104,47 @@ def test_any_planes_can_be_reconstructed_on_their_own():
     torch.testing.assert_close(acquisition.raw_planes(0, 40)[7:9], acquisition.raw_planes(7, 8))
 
 
-def test_the_ramp_is_zero_at_zero_and_straight():
-    k = torch.tensor([0.0, 0.1, 0.2])
-    assert radial_filter(k, Recipe(filter="ramp"), 1.5, 192.0).tolist() == pytest.approx(
-        [0.0, 0.3, 0.6]
+def test_a_binned_tomogram_is_the_block_means_of_the_tomogram():
+    microscope = Microscope(specimen_of(point((20, 64, 64), nz=40)))
+    fine, binned = (
+        microscope.acquire(np.random.default_rng(0), Recipe(binning=n), headroom=1.0)
+        for n in (1, 2)
     )
+    assert binned.voxel_nm == 2 * fine.voxel_nm
+    assert fine.n_z == 2 * binned.n_z == 40
+    means = fine.raw_planes(2 * 9, 2 * 9 + 1).reshape(2, 64, 2, 64, 2).mean(dim=(0, 2, 4))
+    torch.testing.assert_close(binned.raw_planes(9, 9)[0], means)
+    whole = binned.raw_planes(0, binned.n_z - 1)
+    assert whole.shape == (binned.n_z, 64, 64)
+    torch.testing.assert_close(whole[9], means)
+
+
+def test_the_ramp_is_zero_at_zero_and_straight():
+    f = torch.tensor([0.0, 0.1, 0.5])
+    torch.testing.assert_close(radial_filter(Recipe(filter="ramp")).at(f), f)
 
 
 def test_a_rolled_off_ramp_leaves_the_ramp_beyond_the_cut():
-    recipe = Recipe(filter="ramp_rolloff", rolloff=0.3)
-    k = torch.tensor([0.1, 0.2, 0.3])  # 0.15, 0.3, 0.45 cycles per voxel
-    relative = (radial_filter(k, recipe, 1.5, 192.0) / (3 * k)).tolist()
+    f = torch.tensor([0.15, 0.3, 0.45])
+    relative = (radial_filter(Recipe(filter="ramp_rolloff", rolloff=0.3)).at(f) / f).tolist()
     assert relative[:2] == pytest.approx([1, 1])
     assert relative[2] == pytest.approx(math.exp(-4.5), rel=1e-3)  # three sigma of 0.05
 
 
 def test_a_hamming_window_leaves_8_per_cent_at_nyquist():
-    k = torch.tensor([1e-6, 1 / 3])
-    relative = radial_filter(k, Recipe(filter="hamming"), 1.5, 192.0) / (3 * k)
+    f = torch.tensor([1e-6, 0.5])
+    relative = radial_filter(Recipe(filter="hamming")).at(f) / f
     assert relative.tolist() == pytest.approx([1.0, 0.08], abs=1e-3)
 
 
 def test_few_iterations_of_sirt_are_flat_beyond_and_many_are_the_ramp():
-    k = torch.tensor([1 / 192, 0.15, 0.3])
+    f = torch.tensor([LANDWEBER_STEP, 0.2, 0.4])
     few, many = (
-        radial_filter(k, Recipe(filter="sirt_like", sirt_iterations=n), 1.5, 192.0)
-        for n in (4, 2000)
+        radial_filter(Recipe(filter="sirt_like", sirt_iterations=n)).at(f) for n in (4, 2000)
     )
     assert few[2] / few[1] == pytest.approx(1.0, abs=0.06)
-    torch.testing.assert_close(many, 3 * k, rtol=1e-3, atol=0)
-    assert few[0] == pytest.approx(3 / 192)  # one period over the field: converged at once
+    torch.testing.assert_close(many, f, rtol=1e-3, atol=0)
+    assert few[0] == pytest.approx(LANDWEBER_STEP)  # converged at once
 
 
 @pytest.mark.parametrize(("n", "m"), [(128, 96), (96, 128), (128, 128), (128, 50)])
@@ -154,6 +166,7 @@ def test_resampling_drops_what_the_coarser_grid_cannot_carry():
 
 def test_fields_hold_an_even_number_of_voxels():
     assert [field_size(Grid(n=128), v) for v in (1.5, 2.0, 3.1)] == [128, 96, 62]
+    assert [field_size(Grid(n=128), v, 2) for v in (1.5, 2.0, 3.1)] == [128, 96, 60]
 
 
 @pytest.mark.parametrize("wrong", [{"n": 31}, {"n": 65}, {"pixel_nm": 0.0}])

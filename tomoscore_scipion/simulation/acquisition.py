@@ -8,12 +8,13 @@ from typing import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from . import postprocessing
 from .appearance import finish
 from .projection import plane_spectra
 from .recipe import Recipe
-from .reconstruction import field_size, reconstruct_planes, weighted_views
+from .reconstruction import field_size, filtered_views, reconstruct_planes
 from .specimen import Specimen
 from .truth import plane_density, tile_curves
 from .views import take_views
@@ -26,22 +27,22 @@ class Acquisition:
     Attributes:
         specimen: what was imaged.
         recipe: how.
-        weighted: its tilt images, filtered for back-projection.
+        filtered: its tilt images as `reconstruction.filtered_views` makes them.
         tilts_deg: their angles.
         n_z: planes of the tomogram; plane (n_z - 1) / 2 is the middle of the specimen.
     """
 
     specimen: Specimen
     recipe: Recipe
-    weighted: torch.Tensor
+    filtered: torch.Tensor
     tilts_deg: torch.Tensor
     n_z: int
 
     @property
     def voxel_nm(self) -> float:
-        """Exact voxel size of the tomogram in nm."""
-        width = self.specimen.grid.width_nm
-        return width / field_size(self.specimen.grid, self.recipe.voxel_nm)
+        """Exact voxel size of the tomogram in nm, after binning."""
+        grid, binning = self.specimen.grid, self.recipe.binning
+        return binning * grid.width_nm / field_size(grid, self.recipe.voxel_nm, binning)
 
     def heights_nm(self, planes: torch.Tensor) -> torch.Tensor:
         """Heights of plane indices, 0 in the middle of the specimen."""
@@ -62,19 +63,18 @@ class Acquisition:
 
     @property
     def _wide(self) -> int:
-        """Planes on either side that the post-processing looks at."""
+        """Planes on either side, before binning, that the post-processing looks at."""
         return postprocessing.MARGIN if self.recipe.post in postprocessing.THREE_DIMENSIONAL else 0
 
     def raw_planes(self, first: int, last: int) -> torch.Tensor:
         """Planes first to last (inclusive) with the recipe's post-processing, (z, y, x)."""
-        wide = self._wide
-        planes = torch.arange(first - wide, last + wide + 1)
-        heights = self.heights_nm(planes)
-        stack = reconstruct_planes(
-            self.weighted, self.tilts_deg, self.specimen.grid, self.recipe.voxel_nm, heights
-        )
+        wide, binning = self._wide, self.recipe.binning
+        planes = torch.arange(binning * first - wide, binning * (last + 1) + wide)
+        heights = planes - (binning * self.n_z - 1) / 2
+        stack = reconstruct_planes(self.filtered, self.tilts_deg, heights)
         stack = postprocessing.OPERATIONS[self.recipe.post](stack, self.recipe.strength)
-        return stack[wide : len(stack) - wide]
+        stack = stack[wide : len(stack) - wide]
+        return stack if binning == 1 else F.avg_pool3d(stack[None], binning)[0]
 
     def truth(self, plane: torch.Tensor, z: int) -> torch.Tensor:
         """Signed curves per tile, (tiles, tiles, N_BANDS), of plane z of `raw_planes`.
@@ -102,10 +102,11 @@ class Microscope:
     ) -> Acquisition:
         """Expose a tilt series; the tomogram is `headroom` times as high as the specimen."""
         views = take_views(rng, self.specimen, self._spectra, recipe)
-        nz = self.specimen.density.shape[0] * self.specimen.grid.pixel_nm / recipe.voxel_nm
-        weighted = weighted_views(views, self.specimen.grid, recipe)
+        voxel_nm = recipe.binning * recipe.voxel_nm
+        nz = self.specimen.density.shape[0] * self.specimen.grid.pixel_nm / voxel_nm
+        filtered = filtered_views(views, self.specimen.grid, recipe)
         tilts = views.scheme.tilts_deg
-        return Acquisition(self.specimen, recipe, weighted, tilts, max(4, int(nz * headroom)))
+        return Acquisition(self.specimen, recipe, filtered, tilts, max(4, int(nz * headroom)))
 
 
 def tomogram(

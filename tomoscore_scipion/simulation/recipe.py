@@ -45,6 +45,7 @@ RANGES = {
     "rolloff": (0.0, 1.0),
     "sirt_iterations": (1, 10000),
     "voxel_nm": (1.5, 6.0),
+    "binning": (1, 4),
     "strength": (0.0, 1.0),
     "gradient": (0.0, 1e6),
     "border_nm": (0.0, 1e4),
@@ -57,7 +58,8 @@ class Recipe:
     """One acquisition and reconstruction.
 
     Angles in degrees, lengths in nm, doses in e/A^2. Misalignment is what is left after the part
-    that merely displaces the volume.
+    that merely displaces the volume. The voxel is that of the reconstruction; block means of
+    `binning` voxels along each axis follow the post-processing.
 
     Raises:
         ValueError: a value is not one of those allowed or out of `RANGES`.
@@ -90,6 +92,7 @@ class Recipe:
     ctf_correction: str = "none"
     dose_weighting: bool = False
     voxel_nm: float = 1.5
+    binning: int = 1
     post: str = "none"
     strength: float = 0.5
     dark_matter: bool = True
@@ -123,7 +126,7 @@ AXES: dict[str, tuple[str, ...]] = {
     "appearance": ("dark_matter", "quantisation", "gradient", "border_nm"),
     "ctf": ("ctf_correction",),
     "dose_weighting": ("dose_weighting",),
-    "voxel": ("voxel_nm",),
+    "voxel": ("voxel_nm", "binning"),
 }
 """Groups of parameters that can be kept at their defaults together."""
 

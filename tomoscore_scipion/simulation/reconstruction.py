@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Planes of a tomogram from tilt views: weighted and SIRT-like back-projection in Fourier space.
+"""Planes of a tomogram from tilt views: the engine's back-projection, in sheared coordinates.
 
-In sheared coordinates the back-projection of a view on a plane at height z is a displacement by
-z tan(tilt), so that any plane is reconstructed on its own:
-
-    slice(k; z) = sum over views of weight(k) P(k) exp(+2 pi i kx z tan(tilt)).
+There a view shows a plane at height z merely displaced by z tan(tilt), so that any plane can be
+reconstructed on its own, and a periodic field stays periodic.
 """
 
 from __future__ import annotations
@@ -14,26 +12,40 @@ import math
 import torch
 
 from tomoscore_scipion.engine import contrast_transfer, damage
+from tomoscore_scipion.engine.backprojection import Geometry, RadialFilter, slabs_at
 
 from .grid import Grid, crop_spectrum
 from .recipe import Recipe
 from .views import Views
 
+COLUMNS_PER_VOXEL = 2
+"""Views are sampled so finely that the engine's interpolation between columns hardly matters."""
+RAMP_AT_ZERO = 2 / math.pi**2
+"""Of the first step of the ramp: what is left at 0 of one whose kernel ends with the field."""
 
-def field_size(grid: Grid, voxel_nm: float) -> int:
-    """Even number of voxels of about `voxel_nm` across the field."""
-    return 2 * round(grid.width_nm / voxel_nm / 2)
+
+def field_size(grid: Grid, voxel_nm: float, binning: int = 1) -> int:
+    """How many voxels of about `voxel_nm` lie across the field: even, and so when binned."""
+    whole = 2 * binning
+    return whole * round(grid.width_nm / voxel_nm / whole)
 
 
-def weighted_views(views: Views, grid: Grid, recipe: Recipe) -> torch.Tensor:
-    """Views filtered for back-projection, (n_tilts, n_ky, n_kx) complex64.
+def filtered_views(views: Views, grid: Grid, recipe: Recipe) -> torch.Tensor:
+    """Views ready to be back-projected at the voxel size of a recipe.
 
     The filter of the recipe, its CTF correction and dose weighting, a band limit at the voxel's
-    Nyquist, and the attenuation of linear interpolation.
+    Nyquist, and the attenuation of linear interpolation between the pixels of the detector, which
+    are further apart than those of a sheared view.
+
+    Returns:
+        (n_tilts, columns, m) float32, transposed as the engine wants them: m = `field_size` voxels
+        along y, `COLUMNS_PER_VOXEL` times as many columns along x.
     """
-    voxel_nm = grid.width_nm / field_size(grid, recipe.voxel_nm)
+    m = field_size(grid, recipe.voxel_nm, recipe.binning)
+    voxel_nm = grid.width_nm / m
     across = grid.kx() / torch.cos(torch.deg2rad(views.scheme.tilts_deg))[:, None]
-    weights = radial_filter(across, recipe, voxel_nm, grid.width_nm)
+    least = RAMP_AT_ZERO / grid.width_nm
+    weights = 2 * radial_filter(recipe).at(across.clamp_min(least) * voxel_nm)
     weights = weights * (across <= 0.5 / voxel_nm)
     if recipe.linear_interpolation:
         weights = weights * torch.sinc(across * voxel_nm) ** 2
@@ -46,7 +58,8 @@ def weighted_views(views: Views, grid: Grid, recipe: Recipe) -> torch.Tensor:
     if recipe.dose_weighting:
         dose = views.scheme.dose_middle[:, None, None]
         weighted *= damage.surviving_amplitude(views.frequency, dose)
-    return weighted
+    images = torch.fft.irfft2(crop_spectrum(weighted, m), s=(m, COLUMNS_PER_VOXEL * m))
+    return images.transpose(1, 2).contiguous() * COLUMNS_PER_VOXEL
 
 
 def _view_scale(views: Views, recipe: Recipe) -> torch.Tensor:
@@ -57,48 +70,29 @@ def _view_scale(views: Views, recipe: Recipe) -> torch.Tensor:
 
 
 def reconstruct_planes(
-    weighted: torch.Tensor,
-    tilts_deg: torch.Tensor,
-    grid: Grid,
-    voxel_nm: float,
-    heights_nm: torch.Tensor,
+    filtered: torch.Tensor, tilts_deg: torch.Tensor, heights: torch.Tensor
 ) -> torch.Tensor:
     """Planes of the tomogram.
 
     Args:
-        weighted: (n_tilts, n_ky, n_kx) from `weighted_views`.
+        filtered: (n_tilts, columns, m) from `filtered_views`.
         tilts_deg: (n_tilts,).
-        grid: field of the specimen.
-        voxel_nm: voxel size wanted.
-        heights_nm: (n,) heights in the specimen's frame.
+        heights: (n,) in voxels, 0 in the middle of the specimen.
 
     Returns:
-        (n, m, m) float32 with m = `field_size(grid, voxel_nm)`.
+        (n, m, m) float32, (z, y, x).
     """
-    m = field_size(grid, voxel_nm)
-    tangent = torch.tan(torch.deg2rad(tilts_deg.double()))
-    phase = grid.kx().double()[:, None, None] * heights_nm.double()[:, None] * tangent
-    shear = torch.polar(torch.ones_like(phase), 2 * math.pi * phase).to(torch.complex64)
-    slices = torch.bmm(shear, weighted.permute(2, 0, 1))
-    return torch.fft.irfft2(crop_spectrum(slices.permute(1, 2, 0), m), s=(m, m))
+    columns, m = filtered.shape[1:]
+    geometry = Geometry.sheared(tilts_deg.numpy(), columns // m)
+    return torch.cat(list(slabs_at(filtered, geometry, heights.numpy(), m)))
 
 
-def radial_filter(
-    frequency: torch.Tensor, recipe: Recipe, voxel_nm: float, width_nm: float
-) -> torch.Tensor:
-    """Back-projection filter over |kx'| in 1/nm, any shape; the ramp is |kx'| x 2 voxels.
-
-    "sirt_like" is the ramp that n iterations of SIRT amount to, k (1 - (1 - k0 / k)^n) with k0 one
-    period over the field (Gilbert, J. Theor. Biol. 1972; the form that IMOD calls SIRT-like).
-    """
-    relative = frequency.abs() * 2 * voxel_nm
-    if recipe.filter == "ramp":
-        return relative
+def radial_filter(recipe: Recipe) -> RadialFilter:
+    """The filter of a recipe, in cycles per voxel."""
+    everything = math.sqrt(0.5)
     if recipe.filter == "ramp_rolloff":
-        beyond = (relative / 2 - recipe.rolloff).clamp_min(0)
-        return relative * torch.exp(-0.5 * (beyond / 0.05) ** 2)
+        return RadialFilter(cutoff=recipe.rolloff, falloff=0.05)
     if recipe.filter == "hamming":
-        return relative * (0.54 + 0.46 * torch.cos(math.pi * relative.clamp(0, 1)))
-    step = 2 * voxel_nm / width_nm
-    ratio = (step / relative.clamp_min(step)).clamp(0, 1)
-    return relative.clamp_min(0.3 * step) * (1 - (1 - ratio) ** recipe.sirt_iterations)
+        return RadialFilter(shape="hamming")
+    iterations = recipe.sirt_iterations if recipe.filter == "sirt_like" else 0
+    return RadialFilter(cutoff=everything, sirt_iterations=iterations)

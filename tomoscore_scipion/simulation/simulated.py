@@ -25,7 +25,7 @@ from .summary import truth_summary
 
 SCHEMA = 1
 """Version of the form of the truth files."""
-GENERATOR_VERSION = 4
+GENERATOR_VERSION = 5
 """Raised whenever a seed no longer gives the same tomogram."""
 
 FIELD_STEP_NM = 48.0
