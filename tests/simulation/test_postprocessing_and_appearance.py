@@ -146,6 +146,16 @@ def test_noise_can_persist_from_plane_to_plane():
     assert alike(4.5) > 0.8
 
 
+def test_white_noise_on_top_does_not_persist():
+    def alike(white):
+        recipe = DirectRecipe(0.0, 1.0, "smoothed", 0.3, z_correlation=20.0, white=white)
+        a, b = noise_planes(torch.Generator().manual_seed(1), 7, 128, recipe, 1.5)[3:5]
+        return float(torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1])
+
+    assert alike(0.0) > 0.95
+    assert alike(1.0) == pytest.approx(0.5, abs=0.05)
+
+
 def test_an_unknown_texture_is_refused():
     with pytest.raises(ValueError, match="plaid"):
         DirectRecipe(0.0, 1.0, "plaid", 0.5)

@@ -19,7 +19,7 @@ from .appearance import finish
 from .grid import Grid, crop_spectrum
 from .recipe import Recipe
 
-SPECTRA = ("white", "power_law", "smoothed", "band", "streaks", "mixture")
+SPECTRA = ("white", "power_law", "smoothed", "band", "streaks")
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class DirectRecipe:
         noise_to_signal: standard deviation of noise over that of the blurred matter.
         spectrum: one of `SPECTRA`.
         shape: 0 to 1, where in its family the spectrum lies.
+        white: standard deviation of white noise on top, of that of the noise of the spectrum.
         z_correlation: sigma in nm of the Gaussian that smooths the noise along z.
         dust: share of the noise that is salt and pepper.
     """
@@ -41,6 +42,7 @@ class DirectRecipe:
     shape: float
     z_correlation: float = 0.0
     dust: float = 0.0
+    white: float = 0.0
 
     def __post_init__(self) -> None:
         if self.spectrum not in SPECTRA:
@@ -51,12 +53,19 @@ def random_direct_recipe(rng: np.random.Generator) -> DirectRecipe:
     """Draw blur and noise."""
     return DirectRecipe(
         blur_nm=0.0 if rng.random() < 0.3 else float(np.exp(rng.uniform(np.log(0.7), np.log(25)))),
-        noise_to_signal=float(np.exp(rng.uniform(np.log(0.1), np.log(12)))),
-        spectrum=str(rng.choice(SPECTRA, p=[0.3, 0.2, 0.15, 0.1, 0.1, 0.15])),
+        noise_to_signal=_noise_to_signal(rng),
+        spectrum=str(rng.choice(SPECTRA, p=[0.3, 0.25, 0.25, 0.1, 0.1])),
         shape=float(rng.random()),
         z_correlation=float(rng.choice([0.0, 0.0, np.exp(rng.uniform(np.log(0.5), np.log(12)))])),
         dust=0.0 if rng.random() < 0.95 else float(rng.uniform(0, 0.01)),
+        white=0.0 if rng.random() < 0.6 else float(np.exp(rng.uniform(np.log(0.1), np.log(2)))),
     )
+
+
+def _noise_to_signal(rng: np.random.Generator) -> float:
+    """Mostly noisy, now and then next to nothing."""
+    low, high = (1e-3, 0.1) if rng.random() < 0.12 else (0.1, 20)
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def noise_planes(
@@ -66,12 +75,13 @@ def noise_planes(
     noise = torch.randn((n_planes, m, m), generator=generator)
     transfer = _noise_transfer(recipe, m, pixel_nm)
     noise = torch.fft.irfft2(torch.fft.rfft2(noise) * transfer, s=(m, m))
-    if recipe.spectrum == "mixture":
-        noise = noise / noise.std() + torch.randn(noise.shape, generator=generator)
     if recipe.z_correlation and n_planes > 1:
         offset = torch.arange(n_planes)[:, None] - torch.arange(n_planes)
         kernel = torch.exp(-0.5 * (offset * pixel_nm / recipe.z_correlation) ** 2)
         noise = torch.einsum("ij,jyx->iyx", kernel / kernel.norm(dim=1, keepdim=True), noise)
+    if recipe.white:
+        white = torch.randn(noise.shape, generator=generator)
+        noise = noise / noise.std().clamp_min(1e-12) + recipe.white * white
     return noise / noise.std().clamp_min(1e-12)
 
 
@@ -85,7 +95,7 @@ def _noise_transfer(recipe: DirectRecipe, m: int, pixel_nm: float) -> torch.Tens
     ky = torch.fft.fftfreq(m, pixel_nm)[:, None]
     kx = torch.fft.rfftfreq(m, pixel_nm)[None, :]
     k = torch.hypot(ky, kx)
-    if recipe.spectrum in ("power_law", "mixture"):
+    if recipe.spectrum == "power_law":
         return k.clamp_min(1 / 400) ** -(2.2 * recipe.shape - 0.4)
     if recipe.spectrum == "smoothed":
         return torch.exp(-2 * (math.pi * smoothing_nm(recipe) * k) ** 2)
@@ -138,15 +148,17 @@ def direct_planes(
 
 
 def phantom(rng: np.random.Generator, grid: Grid) -> torch.Tensor:
-    """A plane of simple shapes, (n, n): discs, rings, lines and grains of a few sizes."""
+    """A plane of simple shapes, (n, n): discs, rings, lines, grains and patches of a few sizes."""
     n, px = grid.n, grid.pixel_nm
     y, x = torch.meshgrid(torch.arange(n) * px, torch.arange(n) * px, indexing="ij")
     plane = torch.zeros((n, n))
-    kinds = rng.choice(["discs", "rings", "lines", "grains"], size=int(rng.integers(1, 4)))
+    kinds = rng.choice(
+        ["discs", "rings", "lines", "grains", "patches"], size=int(rng.integers(1, 4))
+    )
     for kind in kinds:
         size = float(np.exp(rng.uniform(np.log(4), np.log(90))))
-        if kind == "grains":
-            plane += _grains(rng, grid, size)
+        if kind in ("grains", "patches"):
+            plane += _grains(rng, grid, size, sharp=kind == "patches")
             continue
         for _ in range(int(np.clip(rng.poisson(3e4 / size**1.6), 2, 120))):
             cy, cx = rng.random(2) * n * px
@@ -162,11 +174,18 @@ def phantom(rng: np.random.Generator, grid: Grid) -> torch.Tensor:
     return plane.clamp(max=2.0)
 
 
-def _grains(rng: np.random.Generator, grid: Grid, size_nm: float) -> torch.Tensor:
-    """A random texture of grains of about `size_nm`, 0 to 1."""
+def _grains(
+    rng: np.random.Generator, grid: Grid, size_nm: float, sharp: bool = False
+) -> torch.Tensor:
+    """A random texture of grains of about `size_nm`; sharp ones are flat and have edges."""
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     noise = torch.randn((grid.n, grid.n), generator=generator)
     smooth = torch.exp(-2 * (math.pi * 0.3 * size_nm * grid.radius()) ** 2)
     field = torch.fft.irfft2(torch.fft.rfft2(noise) * smooth, s=noise.shape)
     field = field / field.std().clamp_min(1e-12)
-    return F.relu(field - float(rng.uniform(-0.5, 1.5))).clamp(max=1.5)
+    above = field - float(rng.uniform(-0.5, 1.5))
+    if sharp:
+        slope = 4 * size_nm / grid.pixel_nm
+        levels = [torch.sigmoid(slope * (above - step)) for step in (0.0, 0.7, 1.4)]
+        return torch.stack(levels[: int(rng.integers(1, 4))]).mean(dim=0)
+    return F.relu(above).clamp(max=1.5)

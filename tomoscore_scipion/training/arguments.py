@@ -29,7 +29,5 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--seed", type=int, default=0, help="of initial weights, order and augmentation")
     add("--processes", type=int, default=2, help="processes that simulate")
     add("--small", action="store_true", help="few samples per specimen: to try it out")
-    add("--without", nargs="*", default=[], metavar="INGREDIENT", help="leave out of specimens")
-    add("--white-only", action="store_true", help="no correlated noise but that of tilt series")
     add("--name", default="tomoscore", help="name of the model in its card")
     add("--model-version", default="0", metavar="V", help="version of the model in its card")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,9 @@ class Shards:
     Attributes:
         volumes: indices of the slices of each volume.
         kind: (volumes,) "tilt_series", "direct" or "null".
+        correlated: (volumes,) bool, whether noise that is not white was put on it without tilts.
         specimen: (volumes,) which shard each is of.
+        contents: (volumes,) ingredients of its specimen, joined by "+".
     """
 
     def __init__(self, folder: Path) -> None:
@@ -54,16 +57,25 @@ class Shards:
         self._features = [np.load(path.with_suffix(".npy"), mmap_mode="r") for path in paths]
         self._parts = parts
         self.volumes: list[tuple[int, np.ndarray]] = []
-        kinds = []
+        labels: dict[str, list] = {name: [] for name in ("kind", "correlated", "contents")}
         for shard, part in enumerate(parts):
             seen = part["weight"].sum(axis=(1, 2)) > 0
             for volume in np.unique(part["volume"]):
                 members = np.flatnonzero(seen & (part["volume"] == volume))
                 if len(members):
                     self.volumes.append((shard, members))
-                    kinds.append(part["kind"][members[0]])
-        self.kind = np.array(kinds)
+                    for name, values in labels.items():
+                        values.append(part[name][members[0]])
+        self.kind, self.correlated, self.contents = map(np.array, labels.values())
         self.specimen = np.array([shard for shard, _ in self.volumes])
+
+    def only(self, wanted: np.ndarray) -> Shards:
+        """Some of the volumes, chosen by a (volumes,) mask; nothing is read or copied."""
+        part = copy.copy(self)
+        part.volumes = [volume for volume, kept in zip(self.volumes, wanted) if kept]
+        for name in ("kind", "correlated", "contents", "specimen"):
+            setattr(part, name, getattr(self, name)[wanted])
+        return part
 
     def __len__(self) -> int:
         return len(self.volumes)
@@ -71,9 +83,10 @@ class Shards:
     def sample_features(self, every: int) -> np.ndarray:
         """(n, N_FEATURES) float32 of every so-manieth tile that carries data."""
         rows = []
-        for part, features in zip(self._parts, self._features):
+        for shard, members in self.volumes:
+            features = self._features[shard][members]
             flat = features.reshape(-1, features.shape[-1])[::every]
-            rows.append(flat[part["weight"].reshape(-1)[::every] > 0.5])
+            rows.append(flat[self._parts[shard]["weight"][members].reshape(-1)[::every] > 0.5])
         return np.concatenate(rows).astype(np.float32)
 
     def batch(self, chosen: np.ndarray, rng: np.random.Generator | None) -> Batch:

@@ -47,16 +47,12 @@ def main(args: Namespace) -> int:
     seeds = range(args.first_seed, args.first_seed + args.specimens)
     held_out = range(HELD_OUT_SEED, HELD_OUT_SEED + args.held_out)
     print(f"{args.folder}: samples of {len(seeds)} specimens", flush=True)
-    for part, chosen in (("train", seeds), ("held-out", held_out)):
-        write_shards(args.folder / part, chosen, sampled, args.processes)
-        nothing = chosen[: 0 if args.white_only else len(chosen) // SPECIMENS_PER_NOTHING]
-        write_shards(args.folder / part, nothing, sampled, args.processes, "nothing-")
-    network = Trainer(args.folder, Shards(args.folder / "train"), trained).run()
-    found, truth, share, kinds = slice_curves(network, Shards(args.folder / "held-out"))
-    gains = band_gains(found, truth, share)
-    scale_output(network, gains)
-    figures = metrics(found * gains, truth, share, kinds)
-    familiar = {"share": familiar_share(network, Shards(args.folder / "held-out"))}
+    shards, kept = (
+        write_samples(args.folder / part, chosen, sampled, args.processes)
+        for part, chosen in (("train", seeds), ("held-out", held_out))
+    )
+    network, gains, figures = train_and_measure(args.folder, shards, kept, trained)
+    familiar = {"share": familiar_share(network, kept)}
     print(json.dumps(figures, indent=2), flush=True)
     card: dict[str, Any] = {
         "name": args.name,
@@ -82,6 +78,30 @@ def main(args: Namespace) -> int:
     path = write_calibrated(args.folder / "weights.safetensors", network, card, specimens)
     print(path)
     return 0
+
+
+def write_samples(folder: Path, seeds: range, recipe: SampleRecipe, processes: int) -> Shards:
+    """Make what is missing of the samples of some specimens, and of nothing beside them."""
+    write_shards(folder, seeds, recipe, processes)
+    nothing = seeds[: len(seeds) // SPECIMENS_PER_NOTHING]
+    write_shards(folder, nothing, recipe, processes, "nothing-")
+    return Shards(folder)
+
+
+def train_and_measure(
+    folder: Path, shards: Shards, held_out: Shards, recipe: TrainingRecipe
+) -> tuple[ResolvabilityNet, np.ndarray, dict[str, Any]]:
+    """Train, with checkpoints in a folder, and correct on specimens held out.
+
+    Returns:
+        The network, the factors per band (N_BANDS,) that are in it, and the figures of the slices
+        held out, with these factors.
+    """
+    network = Trainer(folder, shards, recipe).run()
+    found, truth, share, kinds = slice_curves(network, held_out)
+    gains = band_gains(found, truth, share)
+    scale_output(network, gains)
+    return network, gains, metrics(found * gains, truth, share, kinds)
 
 
 def write_calibrated(
@@ -110,9 +130,6 @@ def write_calibrated(
 
 
 def _sample_recipe(args: Namespace) -> SampleRecipe:
-    kinds = {"without": tuple(args.without), "white_only": args.white_only}
     if args.small:
-        return SampleRecipe(
-            field_px=256, acquisitions=1, slices=2, directs=1, nulls=1, nothings=1, **kinds
-        )
-    return SampleRecipe(**kinds)
+        return SampleRecipe(field_px=256, acquisitions=1, slices=2, directs=1, nulls=1, nothings=1)
+    return SampleRecipe()

@@ -29,8 +29,10 @@ from tomoscore_scipion.simulation.recipe import Recipe, random_recipe
 from tomoscore_scipion.simulation.specimen import Specimen, random_specimen
 from tomoscore_scipion.simulation.truth import plane_density, tile_curves, tile_means
 
-GENERATOR_VERSION = 4
+GENERATOR_VERSION = 5
 """Raised whenever a seed no longer gives the same samples."""
+LARGEST_BINNED_NM = 2.0
+"""Voxel before binning by 2: beyond, little is left to be scored."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Sample:
         level: log10 of the spread that was set to 1; comparable within a volume.
         volume: which volume of its specimen the slice is of.
         kind: "tilt_series", "direct" or "null".
+        correlated: it was given noise that is not white, without tilts.
+        contents: ingredients of the specimen, joined by "+".
     """
 
     features: np.ndarray
@@ -54,6 +58,8 @@ class Sample:
     level: float
     volume: int
     kind: str
+    correlated: bool = False
+    contents: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,40 +68,39 @@ class SampleRecipe:
 
     Attributes:
         field_px: pixels of 1.5 nm across the specimen, a multiple of 32.
-        acquisitions: tilt series per specimen.
+        acquisitions: tilt series per specimen; some without noise, binned, or cropped along z.
         slices: slices kept of each volume, spread over its height as the engine spreads them.
         directs: stacks of matter plus noise per specimen.
         nulls: stacks of nothing but noise per specimen.
-        without: ingredients of specimens left out.
         nothings: volumes of nothing per seed of nothing.
-        white_only: stacks without tilt series get white noise only (to hold out correlated noise),
-            and there are no volumes of nothing.
     """
 
     field_px: int = 384
-    acquisitions: int = 6
+    acquisitions: int = 5
     slices: int = 4
-    directs: int = 4
+    directs: int = 6
     nulls: int = 2
     nothings: int = 8
-    without: tuple[str, ...] = ()
-    white_only: bool = False
 
 
 def specimen_samples(seed: int, recipe: SampleRecipe = SampleRecipe()) -> list[Sample]:
     """All samples of one specimen; the same seed and generator version give the same."""
     rng = np.random.default_rng([GENERATOR_VERSION, seed])
-    specimen = random_specimen(rng, Grid(n=recipe.field_px), without=recipe.without)
+    specimen = random_specimen(rng, Grid(n=recipe.field_px))
     microscope = Microscope(specimen)
     volumes = []
     for _ in range(recipe.acquisitions):
-        acquisition = microscope.acquire(rng, random_recipe(rng), float(rng.uniform(1.0, 2.4)))
+        drawn = _unusual(rng, random_recipe(rng))
+        acquisition = microscope.acquire(rng, drawn, float(rng.uniform(1.0, 2.4)))
         volumes.append(_tilt_series_samples(rng, acquisition, recipe.slices))
     for number in range(recipe.directs + recipe.nulls):
         null = number >= recipe.directs
         volumes.append(_direct_samples(rng, specimen, recipe, null))
+    contents = "+".join(specimen.contents)
     return [
-        replace(sample, volume=number) for number, part in enumerate(volumes) for sample in part
+        replace(sample, volume=number, contents=contents)
+        for number, part in enumerate(volumes)
+        for sample in part
     ]
 
 
@@ -111,7 +116,7 @@ def nothing_samples(seed: int, recipe: SampleRecipe = SampleRecipe()) -> list[Sa
         for z in _spread_out(rng, len(stack), 2):
             plan = plan_slice(int(z), len(stack), voxel_nm)
             sample = _sample(plan, stack.__getitem__, curves, voxel_nm, "null")
-            samples.append(replace(sample, volume=volume))
+            samples.append(replace(sample, volume=volume, correlated=True))
     return samples
 
 
@@ -121,20 +126,37 @@ def _spread_out(rng: np.random.Generator, n_z: int, n: int) -> np.ndarray:
     return np.unique(np.minimum(places.astype(int), n_z - 1))
 
 
+def _unusual(rng: np.random.Generator, recipe: Recipe) -> Recipe:
+    """Some tilt series have next to no noise, and some tomograms are binned once they are made."""
+    if rng.random() < 0.06:
+        recipe = replace(recipe, total_dose=float(10 ** rng.uniform(3, 7)), damage=False)
+    if rng.random() < 0.3 and recipe.voxel_nm <= LARGEST_BINNED_NM:
+        recipe = replace(recipe, binning=2)
+    return recipe
+
+
 def _tilt_series_samples(
     rng: np.random.Generator, acquisition: Acquisition, n: int
 ) -> list[Sample]:
     voxel = acquisition.voxel_nm
     kind = "tilt_series" if acquisition.specimen.contents else "null"
-    plans = [
-        plan_slice(int(z), acquisition.n_z, voxel) for z in _spread_out(rng, acquisition.n_z, n)
-    ]
+    first, n_z = _cropped(rng, acquisition)
+    plans = [plan_slice(int(z), n_z, voxel) for z in _spread_out(rng, n_z, n)]
     planes = sorted({z for plan in plans for z in plan.planes})
-    raw = acquisition.chosen_planes(planes)
-    curves = [acquisition.truth(raw[planes.index(plan.z)], plan.z) for plan in plans]
+    raw = acquisition.chosen_planes([first + z for z in planes])
+    curves = [acquisition.truth(raw[planes.index(plan.z)], first + plan.z) for plan in plans]
     written = finish(rng, raw, acquisition.recipe, voxel)
     read = _reader(written, planes)
     return [_sample(plan, read, truth, voxel, kind) for plan, truth in zip(plans, curves)]
+
+
+def _cropped(rng: np.random.Generator, acquisition: Acquisition) -> tuple[int, int]:
+    """First plane and number of planes kept: mostly all, or a few from inside the specimen."""
+    if rng.random() < 0.85:
+        return 0, acquisition.n_z
+    low, high = acquisition.slab_z()
+    n_z = min(int(np.exp(rng.uniform(np.log(3), np.log(40)))), high - low + 1)
+    return int(rng.integers(low, high - n_z + 2)), n_z
 
 
 def _direct_samples(
@@ -144,8 +166,6 @@ def _direct_samples(
     grid = specimen.grid
     written = random_recipe(rng)
     direct = random_direct_recipe(rng)
-    if recipe.white_only:
-        direct = replace(direct, spectrum="white", shape=0.0)
     voxel = grid.width_nm / (2 * round(grid.width_nm / written.voxel_nm / 2))
     n_z = int(rng.choice([1, 3, 15, 40]))
     flat = rng.random() < 0.5 or n_z == 1
@@ -159,8 +179,13 @@ def _direct_samples(
         curves = tile_curves(raw[z], matter[0 if flat else z], grid)
         plan = plan_slice(int(z), n_z, voxel)
         kind = "null" if null else "direct"
-        samples.append(_sample(plan, _reader(stack, range(n_z)), curves, voxel, kind))
+        sample = _sample(plan, _reader(stack, range(n_z)), curves, voxel, kind)
+        samples.append(replace(sample, correlated=_correlated(direct)))
     return samples
+
+
+def _correlated(direct: DirectRecipe) -> bool:
+    return direct.spectrum != "white" or direct.z_correlation > 0
 
 
 def _nothing(
