@@ -12,7 +12,7 @@ that falls outside a projection gets nothing from that view. Both steps are line
 over the full half turn the result is the density itself (projections being sums along rays).
 
 A simulated specimen is periodic, and its views are kept *sheared*: the column of a point is where
-its ray crosses the plane z = 0, x + z tan(t), and wraps around. `Geometry` is all that differs.
+its ray crosses the plane z = 0, x + z tan(t), and wraps around.
 """
 
 from __future__ import annotations
@@ -95,43 +95,50 @@ def _ramp(n: int) -> torch.Tensor:
     return torch.fft.rfft(kernel).real
 
 
-@dataclass(frozen=True)
-class Geometry:
-    """At which column each view sees a point (z, x): across * x + down * z.
+class Tilted:
+    """Views as a detector has them, at angles (n_views,) in degrees."""
 
-    Attributes:
-        across: (n_views,) columns per pixel along x.
-        down: (n_views,) columns per pixel along z.
-        periodic: columns wrap around, and column 0 belongs to pixel 0; otherwise both are measured
-            from the centres, and a view that does not reach a point adds nothing.
+    def __init__(self, angles_deg: Numbers) -> None:
+        self.angles = np.deg2rad(np.asarray(angles_deg, dtype=np.float64))
+
+    def add(self, slab: torch.Tensor, image: torch.Tensor, view: int, heights: np.ndarray) -> None:
+        """Add to planes (n, x, y) at heights (n,) what a filtered view (columns, y) shows there."""
+        n_columns, n_y = image.shape
+        x = np.arange(slab.shape[1]) - (slab.shape[1] - 1) / 2.0
+        across, down = math.cos(self.angles[view]), math.sin(self.angles[view])
+        column = (across * x + down * heights[:, None]).ravel() + (n_columns - 1) / 2.0
+        left = np.floor(column)
+        share = column - left
+        for place, weight in ((left, 1.0 - share), (left + 1.0, share)):
+            seen = weight * ((place >= 0) & (place < n_columns))
+            index = torch.from_numpy(np.clip(place, 0, n_columns - 1).astype(np.int64))
+            weights = torch.from_numpy(seen.astype(np.float32))
+            rows = image[index.to(slab.device)]
+            slab.view(-1, n_y).addcmul_(rows, weights.to(slab.device)[:, None])
+
+
+class Sheared:
+    """Views of a periodic volume, un-foreshortened to the plane z = 0; angles as in `Tilted`.
+
+    Column 0 belongs to the first pixel along x, and there are as many columns as pixels or a
+    multiple of them. A plane is a view displaced as a whole: several times faster than `Tilted`.
     """
 
-    across: np.ndarray
-    down: np.ndarray
-    periodic: bool = False
+    def __init__(self, angles_deg: Numbers) -> None:
+        self.angles = np.deg2rad(np.asarray(angles_deg, dtype=np.float64))
 
-    @classmethod
-    def tilted(cls, angles_deg: Numbers) -> Geometry:
-        """Views as a detector has them; angles (n_views,) in degrees."""
-        angles = np.deg2rad(np.asarray(angles_deg, dtype=np.float64))
-        return cls(np.cos(angles), np.sin(angles))
-
-    @classmethod
-    def sheared(cls, angles_deg: Numbers, oversampling: int = 1) -> Geometry:
-        """Periodic views un-foreshortened to the plane z = 0, `oversampling` columns per pixel."""
-        tangent = np.tan(np.deg2rad(np.asarray(angles_deg, dtype=np.float64)))
-        return cls(np.full_like(tangent, oversampling), oversampling * tangent, periodic=True)
-
-    def displaces(self, n_x: int, n_columns: int) -> bool:
-        """Whether each view, taken every so many columns, is displaced as a whole by height."""
-        return self.periodic and bool(np.all(self.across * n_x == n_columns))
-
-    def columns(self, view: int, z: np.ndarray, n_x: int, n_columns: int) -> np.ndarray:
-        """Columns (z, x) of the points at heights z, from the middle; 0 to n_columns, or beyond."""
-        start = (0.0, 0.0) if self.periodic else ((n_x - 1) / 2.0, (n_columns - 1) / 2.0)
-        x = np.arange(n_x) - start[0]
-        columns = self.across[view] * x + self.down[view] * z[:, None] + start[1]
-        return np.mod(columns, n_columns) if self.periodic else columns
+    def add(self, slab: torch.Tensor, image: torch.Tensor, view: int, heights: np.ndarray) -> None:
+        """As `Tilted.add`."""
+        n_x, n_columns = slab.shape[1], len(image)
+        per_pixel = n_columns // n_x
+        every = image.view(n_x, per_pixel, -1)
+        for plane, height in zip(slab, heights):
+            place = per_pixel * float(height) * math.tan(self.angles[view])
+            left = math.floor(place)
+            for column, weight in ((left, left + 1 - place), (left + 1, place - left)):
+                shift, offset = divmod(column % n_columns, per_pixel)
+                plane[: n_x - shift].add_(every[shift:, offset], alpha=weight)
+                plane[n_x - shift :].add_(every[:shift, offset], alpha=weight)
 
 
 def view_weights(angles_deg: Numbers) -> np.ndarray:
@@ -252,13 +259,13 @@ def backproject_slabs(
     middle = (shape_zyx[0] - 1) / 2.0
     heights = positions - middle
     done = 0
-    for slab in slabs_at(filtered, Geometry.tilted(angles_deg), heights, shape_zyx[2]):
+    for slab in slabs_at(filtered, Tilted(angles_deg), heights, shape_zyx[2]):
         yield positions[done : done + len(slab)], slab
         done += len(slab)
 
 
 def slabs_at(
-    filtered: torch.Tensor, geometry: Geometry, heights: np.ndarray, n_x: int
+    filtered: torch.Tensor, geometry: Tilted | Sheared, heights: np.ndarray, n_x: int
 ) -> Iterator[torch.Tensor]:
     """Sums over filtered views of what they show of some planes, slab by slab.
 
@@ -275,61 +282,18 @@ def slabs_at(
         ValueError: another number of views than the geometry has.
     """
     n_views, _, n_y = filtered.shape
-    if len(geometry.across) != n_views:
+    if len(geometry.angles) != n_views:
         raise ValueError(
-            f"expected one angle per view, got {len(geometry.across)} for {n_views} views"
+            f"expected one angle per view, got {len(geometry.angles)} for {n_views} views"
         )
     slab_bytes = SLAB_BYTES.get(filtered.device.type, SLAB_BYTES["cuda"])
     per_slab = max(1, slab_bytes // (4 * n_x * n_y))
     for start in range(0, len(heights), per_slab):
-        yield _slab(filtered, geometry, np.asarray(heights[start : start + per_slab]), n_x)
-
-
-def _slab(
-    filtered: torch.Tensor, geometry: Geometry, heights: np.ndarray, n_x: int
-) -> torch.Tensor:
-    """The planes at some heights, shape (len(heights), y, n_x)."""
-    slab = filtered.new_zeros((len(heights), n_x, filtered.shape[2]))
-    add = _add_displaced if geometry.displaces(n_x, filtered.shape[1]) else _add_looked_up
-    for view, image in enumerate(filtered):
-        add(slab, image, geometry, view, heights)
-    return slab.transpose(1, 2)
-
-
-def _add_looked_up(
-    slab: torch.Tensor, image: torch.Tensor, geometry: Geometry, view: int, heights: np.ndarray
-) -> None:
-    """Add to planes (n, x, y) what a view (columns, y) shows of them, wherever its rays cross."""
-    n_columns, n_y = image.shape
-    column = geometry.columns(view, heights, slab.shape[1], n_columns).ravel()
-    left = np.floor(column)
-    share = column - left
-    flat = slab.view(-1, n_y)
-    for place, weight in ((left, 1.0 - share), (left + 1.0, share)):
-        if geometry.periodic:
-            place = np.mod(place, n_columns)
-        else:
-            weight = weight * ((place >= 0) & (place < n_columns))
-        index = torch.from_numpy(np.clip(place, 0, n_columns - 1).astype(np.int64))
-        weights = torch.from_numpy(weight.astype(np.float32))
-        rows = image[index.to(slab.device)]
-        flat.addcmul_(rows, weights.to(slab.device)[:, None])
-
-
-def _add_displaced(
-    slab: torch.Tensor, image: torch.Tensor, geometry: Geometry, view: int, heights: np.ndarray
-) -> None:
-    """The same, several times faster, where a view is displaced as a whole: see `displaces`."""
-    n_x = slab.shape[1]
-    step = len(image) // n_x
-    every = image.view(n_x, step, -1)
-    for plane, height in zip(slab, heights):
-        place = float(geometry.down[view] * height)
-        left = math.floor(place)
-        for column, weight in ((left, left + 1 - place), (left + 1, place - left)):
-            shift, offset = divmod(column % len(image), step)
-            plane[: n_x - shift].add_(every[shift:, offset], alpha=weight)
-            plane[n_x - shift :].add_(every[:shift, offset], alpha=weight)
+        some = np.asarray(heights[start : start + per_slab])
+        slab = filtered.new_zeros((len(some), n_x, n_y))
+        for view, image in enumerate(filtered):
+            geometry.add(slab, image, view, some)
+        yield slab.transpose(1, 2)
 
 
 def backproject(

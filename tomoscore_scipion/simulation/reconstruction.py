@@ -12,7 +12,7 @@ import math
 import torch
 
 from tomoscore_scipion.engine import contrast_transfer, damage
-from tomoscore_scipion.engine.backprojection import Geometry, RadialFilter, slabs_at
+from tomoscore_scipion.engine.backprojection import RadialFilter, Sheared, slabs_at
 
 from .grid import Grid, crop_spectrum
 from .recipe import Recipe
@@ -82,9 +82,8 @@ def reconstruct_planes(
     Returns:
         (n, m, m) float32, (z, y, x).
     """
-    columns, m = filtered.shape[1:]
-    geometry = Geometry.sheared(tilts_deg.numpy(), columns // m)
-    return torch.cat(list(slabs_at(filtered, geometry, heights.numpy(), m)))
+    planes = slabs_at(filtered, Sheared(tilts_deg.numpy()), heights.numpy(), filtered.shape[2])
+    return torch.cat(list(planes))
 
 
 def radial_filter(recipe: Recipe) -> RadialFilter:
