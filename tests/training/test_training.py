@@ -2,6 +2,7 @@
 """A small training from end to end, and what its parts promise."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from tomoscore_scipion.engine.network import ResolvabilityNet
 from tomoscore_scipion.engine.sampling import CHANNELS
 from tomoscore_scipion.engine.texture import N_FEATURES, tile_features
 from tomoscore_scipion.engine.weights import read_card
+from tomoscore_scipion.simulation.recipe import Recipe
+from tomoscore_scipion.simulation.specimen import INGREDIENTS
 from tomoscore_scipion.training.calibration import (
     LEAST_SD,
     band_gains,
@@ -21,7 +24,12 @@ from tomoscore_scipion.training.calibration import (
     scale_output,
 )
 from tomoscore_scipion.training.dataset import Batch, Shards, neighbour_features
-from tomoscore_scipion.training.samples import SampleRecipe, nothing_samples
+from tomoscore_scipion.training.samples import (
+    SampleRecipe,
+    _cropped,
+    _unusual,
+    nothing_samples,
+)
 from tomoscore_scipion.training.train import Trainer, TrainingRecipe, loss_of, soft_score
 
 
@@ -82,6 +90,41 @@ def test_volumes_of_nothing_are_nulls_of_the_shape_of_other_samples():
         assert sample.kind == "null"
         assert not sample.curves.any()
         assert sample.features.shape == (3, 3, N_FEATURES)
+
+
+def test_tomograms_are_whole_or_a_few_slices_from_inside_the_specimen():
+    acquisition = SimpleNamespace(n_z=80, slab_z=lambda: (20, 59))
+    found = [_cropped(np.random.default_rng(seed), acquisition) for seed in range(300)]
+    cropped = [part for part in found if part != (0, 80)]
+    assert 20 < len(cropped) < 80
+    assert min(n for _, n in cropped) == 3
+    assert all(first >= 20 and first + n - 1 <= 59 for first, n in cropped)
+
+
+def test_some_tilt_series_have_next_to_no_noise_and_some_tomograms_are_binned():
+    drawn = [_unusual(np.random.default_rng(seed), Recipe()) for seed in range(400)]
+    clean = [recipe for recipe in drawn if recipe.total_dose > 1000]
+    assert 10 < len(clean) < 50
+    assert not any(recipe.damage for recipe in clean)
+    assert 80 < sum(recipe.binning == 2 for recipe in drawn) < 160
+    coarse = Recipe(voxel_nm=2.5)
+    assert all(_unusual(np.random.default_rng(s), coarse).binning == 1 for s in range(50))
+
+
+def test_some_of_the_volumes_can_be_chosen(trained):
+    shards = Shards(trained / "train")
+    part = shards.only(shards.kind == "direct")
+    assert 0 < len(part) < len(shards)
+    assert set(part.kind) == {"direct"}
+    expected = shards.batch(np.flatnonzero(shards.kind == "direct"), None)
+    torch.testing.assert_close(part.batch(np.arange(len(part)), None).curves, expected.curves)
+    assert len(part.sample_features(1)) < len(shards.sample_features(1))
+
+
+def test_volumes_know_their_noise_and_what_their_specimen_holds(trained):
+    shards = Shards(trained / "train")
+    assert not shards.correlated[shards.kind == "tilt_series"].any()
+    assert set("+".join(shards.contents).split("+")) <= {"", *INGREDIENTS}
 
 
 def test_no_shards_is_an_error(tmp_path):
