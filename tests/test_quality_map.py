@@ -7,11 +7,11 @@ import pytest
 import torch
 from PIL import Image
 from scoring_fakes import make_score
-from small_model import agreed, speckle
+from small_model import speckle
 
 from tomoscore_scipion.engine.bands import N_BANDS, share_below_nyquist
 from tomoscore_scipion.engine.cli import main
-from tomoscore_scipion.engine.inference import pad_to_cells
+from tomoscore_scipion.engine.inference import SliceCurves, pad_to_cells
 from tomoscore_scipion.engine.map_files import colours, overlay, write_map
 from tomoscore_scipion.engine.output import read_records
 from tomoscore_scipion.engine.quality_map import CELL_PX, _tile_centres, quality_map
@@ -39,7 +39,7 @@ def pieces(level, planes=(5, 15, 25, 35), shape=SHAPE, voxel=VOXEL, weight=1.0):
     for z in planes:
         curves = np.broadcast_to(level(y, x, z), (tiles_y, tiles_x, N_BANDS))
         curves = torch.from_numpy(curves.astype(np.float32).copy())
-        made.append(agreed(z, curves, torch.full((tiles_y, tiles_x), float(weight))))
+        made.append(SliceCurves(z, curves, torch.full((tiles_y, tiles_x), float(weight))))
     return made
 
 

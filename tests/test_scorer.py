@@ -440,7 +440,7 @@ def test_scorer_says_what_it_is(scorer, random_weights):
     assert scorer.model["sha256"] == sha256_of(random_weights)
     assert scorer.device == "cpu"
     assert scorer.notices == []
-    assert scorer.card["interval"] == CARD["interval"]
+    assert scorer.card["interval"] == {"score": [0, 5], "sd": [0.3, 0.3]}
 
 
 def test_falling_back_to_the_cpu_is_a_notice(random_weights, monkeypatch):

@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From tiles to a tomogram: the slab, its curve, its score and how sure it is."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
-from small_model import CARD, agreed, curves_of
+from small_model import curves_of
 
 from tomoscore_scipion.engine.bands import N_BANDS, tomoscore
+from tomoscore_scipion.engine.inference import SliceCurves
 from tomoscore_scipion.engine.tomogram import (
-    Z_90,
     bootstrap_sd,
     slab,
     slab_planes,
@@ -20,7 +18,7 @@ from tomoscore_scipion.engine.tomogram import (
 )
 
 SHARE = np.ones(N_BANDS)
-CALIBRATION = CARD["interval"]
+CALIBRATION = {"score": [0, 5], "sd": [0.3, 0.3]}
 
 
 def summary(levels, share=SHARE, calibration=CALIBRATION, n_z=None, **options):
@@ -168,26 +166,11 @@ def test_the_best_tiles_are_used_where_all_have_little_data():
 
 
 def test_a_blank_slice_counts_as_nothing_seen():
-    blank = agreed(0, torch.full((2, 2, N_BANDS), 0.7), torch.zeros(2, 2))
+    blank = SliceCurves(0, torch.full((2, 2, N_BANDS), 0.7), torch.zeros(2, 2))
     np.testing.assert_array_equal(slice_curve(blank), np.zeros(N_BANDS))
 
 
 # Interval
-
-
-def test_members_that_disagree_widen_the_interval():
-    calibration = {**CALIBRATION, "per_spread": 1.5}
-    pieces = curves_of([0.3, 0.3, 0.3])
-    agreed_on = summarise(pieces, (0, 2), SHARE, calibration)
-    lower = torch.full((1, N_BANDS), 0.25)
-    apart = [replace(piece, members=torch.cat([lower, piece.members])) for piece in pieces]
-    doubted = summarise(apart, (0, 2), SHARE, calibration)
-    assert agreed_on.spread == pytest.approx(0, abs=1e-6)
-    assert doubted.score == agreed_on.score
-    expected = np.std(tomoscore(np.array([[0.25] * 6, [0.3] * 6, [0.3] * 6]), SHARE))
-    assert doubted.spread == pytest.approx(expected, rel=1e-4)
-    width = doubted.interval[1] - doubted.interval[0]
-    assert width == pytest.approx(2 * Z_90 * np.hypot(0.3, 1.5 * expected), rel=1e-2)
 
 
 @pytest.mark.parametrize("level", [0.0, 0.16, 0.375, 0.59, 0.9])
@@ -199,8 +182,7 @@ def test_interval_holds_the_score_within_the_scale(level):
 
 
 def test_the_model_alone_is_sure_to_1_64_of_its_own_errors():
-    calibration = {"score": [0, 2, 3, 5], "base": [9, 0.1, 0.3, 9], "per_spread": 0.0}
-    found = summary([0.375] * 5, calibration=calibration)
+    found = summary([0.375] * 5, calibration={"score": [0, 2, 3, 5], "sd": [9, 0.1, 0.3, 9]})
     assert np.subtract(found.interval, found.score) == pytest.approx([-0.329, 0.329], abs=1e-3)
 
 

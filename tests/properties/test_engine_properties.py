@@ -9,11 +9,10 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from small_model import CARD, agreed
 
 from tomoscore_scipion.engine.bands import N_BANDS, N_SCORED, share_below_nyquist, tomoscore
 from tomoscore_scipion.engine.errors import StartError
-from tomoscore_scipion.engine.inference import blocks
+from tomoscore_scipion.engine.inference import SliceCurves, blocks
 from tomoscore_scipion.engine.normalisation import CLIP, canonical_slice
 from tomoscore_scipion.engine.sampling import CHANNELS, MAX_SLICES, plan_slice, plan_slices
 from tomoscore_scipion.engine.texture import CELL_PX
@@ -126,7 +125,7 @@ def scored_slices(draw):
     for plane in z:
         values = draw(hnp.arrays("f4", (*tiles, N_BANDS), elements=st.floats(-2, 2, width=32)))
         weight = draw(hnp.arrays("f4", tiles, elements=st.floats(0, 1, width=32)))
-        pieces.append(agreed(plane, torch.from_numpy(values), torch.from_numpy(weight)))
+        pieces.append(SliceCurves(plane, torch.from_numpy(values), torch.from_numpy(weight)))
     return pieces, z[-1] + 1 + draw(st.integers(0, 5))
 
 
@@ -135,7 +134,7 @@ def scored_slices(draw):
 def test_any_curves_make_a_score_within_its_interval_and_a_slab_within_the_volume(scored, voxel):
     slices, n_z = scored
     share = share_below_nyquist(voxel)
-    found = summarise(slices, (0, n_z - 1), share, CARD["interval"])
+    found = summarise(slices, (0, n_z - 1), share, {"score": [0, 5], "sd": [0.3, 0.3]})
     low, high = found.interval
     assert 0 <= low <= found.score <= high <= N_SCORED
     assert 0 <= found.slab_z[0] <= found.slab_z[1] < n_z

@@ -20,7 +20,7 @@ from tomoscore_scipion.simulation.specimen import INGREDIENTS
 from tomoscore_scipion.training.calibration import (
     LEAST_SD,
     band_gains,
-    error_model,
+    error_by_score,
     scale_output,
 )
 from tomoscore_scipion.training.dataset import Batch, Shards, neighbour_features
@@ -215,7 +215,7 @@ def test_calibration_recovers_an_error_that_grows_with_the_score():
     rng = np.random.default_rng(0)
     found = rng.uniform(0, 5, 4000)
     truth = found + rng.standard_normal(4000) * (0.1 + 0.2 * found)
-    table = error_model(found, truth, *np.zeros((2, 4000)))
+    table = error_by_score(found, truth)
     assert np.interp(1.0, table["score"], table["sd"]) == pytest.approx(0.3, abs=0.1)
     assert np.interp(4.0, table["score"], table["sd"]) == pytest.approx(0.9, abs=0.1)
 
@@ -224,22 +224,9 @@ def test_the_sampling_error_is_no_part_of_the_models_own():
     rng = np.random.default_rng(1)
     truth = rng.uniform(0, 5, 4000)
     found = truth + rng.normal(0, 0.5, 4000)
-    none = np.zeros(4000)
-    table = error_model(found, truth, np.full(4000, 0.3), none)
+    table = error_by_score(found, truth, np.full(4000, 0.3))
     assert np.interp(2.5, table["score"], table["sd"]) == pytest.approx(0.4, abs=0.03)
-    assert max(error_model(found, truth, np.full(4000, 2.0), none)["sd"]) == LEAST_SD
-
-
-def test_the_spread_of_members_counts_as_far_as_it_tells_of_errors():
-    rng = np.random.default_rng(2)
-    truth, spread = rng.uniform(0, 5, 4000), rng.uniform(0, 0.4, 4000)
-    telling = truth + rng.normal(0, np.hypot(0.2, 2 * spread))
-    table = error_model(telling, truth, np.zeros(4000), spread)
-    assert table["per_spread"] == pytest.approx(2.0, abs=0.5)
-    assert np.interp(2.5, table["score"], table["base"]) == pytest.approx(0.2, abs=0.05)
-    assert np.interp(2.5, table["score"], table["sd"]) == pytest.approx(0.5, abs=0.05)
-    idle = error_model(truth + rng.normal(0, 0.3, 4000), truth, np.zeros(4000), spread)
-    assert idle["per_spread"] <= 0.5
+    assert max(error_by_score(found, truth, np.full(4000, 2.0))["sd"]) == LEAST_SD
 
 
 def test_the_network_is_small_enough_to_ship():

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from tomoscore_scipion.engine.bands import N_BANDS
 from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.network import MEMBERS, ResolvabilityNet, slice_contexts
+from tomoscore_scipion.engine.network import ResolvabilityNet, slice_contexts
 from tomoscore_scipion.engine.normalisation import CanonicalSlice
 from tomoscore_scipion.engine.texture import CELL_PX, N_FEATURES, tile_features
 
@@ -54,13 +54,11 @@ class SliceCurves:
         z: plane of the volume.
         curves: (tiles_y, tiles_x, N_BANDS) float32, signed, not clipped.
         weight: (tiles_y, tiles_x) float32, the share of each tile that carries data, 0 to 1.
-        members: (n, N_BANDS) float32, the mean curve by each member of the network.
     """
 
     z: int
     curves: torch.Tensor
     weight: torch.Tensor
-    members: torch.Tensor
 
 
 class Predictor:
@@ -137,12 +135,10 @@ class Predictor:
         return features, weight, torch.tensor(piece.level, device=self.device)
 
     def _curves(self, piece: MeasuredSlice, context: torch.Tensor) -> SliceCurves:
-        features, weight, level = self._input(piece)
+        features, _, level = self._input(piece)
         with torch.autocast(self.device.type, torch.float16, enabled=self.half):
-            found = self._network.curves(features, level, context).float()
-        members = torch.einsum("mtb,t->mb", found, weight / weight.sum()).cpu()
-        curves = found.mean(dim=0).reshape(*piece.weight.shape, -1).cpu()
-        return SliceCurves(piece.z, curves, piece.weight, members)
+            found = self._network.curves(features, level, context).float().cpu()
+        return SliceCurves(piece.z, found.reshape(*piece.weight.shape, -1), piece.weight)
 
     def _shrink(self, error: torch.cuda.OutOfMemoryError) -> None:
         """Go on with smaller blocks, or say that there is no way to go on."""
@@ -173,8 +169,7 @@ class Predictor:
 
 
 def _no_curves(piece: MeasuredSlice) -> SliceCurves:
-    curves = torch.zeros((*piece.weight.shape, N_BANDS))
-    return SliceCurves(piece.z, curves, piece.weight, torch.zeros((MEMBERS, N_BANDS)))
+    return SliceCurves(piece.z, torch.zeros((*piece.weight.shape, N_BANDS)), piece.weight)
 
 
 @dataclass(frozen=True)

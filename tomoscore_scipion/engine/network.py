@@ -100,7 +100,7 @@ class ResolvabilityNet(nn.Module):
         """As `forward`, of every member: (MEMBERS, v, s, t, N_BANDS)."""
         summary = self.summary(features, weight, level)
         context = slice_contexts(summary, weight.sum(dim=-1) > 0)
-        return self.curves(features, level, context)
+        return self._each(features, level, context)
 
     def summary(
         self, features: torch.Tensor, weight: torch.Tensor, level: torch.Tensor
@@ -115,16 +115,12 @@ class ResolvabilityNet(nn.Module):
     def curves(
         self, features: torch.Tensor, level: torch.Tensor, context: torch.Tensor
     ) -> torch.Tensor:
-        """Curves of slices beside their volumes, by every member.
+        """Curves (..., t, N_BANDS) of slices (..., t, N_FEATURES) with their contexts (..., c)."""
+        return self._each(features, level, context).mean(dim=0)
 
-        Args:
-            features: (..., t, N_FEATURES).
-            level: (...,).
-            context: (..., c) from `slice_contexts`.
-
-        Returns:
-            (MEMBERS, ..., t, N_BANDS).
-        """
+    def _each(
+        self, features: torch.Tensor, level: torch.Tensor, context: torch.Tensor
+    ) -> torch.Tensor:
         own, whole, floor = context.split([GISTS, GISTS, LEVELS], dim=-1)
         energies = features[..., :LEVELS] + 2 * level[..., None, None]
         above = (energies - floor[..., None, :]).clamp(-ABOVE, ABOVE)

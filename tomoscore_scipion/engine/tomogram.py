@@ -33,8 +33,6 @@ class TomogramScore:
         slab_z: (first, last) plane of the slab, inclusive.
         slice_z: (n,) planes of the scored slices.
         slice_scores: (n,) TomoScore of each.
-        sampling: standard deviation by the choice of slices and tiles, octaves.
-        spread: standard deviation of the scores by the members of the network, octaves.
     """
 
     score: float
@@ -43,8 +41,6 @@ class TomogramScore:
     slab_z: tuple[int, int]
     slice_z: np.ndarray
     slice_scores: np.ndarray
-    sampling: float
-    spread: float
 
 
 def summarise(
@@ -59,9 +55,8 @@ def summarise(
         slices: at least one, in order of z.
         planes: (first, last) plane, inclusive, that the slices were sampled from.
         share: (N_BANDS,) from `share_below_nyquist`.
-        calibration: the card's "interval": {"score": [...], "base": [...], "per_spread": f}: the
-            standard deviation in octaves of the model's own error where its members agree, at a
-            score, interpolated between; and what their spread counts for.
+        calibration: the card's "interval": {"score": [...], "sd": [...]}, the standard deviation
+            in octaves of the model's own error at a score, interpolated between.
     """
     curves = np.stack([slice_curve(s) for s in slices])
     z = np.array([s.z for s in slices])
@@ -69,14 +64,12 @@ def summarise(
     inside = slices[first : last + 1]
     curve = curves[first : last + 1].mean(axis=0)
     score = float(tomoscore(curve, share))
-    base = np.interp(score, calibration["score"], calibration["base"])
-    sampling, spread = bootstrap_sd(inside, share), spread_of_members(inside, share)
-    own = np.hypot(base, calibration["per_spread"] * spread)
+    own = float(np.interp(score, calibration["score"], calibration["sd"]))
+    sampling = bootstrap_sd(inside, share)
     half = Z_90 * float(np.hypot(own, sampling))
     interval = (max(0.0, score - half), min(float(N_SCORED), score + half))
     slab_z = slab_planes(z, first, last, planes)
-    by_slice = tomoscore(curves, share)
-    return TomogramScore(score, interval, curve, slab_z, z, by_slice, sampling, spread)
+    return TomogramScore(score, interval, curve, slab_z, z, tomoscore(curves, share))
 
 
 def usable_tiles(piece: SliceCurves) -> np.ndarray:
@@ -124,12 +117,6 @@ def slab_planes(z: np.ndarray, first: int, last: int, planes: tuple[int, int]) -
     low = planes[0] if first == 0 else int((z[first - 1] + z[first] + 1) // 2)
     high = planes[1] if last == len(z) - 1 else int((z[last] + z[last + 1]) // 2)
     return low, high
-
-
-def spread_of_members(slices: Sequence[SliceCurves], share: np.ndarray) -> float:
-    """Standard deviation of the scores that the members of the network give, octaves."""
-    curves = np.mean([piece.members.numpy() for piece in slices], axis=0)
-    return float(tomoscore(curves, share).std())
 
 
 def bootstrap_sd(slices: Sequence[SliceCurves], share: np.ndarray) -> float:

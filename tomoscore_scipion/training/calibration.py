@@ -18,64 +18,32 @@ LEAST_UNFAMILIAR = 0.03
 KERNEL = 0.7
 """Sigma in octaves of the neighbourhood in which errors are pooled."""
 LEAST_SD = 0.05
-SCORES = np.arange(0, N_SCORED + 0.01, 0.5)
-SPREAD_FACTORS = tuple(np.arange(0, 8.01, 0.5).tolist())
-UNCALIBRATED = {
-    "score": [0.0, float(N_SCORED)],
-    "sd": [0.0, 0.0],
-    "base": [0.0, 0.0],
-    "per_spread": 0.0,
-}
+UNCALIBRATED = {"score": [0.0, float(N_SCORED)], "sd": [0.0, 0.0]}
 """What stands in a card until errors have been measured: intervals hold the sampling error only."""
 
 
-def error_model(
-    found: np.ndarray, truth: np.ndarray, sampling: np.ndarray, spread: np.ndarray
+def error_by_score(
+    found: np.ndarray, truth: np.ndarray, sampling: np.ndarray | float = 0.0
 ) -> dict[str, Any]:
-    """The model's own error: at a score, and by how much its members disagree.
-
-    The variance is a base, which depends on the score, plus the square of a factor times the
-    spread. The factor is the one that makes the errors likeliest; where the spread tells nothing it
-    is 0.
+    """The model's own root mean square error as a function of the predicted score.
 
     Args:
         found: (n,) predicted scores in octaves.
         truth: (n,) true ones.
         sampling: (n,) standard deviation by the choice of slices and tiles, octaves; errors hold
             it too, and an interval adds it again, so that it is taken out.
-        spread: (n,) standard deviation of the scores by the members of the network, octaves.
 
     Returns:
-        {"score": 0 to 5 in half octaves, "sd": octaves, of all errors at a score, "base": octaves,
-        "per_spread": factor}, as `engine.tomogram.summarise` wants it.
+        {"score": 0 to 5 in half octaves, "sd": octaves}, as `engine.tomogram.summarise` wants it.
     """
-    if len(found) == 0 or not found.shape == truth.shape == sampling.shape == spread.shape:
-        shapes = found.shape, truth.shape, sampling.shape, spread.shape
-        raise ValueError(f"expected as many scores as truths, samplings and spreads, got {shapes}")
-    own = (found - truth) ** 2 - sampling**2
-
-    def base_beside(factor: float) -> np.ndarray:
-        return _sd_by_score(found, own - (factor * spread) ** 2)
-
-    def likelihood(factor: float) -> float:
-        base = np.interp(found, SCORES, base_beside(factor))
-        variance = base**2 + (factor * spread) ** 2 + sampling**2
-        return float(-(np.log(variance) + (found - truth) ** 2 / variance).sum())
-
-    factor = max(SPREAD_FACTORS, key=likelihood)
-    return {
-        "score": SCORES.tolist(),
-        "sd": base_beside(0.0).tolist(),
-        "base": base_beside(factor).tolist(),
-        "per_spread": factor,
-    }
-
-
-def _sd_by_score(found: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Root of the mean variance around each of `SCORES`."""
-    weight = np.exp(-0.5 * ((SCORES[:, None] - found[None, :]) / KERNEL) ** 2) + 1e-6
-    mean = (weight * variance).sum(axis=1) / weight.sum(axis=1)
-    return np.round(np.sqrt(np.maximum(mean, LEAST_SD**2)), 3)
+    if len(found) == 0 or found.shape != truth.shape:
+        raise ValueError(f"expected as many scores as truths, got {found.shape}, {truth.shape}")
+    own = (found - truth) ** 2 - np.square(sampling)
+    grid = np.arange(0, N_SCORED + 0.01, 0.5)
+    weight = np.exp(-0.5 * ((grid[:, None] - found[None, :]) / KERNEL) ** 2) + 1e-6
+    variance = (weight * own).sum(axis=1) / weight.sum(axis=1)
+    sd = np.sqrt(np.maximum(variance, LEAST_SD**2))
+    return {"score": grid.tolist(), "sd": np.round(sd, 3).tolist()}
 
 
 def band_gains(found: np.ndarray, truth: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -7,31 +7,23 @@ import json
 from argparse import Namespace
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any
 
 import numpy as np
 
 from tomoscore_scipion import __version__
 from tomoscore_scipion.benchmark.fresh import compare, fresh_tomograms
-from tomoscore_scipion.engine.bands import (
-    PERIODS_NM,
-    SCORE_DEFINITION,
-    share_below_nyquist,
-    tomoscore,
-)
-from tomoscore_scipion.engine.inference import SliceCurves
+from tomoscore_scipion.engine.bands import PERIODS_NM, SCORE_DEFINITION, tomoscore
 from tomoscore_scipion.engine.network import ResolvabilityNet
-from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.engine.sampling import INPUT_CONTRACT
 from tomoscore_scipion.engine.scorer import Scorer
-from tomoscore_scipion.engine.tomogram import summarise
-from tomoscore_scipion.engine.volume import Volume
+from tomoscore_scipion.engine.tomogram import Z_90
 from tomoscore_scipion.engine.weights import save_weights
 
 from .calibration import (
     UNCALIBRATED,
     band_gains,
-    error_model,
+    error_by_score,
     familiar_share,
     scale_output,
 )
@@ -121,20 +113,13 @@ def write_calibrated(
     """
     save_weights(path, network, {**card, "interval": UNCALIBRATED})
     seeds = range(CALIBRATION_SEED, CALIBRATION_SEED + specimens)
-    scorer, details = Scorer.load(path, "cpu"), []
-
-    def note(volume: Volume, slices: Sequence[SliceCurves], record: Score) -> Score:
-        share = share_below_nyquist(volume.voxel_size_angstrom / 10)
-        details.append(summarise(slices, (0, volume.shape_zyx[0] - 1), share, UNCALIBRATED))
-        return record
-
-    scorer.finish = note
-    result = compare(scorer, fresh_tomograms(seeds, acquisitions=3))
+    result = compare(Scorer.load(path, "cpu"), fresh_tomograms(seeds, acquisitions=3))
     gains = band_gains(result.curve_found, result.curve_truth, result.share)
     scale_output(network, gains)
+    # One end of an interval may be cut at 0 or at 5, not both.
+    half = np.maximum(result.high - result.found, result.found - result.low)
     found = tomoscore(result.curve_found * gains, result.share)
-    sampling, spread = np.array([(one.sampling, one.spread) for one in details]).T
-    interval = error_model(found, result.truth, sampling, spread)
+    interval = error_by_score(found, result.truth, half / Z_90)
     training = {
         **card["training"],
         "calibration_seeds": [seeds.start, seeds.stop],
