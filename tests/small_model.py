@@ -39,11 +39,11 @@ def random_network(seed=0):
         network.std.copy_(features.std(dim=(0, 1, 2)).clamp_min(1e-2))
         curves = network.eval()(features, weight, level)
         gain = 0.15 / curves.std(dim=(0, 1, 2))
-        for last in network.last_layers():
-            last.weight *= gain[:, None]
-            last.bias -= curves.mean(dim=(0, 1, 2))
-            last.bias *= gain
-            last.bias += 0.35
+        last = network.head[-1]
+        last.weight *= gain[:, None]
+        last.bias -= curves.mean(dim=(0, 1, 2))
+        last.bias *= gain
+        last.bias += 0.35
     return network
 
 

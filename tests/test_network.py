@@ -6,7 +6,7 @@ import torch
 from small_model import random_network
 
 from tomoscore_scipion.engine.bands import N_BANDS
-from tomoscore_scipion.engine.network import GISTS, slice_contexts
+from tomoscore_scipion.engine.network import GIST, slice_contexts
 from tomoscore_scipion.engine.texture import LEVELS, N_FEATURES
 
 NETWORK = random_network()
@@ -74,8 +74,8 @@ def test_a_tile_is_judged_by_how_far_it_stands_above_the_quietest_slices():
 
 
 def test_the_floor_is_the_mean_of_the_quietest_quarter():
-    summary = torch.zeros((1, 9, GISTS + LEVELS))
-    summary[0, :, GISTS:] = torch.tensor([3.0, 0, 5, 1, 2, 7, 8, 9, 4])[:, None]
+    summary = torch.zeros((1, 9, GIST + LEVELS))
+    summary[0, :, GIST:] = torch.tensor([3.0, 0, 5, 1, 2, 7, 8, 9, 4])[:, None]
     there = torch.ones((1, 9), dtype=torch.bool)
     assert slice_contexts(summary, there)[0, :, -LEVELS:].unique().tolist() == [1.0]
     there[0, 1] = False  # eight slices, the quietest of which are 1 and 2

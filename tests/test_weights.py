@@ -75,8 +75,8 @@ def test_saving_replaces_what_was_there(sound):
     save_weights(sound, random_network(seed=1), {**CARD, "version": "2"})
     assert read_card(sound)["version"] == "2"
     assert torch.equal(
-        load_weights(sound)[0].state_dict()["members.0.head.0.weight"],
-        random_network(seed=1).state_dict()["members.0.head.0.weight"],
+        load_weights(sound)[0].state_dict()["head.0.weight"],
+        random_network(seed=1).state_dict()["head.0.weight"],
     )
 
 

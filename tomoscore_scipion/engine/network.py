@@ -4,9 +4,6 @@
 A curve is predicted per tile from what is measured there (texture.py), beside the gist of its slice
 and of the volume, and beside how far each octave stands above the quietest slices of the volume.
 Noise is the same all through a tomogram: what one tile is too small to tell, the volume tells.
-
-Several members see the same and differ by the random numbers that they started from; the curve is
-the mean of theirs, which errs less than any of them.
 """
 
 from __future__ import annotations
@@ -18,48 +15,14 @@ from torch import nn
 from tomoscore_scipion.engine.bands import N_BANDS
 from tomoscore_scipion.engine.texture import LEVELS, N_FEATURES
 
-MEMBERS = 3
 WIDTH = 192
 GIST = 64
-GISTS = MEMBERS * GIST
 DROPPED = 0.1
 """Share of the head's units that training leaves out."""
 WILD = 6.0
 """Features beyond so many standard deviations of the training samples are clipped."""
 ABOVE = 3.0
 """Octaves stand at most so many decades above or below the quietest slices."""
-
-
-class Member(nn.Module):
-    """One member of the network; shapes as in `ResolvabilityNet`, features already scaled."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.look = nn.Linear(N_FEATURES, WIDTH)
-        self.sum_up = nn.Linear(WIDTH, GIST)
-        self.head = nn.Sequential(
-            nn.Linear(WIDTH + 2 * GIST + LEVELS, 160),
-            nn.GELU(),
-            nn.Dropout(DROPPED),
-            nn.Linear(160, 96),
-            nn.GELU(),
-            nn.Dropout(DROPPED),
-            nn.Linear(96, N_BANDS),
-        )
-
-    def gist(self, scaled: torch.Tensor) -> torch.Tensor:
-        """What each tile adds to the gist of its slice, (..., t, GIST)."""
-        return F.gelu(self.sum_up(F.gelu(self.look(scaled))))
-
-    def curves(
-        self, scaled: torch.Tensor, gists: torch.Tensor, above: torch.Tensor
-    ) -> torch.Tensor:
-        """Curves (..., t, N_BANDS) of tiles beside the gists (..., 2 GIST) of slice and volume."""
-        around = gists[..., None, :].expand(*scaled.shape[:-1], -1)
-        curves: torch.Tensor = self.head(
-            torch.cat([F.gelu(self.look(scaled)), around, above], dim=-1)
-        )
-        return curves
 
 
 class ResolvabilityNet(nn.Module):
@@ -77,7 +40,17 @@ class ResolvabilityNet(nn.Module):
         super().__init__()
         for name, start in (("mean", 0.0), ("std", 1.0), ("least", -1e9), ("most", 1e9)):
             self.register_buffer(name, torch.full((N_FEATURES,), start))
-        self.members = nn.ModuleList(Member() for _ in range(MEMBERS))
+        self.look = nn.Linear(N_FEATURES, WIDTH)
+        self.sum_up = nn.Linear(WIDTH, GIST)
+        self.head = nn.Sequential(
+            nn.Linear(WIDTH + 2 * GIST + LEVELS, 160),
+            nn.GELU(),
+            nn.Dropout(DROPPED),
+            nn.Linear(160, 96),
+            nn.GELU(),
+            nn.Dropout(DROPPED),
+            nn.Linear(96, N_BANDS),
+        )
 
     def forward(
         self, features: torch.Tensor, weight: torch.Tensor, level: torch.Tensor
@@ -92,52 +65,33 @@ class ResolvabilityNet(nn.Module):
         Returns:
             (v, s, t, N_BANDS) float32, signed, not clipped.
         """
-        return self.each(features, weight, level).mean(dim=0)
-
-    def each(
-        self, features: torch.Tensor, weight: torch.Tensor, level: torch.Tensor
-    ) -> torch.Tensor:
-        """As `forward`, of every member: (MEMBERS, v, s, t, N_BANDS)."""
         summary = self.summary(features, weight, level)
         context = slice_contexts(summary, weight.sum(dim=-1) > 0)
-        return self._each(features, level, context)
+        return self.curves(features, level, context)
 
     def summary(
         self, features: torch.Tensor, weight: torch.Tensor, level: torch.Tensor
     ) -> torch.Tensor:
-        """What a slice tells of its volume: (..., t, N_FEATURES) to (..., GISTS + LEVELS)."""
+        """What a slice tells of its volume: (..., t, N_FEATURES) to (..., GIST + LEVELS)."""
         share = weight / weight.sum(dim=-1, keepdim=True).clamp_min(1e-6)
-        scaled = self._scaled(features)
-        gists = [member.gist(scaled) for member in self.members]  # type: ignore[operator]
+        gist = F.gelu(self.sum_up(self._look(features)))
         energies = features[..., :LEVELS] + 2 * level[..., None, None]
-        return torch.einsum("...tf,...t->...f", torch.cat([*gists, energies], dim=-1), share)
+        both = torch.cat([gist, energies], dim=-1)
+        return torch.einsum("...tf,...t->...f", both, share)
 
     def curves(
         self, features: torch.Tensor, level: torch.Tensor, context: torch.Tensor
     ) -> torch.Tensor:
         """Curves (..., t, N_BANDS) of slices (..., t, N_FEATURES) with their contexts (..., c)."""
-        return self._each(features, level, context).mean(dim=0)
-
-    def _each(
-        self, features: torch.Tensor, level: torch.Tensor, context: torch.Tensor
-    ) -> torch.Tensor:
-        own, whole, floor = context.split([GISTS, GISTS, LEVELS], dim=-1)
+        gists, floor = context.split([2 * GIST, LEVELS], dim=-1)
         energies = features[..., :LEVELS] + 2 * level[..., None, None]
         above = (energies - floor[..., None, :]).clamp(-ABOVE, ABOVE)
-        scaled = self._scaled(features)
-        curves = []
-        for member, *gists in zip(self.members, own.split(GIST, -1), whole.split(GIST, -1)):
-            around = torch.cat(gists, dim=-1)
-            curves.append(member.curves(scaled, around, above))  # type: ignore[operator]
-        return torch.stack(curves)
+        around = gists[..., None, :].expand(*features.shape[:-1], -1)
+        curves: torch.Tensor = self.head(torch.cat([self._look(features), around, above], dim=-1))
+        return curves
 
-    def last_layers(self) -> list[nn.Linear]:
-        """The layer of each member that its curves come out of."""
-        last = [member.head[-1] for member in self.members]  # type: ignore[index]
-        return [layer for layer in last if isinstance(layer, nn.Linear)]
-
-    def _scaled(self, features: torch.Tensor) -> torch.Tensor:
-        return ((features - self.mean) / self.std).clamp(-WILD, WILD)
+    def _look(self, features: torch.Tensor) -> torch.Tensor:
+        return F.gelu(self.look(((features - self.mean) / self.std).clamp(-WILD, WILD)))
 
     def unfamiliar(self, features: torch.Tensor) -> torch.Tensor:
         """Share of (..., N_FEATURES) features that lie beyond all that was trained on, 0 to 1."""
@@ -148,14 +102,14 @@ def slice_contexts(summary: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
     """What every slice is told of itself and of its volume.
 
     Args:
-        summary: (v, s, GISTS + LEVELS) from `ResolvabilityNet.summary`.
+        summary: (v, s, GIST + LEVELS) from `ResolvabilityNet.summary`.
         there: (v, s) bool, which slices exist; each volume has at least one.
 
     Returns:
-        (v, s, 2 GISTS + LEVELS): gists of the slice, gists of the volume, and per octave the log10
+        (v, s, 2 GIST + LEVELS): gist of the slice, gist of the volume, and per octave the log10
         energy of the quietest quarter of its slices.
     """
-    gist, energies = summary.split([GISTS, LEVELS], dim=-1)
+    gist, energies = summary.split([GIST, LEVELS], dim=-1)
     number = there.sum(dim=1)
     mean = (gist * there[..., None]).sum(dim=1) / number.clamp_min(1)[:, None]
     sorted_ = energies.masked_fill(~there[..., None], torch.inf).sort(dim=1).values

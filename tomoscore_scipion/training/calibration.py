@@ -62,11 +62,12 @@ def band_gains(found: np.ndarray, truth: np.ndarray, share: np.ndarray) -> np.nd
 
 @torch.no_grad()
 def scale_output(network: ResolvabilityNet, gains: np.ndarray) -> None:
-    """Multiply the curves that a network predicts by (N_BANDS,) factors, in its last layers."""
-    for last in network.last_layers():
-        factor = torch.as_tensor(gains, dtype=last.weight.dtype)
-        last.weight.mul_(factor[:, None])
-        last.bias.mul_(factor)
+    """Multiply the curves that a network predicts by (N_BANDS,) factors, in its last layer."""
+    last = network.head[-1]
+    assert isinstance(last, torch.nn.Linear)
+    factor = torch.as_tensor(gains, dtype=last.weight.dtype)
+    last.weight.mul_(factor[:, None])
+    last.bias.mul_(factor)
 
 
 @torch.inference_mode()

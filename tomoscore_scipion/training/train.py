@@ -134,16 +134,14 @@ class Trainer:
         torch.manual_seed(1_000_003 * self.recipe.seed + self.step)
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.rate(self.step)
-        members = self.network.each(batch.features, batch.weight, batch.level)
-        losses = torch.stack([loss_of(found, batch) for found in members])
+        loss = loss_of(self.network(batch.features, batch.weight, batch.level), batch)
         self.optimiser.zero_grad()
-        losses.sum().backward()
-        for member in self.network.members:
-            torch.nn.utils.clip_grad_norm_(member.parameters(), 1.0)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimiser.step()
         self.step += 1
         self._average()
-        return float(losses.detach().mean())
+        return float(loss.detach())
 
     @torch.no_grad()
     def _average(self) -> None:
