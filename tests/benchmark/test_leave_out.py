@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What each of the models that never saw something is trained on."""
+
+import importlib.util
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def leave_out():
+    path = ROOT / "benchmarks" / "leave_out.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Samples(SimpleNamespace):
+    def __len__(self):
+        return len(self.kind)
+
+
+@pytest.fixture
+def samples():
+    """Four specimens of a tilt series and a stack of noise each, and two seeds of nothing."""
+    contents = ["membranes+vesicles", "vesicles", "complexes", "membranes"]
+    return Samples(
+        specimen=np.repeat(np.arange(6), 2),
+        kind=np.array(["tilt_series", "direct"] * 4 + ["null"] * 4),
+        correlated=np.array([False, True, False, False] * 2 + [True] * 4),
+        contents=np.array([*np.repeat(contents, 2), *[""] * 4]),
+    )
+
+
+def test_a_family_left_out_is_in_none_of_the_specimens(leave_out, samples):
+    kept = leave_out.allowed(samples, "without membranes")
+    assert samples.specimen[kept].tolist() == [1, 1, 2, 2, 4, 4, 5, 5]
+
+
+def test_white_noise_only_leaves_tilt_series_and_white_stacks(leave_out, samples):
+    kept = leave_out.allowed(samples, "white noise only")
+    assert np.flatnonzero(kept).tolist() == [0, 2, 3, 4, 6, 7]
+    assert leave_out.allowed(samples, "everything").all()
+
+
+def test_all_variants_see_as_many_specimens(leave_out, samples):
+    for variant, expected in (("everything", [0, 1]), ("without membranes", [1, 2])):
+        wanted = leave_out.allowed(samples, variant)
+        kept = leave_out.first_specimens(samples, wanted, 2)
+        assert not (kept & ~wanted).any()
+        assert np.unique(samples.specimen[kept]).tolist() == expected
+    kept = leave_out.first_specimens(samples, np.ones(12, dtype=bool), 4)
+    assert np.unique(samples.specimen[kept]).tolist() == [0, 1, 2, 3, 4]
