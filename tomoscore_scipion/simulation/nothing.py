@@ -82,7 +82,7 @@ def _power_law(rng: np.random.Generator, noise: np.ndarray) -> np.ndarray:
         )
     k = np.hypot(np.fft.fftfreq(noise.shape[0])[:, None, None], k[None])
     law = np.maximum(k, 0.5 / noise.shape[2]) ** exponent
-    return np.asarray(np.fft.irfftn(np.fft.rfftn(noise) * law, noise.shape))
+    return np.asarray(np.fft.irfftn(np.fft.rfftn(noise) * law, noise.shape, (0, 1, 2)))
 
 
 def _scales(rng: np.random.Generator, noise: np.ndarray) -> np.ndarray:
