@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Named qualities: fixed ways to image a specimen whose true scores are well apart.
 
-On specimens of 60 to 150 nm that are not nearly empty, the truths are about 3 to 3.5 octaves
+On specimens of 60 to 150 nm that are not nearly empty, the truths are about 3 to 3.7 octaves
 ("good"), 2 ("medium") and below 1 ("poor").
 """
 
@@ -10,10 +10,10 @@ from __future__ import annotations
 from .recipe import Recipe
 
 QUALITIES = {
-    "good": Recipe(total_dose=120, defocus_nm=4000, misalignment_nm=1.8, voxel_nm=2.0),
-    "medium": Recipe(total_dose=60, defocus_nm=5000, misalignment_nm=5.0, voxel_nm=2.0),
+    "good": Recipe(total_dose=120, defocus_nm=4000, misalignment_nm=2.2, voxel_nm=2.0),
+    "medium": Recipe(total_dose=60, defocus_nm=5000, misalignment_nm=7.0, voxel_nm=2.0),
     "poor": Recipe(
-        total_dose=12, defocus_nm=8000, misalignment_nm=16.0, max_tilt_deg=50, voxel_nm=2.0
+        total_dose=12, defocus_nm=8000, misalignment_nm=24.0, max_tilt_deg=50, voxel_nm=2.0
     ),
 }
 """Recipes by the name of a quality."""
