@@ -27,7 +27,7 @@ from tomoscore_scipion.training.calibration import UNCALIBRATED
 from tomoscore_scipion.training.dataset import Shards
 from tomoscore_scipion.training.run import HELD_OUT_SEED, train_and_measure, write_samples
 from tomoscore_scipion.training.samples import SampleRecipe
-from tomoscore_scipion.training.train import TrainingRecipe
+from tomoscore_scipion.training.train import Trainer, TrainingRecipe
 
 FIRST_SEED = 1000
 TEST_SEED = 800000
@@ -80,12 +80,9 @@ def trained(args: argparse.Namespace, name: str, samples: Shards, held_out: Shar
     weights = folder / "weights.safetensors"
     if not weights.exists():
         chosen = samples.only(first_specimens(samples, allowed(samples, name), args.specimens))
-        network, _, figures = train_and_measure(
-            folder,
-            chosen,
-            held_out.only(allowed(held_out, name)),
-            TrainingRecipe(steps=args.steps, batch=24),
-        )
+        trainer = Trainer(folder, chosen, TrainingRecipe(steps=args.steps, batch=24))
+        kept = held_out.only(allowed(held_out, name))
+        network, _, figures = train_and_measure(trainer, kept)
         print(f"{name}: {len(set(chosen.specimen))} seeds, {len(chosen)} volumes, {figures}")
         card = {"name": name, "version": "0", "licence": "GPL-3.0-or-later"}
         card |= {"input": INPUT_CONTRACT, "interval": UNCALIBRATED, "familiar": {"share": 1.0}}

@@ -14,7 +14,7 @@ from tomoscore_scipion.engine.cli import main
 from tomoscore_scipion.engine.network import ResolvabilityNet
 from tomoscore_scipion.engine.sampling import CHANNELS
 from tomoscore_scipion.engine.texture import N_FEATURES, tile_features
-from tomoscore_scipion.engine.weights import read_card
+from tomoscore_scipion.engine.weights import load_weights, read_card, sha256_of
 from tomoscore_scipion.simulation.recipe import Recipe
 from tomoscore_scipion.simulation.specimen import INGREDIENTS
 from tomoscore_scipion.training.calibration import (
@@ -75,6 +75,32 @@ def test_a_checkpoint_of_another_recipe_is_refused(trained, tmp_path):
     Trainer(tmp_path, shards, TrainingRecipe(steps=1)).save()
     with pytest.raises(ValueError, match="another folder"):
         Trainer(tmp_path, shards, TrainingRecipe(steps=2))
+
+
+def test_training_goes_on_from_weights(trained, tmp_path):
+    weights = trained / "weights.safetensors"
+    start, _ = load_weights(weights)
+    shards = Shards(trained / "held-out")
+    trainer = Trainer(tmp_path, shards, TrainingRecipe(steps=0), weights)
+    assert trainer.recipe.start == sha256_of(weights)
+    found = trainer.run()
+    for name, expected in start.named_parameters():
+        torch.testing.assert_close(found.get_parameter(name), expected)
+    torch.testing.assert_close((found.mean, found.std), (start.mean, start.std))
+    fresh = Trainer(tmp_path / "fresh", shards, TrainingRecipe(steps=0)).network
+    for other in (start, fresh):  # what either has seen is familiar
+        assert (found.least <= other.least).all() and (found.most >= other.most).all()
+    assert ((found.least == start.least) | (found.least == fresh.least)).all()
+
+
+def test_weights_that_cannot_be_started_from_are_refused_before_anything_is_simulated(
+    tmp_path, capsys
+):
+    (tmp_path / "odd.safetensors").write_bytes(b"odd")
+    command = ["train", str(tmp_path / "out"), "--start", str(tmp_path / "odd.safetensors")]
+    assert main(command) == 1
+    assert "expected TomoScore weights" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_shards_of_another_recipe_are_refused(trained):

@@ -25,6 +25,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=25,
         help="specimens of three whole tomograms each, to calibrate on (default: %(default)s)",
     )
+    add(
+        "--start",
+        type=Path,
+        metavar="WEIGHTS",
+        help="go on from these weights, not from random ones",
+    )
     add("--steps", type=int, default=12000, help="batches of 48 volumes (default: %(default)s)")
     add("--seed", type=int, default=0, help="of initial weights, order and augmentation")
     add("--processes", type=int, default=2, help="processes that simulate")

@@ -18,7 +18,7 @@ from tomoscore_scipion.engine.network import ResolvabilityNet
 from tomoscore_scipion.engine.sampling import INPUT_CONTRACT
 from tomoscore_scipion.engine.scorer import Scorer
 from tomoscore_scipion.engine.tomogram import Z_90
-from tomoscore_scipion.engine.weights import save_weights
+from tomoscore_scipion.engine.weights import load_weights, save_weights
 
 from .calibration import (
     UNCALIBRATED,
@@ -41,7 +41,14 @@ SPECIMENS_PER_NOTHING = 4
 
 
 def main(args: Namespace) -> int:
-    """Train, and write FOLDER/weights.safetensors; prints the figures of the held-out slices."""
+    """Train, and write FOLDER/weights.safetensors; prints the figures of the held-out slices.
+
+    Raises:
+        StartError: the weights to start from cannot be used.
+        ValueError: FOLDER holds samples or a checkpoint of another recipe.
+    """
+    if args.start is not None:
+        load_weights(args.start)  # they are refused before hours of simulation, not after
     sampled = _sample_recipe(args)
     trained = TrainingRecipe(steps=args.steps, seed=args.seed)
     seeds = range(args.first_seed, args.first_seed + args.specimens)
@@ -51,7 +58,8 @@ def main(args: Namespace) -> int:
         write_samples(args.folder / part, chosen, sampled, args.processes)
         for part, chosen in (("train", seeds), ("held-out", held_out))
     )
-    network, gains, figures = train_and_measure(args.folder, shards, kept, trained)
+    trainer = Trainer(args.folder, shards, trained, args.start)
+    network, gains, figures = train_and_measure(trainer, kept)
     familiar = {"share": familiar_share(network, kept)}
     print(json.dumps(figures, indent=2), flush=True)
     card: dict[str, Any] = {
@@ -71,7 +79,7 @@ def main(args: Namespace) -> int:
             "specimens_per_nothing": SPECIMENS_PER_NOTHING,
             "samples": asdict(sampled),
             "band_gains": gains.tolist(),
-            **asdict(trained),
+            **asdict(trainer.recipe),
         },
     }
     specimens = 1 if args.small else args.calibration
@@ -89,15 +97,15 @@ def write_samples(folder: Path, seeds: range, recipe: SampleRecipe, processes: i
 
 
 def train_and_measure(
-    folder: Path, shards: Shards, held_out: Shards, recipe: TrainingRecipe
+    trainer: Trainer, held_out: Shards
 ) -> tuple[ResolvabilityNet, np.ndarray, dict[str, Any]]:
-    """Train, with checkpoints in a folder, and correct on specimens held out.
+    """Train, and correct on specimens held out.
 
     Returns:
         The network, the factors per band (N_BANDS,) that are in it, and the figures of the slices
         held out, with these factors.
     """
-    network = Trainer(folder, shards, recipe).run()
+    network = trainer.run()
     found, truth, share, kinds = slice_curves(network, held_out)
     gains = band_gains(found, truth, share)
     scale_output(network, gains)

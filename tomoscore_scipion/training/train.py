@@ -8,7 +8,7 @@ import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -17,6 +17,7 @@ import torch
 
 from tomoscore_scipion.engine.bands import N_SCORED, NOTHING_SEEN, READILY_SEEN
 from tomoscore_scipion.engine.network import ResolvabilityNet
+from tomoscore_scipion.engine.weights import load_weights, sha256_of
 
 from .dataset import Batch, Shards
 
@@ -35,6 +36,7 @@ class TrainingRecipe:
         weight_decay: of AdamW.
         average: decay of the moving average of the weights.
         seed: of initial weights, order and augmentation.
+        start: sha256 of the weights that training starts from; initial weights are random without.
     """
 
     steps: int = 12000
@@ -43,6 +45,7 @@ class TrainingRecipe:
     weight_decay: float = 0.05
     average: float = 0.998
     seed: int = 0
+    start: str = ""
 
     def rate(self, step: int) -> float:
         """Learning rate at a step."""
@@ -87,24 +90,47 @@ def loss_of(found: torch.Tensor, batch: Batch) -> torch.Tensor:
     return per_slice.sum() / total + per_volume + 0.02 * (score**2).mean()
 
 
-def set_scales(network: ResolvabilityNet, shards: Shards) -> None:
-    """Give a network the mean, the spread and the limits of each feature of its samples."""
+def initial_network(shards: Shards, start: Path | None) -> ResolvabilityNet:
+    """A network that knows the scale and the limits of each feature of its samples.
+
+    Weights that it starts from keep the scales that they were trained with; their limits widen.
+    """
     features = shards.sample_features(every=7)
-    network.mean.copy_(torch.from_numpy(features.mean(axis=0)))
-    network.std.copy_(torch.from_numpy(features.std(axis=0)).clamp_min(1e-3))
-    least, most = np.quantile(features, [BEYOND, 1 - BEYOND], axis=0)
-    network.least.copy_(torch.from_numpy(least))
-    network.most.copy_(torch.from_numpy(most))
+    limits = np.quantile(features, [BEYOND, 1 - BEYOND], axis=0)
+    least, most = torch.from_numpy(limits).float()
+    if start is not None:
+        network, _ = load_weights(start)
+        least, most = torch.minimum(least, network.least), torch.maximum(most, network.most)
+    else:
+        network = ResolvabilityNet()
+        network.mean.copy_(torch.from_numpy(features.mean(axis=0)))
+        network.std.copy_(torch.from_numpy(features.std(axis=0)).clamp_min(1e-3))
+    network.least.copy_(least)
+    network.most.copy_(most)
+    return network
 
 
 class Trainer:
-    """State of a training run; `run` continues from the checkpoint where there is one."""
+    """State of a training run; `run` continues from the checkpoint where there is one.
 
-    def __init__(self, folder: Path, shards: Shards, recipe: TrainingRecipe) -> None:
+    Args:
+        folder: for the checkpoint and the log.
+        shards: what to train on.
+        recipe: how.
+        start: weights to start from.
+
+    Raises:
+        StartError: the weights to start from cannot be used.
+        ValueError: the checkpoint in the folder is of another recipe.
+    """
+
+    def __init__(
+        self, folder: Path, shards: Shards, recipe: TrainingRecipe, start: Path | None = None
+    ) -> None:
         torch.manual_seed(recipe.seed)
-        self.folder, self.shards, self.recipe = folder, shards, recipe
-        self.network = ResolvabilityNet()
-        set_scales(self.network, shards)
+        self.folder, self.shards = folder, shards
+        self.recipe = replace(recipe, start=sha256_of(start)) if start else recipe
+        self.network = initial_network(shards, start)
         self.averaged = copy.deepcopy(self.network)
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
