@@ -4,8 +4,8 @@
 Three small models are trained alike: on everything, on specimens without one ingredient, and with
 white noise only in all volumes that are not reconstructed from tilts, and no volumes of nothing.
 All three are tried on fresh tomograms of specimens that have the ingredient, and on phantoms with
-correlated noise. Samples, checkpoints and weights are kept in FOLDER, which may be that of a
-`tomoscore train`: what is there is not made again. About two hours on two cores.
+correlated noise. Samples, checkpoints and weights are kept in FOLDER: what is there is not made
+again. About two hours on two cores.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from tomoscore_scipion.training.samples import SampleRecipe
 from tomoscore_scipion.training.train import Trainer, TrainingRecipe
 
 FIRST_SEED = 1000
+FIELD_PX = 384
 TEST_SEED = 800000
 HELD_OUT = 24
 POOL = 2.5
@@ -45,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     seeds = range(FIRST_SEED, FIRST_SEED + int(POOL * args.specimens))
     held_out = range(HELD_OUT_SEED, HELD_OUT_SEED + HELD_OUT)
     parts = [
-        write_samples(args.folder / part, chosen, SampleRecipe(), args.processes)
+        write_samples(args.folder / part, chosen, SampleRecipe(field_px=FIELD_PX), args.processes)
         for part, chosen in (("train", seeds), ("held-out", held_out))
     ]
     scorers = {name: trained(args, name, *parts) for name in variants}

@@ -51,7 +51,7 @@ def test_a_training_gives_weights_that_score(trained):
 
 def test_the_card_tells_how_the_model_was_made(trained):
     card = read_card(trained / "weights.safetensors")
-    assert card["training"]["seeds"] == [1000, 1001]
+    assert card["training"]["seeds"] == [0, 1]
     assert card["training"]["steps"] == 3
     assert len(card["interval"]["score"]) == len(card["interval"]["sd"])
     assert min(card["interval"]["sd"]) > 0
@@ -93,6 +93,24 @@ def test_training_goes_on_from_weights(trained, tmp_path):
     assert ((found.least == start.least) | (found.least == fresh.least)).all()
 
 
+def test_a_share_of_the_weights_that_training_started_from_is_kept(trained, tmp_path):
+    weights = trained / "weights.safetensors"
+    start, _ = load_weights(weights)
+    shards = Shards(trained / "train")
+    plain, mixed, kept = (
+        Trainer(
+            tmp_path / str(share), shards, TrainingRecipe(steps=2, batch=2, kept=share), weights
+        )
+        .run()
+        .get_parameter("look.weight")
+        for share in (0.0, 0.25, 1.0)
+    )
+    first = start.get_parameter("look.weight")
+    assert not torch.equal(plain, first)
+    torch.testing.assert_close(mixed, 0.75 * plain + 0.25 * first)
+    torch.testing.assert_close(kept, first)
+
+
 def test_weights_that_cannot_be_started_from_are_refused_before_anything_is_simulated(
     tmp_path, capsys
 ):
@@ -101,6 +119,13 @@ def test_weights_that_cannot_be_started_from_are_refused_before_anything_is_simu
     assert main(command) == 1
     assert "expected TomoScore weights" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_share_is_kept_of_weights_only(tmp_path, capsys):
+    assert main(["train", str(tmp_path / "out"), "--kept", "0.5"]) == 1
+    assert "--start WEIGHTS" in capsys.readouterr().err
+    assert main(["train", str(tmp_path / "out"), "--kept", "1.5"]) == 2
+    assert "expected 0 to 1" in capsys.readouterr().err
 
 
 def test_shards_of_another_recipe_are_refused(trained):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 
 DESCRIPTION = """\
@@ -16,8 +16,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     """The arguments of `tomoscore train`."""
     add = parser.add_argument
     add("folder", type=Path, metavar="FOLDER", help="for samples, checkpoint and weights")
-    add("--specimens", type=int, default=2132, help="specimens to train on (default: %(default)s)")
-    add("--first-seed", type=int, default=1000, help="seed of the first one")
+    add("--specimens", type=int, default=2000, help="specimens to train on (default: %(default)s)")
+    add("--first-seed", type=int, default=0, help="seed of the first one")
     add("--held-out", type=int, default=24, help="specimens to measure slices on")
     add(
         "--calibration",
@@ -31,9 +31,24 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="WEIGHTS",
         help="go on from these weights, not from random ones",
     )
+    add(
+        "--kept",
+        type=_share,
+        default=0.0,
+        metavar="SHARE",
+        help="share of the weights of --start in the result, 0 to 1 (default: %(default)s)",
+    )
+    add("--learning-rate", type=float, default=2e-3, help="highest one (default: %(default)s)")
     add("--steps", type=int, default=12000, help="batches of 48 volumes (default: %(default)s)")
     add("--seed", type=int, default=0, help="of initial weights, order and augmentation")
     add("--processes", type=int, default=2, help="processes that simulate")
     add("--small", action="store_true", help="few samples per specimen: to try it out")
     add("--name", default="tomoscore", help="name of the model in its card")
     add("--model-version", default="0", metavar="V", help="version of the model in its card")
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise ArgumentTypeError(f"expected 0 to 1, got {text}")
+    return share

@@ -14,6 +14,7 @@ import numpy as np
 from tomoscore_scipion import __version__
 from tomoscore_scipion.benchmark.fresh import compare, fresh_tomograms
 from tomoscore_scipion.engine.bands import PERIODS_NM, SCORE_DEFINITION, tomoscore
+from tomoscore_scipion.engine.errors import StartError
 from tomoscore_scipion.engine.network import ResolvabilityNet
 from tomoscore_scipion.engine.sampling import INPUT_CONTRACT
 from tomoscore_scipion.engine.scorer import Scorer
@@ -44,13 +45,17 @@ def main(args: Namespace) -> int:
     """Train, and write FOLDER/weights.safetensors; prints the figures of the held-out slices.
 
     Raises:
-        StartError: the weights to start from cannot be used.
+        StartError: the weights to start from cannot be used, or a share of none is to be kept.
         ValueError: FOLDER holds samples or a checkpoint of another recipe.
     """
+    if args.kept and args.start is None:
+        raise StartError("--kept: expected --start WEIGHTS beside it, of which a share is kept")
     if args.start is not None:
         load_weights(args.start)  # they are refused before hours of simulation, not after
     sampled = _sample_recipe(args)
-    trained = TrainingRecipe(steps=args.steps, seed=args.seed)
+    trained = TrainingRecipe(
+        steps=args.steps, learning_rate=args.learning_rate, seed=args.seed, kept=args.kept
+    )
     seeds = range(args.first_seed, args.first_seed + args.specimens)
     held_out = range(HELD_OUT_SEED, HELD_OUT_SEED + args.held_out)
     print(f"{args.folder}: samples of {len(seeds)} specimens", flush=True)

@@ -75,7 +75,7 @@ class SampleRecipe:
         nothings: volumes of nothing per seed of nothing.
     """
 
-    field_px: int = 384
+    field_px: int = 256
     acquisitions: int = 5
     slices: int = 4
     directs: int = 6

@@ -37,6 +37,8 @@ class TrainingRecipe:
         average: decay of the moving average of the weights.
         seed: of initial weights, order and augmentation.
         start: sha256 of the weights that training starts from; initial weights are random without.
+        kept: share of these in the result, whose weights are the mean of both, 0 to 1: it does as
+            well as either on what either was trained on (Wortsman et al. 2022, arXiv:2109.01903).
     """
 
     steps: int = 12000
@@ -46,6 +48,7 @@ class TrainingRecipe:
     average: float = 0.998
     seed: int = 0
     start: str = ""
+    kept: float = 0.0
 
     def rate(self, step: int) -> float:
         """Learning rate at a step."""
@@ -110,6 +113,14 @@ def initial_network(shards: Shards, start: Path | None) -> ResolvabilityNet:
     return network
 
 
+@torch.no_grad()
+def _approach(network: ResolvabilityNet, other: ResolvabilityNet, share: float) -> None:
+    """Move all weights of a network by a share of the way to another's."""
+    goal = other.state_dict()
+    for name, value in network.state_dict().items():
+        value.lerp_(goal[name], share)
+
+
 class Trainer:
     """State of a training run; `run` continues from the checkpoint where there is one.
 
@@ -131,6 +142,7 @@ class Trainer:
         self.folder, self.shards = folder, shards
         self.recipe = replace(recipe, start=sha256_of(start)) if start else recipe
         self.network = initial_network(shards, start)
+        self._initial = copy.deepcopy(self.network)
         self.averaged = copy.deepcopy(self.network)
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
@@ -142,7 +154,10 @@ class Trainer:
             self._resume()
 
     def run(self, report_every: int = 200, save_every: int = 1000) -> ResolvabilityNet:
-        """Train to the last step; returns the averaged network, in evaluation mode."""
+        """Train to the last step; returns the averaged network, in evaluation mode.
+
+        The share `recipe.kept` of it is what it started from.
+        """
         started, losses = time.monotonic(), []
         for batch in self._batches():
             losses.append(self._train_on(batch))
@@ -152,7 +167,9 @@ class Trainer:
             if self.step % save_every == 0:
                 self.save()
         self.save()
-        return self.averaged.eval()
+        trained = copy.deepcopy(self.averaged)
+        _approach(trained, self._initial, self.recipe.kept)
+        return trained.eval()
 
     def _train_on(self, batch: Batch) -> float:
         self.network.train()
@@ -169,12 +186,9 @@ class Trainer:
         self._average()
         return float(loss.detach())
 
-    @torch.no_grad()
     def _average(self) -> None:
         decay = min(self.recipe.average, self.step / (self.step + 10))
-        state = self.network.state_dict()
-        for name, value in self.averaged.state_dict().items():
-            value.lerp_(state[name], 1 - decay)
+        _approach(self.averaged, self.network, 1 - decay)
 
     def _batches(self) -> Iterator[Batch]:
         """Batches from the current step on, the next one being read meanwhile."""
