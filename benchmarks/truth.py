@@ -57,6 +57,8 @@ def main(argv: list[str] | None = None) -> int:
             }
             if all(found is not None for found in values.values()):
                 rows[title] = values
+    for title, values in rows.items():
+        report_silence(title, values)
     figures = {title: correlations(values, truths) for title, values in rows.items()}
     print(f"rank correlation with the truth of {args.phantoms} images per kind of noise\n")
     print(f"{'':34} {'white':>10} {'correlated':>10}")
@@ -97,6 +99,15 @@ def peer_values(python: str, name: str, path: Path, images: np.ndarray) -> np.nd
         print(f"{PEERS[name]}: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
         return None
     return np.array(json.loads(done.stdout.splitlines()[-1])["values"], dtype=float)
+
+
+def report_silence(title: str, values: dict) -> None:
+    """Tell of how many images a metric says nothing."""
+    for noise in NOISES:
+        silent = int((~np.isfinite(values[noise])).sum())
+        if silent:
+            total = len(values[noise])
+            print(f"{title}: no value for {silent} of {total} images, {noise} noise")
 
 
 def correlations(values: dict, truths: dict) -> dict[str, float]:
