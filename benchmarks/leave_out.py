@@ -31,6 +31,7 @@ from tomoscore_scipion.training.train import Trainer, TrainingRecipe
 
 FIRST_SEED = 1000
 FIELD_PX = 384
+"""Wider than the default: few specimens, with more of each."""
 TEST_SEED = 800000
 HELD_OUT = 24
 POOL = 2.5

@@ -98,7 +98,7 @@ INSTALL = {
     "blur_effect": "pip install scikit-image",
     "piqe": "pip install pypiqe",
     "brisque": "pip install brisque 'numpy<2'",
-    "quoll": "pip install 'quoll==0.0.4' 'numpy<1.24' 'scipy<1.11' 'pandas<2.1'",
+    "quoll": "see benchmarks/requirements.txt",
 }
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 DESCRIPTION = """\
 Train a model on simulated specimens. Samples and checkpoints are kept in FOLDER: the same command
-goes on where it was stopped. The release recipe is the default; see the README for its time.
+goes on where it was stopped. docs/model_card.rst tells how the weights that ship were made, how the
+default differs, and how long it takes.
 """
 
 

@@ -144,5 +144,5 @@ def write_calibrated(
 
 def _sample_recipe(args: Namespace) -> SampleRecipe:
     if args.small:
-        return SampleRecipe(field_px=256, acquisitions=1, slices=2, directs=1, nulls=1, nothings=1)
+        return SampleRecipe(acquisitions=1, slices=2, directs=1, nulls=1, nothings=1)
     return SampleRecipe()

@@ -37,8 +37,8 @@ class TrainingRecipe:
         average: decay of the moving average of the weights.
         seed: of initial weights, order and augmentation.
         start: sha256 of the weights that training starts from; initial weights are random without.
-        kept: share of these in the result, whose weights are the mean of both, 0 to 1: it does as
-            well as either on what either was trained on (Wortsman et al. 2022, arXiv:2109.01903).
+        kept: share of these in the result, 0 to 1; such a mean of weights forgets less of what the
+            first ones were trained on (Wortsman et al. 2022, arXiv:2109.01903).
     """
 
     steps: int = 12000
