@@ -83,7 +83,7 @@ def planes_of(
     """The middle planes of a tomogram, changed, and their true score."""
     acquisition = microscope.acquire(np.random.default_rng(5), recipe, headroom=1.0)
     first = (acquisition.n_z - count) // 2
-    planes = change(acquisition.raw_planes(first, first + count - 1).numpy())
+    planes = change(acquisition.planes(range(first, first + count)).numpy())
     curves = [acquisition.truth(torch.from_numpy(p), first + z) for z, p in enumerate(planes)]
     truth = truth_summary(torch.stack(curves).numpy(), (0, count - 1), VOXEL)
     return planes, truth["tomoscore"]

@@ -48,7 +48,7 @@ def acquired(specimen, recipe=RECIPE, n_planes=PLANES):
     """The middle planes of a tomogram, the same electrons for every recipe of equal doses."""
     acquisition = specimen.acquire(np.random.default_rng(5), recipe, headroom=1.0)
     first = (acquisition.n_z - n_planes) // 2
-    return acquisition.raw_planes(first, first + n_planes - 1).numpy()
+    return acquisition.planes(range(first, first + n_planes)).numpy()
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,6 @@ def mean_curve(stack, matter, dark_matter=True):
 
 def test_every_operation_of_a_recipe_exists():
     assert set(postprocessing.OPERATIONS) == set(POST_PROCESSING)
-    assert set(postprocessing.THREE_DIMENSIONAL) <= set(POST_PROCESSING)
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])

@@ -13,7 +13,7 @@ from tomoscore_scipion.engine.backprojection import LANDWEBER_STEP
 from tomoscore_scipion.simulation.acquisition import Microscope
 from tomoscore_scipion.simulation.grid import Grid, crop_spectrum
 from tomoscore_scipion.simulation.projection import plane_spectra, project
-from tomoscore_scipion.simulation.recipe import FILTERS, Recipe
+from tomoscore_scipion.simulation.recipe import FILTERS, POST_PROCESSING, Recipe
 from tomoscore_scipion.simulation.reconstruction import field_size, radial_filter
 from tomoscore_scipion.simulation.views import detector_frequency
 
@@ -73,7 +73,7 @@ def test_a_point_is_reconstructed_at_its_place(index, filter_):
         np.random.default_rng(0), recipe, headroom=1.0
     )
     assert acquisition.n_z == 41
-    planes = acquisition.raw_planes(0, 40)
+    planes = acquisition.planes(range(41))
     assert np.unravel_index(int(planes.argmin()), planes.shape) == index
 
 
@@ -82,7 +82,7 @@ def test_a_point_is_reconstructed_at_its_place_on_a_coarser_grid_and_with_headro
     specimen = specimen_of(point((30, 40, 90), nz=41))
     acquisition = Microscope(specimen).acquire(np.random.default_rng(0), recipe, headroom=2.0)
     assert acquisition.voxel_nm == pytest.approx(3.0)
-    planes = acquisition.raw_planes(0, acquisition.n_z - 1)
+    planes = acquisition.planes(range(acquisition.n_z))
     z, y, x = np.unravel_index(int(planes.argmin()), planes.shape)
     # Ten planes of 1.5 nm above the middle, which lies at (n_z - 1) / 2.
     assert z == pytest.approx((acquisition.n_z - 1) / 2 + 5, abs=0.51)
@@ -101,7 +101,18 @@ def test_the_slab_is_where_the_specimen_is():
 def test_any_planes_can_be_reconstructed_on_their_own():
     specimen = specimen_of(point((20, 64, 64)))
     acquisition = Microscope(specimen).acquire(np.random.default_rng(0), Recipe(), headroom=1.0)
-    torch.testing.assert_close(acquisition.raw_planes(0, 40)[7:9], acquisition.raw_planes(7, 8))
+    torch.testing.assert_close(acquisition.planes(range(41))[7:9], acquisition.planes([7, 8]))
+
+
+@pytest.mark.parametrize("post", POST_PROCESSING)
+def test_planes_on_their_own_are_post_processed_as_in_the_whole_tomogram(post):
+    recipe = Recipe(post=post, strength=0.7, total_dose=30.0)
+    acquisition = Microscope(specimen_of(point((20, 64, 64)))).acquire(
+        np.random.default_rng(0), recipe, headroom=1.0
+    )
+    chosen = [5, 6, 7, 17, 29, 30]
+    found, whole = acquisition.planes(chosen), acquisition.planes(range(41))[chosen]
+    assert float((found - whole).std() / whole.std()) < 0.1
 
 
 def test_a_binned_tomogram_is_the_block_means_of_the_tomogram():
@@ -112,9 +123,9 @@ def test_a_binned_tomogram_is_the_block_means_of_the_tomogram():
     )
     assert binned.voxel_nm == 2 * fine.voxel_nm
     assert fine.n_z == 2 * binned.n_z == 40
-    means = fine.raw_planes(2 * 9, 2 * 9 + 1).reshape(2, 64, 2, 64, 2).mean(dim=(0, 2, 4))
-    torch.testing.assert_close(binned.raw_planes(9, 9)[0], means)
-    whole = binned.raw_planes(0, binned.n_z - 1)
+    means = fine.planes([18, 19]).reshape(2, 64, 2, 64, 2).mean(dim=(0, 2, 4))
+    torch.testing.assert_close(binned.planes([9])[0], means)
+    whole = binned.planes(range(binned.n_z))
     assert whole.shape == (binned.n_z, 64, 64)
     torch.testing.assert_close(whole[9], means)
 

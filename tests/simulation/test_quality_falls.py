@@ -36,7 +36,7 @@ def true_curve(microscope, recipe, seeds=(0, 1)):
     for seed in seeds:
         acquisition = microscope.acquire(np.random.default_rng(seed), recipe, headroom=1.0)
         for z in range(6, acquisition.n_z - 6, 9):
-            plane = acquisition.raw_planes(z, z)[0]
+            plane = acquisition.planes([z])[0]
             curves.append(acquisition.truth(plane, z))
     return torch.stack(curves).mean(dim=(0, 1, 2)).clamp(0, 1).numpy()
 

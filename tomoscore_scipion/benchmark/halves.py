@@ -78,7 +78,7 @@ def wedge_factors(max_tilt_deg: float, tilt_step_deg: float, seeds: Iterable[int
         )
         acquisition = Microscope(specimen).acquire(rng, recipe, headroom=1.0)
         first = (acquisition.n_z - PLANES) // 2
-        planes = acquisition.raw_planes(first, first + PLANES - 1)
+        planes = acquisition.planes(range(first, first + PLANES))
         truths = [acquisition.truth(plane, first + i) for i, plane in enumerate(planes)]
         curves.append(np.stack([truth.numpy() for truth in truths]).mean(axis=(0, 1, 2)))
     return np.asarray(np.mean(curves, axis=0))

@@ -54,30 +54,26 @@ class Acquisition:
         first, last = max(0, int(np.ceil(low))), min(self.n_z - 1, int(high))
         return first, max(first, last)
 
-    def chosen_planes(self, wanted: Sequence[int]) -> torch.Tensor:
-        """Some planes, in increasing order, as `raw_planes` gives runs of neighbours."""
-        ends = [i for i in range(1, len(wanted)) if wanted[i] - wanted[i - 1] > 2 * self._wide + 1]
-        runs = np.split(np.asarray(wanted), ends)
-        stacks = [self.raw_planes(run[0], run[-1])[torch.from_numpy(run - run[0])] for run in runs]
-        return torch.cat(stacks)
+    def planes(self, wanted: Sequence[int] | range) -> torch.Tensor:
+        """Some planes, in increasing order, with the recipe's post-processing, (z, y, x).
 
-    @property
-    def _wide(self) -> int:
-        """Planes on either side, before binning, that the post-processing looks at."""
-        return postprocessing.MARGIN if self.recipe.post in postprocessing.THREE_DIMENSIONAL else 0
-
-    def raw_planes(self, first: int, last: int) -> torch.Tensor:
-        """Planes first to last (inclusive) with the recipe's post-processing, (z, y, x)."""
-        wide, binning = self._wide, self.recipe.binning
-        planes = torch.arange(binning * first - wide, binning * (last + 1) + wide)
-        heights = planes - (binning * self.n_z - 1) / 2
+        The post-processing sees them and what lies within its reach: planes spread over the height
+        come out as they do in the whole tomogram.
+        """
+        recipe, binning = self.recipe, self.recipe.binning
+        fine = binning * np.asarray(wanted)[:, None] + np.arange(binning)
+        reach = postprocessing.reach(recipe.post, recipe.strength)
+        seen = np.unique(fine[..., None] + np.arange(-reach, reach + 1))
+        heights = torch.from_numpy(seen - (binning * self.n_z - 1) / 2)
         stack = reconstruct_planes(self.filtered, self.tilts_deg, heights)
-        stack = postprocessing.OPERATIONS[self.recipe.post](stack, self.recipe.strength)
-        stack = stack[wide : len(stack) - wide]
-        return stack if binning == 1 else F.avg_pool3d(stack[None], binning)[0]
+        stack = postprocessing.OPERATIONS[recipe.post](stack, recipe.strength)
+        if binning == 1:
+            return stack[np.searchsorted(seen, fine[:, 0])]
+        blocks = stack[np.searchsorted(seen, fine)].mean(dim=1)
+        return F.avg_pool2d(blocks[None], binning)[0]
 
     def truth(self, plane: torch.Tensor, z: int) -> torch.Tensor:
-        """Signed curves per tile, (tiles, tiles, N_BANDS), of plane z of `raw_planes`.
+        """Signed curves per tile, (tiles, tiles, N_BANDS), of plane z of `planes`.
 
         How the plane is written later - contrast, gradient, empty border - is no loss of quality.
         """
@@ -117,6 +113,6 @@ def tomogram(
     Returns:
         Planes (z, y, x) float32 as written, and signed curves (z, tiles, tiles, N_BANDS).
     """
-    raw = acquisition.raw_planes(0, acquisition.n_z - 1)
+    raw = acquisition.planes(range(acquisition.n_z))
     curves = [acquisition.truth(plane, z) for z, plane in enumerate(raw)]
     return finish(rng, raw, acquisition.recipe, acquisition.voxel_nm), torch.stack(curves)

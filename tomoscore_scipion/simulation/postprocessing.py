@@ -8,10 +8,14 @@ of 0 to 1. The learned-like and wedge-filling-like ones imitate the texture of n
 
 from __future__ import annotations
 
+import math
 from typing import Callable
 
 import torch
 import torch.nn.functional as F
+
+DIFFUSED_PER_STEP = 0.14
+"""Share of a difference between neighbours that flows in one step; stable below 1 / 6."""
 
 
 def _spread(stack: torch.Tensor) -> float:
@@ -51,9 +55,13 @@ def none(stack: torch.Tensor, strength: float) -> torch.Tensor:
 
 def gaussian(stack: torch.Tensor, strength: float) -> torch.Tensor:
     """Isotropic Gaussian of 0.4 to 3 pixels."""
-    sigma = 0.4 + 2.6 * strength**2
+    sigma = _gaussian_sigma(strength)
     transfer = torch.exp(-2 * (torch.pi * sigma * _radius(stack)) ** 2)
     return _smooth_z(_filter_planes(stack, transfer), sigma)
+
+
+def _gaussian_sigma(strength: float) -> float:
+    return 0.4 + 2.6 * strength**2
 
 
 def lowpass(stack: torch.Tensor, strength: float) -> torch.Tensor:
@@ -92,7 +100,7 @@ def diffusion(stack: torch.Tensor, strength: float) -> torch.Tensor:
     """Anisotropic diffusion (Perona and Malik 1990) in three dimensions."""
     kappa = (0.5 + 1.5 * strength) * _spread(stack)
     out = stack.clone()
-    for _ in range(5 + int(15 * strength)):
+    for _ in range(_diffusion_steps(strength)):
         change = torch.zeros_like(out)
         for axis in range(3):
             step = torch.diff(out, dim=axis)
@@ -100,13 +108,17 @@ def diffusion(stack: torch.Tensor, strength: float) -> torch.Tensor:
             size = out.shape[axis]
             change.narrow(axis, 0, size - 1).add_(flow)
             change.narrow(axis, 1, size - 1).sub_(flow)
-        out += 0.14 * change
+        out += DIFFUSED_PER_STEP * change
     return out
+
+
+def _diffusion_steps(strength: float) -> int:
+    return 5 + int(15 * strength)
 
 
 def learned_like(stack: torch.Tensor, strength: float) -> torch.Tensor:
     """Shrinkage of octave bands by local energy: learned denoisers keep what looks like matter."""
-    stack = _smooth_z(stack, 0.3 + 1.2 * strength)
+    stack = _smooth_z(stack, _learned_sigma_z(strength))
     radius = _radius(stack)
     rest = stack
     out = torch.zeros_like(stack)
@@ -120,13 +132,21 @@ def learned_like(stack: torch.Tensor, strength: float) -> torch.Tensor:
     return out + rest
 
 
+def _learned_sigma_z(strength: float) -> float:
+    return 0.3 + 1.2 * strength
+
+
 def wedge_fill(stack: torch.Tensor, strength: float) -> torch.Tensor:
     """Smooth, plausible continuation along z and x with detail kept where it is strong."""
-    smooth = _smooth_z(stack, 1.0 + 3.0 * strength)
+    smooth = _smooth_z(stack, _wedge_sigma_z(strength))
     radius = _radius(stack)
     smooth = _filter_planes(smooth, torch.exp(-2 * (torch.pi * (0.8 + strength) * radius) ** 2))
     spread = _spread(smooth)
     return spread * torch.tanh(smooth / spread) + 0.3 * (1 - strength) * smooth
+
+
+def _wedge_sigma_z(strength: float) -> float:
+    return 1.0 + 3.0 * strength
 
 
 def deconvolution(stack: torch.Tensor, strength: float) -> torch.Tensor:
@@ -149,7 +169,17 @@ OPERATIONS: dict[str, Callable[[torch.Tensor, float], torch.Tensor]] = {
 }
 """Post-processing by its name in a recipe."""
 
-THREE_DIMENSIONAL = ("gaussian", "diffusion", "learned_like", "wedge_fill")
-"""Operations that look at neighbouring planes, and so need them."""
-MARGIN = 2
-"""Planes above and below that such operations should be given."""
+
+def reach(name: str, strength: float) -> int:
+    """Planes above and below a plane that an operation looks at: what is beyond changes little.
+
+    Gaussians are followed to 2.5 sigma, and diffusion as far as it spreads a point, to 2 sigma.
+    """
+    sigma = {
+        "gaussian": _gaussian_sigma(strength),
+        "diffusion": 0.8 * (2 * DIFFUSED_PER_STEP * _diffusion_steps(strength)) ** 0.5,
+        "learned_like": _learned_sigma_z(strength),
+        "wedge_fill": _wedge_sigma_z(strength),
+    }.get(name, 0.0)
+    local = 2 if name == "learned_like" else 0
+    return math.ceil(2.5 * sigma) + local

@@ -29,7 +29,7 @@ from tomoscore_scipion.simulation.recipe import Recipe, random_recipe
 from tomoscore_scipion.simulation.specimen import Specimen, random_specimen
 from tomoscore_scipion.simulation.truth import plane_density, tile_curves, tile_means
 
-GENERATOR_VERSION = 5
+GENERATOR_VERSION = 6
 """Raised whenever a seed no longer gives the same samples."""
 LARGEST_BINNED_NM = 2.0
 """Voxel before binning by 2: beyond, little is left to be scored."""
@@ -143,7 +143,7 @@ def _tilt_series_samples(
     first, n_z = _cropped(rng, acquisition)
     plans = [plan_slice(int(z), n_z, voxel) for z in _spread_out(rng, n_z, n)]
     planes = sorted({z for plan in plans for z in plan.planes})
-    raw = acquisition.chosen_planes([first + z for z in planes])
+    raw = acquisition.planes([first + z for z in planes])
     curves = [acquisition.truth(raw[planes.index(plan.z)], first + plan.z) for plan in plans]
     written = finish(rng, raw, acquisition.recipe, voxel)
     read = _reader(written, planes)
