@@ -23,6 +23,8 @@ FLOW = (
     "volume",
     "sampling",
     "normalisation",
+    "pyramid",
+    "lines",
     "texture",
     "network",
     "weights",

@@ -18,8 +18,9 @@ from tomoscore_scipion.engine.inference import (
     pad_to_cells,
 )
 from tomoscore_scipion.engine.normalisation import CanonicalSlice
+from tomoscore_scipion.engine.pyramid import CELL_PX
 from tomoscore_scipion.engine.sampling import CHANNELS
-from tomoscore_scipion.engine.texture import CELL_PX, N_FEATURES
+from tomoscore_scipion.engine.texture import N_FEATURES
 
 CPU = torch.device("cpu")
 NETWORK = random_network()

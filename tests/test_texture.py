@@ -4,9 +4,9 @@
 import pytest
 import torch
 
+from tomoscore_scipion.engine.pyramid import CELL_PX
 from tomoscore_scipion.engine.sampling import CHANNELS
 from tomoscore_scipion.engine.texture import (
-    CELL_PX,
     LEVELS,
     N_FEATURES,
     RECEPTIVE_FIELD_PX,

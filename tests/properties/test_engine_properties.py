@@ -14,8 +14,8 @@ from tomoscore_scipion.engine.bands import N_BANDS, N_SCORED, share_below_nyquis
 from tomoscore_scipion.engine.errors import StartError
 from tomoscore_scipion.engine.inference import SliceCurves, blocks
 from tomoscore_scipion.engine.normalisation import CLIP, canonical_slice
+from tomoscore_scipion.engine.pyramid import CELL_PX
 from tomoscore_scipion.engine.sampling import CHANNELS, MAX_SLICES, plan_slice, plan_slices
-from tomoscore_scipion.engine.texture import CELL_PX
 from tomoscore_scipion.engine.tomogram import summarise
 from tomoscore_scipion.engine.weights import read_card
 

@@ -13,7 +13,8 @@ from tomoscore_scipion.engine.bands import N_BANDS
 from tomoscore_scipion.engine.errors import TomogramError
 from tomoscore_scipion.engine.network import ResolvabilityNet, slice_contexts
 from tomoscore_scipion.engine.normalisation import CanonicalSlice
-from tomoscore_scipion.engine.texture import CELL_PX, N_FEATURES, tile_features
+from tomoscore_scipion.engine.pyramid import CELL_PX
+from tomoscore_scipion.engine.texture import N_FEATURES, tile_features
 
 BLOCK_TILES = 25
 """Tiles along the edge of a block of a slice that goes through the network at once."""

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Sequence
 import numpy as np
 
 from tomoscore_scipion.engine.bands import tomoscore
+from tomoscore_scipion.engine.pyramid import CELL_PX
 from tomoscore_scipion.engine.sampling import canonical_shape
-from tomoscore_scipion.engine.texture import CELL_PX
 
 if TYPE_CHECKING:
     from tomoscore_scipion.engine.inference import SliceCurves

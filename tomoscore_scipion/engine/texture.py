@@ -18,14 +18,21 @@ are the same when a slice is mirrored.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 
+from tomoscore_scipion.engine.lines import line_features, line_sums
+from tomoscore_scipion.engine.pyramid import (
+    CELL_PX,
+    TILE_CELLS,
+    blur,
+    cell_sum,
+    derivative,
+    expand,
+    halve,
+    reduce,
+    tile_sum,
+)
 from tomoscore_scipion.engine.sampling import CHANNELS
 
-CELL_PX = 32
-"""Spacing of the tiles."""
-TILE_CELLS = 4
-"""A tile has 4 x 4 cells (192 nm), as the tiles of the truth; at an edge what there is of them."""
 LEVELS = 6
 """Octaves: periods of about 2 to 5 pixels, times 2 for each further one, 3 to 240 nm in all."""
 FINE_LEVELS = 4
@@ -34,7 +41,7 @@ REACH_PX = 95
 """How far beyond a tile the coarsest octave looks."""
 RECEPTIVE_FIELD_PX = TILE_CELLS * CELL_PX + 2 * REACH_PX
 
-N_FEATURES = 161
+N_FEATURES = 205
 """How many numbers describe a tile."""
 
 _TINY = 1e-8
@@ -67,55 +74,66 @@ def tile_features(channels: torch.Tensor) -> torch.Tensor:
         )
     valid = (channels[:, :1] != 0).float()
     present = (channels[:, 1:].abs().amax(dim=(2, 3)) > 0).float()[:, :, None, None]
-    energies, rest = [], []
-    low = channels
+    energies, rest, lines = [], [], []
+    low, finer = channels, None
     for level in range(LEVELS):
-        coarse = _reduce(low) if level < LEVELS - 1 else None
-        smooth = _expand(coarse) if coarse is not None else _blur(low)
+        coarse = reduce(low) if level < LEVELS - 1 else None
+        smooth = expand(coarse) if coarse is not None else blur(low)
         carried = (valid >= 0.5).float()
-        weight = _tile_sum(_cell_sum(carried, CELL_PX >> level))
-        sums = _cell_sums((low - smooth) * carried, smooth[:, :1] * carried, level)
-        means = _tile_sum(sums) / weight.clamp_min(1.0)
+        band = (low - smooth) * carried
+        slopes, envelope = (derivative(band, 3), derivative(band, 2)), band.abs()
+        sums = _cell_sums(band, slopes, envelope, smooth[:, :1] * carried, level)
+        edges = line_sums(slopes, envelope[:, :1], finer, level)
+        number = tile_sum(cell_sum(carried, level))
+        means, edge_means = (tile_sum(part) / number.clamp_min(1.0) for part in (sums, edges))
         energy, others = _features(means, present, level)
-        energies.append(energy * (weight > 0))
-        rest.append(others * (weight > 0))
+        there = number > 0
+        energies.append(torch.log10(energy) * there)
+        rest.append(others * there)
+        lines.append(line_features(edge_means, energy, present, level) * there)
+        finer = envelope[:, :1]
         if coarse is not None:
-            low, valid = coarse, _halve(valid)
+            low, valid = coarse, halve(valid)
     flags = present.expand(-1, -1, *energies[0].shape[-2:])
-    return torch.cat([*energies, *rest, flags], dim=1)
+    return torch.cat([*energies, *rest, *lines, flags], dim=1)
 
 
-def _cell_sums(band: torch.Tensor, smooth: torch.Tensor, level: int) -> torch.Tensor:
+def _cell_sums(
+    band: torch.Tensor,
+    slopes: tuple[torch.Tensor, torch.Tensor],
+    envelope: torch.Tensor,
+    smooth: torch.Tensor,
+    level: int,
+) -> torch.Tensor:
     """Sums over cells, (b, n, cells_y, cells_x), of the products that describe an octave."""
-    step = CELL_PX >> level
-    dx, dy = _derivative(band, 3), _derivative(band, 2)
-    centre, envelope = band[:, :1], band.abs()
+    dx, dy = slopes
+    centre = band[:, :1]
     squares = centre**2
-    sums = [_cell_sum(band**2, step)]
-    sums += [_cell_sum(band[:, i : i + 1] * band[:, j : j + 1], step) for i, j in _CROSS]
-    sums += [_cell_sum(part, step) for part in (dx**2, dy**2)]
-    sums += [_cell_sum(part[:, :1] * part[:, 1:], step) for part in (dx, dy)]
-    sums += [_cell_sum(part, step) for part in (envelope, squares * centre, squares**2)]
-    sums += [_cell_sum(envelope[:, :1] * envelope[:, 1:], step)]
-    sums += [_cell_sum(part, step) for part in (envelope[:, :1] * smooth, smooth**2, smooth)]
+    sums = [cell_sum(band**2, level)]
+    sums += [cell_sum(band[:, i : i + 1] * band[:, j : j + 1], level) for i, j in _CROSS]
+    sums += [cell_sum(part, level) for part in (dx**2, dy**2)]
+    sums += [cell_sum(part[:, :1] * part[:, 1:], level) for part in (dx, dy)]
+    sums += [cell_sum(part, level) for part in (envelope, squares * centre, squares**2)]
+    sums += [cell_sum(envelope[:, :1] * envelope[:, 1:], level)]
+    sums += [cell_sum(part, level) for part in (envelope[:, :1] * smooth, smooth**2, smooth)]
     if level < FINE_LEVELS:
-        sums += _envelope_details(envelope[:, :1], step)
+        sums += _envelope_details(envelope[:, :1], level)
     return torch.cat(sums, dim=1)
 
 
-def _envelope_details(envelope: torch.Tensor, step: int) -> list[torch.Tensor]:
+def _envelope_details(envelope: torch.Tensor, level: int) -> list[torch.Tensor]:
     """Cell sums of the squared details of an envelope one and two octaves coarser."""
-    once = _reduce(envelope)
-    twice = _reduce(once)
-    first = _cell_sum((once - _expand(twice)) ** 2, step // 2)
-    second = _cell_sum((twice - _blur(twice)) ** 2, step // 4)
+    once = reduce(envelope)
+    twice = reduce(once)
+    first = cell_sum((once - expand(twice)) ** 2, level + 1)
+    second = cell_sum((twice - blur(twice)) ** 2, level + 2)
     return [4 * first, 16 * second]
 
 
 def _features(
     means: torch.Tensor, present: torch.Tensor, level: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Log energy of the centre (b, 1, ...), and ratios that do not depend on it (b, n, ...)."""
+    """Energy of the centre (b, 1, ...), and ratios that do not depend on it (b, n, ...)."""
     sizes = [CHANNELS, len(_CROSS), CHANNELS, CHANNELS, _NEIGHBOURS, _NEIGHBOURS, CHANNELS]
     sizes += [1, 1, _NEIGHBOURS, 1, 1, 1] + ([1, 1] if level < FINE_LEVELS else [])
     parts = means.split(sizes, dim=1)
@@ -141,55 +159,4 @@ def _features(
         (with_coarse - envelope[:, :1] * coarse) / (spread[:, :1] * coarse_spread).sqrt(),
     ]
     out += [torch.log10((detail + _TINY) / own) for detail in parts[13:]]
-    return torch.log10(own), torch.cat(out, dim=1)
-
-
-def _derivative(images: torch.Tensor, axis: int) -> torch.Tensor:
-    """Central differences along an axis, 0 at its ends."""
-    out = torch.zeros_like(images)
-    size = images.shape[axis]
-    if size > 2:
-        ahead, behind = images.narrow(axis, 2, size - 2), images.narrow(axis, 0, size - 2)
-        out.narrow(axis, 1, size - 2).copy_(ahead - behind)
-    return out
-
-
-def _reduce(images: torch.Tensor) -> torch.Tensor:
-    """Half the size of (b, c, y, x) images after the filter [1 3 3 1] / 8 along both axes."""
-    padded = F.pad(images, (1, 1, 1, 1), mode="replicate")
-    rows = padded[:, :, 0:-2:2] + padded[:, :, 3::2]
-    rows = rows + 3 * (padded[:, :, 1:-2:2] + padded[:, :, 2:-1:2])
-    out = rows[..., 0:-2:2] + rows[..., 3::2] + 3 * (rows[..., 1:-2:2] + rows[..., 2:-1:2])
-    return out / 64
-
-
-def _expand(images: torch.Tensor) -> torch.Tensor:
-    """Twice the size of (b, c, y, x) images by linear interpolation."""
-    return F.interpolate(images, scale_factor=2.0, mode="bilinear", align_corners=False)
-
-
-def _blur(images: torch.Tensor) -> torch.Tensor:
-    """The filter [1 2 1] / 4 along both axes of (b, c, y, x) images."""
-    padded = F.pad(images, (1, 1, 1, 1), mode="replicate")
-    rows = padded[:, :, :-2] + 2 * padded[:, :, 1:-1] + padded[:, :, 2:]
-    return (rows[..., :-2] + 2 * rows[..., 1:-1] + rows[..., 2:]) / 16
-
-
-def _halve(images: torch.Tensor) -> torch.Tensor:
-    """Means over 2 x 2 pixels."""
-    rows = images[:, :, 0::2] + images[:, :, 1::2]
-    return (rows[..., 0::2] + rows[..., 1::2]) / 4
-
-
-def _cell_sum(products: torch.Tensor, step: int) -> torch.Tensor:
-    """Sums over cells of step x step pixels: (b, n, y, x) to (b, n, y / step, x / step)."""
-    b, n, y, x = products.shape
-    return products.reshape(b, n, y // step, step, x // step, step).sum(dim=5).sum(dim=3)
-
-
-def _tile_sum(cells: torch.Tensor) -> torch.Tensor:
-    """Sums over the cells of every tile, as far as they exist: one tile less along y and x."""
-    padded = F.pad(cells, (1, 1, 1, 1))
-    y, x = cells.shape[-2] - 1, cells.shape[-1] - 1
-    rows = torch.stack([padded[:, :, i : i + y] for i in range(TILE_CELLS)]).sum(dim=0)
-    return torch.stack([rows[..., i : i + x] for i in range(TILE_CELLS)]).sum(dim=0)
+    return own, torch.cat(out, dim=1)

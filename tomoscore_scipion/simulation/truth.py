@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from tomoscore_scipion.engine.bands import PERIODS_NM
-from tomoscore_scipion.engine.texture import CELL_PX, TILE_CELLS
+from tomoscore_scipion.engine.pyramid import CELL_PX, TILE_CELLS
 
 from .grid import Grid, crop_spectrum
 

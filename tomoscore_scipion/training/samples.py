@@ -12,8 +12,9 @@ import torch
 from tomoscore_scipion.engine.bands import N_BANDS, share_below_nyquist
 from tomoscore_scipion.engine.inference import orientation
 from tomoscore_scipion.engine.normalisation import canonical_slice
+from tomoscore_scipion.engine.pyramid import CELL_PX
 from tomoscore_scipion.engine.sampling import ReadPlane, SlicePlan, plan_slice
-from tomoscore_scipion.engine.texture import CELL_PX, tile_features
+from tomoscore_scipion.engine.texture import tile_features
 from tomoscore_scipion.simulation.acquisition import Acquisition, Microscope
 from tomoscore_scipion.simulation.appearance import finish
 from tomoscore_scipion.simulation.direct import (
