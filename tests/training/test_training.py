@@ -12,8 +12,7 @@ from tomoscore_scipion.engine import Scorer
 from tomoscore_scipion.engine.bands import N_BANDS
 from tomoscore_scipion.engine.cli import main
 from tomoscore_scipion.engine.network import ResolvabilityNet
-from tomoscore_scipion.engine.sampling import CHANNELS
-from tomoscore_scipion.engine.texture import N_FEATURES, tile_features
+from tomoscore_scipion.engine.texture import N_FEATURES
 from tomoscore_scipion.engine.weights import load_weights, read_card, sha256_of
 from tomoscore_scipion.simulation.recipe import Recipe
 from tomoscore_scipion.simulation.specimen import INGREDIENTS
@@ -23,7 +22,7 @@ from tomoscore_scipion.training.calibration import (
     error_by_score,
     scale_output,
 )
-from tomoscore_scipion.training.dataset import Batch, Shards, neighbour_features
+from tomoscore_scipion.training.dataset import Batch, Shards
 from tomoscore_scipion.training.samples import (
     SampleRecipe,
     _cropped,
@@ -207,16 +206,6 @@ def test_augmentation_takes_slices_tiles_and_neighbours_away_and_changes_nothing
         assert all(same) or not any(same)
         lost.add(all(same))
     assert lost == {True, False}
-
-
-def test_losing_a_neighbour_is_what_a_volume_without_it_measures():
-    channels = torch.randn((1, CHANNELS, 128, 128), generator=torch.Generator().manual_seed(1))
-    whole = tile_features(channels)[0, :, 1, 1]
-    for channel, mask in enumerate(neighbour_features(), start=1):
-        without = channels.clone()
-        without[:, channel] = 0
-        expected = torch.where(torch.from_numpy(mask), 0.0, whole)
-        torch.testing.assert_close(tile_features(without)[0, :, 1, 1], expected)
 
 
 def batch_of(curves, weight):

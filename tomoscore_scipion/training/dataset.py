@@ -10,13 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tomoscore_scipion.engine.sampling import CHANNELS
-from tomoscore_scipion.engine.texture import CELL_PX, tile_features
-
-FEWER_SLICES = 0.3
-"""Share of the volumes that are seen with some of their slices only."""
-NEIGHBOURS_LOST = (0.03, 0.03, 0.06)
-"""Share of the volumes that lose near, far and distant, far and distant, or distant neighbours."""
+from .augmentation import augmented, fewer
 
 
 @dataclass(frozen=True)
@@ -94,9 +88,8 @@ class Shards:
         columns: list[tuple] = []
         for index in chosen:
             shard, members = self.volumes[index]
-            if rng is not None and len(members) > 1 and rng.random() < FEWER_SLICES:
-                kept = rng.choice(members, int(rng.integers(1, len(members) + 1)), replace=False)
-                members = np.sort(kept)
+            if rng is not None:
+                members = fewer(members, rng)
             columns.append(self._volume(shard, members, rng))
         features, curves, weight, level, share = zip(*columns)
         stacked = [_stack(column) for column in (features, curves, weight, level)]
@@ -112,12 +105,13 @@ class Shards:
         part, features = self._parts[shard], self._features[shard]
         tiles = _tiles(part["weight"].shape[1], rng)
         found = features[members][:, tiles].astype(np.float32)
-        if rng is not None:
-            found[..., _lost(rng)] = 0
         n = len(members)
         curves = part["curves"][members].reshape(n, -1, part["curves"].shape[-1])[:, tiles]
         weight = part["weight"][members].reshape(n, -1)[:, tiles]
-        return found, curves, weight, part["level"][members], part["share"][members[0]]
+        level = part["level"][members]
+        if rng is not None:
+            found, level = augmented(found, weight.astype(np.float32), level, rng)
+        return found, curves, weight, level, part["share"][members[0]]
 
 
 def _stack(arrays: tuple) -> torch.Tensor:
@@ -137,31 +131,3 @@ def _tiles(n: int, rng: np.random.Generator | None) -> np.ndarray:
     y, x = rng.integers(0, 2, 2)
     last = n // 2 * 2
     return grid[y : y + last : 2, x : x + last : 2].ravel()
-
-
-def neighbour_features() -> list[np.ndarray]:
-    """(N_FEATURES,) bool per neighbour: what is 0 when that channel is absent."""
-    noise = torch.randn(
-        (1, CHANNELS, 4 * CELL_PX, 4 * CELL_PX), generator=torch.Generator().manual_seed(0)
-    )
-    masks = []
-    for channel in range(1, CHANNELS):
-        without = noise.clone()
-        without[:, channel] = 0
-        masks.append((tile_features(without)[0, :, 1, 1] == 0).numpy())
-    return masks
-
-
-_NEIGHBOUR_FEATURES = neighbour_features()
-
-
-def _lost(rng: np.random.Generator) -> np.ndarray:
-    """Features of the neighbours that a volume loses, as thin ones have none; (N_FEATURES,)."""
-    luck = rng.random()
-    lost = np.zeros_like(_NEIGHBOUR_FEATURES[0])
-    for first, limit in enumerate(np.cumsum(NEIGHBOURS_LOST)):
-        if luck < limit:
-            for mask in _NEIGHBOUR_FEATURES[first:]:
-                lost = lost | mask
-            break
-    return lost
