@@ -17,7 +17,7 @@ from tomoscore_scipion.engine.texture import LEVELS, N_FEATURES
 
 WIDTH = 192
 GIST = 64
-DROPPED = 0.1
+DROPPED = 0.2
 """Share of the head's units that training leaves out."""
 WILD = 6.0
 """Features beyond so many standard deviations of the training samples are clipped."""
