@@ -11,6 +11,7 @@ from tomoscore_scipion.simulation.appearance import finish, quantise
 from tomoscore_scipion.simulation.direct import (
     SPECTRA,
     DirectRecipe,
+    _leaves,
     direct_planes,
     noise_planes,
     phantom,
@@ -183,6 +184,16 @@ def test_random_direct_stacks_of_nothing_hold_nothing():
         assert torch.isfinite(stack).all()
         curves.append(mean_curve(stack[1:2], texture(seed)))
     assert torch.stack(curves).mean(dim=0)[1:].abs().max() < 0.12
+
+
+def test_leaves_cover_one_another():
+    """Where one covers another its own density is seen, not the sum of both."""
+    for seed in range(4):
+        plane = _leaves(rng(seed), Grid(n=256), 40.0)
+        assert float(plane.min()) >= 0
+        assert float(plane.max()) <= 1
+        flat = plane.diff(dim=0).abs() < 1e-4
+        assert float(flat.float().mean()) > 0.5
 
 
 def test_phantoms_have_something_in_them():

@@ -148,17 +148,20 @@ def direct_planes(
 
 
 def phantom(rng: np.random.Generator, grid: Grid) -> torch.Tensor:
-    """A plane of simple shapes, (n, n): discs, rings, lines, grains and patches of a few sizes."""
+    """A plane, (n, n), of discs, rings, lines, grains, patches or leaves of a few sizes."""
     n, px = grid.n, grid.pixel_nm
     y, x = torch.meshgrid(torch.arange(n) * px, torch.arange(n) * px, indexing="ij")
     plane = torch.zeros((n, n))
     kinds = rng.choice(
-        ["discs", "rings", "lines", "grains", "patches"], size=int(rng.integers(1, 4))
+        ["discs", "rings", "lines", "grains", "patches", "leaves"], size=int(rng.integers(1, 4))
     )
     for kind in kinds:
         size = float(np.exp(rng.uniform(np.log(4), np.log(90))))
         if kind in ("grains", "patches"):
             plane += _grains(rng, grid, size, sharp=kind == "patches")
+            continue
+        if kind == "leaves":
+            plane += _leaves(rng, grid, size)
             continue
         for _ in range(int(np.clip(rng.poisson(3e4 / size**1.6), 2, 120))):
             cy, cx = rng.random(2) * n * px
@@ -172,6 +175,26 @@ def phantom(rng: np.random.Generator, grid: Grid) -> torch.Tensor:
             edge = distance if kind == "discs" else distance.abs() - float(rng.uniform(1, 4))
             plane += float(rng.uniform(0.3, 1)) * torch.sigmoid(-edge / 0.7)
     return plane.clamp(max=2.0)
+
+
+def _leaves(rng: np.random.Generator, grid: Grid, size_nm: float) -> torch.Tensor:
+    """Flat ellipses that cover one another, each of its own density, of many sizes.
+
+    The dead leaves of Matheron; sizes r fall as r^-3, as in Lee, Mumford and Huang, Int. J. Comput.
+    Vision 41, 35 (2001).
+    """
+    n, px = grid.n, grid.pixel_nm
+    y, x = torch.meshgrid(torch.arange(n) * px, torch.arange(n) * px, indexing="ij")
+    plane = torch.zeros((n, n))
+    for _ in range(int(rng.integers(5, 150))):
+        cy, cx = rng.random(2) * n * px
+        radius = 0.5 * size_nm * min((1 - float(rng.random())) ** -0.5, 6.0)
+        angle, squeeze = float(rng.uniform(0, np.pi)), float(rng.uniform(0.4, 1))
+        along = (x - cx) * np.cos(angle) + (y - cy) * np.sin(angle)
+        across = ((y - cy) * np.cos(angle) - (x - cx) * np.sin(angle)) / squeeze
+        inside = torch.sigmoid((radius - torch.hypot(along, across)) * squeeze / 0.7)
+        plane = plane.lerp(torch.full_like(plane, float(rng.uniform(0, 1))), inside)
+    return plane
 
 
 def _grains(
