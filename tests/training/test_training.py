@@ -26,6 +26,7 @@ from tomoscore_scipion.training.dataset import Batch, Shards
 from tomoscore_scipion.training.samples import (
     SampleRecipe,
     _cropped,
+    _left_out,
     _unusual,
     nothing_samples,
 )
@@ -130,6 +131,16 @@ def test_a_share_is_kept_of_weights_only(tmp_path, capsys):
 def test_shards_of_another_recipe_are_refused(trained):
     with pytest.raises(ValueError, match="another recipe"):
         main(["train", str(trained), "--specimens", "1", "--held-out", "1", "--steps", "3"])
+
+
+def test_a_fifth_of_the_specimens_hold_one_ingredient_each_of_them_as_often():
+    drawn = [_left_out(np.random.default_rng(seed)) for seed in range(3000)]
+    alone = [left_out for left_out in drawn if left_out]
+    assert 0.17 < len(alone) / len(drawn) < 0.23
+    assert {len(left_out) for left_out in alone} == {len(INGREDIENTS) - 1}
+    for name in INGREDIENTS:
+        kept = sum(name not in left_out for left_out in alone) / len(alone)
+        assert 0.11 < kept < 0.23
 
 
 def test_volumes_of_nothing_are_nulls_of_the_shape_of_other_samples():
@@ -267,6 +278,16 @@ def test_the_sampling_error_is_no_part_of_the_models_own():
     table = error_by_score(found, truth, np.full(4000, 0.3))
     assert np.interp(2.5, table["score"], table["sd"]) == pytest.approx(0.4, abs=0.03)
     assert max(error_by_score(found, truth, np.full(4000, 2.0))["sd"]) == LEAST_SD
+
+
+def test_a_few_scores_that_are_far_off_do_not_widen_all_intervals():
+    rng = np.random.default_rng(2)
+    truth = rng.uniform(0, 5, 4000)
+    found = truth + rng.normal(0, 0.3, 4000)
+    found[::40] += 3.0
+    held = 1.6449 * np.interp(found, *error_by_score(found, truth).values()) > abs(found - truth)
+    assert held.mean() == pytest.approx(0.9, abs=0.02)
+    assert np.interp(2.5, *error_by_score(found, truth).values()) < 0.37
 
 
 def test_the_network_is_small_enough_to_ship():

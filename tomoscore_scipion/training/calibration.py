@@ -10,6 +10,7 @@ import torch
 
 from tomoscore_scipion.engine.bands import N_SCORED
 from tomoscore_scipion.engine.network import ResolvabilityNet
+from tomoscore_scipion.engine.tomogram import Z_90
 
 from .dataset import Shards
 
@@ -17,6 +18,8 @@ LEAST_UNFAMILIAR = 0.03
 """So many features may always be beyond the training samples before it is worth a warning."""
 KERNEL = 0.7
 """Sigma in octaves of the neighbourhood in which errors are pooled."""
+HELD = 0.9
+"""Share of the errors that an interval holds."""
 LEAST_SD = 0.05
 UNCALIBRATED = {"score": [0.0, float(N_SCORED)], "sd": [0.0, 0.0]}
 """What stands in a card until errors have been measured: intervals hold the sampling error only."""
@@ -25,7 +28,11 @@ UNCALIBRATED = {"score": [0.0, float(N_SCORED)], "sd": [0.0, 0.0]}
 def error_by_score(
     found: np.ndarray, truth: np.ndarray, sampling: np.ndarray | float = 0.0
 ) -> dict[str, Any]:
-    """The model's own root mean square error as a function of the predicted score.
+    """The model's own error as a function of the predicted score, as 90 % of the errors have it.
+
+    Errors are not normal: some tomograms are far off, and would widen the intervals of all others
+    if their squares were averaged. So 90 % of the errors around a score are held, as in conformal
+    prediction (Lei et al., J. Am. Stat. Assoc. 113, 1094 (2018)).
 
     Args:
         found: (n,) predicted scores in octaves.
@@ -34,14 +41,17 @@ def error_by_score(
             it too, and an interval adds it again, so that it is taken out.
 
     Returns:
-        {"score": 0 to 5 in half octaves, "sd": octaves}, as `engine.tomogram.summarise` wants it.
+        {"score": 0 to 5 in half octaves, "sd": octaves}, as `engine.tomogram.summarise` wants it:
+        `Z_90` of these are half of a 90 % interval.
     """
     if len(found) == 0 or found.shape != truth.shape:
         raise ValueError(f"expected as many scores as truths, got {found.shape}, {truth.shape}")
-    own = (found - truth) ** 2 - np.square(sampling)
+    own = ((found - truth) / Z_90) ** 2 - np.square(sampling)
+    order = np.argsort(own)
     grid = np.arange(0, N_SCORED + 0.01, 0.5)
-    weight = np.exp(-0.5 * ((grid[:, None] - found[None, :]) / KERNEL) ** 2) + 1e-6
-    variance = (weight * own).sum(axis=1) / weight.sum(axis=1)
+    weight = np.exp(-0.5 * ((grid[:, None] - found[None, order]) / KERNEL) ** 2) + 1e-6
+    held = np.cumsum(weight, axis=1) / weight.sum(axis=1, keepdims=True)
+    variance = own[order][np.argmax(held >= HELD, axis=1)]
     sd = np.sqrt(np.maximum(variance, LEAST_SD**2))
     return {"score": grid.tolist(), "sd": np.round(sd, 3).tolist()}
 

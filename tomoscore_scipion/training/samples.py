@@ -27,11 +27,13 @@ from tomoscore_scipion.simulation.direct import (
 from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.nothing import random_nothing
 from tomoscore_scipion.simulation.recipe import Recipe, random_recipe
-from tomoscore_scipion.simulation.specimen import Specimen, random_specimen
+from tomoscore_scipion.simulation.specimen import INGREDIENTS, Specimen, random_specimen
 from tomoscore_scipion.simulation.truth import plane_density, tile_curves, tile_means
 
-GENERATOR_VERSION = 6
+GENERATOR_VERSION = 7
 """Raised whenever a seed no longer gives the same samples."""
+ALONE = 0.2
+"""Share of the specimens that hold a single ingredient: purified, or little of anything."""
 LARGEST_BINNED_NM = 2.0
 """Voxel before binning by 2: beyond, little is left to be scored."""
 
@@ -87,7 +89,7 @@ class SampleRecipe:
 def specimen_samples(seed: int, recipe: SampleRecipe = SampleRecipe()) -> list[Sample]:
     """All samples of one specimen; the same seed and generator version give the same."""
     rng = np.random.default_rng([GENERATOR_VERSION, seed])
-    specimen = random_specimen(rng, Grid(n=recipe.field_px))
+    specimen = random_specimen(rng, Grid(n=recipe.field_px), without=_left_out(rng))
     microscope = Microscope(specimen)
     volumes = []
     for _ in range(recipe.acquisitions):
@@ -119,6 +121,14 @@ def nothing_samples(seed: int, recipe: SampleRecipe = SampleRecipe()) -> list[Sa
             sample = _sample(plan, stack.__getitem__, curves, voxel_nm, "null")
             samples.append(replace(sample, volume=volume, correlated=True))
     return samples
+
+
+def _left_out(rng: np.random.Generator) -> tuple[str, ...]:
+    """Ingredients that a specimen cannot have: none, or all but one."""
+    if rng.random() >= ALONE:
+        return ()
+    kept = str(rng.choice(INGREDIENTS))
+    return tuple(name for name in INGREDIENTS if name != kept)
 
 
 def _spread_out(rng: np.random.Generator, n_z: int, n: int) -> np.ndarray:
