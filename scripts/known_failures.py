@@ -20,7 +20,7 @@ from tomoscore_scipion.engine import Scorer
 CASES = (
     (700009, 1, "deconvolved"),
     (700007, 0, "not filtered, voxel 3.4 nm"),
-    (700010, 0, "denoised"),
+    (700016, 1, "not filtered, voxel 1.7 nm"),
     (700023, 1, "low-pass filtered"),
 )
 """Seed of the specimen, number of its acquisition, and what is written above the picture."""

@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load_file
 
 from tomoscore_scipion.engine.network import ResolvabilityNet
-from tomoscore_scipion.engine.sampling import CHANNELS
+from tomoscore_scipion.engine.sampling import CHANNELS, INPUT_CONTRACT
 from tomoscore_scipion.engine.texture import N_FEATURES
 from tomoscore_scipion.engine.weights import read_card, save_weights
 from tomoscore_scipion.training.dataset import Shards
@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     network = initial_network(Shards(args.samples), None)
     widen(network, load_file(args.old))
-    save_weights(args.wide, network, read_card(args.old))
+    save_weights(args.wide, network, {**read_card(args.old), "input": INPUT_CONTRACT})
     print(args.wide)
     return 0
 

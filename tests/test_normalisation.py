@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the network sees does not depend on gain, offset, sign, borders, beads or gradients."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from small_model import speckle
 
 from tomoscore_scipion.engine.normalisation import (
-    CLIP,
+    LINEAR,
+    WILDEST,
     canonical_slice,
+    compressed,
     gaussian_blur,
     polarity,
     robust_spread,
@@ -55,7 +59,7 @@ def test_centre_has_robust_spread_1_and_no_mean():
     centre = canonical(VOLUME).channels[0]
     assert robust_spread(centre.flatten()) == pytest.approx(1, abs=0.01)
     assert abs(float(centre.mean())) < 0.1
-    assert float(centre.abs().max()) <= CLIP
+    assert float(centre.abs().max()) < LINEAR + math.log1p(WILDEST)
 
 
 def test_the_long_tail_is_dark():
@@ -85,8 +89,8 @@ def test_neighbours_keep_their_gain_relative_to_the_slice():
     weaker = VOLUME.copy()
     weaker[[3, 5]] = 0.25 * VOLUME[4]
     found = canonical(weaker).channels
-    unclipped = found[0].abs() < CLIP
-    slope = np.polyfit(found[0][unclipped].numpy(), found[1][unclipped].numpy(), 1)[0]
+    linear = found[0].abs() < LINEAR
+    slope = np.polyfit(found[0][linear].numpy(), found[1][linear].numpy(), 1)[0]
     assert slope == pytest.approx(0.25, abs=0.01)
 
 
@@ -147,11 +151,30 @@ def test_gold_beads_hardly_change_what_is_around_them():
     assert float(change[:, around].abs().max()) < 0.4
 
 
-def test_beads_are_clipped():
+def test_beads_are_compressed():
     gilded = VOLUME.copy()
     gilded[:, discs((120, 136), [(60, 60)], 4)] = -1e4
     centre = canonical(gilded).channels[0]
-    assert float(centre[60, 60]) == -CLIP
+    assert -LINEAR - math.log1p(WILDEST) < float(centre[60, 60]) < -LINEAR
+
+
+def test_compression_changes_only_what_is_beyond_and_keeps_its_order_and_sign():
+    values = torch.linspace(-500, 500, 4001)
+    found = compressed(values.clone())
+    inside = values.abs() <= LINEAR
+    torch.testing.assert_close(found[inside], values[inside])
+    assert (found.diff() > 0).all()
+    torch.testing.assert_close(found, -found.flip(0))
+
+
+def test_lone_objects_on_a_quiet_ground_stay_dark_beside_their_bright_fringes():
+    """Clipping made both alike, and what is wider decided which was taken for matter."""
+    noise = np.random.default_rng(3).standard_normal((9, 256, 256)).astype(np.float32)
+    places = [(40 + 60 * i, 50 + 50 * j) for i in range(4) for j in range(4)]
+    noise[:, discs((256, 256), places, 13)] += 5
+    noise[:, discs((256, 256), places, 8)] = -25
+    assert float(canonical(noise).channels[0][40, 50]) < -LINEAR
+    assert float(canonical(-noise).channels[0][40, 50]) < -LINEAR
 
 
 @pytest.mark.parametrize("wild", [1e4, 1e8, -1e30, 3e38])

@@ -3,7 +3,7 @@
 
 In this order: empty borders and non-finite pixels are masked, the slice is brought to the canonical
 pixel, gradients coarser than the coarsest band are removed, the robust spread is set to 1, outliers
-(gold beads) are clipped, and the contrast is turned so that the slice's long tail is negative.
+(gold beads) are compressed, and the contrast is turned so that the slice's long tail is negative.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ from tomoscore_scipion.engine.sampling import (
     resample,
 )
 
-CLIP = 4.0
-"""Values beyond so many robust standard deviations are clipped."""
+LINEAR = 4.0
+"""Values beyond so many robust standard deviations are compressed, to their logarithm."""
+WILDEST = 32.0
+"""Values beyond so many are clipped before anything is averaged."""
 BACKGROUND_SIGMA_NM = 60.0
 """Gradients are what a Gaussian of this sigma keeps: 1 % of a period of 128 nm."""
 NOTHING_LEFT = 1e-3
@@ -103,7 +105,7 @@ def normalise(
     spread = robust_spread(images[0][share > 0.5])
     if spread < NOTHING_LEFT:
         return empty
-    images.div_(spread).clamp_(-CLIP, CLIP).mul_(share)
+    images = compressed(images.div_(spread)).mul_(share)
     if polarity(images[0]) > 0:
         images.neg_()
     return CanonicalSlice(z, images, share, False, math.log10(gain) + math.log10(spread))
@@ -114,7 +116,7 @@ def _scaled(plane: np.ndarray, valid: np.ndarray, offset: float, gain: float) ->
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = plane - np.float32(offset)
         scaled /= np.float32(gain)
-    np.clip(scaled, -8 * CLIP, 8 * CLIP, out=scaled)
+    np.clip(scaled, -WILDEST, WILDEST, out=scaled)
     scaled[~valid | np.isnan(scaled)] = 0
     return scaled
 
@@ -149,6 +151,16 @@ def robust_spread(values: torch.Tensor) -> float:
     values = values[:: max(1, values.numel() // 65536)]
     low, high = torch.quantile(values, torch.tensor([0.16, 0.84])).tolist()
     return (high - low) / 2
+
+
+def compressed(images: torch.Tensor) -> torch.Tensor:
+    """Images whose values beyond `LINEAR` grow with their logarithm, from there on smoothly.
+
+    What stands far above a quiet background keeps its shape and its sign, and one gold bead does
+    not outweigh all else.
+    """
+    beyond = images.abs().sub_(LINEAR).clamp_(min=0)
+    return images.clamp(-LINEAR, LINEAR).add_(beyond.log1p_().copysign_(images))
 
 
 def polarity(image: torch.Tensor) -> float:

@@ -37,7 +37,8 @@ MAX_SLICES = 24
 """Slices that are scored per tomogram: the mean changes little beyond."""
 
 INPUT_CONTRACT = (
-    "canonical slices v2: 1.5 nm; centre, near, far 6 nm, distant 24 nm; robust spread 1, clip 4"
+    "canonical slices v3: 1.5 nm; centre, near, far 6 nm, distant 24 nm; robust spread 1, "
+    "logarithm beyond 4"
 )
 """What the network is fed; weights name the contract that they were trained for."""
 
