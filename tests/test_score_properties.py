@@ -243,6 +243,7 @@ LADDERS = {
     "misalignment": [{"misalignment_nm": shift} for shift in (0.0, 5.0, 15.0)],
     "motion": [{"motion_blur_nm": blur} for blur in (0.0, 6.0, 20.0)],
     "tilt range": [{"max_tilt_deg": tilt} for tilt in (60.0, 36.0, 12.0)],
+    "narrow tilt range": [{"max_tilt_deg": tilt} for tilt in (36.0, 12.0)],
     "tilts": [{"tilt_step_deg": step, "total_dose": 240 / step} for step in (3.0, 12.0, 30.0)],
 }
 

@@ -105,7 +105,8 @@ def normalise(
     spread = robust_spread(images[0][share > 0.5])
     if spread < NOTHING_LEFT:
         return empty
-    images = compressed(images.div_(spread)).mul_(share)
+    compress(images.div_(spread))
+    images.mul_(share)
     if polarity(images[0]) > 0:
         images.neg_()
     return CanonicalSlice(z, images, share, False, math.log10(gain) + math.log10(spread))
@@ -153,14 +154,15 @@ def robust_spread(values: torch.Tensor) -> float:
     return (high - low) / 2
 
 
-def compressed(images: torch.Tensor) -> torch.Tensor:
-    """Images whose values beyond `LINEAR` grow with their logarithm, from there on smoothly.
+def compress(images: torch.Tensor) -> None:
+    """Let values of (n, y, x) images beyond `LINEAR` grow with their logarithm, in place.
 
     What stands far above a quiet background keeps its shape and its sign, and one gold bead does
-    not outweigh all else.
+    not outweigh all else. One image after the other: they can be large.
     """
-    beyond = images.abs().sub_(LINEAR).clamp_(min=0)
-    return images.clamp(-LINEAR, LINEAR).add_(beyond.log1p_().copysign_(images))
+    for image in images:
+        beyond = image.abs().sub_(LINEAR).clamp_(min=0).log1p_().copysign_(image)
+        image.clamp_(-LINEAR, LINEAR).add_(beyond)
 
 
 def polarity(image: torch.Tensor) -> float:
