@@ -52,7 +52,8 @@ HALVES_ANGSTROM = 10.0
 THINNED = (2, 4, 8)
 CENTRAL_SLICES = 40
 """Of the half tomograms, inside the cell."""
-WEDGE_SEEDS = range(3)
+WEDGE_SEEDS = range(12)
+"""Specimens over which the share that the missing wedge leaves is taken."""
 SHIFTS_NM = (5.0, 10.0, 20.0)
 
 
@@ -180,12 +181,16 @@ def compare_halves(series: TiltSeries, args: argparse.Namespace, score: Score) -
     step = float(np.median(np.diff(np.sort(series.angles_deg))))
     factors = wedge_factors(float(np.abs(series.angles_deg).max()), step, WEDGE_SEEDS)
     voxel_nm = HALVES_ANGSTROM / 10
-    curve = measured_curve(odd, even, voxel_nm, factors)
-    measured = tomoscore(curve, share_below_nyquist(voxel_nm))
+    share = share_below_nyquist(voxel_nm)
+    curve = measured_curve(odd, even, voxel_nm, factors.mean(axis=0))
+    by_specimen = tomoscore(measured_curve(odd, even, voxel_nm, factors), share)
     rows = (("predicted", curve_of(score)), ("by the halves", [f"{r:.2f}" for r in curve]))
     for name, row in rows:
         print(f"{name:45}", *row)
-    print(f"TomoScore {score.tomoscore:.2f}; by the halves {float(measured):.2f}")
+    print(
+        f"TomoScore {score.tomoscore:.2f}; by the halves {float(tomoscore(curve, share)):.2f}, "
+        f"or {by_specimen.min():.2f} to {by_specimen.max():.2f}, by what the specimen is like"
+    )
 
 
 def write(path: Path, tomogram: np.ndarray, voxel_size_angstrom: float) -> None:

@@ -7,6 +7,9 @@ of the same views (Rosenthal and Henderson, J. Mol. Biol. 333, 721 (2003)). That
 missing wedge, so that R, the correlation with the specimen, is C times what a noise-free
 reconstruction from the same tilt range reaches, which simulation tells. What both halves share -
 misalignment, CTF, beads - F does not see; and halves split by tilt sample different angles.
+
+What the missing wedge leaves depends on the specimen: more of membranes and large bodies, less of
+the coarse octaves of a crowd of small ones. So halves tell the curve of a real one as a range.
 """
 
 from __future__ import annotations
@@ -62,12 +65,12 @@ def noise_free_correlation(ring: np.ndarray) -> np.ndarray:
 
 
 def wedge_factors(max_tilt_deg: float, tilt_step_deg: float, seeds: Iterable[int]) -> np.ndarray:
-    """What noise-free reconstructions from a tilt range reach per band, (N_BANDS,).
+    """What noise-free reconstructions from a tilt range reach per band, (specimens, N_BANDS).
 
     Args:
         max_tilt_deg: tilts go from minus to plus this.
         tilt_step_deg: between tilts.
-        seeds: of the simulated specimens to average over.
+        seeds: of the simulated specimens, one each.
     """
     recipe = replace(NOISE_FREE, max_tilt_deg=max_tilt_deg, tilt_step_deg=tilt_step_deg)
     curves = []
@@ -81,12 +84,22 @@ def wedge_factors(max_tilt_deg: float, tilt_step_deg: float, seeds: Iterable[int
         planes = acquisition.planes(range(first, first + PLANES))
         truths = [acquisition.truth(plane, first + i) for i, plane in enumerate(planes)]
         curves.append(np.stack([truth.numpy() for truth in truths]).mean(axis=(0, 1, 2)))
-    return np.asarray(np.mean(curves, axis=0))
+    return np.stack(curves)
 
 
 def measured_curve(
     odd: np.ndarray, even: np.ndarray, voxel_nm: float, factors: np.ndarray
 ) -> np.ndarray:
-    """R per band, (N_BANDS,), of the tomogram whose halves these are; NaN beyond Nyquist."""
+    """R per band of the tomogram whose halves these are; NaN beyond Nyquist.
+
+    Args:
+        odd: (z, y, x).
+        even: the same shape.
+        voxel_nm: voxel size in nm.
+        factors: (..., N_BANDS) of `wedge_factors`, or their mean.
+
+    Returns:
+        The shape of the factors.
+    """
     ring = ring_correlation(odd, even, voxel_nm)
     return np.where(np.isnan(ring), np.nan, noise_free_correlation(ring) * factors)
