@@ -18,7 +18,7 @@ from tomoscore_scipion.benchmark.figures import (
     pairs_in_order,
     rank_correlation,
 )
-from tomoscore_scipion.benchmark.fresh import Case, Comparison
+from tomoscore_scipion.benchmark.fresh import Case, Comparison, fresh_tomograms
 from tomoscore_scipion.benchmark.invariances import (
     CHANGES,
     REBINNED,
@@ -31,6 +31,7 @@ from tomoscore_scipion.benchmark.phantoms import CORRELATED, GRID, PLANES, phant
 from tomoscore_scipion.benchmark.run import as_text
 from tomoscore_scipion.engine.bands import N_BANDS
 from tomoscore_scipion.simulation.grid import Grid
+from tomoscore_scipion.simulation.recipe import Recipe
 
 
 def comparison(found, truth, specimen=None, width=0.5):
@@ -153,6 +154,7 @@ def test_the_figures_are_printed_with_their_names():
     figures = {
         "model": {"name": "a", "version": "1", "sha256": "f" * 64},
         **figures_of(comparison([1, 2, 3], [1, 2, 3.5])),
+        "ordinary": figures_of(comparison([1, 2, 3], [1, 2, 4.25])),
         "nulls": {"white noise": 0.25},
         "phantoms": {"white noise": {"rank_correlation": 0.5}},
         "invariances": {"flip x": {"tomograms": 2, "median": 0.01, "largest": 0.02}},
@@ -163,6 +165,8 @@ def test_the_figures_are_printed_with_their_names():
     for words in (
         "a 1",
         "mean absolute error",
+        "sound alignment",
+        "0.4167",
         "white noise",
         "0.25",
         "2 of 3",
@@ -170,6 +174,14 @@ def test_the_figures_are_printed_with_their_names():
         "0.8 to 0.95",
     ):
         assert words in text
+
+
+def test_fresh_tomograms_can_be_made_by_another_draw_of_the_same_specimens():
+    good, poor = (
+        next(fresh_tomograms([3], 1, Grid(n=64), draw=lambda _, dose=dose: Recipe(total_dose=dose)))
+        for dose in (120.0, 1.0)
+    )
+    assert good.truth["tomoscore"] > poor.truth["tomoscore"] + 0.5
 
 
 def test_the_picture_shows_every_tomogram_and_the_slices(tmp_path):

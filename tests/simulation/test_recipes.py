@@ -15,6 +15,7 @@ from tomoscore_scipion.simulation.recipe import (
     POST_PROCESSING,
     RANGES,
     Recipe,
+    ordinary_recipe,
     random_recipe,
 )
 from tomoscore_scipion.simulation.tilt_scheme import tilt_scheme
@@ -85,3 +86,15 @@ def test_every_number_has_a_range():
 
 def test_named_qualities_stay_named():
     assert list(QUALITIES) == ["good", "medium", "poor"]
+
+
+def test_ordinary_recipes_have_no_gross_fault_and_differ_otherwise():
+    drawn = [ordinary_recipe(np.random.default_rng(seed)) for seed in range(200)]
+    for recipe in drawn:
+        assert recipe.misalignment_nm <= 3.5
+        assert recipe.unaligned_nm == recipe.drift_nm == recipe.motion_blur_nm == 0
+        assert recipe.total_dose >= 60
+        assert recipe.max_tilt_deg >= 48
+        assert recipe.bad_tilts <= 0.1
+    for name in ("filter", "post", "quantisation", "dose_weighting", "voxel_nm", "local_motion_nm"):
+        assert len({getattr(recipe, name) for recipe in drawn}) > 1

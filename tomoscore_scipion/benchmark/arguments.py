@@ -8,9 +8,10 @@ from argparse import ArgumentParser
 DESCRIPTION = """\
 Score fresh simulated tomograms, on which no model was trained, and compare with their truth: rank
 correlation, error in octaves beside that of a constant predictor, pairs in order, interval. Then
-volumes with nothing in them, foreign phantoms, changes that change nothing, and degradations.
+the same specimens imaged without gross faults, volumes with nothing in them, foreign phantoms,
+changes that change nothing, and degradations.
 """
-PARTS = ("nulls", "phantoms", "invariances", "degradations")
+PARTS = ("ordinary", "nulls", "phantoms", "invariances", "degradations")
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Iterable, Iterator
+from typing import Any, Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from tomoscore_scipion.engine.bands import share_below_nyquist
 from tomoscore_scipion.engine.scorer import Scorer
 from tomoscore_scipion.simulation.acquisition import Microscope, tomogram
 from tomoscore_scipion.simulation.grid import Grid
-from tomoscore_scipion.simulation.recipe import random_recipe
+from tomoscore_scipion.simulation.recipe import Recipe, random_recipe
 from tomoscore_scipion.simulation.specimen import random_specimen
 from tomoscore_scipion.simulation.summary import truth_summary
 
@@ -70,6 +70,7 @@ def fresh_tomograms(
     acquisitions: int,
     grid: Grid | None = None,
     containing: str | None = None,
+    draw: Callable[[np.random.Generator], Recipe] = random_recipe,
 ) -> Iterator[Case]:
     """Random specimens, each imaged `acquisitions` times in random ways.
 
@@ -78,6 +79,7 @@ def fresh_tomograms(
         acquisitions: tomograms of each.
         grid: field of view, `Grid()` when None.
         containing: each specimen is drawn until it has this ingredient.
+        draw: gives the recipe of a tomogram.
     """
     for seed in seeds:
         rng = np.random.default_rng([99, seed])
@@ -86,7 +88,7 @@ def fresh_tomograms(
             specimen = random_specimen(rng, grid or Grid())
         microscope = Microscope(specimen)
         for _ in range(acquisitions):
-            recipe = random_recipe(rng)
+            recipe = draw(rng)
             acquisition = microscope.acquire(rng, recipe, float(rng.uniform(1.1, 1.8)))
             stack, curves = tomogram(rng, acquisition)
             voxel = 10 * acquisition.voxel_nm

@@ -13,6 +13,7 @@ import numpy as np
 
 from tomoscore_scipion.engine.bands import PERIODS_NM
 from tomoscore_scipion.engine.scorer import Scorer
+from tomoscore_scipion.simulation.recipe import ordinary_recipe
 
 from .degradations import ladders
 from .drawing import draw
@@ -40,6 +41,10 @@ def main(args: Namespace) -> int:
     figures: dict[str, Any] = {"model": scorer.model, **figures_of(result)}
     if args.plot:
         draw(result, args.plot)
+    if "ordinary" in args.parts:
+        ordinary = fresh_tomograms(seeds, args.acquisitions, draw=ordinary_recipe)
+        found = compare(scorer, _counted(ordinary, total, "ordinary tomograms"))
+        figures["ordinary"] = figures_of(found)
     if "nulls" in args.parts:
         volumes = (*null_volumes(args.seed), *reconstructed_nulls(args.seed))
         figures["nulls"] = {
@@ -91,11 +96,10 @@ def as_text(figures: dict[str, Any]) -> str:
     """The figures for people."""
     model = figures["model"]
     lines = [f"{model['name']} {model['version']}  sha256 {model['sha256'][:16]}", ""]
-    lines += _rows(figures, 32)
-    low, high = figures["rank_correlation_90"]
-    lines.append(f"{'90 % interval of rank correlation':32} {low:g} to {high:g}")
-    lines += ["", f"{'correlation per band':32} " + "  ".join(_band_names())]
-    lines.append(" " * 33 + "  ".join(f"{value:7.3f}" for value in figures["band_correlation"]))
+    lines += _comparison(figures)
+    if "ordinary" in figures:
+        lines += ["", "tomograms as they are meant to be: sound alignment, usual dose and tilts"]
+        lines += [f"  {line}" for line in _comparison(figures["ordinary"])]
     if "nulls" in figures:
         lines += ["", "nulls: TomoScore of volumes with nothing in them"]
         lines += [f"  {name:30} {value:.2f}" for name, value in figures["nulls"].items()]
@@ -113,6 +117,18 @@ def as_text(figures: dict[str, Any]) -> str:
         for name, values in figures["degradations"].items():
             lines.append(f"  {name:30} {values['in_order']} of {values['pairs']}")
     return "\n".join(lines)
+
+
+def _comparison(figures: dict[str, Any]) -> list[str]:
+    low, high = figures["rank_correlation_90"]
+    bands = "  ".join(f"{value:7.3f}" for value in figures["band_correlation"])
+    return [
+        *_rows(figures, 32),
+        f"{'90 % interval of rank correlation':32} {low:g} to {high:g}",
+        "",
+        f"{'correlation per band':32} " + "  ".join(_band_names()),
+        " " * 33 + bands,
+    ]
 
 
 def _rows(figures: dict[str, Any], width: int) -> list[str]:

@@ -156,6 +156,28 @@ def random_recipe(
     return replace(default, **{**drawn, **fixed})
 
 
+def ordinary_recipe(rng: np.random.Generator) -> Recipe:
+    """Draw a recipe of the kind that is meant to succeed: what a facility keeps of a good session.
+
+    Doses of 60 to 180 e/A^2, tilts to 48-66 degrees, aligned to 0.2-3.5 nm, few bad views or none,
+    not binned afterwards; reconstruction, post-processing and appearance as in `random_recipe`.
+    """
+    sound = replace(
+        random_recipe(rng, switched_off=("misalignment", "motion", "bad_tilts")),
+        max_tilt_deg=float(rng.uniform(48, 66)),
+        tilt_step_deg=float(rng.choice([1.5, 2, 3, 3, 4])),
+        total_dose=_log_uniform(rng, 60, 180),
+        defocus_nm=_log_uniform(rng, 1500, 8000),
+        misalignment_nm=_log_uniform(rng, 0.2, 3.5),
+        axis_error_deg=float(rng.normal(0, 0.3)),
+    )
+    if rng.random() < 0.4:
+        sound = replace(sound, local_motion_nm=float(rng.uniform(0.3, 2)))
+    if rng.random() < 0.15:
+        sound = replace(sound, bad_tilts=float(rng.uniform(0.02, 0.1)))
+    return sound
+
+
 def _tilts(rng: np.random.Generator) -> dict[str, Any]:
     steps = [5, 6, 9, 12, 20] if rng.random() < 0.12 else [1.5, 2, 3, 3, 4]
     narrow = rng.random() < 0.08
