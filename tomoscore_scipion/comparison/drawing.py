@@ -61,7 +61,8 @@ def _draw_gains(axes: Axes, comparison: Comparison) -> None:
     axes.axvline(0, color="black", linewidth=1, linestyle=":")
     for place, number in enumerate(others):
         name = f"over {_short(comparison.names[number])}"
-        axes.text(0.02, place + 0.2, name, transform=axes.get_yaxis_transform())
+        label = axes.text(0.02, place + 0.2, name, transform=axes.get_yaxis_transform())
+        label.set_backgroundcolor("white")
     axes.set_yticks([])
     axes.set_ylim(-0.7, len(others) - 0.3)
     leader = _short(comparison.names[comparison.leader])
