@@ -99,7 +99,7 @@ def as_text(figures: dict[str, Any]) -> str:
     lines += _comparison(figures)
     if "ordinary" in figures:
         lines += ["", "tomograms as they are meant to be: sound alignment, usual dose and tilts"]
-        lines += [f"  {line}" for line in _comparison(figures["ordinary"])]
+        lines += [f"  {line}".rstrip() for line in _comparison(figures["ordinary"])]
     if "nulls" in figures:
         lines += ["", "nulls: TomoScore of volumes with nothing in them"]
         lines += [f"  {name:30} {value:.2f}" for name, value in figures["nulls"].items()]
