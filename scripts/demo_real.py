@@ -182,8 +182,8 @@ def compare_halves(series: TiltSeries, args: argparse.Namespace, score: Score) -
     factors = wedge_factors(float(np.abs(series.angles_deg).max()), step, WEDGE_SEEDS)
     voxel_nm = HALVES_ANGSTROM / 10
     share = share_below_nyquist(voxel_nm)
-    curve = measured_curve(odd, even, voxel_nm, factors.mean(axis=0))
-    by_specimen = tomoscore(measured_curve(odd, even, voxel_nm, factors), share)
+    curves = measured_curve(odd, even, voxel_nm, factors)
+    curve, by_specimen = curves.mean(axis=0), tomoscore(curves, share)
     rows = (("predicted", curve_of(score)), ("by the halves", [f"{r:.2f}" for r in curve]))
     for name, row in rows:
         print(f"{name:45}", *row)

@@ -96,7 +96,7 @@ def measured_curve(
         odd: (z, y, x).
         even: the same shape.
         voxel_nm: voxel size in nm.
-        factors: (..., N_BANDS) of `wedge_factors`, or their mean.
+        factors: (..., N_BANDS), as of `wedge_factors`.
 
     Returns:
         The shape of the factors.
