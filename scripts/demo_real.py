@@ -19,7 +19,7 @@ from typing import Iterator
 import mrcfile
 import numpy as np
 
-from tomoscore_scipion.benchmark.halves import measured_curve, wedge_factors
+from tomoscore_scipion.benchmark.halves import measured_curve, split_ceilings, wedge_factors
 from tomoscore_scipion.engine import Scorer
 from tomoscore_scipion.engine.bands import share_below_nyquist, tomoscore
 from tomoscore_scipion.engine.errors import TomoScoreError
@@ -179,18 +179,28 @@ def compare_halves(series: TiltSeries, args: argparse.Namespace, score: Score) -
     middle = (len(halves[0]) - CENTRAL_SLICES) // 2
     odd, even = (half[middle : middle + CENTRAL_SLICES] for half in halves)
     step = float(np.median(np.diff(np.sort(series.angles_deg))))
-    factors = wedge_factors(float(np.abs(series.angles_deg).max()), step, WEDGE_SEEDS)
+    tilts = float(np.abs(series.angles_deg).max()), step
+    factors = wedge_factors(*tilts, WEDGE_SEEDS)
     voxel_nm = HALVES_ANGSTROM / 10
     share = share_below_nyquist(voxel_nm)
     curves = measured_curve(odd, even, voxel_nm, factors)
     curve, by_specimen = curves.mean(axis=0), tomoscore(curves, share)
-    rows = (("predicted", curve_of(score)), ("by the halves", [f"{r:.2f}" for r in curve]))
+    rows = (
+        ("predicted", curve_of(score)),
+        ("by the halves", [f"{r:.2f}" for r in curve]),
+        ("C that noise-free halves would have", ceilings_of(tilts)),
+    )
     for name, row in rows:
         print(f"{name:45}", *row)
     print(
         f"TomoScore {score.tomoscore:.2f}; by the halves {float(tomoscore(curve, share)):.2f}, "
         f"or {by_specimen.min():.2f} to {by_specimen.max():.2f}, by what the specimen is like"
     )
+
+
+def ceilings_of(tilts: tuple[float, float]) -> list[str]:
+    """C per band of noise-free halves of every other tilt; largest tilt and step in degrees."""
+    return [f"{share:.2f}" for share in split_ceilings(*tilts, WEDGE_SEEDS).mean(axis=0)]
 
 
 def write(path: Path, tomogram: np.ndarray, voxel_size_angstrom: float) -> None:

@@ -8,6 +8,7 @@ from tomoscore_scipion.benchmark.halves import (
     measured_curve,
     noise_free_correlation,
     ring_correlation,
+    split_ceilings,
     wedge_factors,
 )
 
@@ -53,3 +54,10 @@ def test_the_wedge_takes_more_the_narrower_the_tilts():
     assert (wide < 0.95).all()
     assert (narrow[:5] < wide[:5] - 0.1).all()
     assert wide[1:4].min() > 0.6
+
+
+def test_halves_of_other_tilts_agree_on_what_is_coarse_and_the_less_the_wider_their_steps():
+    close, far = (split_ceilings(60.0, step, [0])[0] for step in (1.5, 4.0))
+    assert close[:2].min() > 0.98
+    assert far[:2].min() > 0.98
+    assert (far[3:5] < close[3:5] - 0.05).all()

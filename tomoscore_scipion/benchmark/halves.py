@@ -6,7 +6,11 @@ correlation, C = sqrt(2 F / (1 + F)) is the correlation of the whole tomogram wi
 of the same views (Rosenthal and Henderson, J. Mol. Biol. 333, 721 (2003)). That one lacks the
 missing wedge, so that R, the correlation with the specimen, is C times what a noise-free
 reconstruction from the same tilt range reaches, which simulation tells. What both halves share -
-misalignment, CTF, beads - F does not see; and halves split by tilt sample different angles.
+misalignment, CTF, beads - F does not see.
+
+Halves split by tilt sample different angles. Each has streaks in place of the other's views, which
+are opposite in the two, so that even without noise C stays below 1: `split_ceilings` tells how far.
+In octaves finer than 16 nm halves of views 6 degrees apart say too little.
 
 What the missing wedge leaves depends on the specimen: more of membranes and large bodies, less of
 the coarse octaves of a crowd of small ones. So halves tell the curve of a real one as a range.
@@ -15,12 +19,13 @@ the coarse octaves of a crowd of small ones. So halves tell the curve of a real 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Iterable
+from typing import Iterable, Iterator
 
 import numpy as np
+import torch
 
 from tomoscore_scipion.engine.bands import N_BANDS, PERIODS_NM
-from tomoscore_scipion.simulation.acquisition import Microscope
+from tomoscore_scipion.simulation.acquisition import Acquisition, Microscope
 from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.recipe import Recipe
 from tomoscore_scipion.simulation.specimen import random_specimen
@@ -72,19 +77,55 @@ def wedge_factors(max_tilt_deg: float, tilt_step_deg: float, seeds: Iterable[int
         tilt_step_deg: between tilts.
         seeds: of the simulated specimens, one each.
     """
-    recipe = replace(NOISE_FREE, max_tilt_deg=max_tilt_deg, tilt_step_deg=tilt_step_deg)
     curves = []
+    for acquisition in _noise_free(max_tilt_deg, tilt_step_deg, seeds):
+        wanted = _central(acquisition)
+        pairs = zip(acquisition.planes(wanted), wanted)
+        truths = [acquisition.truth(plane, z) for plane, z in pairs]
+        curves.append(np.stack([truth.numpy() for truth in truths]).mean(axis=(0, 1, 2)))
+    return np.stack(curves)
+
+
+def split_ceilings(max_tilt_deg: float, tilt_step_deg: float, seeds: Iterable[int]) -> np.ndarray:
+    """C that halves of every other tilt say of noise-free tomograms, (specimens, N_BANDS), 0 to 1.
+
+    Args:
+        max_tilt_deg: tilts of both halves go from minus to plus this.
+        tilt_step_deg: between the tilts of both.
+        seeds: of the simulated specimens, one each.
+    """
+    ceilings = []
+    for acquisition in _noise_free(max_tilt_deg, tilt_step_deg, seeds):
+        by_angle = torch.argsort(acquisition.tilts_deg)
+        halves = []
+        for views in (by_angle[::2], by_angle[1::2]):
+            half = replace(
+                acquisition,
+                filtered=acquisition.filtered[views],
+                tilts_deg=acquisition.tilts_deg[views],
+            )
+            halves.append(half.planes(_central(half)).numpy())
+        ring = ring_correlation(halves[0], halves[1], acquisition.voxel_nm)
+        ceilings.append(noise_free_correlation(ring))
+    return np.stack(ceilings)
+
+
+def _noise_free(
+    max_tilt_deg: float, tilt_step_deg: float, seeds: Iterable[int]
+) -> Iterator[Acquisition]:
+    """One tilt series of a specimen per seed, next to free of noise."""
+    recipe = replace(NOISE_FREE, max_tilt_deg=max_tilt_deg, tilt_step_deg=tilt_step_deg)
     for seed in seeds:
         rng = np.random.default_rng([13, seed])
         specimen = random_specimen(
             rng, Grid(n=256), without=("contamination",), thickness_nm=(100.0, 150.0), empty=False
         )
-        acquisition = Microscope(specimen).acquire(rng, recipe, headroom=1.0)
-        first = (acquisition.n_z - PLANES) // 2
-        planes = acquisition.planes(range(first, first + PLANES))
-        truths = [acquisition.truth(plane, first + i) for i, plane in enumerate(planes)]
-        curves.append(np.stack([truth.numpy() for truth in truths]).mean(axis=(0, 1, 2)))
-    return np.stack(curves)
+        yield Microscope(specimen).acquire(rng, recipe, headroom=1.0)
+
+
+def _central(acquisition: Acquisition) -> range:
+    first = (acquisition.n_z - PLANES) // 2
+    return range(first, first + PLANES)
 
 
 def measured_curve(
