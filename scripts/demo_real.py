@@ -19,7 +19,12 @@ from typing import Iterator
 import mrcfile
 import numpy as np
 
-from tomoscore_scipion.benchmark.halves import measured_curve, split_ceilings, wedge_factors
+from tomoscore_scipion.benchmark.halves import (
+    measured_curve,
+    noise_free_series,
+    split_ceiling,
+    wedge_factor,
+)
 from tomoscore_scipion.engine import Scorer
 from tomoscore_scipion.engine.bands import share_below_nyquist, tomoscore
 from tomoscore_scipion.engine.errors import TomoScoreError
@@ -180,7 +185,8 @@ def compare_halves(series: TiltSeries, args: argparse.Namespace, score: Score) -
     odd, even = (half[middle : middle + CENTRAL_SLICES] for half in halves)
     step = float(np.median(np.diff(np.sort(series.angles_deg))))
     tilts = float(np.abs(series.angles_deg).max()), step
-    factors = wedge_factors(*tilts, WEDGE_SEEDS)
+    reached = [(wedge_factor(s), split_ceiling(s)) for s in noise_free_series(*tilts, WEDGE_SEEDS)]
+    factors, ceilings = map(np.stack, zip(*reached))
     voxel_nm = HALVES_ANGSTROM / 10
     share = share_below_nyquist(voxel_nm)
     curves = measured_curve(odd, even, voxel_nm, factors)
@@ -188,7 +194,7 @@ def compare_halves(series: TiltSeries, args: argparse.Namespace, score: Score) -
     rows = (
         ("predicted", curve_of(score)),
         ("by the halves", [f"{r:.2f}" for r in curve]),
-        ("C that noise-free halves would have", ceilings_of(tilts)),
+        ("C that noise-free halves would have", [f"{c:.2f}" for c in ceilings.mean(axis=0)]),
     )
     for name, row in rows:
         print(f"{name:45}", *row)
@@ -196,11 +202,6 @@ def compare_halves(series: TiltSeries, args: argparse.Namespace, score: Score) -
         f"TomoScore {score.tomoscore:.2f}; by the halves {float(tomoscore(curve, share)):.2f}, "
         f"or {by_specimen.min():.2f} to {by_specimen.max():.2f}, by what the specimen is like"
     )
-
-
-def ceilings_of(tilts: tuple[float, float]) -> list[str]:
-    """C per band of noise-free halves of every other tilt; largest tilt and step in degrees."""
-    return [f"{share:.2f}" for share in split_ceilings(*tilts, WEDGE_SEEDS).mean(axis=0)]
 
 
 def write(path: Path, tomogram: np.ndarray, voxel_size_angstrom: float) -> None:

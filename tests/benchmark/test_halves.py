@@ -7,9 +7,10 @@ import pytest
 from tomoscore_scipion.benchmark.halves import (
     measured_curve,
     noise_free_correlation,
+    noise_free_series,
     ring_correlation,
-    split_ceilings,
-    wedge_factors,
+    split_ceiling,
+    wedge_factor,
 )
 
 SHAPE = (6, 128, 120)
@@ -50,14 +51,14 @@ def test_halves_of_two_shapes_are_refused():
 
 
 def test_the_wedge_takes_more_the_narrower_the_tilts():
-    wide, narrow = (wedge_factors(tilt, 3.0, [0])[0] for tilt in (66.0, 30.0))
+    wide, narrow = (wedge_factor(next(noise_free_series(tilt, 3.0, [0]))) for tilt in (66.0, 30.0))
     assert (wide < 0.95).all()
     assert (narrow[:5] < wide[:5] - 0.1).all()
     assert wide[1:4].min() > 0.6
 
 
 def test_halves_of_other_tilts_agree_on_what_is_coarse_and_the_less_the_wider_their_steps():
-    close, far = (split_ceilings(60.0, step, [0])[0] for step in (1.5, 4.0))
+    close, far = (split_ceiling(next(noise_free_series(60.0, step, [0]))) for step in (1.5, 4.0))
     assert close[:2].min() > 0.98
     assert far[:2].min() > 0.98
     assert (far[3:5] < close[3:5] - 0.05).all()

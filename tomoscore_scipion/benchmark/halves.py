@@ -9,7 +9,7 @@ reconstruction from the same tilt range reaches, which simulation tells. What bo
 misalignment, CTF, beads - F does not see.
 
 Halves split by tilt sample different angles. Each has streaks in place of the other's views, which
-are opposite in the two, so that even without noise C stays below 1: `split_ceilings` tells how far.
+are opposite in the two, so that even without noise C stays below 1: `split_ceiling` tells how far.
 In octaves finer than 16 nm halves of views 6 degrees apart say too little.
 
 What the missing wedge leaves depends on the specimen: more of membranes and large bodies, less of
@@ -32,7 +32,7 @@ from tomoscore_scipion.simulation.specimen import random_specimen
 
 NOISE_FREE = Recipe(total_dose=1e7, defocus_nm=1000.0, damage=False, ctf_correction="phase_flip")
 PLANES = 5
-"""Planes of each simulated specimen over which the wedge's factor is averaged."""
+"""Planes in the middle of each simulated specimen that are asked."""
 
 
 def ring_correlation(odd: np.ndarray, even: np.ndarray, voxel_nm: float) -> np.ndarray:
@@ -69,51 +69,16 @@ def noise_free_correlation(ring: np.ndarray) -> np.ndarray:
     return np.sqrt(2 * positive / (1 + positive))
 
 
-def wedge_factors(max_tilt_deg: float, tilt_step_deg: float, seeds: Iterable[int]) -> np.ndarray:
-    """What noise-free reconstructions from a tilt range reach per band, (specimens, N_BANDS).
+def noise_free_series(
+    max_tilt_deg: float, tilt_step_deg: float, seeds: Iterable[int]
+) -> Iterator[Acquisition]:
+    """Tilt series next to free of noise, one of a simulated specimen per seed.
 
     Args:
         max_tilt_deg: tilts go from minus to plus this.
         tilt_step_deg: between tilts.
-        seeds: of the simulated specimens, one each.
+        seeds: of the specimens.
     """
-    curves = []
-    for acquisition in _noise_free(max_tilt_deg, tilt_step_deg, seeds):
-        wanted = _central(acquisition)
-        pairs = zip(acquisition.planes(wanted), wanted)
-        truths = [acquisition.truth(plane, z) for plane, z in pairs]
-        curves.append(np.stack([truth.numpy() for truth in truths]).mean(axis=(0, 1, 2)))
-    return np.stack(curves)
-
-
-def split_ceilings(max_tilt_deg: float, tilt_step_deg: float, seeds: Iterable[int]) -> np.ndarray:
-    """C that halves of every other tilt say of noise-free tomograms, (specimens, N_BANDS), 0 to 1.
-
-    Args:
-        max_tilt_deg: tilts of both halves go from minus to plus this.
-        tilt_step_deg: between the tilts of both.
-        seeds: of the simulated specimens, one each.
-    """
-    ceilings = []
-    for acquisition in _noise_free(max_tilt_deg, tilt_step_deg, seeds):
-        by_angle = torch.argsort(acquisition.tilts_deg)
-        halves = []
-        for views in (by_angle[::2], by_angle[1::2]):
-            half = replace(
-                acquisition,
-                filtered=acquisition.filtered[views],
-                tilts_deg=acquisition.tilts_deg[views],
-            )
-            halves.append(half.planes(_central(half)).numpy())
-        ring = ring_correlation(halves[0], halves[1], acquisition.voxel_nm)
-        ceilings.append(noise_free_correlation(ring))
-    return np.stack(ceilings)
-
-
-def _noise_free(
-    max_tilt_deg: float, tilt_step_deg: float, seeds: Iterable[int]
-) -> Iterator[Acquisition]:
-    """One tilt series of a specimen per seed, next to free of noise."""
     recipe = replace(NOISE_FREE, max_tilt_deg=max_tilt_deg, tilt_step_deg=tilt_step_deg)
     for seed in seeds:
         rng = np.random.default_rng([13, seed])
@@ -123,8 +88,26 @@ def _noise_free(
         yield Microscope(specimen).acquire(rng, recipe, headroom=1.0)
 
 
-def _central(acquisition: Acquisition) -> range:
-    first = (acquisition.n_z - PLANES) // 2
+def wedge_factor(series: Acquisition) -> np.ndarray:
+    """R of the reconstruction of a noise-free series, (N_BANDS,): what its tilts reach at best."""
+    wanted = _central(series)
+    truths = [series.truth(plane, z) for plane, z in zip(series.planes(wanted), wanted)]
+    return np.stack([truth.numpy() for truth in truths]).mean(axis=(0, 1, 2))
+
+
+def split_ceiling(series: Acquisition) -> np.ndarray:
+    """C that halves of every other tilt say of a noise-free series, (N_BANDS,), 0 to 1."""
+    by_angle = torch.argsort(series.tilts_deg)
+    halves = [
+        replace(series, filtered=series.filtered[views], tilts_deg=series.tilts_deg[views])
+        for views in (by_angle[::2], by_angle[1::2])
+    ]
+    odd, even = (half.planes(_central(half)).numpy() for half in halves)
+    return noise_free_correlation(ring_correlation(odd, even, series.voxel_nm))
+
+
+def _central(series: Acquisition) -> range:
+    first = (series.n_z - PLANES) // 2
     return range(first, first + PLANES)
 
 
@@ -137,7 +120,7 @@ def measured_curve(
         odd: (z, y, x).
         even: the same shape.
         voxel_nm: voxel size in nm.
-        factors: (..., N_BANDS), as of `wedge_factors`.
+        factors: (..., N_BANDS), as of `wedge_factor`.
 
     Returns:
         The shape of the factors.
