@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Volumes from shards, all in memory; batches of some of them, as the network wants them."""
+"""Volumes from shards, read from disk as batches of some of them are made for the network."""
 
 from __future__ import annotations
 

@@ -21,7 +21,6 @@ from .samples import GENERATOR_VERSION, SampleRecipe, nothing_samples, specimen_
 MAKERS = {"": specimen_samples, "nothing-": nothing_samples}
 """What makes the samples of a seed, by what stands before it in a shard's name."""
 
-
 KEEP_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(8 * 2**30),
     "MALLOC_TRIM_THRESHOLD_": str(16 * 2**30),
