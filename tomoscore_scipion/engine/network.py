@@ -1,121 +1,199 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The network: what was measured of the tiles of a volume in, signed resolvability curves out.
+"""The network: what was measured of the tiles of a volume in, resolvability and content out.
 
-A curve is predicted per tile from what is measured there (texture.py), beside the gist of its slice
-and of the volume, and beside how far each octave stands above the quietest slices of the volume.
-Noise is the same all through a tomogram: what one tile is too small to tell, the volume tells.
+Every octave is judged by itself: from its ratios and those of the next coarser octave, in the tile,
+in its slice and in the volume, and from how its power stands against that of the same octave
+elsewhere in the volume. One set of weights serves all octaves.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from tomoscore_scipion.engine.bands import N_BANDS
-from tomoscore_scipion.engine.texture import LEVELS, N_FEATURES
+from tomoscore_scipion.engine.features import N_RATIOS, energies, ratios
+from tomoscore_scipion.engine.octaves import OCTAVES
+from tomoscore_scipion.engine.statistics import PERSISTENCE
 
+LOOK = 64
+GIST = 24
 WIDTH = 192
-GIST = 64
-DROPPED = 0.2
+DROPPED = 0.1
 """Share of the head's units that training leaves out."""
 WILD = 6.0
-"""Features beyond so many standard deviations of the training samples are clipped."""
-ABOVE = 3.0
-"""Octaves stand at most so many decades above or below the quietest slices."""
+"""Ratios beyond so many standard deviations of the training samples are clipped."""
+QUIET, LOUD = 0.1, 0.9
+"""Quantiles of the power of a volume's tiles that a tile is compared with."""
+STRENGTHS = 7
+"""Numbers of a tile and octave that tell of its power."""
+SHAPES = slice(9, 26)
+"""The ratios of the centre alone, which every volume has."""
+_N_SHAPES = SHAPES.stop - SHAPES.start
+_OWN = N_RATIOS + STRENGTHS + 2 * (N_RATIOS + PERSISTENCE + GIST)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the network says of tiles.
+
+    Attributes:
+        curves: (..., N_BANDS) signed resolvability, not clipped.
+        content: (..., N_BANDS) what there is to distinguish, 0 to 1.
+    """
+
+    curves: torch.Tensor
+    content: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is measured of v volumes of s slices of t tiles; those that do not exist weigh 0.
+
+    Attributes:
+        means: (v, s, t, OCTAVES, len(MEANS)) float32.
+        weight: (v, s, t) share of each tile that carries data.
+        level: (v, s, OCTAVES) log10 power, comparable within a volume.
+        persistence: (v, s, OCTAVES, PERSISTENCE).
+    """
+
+    means: torch.Tensor
+    weight: torch.Tensor
+    level: torch.Tensor
+    persistence: torch.Tensor
 
 
 class ResolvabilityNet(nn.Module):
-    """Predicts the curves of tiles, one volume at a time or several at once.
-
-    Shapes: v volumes of s slices of t tiles each; tiles and slices that do not exist have weight 0.
-    """
+    """Predicts the curves and the content of the tiles of volumes."""
 
     mean: torch.Tensor
     std: torch.Tensor
-    least: torch.Tensor
-    most: torch.Tensor
+    usual: torch.Tensor
+    usual_map: torch.Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        for name, start in (("mean", 0.0), ("std", 1.0), ("least", -1e9), ("most", 1e9)):
-            self.register_buffer(name, torch.full((N_FEATURES,), start))
-        self.look = nn.Linear(N_FEATURES, WIDTH)
-        self.sum_up = nn.Linear(WIDTH, GIST)
-        self.head = nn.Sequential(
-            nn.Linear(WIDTH + 2 * GIST + LEVELS, 160),
-            nn.GELU(),
-            nn.Dropout(DROPPED),
-            nn.Linear(160, 96),
-            nn.GELU(),
-            nn.Dropout(DROPPED),
-            nn.Linear(96, N_BANDS),
+        self.register_buffer("mean", torch.zeros(N_RATIOS))
+        self.register_buffer("std", torch.ones(N_RATIOS))
+        self.register_buffer("usual", torch.zeros(OCTAVES, _N_SHAPES))
+        self.register_buffer("usual_map", torch.zeros(OCTAVES, _N_SHAPES, _N_SHAPES))
+        self.look = nn.Sequential(
+            nn.Linear(N_RATIOS + STRENGTHS + OCTAVES, LOOK), nn.GELU(), nn.Linear(LOOK, GIST)
         )
+        self.head = nn.Sequential(
+            nn.Linear(2 * _OWN + OCTAVES, WIDTH),
+            nn.GELU(),
+            nn.Dropout(DROPPED),
+            nn.Linear(WIDTH, 96),
+            nn.GELU(),
+            nn.Dropout(DROPPED),
+        )
+        self.out = nn.Linear(96, 2)
+        self.finest = nn.Linear(96, 2)
 
-    def forward(
-        self, features: torch.Tensor, weight: torch.Tensor, level: torch.Tensor
-    ) -> torch.Tensor:
-        """Curves of all tiles of some volumes.
+    def forward(self, measured: Measured) -> Prediction:
+        """Curves and content of all tiles, (v, s, t, N_BANDS)."""
+        weight = measured.weight
+        share, slice_share = shares(weight)
+        tile = self._scaled(ratios(measured.means))
+        slice_means = torch.einsum("vstok,vst->vsok", measured.means, share)
+        volume_means = torch.einsum("vsok,vs->vok", slice_means, slice_share)
+        of_slice = torch.cat([self._scaled(ratios(slice_means)), measured.persistence], dim=-1)
+        volume_persistence = torch.einsum("vsop,vs->vop", measured.persistence, slice_share)
+        of_volume = torch.cat([self._scaled(ratios(volume_means)), volume_persistence], dim=-1)
+        strength = strengths(energies(measured.means, measured.level), weight)
+        octave = torch.eye(OCTAVES, device=tile.device)
+        shape = tile.shape[:3]
+        place = octave.expand(*shape, -1, -1)
+        gist = F.gelu(self.look(torch.cat([tile, strength, place], dim=-1)))
+        slice_gist = torch.einsum("vstog,vst->vsog", gist, share)
+        volume_gist = torch.einsum("vsog,vs->vog", slice_gist, slice_share)
+        around = torch.cat([of_slice, slice_gist], dim=-1)[:, :, None].expand(*shape, -1, -1)
+        whole = torch.cat([of_volume, volume_gist], dim=-1)[:, None, None].expand(*shape, -1, -1)
+        own = torch.cat([tile, strength, around, whole], dim=-1)
+        coarser = torch.cat([own[..., 1:, :], torch.zeros_like(own[..., :1, :])], dim=-2)
+        hidden = self.head(torch.cat([own, coarser, place], dim=-1))
+        return self._prediction(hidden)
 
-        Args:
-            features: (v, s, t, N_FEATURES) float32 from `texture.tile_features`.
-            weight: (v, s, t) share of each tile that carries data.
-            level: (v, s) log10 of the spread of each slice, comparable within a volume.
+    def shapes(self, measured: Measured) -> torch.Tensor:
+        """Ratios of whole volumes that tell of the shape of what is there, (v, OCTAVES, n)."""
+        share, slice_share = shares(measured.weight)
+        means = torch.einsum("vstok,vst,vs->vok", measured.means, share, slice_share)
+        return self._scaled(ratios(means))[..., SHAPES]
 
-        Returns:
-            (v, s, t, N_BANDS) float32, signed, not clipped.
+    def strangeness(self, measured: Measured) -> torch.Tensor:
+        """Distance of volumes from those trained on, (v,); 1 where 2 % of such lie beyond.
+
+        The Mahalanobis distance of their shapes per octave, root mean square over the octaves.
         """
-        summary = self.summary(features, weight, level)
-        context = slice_contexts(summary, weight.sum(dim=-1) > 0)
-        return self.curves(features, level, context)
+        offset = self.shapes(measured) - self.usual
+        distance = torch.einsum("voi,oij->voj", offset, self.usual_map)
+        return (distance**2).mean(dim=(1, 2)).sqrt()
 
-    def summary(
-        self, features: torch.Tensor, weight: torch.Tensor, level: torch.Tensor
-    ) -> torch.Tensor:
-        """What a slice tells of its volume: (..., t, N_FEATURES) to (..., GIST + LEVELS)."""
-        share = weight / weight.sum(dim=-1, keepdim=True).clamp_min(1e-6)
-        gist = F.gelu(self.sum_up(self._look(features)))
-        energies = features[..., :LEVELS] + 2 * level[..., None, None]
-        both = torch.cat([gist, energies], dim=-1)
-        return torch.einsum("...tf,...t->...f", both, share)
+    def _scaled(self, values: torch.Tensor) -> torch.Tensor:
+        return ((values - self.mean) / self.std).clamp(-WILD, WILD)
 
-    def curves(
-        self, features: torch.Tensor, level: torch.Tensor, context: torch.Tensor
-    ) -> torch.Tensor:
-        """Curves (..., t, N_BANDS) of slices (..., t, N_FEATURES) with their contexts (..., c)."""
-        gists, floor = context.split([2 * GIST, LEVELS], dim=-1)
-        energies = features[..., :LEVELS] + 2 * level[..., None, None]
-        above = (energies - floor[..., None, :]).clamp(-ABOVE, ABOVE)
-        around = gists[..., None, :].expand(*features.shape[:-1], -1)
-        curves: torch.Tensor = self.head(torch.cat([self._look(features), around, above], dim=-1))
-        return curves
-
-    def _look(self, features: torch.Tensor) -> torch.Tensor:
-        return F.gelu(self.look(((features - self.mean) / self.std).clamp(-WILD, WILD)))
-
-    def unfamiliar(self, features: torch.Tensor) -> torch.Tensor:
-        """Share of (..., N_FEATURES) features that lie beyond all that was trained on, 0 to 1."""
-        return ((features < self.least) | (features > self.most)).float().mean(dim=-1)
+    def _prediction(self, hidden: torch.Tensor) -> Prediction:
+        """Bands, coarse to fine, of octaves, fine to coarse, (..., OCTAVES, n)."""
+        octaves = self.out(hidden).flip(-2)
+        found = torch.cat([octaves, self.finest(hidden[..., :1, :])], dim=-2)
+        assert found.shape[-2] == N_BANDS
+        return Prediction(found[..., 0], torch.sigmoid(found[..., 1]))
 
 
-def slice_contexts(summary: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
-    """What every slice is told of itself and of its volume.
+def shares(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Share of each tile in its slice, (v, s, t), and of each slice in its volume, (v, s)."""
+    total = weight.sum(dim=2, keepdim=True)
+    there = (total[..., 0] > 0).to(weight.dtype)
+    return weight / total.clamp_min(1e-6), there / there.sum(dim=1, keepdim=True).clamp_min(1)
+
+
+def strengths(power: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """How tiles stand against others of their volume, per octave.
 
     Args:
-        summary: (v, s, GIST + LEVELS) from `ResolvabilityNet.summary`.
-        there: (v, s) bool, which slices exist; each volume has at least one.
+        power: (v, s, t, OCTAVES) log10.
+        weight: (v, s, t); tiles of weight 0 do not count.
 
     Returns:
-        (v, s, 2 GIST + LEVELS): gist of the slice, gist of the volume, and per octave the log10
-        energy of the quietest quarter of its slices.
+        (v, s, t, OCTAVES, STRENGTHS): above the mean of the slice, above the quiet, the median and
+        the loud tiles of the volume; spread within the slice, and of the volume from quiet to
+        median and to loud. 0 where there is no data.
     """
-    gist, energies = summary.split([GIST, LEVELS], dim=-1)
-    number = there.sum(dim=1)
-    mean = (gist * there[..., None]).sum(dim=1) / number.clamp_min(1)[:, None]
-    sorted_ = energies.masked_fill(~there[..., None], torch.inf).sort(dim=1).values
-    quarter = ((number + 3) // 4)[:, None]
-    quiet = torch.arange(summary.shape[1], device=summary.device)[None] < quarter
-    floor = sorted_.masked_fill(~quiet[..., None], 0.0).sum(dim=1) / quarter.clamp_min(1)
-    slices = summary.shape[1]
-    whole = torch.cat([mean, floor], dim=-1)[:, None].expand(-1, slices, -1)
-    return torch.cat([gist, whole], dim=-1)
+    there = weight > 0
+    share = weight / weight.sum(dim=2, keepdim=True).clamp_min(1e-6)
+    in_slice = (power * share[..., None]).sum(dim=2, keepdim=True)
+    spread = ((power - in_slice) ** 2 * share[..., None]).sum(dim=2, keepdim=True).sqrt()
+    quiet, middle, loud = (
+        quantile[:, None, None] for quantile in _quantiles(power, there, (QUIET, 0.5, LOUD))
+    )
+    full = torch.zeros_like(power)
+    parts = [
+        power - in_slice,
+        power - quiet,
+        power - middle,
+        power - loud,
+        full + spread,
+        full + middle - quiet,
+        full + loud - middle,
+    ]
+    out = torch.stack(parts, dim=-1).clamp(-3, 3)
+    return out * there[..., None, None]
+
+
+def _quantiles(
+    power: torch.Tensor, there: torch.Tensor, wanted: tuple[float, ...]
+) -> list[torch.Tensor]:
+    """Quantiles over the tiles of each volume that exist, (v, OCTAVES) each."""
+    flat = power.flatten(1, 2).masked_fill(~there.flatten(1, 2)[..., None], torch.inf)
+    ordered = flat.sort(dim=1).values
+    number = there.flatten(1).sum(dim=1)
+    out = []
+    for share in wanted:
+        place = (share * (number - 1).clamp_min(0)).round().long()
+        picked = ordered.gather(1, place[:, None, None].expand(-1, 1, power.shape[-1]))[:, 0]
+        out.append(torch.where(torch.isfinite(picked), picked, torch.zeros_like(picked)))
+    return out

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the planes of a volume to what the network sees, unchanged under v -> a * v + b.
+"""From the planes of a volume to the images that are measured: linear steps only.
 
-In this order: empty borders and non-finite pixels are masked, the slice is brought to the canonical
-pixel, gradients coarser than the coarsest band are removed, the robust spread is set to 1, outliers
-(gold beads) are compressed, and the contrast is turned so that the slice's long tail is negative.
+Empty borders are masked, the plane is brought to unit spread and zero background, and set into a
+window with soft edges, so that its Fourier transform has no cross. What follows, `octaves.py`, whitens it.
+Nothing nonlinear may happen before: a filter would change what it does.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -17,116 +18,127 @@ import torch.nn.functional as F
 
 from tomoscore_scipion.engine.sampling import (
     CANONICAL_NM,
-    CHANNELS,
     ReadPlane,
     SlicePlan,
     canonical_shape,
     mean_plane,
-    resample,
 )
+from tomoscore_scipion.engine.tiles import CELL_PX, cells_along
+from tomoscore_scipion.engine.validity import valid_pixels
 
-LINEAR = 4.0
-"""Values beyond so many robust standard deviations are compressed, to their logarithm."""
-WILDEST = 32.0
-"""Values beyond so many are clipped before anything is averaged."""
+WILDEST = 1e4
+"""Values beyond so many robust standard deviations are clipped: they would drown float32."""
 BACKGROUND_SIGMA_NM = 60.0
-"""Gradients are what a Gaussian of this sigma keeps: 1 % of a period of 128 nm."""
+"""Where parts of a slice are empty, what a Gaussian of this sigma keeps is taken off first."""
+MARGIN_CELLS = 1
+"""Cells around a slice in which it fades out."""
 NOTHING_LEFT = 1e-3
 """Where so little of a slice's spread is left without its gradient, it was only a gradient."""
-_BLOCK = 8
-_COARSE = 8
+SMALLEST_VOXEL_NM = 0.8
+"""Finer slices have blocks of pixels averaged first: nothing finer than 3 nm is looked at."""
 
 
 @dataclass(frozen=True)
 class CanonicalSlice:
-    """What the network sees of a slice.
+    """A slice as it is measured.
 
     Attributes:
         z: plane of the volume at its centre.
-        channels: (CHANNELS, y, x) float32 - centre, near, far, distant - at the canonical pixel,
-            absent ones 0.
-        valid: (y, x) float32, the share of each pixel that carries data, 0 to 1.
-        blank: nothing varies in this slice; channels are 0.
-        level: log10 of the robust spread that was set to 1, in units of the file; 0 when blank.
+        images: (n, y, x) float32, the channels that exist, in a window of whole cells with
+            `MARGIN_CELLS` around it; 0 where there is no data, fading out in the margin.
+        present: which of the channels exist; the first, the centre, always does.
+        valid: (y, x) float32, 1 where the window carries data, 0 elsewhere.
+        cells: (rows, columns) of cells in the window, without the margin.
+        voxel_nm: pixel of the images.
+        shape: (rows, columns) of pixels of the slice, in the middle of the window.
+        blank: nothing varies in this slice; images are 0.
+        level: log10 of the spread that was set to 1, in units of the file; 0 when blank.
         not_finite: it holds NaN or inf, which are masked.
     """
 
     z: int
-    channels: torch.Tensor
+    images: torch.Tensor
+    present: tuple[bool, ...]
     valid: torch.Tensor
+    cells: tuple[int, int]
+    voxel_nm: float
+    shape: tuple[int, int]
     blank: bool
     level: float = 0.0
     not_finite: bool = False
 
 
 def canonical_slice(read: ReadPlane, plan: SlicePlan, voxel_size_nm: float) -> CanonicalSlice:
-    """Read the planes of a plan and normalise them.
+    """Read the planes of a plan and prepare them.
 
     Args:
         read: gives plane z as a (y, x) float32 array.
         plan: the planes to read.
         voxel_size_nm: voxel size in nm.
     """
-    centre = mean_plane(read, plan.centre)
-    valid = valid_pixels(centre)
-    neighbours = [mean_plane(read, group) if group else None for group in plan.neighbours]
-    shape = canonical_shape(centre.shape[0], centre.shape[1], voxel_size_nm)
-    piece = normalise(plan.z, centre, neighbours, valid, shape)
+    channels = [
+        mean_plane(read, channel.planes, channel.weights) if channel else None
+        for channel in plan.channels
+    ]
+    centre = channels[0]
+    assert centre is not None
+    piece = normalise(plan.z, channels, valid_pixels(centre), voxel_size_nm)
     return replace(piece, not_finite=not bool(np.isfinite(centre).all()))
 
 
 def normalise(
-    z: int,
-    centre: np.ndarray,
-    neighbours: list[np.ndarray | None],
-    valid: np.ndarray,
-    shape_yx: tuple[int, int],
+    z: int, channels: list[np.ndarray | None], valid: np.ndarray, voxel_size_nm: float
 ) -> CanonicalSlice:
-    """Normalise one slice; the neighbours get the gain and offset of the centre.
+    """Prepare one slice; the neighbours get the gain and offset of the centre.
 
     Args:
         z: plane at the centre, carried along.
-        centre: (y, x) float32.
-        neighbours: near, far and distant, (y, x) float32 or None.
-        valid: (y, x) bool, where `centre` has data.
-        shape_yx: shape at the canonical pixel.
+        channels: centre, near, far and distant, (y, x) float32 or None.
+        valid: (y, x) bool, where the centre has data.
+        voxel_size_nm: voxel size in nm.
     """
-    empty = CanonicalSlice(z, torch.zeros((CHANNELS, *shape_yx)), torch.zeros(shape_yx), True)
+    centre = channels[0]
+    assert centre is not None
+    canonical = canonical_shape(*centre.shape, voxel_size_nm)
+    cells = (cells_along(canonical[0]), cells_along(canonical[1]))
+    present = tuple(channel is not None for channel in channels)
     offset, gain = _robust_range(centre, valid)
-    if gain == 0:
-        return empty
-    images = torch.zeros((CHANNELS, *shape_yx))
-    for channel, image in enumerate((centre, *neighbours)):
-        if image is not None:
-            scaled = torch.from_numpy(_scaled(image, valid, offset, gain))
-            images[channel] = resample(scaled[None], shape_yx)[0]
-    share = _share(valid, shape_yx)
-    images -= background(images, share)
-    spread = robust_spread(images[0][share > 0.5])
-    if spread < NOTHING_LEFT:
-        return empty
-    compress(images.div_(spread))
-    images.mul_(share)
-    if polarity(images[0]) > 0:
-        images.neg_()
-    return CanonicalSlice(z, images, share, False, math.log10(gain) + math.log10(spread))
+    images = [_scaled(c, valid, offset, gain) for c in channels if c is not None and gain > 0]
+    mask = torch.from_numpy(valid.astype(np.float32))
+    if images:
+        stack, mask, voxel = _averaged(torch.stack(images), mask, voxel_size_nm)
+        stack = without_background(stack, mask, voxel)
+        spread = robust_spread(stack[0][mask > 0.5])
+        if spread >= NOTHING_LEFT:
+            window = _window(stack, cells, voxel, fade=True)
+            inside = _window(mask[None], cells, voxel, fade=False)[0]
+            level = math.log10(gain)
+            shape = (stack.shape[1], stack.shape[2])
+            return CanonicalSlice(z, window, present, inside, cells, voxel, shape, False, level)
+    empty = torch.zeros((1, CELL_PX, CELL_PX))
+    return CanonicalSlice(z, empty, present, empty[0], cells, voxel_size_nm, (0, 0), True)
 
 
-def _scaled(plane: np.ndarray, valid: np.ndarray, offset: float, gain: float) -> np.ndarray:
-    """(plane - offset) / gain with wild values tamed, 0 where there is no data."""
+def _scaled(plane: np.ndarray, valid: np.ndarray, offset: float, gain: float) -> torch.Tensor:
+    """(plane - offset) / gain, 0 where there is no data."""
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = plane - np.float32(offset)
         scaled /= np.float32(gain)
     np.clip(scaled, -WILDEST, WILDEST, out=scaled)
     scaled[~valid | np.isnan(scaled)] = 0
-    return scaled
+    return torch.from_numpy(scaled)
 
 
-def _share(valid: np.ndarray, shape_yx: tuple[int, int]) -> torch.Tensor:
-    """The share of each canonical pixel that carries data, 0 to 1."""
-    if valid.all():
-        return torch.ones(shape_yx)
-    return resample(torch.from_numpy(valid.astype(np.float32))[None], shape_yx)[0].clamp_(0, 1)
+def _averaged(
+    images: torch.Tensor, mask: torch.Tensor, voxel_nm: float
+) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """Block means of images much finer than what is looked at, their mask, and their pixel."""
+    factor = int(SMALLEST_VOXEL_NM / voxel_nm)
+    if factor < 2:
+        return images, mask, voxel_nm
+    pooled = F.avg_pool2d((images * mask)[None], factor, ceil_mode=True)[0]
+    weight = F.avg_pool2d(mask[None], factor, ceil_mode=True)[0]
+    return pooled / weight.clamp_min(1e-3), (weight > 0.5).float(), voxel_nm * factor
 
 
 def _robust_range(plane: np.ndarray, valid: np.ndarray) -> tuple[float, float]:
@@ -149,132 +161,115 @@ def robust_spread(values: torch.Tensor) -> float:
     """Half the distance of the 16 % and 84 % quantiles: a standard deviation blind to outliers."""
     if values.numel() == 0:
         return 0.0
-    values = values[:: max(1, values.numel() // 65536)]
-    low, high = torch.quantile(values, torch.tensor([0.16, 0.84])).tolist()
+    values = values.flatten()[:: max(1, values.numel() // 65536)]
+    low, high = torch.quantile(values, values.new_tensor([0.16, 0.84])).tolist()
     return (high - low) / 2
 
 
-def compress(images: torch.Tensor) -> None:
-    """Let values of (n, y, x) images beyond `LINEAR` grow with their logarithm, in place.
+def without_background(images: torch.Tensor, mask: torch.Tensor, pixel_nm: float) -> torch.Tensor:
+    """Images (n, y, x) less a plane and, where parts are empty, less what is smooth; 0 in these.
 
-    What stands far above a quiet background keeps its shape and its sign, and one gold bead does
-    not outweigh all else. One image after the other: they can be large.
+    The plane is fitted to the valid pixels. Beside an empty part a smooth background would end in a
+    step, which is no feature of the specimen.
     """
-    for image in images:
-        beyond = image.abs().sub_(LINEAR).clamp_(min=0).log1p_().copysign_(image)
-        image.clamp_(-LINEAR, LINEAR).add_(beyond)
-
-
-def polarity(image: torch.Tensor) -> float:
-    """Third moment of a slice smoothed over 4 pixels: positive when its long tail is bright."""
-    smooth = F.avg_pool2d(image[None], 4, ceil_mode=True)
-    return float((smooth**3).mean())
-
-
-def background(images: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-    """Smooth background of (n, y, x) images over their valid pixels: a plane, and what is smooth.
-
-    The plane is fitted first: a blur alone would leave the ends of a steep gradient.
-    """
-    pooled = F.avg_pool2d((images * share)[None], _COARSE, ceil_mode=True)[0]
-    weight = F.avg_pool2d(share[None], _COARSE, ceil_mode=True)[0]
-    coefficients = fit_plane(pooled / weight.clamp_min(1e-3), weight)
-    pooled = pooled - weight * plane(coefficients, weight.shape, _COARSE)
-    smooth = gaussian_blur(
-        torch.cat([pooled, weight[None]])[None], BACKGROUND_SIGMA_NM / (CANONICAL_NM * _COARSE)
+    images = (images - _fitted_plane(images, mask)) * mask
+    if bool(mask.all()):
+        return images
+    step = max(1, round(12.0 / pixel_nm))
+    pooled = F.avg_pool2d(images[None], step, ceil_mode=True, count_include_pad=False)[0]
+    weight = F.avg_pool2d(mask[None], step, ceil_mode=True, count_include_pad=False)[0]
+    both = gaussian_blur(torch.cat([pooled, weight[None]]), BACKGROUND_SIGMA_NM / (pixel_nm * step))
+    smooth = F.interpolate(
+        (both[:-1] / both[-1].clamp_min(1e-3))[None],
+        scale_factor=float(step),
+        mode="bilinear",
+        align_corners=False,
     )[0]
-    estimate = smooth[:-1] / smooth[-1].clamp_min(1e-3)
-    rows, columns = (_upsampling(few)[:many] for few, many in zip(weight.shape, share.shape))
-    return (rows @ estimate @ columns.T).add_(plane(coefficients, share.shape, 1))
+    return (images - smooth[:, : images.shape[1], : images.shape[2]]) * mask
 
 
-def _upsampling(n: int) -> torch.Tensor:
-    """Matrix (n * _COARSE, n) of linear interpolation: quicker than interpolating images."""
-    size = n * _COARSE
-    return F.interpolate(torch.eye(n)[None], size=size, mode="linear", align_corners=False)[0].T
-
-
-def _coordinates(size: int, step: int) -> torch.Tensor:
-    """Places of `size` pixels of `step` canonical pixels, in thousands of canonical pixels."""
-    return ((torch.arange(size) + 0.5) * step) / 1000
-
-
-def plane(coefficients: torch.Tensor, shape_yx: torch.Size, step: int) -> torch.Tensor:
-    """Planes a + b y + c x of (n, 3) coefficients on pixels of `step` canonical pixels."""
-    y, x = (_coordinates(size, step) for size in shape_yx)
-    a, b, c = coefficients.T[:, :, None, None]
-    return a + b * y[:, None] + c * x
-
-
-def fit_plane(images: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Weighted least-squares planes, (n, 3), of (n, y, x) images pooled by _COARSE."""
-    y, x = (_coordinates(size, _COARSE) for size in weight.shape)
-    basis = torch.stack(
-        [torch.ones_like(weight), y[:, None].expand_as(weight), x.expand_as(weight)]
+def _fitted_plane(images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Least-squares planes a + b y + c x of (n, y, x) images over their valid pixels."""
+    ny, nx = mask.shape
+    y = torch.linspace(-1, 1, ny, dtype=torch.float64)[:, None]
+    x = torch.linspace(-1, 1, nx, dtype=torch.float64)[None, :]
+    weight = mask.double()
+    rows, columns = weight.sum(dim=1, keepdim=True), weight.sum(dim=0, keepdim=True)
+    moments = torch.stack(
+        [
+            weight.sum(),
+            (rows * y).sum(),
+            (columns * x).sum(),
+            (rows * y * y).sum(),
+            (y.T @ weight @ x.T).sum(),
+            (columns * x * x).sum(),
+        ]
     )
-    basis, values = basis.flatten(1).double(), images.flatten(1).double()
-    weighted = basis * weight.flatten().double()
-    normal = weighted @ basis.T + 1e-9 * torch.eye(3, dtype=torch.float64)
-    return torch.linalg.solve(normal, weighted @ values.T).T.float()
+    order = torch.tensor([[0, 1, 2], [1, 3, 4], [2, 4, 5]])
+    normal = moments[order] + 1e-9 * torch.eye(3, dtype=torch.float64)
+    products = (images * mask).double()
+    sides = torch.stack(
+        [
+            products.sum(dim=(1, 2)),
+            (products.sum(dim=2) * y[:, 0]).sum(dim=1),
+            (products.sum(dim=1) * x[0]).sum(dim=1),
+        ]
+    )
+    a, b, c = torch.linalg.solve(normal, sides).float()[:, :, None, None]
+    return a + b * y.float() + c * x.float()
 
 
 def gaussian_blur(images: torch.Tensor, sigma_px: float) -> torch.Tensor:
-    """Separable Gaussian blur of (b, c, y, x) images, zero beyond the edge."""
+    """Separable Gaussian blur of (n, y, x) images, zero beyond the edge."""
     radius = int(np.ceil(3 * sigma_px))
     offsets = torch.arange(-radius, radius + 1, dtype=images.dtype, device=images.device)
     kernel = torch.exp(-0.5 * (offsets / sigma_px) ** 2)
     kernel = (kernel / kernel.sum()).view(1, 1, -1)
-    flat = images.reshape(-1, 1, *images.shape[-2:])
-    flat = F.conv2d(flat, kernel[..., None], padding=(radius, 0))
-    flat = F.conv2d(flat, kernel[:, :, None], padding=(0, radius))
-    return flat.reshape(images.shape)
+    flat = F.conv2d(images[:, None], kernel[..., None], padding=(radius, 0))
+    return F.conv2d(flat, kernel[:, :, None], padding=(0, radius))[:, 0]
 
 
-def valid_pixels(plane: np.ndarray) -> np.ndarray:
-    """Where a (y, x) slice carries data: finite, and not in an empty border or patch.
+def _window(
+    images: torch.Tensor, cells: tuple[int, int], pixel_nm: float, fade: bool
+) -> torch.Tensor:
+    """Images (n, y, x) in the middle of a window of whole cells and a margin.
 
-    Empty is a constant: whole rows or columns at the edges, and patches of at least 8 x 8 pixels.
+    What is around them is 0 or, with `fade`, their mirror image, which fades out to the edges.
     """
-    valid = np.isfinite(plane)
-    ny, nx = plane.shape
-    if min(ny, nx) < 3:
-        return valid
-    top, bottom = _constant_run(plane), _constant_run(plane[::-1])
-    left, right = _constant_run(plane.T), _constant_run(plane.T[::-1])
-    if top < ny and left < nx:
-        valid[:top] = valid[ny - bottom :] = False
-        valid[:, :left] = valid[:, nx - right :] = False
-    return valid & ~_constant_patches(plane)
+    for axis, count in ((1, cells[0]), (2, cells[1])):
+        n = images.shape[axis]
+        size = (count + 2 * MARGIN_CELLS) * CELL_PX * CANONICAL_NM / pixel_nm
+        margins = max(_fast_size(size) - n, 2)
+        before, after = margins // 2, margins - margins // 2
+        images = _extended(images, axis, before, after, fade)
+    return images.contiguous()
 
 
-def _constant_run(plane: np.ndarray) -> int:
-    """How many leading rows are constant."""
-    run = 0
-    while run < len(plane) and plane.shape[1] > 1 and np.all(plane[run] == plane[run, 0]):
-        run += 1
-    return run
+@lru_cache(maxsize=64)
+def _fast_size(size: float) -> int:
+    """The number of pixels nearest to `size` that a Fourier transform likes: 2^a 3^b 5^c 7^d."""
+    near = sorted(range(max(2, int(size * 0.97)), int(size * 1.03) + 3), key=lambda n: abs(n - size))
+    return next((n for n in near if _is_smooth(n)), round(size))
 
 
-def _constant_patches(plane: np.ndarray) -> np.ndarray:
-    """Mask of constant 8 x 8 blocks and of the pixels of the same value around them."""
-    ny, nx = (size // _BLOCK * _BLOCK for size in plane.shape)
-    mask = np.zeros(plane.shape, dtype=bool)
-    if not ny or not nx:
-        return mask
-    blocks = plane[:ny, :nx].reshape(ny // _BLOCK, _BLOCK, nx // _BLOCK, _BLOCK)
-    corner = blocks[:, :1, :, :1]
-    candidates = (blocks[:, -1, :, -1] == corner[:, 0, :, 0]) & (
-        blocks[:, 3, :, 4] == corner[:, 0, :, 0]
-    )
-    if not candidates.any():
-        return mask
-    flat = (blocks == corner).all(axis=(1, 3))
-    if not flat.any():
-        return mask
-    fills = np.unique(corner[:, 0, :, 0][flat])[:8]
-    around = F.max_pool2d(torch.from_numpy(flat[None].astype(np.float32)), 3, 1, padding=1)
-    wide = np.kron(around[0].numpy() > 0, np.ones((_BLOCK, _BLOCK), dtype=bool))
-    mask[:ny, :nx] = wide
-    mask[ny:] = mask[ny - 1]
-    mask[:, nx:] = mask[:, nx - 1 : nx]
-    return mask & np.isin(plane, fills)
+def _is_smooth(n: int) -> bool:
+    for factor in (2, 3, 5, 7):
+        while n % factor == 0:
+            n //= factor
+    return n == 1
+
+
+def _extended(
+    images: torch.Tensor, axis: int, before: int, after: int, fade: bool
+) -> torch.Tensor:
+    n = images.shape[axis]
+    if not fade:
+        pad = [0, 0, before, after] if axis == 1 else [before, after]
+        return F.pad(images, pad)
+    place = torch.arange(-before, n + after)
+    mirrored = torch.where(place < 0, -1 - place, place) % (2 * n)
+    mirrored = torch.where(mirrored >= n, 2 * n - 1 - mirrored, mirrored)
+    distance = torch.maximum(-place.float(), place.float() - (n - 1)).clamp_min(0)
+    weight = 0.5 * (1 + torch.cos(math.pi * (distance / (0.5 * (before + after) + 0.5)).clamp(max=1)))
+    shape = [1, -1, 1] if axis == 1 else [1, 1, -1]
+    return images.index_select(axis, mirrored) * weight.reshape(shape)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Sequence
 import numpy as np
 
 from tomoscore_scipion.engine.bands import tomoscore
-from tomoscore_scipion.engine.pyramid import CELL_PX
 from tomoscore_scipion.engine.sampling import canonical_shape
+from tomoscore_scipion.engine.tiles import CELL_PX, tiles_along
 
 if TYPE_CHECKING:
     from tomoscore_scipion.engine.inference import SliceCurves
@@ -69,7 +69,7 @@ def quality_map(
     factor = max(1, round(10 * MAP_VOXEL_NM / voxel_size_angstrom))
     _, n_y, n_x = shape_zyx
     canonical = canonical_shape(n_y, n_x, voxel_size_angstrom / 10)
-    tiles = tuple(_tiles_along(n) for n in canonical)
+    tiles = tuple(tiles_along(n) for n in canonical)
     for piece in slices:
         if tuple(piece.weight.shape) != tiles:
             raise ValueError(f"expected {tiles} tiles per slice, got {tuple(piece.weight.shape)}")
@@ -90,19 +90,13 @@ def quality_map(
     )
 
 
-def _tiles_along(canonical_px: int) -> int:
-    """Tiles along an axis of a slice at the canonical pixel."""
-    return max(math.ceil(canonical_px / CELL_PX), 2) - 1
-
-
 def _tile_centres(canonical_px: int, voxels_per_px: float) -> np.ndarray:
     """Centres of the tiles along an axis, in voxels of the tomogram; voxel i has its centre at i.
 
-    A tile is centred on a corner of four cells; cells begin before the slice, which is padded on
-    both sides to whole cells, the smaller half in front.
+    A tile is centred on a corner of four cells; the slice lies in the middle of the cells.
     """
-    tiles = _tiles_along(canonical_px)
-    padding = ((tiles + 1) * CELL_PX - canonical_px) // 2
+    tiles = tiles_along(canonical_px)
+    padding = ((tiles + 1) * CELL_PX - canonical_px) / 2
     corners = CELL_PX * (np.arange(tiles) + 1.0) - padding
     return np.asarray(corners * voxels_per_px - 0.5)
 

@@ -18,7 +18,7 @@ from tomoscore_scipion.engine.z_range import ZRange, check_z_range
 
 SCHEMA = 1
 """The version of the record's form.  Reading refuses any other."""
-LATER_KEYS = ("z_range",)
+LATER_KEYS = ("z_range", "content")
 """Keys that schema 1 had not from the beginning: where they are missing they are None."""
 
 OK, FAILED = "ok", "failed"
@@ -57,6 +57,7 @@ class Score:
         scale_nm: resolvable scale in nm; None when coarser than 128 nm (score 0).
         curve: {"period_nm": ((coarse, fine), ...), "resolvability": (...)}, six bands,
             resolvability 0 to 1, None beyond Nyquist.
+        content: share of the slab that holds specimen, 0 to 1; None from weights before 0.2.
         slab_z: first and last slice of the specimen, 0-based, inclusive.
         z_range: the limits that were asked for, (first, last) plane, 0-based, inclusive, last None
             for the volume's last; None where the whole volume was scored.
@@ -82,6 +83,7 @@ class Score:
     tomoscore_interval: tuple[float, float] | None = None
     scale_nm: float | None = None
     curve: Mapping[str, Any] | None = None
+    content: float | None = None
     slab_z: tuple[int, int] | None = None
     z_range: ZRange | None = None
     slices: tuple[Mapping[str, Any], ...] = ()

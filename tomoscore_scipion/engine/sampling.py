@@ -1,44 +1,46 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which planes of a volume are read, and how they become canonical slices.
+"""Which planes of a volume are read for a slice, in nanometres whatever the voxel size.
 
-The network sees slices at one canonical pixel. A *canonical slice* has four channels:
+A slice has four channels, each a mean of planes over about `THICKNESS_NM` (at least one voxel):
 
-- centre: the slice itself,
-- near: the mean of the slices just above and below it,
-- far: the mean of the slices about 6 nm above and below it,
-- distant: the mean of the slices about 24 nm above and below it.
+- centre: around the slice's own plane,
+- near: one thickness above and below it,
+- far: 6 nm above and below it,
+- distant: 24 nm above and below it.
 
 Noise differs from slice to slice while matter persists, so the neighbours tell one from the other:
 the near ones for fine features, the distant ones for coarse features, whose noise persists longer.
-Channels whose planes lie outside the volume are absent (2D images, thin volumes). Volumes
-finer than the canonical pixel have consecutive planes averaged to about its thickness.
+Channels whose planes lie outside the volume are absent (2D images, thin volumes).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, Sequence
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 
 from tomoscore_scipion.engine.errors import TomogramError
 
 CANONICAL_NM = 1.5
-"""Pixel of what the network sees; its Nyquist period, 3 nm, ends the finest band."""
+"""Pixel of the finest octave that is measured; its Nyquist period, 3 nm, ends the finest band."""
+THICKNESS_NM = 2.0
+"""Thickness of a slice in z: finer volumes have consecutive planes averaged."""
 FAR_NM = 6.0
 DISTANT_NM = 24.0
 """Distances of neighbours: a quarter of a period of 24 nm, and of 96 nm."""
 CHANNELS = 4
+NEGLIGIBLE = 0.15
+"""Planes that overlap a slice by less than this share of a plane are not read."""
 LARGEST_PIXELS = 6000 * 6000
-"""Pixels of the largest canonical slice, 9 um wide: memory for it stays within about 2 GB."""
-MAX_SLICES = 24
+"""Pixels of the largest slice at 1.5 nm, 9 um wide: memory for it stays within about 2 GB."""
+MAX_SLICES = 16
 """Slices that are scored per tomogram: the mean changes little beyond."""
 
 INPUT_CONTRACT = (
-    "canonical slices v3: 1.5 nm; centre, near, far 6 nm, distant 24 nm; robust spread 1, "
-    "logarithm beyond 4"
+    "octaves v5: slices of 2 nm, neighbours at 2, 6 and 24 nm; whitened; octaves from 128 to 4 nm "
+    "apart, robust spread 1 each, logarithm beyond 4"
 )
 """What the network is fed; weights name the contract that they were trained for."""
 
@@ -46,48 +48,76 @@ ReadPlane = Callable[[int], np.ndarray]
 
 
 @dataclass(frozen=True)
+class PlaneMean:
+    """A weighted mean of planes: indices in z, and weights that sum to 1. Empty: absent."""
+
+    planes: tuple[int, ...] = ()
+    weights: tuple[float, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.planes)
+
+
+@dataclass(frozen=True)
 class SlicePlan:
-    """The planes behind one canonical slice: indices in z, empty where a channel is absent."""
+    """The planes behind the channels of one slice."""
 
     z: int
-    centre: tuple[int, ...]
-    near: tuple[int, ...]
-    far: tuple[int, ...]
-    distant: tuple[int, ...]
+    centre: PlaneMean
+    near: PlaneMean
+    far: PlaneMean
+    distant: PlaneMean
 
     @property
-    def neighbours(self) -> tuple[tuple[int, ...], ...]:
-        """The planes of the channels beside the centre, in order."""
-        return self.near, self.far, self.distant
+    def channels(self) -> tuple[PlaneMean, ...]:
+        """All channels in order, the centre first."""
+        return self.centre, self.near, self.far, self.distant
 
     @property
     def planes(self) -> tuple[int, ...]:
         """All planes that are read, in order."""
-        return tuple(sorted({p for group in (self.centre, *self.neighbours) for p in group}))
-
-
-def planes_per_slice(voxel_size_nm: float) -> int:
-    """How many consecutive planes make a slice of about the canonical thickness.
-
-    Odd, so that a slice has a middle plane and is the same seen from the other side.
-    """
-    return 2 * max(0, round((CANONICAL_NM / voxel_size_nm - 1) / 2)) + 1
+        return tuple(sorted({z for channel in self.channels for z in channel.planes}))
 
 
 def plan_slice(z: int, n_z: int, voxel_size_nm: float) -> SlicePlan:
-    """The planes of the canonical slice centred on plane `z` of `n_z`."""
-    n = planes_per_slice(voxel_size_nm)
-    far = max(2 * n, round(FAR_NM / voxel_size_nm))
-    distant = max(3 * n, round(DISTANT_NM / voxel_size_nm))
-    first = min(max(z - (n - 1) // 2, 0), max(n_z - n, 0))
-    block = range(first, min(first + n, n_z))
+    """The planes of the slice centred on plane `z` of `n_z`."""
+    width = max(1.0, THICKNESS_NM / voxel_size_nm)
+    middle = min(max(float(z), (width - 1) / 2), max(n_z - 1 - (width - 1) / 2, (n_z - 1) / 2))
+    distances = [max(nm / voxel_size_nm, least * width) for nm, least in _NEIGHBOURS]
+    neighbours = [_both_sides(middle, distance, width, n_z) for distance in distances]
+    return SlicePlan(z, _window(middle, width, n_z), *neighbours)
 
-    def shifted(offset: int) -> tuple[int, ...]:
-        sides = [[p + s * offset for p in block] for s in (-1, 1)]
-        whole = [side for side in sides if side[0] >= 0 and side[-1] < n_z]
-        return tuple(p for side in whole for p in side)
 
-    return SlicePlan(z, tuple(block), shifted(n), shifted(far), shifted(distant))
+_NEIGHBOURS = ((THICKNESS_NM, 1.0), (FAR_NM, 2.0), (DISTANT_NM, 3.0))
+"""Distance in nm of each neighbour, and the least distance in thicknesses of a slice."""
+
+
+def _window(middle: float, width: float, n_z: int) -> PlaneMean:
+    """Mean over `width` planes around a place in z, planes outside the volume left out."""
+    first, last = math.floor(middle - width / 2), math.ceil(middle + width / 2)
+    overlap = {
+        i: min(i + 0.5, middle + width / 2) - max(i - 0.5, middle - width / 2)
+        for i in range(max(first, 0), min(last, n_z - 1) + 1)
+    }
+    kept = {i: share for i, share in overlap.items() if share >= NEGLIGIBLE}
+    return _normalised(kept)
+
+
+def _both_sides(middle: float, distance: float, width: float, n_z: int) -> PlaneMean:
+    """Mean of the windows at a distance below and above that lie inside the volume."""
+    total: dict[int, float] = {}
+    for place in (middle - distance, middle + distance):
+        if -1e-6 <= place - (width - 1) / 2 and place + (width - 1) / 2 <= n_z - 1 + 1e-6:
+            window = _window(place, width, n_z)
+            for plane, weight in zip(window.planes, window.weights):
+                total[plane] = total.get(plane, 0.0) + weight
+    return _normalised(total)
+
+
+def _normalised(shares: dict[int, float]) -> PlaneMean:
+    planes = tuple(sorted(shares))
+    total = sum(shares.values())
+    return PlaneMean(planes, tuple(shares[plane] / total for plane in planes))
 
 
 def plan_slices(
@@ -106,7 +136,7 @@ def plan_slices(
     """
     first, last = z_range if z_range is not None else (0, n_z - 1)
     span = last - first + 1
-    count = max(1, min(max_slices, span // planes_per_slice(voxel_size_nm)))
+    count = max(1, min(max_slices, int(span * voxel_size_nm / max(THICKNESS_NM, voxel_size_nm))))
     if span % 2 == 0:  # no plane lies in the middle: slices come in pairs
         count = max(2, count - count % 2)
     centres = first + (np.arange(count) + 0.5) * span / count - 0.5
@@ -116,16 +146,20 @@ def plan_slices(
     return [plan_slice(int(z), n_z, voxel_size_nm) for z in np.unique(rounded.astype(int))]
 
 
-def mean_plane(read: ReadPlane, planes: tuple[int, ...]) -> np.ndarray:
+def mean_plane(
+    read: ReadPlane, planes: Sequence[int], weights: Sequence[float] | None = None
+) -> np.ndarray:
     """Mean of some planes, (y, x) float32, one plane in memory at a time besides the sum."""
-    total = read(planes[0])
+    if weights is None:
+        weights = [1.0 / len(planes)] * len(planes)
     if len(planes) == 1:
-        return total
-    total = total.astype(np.float32, copy=True)
+        return read(planes[0])
+    total: np.ndarray | None = None
     with np.errstate(over="ignore", invalid="ignore"):
-        for z in planes[1:]:
-            total += read(z)
-    total *= np.float32(1.0 / len(planes))
+        for z, weight in zip(planes, weights):
+            plane = read(z).astype(np.float32, copy=False) * np.float32(weight)
+            total = plane if total is None else np.add(total, plane, out=total)
+    assert total is not None
     return total
 
 
@@ -145,20 +179,3 @@ def canonical_shape(ny: int, nx: int, voxel_size_nm: float) -> tuple[int, int]:
             "voxel size right? Give the true one (--voxel-size)"
         )
     return shape
-
-
-def resample(images: torch.Tensor, shape_yx: tuple[int, int]) -> torch.Tensor:
-    """Bicubic resampling with an antialiasing filter.
-
-    Args:
-        images: (n, y, x) float32.
-        shape_yx: shape of the result.
-
-    Returns:
-        (n, *shape_yx) float32; the input itself when the shape stays.
-    """
-    if tuple(images.shape[-2:]) == tuple(shape_yx):
-        return images
-    return F.interpolate(
-        images[None], size=shape_yx, mode="bicubic", antialias=True, align_corners=False
-    )[0]

@@ -96,12 +96,15 @@ class Scorer:
             TomogramError: the tomogram cannot be read, or nothing in it can be scored.
         """
         start = time.perf_counter()
-        noticed = len(self._predictor.notices)
         with _open(path_or_array, voxel_size_angstrom) as volume:
             share = share_below_nyquist(volume.voxel_size_angstrom / 10)
             planes = planes_within(z_range, volume.shape_zyx[0])
-            slices, warnings = self._score_slices(volume, planes, progress)
-            result = summarise(slices, planes, share, self.card["interval"])
+            measured, warnings = self._measure_slices(volume, planes, progress)
+            slices = self.curves(measured)
+            strangeness = self.strangeness(measured)
+            if strangeness > 1:
+                warnings += (UNFAMILIAR,)
+            result = summarise(slices, planes, share, self.card["interval"], strangeness)
             if not share.all():
                 warnings += _nyquist_warnings(volume.voxel_size_angstrom / 10, share)
             curve = curve_as_list(result.curve, share)
@@ -112,7 +115,7 @@ class Scorer:
                 voxel_size_angstrom=volume.voxel_size_angstrom,
                 shape_zyx=volume.shape_zyx,
                 z_range=z_range,
-                warnings=(*volume.warnings, *warnings, *self._predictor.notices[noticed:]),
+                warnings=(*volume.warnings, *warnings),
                 model=self.model,
                 engine_version=__version__,
                 device=self.device,
@@ -133,14 +136,14 @@ class Scorer:
         """Curves of the slices of one volume, in order of z, each seen beside the others."""
         return self._predictor.curves(measured)
 
-    def is_unfamiliar(self, measured: Sequence[MeasuredSlice]) -> bool:
-        """Whether the slices of a volume are unlike anything that the model was trained on."""
-        return self._predictor.unfamiliar(measured) > float(self.card["familiar"]["share"])
+    def strangeness(self, measured: Sequence[MeasuredSlice]) -> float:
+        """How far a volume is from what the model was trained on: beyond 1 it is out of depth."""
+        return self._predictor.strangeness(measured)
 
-    def _score_slices(
+    def _measure_slices(
         self, volume: Volume, planes: tuple[int, int], progress: Progress | None
-    ) -> tuple[list[SliceCurves], tuple[str, ...]]:
-        """Curves of all sampled slices, and what was noticed on the way."""
+    ) -> tuple[list[MeasuredSlice], tuple[str, ...]]:
+        """What is measured of all sampled slices, and what was noticed on the way."""
         plans = plan_slices(volume.shape_zyx[0], volume.voxel_size_angstrom / 10, planes)
         measured, blank, not_finite = [], 0, 0
         for done, piece in enumerate(_ahead(volume, plans), start=1):
@@ -149,10 +152,7 @@ class Scorer:
             not_finite += piece.not_finite
             if progress is not None:
                 progress(done, len(plans))
-        warnings = _slice_warnings(len(plans), blank, not_finite)
-        if self.is_unfamiliar(measured):
-            warnings += (UNFAMILIAR,)
-        return self.curves(measured), warnings
+        return measured, _slice_warnings(len(plans), blank, not_finite)
 
 
 def _open(path_or_array: Any, voxel_size_angstrom: float | None) -> Volume:
@@ -189,6 +189,7 @@ def _numbers(result: TomogramScore) -> dict[str, Any]:
         "tomoscore": score,
         "tomoscore_interval": (low, high),
         "scale_nm": _scale(score),
+        "content": round(result.content, DIGITS),
         "slab_z": result.slab_z,
         "slices": tuple(slices),
     }

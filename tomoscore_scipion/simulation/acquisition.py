@@ -16,7 +16,7 @@ from .projection import plane_spectra
 from .recipe import Recipe
 from .reconstruction import field_size, filtered_views, reconstruct_planes
 from .specimen import Specimen
-from .truth import plane_density, tile_curves
+from .truth import plane_density, tile_content, tile_curves
 from .views import take_views
 
 
@@ -77,13 +77,16 @@ class Acquisition:
 
         How the plane is written later - contrast, gradient, empty border - is no loss of quality.
         """
-        density = plane_density(
-            self.specimen.density,
-            float(self.heights_nm(torch.tensor(z))),
-            self.voxel_nm,
-            self.specimen.grid.pixel_nm,
-        )
-        return tile_curves(plane, density, self.specimen.grid)
+        return tile_curves(plane, self._density(z), self.specimen.grid)
+
+    def content(self, z: int) -> torch.Tensor:
+        """What there is to distinguish per tile and band at plane z, (tiles, tiles, N_BANDS)."""
+        return tile_content(self._density(z), self.specimen.grid, self.voxel_nm)
+
+    def _density(self, z: int) -> torch.Tensor:
+        height = float(self.heights_nm(torch.tensor(z)))
+        pixel_nm = self.specimen.grid.pixel_nm
+        return plane_density(self.specimen.density, height, self.voxel_nm, pixel_nm)
 
 
 class Microscope:

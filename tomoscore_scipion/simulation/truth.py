@@ -7,12 +7,14 @@ import torch
 import torch.nn.functional as F
 
 from tomoscore_scipion.engine.bands import PERIODS_NM
-from tomoscore_scipion.engine.pyramid import CELL_PX, TILE_CELLS
+from tomoscore_scipion.engine.tiles import CELL_PX, TILE_CELLS
 
 from .grid import Grid, crop_spectrum
 
 SPECIMEN_FLOOR = 3e-4
 """Added to the specimen's variance in a band: with nothing to distinguish, R is 0."""
+CONTENT_HALF = 3e-3
+"""Variance of the specimen's density in a band and tile whose content is a half."""
 
 
 def band_masks(grid: Grid, voxel_nm: float) -> torch.Tensor:
@@ -62,6 +64,22 @@ def tile_curves(
     curves = cross / (power.clamp_min(1e-9 * scale) * (variance + SPECIMEN_FLOOR)).sqrt()
     curves = curves.clamp(-1, 1).permute(1, 2, 0)
     return -curves if dark_matter else curves
+
+
+def tile_content(density: torch.Tensor, grid: Grid, voxel_nm: float) -> torch.Tensor:
+    """How much there is to distinguish per tile and band of a plane of the specimen.
+
+    Args:
+        density: (n, n) of the specimen, protein minus ice = 1.
+        grid: n and pixel; n is a multiple of 32.
+        voxel_nm: of the tomogram; nothing counts beyond its Nyquist.
+
+    Returns:
+        (n / 32 - 1, n / 32 - 1, N_BANDS), 0 (nothing of this scale) to 1 (plenty).
+    """
+    matter = torch.fft.rfft2(density) * band_masks(grid, voxel_nm)
+    variance = tile_means(torch.fft.irfft2(matter, s=(grid.n, grid.n)) ** 2)
+    return (variance / (variance + CONTENT_HALF)).permute(1, 2, 0)
 
 
 def plane_density(

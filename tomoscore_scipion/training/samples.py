@@ -9,12 +9,9 @@ from typing import Sequence
 import numpy as np
 import torch
 
-from tomoscore_scipion.engine.bands import N_BANDS, share_below_nyquist
-from tomoscore_scipion.engine.inference import orientation
-from tomoscore_scipion.engine.normalisation import canonical_slice
-from tomoscore_scipion.engine.pyramid import CELL_PX
-from tomoscore_scipion.engine.sampling import ReadPlane, SlicePlan, plan_slice
-from tomoscore_scipion.engine.texture import tile_features
+from tomoscore_scipion.engine.bands import N_BANDS
+from tomoscore_scipion.engine.sampling import ReadPlane, SlicePlan, mean_plane, plan_slice
+from tomoscore_scipion.engine.tiles import CELL_PX
 from tomoscore_scipion.simulation.acquisition import Acquisition, Microscope
 from tomoscore_scipion.simulation.appearance import finish
 from tomoscore_scipion.simulation.direct import (
@@ -28,7 +25,7 @@ from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.nothing import random_nothing
 from tomoscore_scipion.simulation.recipe import Recipe, random_recipe
 from tomoscore_scipion.simulation.specimen import INGREDIENTS, Specimen, random_specimen
-from tomoscore_scipion.simulation.truth import plane_density, tile_curves, tile_means
+from tomoscore_scipion.simulation.truth import plane_density, tile_content, tile_curves
 
 GENERATOR_VERSION = 7
 """Raised whenever a seed no longer gives the same samples."""
@@ -40,25 +37,25 @@ LARGEST_BINNED_NM = 2.0
 
 @dataclass(frozen=True)
 class Sample:
-    """One slice for training, in the standard position.
+    """One slice for training.
 
     Attributes:
-        features: (tiles, tiles, N_FEATURES) float16, as the network gets them.
+        channels: (n, y, x) float32, the planes of the channels that exist, as they are written.
+        present: which channels exist.
         curves: (tiles, tiles, N_BANDS) float16, signed truth.
-        weight: (tiles, tiles) float16, the share of each tile that carries data.
-        share: (N_BANDS,) float32, share of each band below Nyquist.
-        level: log10 of the spread that was set to 1; comparable within a volume.
+        content: (tiles, tiles, N_BANDS) float16, what there is to distinguish.
+        voxel_nm: voxel of the channels.
         volume: which volume of its specimen the slice is of.
         kind: "tilt_series", "direct" or "null".
         correlated: it was given noise that is not white, without tilts.
         contents: ingredients of the specimen, joined by "+".
     """
 
-    features: np.ndarray
+    channels: np.ndarray
+    present: tuple[bool, ...]
     curves: np.ndarray
-    weight: np.ndarray
-    share: np.ndarray
-    level: float
+    content: np.ndarray
+    voxel_nm: float
     volume: int
     kind: str
     correlated: bool = False
@@ -118,7 +115,7 @@ def nothing_samples(seed: int, recipe: SampleRecipe = SampleRecipe()) -> list[Sa
         stack, voxel_nm = random_nothing(rng, grid.width_nm)
         for z in _spread_out(rng, len(stack), 2):
             plan = plan_slice(int(z), len(stack), voxel_nm)
-            sample = _sample(plan, stack.__getitem__, curves, voxel_nm, "null")
+            sample = _sample(plan, stack.__getitem__, curves, curves, voxel_nm, "null")
             samples.append(replace(sample, volume=volume, correlated=True))
     return samples
 
@@ -158,7 +155,11 @@ def _tilt_series_samples(
     curves = [acquisition.truth(raw[planes.index(plan.z)], first + plan.z) for plan in plans]
     written = finish(rng, raw, acquisition.recipe, voxel)
     read = _reader(written, planes)
-    return [_sample(plan, read, truth, voxel, kind) for plan, truth in zip(plans, curves)]
+    content = [acquisition.content(first + plan.z) for plan in plans]
+    return [
+        _sample(plan, read, truth, there, voxel, kind)
+        for plan, truth, there in zip(plans, curves, content)
+    ]
 
 
 def _cropped(rng: np.random.Generator, acquisition: Acquisition) -> tuple[int, int]:
@@ -187,10 +188,12 @@ def _direct_samples(
     raw, stack = direct_planes(rng, matter, grid, direct, written, n_z if flat else None)
     samples = []
     for z in _spread_out(rng, n_z, 2):
-        curves = tile_curves(raw[z], matter[0 if flat else z], grid)
+        density = matter[0 if flat else z]
+        curves = tile_curves(raw[z], density, grid)
+        content = tile_content(density, grid, voxel)
         plan = plan_slice(int(z), n_z, voxel)
         kind = "null" if null else "direct"
-        sample = _sample(plan, _reader(stack, range(n_z)), curves, voxel, kind)
+        sample = _sample(plan, _reader(stack, range(n_z)), curves, content, voxel, kind)
         samples.append(replace(sample, correlated=_correlated(direct)))
     return samples
 
@@ -230,18 +233,20 @@ def _reader(stack: torch.Tensor, planes: Sequence[int]) -> ReadPlane:
 
 
 def _sample(
-    plan: SlicePlan, read: ReadPlane, curves: torch.Tensor, voxel_nm: float, kind: str
+    plan: SlicePlan,
+    read: ReadPlane,
+    curves: torch.Tensor,
+    content: torch.Tensor,
+    voxel_nm: float,
+    kind: str,
 ) -> Sample:
-    canonical = canonical_slice(read, plan, voxel_nm)
-    turn = orientation(canonical)
-    curves = turn.do(curves.permute(2, 0, 1)).permute(1, 2, 0)
-    features = tile_features(turn.do(canonical.channels)[None])[0]
+    channels = [mean_plane(read, c.planes, c.weights) if c else None for c in plan.channels]
     return Sample(
-        features.permute(1, 2, 0).numpy().astype(np.float16),
+        np.stack([c for c in channels if c is not None]).astype(np.float32),
+        tuple(c is not None for c in channels),
         curves.numpy().astype(np.float16),
-        tile_means(turn.do(canonical.valid)).numpy().astype(np.float16),
-        share_below_nyquist(voxel_nm).astype(np.float32),
-        canonical.level,
+        content.numpy().astype(np.float16),
+        voxel_nm,
         0,
         kind,
     )

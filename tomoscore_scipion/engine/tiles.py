@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The grid of tiles on a slice: cells of 48 nm, and overlapping tiles of 4 x 4 cells.
+
+A tile is centred on every inner corner of cells. Cells cover the slice, which lies in their middle,
+and tiles at an edge have the cells that exist. The truth of simulated slices has the same tiles.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+CELL_PX = 32
+"""Spacing of the tiles in pixels of 1.5 nm."""
+TILE_CELLS = 4
+"""A tile has 4 x 4 cells (192 nm); at an edge what there is of them."""
+FEWEST_CELLS = 2
+
+
+def cells_along(canonical_px: int) -> int:
+    """Cells along an axis of a slice of so many pixels of 1.5 nm."""
+    return max(math.ceil(canonical_px / CELL_PX), FEWEST_CELLS)
+
+
+def tiles_along(canonical_px: int) -> int:
+    """Tiles along an axis of a slice of so many pixels of 1.5 nm."""
+    return cells_along(canonical_px) - 1
+
+
+def cell_sum(images: torch.Tensor, cell_px: int) -> torch.Tensor:
+    """Sums over square cells of `cell_px` pixels: (n, y, x) to (n, y / cell_px, x / cell_px)."""
+    n, y, x = images.shape
+    return images.reshape(n, y // cell_px, cell_px, x // cell_px, cell_px).sum(dim=(2, 4))
+
+
+def tile_sum(cells: torch.Tensor) -> torch.Tensor:
+    """Sums over the cells of every tile, as far as they exist: (n, y, x) to (n, y - 1, x - 1)."""
+    summed = F.avg_pool2d(F.pad(cells, (1, 1, 1, 1))[None], TILE_CELLS, 1)[0]
+    return summed * TILE_CELLS**2

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a slice carries data: finite pixels outside empty borders and corners.
+
+A border that an alignment or a rotation left empty is flat to begin with, but no longer constant
+after a filter, a denoiser or Fourier binning. It is told from data by its local spread, which is
+far below that of the field, and by its place: it touches the edge of the slice. A smooth area that
+does not reach the edge is ice, and counts.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+BLOCK = 8
+"""Edge in pixels of the blocks whose spread is compared."""
+EMPTY = 0.04
+"""Blocks with less than this share of the field's spread are empty where they reach an edge."""
+TYPICAL = 0.75
+"""Quantile of the spread of blocks that stands for the field's."""
+
+
+def valid_pixels(plane: np.ndarray) -> np.ndarray:
+    """Mask of the pixels that carry data.
+
+    Args:
+        plane: (y, x) float32.
+
+    Returns:
+        (y, x) bool. All False where the plane is constant; the mask of finite pixels where it is
+        too small to be judged.
+    """
+    finite = np.isfinite(plane)
+    if not finite.any():
+        return finite
+    if min(plane.shape) < 2 * BLOCK:
+        return finite
+    filled = plane if finite.all() else np.where(finite, plane, plane[finite].mean())
+    spread = _block_spread(filled)
+    typical = _typical(spread)
+    empty = _reaching_the_edge(spread <= EMPTY * typical)
+    finite &= ~_thin_borders(filled, typical)
+    if not empty.any():
+        return finite
+    valid = finite & ~_as_pixels(empty, plane.shape)
+    return valid & ~_flat_margin(filled, valid)
+
+
+def _thin_borders(plane: np.ndarray, typical: float) -> np.ndarray:
+    """Mask of the outermost rows and columns that hardly vary, less than a block of them."""
+    mask = np.zeros(plane.shape, dtype=bool)
+    for turned, part in ((plane, mask), (plane.T, mask.T)):
+        for lines, marks in ((turned, part), (turned[::-1], part[::-1])):
+            run = 0
+            while run < BLOCK and float(lines[run].std(dtype=np.float64)) <= EMPTY * typical:
+                run += 1
+            marks[:run] = True
+    return mask
+
+
+def _block_spread(plane: np.ndarray) -> np.ndarray:
+    """Standard deviation of each block of 8 x 8 pixels; the last ones end with the plane."""
+    starts = [np.unique(np.minimum(np.arange(0, n, BLOCK), n - BLOCK)) for n in plane.shape]
+    offset = plane.astype(np.float64) - float(np.median(plane[::7, ::7]))
+    whole = tuple(n // BLOCK * BLOCK for n in plane.shape)
+    spread = np.empty((len(starts[0]), len(starts[1])))
+    blocks = offset[: whole[0], : whole[1]].reshape(whole[0] // BLOCK, BLOCK, -1, BLOCK)
+    inner = blocks.std(axis=(1, 3))
+    spread[: inner.shape[0], : inner.shape[1]] = inner
+    if spread.shape[0] > inner.shape[0]:
+        edge = offset[-BLOCK:, : whole[1]].reshape(BLOCK, -1, BLOCK)
+        spread[-1, : inner.shape[1]] = edge.std(axis=(0, 2))
+    if spread.shape[1] > inner.shape[1]:
+        edge = offset[: whole[0], -BLOCK:].reshape(-1, BLOCK, BLOCK)
+        spread[: inner.shape[0], -1] = edge.std(axis=(1, 2))
+    if spread.shape[0] > inner.shape[0] and spread.shape[1] > inner.shape[1]:
+        spread[-1, -1] = offset[-BLOCK:, -BLOCK:].std()
+    return spread
+
+
+def _typical(spread: np.ndarray) -> float:
+    """The spread of a block of the field: of those blocks that vary at all."""
+    varying = spread[spread > 1e-3 * spread.max()] if spread.max() > 0 else spread
+    return float(np.quantile(varying, TYPICAL))
+
+
+def _reaching_the_edge(empty: np.ndarray) -> np.ndarray:
+    """Those of the empty blocks that are connected to the edge of the slice."""
+    labels, count = ndimage.label(empty)
+    if count == 0:
+        return empty
+    edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    return np.isin(labels, np.unique(edge[edge > 0]))
+
+
+def _as_pixels(blocks: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A mask of blocks as a mask of pixels."""
+    rows, columns = (np.minimum(np.arange(n) // BLOCK, m - 1) for n, m in zip(shape, blocks.shape))
+    return blocks[rows[:, None], columns]
+
+
+def _flat_margin(plane: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Pixels of mixed blocks that go on with the value of the empty ones beside them."""
+    rest = ~valid
+    around = ndimage.binary_dilation(rest, iterations=BLOCK) & valid
+    if not around.any():
+        return around
+    index = ndimage.distance_transform_edt(valid, return_distances=False, return_indices=True)
+    nearest = plane[tuple(index)]
+    spread = float(plane[valid].std())
+    return around & (np.abs(plane - nearest) <= EMPTY * spread / 4)
