@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from . import postprocessing
 from .appearance import finish
 from .grid import Grid, crop_spectrum
-from .recipe import Recipe
+from .recipe import TRAINED, Recipe
 
 SPECTRA = ("white", "power_law", "smoothed", "band", "streaks")
 
@@ -143,7 +143,8 @@ def direct_planes(
     if direct.dust:
         wild = torch.rand(stack.shape, generator=generator) < direct.dust
         stack = torch.where(wild, 12 * stack.std() * torch.sign(noise), stack)
-    stack = postprocessing.OPERATIONS[recipe.post](stack, recipe.strength)
+    post = "learned_like" if recipe.post == TRAINED else recipe.post  # there are no halves
+    stack = postprocessing.OPERATIONS[post](stack, recipe.strength)
     return stack, finish(rng, stack, recipe, pixel)
 
 

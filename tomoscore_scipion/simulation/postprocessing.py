@@ -3,7 +3,8 @@
 
 Every function takes and returns a stack of neighbouring planes, (z, y, x) float32, and a `strength`
 of 0 to 1. The learned-like and wedge-filling-like ones imitate the texture of neural denoisers
-(local, signal-dependent, three-dimensional) without being trained.
+(local, signal-dependent, three-dimensional) without being trained; "noise2noise" is trained, on the
+halves of its own tomogram, and stands in `noise2noise.py`.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from .contamination import Bead, add_contamination
 from .grid import Grid
 from .membranes import add_bilayer, add_ellipsoid, random_surface
 from .scenes import SCENES, draw_scene
+from .worlds import NEWEST_WORLD, is_old
 
 INGREDIENTS = (
     "membranes",
@@ -29,9 +30,6 @@ INGREDIENTS = (
     "granules",
 )
 """What a specimen can contain; each can be switched off."""
-WORLDS = ("0.1", "0.2")
-"""Versions of what is drawn: "0.1" knows only free mixtures of ingredients."""
-NEWEST_WORLD = WORLDS[-1]
 MIXTURE = "mixture"
 MIXTURE_LAMELLA = 0.15
 """How often a free mixture has the faces of a lamella."""
@@ -88,14 +86,12 @@ def random_specimen(
         without: ingredients to leave out, of `INGREDIENTS` or "contamination".
         thickness_nm: range of the slab's thickness.
         empty: whether nothing but ice is there; drawn (6 %) when None.
-        world: of `WORLDS`; "0.1" gives the specimens of before there were scenes.
+        world: of `worlds.WORLDS`; "0.1" gives the specimens of before there were scenes.
         scene: one of `scenes.SCENES` or "mixture"; drawn when None.
     """
-    if world not in WORLDS:
-        raise ValueError(f"world: expected one of {WORLDS}, got {world!r}")
     if scene not in (None, MIXTURE, *SCENES):
         raise ValueError(f"scene: expected one of {(MIXTURE, *SCENES)}, got {scene!r}")
-    old = world == "0.1"
+    old = is_old(world)
     grid = grid or Grid()
     thickness = float(rng.uniform(*thickness_nm) ** 0.5 * rng.uniform(*thickness_nm) ** 0.5)
     nz = max(8, round(thickness / grid.pixel_nm))
