@@ -75,7 +75,7 @@ class Acquisition:
             stack = denoise(self.denoiser, self.halves(heights))
         else:
             stack = reconstruct_planes(self.filtered, self.tilts_deg, heights)
-            stack = postprocessing.OPERATIONS[recipe.post](stack, recipe.strength)
+            stack = postprocessing.apply(stack, recipe)
         if binning == 1:
             return stack[np.searchsorted(seen, fine[:, 0])]
         blocks = stack[np.searchsorted(seen, fine)].mean(dim=1)

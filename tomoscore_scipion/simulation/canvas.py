@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from . import macromolecules as mm
 from .membranes import add_bilayer, add_ellipsoid, ellipsoid_distance, random_surface
@@ -73,10 +74,34 @@ class Canvas:
         return True
 
     def compartment(self, length_nm: float, share: float) -> torch.Tensor:
-        """Distance from a random smooth surface with `share` of the volume inside."""
+        """Distance from a random smooth surface with `share` of the volume inside.
+
+        Mostly its walls stand upright and lean a little, as those of what is larger than the slab
+        is thick; else the surface is isotropic.
+        """
+        if length_nm > 50 and self.chance(0.8):
+            return self._upright(length_nm, share)
         field, slope = random_surface(self.rng, self.shape, self.px, length_nm)
-        part = field.flatten()[:: max(1, field.numel() // 20000)]
-        return field.sub_(torch.quantile(part, 1 - share)).div_(slope)
+        return field.sub_(_level(field, share)).div_(slope)
+
+    def _upright(self, length_nm: float, share: float) -> torch.Tensor:
+        """Distance from walls that are a random outline in the plane, leaning along z."""
+        nz, ny, nx = self.shape
+        outline, _ = random_surface(self.rng, (1, ny, nx), self.px, length_nm)
+        inside = (outline[0] > _level(outline, share)).numpy()
+        if inside.all() or not inside.any():
+            distance = torch.full((ny, nx), 1e3 if inside.all() else -1e3)
+        else:
+            tiled = np.pad(inside, ((ny // 2, ny // 2), (nx // 2, nx // 2)), mode="wrap")
+            apart = distance_transform_edt(tiled) - distance_transform_edt(~tiled)
+            smooth = gaussian_filter(apart.astype(np.float32), 2.0) * self.px
+            middle = smooth[ny // 2 : ny // 2 + ny, nx // 2 : nx // 2 + nx]
+            distance = torch.from_numpy(np.ascontiguousarray(middle))
+        z = ((torch.arange(nz) - (nz - 1) / 2) * self.px)[:, None, None]
+        lean, _ = random_surface(self.rng, (1, ny, nx), self.px, max(length_nm, 60.0))
+        lean = self.uniform(0, 0.4) * lean[0] + self.uniform(-0.2, 0.2)
+        bulge = self.uniform(-0.3, 0.5) / (nz * self.px)
+        return (distance + lean * z - bulge * z**2) / (1 + lean**2).sqrt()
 
     def rod(self, radius_nm: float, length_nm: float) -> torch.Tensor:
         """Distance from a straight, slightly wavy capsule along y or x, cut by the slab."""
@@ -221,3 +246,9 @@ class Canvas:
             index, distance = found
             body = amplitude * torch.sigmoid(-distance / edge)
             self.density.index_put_(index, body, accumulate=True)
+
+
+def _level(field: torch.Tensor, share: float) -> torch.Tensor:
+    """The value that a share of a field is above."""
+    part = field.flatten()[:: max(1, field.numel() // 20000)]
+    return torch.quantile(part, 1 - share)

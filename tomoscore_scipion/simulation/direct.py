@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from . import postprocessing
 from .appearance import finish
 from .grid import Grid, crop_spectrum
-from .recipe import TRAINED, Recipe
+from .recipe import Recipe
 
 SPECTRA = ("white", "power_law", "smoothed", "band", "streaks")
 
@@ -143,8 +143,7 @@ def direct_planes(
     if direct.dust:
         wild = torch.rand(stack.shape, generator=generator) < direct.dust
         stack = torch.where(wild, 12 * stack.std() * torch.sign(noise), stack)
-    post = "learned_like" if recipe.post == TRAINED else recipe.post  # there are no halves
-    stack = postprocessing.OPERATIONS[post](stack, recipe.strength)
+    stack = postprocessing.apply(stack, recipe)
     return stack, finish(rng, stack, recipe, pixel)
 
 

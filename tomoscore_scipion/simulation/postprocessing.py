@@ -15,6 +15,8 @@ from typing import Callable
 import torch
 import torch.nn.functional as F
 
+from .recipe import TRAINED, Recipe
+
 DIFFUSED_PER_STEP = 0.14
 """Share of a difference between neighbours that flows in one step; stable below 1 / 6."""
 
@@ -169,6 +171,12 @@ OPERATIONS: dict[str, Callable[[torch.Tensor, float], torch.Tensor]] = {
     "deconvolution": deconvolution,
 }
 """Post-processing by its name in a recipe."""
+
+
+def apply(stack: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+    """Post-process planes that have no halves: in place of a trained denoiser one that is like it."""
+    name = "learned_like" if recipe.post == TRAINED else recipe.post
+    return OPERATIONS[name](stack, recipe.strength)
 
 
 def reach(name: str, strength: float) -> int:
