@@ -71,10 +71,11 @@ class Acquisition:
         reach = REACH if trained else postprocessing.reach(recipe.post, recipe.strength)
         seen = np.unique(fine[..., None] + np.arange(-reach, reach + 1))
         heights = torch.from_numpy(seen - (binning * self.n_z - 1) / 2)
+        stack = reconstruct_planes(self.filtered, self.tilts_deg, heights)
         if self.denoiser is not None:
-            stack = denoise(self.denoiser, self.halves(heights))
+            kept = torch.from_numpy(np.isin(seen, fine))
+            stack, seen = denoise(self.denoiser, stack, kept), seen[kept.numpy()]
         else:
-            stack = reconstruct_planes(self.filtered, self.tilts_deg, heights)
             stack = postprocessing.apply(stack, recipe)
         if binning == 1:
             return stack[np.searchsorted(seen, fine[:, 0])]

@@ -17,11 +17,11 @@ from torch import nn
 CONTEXT = 5
 REACH = CONTEXT // 2
 """Planes above and below that the network sees."""
-CHANNELS = (12, 20, 24)
+CHANNELS = (8, 16, 24)
 """At full, half and quarter resolution."""
 PATCH = 64
 BATCH = 8
-STEPS = (16, 44)
+STEPS = (16, 40)
 """Steps of training at strength 0 and 1."""
 RATE = 4e-3
 SMOOTHINGS = (0.0, 0.8, 1.6, 3.2)
@@ -58,9 +58,9 @@ class Denoiser(nn.Module):
 
 def _convolutions(n_in: int, n_out: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(n_in, n_out, 3, padding=1, padding_mode="replicate"),
+        nn.Conv2d(n_in, n_out, 3, padding=1),
         nn.LeakyReLU(0.1),
-        nn.Conv2d(n_out, n_out, 3, padding=1, padding_mode="replicate"),
+        nn.Conv2d(n_out, n_out, 3, padding=1),
         nn.LeakyReLU(0.1),
     )
 
@@ -147,19 +147,19 @@ def _patches(
     return torch.stack(inputs), torch.stack(wanted)
 
 
-def denoise(network: Denoiser, halves: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-    """Mean of both halves denoised, (z, y, x); the first and last planes repeat beyond the ends.
+def denoise(network: Denoiser, stack: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Some planes of a tomogram denoised; the first and last planes repeat beyond the ends.
 
     Args:
-        network: from `train`.
-        halves: (z, y, x) of neighbouring planes each.
+        network: from `train` on its halves.
+        stack: (z, y, x) of the whole data, neighbouring planes around every wanted one.
+        wanted: (n,) bool or indices of the planes to give.
+
+    Returns:
+        (n, y, x).
     """
-    ny, nx = halves[0].shape[1:]
-    total = torch.zeros_like(halves[0])
-    place = torch.arange(len(total))[:, None] + torch.arange(-REACH, REACH + 1)
-    place = place.clamp(0, len(total) - 1)
-    for half in halves:
-        padded = F.pad(half[None] / network.scale, (0, -nx % 4, 0, -ny % 4), mode="replicate")[0]
-        for z, context in enumerate(place):
-            total[z] += 0.5 * network.scale * network(padded[context][None])[0, :ny, :nx]
-    return total
+    ny, nx = stack.shape[1:]
+    place = torch.arange(len(stack))[wanted][:, None] + torch.arange(-REACH, REACH + 1)
+    padded = F.pad(stack[None] / network.scale, (0, -nx % 4, 0, -ny % 4), mode="replicate")[0]
+    planes = [network(padded[context][None])[0] for context in place.clamp(0, len(stack) - 1)]
+    return network.scale * torch.stack(planes)[:, :ny, :nx]

@@ -174,7 +174,7 @@ OPERATIONS: dict[str, Callable[[torch.Tensor, float], torch.Tensor]] = {
 
 
 def apply(stack: torch.Tensor, recipe: Recipe) -> torch.Tensor:
-    """Post-process planes that have no halves: in place of a trained denoiser one that is like it."""
+    """Post-process planes without halves: with what is like a trained denoiser in its place."""
     name = "learned_like" if recipe.post == TRAINED else recipe.post
     return OPERATIONS[name](stack, recipe.strength)
 
