@@ -28,10 +28,19 @@ def detector_transfer(frequency: torch.Tensor, recipe: Recipe, left: float) -> t
     """
     relative = frequency * MTF_PERIOD_NM
     if recipe.mtf_shape == "sinc":
-        # sinc(x) is about exp(-(pi x)^2 / 6); beyond its first zero nothing comes back.
-        width = math.sqrt(-6 * math.log(left)) / math.pi
+        width = _sinc_width(left)  # beyond the first zero nothing comes back
         return torch.sinc((relative * width).clamp(max=1.0)).clamp_min(1e-3)
     return torch.exp(math.log(left) * relative**2).clamp_min(1e-3)
+
+
+def _sinc_width(left: float) -> float:
+    """Where a sinc, sin(pi x) / (pi x), is `left`; 0 to 1."""
+    low, high = 1e-6, 1.0
+    for _ in range(30):
+        middle = 0.5 * (low + high)
+        above = math.sin(math.pi * middle) / (math.pi * middle) > left
+        low, high = (middle, high) if above else (low, middle)
+    return low
 
 
 def interpolation_transfer(frequency: torch.Tensor, pixel_nm: float, kind: str) -> torch.Tensor:
