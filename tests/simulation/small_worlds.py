@@ -33,7 +33,9 @@ def crowded(seed=0, thickness_nm=60.0, grid=GRID):
     without = ("filaments", "granules", "vesicles", "contamination")
     for attempt in range(100):
         rng = np.random.default_rng([seed, attempt])
-        specimen = random_specimen(rng, grid, without, (thickness_nm, thickness_nm), empty=False)
+        specimen = random_specimen(
+            rng, grid, without, (thickness_nm, thickness_nm), empty=False, scene="mixture"
+        )
         if specimen.density[6:-6].std(dim=(1, 2)).min() > 0.1:
             return specimen
     raise AssertionError("no crowded specimen in 100")

@@ -18,7 +18,7 @@ from tomoscore_scipion.simulation.direct import (
     random_direct_recipe,
 )
 from tomoscore_scipion.simulation.grid import Grid
-from tomoscore_scipion.simulation.recipe import POST_PROCESSING, Recipe
+from tomoscore_scipion.simulation.recipe import POST_PROCESSING, TRAINED, Recipe
 from tomoscore_scipion.simulation.truth import tile_curves
 
 OPERATIONS = sorted(postprocessing.OPERATIONS)
@@ -38,7 +38,7 @@ def mean_curve(stack, matter, dark_matter=True):
 
 
 def test_every_operation_of_a_recipe_exists():
-    assert set(postprocessing.OPERATIONS) == set(POST_PROCESSING)
+    assert {*postprocessing.OPERATIONS, TRAINED} == set(POST_PROCESSING)
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])

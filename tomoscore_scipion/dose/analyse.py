@@ -56,7 +56,8 @@ def analyse(found: Measurements, calibration: dict[str, Any]) -> Analysis:
         calibration: the card's "interval", see `engine.tomogram.summarise`.
     """
     share = share_below_nyquist(found.voxel_angstrom / 10)
-    first, last = slab(found.plain.network[-1], share)
+    whole = zip(found.plain.network[-1][:, None], found.plain.content[-1][:, None])
+    first, last = slab(list(whole), share)
     within = slice(first, last + 1)
 
     def curve(kind: Kind, subsets: Sequence[Subset], factor: Any = None) -> DoseCurve:
@@ -64,7 +65,9 @@ def analyse(found: Measurements, calibration: dict[str, Any]) -> Analysis:
         units = kind.agreement.units(weights, within)
         tiles = kind.agreement.gram.shape[1]
         slice_of_unit = np.repeat(np.arange(last + 1 - first), tiles)
-        measured = Measured(units, slice_of_unit, kind.network[-1, within])
+        measured = Measured(
+            units, slice_of_unit, kind.network[-1, within], kind.content[-1, within]
+        )
         return dose_curve(measured, share, factor)
 
     plain = curve(found.plain, found.steps)
@@ -74,8 +77,8 @@ def analyse(found: Measurements, calibration: dict[str, Any]) -> Analysis:
     def rows(subsets: Sequence[Subset], of: DoseCurve, weighted_: bool, net: Any) -> list:
         return _rows(subsets, of, weighted_, net, calibration)
 
-    by_network = _by_network(found.plain.network[:, within], found.scored, share)
-    by_network_weighted = _by_network(found.weighted.network[:, within], found.scored[-1:], share)
+    by_network = _by_network(found.plain, within, found.scored, share)
+    by_network_weighted = _by_network(found.weighted, within, found.scored[-1:], share)
     n_views = np.array([len(step.views) for step in found.steps])
     dose = np.array([step.dose for step in found.steps])
     return Analysis(
@@ -90,9 +93,12 @@ def analyse(found: Measurements, calibration: dict[str, Any]) -> Analysis:
     )
 
 
-def _by_network(network: np.ndarray, scored: np.ndarray, share: np.ndarray) -> dict[int, float]:
+def _by_network(
+    kind: Kind, within: slice, scored: np.ndarray, share: np.ndarray
+) -> dict[int, float]:
     """The network's own score of each step that it saw."""
-    scores = tomoscore(network.mean(axis=1), share)
+    weights = kind.content[:, within]
+    scores = tomoscore(np.average(kind.network[:, within], axis=1, weights=weights), share)
     return {int(step): round(float(score), DIGITS) for step, score in zip(scored, scores)}
 
 

@@ -60,11 +60,13 @@ class Measured:
         units: (3, n_units, n_steps, N_BANDS) from `Agreement.units`; the last step has all views.
         slice_of_unit: (n_units,) the slice of each unit, 0 to n_slices - 1.
         level: (n_slices, N_BANDS) curves by the network of the tomogram of all views.
+        content: (n_slices, N_BANDS) by which these slices count.
     """
 
     units: np.ndarray
     slice_of_unit: np.ndarray
     level: np.ndarray
+    content: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -114,12 +116,14 @@ def dose_curve(
     counts, slice_counts = _draw(measured.slice_of_unit, len(measured.level))
     smoother = smoothing(measured.units.shape[2])
     drawn = correlation(measured.units, counts)
-    levels = slice_counts @ measured.level / slice_counts.sum(axis=1, keepdims=True)
+    levels = slice_counts @ (measured.content * measured.level)
+    levels /= np.maximum(slice_counts @ measured.content, 1e-9)
     of_draw = factors(drawn[:, -1], levels) if factor is None else factor
     scores = tomoscore(drawn * of_draw[..., None, :], share)
     whole = correlation(measured.units)
     if factor is None:
-        factor = factors(whole[-1], measured.level.mean(axis=0))
+        level = np.average(measured.level, axis=0, weights=measured.content)
+        factor = factors(whole[-1], level)
     score = tomoscore(whole * factor, share)
     return DoseCurve(score, scores.std(axis=0), smoother @ score, scores @ smoother.T, factor)
 

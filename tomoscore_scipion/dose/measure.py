@@ -21,7 +21,7 @@ from tomoscore_scipion.engine.backprojection import filter_views
 from tomoscore_scipion.engine.inference import MeasuredSlice
 from tomoscore_scipion.engine.sampling import CANONICAL_NM, SlicePlan, plan_slices
 from tomoscore_scipion.engine.scorer import Scorer
-from tomoscore_scipion.engine.tomogram import slice_curve
+from tomoscore_scipion.engine.tomogram import slice_content, slice_curve
 
 SLICES = 12
 """Slices that are looked at."""
@@ -57,10 +57,12 @@ class Kind:
         agreement: of all views, in all slices.
         network: (n_scored, n_slices, N_BANDS) curves by the network of some steps, the last of
             which has all views.
+        content: (n_scored, n_slices, N_BANDS) what there is to distinguish, by the network.
     """
 
     agreement: Agreement
     network: np.ndarray
+    content: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -174,8 +176,9 @@ class _Collector:
         """All that was measured, when all slices are there."""
         curves = [self._scorer.curves(list(slices)) for slices in zip(*self._measured)]
         network = np.stack([np.stack([slice_curve(c) for c in tomogram]) for tomogram in curves])
+        content = np.stack([np.stack([slice_content(c) for c in tomogram]) for tomogram in curves])
         whole = self._scored[-1].weights
-        return Kind(Agreement(np.stack(self._grams), whole, self._angles, order), network)
+        return Kind(Agreement(np.stack(self._grams), whole, self._angles, order), network, content)
 
 
 def cropped(images: torch.Tensor, voxel_angstrom: float) -> tuple[torch.Tensor, tuple[str, ...]]:

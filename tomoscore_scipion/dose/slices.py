@@ -16,8 +16,9 @@ import torch
 
 from tomoscore_scipion.dose.subsets import Subset
 from tomoscore_scipion.engine.backprojection import backproject_slabs
-from tomoscore_scipion.engine.normalisation import CanonicalSlice, normalise, valid_pixels
-from tomoscore_scipion.engine.sampling import SlicePlan, canonical_shape
+from tomoscore_scipion.engine.normalisation import CanonicalSlice, normalise
+from tomoscore_scipion.engine.sampling import PlaneMean, SlicePlan
+from tomoscore_scipion.engine.validity import valid_pixels
 
 SUBSETS_AT_ONCE = 8
 
@@ -46,8 +47,8 @@ class ViewSlices:
         """
         self.plan = plan
         self._shape_yx = shape_zyx[1:]
-        groups = [group for group in (plan.centre, *plan.neighbours) if group]
-        self._has_channel = [bool(group) for group in (plan.centre, *plan.neighbours)]
+        groups = [channel for channel in plan.channels if channel]
+        self._has_channel = [bool(channel) for channel in plan.channels]
         mixing = _mixing(groups, plan.planes)
         n_views = len(filtered)
         self._shares = torch.empty((n_views, len(groups) * shape_zyx[1] * shape_zyx[2]))
@@ -90,16 +91,15 @@ class ViewSlices:
     def _piece(self, channels: np.ndarray, voxel_nm: float) -> CanonicalSlice:
         there = iter(channels)
         images = [next(there) if has else None for has in self._has_channel]
-        centre, neighbours = images[0], images[1:]
+        centre = images[0]
         assert centre is not None
-        shape = canonical_shape(*self._shape_yx, voxel_nm)
-        return normalise(self.plan.z, centre, neighbours, valid_pixels(centre), shape)
+        return normalise(self.plan.z, images, valid_pixels(centre), voxel_nm)
 
 
-def _mixing(groups: Sequence[Sequence[int]], planes: Sequence[int]) -> torch.Tensor:
+def _mixing(groups: Sequence[PlaneMean], planes: Sequence[int]) -> torch.Tensor:
     """Matrix (n_channels, n_planes) that takes the mean of each channel's planes."""
     mixing = torch.zeros((len(groups), len(planes)))
     for channel, group in enumerate(groups):
-        for z in group:
-            mixing[channel, planes.index(z)] += 1.0 / len(group)
+        for z, weight in zip(group.planes, group.weights):
+            mixing[channel, planes.index(z)] += weight
     return mixing

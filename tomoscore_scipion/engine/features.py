@@ -30,6 +30,8 @@ RATIOS = (
     "coherence of directions over 2 pixels",
     "4 pixels",
     "8 pixels",
+    "cells",
+    "the whole tile",
     "clustering of energy over 2 pixels, log10",
     "4 pixels",
     "8 pixels",
@@ -46,6 +48,16 @@ RATIOS = (
 N_RATIOS = len(RATIOS)
 
 _TINY = 1e-6
+ODD = tuple(
+    RATIOS.index(name)
+    for name in (
+        "skewness",
+        "energy with the coarser image",
+        "phases with twice the coarser octave's",
+    )
+)
+"""Places of the ratios that change sign with the contrast."""
+
 _AT = {name: place for place, name in enumerate(MEANS)}
 
 
@@ -58,7 +70,9 @@ def ratios(means: torch.Tensor) -> torch.Tensor:
     present = [(energy > 0).to(means.dtype) for energy in energies]
     pairs = {"centre_near": (0, 1), "centre_far": (0, 2), "centre_distant": (0, 3)}
     pairs |= {"near_far": (1, 2), "near_distant": (1, 3), "far_distant": (2, 3)}
-    norm = {k: (energies[i] * energies[j]).clamp_min(_TINY**2).sqrt() for k, (i, j) in pairs.items()}
+    norm = {
+        k: (energies[i] * energies[j]).clamp_min(_TINY**2).sqrt() for k, (i, j) in pairs.items()
+    }
     coarse = m["coarse_2"] + _TINY
     has_coarse = (m["coarse_2"] > 0).to(means.dtype)
     out = [
@@ -70,7 +84,8 @@ def ratios(means: torch.Tensor) -> torch.Tensor:
         _log(m["fourth"] / own**2),
         (m["cube"] / own**1.5).clamp(-4, 4),
         _log(m["riesz_2"] / own),
-        *(m[f"tensor_{size}"] / (m["riesz_2"] + _TINY) for size in (2, 4, 8)),
+        *(m[f"tensor_{size}"] / (m["riesz_2"] + _TINY) for size in ("2", "4", "8", "cell")),
+        (m["tensor_cos"] ** 2 + m["tensor_sin"] ** 2).sqrt() / (m["riesz_2"] + _TINY),
         *(_log(m[f"energy_{size}"] / amplitude**2) for size in ("2", "4", "8", "cell")),
         _log(m["energy_coarse"] / (amplitude * coarse)) * has_coarse,
         (m["energy_image"] / (amplitude * (0.5 * coarse).sqrt())).clamp(-4, 4) * has_coarse,

@@ -73,33 +73,20 @@ class Predictor:
         self.device = device
         self._network = network.to(device)
 
-    @torch.inference_mode()
     def measure(self, piece: CanonicalSlice) -> MeasuredSlice:
         """What there is to measure of one slice.
 
         Raises:
             TomogramError: the GPU's memory does not suffice.
         """
-        tiles = (piece.cells[0] - 1, piece.cells[1] - 1)
-        if piece.blank:
-            return MeasuredSlice(
-                piece.z,
-                torch.zeros((*tiles, OCTAVES, len(MEANS))),
-                torch.zeros(tiles),
-                torch.zeros(OCTAVES),
-                torch.zeros((OCTAVES, PERSISTENCE)),
-            )
         try:
-            found = octaves(piece, self.device)
-            means, weight = tile_means(found)
+            return measure(piece, self.device)
         except torch.cuda.OutOfMemoryError as error:
             torch.cuda.empty_cache()
             raise TomogramError(
                 f"{self.device}: its free memory does not suffice for slices of "
                 f"{piece.shape[0]} x {piece.shape[1]} pixels; free the GPU, or use --device cpu"
             ) from error
-        level = torch.tensor([octave.level for octave in found])
-        return MeasuredSlice(piece.z, means, weight, level, persistence_of(found))
 
     @torch.inference_mode()
     def curves(self, slices: Sequence[MeasuredSlice]) -> list[SliceCurves]:
@@ -118,6 +105,24 @@ class Predictor:
         if not seen:
             return 0.0
         return float(self._network.strangeness(as_volume(seen, self.device))[0])
+
+
+@torch.inference_mode()
+def measure(piece: CanonicalSlice, device: torch.device) -> MeasuredSlice:
+    """What there is to measure of one slice, on a device."""
+    tiles = (piece.cells[0] - 1, piece.cells[1] - 1)
+    if piece.blank:
+        return MeasuredSlice(
+            piece.z,
+            torch.zeros((*tiles, OCTAVES, len(MEANS))),
+            torch.zeros(tiles),
+            torch.zeros(OCTAVES),
+            torch.zeros((OCTAVES, PERSISTENCE)),
+        )
+    found = octaves(piece, device)
+    means, weight = tile_means(found)
+    level = torch.tensor([octave.level for octave in found])
+    return MeasuredSlice(piece.z, means, weight, level, persistence_of(found))
 
 
 def as_volume(slices: Sequence[MeasuredSlice], device: torch.device) -> Measured:

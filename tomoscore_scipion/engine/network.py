@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from tomoscore_scipion.engine.bands import N_BANDS
-from tomoscore_scipion.engine.features import N_RATIOS, energies, ratios
+from tomoscore_scipion.engine.features import N_RATIOS, ODD, energies, ratios
 from tomoscore_scipion.engine.octaves import OCTAVES
 from tomoscore_scipion.engine.statistics import PERSISTENCE
 
@@ -30,7 +30,7 @@ QUIET, LOUD = 0.1, 0.9
 """Quantiles of the power of a volume's tiles that a tile is compared with."""
 STRENGTHS = 7
 """Numbers of a tile and octave that tell of its power."""
-SHAPES = slice(9, 26)
+SHAPES = slice(9, 28)
 """The ratios of the centre alone, which every volume has."""
 _N_SHAPES = SHAPES.stop - SHAPES.start
 _OWN = N_RATIOS + STRENGTHS + 2 * (N_RATIOS + PERSISTENCE + GIST)
@@ -71,6 +71,7 @@ class ResolvabilityNet(nn.Module):
 
     mean: torch.Tensor
     std: torch.Tensor
+    gain: torch.Tensor
     usual: torch.Tensor
     usual_map: torch.Tensor
 
@@ -78,6 +79,7 @@ class ResolvabilityNet(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(N_RATIOS))
         self.register_buffer("std", torch.ones(N_RATIOS))
+        self.register_buffer("gain", torch.ones(N_BANDS))
         self.register_buffer("usual", torch.zeros(OCTAVES, _N_SHAPES))
         self.register_buffer("usual_map", torch.zeros(OCTAVES, _N_SHAPES, _N_SHAPES))
         self.look = nn.Sequential(
@@ -98,12 +100,15 @@ class ResolvabilityNet(nn.Module):
         """Curves and content of all tiles, (v, s, t, N_BANDS)."""
         weight = measured.weight
         share, slice_share = shares(weight)
-        tile = self._scaled(ratios(measured.means))
         slice_means = torch.einsum("vstok,vst->vsok", measured.means, share)
         volume_means = torch.einsum("vsok,vs->vok", slice_means, slice_share)
-        of_slice = torch.cat([self._scaled(ratios(slice_means)), measured.persistence], dim=-1)
+        sign = polarity(ratios(volume_means))
+        tile = self._scaled(ratios(measured.means) * sign[:, None, None])
+        of_slice = self._scaled(ratios(slice_means) * sign[:, None])
+        of_slice = torch.cat([of_slice, measured.persistence], dim=-1)
         volume_persistence = torch.einsum("vsop,vs->vop", measured.persistence, slice_share)
-        of_volume = torch.cat([self._scaled(ratios(volume_means)), volume_persistence], dim=-1)
+        of_volume = self._scaled(ratios(volume_means) * sign)
+        of_volume = torch.cat([of_volume, volume_persistence], dim=-1)
         strength = strengths(energies(measured.means, measured.level), weight)
         octave = torch.eye(OCTAVES, device=tile.device)
         shape = tile.shape[:3]
@@ -122,7 +127,8 @@ class ResolvabilityNet(nn.Module):
         """Ratios of whole volumes that tell of the shape of what is there, (v, OCTAVES, n)."""
         share, slice_share = shares(measured.weight)
         means = torch.einsum("vstok,vst,vs->vok", measured.means, share, slice_share)
-        return self._scaled(ratios(means))[..., SHAPES]
+        found = ratios(means)
+        return self._scaled(found * polarity(found))[..., SHAPES]
 
     def strangeness(self, measured: Measured) -> torch.Tensor:
         """Distance of volumes from those trained on, (v,); 1 where 2 % of such lie beyond.
@@ -141,7 +147,22 @@ class ResolvabilityNet(nn.Module):
         octaves = self.out(hidden).flip(-2)
         found = torch.cat([octaves, self.finest(hidden[..., :1, :])], dim=-2)
         assert found.shape[-2] == N_BANDS
-        return Prediction(found[..., 0], torch.sigmoid(found[..., 1]))
+        return Prediction(self.gain * found[..., 0], torch.sigmoid(found[..., 1]))
+
+
+def polarity(of_volume: torch.Tensor) -> torch.Tensor:
+    """Signs of ratios, (v, 1, N_RATIOS), that make the contrast of each volume the same.
+
+    The long tail of the octaves is negative then: dense matter is sparse, and dark.
+
+    Args:
+        of_volume: (v, OCTAVES, N_RATIOS) of whole volumes.
+    """
+    tail = of_volume[..., ODD[0]].sum(dim=-1)
+    sign = torch.where(tail > 0, -1.0, 1.0).to(of_volume.dtype)
+    out = torch.ones_like(of_volume[:, :1])
+    out[..., list(ODD)] = sign[:, None, None]
+    return out
 
 
 def shares(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -2,7 +2,7 @@
 """From the planes of a volume to the images that are measured: linear steps only.
 
 Empty borders are masked, the plane is brought to unit spread and zero background, and set into a
-window with soft edges, so that its Fourier transform has no cross. What follows, `octaves.py`, whitens it.
+window with soft edges, so that its Fourier transform has no cross. `octaves.py` whitens it then.
 Nothing nonlinear may happen before: a filter would change what it does.
 """
 
@@ -99,7 +99,7 @@ def normalise(
     """
     centre = channels[0]
     assert centre is not None
-    canonical = canonical_shape(*centre.shape, voxel_size_nm)
+    canonical = canonical_shape(centre.shape[0], centre.shape[1], voxel_size_nm)
     cells = (cells_along(canonical[0]), cells_along(canonical[1]))
     present = tuple(channel is not None for channel in channels)
     offset, gain = _robust_range(centre, valid)
@@ -248,7 +248,9 @@ def _window(
 @lru_cache(maxsize=64)
 def _fast_size(size: float) -> int:
     """The number of pixels nearest to `size` that a Fourier transform likes: 2^a 3^b 5^c 7^d."""
-    near = sorted(range(max(2, int(size * 0.97)), int(size * 1.03) + 3), key=lambda n: abs(n - size))
+    near = sorted(
+        range(max(2, int(size * 0.97)), int(size * 1.03) + 3), key=lambda n: abs(n - size)
+    )
     return next((n for n in near if _is_smooth(n)), round(size))
 
 
@@ -259,9 +261,7 @@ def _is_smooth(n: int) -> bool:
     return n == 1
 
 
-def _extended(
-    images: torch.Tensor, axis: int, before: int, after: int, fade: bool
-) -> torch.Tensor:
+def _extended(images: torch.Tensor, axis: int, before: int, after: int, fade: bool) -> torch.Tensor:
     n = images.shape[axis]
     if not fade:
         pad = [0, 0, before, after] if axis == 1 else [before, after]
@@ -270,6 +270,8 @@ def _extended(
     mirrored = torch.where(place < 0, -1 - place, place) % (2 * n)
     mirrored = torch.where(mirrored >= n, 2 * n - 1 - mirrored, mirrored)
     distance = torch.maximum(-place.float(), place.float() - (n - 1)).clamp_min(0)
-    weight = 0.5 * (1 + torch.cos(math.pi * (distance / (0.5 * (before + after) + 0.5)).clamp(max=1)))
+    weight = 0.5 * (
+        1 + torch.cos(math.pi * (distance / (0.5 * (before + after) + 0.5)).clamp(max=1))
+    )
     shape = [1, -1, 1] if axis == 1 else [1, 1, -1]
     return images.index_select(axis, mirrored) * weight.reshape(shape)

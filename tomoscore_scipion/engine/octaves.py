@@ -258,11 +258,11 @@ class _Grid:
         rise = ((place + SOFT) / (2 * SOFT)).clamp(0, 1)
         fall = ((1 + SOFT - place) / (2 * SOFT)).clamp(0, 1)
         mask = torch.sin(0.5 * math.pi * rise) * torch.sin(0.5 * math.pi * fall)
-        phase = 0.0
+        phase = torch.zeros_like(mask)
         axes = zip((ky[:, None], kx), self._width, self.shape(number), self._window, self._late)
         for k, width, n, m, late in axes:
             phase = phase + 2 * math.pi * k * width * (0.5 / n - 0.5 / m - late)
-        return torch.polar(mask, torch.as_tensor(phase).expand_as(mask).contiguous())
+        return torch.polar(mask, phase)
 
     def _make_riesz(self, number: int) -> torch.Tensor:
         ky, kx = self._frequencies(number)

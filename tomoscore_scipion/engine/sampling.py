@@ -107,7 +107,7 @@ def _both_sides(middle: float, distance: float, width: float, n_z: int) -> Plane
     """Mean of the windows at a distance below and above that lie inside the volume."""
     total: dict[int, float] = {}
     for place in (middle - distance, middle + distance):
-        if -1e-6 <= place - (width - 1) / 2 and place + (width - 1) / 2 <= n_z - 1 + 1e-6:
+        if place - (width - 1) / 2 >= -1e-6 and place + (width - 1) / 2 <= n_z - 1 + 1e-6:
             window = _window(place, width, n_z)
             for plane, weight in zip(window.planes, window.weights):
                 total[plane] = total.get(plane, 0.0) + weight

@@ -36,6 +36,9 @@ MEANS = (
     "tensor_2",  # length of the structure tensor over 2, 4 and 8 pixels
     "tensor_4",
     "tensor_8",
+    "tensor_cell",  # over cells, and its two components
+    "tensor_cos",
+    "tensor_sin",
     "energy_2",  # squared mean of A^2 over 2, 4 and 8 pixels, and over cells
     "energy_4",
     "energy_8",
@@ -50,8 +53,6 @@ MEANS = (
     "strength_distant",
 )
 """Names of the means of a tile and octave, in order."""
-ODD = ("cube", "energy_image", "phase_coarse")
-"""Those that change sign with the contrast."""
 PERSISTENCE = 6
 """Correlations with three neighbours in two sectors, of a slice and octave."""
 
@@ -64,24 +65,22 @@ def tile_means(pieces: list[Octave]) -> tuple[torch.Tensor, torch.Tensor]:
 
     Returns:
         (tiles_y, tiles_x, OCTAVES, len(MEANS)) float32 on the CPU, 0 where a tile has no data, and
-        the share of each tile that carries data, (tiles_y, tiles_x), 0 to 1.
+        the share of the cells around the middle of each tile that carries data, (tiles_y,
+        tiles_x), 0 to 1.
     """
     means: list[torch.Tensor] = []
-    weight = None
     for number, piece in enumerate(pieces):
         coarser = pieces[number + 1] if number + 1 < OCTAVES else None
         count = tile_sum(_inner(cell_sum(piece.carried[None], piece.cell_px)))
         sums = tile_sum(_inner(_cell_sums(piece, coarser)))
         means.append((sums / count.clamp_min(1.0)).permute(1, 2, 0))
-        if number == 0:
-            weight = count[0] / (4 * piece.cell_px) ** 2
-    assert weight is not None
-    return torch.stack(means, dim=2).float().cpu(), _of_existing_cells(weight).cpu()
+    return torch.stack(means, dim=2).float().cpu(), _core_share(pieces[0]).cpu()
 
 
-def _of_existing_cells(weight: torch.Tensor) -> torch.Tensor:
-    """Shares of tiles of 4 x 4 cells as shares of the 2 x 2 cells at their middle and around."""
-    return weight.clamp(0, 1)
+def _core_share(piece: Octave) -> torch.Tensor:
+    """Share of the four cells around the middle of each tile that carries data."""
+    cells = _inner(cell_sum(piece.carried[None], piece.cell_px)) / piece.cell_px**2
+    return F.avg_pool2d(cells, 2, stride=1)[0]
 
 
 def _inner(cells: torch.Tensor) -> torch.Tensor:
@@ -113,7 +112,9 @@ def _cell_sums(piece: Octave, coarser: Octave | None) -> torch.Tensor:
     cell = piece.cell_px
     sums = [cell_sum(torch.stack(plain), cell)]
     tensors, energies = _pooled(energy, tensor, cell)
-    sums += [tensors, energies, cell_sum(energy[None], cell) ** 2 / cell**2]
+    whole = cell_sum(tensor, cell)
+    sums += [tensors, whole.norm(dim=0, keepdim=True), whole]
+    sums += [energies, cell_sum(energy[None], cell) ** 2 / cell**2]
     sums.append(_with_coarser(energy, tensor, centre, riesz, coarser, cell))
     sums.append(cell_sum(strength[0] * strength[1:], cell))
     return torch.cat(sums)

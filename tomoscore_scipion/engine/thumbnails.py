@@ -41,4 +41,4 @@ def slice_as_scored(volume: Volume, z: int) -> np.ndarray:
         TomogramError: the file cannot be read.
     """
     plan = plan_slice(z, volume.shape_zyx[0], volume.voxel_size_angstrom / 10)
-    return mean_plane(volume.read_slice, plan.centre)
+    return mean_plane(volume.read_slice, plan.centre.planes, plan.centre.weights)

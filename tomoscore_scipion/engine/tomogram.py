@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From the curves of tiles to one tomogram: slab, curve, score, interval.
 
-Features that are there decide, wherever in the field they lie: tiles count by their content, so that
-a sharp cell in empty ice is a sharp tomogram. A tomogram in which there is nothing scores near 0.
+Features that are there decide, wherever in the field they lie: tiles count by their content, so
+that a sharp cell in empty ice is a sharp tomogram. A tomogram that holds nothing scores near 0.
 """
 
 from __future__ import annotations
@@ -124,6 +124,11 @@ def weighted_curve(curves: np.ndarray, content: np.ndarray) -> np.ndarray:
 def slice_curve(piece: SliceCurves) -> np.ndarray:
     """Curve of a slice, (N_BANDS,), signed; see `weighted_curve`."""
     return weighted_curve(*usable_tiles(piece))
+
+
+def slice_content(piece: SliceCurves) -> np.ndarray:
+    """Mean content of the tiles of a slice, and what counts beside it, (N_BANDS,)."""
+    return np.asarray(usable_tiles(piece)[1].mean(axis=0) + NOTHING_THERE)
 
 
 def specimen_share(content: np.ndarray) -> float:

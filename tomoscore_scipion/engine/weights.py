@@ -35,7 +35,6 @@ _NEEDED = (
     "input",
     "tensors_sha256",
     "interval",
-    "familiar",
 )
 
 

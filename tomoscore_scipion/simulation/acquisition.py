@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Sequence
 
 import numpy as np
@@ -12,12 +12,13 @@ import torch.nn.functional as F
 
 from . import postprocessing
 from .appearance import finish
+from .noise2noise import REACH, Denoiser, denoise, train
 from .projection import plane_spectra
-from .recipe import Recipe
+from .recipe import TRAINED, Recipe
 from .reconstruction import field_size, filtered_views, reconstruct_planes
 from .specimen import Specimen
 from .truth import plane_density, tile_content, tile_curves
-from .views import take_views
+from .views import split_noise, take_views
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Acquisition:
         filtered: its tilt images as `reconstruction.filtered_views` makes them.
         tilts_deg: their angles.
         n_z: planes of the tomogram; plane (n_z - 1) / 2 is the middle of the specimen.
+        split: noise that makes two halves of `filtered` when it is added and taken away, or None.
+        denoiser: trained on these halves, or None.
     """
 
     specimen: Specimen
@@ -37,6 +40,8 @@ class Acquisition:
     filtered: torch.Tensor
     tilts_deg: torch.Tensor
     n_z: int
+    split: torch.Tensor | None = None
+    denoiser: Denoiser | None = None
 
     @property
     def voxel_nm(self) -> float:
@@ -62,15 +67,28 @@ class Acquisition:
         """
         recipe, binning = self.recipe, self.recipe.binning
         fine = binning * np.asarray(wanted)[:, None] + np.arange(binning)
-        reach = postprocessing.reach(recipe.post, recipe.strength)
+        trained = self.denoiser is not None
+        reach = REACH if trained else postprocessing.reach(recipe.post, recipe.strength)
         seen = np.unique(fine[..., None] + np.arange(-reach, reach + 1))
         heights = torch.from_numpy(seen - (binning * self.n_z - 1) / 2)
         stack = reconstruct_planes(self.filtered, self.tilts_deg, heights)
-        stack = postprocessing.OPERATIONS[recipe.post](stack, recipe.strength)
+        if self.denoiser is not None:
+            kept = torch.from_numpy(np.isin(seen, fine))
+            stack, seen = denoise(self.denoiser, stack, kept), seen[kept.numpy()]
+        else:
+            stack = postprocessing.apply(stack, recipe)
         if binning == 1:
             return stack[np.searchsorted(seen, fine[:, 0])]
         blocks = stack[np.searchsorted(seen, fine)].mean(dim=1)
         return F.avg_pool2d(blocks[None], binning)[0]
+
+    def halves(self, heights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Planes at heights in voxels (0 in the middle) of both halves, (z, y, x) each."""
+        if self.split is None:
+            raise ValueError("expected an acquisition with halves, got one without")
+        planes = reconstruct_planes(self.filtered, self.tilts_deg, heights)
+        noise = reconstruct_planes(self.split, self.tilts_deg, heights)
+        return planes + noise, planes - noise
 
     def truth(self, plane: torch.Tensor, z: int) -> torch.Tensor:
         """Signed curves per tile, (tiles, tiles, N_BANDS), of plane z of `planes`.
@@ -105,7 +123,21 @@ class Microscope:
         nz = self.specimen.density.shape[0] * self.specimen.grid.pixel_nm / voxel_nm
         filtered = filtered_views(views, self.specimen.grid, recipe)
         tilts = views.scheme.tilts_deg
-        return Acquisition(self.specimen, recipe, filtered, tilts, max(4, int(nz * headroom)))
+        taken = Acquisition(self.specimen, recipe, filtered, tilts, max(4, int(nz * headroom)))
+        if recipe.post != TRAINED:
+            return taken
+        noise = split_noise(rng, views, self.specimen.grid, recipe)
+        split = filtered_views(noise, self.specimen.grid, recipe)
+        return _with_denoiser(replace(taken, split=split), int(rng.integers(2**62)))
+
+
+def _with_denoiser(acquisition: Acquisition, seed: int) -> Acquisition:
+    """Train a denoiser at three heights of the specimen."""
+    low, high = (h / acquisition.voxel_nm for h in acquisition.specimen.slab_nm)
+    heights = acquisition.recipe.binning * torch.tensor([0.25, 0.5, 0.75]) * (high - low)
+    heights += acquisition.recipe.binning * low
+    network = train(acquisition.halves, heights, acquisition.recipe.strength, seed)
+    return replace(acquisition, denoiser=network)
 
 
 def tomogram(

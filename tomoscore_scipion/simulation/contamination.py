@@ -24,9 +24,12 @@ class Bead:
 
 
 def add_contamination(
-    rng: np.random.Generator, scatter: torch.Tensor, grid: Grid
+    rng: np.random.Generator, scatter: torch.Tensor, grid: Grid, hole_odds: float = 0.0
 ) -> tuple[Bead, ...]:
-    """Add a random selection of contaminants to a (z, y, x) volume in place; returns the beads."""
+    """Add a random selection of contaminants to a (z, y, x) volume in place; returns the beads.
+
+    `hole_odds` are those of the edge of a hole in the carbon film.
+    """
     beads: tuple[Bead, ...] = ()
     if rng.random() < 0.4:
         beads = add_beads(rng, scatter, grid, int(rng.integers(1, 40)))
@@ -34,6 +37,8 @@ def add_contamination(
         add_ice_crystals(rng, scatter, grid)
     if rng.random() < 0.06:
         add_carbon_edge(rng, scatter, grid)
+    if hole_odds and rng.random() < hole_odds:
+        add_hole_edge(rng, scatter, grid)
     solvent = float(rng.choice([0.0, 0.03, 0.1, 0.2]))
     if solvent:
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
@@ -87,3 +92,24 @@ def add_carbon_edge(rng: np.random.Generator, scatter: torch.Tensor, grid: Grid)
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     grain = 1 + 0.2 * torch.randn((thickness, grid.n, grid.n), generator=generator)
     scatter[:thickness] += film * grain[: min(thickness, scatter.shape[0])]
+
+
+def add_hole_edge(rng: np.random.Generator, scatter: torch.Tensor, grid: Grid) -> None:
+    """A carbon film, 10 to 30 nm thick, beyond the round edge of a hole of 1 to 3 um.
+
+    The film covers a corner, or two sides, of the field: periodic in y and x.
+    """
+    n, width = grid.n, grid.width_nm
+    thickness = min(max(2, int(rng.uniform(10, 30) / grid.pixel_nm)), len(scatter))
+    line = (torch.arange(n) - n / 2) * grid.pixel_nm
+    distance = torch.hypot(line[:, None], line[None, :])
+    if rng.random() < 0.5:  # wide holes: a nearly straight edge
+        distance = line.abs()[:, None] + 40 * torch.sin(2 * np.pi * line / width)
+        distance = distance if rng.random() < 0.5 else distance.T
+    edge = float(rng.uniform(0.3, 0.6)) * width
+    film = torch.sigmoid((distance - edge) / float(rng.uniform(1, 6)))
+    film = film.roll([int(s) for s in rng.integers(0, n, 2)], (0, 1))
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    grain = 1 + 0.25 * torch.randn((thickness, n, n), generator=generator)
+    first = int(rng.integers(0, len(scatter) - thickness + 1))
+    scatter[first : first + thickness] += float(rng.uniform(1.0, 2.2)) * film * grain

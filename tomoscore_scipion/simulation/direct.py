@@ -143,7 +143,7 @@ def direct_planes(
     if direct.dust:
         wild = torch.rand(stack.shape, generator=generator) < direct.dust
         stack = torch.where(wild, 12 * stack.std() * torch.sign(noise), stack)
-    stack = postprocessing.OPERATIONS[recipe.post](stack, recipe.strength)
+    stack = postprocessing.apply(stack, recipe)
     return stack, finish(rng, stack, recipe, pixel)
 
 

@@ -56,10 +56,15 @@ def curve(
     length_nm: float,
     step_nm: float,
     stiffness: float,
+    direction: np.ndarray | None = None,
 ) -> np.ndarray:
-    """A worm-like curve: points every `step_nm`, persistence growing with `stiffness` (nm)."""
+    """A worm-like curve: points every `step_nm`, persistence growing with `stiffness` (nm).
+
+    It starts along `direction` (z, y, x), a random one that lies flat when None.
+    """
     n = max(2, int(length_nm / step_nm))
-    direction = rng.standard_normal(3) * np.array([0.25, 1.0, 1.0])
+    if direction is None:
+        direction = rng.standard_normal(3) * np.array([0.25, 1.0, 1.0])
     direction /= np.linalg.norm(direction)
     bends = np.cumsum(rng.standard_normal((n, 3)) * np.sqrt(step_nm / stiffness), axis=0)
     headings = direction + bends
@@ -77,9 +82,14 @@ def _frames(path_nm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first, np.cross(tangent, first)
 
 
-def microtubule(rng: np.random.Generator, start_nm: np.ndarray, length_nm: float) -> np.ndarray:
+def microtubule(
+    rng: np.random.Generator,
+    start_nm: np.ndarray,
+    length_nm: float,
+    direction: np.ndarray | None = None,
+) -> np.ndarray:
     """A tube of 25 nm outer diameter: 13 protofilaments of monomers every 4 nm, 3-start helix."""
-    axis = curve(rng, start_nm, length_nm, 4.0, stiffness=20000.0)
+    axis = curve(rng, start_nm, length_nm, 4.0, 20000.0, direction)
     first, second = _frames(axis)
     angles = 2 * np.pi * np.arange(13) / 13
     ring = 10.8 * (np.cos(angles)[:, None, None] * first + np.sin(angles)[:, None, None] * second)
@@ -89,9 +99,14 @@ def microtubule(rng: np.random.Generator, start_nm: np.ndarray, length_nm: float
     return np.repeat(monomers, copies, axis=0) + rng.normal(0, 1.0, (len(monomers) * copies, 3))
 
 
-def actin(rng: np.random.Generator, start_nm: np.ndarray, length_nm: float) -> np.ndarray:
+def actin(
+    rng: np.random.Generator,
+    start_nm: np.ndarray,
+    length_nm: float,
+    direction: np.ndarray | None = None,
+) -> np.ndarray:
     """A filament 7 nm across: subunits every 2.75 nm, -166.6 degrees per subunit."""
-    axis = curve(rng, start_nm, length_nm, 2.75, stiffness=9000.0)
+    axis = curve(rng, start_nm, length_nm, 2.75, 9000.0, direction)
     first, second = _frames(axis)
     turn = np.deg2rad(-166.6) * np.arange(len(axis))
     subunits = axis + 1.9 * (np.cos(turn)[:, None] * first + np.sin(turn)[:, None] * second)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Sequence
+
 import numpy as np
 import torch
 
@@ -91,6 +93,7 @@ def add_ellipsoid(
     pixel_nm: float,
     density: float,
     lumen: float,
+    kept: float = 1.0,
 ) -> None:
     """Add one closed vesicle to a (z, y, x) volume in place, wrapping round in y and x.
 
@@ -101,19 +104,39 @@ def add_ellipsoid(
         pixel_nm: pixel of the volume.
         density: density of the leaflets.
         lumen: density of the inside.
+        kept: share that is left of what lay inside before.
+    """
+    found = ellipsoid_distance(volume.shape, centre_px, radii_nm, pixel_nm)
+    if found is None:
+        return
+    index, distance = found
+    body = bilayer(distance, density) + lumen * (distance < -LEAFLET_SEPARATION_NM / 2)
+    if kept < 1:
+        before = volume[index]
+        volume[index] = torch.where(distance < LEAFLET_SEPARATION_NM, kept * before, before)
+    volume.index_put_(index, body.to(volume.dtype), accumulate=True)
+
+
+def ellipsoid_distance(
+    shape_zyx: Sequence[int], centre_px: np.ndarray, radii_nm: np.ndarray, pixel_nm: float
+) -> tuple[tuple[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor] | None:
+    """Signed distance in nm (negative inside) from an ellipsoid's surface, in the box around it.
+
+    Returns:
+        Index into a volume of `shape_zyx`, periodic in y and x, and the distances there; None where
+        the ellipsoid lies outside of the volume.
     """
     reach = np.ceil((radii_nm + LEAFLET_SEPARATION_NM) / pixel_nm).astype(int)
     lo = np.floor(centre_px).astype(int) - reach
     axes = [torch.arange(int(s), int(s) + 2 * int(r) + 2) for s, r in zip(lo, reach)]
-    axes[0] = axes[0][(axes[0] >= 0) & (axes[0] < volume.shape[0])]
+    axes[0] = axes[0][(axes[0] >= 0) & (axes[0] < shape_zyx[0])]
     if not len(axes[0]):
-        return
+        return None
     z, y, x = ((axis - float(c)) * pixel_nm for axis, c in zip(axes, centre_px))
     rz, ry, rx = (float(r) for r in radii_nm)
     relative = ((z / rz)[:, None, None] ** 2 + (y / ry)[:, None] ** 2 + (x / rx) ** 2).sqrt_()
     slope = ((z / rz**2)[:, None, None] ** 2 + (y / ry**2)[:, None] ** 2 + (x / rx**2) ** 2).sqrt_()
     tiny = 1e-6  # in the centre relative / slope is the radius
     distance = (relative - 1) * (relative + tiny) / (slope + tiny / min(rz, ry, rx))
-    body = bilayer(distance, density) + lumen * (distance < -LEAFLET_SEPARATION_NM / 2)
-    index = (axes[0][:, None, None], axes[1][:, None] % volume.shape[1], axes[2] % volume.shape[2])
-    volume.index_put_(index, body.to(volume.dtype), accumulate=True)
+    index = (axes[0][:, None, None], axes[1][:, None] % shape_zyx[1], axes[2] % shape_zyx[2])
+    return index, distance

@@ -36,7 +36,7 @@ def random_nothing(rng: np.random.Generator, width_nm: float) -> tuple[np.ndarra
     stack = torch.from_numpy(np.ascontiguousarray(noise, dtype=np.float32))
     recipe = random_recipe(rng)
     if rng.random() < 0.5:
-        stack = postprocessing.OPERATIONS[recipe.post](stack, recipe.strength)
+        stack = postprocessing.apply(stack, recipe)
     return finish(rng, stack, recipe, voxel_nm).numpy(), voxel_nm
 
 

@@ -3,7 +3,8 @@
 
 Every function takes and returns a stack of neighbouring planes, (z, y, x) float32, and a `strength`
 of 0 to 1. The learned-like and wedge-filling-like ones imitate the texture of neural denoisers
-(local, signal-dependent, three-dimensional) without being trained.
+(local, signal-dependent, three-dimensional) without being trained; "noise2noise" is trained, on the
+halves of its own tomogram, and stands in `noise2noise.py`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Callable
 
 import torch
 import torch.nn.functional as F
+
+from .recipe import TRAINED, Recipe
 
 DIFFUSED_PER_STEP = 0.14
 """Share of a difference between neighbours that flows in one step; stable below 1 / 6."""
@@ -168,6 +171,12 @@ OPERATIONS: dict[str, Callable[[torch.Tensor, float], torch.Tensor]] = {
     "deconvolution": deconvolution,
 }
 """Post-processing by its name in a recipe."""
+
+
+def apply(stack: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+    """Post-process planes without halves: with what is like a trained denoiser in its place."""
+    name = "learned_like" if recipe.post == TRAINED else recipe.post
+    return OPERATIONS[name](stack, recipe.strength)
 
 
 def reach(name: str, strength: float) -> int:

@@ -8,11 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from .worlds import NEWEST_WORLD, is_old
+
 ORDERS = ("dose_symmetric", "bidirectional", "unidirectional")
-FILTERS = ("ramp", "ramp_rolloff", "hamming", "sirt_like")
+FILTERS = ("ramp", "ramp_rolloff", "hamming", "sirt_like", "sart_like")
 VIEW_SCALINGS = ("mean", "spread", "counts")
 """What is made equal between views: their mean, their spread, or nothing (they stay counts)."""
-CTF_CORRECTIONS = ("none", "phase_flip")
+CTF_CORRECTIONS = ("none", "phase_flip", "wiener", "multiply")
+MTF_SHAPES = ("none", "sinc", "gaussian")
+INTERPOLATIONS = ("none", "linear", "cubic")
+BAND_PASSES = ("none", "gaussian", "butterworth")
 POST_PROCESSING = (
     "none",
     "gaussian",
@@ -23,8 +28,13 @@ POST_PROCESSING = (
     "learned_like",
     "wedge_fill",
     "deconvolution",
+    "noise2noise",
 )
-POST_PROCESSING_ODDS = (0.5, 0.11, 0.07, 0.05, 0.02, 0.05, 0.1, 0.05, 0.05)
+TRAINED = "noise2noise"
+"""The one that needs the halves of its tomogram."""
+POST_PROCESSING_ODDS = (0.55, 0.09, 0.06, 0.04, 0.01, 0.04, 0.05, 0.05, 0.03, 0.08)
+OLD_POST_PROCESSING_ODDS = (0.5, 0.11, 0.07, 0.05, 0.02, 0.05, 0.1, 0.05, 0.05)
+"""Those of the world 0.1, which ends with "deconvolution"."""
 
 RANGES = {
     "max_tilt_deg": (1.0, 75.0),
@@ -43,6 +53,13 @@ RANGES = {
     "motion_blur_nm": (0.0, 1e4),
     "bad_tilts": (0.0, 1.0),
     "rolloff": (0.0, 1.0),
+    "falloff": (0.0, 1.0),
+    "signal_mtf": (0.01, 1.0),
+    "noise_mtf": (0.01, 1.0),
+    "deconvolution_strength": (0.0, 2.0),
+    "deconvolution_falloff": (0.0, 5.0),
+    "band_low_nm": (1.0, 1e6),
+    "band_high_nm": (0.0, 100.0),
     "sirt_iterations": (1, 10000),
     "voxel_nm": (1.5, 6.0),
     "binning": (1, 4),
@@ -59,7 +76,9 @@ class Recipe:
 
     Angles in degrees, lengths in nm, doses in e/A^2. Misalignment is what is left after the part
     that merely displaces the volume. The voxel is that of the reconstruction; block means of
-    `binning` voxels along each axis follow the post-processing.
+    `binning` voxels along each axis follow the post-processing. `signal_mtf` and `noise_mtf` are
+    what the detector leaves of a period of 3 nm; a deconvolution strength of 0 is none. `picture`
+    says that single slices come as pictures of 8 bits (`picture.as_picture`).
 
     Raises:
         ValueError: a value is not one of those allowed or out of `RANGES`.
@@ -91,6 +110,16 @@ class Recipe:
     linear_interpolation: bool = True
     ctf_correction: str = "none"
     dose_weighting: bool = False
+    falloff: float = 0.05
+    mtf_shape: str = "none"
+    signal_mtf: float = 1.0
+    noise_mtf: float = 1.0
+    alignment_interpolation: str = "none"
+    deconvolution_strength: float = 0.0
+    deconvolution_falloff: float = 1.1
+    band_pass: str = "none"
+    band_low_nm: float = 200.0
+    band_high_nm: float = 4.0
     voxel_nm: float = 1.5
     binning: int = 1
     post: str = "none"
@@ -99,6 +128,7 @@ class Recipe:
     quantisation: str = "float32"
     gradient: float = 0.0
     border_nm: float = 0.0
+    picture: bool = False
 
     def __post_init__(self) -> None:
         choices = {
@@ -106,6 +136,9 @@ class Recipe:
             "view_scaling": VIEW_SCALINGS,
             "filter": FILTERS,
             "ctf_correction": CTF_CORRECTIONS,
+            "mtf_shape": MTF_SHAPES,
+            "alignment_interpolation": INTERPOLATIONS,
+            "band_pass": BAND_PASSES,
             "post": POST_PROCESSING,
             "quantisation": ("float32", "int16", "int8"),
         }
@@ -122,8 +155,9 @@ AXES: dict[str, tuple[str, ...]] = {
     "misalignment": ("misalignment_nm", "drift_nm", "axis_error_deg", "unaligned_nm"),
     "motion": ("local_motion_nm", "motion_blur_nm"),
     "bad_tilts": ("bad_tilts",),
-    "post_processing": ("post", "strength"),
-    "appearance": ("dark_matter", "quantisation", "gradient", "border_nm"),
+    "recording": ("mtf_shape", "signal_mtf", "noise_mtf", "alignment_interpolation"),
+    "post_processing": ("post", "strength", "deconvolution_strength", "band_pass"),
+    "appearance": ("dark_matter", "quantisation", "gradient", "border_nm", "picture"),
     "ctf": ("ctf_correction",),
     "dose_weighting": ("dose_weighting",),
     "voxel": ("voxel_nm", "binning"),
@@ -136,17 +170,23 @@ def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
 
 
 def random_recipe(
-    rng: np.random.Generator, switched_off: tuple[str, ...] = (), **fixed: Any
+    rng: np.random.Generator,
+    switched_off: tuple[str, ...] = (),
+    world: str = NEWEST_WORLD,
+    **fixed: Any,
 ) -> Recipe:
     """Draw a recipe.
 
     Args:
         rng: source of randomness.
         switched_off: groups of `AXES` that stay at their defaults.
+        world: of `worlds.WORLDS`; "0.1" gives the recipes of that world.
         fixed: parameters of `Recipe` that are given.
     """
     drawn: dict[str, Any] = {**_tilts(rng), **_beam(rng), **_faults(rng), **_reconstruction(rng)}
     drawn.update(_appearance(rng))
+    if not is_old(world):
+        drawn.update({**_recording(rng), **_filters(rng)})
     default = Recipe()
     for axis in switched_off:
         drawn.update({name: getattr(default, name) for name in AXES[axis]})
@@ -218,14 +258,14 @@ def _faults(rng: np.random.Generator) -> dict[str, Any]:
 def _reconstruction(rng: np.random.Generator) -> dict[str, Any]:
     return {
         "view_scaling": str(rng.choice(VIEW_SCALINGS)),
-        "filter": str(rng.choice(FILTERS, p=[0.2, 0.35, 0.15, 0.3])),
+        "filter": str(rng.choice(FILTERS[:4], p=[0.2, 0.35, 0.15, 0.3])),
         "rolloff": float(rng.uniform(0.15, 0.5)),
         "sirt_iterations": int(rng.integers(3, 40)),
         "linear_interpolation": bool(rng.random() < 0.7),
-        "ctf_correction": str(rng.choice(CTF_CORRECTIONS)),
+        "ctf_correction": str(rng.choice(CTF_CORRECTIONS[:2])),
         "dose_weighting": bool(rng.random() < 0.4),
         "voxel_nm": 1.5 if rng.random() < 0.5 else _log_uniform(rng, 1.5, 4.0),
-        "post": str(rng.choice(POST_PROCESSING, p=POST_PROCESSING_ODDS)),
+        "post": str(rng.choice(POST_PROCESSING[:9], p=OLD_POST_PROCESSING_ODDS)),
         "strength": float(rng.random()),
     }
 
@@ -236,4 +276,36 @@ def _appearance(rng: np.random.Generator) -> dict[str, Any]:
         "quantisation": str(rng.choice(["float32", "int16", "int8"])),
         "gradient": 0.0 if rng.random() < 0.8 else _log_uniform(rng, 0.1, 5),
         "border_nm": 0.0 if rng.random() < 0.85 else float(rng.uniform(5, 120)),
+    }
+
+
+def _recording(rng: np.random.Generator) -> dict[str, Any]:
+    """Detector and resampling of the aligned views; the world 0.1 knows neither."""
+    shape = str(rng.choice(MTF_SHAPES, p=[0.3, 0.4, 0.3]))
+    signal = 1.0 if shape == "none" else float(rng.uniform(0.25, 0.95))
+    noise = 1.0 if shape == "none" or rng.random() < 0.4 else float(rng.uniform(signal, 1))
+    return {
+        "mtf_shape": shape,
+        "signal_mtf": signal,
+        "noise_mtf": noise,
+        "alignment_interpolation": str(rng.choice(INTERPOLATIONS, p=[0.3, 0.4, 0.3])),
+        "picture": bool(rng.random() < 0.12),
+    }
+
+
+def _filters(rng: np.random.Generator) -> dict[str, Any]:
+    """Reconstruction and filters of today's programs, in place of those of the world 0.1."""
+    coarse = rng.random() < 0.5
+    return {
+        "filter": str(rng.choice(FILTERS, p=[0.15, 0.35, 0.1, 0.28, 0.12])),
+        "rolloff": 0.35 if rng.random() < 0.3 else float(rng.uniform(0.1, 0.5)),
+        "falloff": 0.05 if rng.random() < 0.4 else _log_uniform(rng, 0.02, 0.2),
+        "sirt_iterations": int(round(_log_uniform(rng, 1, 50))),
+        "ctf_correction": str(rng.choice(CTF_CORRECTIONS, p=[0.45, 0.35, 0.12, 0.08])),
+        "post": str(rng.choice(POST_PROCESSING, p=POST_PROCESSING_ODDS)),
+        "deconvolution_strength": 0.0 if rng.random() < 0.83 else float(rng.uniform(0.2, 1.3)),
+        "deconvolution_falloff": float(rng.uniform(0.6, 1.4)),
+        "band_pass": str(rng.choice(BAND_PASSES, p=[0.85, 0.08, 0.07])),
+        "band_low_nm": _log_uniform(rng, 60, 2000),
+        "band_high_nm": _log_uniform(rng, 3, 12) if coarse else _log_uniform(rng, 0.5, 3),
     }

@@ -11,15 +11,18 @@ import math
 
 import torch
 
-from tomoscore_scipion.engine import contrast_transfer, damage
+from tomoscore_scipion.engine import damage
 from tomoscore_scipion.engine.backprojection import RadialFilter, Sheared, slabs_at
 
 from .grid import Grid, crop_spectrum
 from .recipe import Recipe
+from .view_filters import interpolation_transfer, recipe_transfer
 from .views import Views
 
 COLUMNS_PER_VOXEL = 2
 """Views are sampled so finely that the engine's interpolation between columns hardly matters."""
+SART_STEPS = 8
+"""Iterations of SIRT that one of SART, which corrects after a subset of views, is worth."""
 RAMP_AT_ZERO = 2 / math.pi**2
 """Of the first step of the ramp: what is left at 0 of one whose kernel ends with the field."""
 
@@ -51,10 +54,13 @@ def filtered_views(views: Views, grid: Grid, recipe: Recipe) -> torch.Tensor:
         weights = weights * torch.sinc(across * voxel_nm) ** 2
     weighted = views.spectra * (weights * _view_scale(views, recipe)[:, None])[:, None, :]
     weighted *= (grid.ky().abs() <= 0.5 / voxel_nm)[None, :, None]
-    if recipe.ctf_correction == "phase_flip":
-        weighted *= torch.sign(
-            contrast_transfer.ctf(views.frequency, recipe.defocus_nm, recipe.amplitude_contrast)
-        )
+    if recipe.alignment_interpolation != "none":
+        kind = recipe.alignment_interpolation
+        weighted *= interpolation_transfer(across, voxel_nm, kind)[:, None, :]
+        weighted *= interpolation_transfer(grid.ky(), voxel_nm, kind)[None, :, None]
+    transfer = recipe_transfer(views.frequency, recipe)
+    if transfer is not None:
+        weighted *= transfer
     if recipe.dose_weighting:
         dose = views.scheme.dose_middle[:, None, None]
         weighted *= damage.surviving_amplitude(views.frequency, dose)
@@ -90,8 +96,9 @@ def radial_filter(recipe: Recipe) -> RadialFilter:
     """The filter of a recipe, in cycles per voxel."""
     everything = math.sqrt(0.5)
     if recipe.filter == "ramp_rolloff":
-        return RadialFilter(cutoff=recipe.rolloff, falloff=0.05)
+        return RadialFilter(cutoff=recipe.rolloff, falloff=recipe.falloff)
     if recipe.filter == "hamming":
         return RadialFilter(shape="hamming")
-    iterations = recipe.sirt_iterations if recipe.filter == "sirt_like" else 0
+    steps = {"sirt_like": 1, "sart_like": SART_STEPS}.get(recipe.filter, 0)
+    iterations = steps * recipe.sirt_iterations
     return RadialFilter(cutoff=everything, sirt_iterations=iterations)

@@ -25,7 +25,7 @@ from .summary import truth_summary
 
 SCHEMA = 1
 """Version of the form of the truth files."""
-GENERATOR_VERSION = 5
+GENERATOR_VERSION = 6
 """Raised whenever a seed no longer gives the same tomogram."""
 
 FIELD_STEP_NM = 48.0

@@ -12,10 +12,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from . import lamella
 from . import macromolecules as mm
+from .canvas import Canvas
 from .contamination import Bead, add_contamination
 from .grid import Grid
 from .membranes import add_bilayer, add_ellipsoid, random_surface
+from .scenes import SCENES, draw_scene
+from .worlds import NEWEST_WORLD, is_old
 
 INGREDIENTS = (
     "membranes",
@@ -26,6 +30,10 @@ INGREDIENTS = (
     "granules",
 )
 """What a specimen can contain; each can be switched off."""
+MIXTURE = "mixture"
+MIXTURE_LAMELLA = 0.15
+"""How often a free mixture has the faces of a lamella."""
+HOLE_ODDS = 0.06
 DENSEST = 1.8
 """Matter excludes matter: where random objects overlap, density stops here."""
 
@@ -43,6 +51,7 @@ class Specimen:
         ice_nm: thickness of the ice that electrons cross.
         beads: gold beads, (z, y, x) in nm from the middle of z and the corner of the field.
         contents: the ingredients, for the record.
+        scene: how they are arranged, of `scenes.SCENES` or "mixture".
     """
 
     density: torch.Tensor
@@ -52,6 +61,7 @@ class Specimen:
     ice_nm: float
     beads: tuple[Bead, ...] = ()
     contents: tuple[str, ...] = field(default=())
+    scene: str = MIXTURE
 
     def heights_nm(self) -> torch.Tensor:
         """Height of every plane in nm, 0 in the middle, shape (nz,)."""
@@ -65,6 +75,8 @@ def random_specimen(
     without: tuple[str, ...] = (),
     thickness_nm: tuple[float, float] = (40.0, 300.0),
     empty: bool | None = None,
+    world: str = NEWEST_WORLD,
+    scene: str | None = None,
 ) -> Specimen:
     """Draw a specimen.
 
@@ -74,7 +86,12 @@ def random_specimen(
         without: ingredients to leave out, of `INGREDIENTS` or "contamination".
         thickness_nm: range of the slab's thickness.
         empty: whether nothing but ice is there; drawn (6 %) when None.
+        world: of `worlds.WORLDS`; "0.1" gives the specimens of before there were scenes.
+        scene: one of `scenes.SCENES` or "mixture"; drawn when None.
     """
+    if scene not in (None, MIXTURE, *SCENES):
+        raise ValueError(f"scene: expected one of {(MIXTURE, *SCENES)}, got {scene!r}")
+    old = is_old(world)
     grid = grid or Grid()
     thickness = float(rng.uniform(*thickness_nm) ** 0.5 * rng.uniform(*thickness_nm) ** 0.5)
     nz = max(8, round(thickness / grid.pixel_nm))
@@ -82,19 +99,48 @@ def random_specimen(
     contents = _draw_contents(rng, without)
     if empty or (empty is None and rng.random() < 0.06):
         contents = ()
+    if old:
+        scene = MIXTURE
+    elif scene is None:
+        scene = draw_scene(rng, without)
     density = torch.zeros(shape)
     half = nz * grid.pixel_nm / 2
     slab_nm = (-half, half)
+    clean = "contamination" in without
+    milled = False
     if contents:
-        density = _fill(rng, shape, grid, contents).clamp_(max=DENSEST)
+        if scene == MIXTURE:
+            density = _fill(rng, shape, grid, contents)
+        else:
+            density, contents = _paint(rng, shape, grid, without, scene)
+        odds = MIXTURE_LAMELLA if scene == MIXTURE else SCENES[scene].lamella
+        milled = not old and not clean and rng.random() < odds
+        if milled:
+            lamella.mill(rng, density)
+        density = density.clamp_(0, DENSEST)
         mask = slab_mask(rng, shape, grid.pixel_nm)
         density *= mask
         slab_nm = surfaces_nm(mask, grid.pixel_nm)
     scatter = density.clone()
     beads: tuple[Bead, ...] = ()
-    if "contamination" not in without:
-        beads = add_contamination(rng, scatter, grid)
-    return Specimen(density, scatter, grid, slab_nm, thickness, beads, contents)
+    if not clean:
+        beads = add_contamination(rng, scatter, grid, 0.0 if old else HOLE_ODDS)
+    if milled:
+        lamella.soil(rng, scatter, grid)
+    return Specimen(density, scatter, grid, slab_nm, thickness, beads, contents, scene)
+
+
+def _paint(
+    rng: np.random.Generator,
+    shape: tuple[int, int, int],
+    grid: Grid,
+    without: tuple[str, ...],
+    scene: str,
+) -> tuple[torch.Tensor, tuple[str, ...]]:
+    """The density of a scene before the slab is cut out, and the ingredients that it has."""
+    canvas = Canvas(rng, shape, grid.pixel_nm, without)
+    SCENES[scene].paint(canvas)
+    return canvas.density, tuple(name for name in INGREDIENTS if name in canvas.contents)
 
 
 def _draw_contents(rng: np.random.Generator, without: tuple[str, ...]) -> tuple[str, ...]:

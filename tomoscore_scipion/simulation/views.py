@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from .projection import project
 from .recipe import Recipe
 from .specimen import Specimen
 from .tilt_scheme import TiltScheme, tilt_scheme
+from .view_filters import detector_transfer
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,11 @@ def take_views(
     frequency = detector_frequency(grid, scheme.tilts_deg)
     bad = torch.from_numpy(rng.random(len(scheme.tilts_deg)) < recipe.bad_tilts)
     signal *= _transfer(frequency, specimen, scheme, recipe, rng, bad)
+    noise_mtf = None
+    if recipe.mtf_shape != "none":
+        signal *= detector_transfer(frequency, recipe, recipe.signal_mtf)
+        noise_mtf = detector_transfer(frequency, recipe, recipe.noise_mtf)
+        signal /= noise_mtf
     images = torch.fft.irfft2(signal, s=(grid.n, grid.n))
     if recipe.local_motion_nm or recipe.axis_error_deg:
         images = _warp(rng, images, grid, scheme.tilts_deg, recipe)
@@ -68,9 +74,24 @@ def take_views(
     if recipe.erase_beads:
         erase_beads(images, specimen.beads, scheme.tilts_deg, grid)
     out = torch.fft.rfft2(images)
+    if noise_mtf is not None:
+        out *= noise_mtf
     shifts = residual_shifts(rng, scheme.tilts_deg, recipe)
     _displace(out, shifts, scheme.tilts_deg, kx, ky)
     return Views(out, scheme, counts, frequency)
+
+
+def split_noise(rng: np.random.Generator, views: Views, grid: Grid, recipe: Recipe) -> Views:
+    """Noise like that of the views but independent of it, as views of their own.
+
+    The views plus and minus it are those of two halves of the electrons: their noise has twice the
+    variance and is independent, as far as it is Gaussian.
+    """
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    noise = torch.fft.rfft2(detector.shot_noise(views.counts, (grid.n, grid.n), generator))
+    if recipe.mtf_shape != "none":
+        noise *= detector_transfer(views.frequency, recipe, recipe.noise_mtf)
+    return replace(views, spectra=noise)
 
 
 def detector_frequency(grid: Grid, tilts_deg: torch.Tensor) -> torch.Tensor:

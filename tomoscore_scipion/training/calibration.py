@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Iterator
 
 import numpy as np
 import torch
@@ -12,10 +12,12 @@ from tomoscore_scipion.engine.bands import N_SCORED
 from tomoscore_scipion.engine.network import ResolvabilityNet
 from tomoscore_scipion.engine.tomogram import Z_90
 
-from .dataset import Shards
+from .dataset import Batch, Shards
 
-LEAST_UNFAMILIAR = 0.03
-"""So many features may always be beyond the training samples before it is worth a warning."""
+STRANGE = 0.02
+"""Share of the volumes held out that may lie out of the model's depth."""
+LEAST_VARIANCE = 0.05
+"""Added to the variance of every shape: what hardly varies in simulation may vary in the field."""
 KERNEL = 0.7
 """Sigma in octaves of the neighbourhood in which errors are pooled."""
 HELD = 0.9
@@ -70,26 +72,30 @@ def band_gains(found: np.ndarray, truth: np.ndarray, share: np.ndarray) -> np.nd
     return np.asarray(cross / np.maximum(power, 1e-12))
 
 
-@torch.no_grad()
 def scale_output(network: ResolvabilityNet, gains: np.ndarray) -> None:
-    """Multiply the curves that a network predicts by (N_BANDS,) factors, in its last layer."""
-    last = network.head[-1]
-    assert isinstance(last, torch.nn.Linear)
-    factor = torch.as_tensor(gains, dtype=last.weight.dtype)
-    last.weight.mul_(factor[:, None])
-    last.bias.mul_(factor)
+    """Multiply the curves that a network predicts by (N_BANDS,) factors."""
+    network.gain.mul_(torch.as_tensor(gains, dtype=network.gain.dtype))
 
 
 @torch.inference_mode()
-def familiar_share(network: ResolvabilityNet, shards: Shards) -> float:
-    """The share of unfamiliar features that all but 1 % of held-out volumes stay below.
+def learn_the_usual(network: ResolvabilityNet, shards: Shards, held_out: Shards) -> None:
+    """Give a network the shapes of the volumes that it knows, for its `strangeness`.
 
-    Measured as the engine measures it, on the mean features of slices; at least `LEAST_UNFAMILIAR`.
+    The map of an octave makes the covariance of the shapes 1; its scale puts the distance of all
+    but 2 % of the volumes held out below 1.
     """
-    shares = []
-    for index in range(len(shards)):
-        part = shards.batch(np.array([index]), None)
-        weight = part.weight / part.weight.sum(dim=2, keepdim=True).clamp_min(1e-6)
-        means = (part.features * weight[..., None]).sum(dim=2)
-        shares.append(float(network.unfamiliar(means).mean()))
-    return max(LEAST_UNFAMILIAR, round(float(np.quantile(shares, 0.99)), 4))
+    shapes = torch.cat([network.shapes(batch.measured) for batch in _all(shards)])
+    middle = shapes.mean(dim=0)
+    network.usual.copy_(middle)
+    for octave in range(shapes.shape[1]):
+        offset = shapes[:, octave] - middle[octave]
+        covariance = offset.T @ offset / len(offset) + LEAST_VARIANCE * torch.eye(offset.shape[1])
+        whitening = torch.linalg.inv(torch.linalg.cholesky(covariance)).T
+        network.usual_map[octave].copy_(whitening)
+    distances = torch.cat([network.strangeness(batch.measured) for batch in _all(held_out)])
+    network.usual_map /= max(float(torch.quantile(distances, 1 - STRANGE)), 1e-6)
+
+
+def _all(shards: Shards) -> Iterator[Batch]:
+    for start in range(0, len(shards), 32):
+        yield shards.batch(np.arange(start, min(start + 32, len(shards))), None)

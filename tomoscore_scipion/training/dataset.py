@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Volumes from shards, read from disk as batches of some of them are made for the network."""
+"""Volumes from shards, as batches for the network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .augmentation import augmented, fewer
+from tomoscore_scipion.engine.network import Measured
+
+from .augmentation import NEIGHBOURS, fewer, lost_neighbours, without_neighbours
 
 
 @dataclass(frozen=True)
@@ -18,25 +20,23 @@ class Batch:
     """Network input and truth of v volumes of at most s slices of t tiles.
 
     Attributes:
-        features: (v, s, t, N_FEATURES) float32.
+        measured: what is measured; tiles that do not exist weigh 0.
         curves: (v, s, t, N_BANDS) float32, signed truth.
-        weight: (v, s, t) float32, the share of each tile that carries data; 0 where there is none.
+        content: (v, s, t, N_BANDS) float32, what there is to distinguish.
         share: (v, N_BANDS) float32, share of each band below Nyquist.
-        level: (v, s) float32.
     """
 
-    features: torch.Tensor
+    measured: Measured
     curves: torch.Tensor
-    weight: torch.Tensor
+    content: torch.Tensor
     share: torch.Tensor
-    level: torch.Tensor
 
 
 class Shards:
-    """The samples of a folder, by volume; blank slices are left out.
+    """The samples of a folder, by volume.
 
     Attributes:
-        volumes: indices of the slices of each volume.
+        volumes: shard, and indices of the slices, of each volume.
         kind: (volumes,) "tilt_series", "direct" or "null".
         correlated: (volumes,) bool, whether noise that is not white was put on it without tilts.
         specimen: (volumes,) which shard each is of.
@@ -44,16 +44,14 @@ class Shards:
     """
 
     def __init__(self, folder: Path) -> None:
-        paths = sorted(p for p in folder.glob("v*.npz") if p.with_suffix(".npy").exists())
+        paths = sorted(p for p in folder.glob("v*.npz") if not p.name.endswith(".part.npz"))
         if not paths:
-            raise FileNotFoundError(f"{folder}: expected shards (.npy and .npz), found none")
-        parts = [dict(np.load(path)) for path in paths]
-        self._features = [np.load(path.with_suffix(".npy"), mmap_mode="r") for path in paths]
-        self._parts = parts
+            raise FileNotFoundError(f"{folder}: expected shards (.npz), found none")
+        self._parts = [dict(np.load(path)) for path in paths]
         self.volumes: list[tuple[int, np.ndarray]] = []
         labels: dict[str, list] = {name: [] for name in ("kind", "correlated", "contents")}
-        for shard, part in enumerate(parts):
-            seen = part["weight"].sum(axis=(1, 2)) > 0
+        for shard, part in enumerate(self._parts):
+            seen = part["weight"].sum(axis=1) > 0
             for volume in np.unique(part["volume"]):
                 members = np.flatnonzero(seen & (part["volume"] == volume))
                 if len(members):
@@ -64,7 +62,7 @@ class Shards:
         self.specimen = np.array([shard for shard, _ in self.volumes])
 
     def only(self, wanted: np.ndarray) -> Shards:
-        """Some of the volumes, chosen by a (volumes,) mask; nothing is read or copied."""
+        """Some of the volumes, chosen by a (volumes,) mask; nothing is copied."""
         part = copy.copy(self)
         part.volumes = [volume for volume, kept in zip(self.volumes, wanted) if kept]
         for name in ("kind", "correlated", "contents", "specimen"):
@@ -74,14 +72,15 @@ class Shards:
     def __len__(self) -> int:
         return len(self.volumes)
 
-    def sample_features(self, every: int) -> np.ndarray:
-        """(n, N_FEATURES) float32 of every so-manieth tile that carries data."""
+    def sample_means(self, every: int) -> torch.Tensor:
+        """(n, OCTAVES, len(MEANS)) float32 of every so-manieth tile that carries data."""
         rows = []
         for shard, members in self.volumes:
-            features = self._features[shard][members]
-            flat = features.reshape(-1, features.shape[-1])[::every]
-            rows.append(flat[self._parts[shard]["weight"][members].reshape(-1)[::every] > 0.5])
-        return np.concatenate(rows).astype(np.float32)
+            part = self._parts[shard]
+            means = part["means"][members]
+            flat = means.reshape(-1, *means.shape[2:])[::every]
+            rows.append(flat[part["weight"][members].reshape(-1)[::every] > 0.5])
+        return torch.from_numpy(np.concatenate(rows).astype(np.float32))
 
     def batch(self, chosen: np.ndarray, rng: np.random.Generator | None) -> Batch:
         """Some volumes; augmented, with a quarter of their tiles, given a source of randomness."""
@@ -90,41 +89,38 @@ class Shards:
             shard, members = self.volumes[index]
             if rng is not None:
                 members = fewer(members, rng)
-            columns.append(self._volume(shard, members, rng))
-        features, curves, weight, level, share = zip(*columns)
-        stacked = [_stack(column) for column in (features, curves, weight, level)]
-        return Batch(
-            features=stacked[0],
-            curves=stacked[1],
-            weight=stacked[2],
-            share=torch.from_numpy(np.stack(share)),
-            level=stacked[3],
-        )
+            columns.append(self._volume(self._parts[shard], members, rng))
+        means, weight, level, persistence, curves, content, share = zip(*columns)
+        measured = Measured(*map(_stack, (means, weight, level, persistence)))
+        shares = torch.from_numpy(np.stack(share))
+        return Batch(measured, _stack(curves), _stack(content), shares)
 
-    def _volume(self, shard: int, members: np.ndarray, rng: np.random.Generator | None) -> tuple:
-        part, features = self._parts[shard], self._features[shard]
+    def _volume(self, part: dict, members: np.ndarray, rng: np.random.Generator | None) -> tuple:
         tiles = _tiles(part["weight"].shape[1], rng)
-        found = features[members][:, tiles].astype(np.float32)
-        n = len(members)
-        curves = part["curves"][members].reshape(n, -1, part["curves"].shape[-1])[:, tiles]
-        weight = part["weight"][members].reshape(n, -1)[:, tiles]
-        level = part["level"][members]
+        means, weight, curves, content = (
+            part[name][members][:, tiles].astype(np.float32)
+            for name in ("means", "weight", "curves", "content")
+        )
+        level, persistence = part["level"][members], part["persistence"][members]
         if rng is not None:
-            found, level = augmented(found, weight.astype(np.float32), level, rng)
-        return found, curves, weight, level, part["share"][members[0]]
+            first = lost_neighbours(rng)
+            if first < len(NEIGHBOURS):
+                means, persistence = without_neighbours(means, persistence, first)
+        return means, weight, level, persistence, curves, content, part["share"][members[0]]
 
 
 def _stack(arrays: tuple) -> torch.Tensor:
-    """Arrays (s_i, ...) as one float32 tensor (v, s, ...), filled up with 0."""
-    slices = max(len(array) for array in arrays)
-    out = np.zeros((len(arrays), slices, *arrays[0].shape[1:]), dtype=np.float32)
+    """Arrays (s_i, t_i, ...) or (s_i, ...) as one float32 tensor, filled up with 0."""
+    shape = np.max([array.shape for array in arrays], axis=0)
+    out = np.zeros((len(arrays), *shape), dtype=np.float32)
     for row, array in zip(out, arrays):
-        row[: len(array)] = array
+        row[tuple(slice(n) for n in array.shape)] = array
     return torch.from_numpy(out)
 
 
-def _tiles(n: int, rng: np.random.Generator | None) -> np.ndarray:
+def _tiles(n_tiles: int, rng: np.random.Generator | None) -> np.ndarray:
     """Indices of all of n x n tiles, n > 1, or of every other one of every other row."""
+    n = round(n_tiles**0.5)
     grid = np.arange(n * n).reshape(n, n)
     if rng is None:
         return grid.ravel()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a network does on shards: per band, per slice, and beside a constant predictor."""
+"""How a network does on shards: per band, per volume, and beside a constant predictor."""
 
 from __future__ import annotations
 
@@ -13,23 +13,20 @@ from tomoscore_scipion.engine.bands import N_BANDS, tomoscore
 from tomoscore_scipion.engine.network import ResolvabilityNet
 
 from .dataset import Shards
-from .train import mean_curves
+from .train import volume_curves
 
 
 @torch.inference_mode()
-def slice_curves(network: ResolvabilityNet, shards: Shards, batch: int = 32) -> tuple:
-    """Predicted and true mean curves, (n, N_BANDS) each, share (n, N_BANDS), and kinds (n,)."""
-    found, truth, share, kinds = [], [], [], []
+def compared_curves(network: ResolvabilityNet, shards: Shards, batch: int = 32) -> tuple:
+    """Predicted and true curves of volumes, (n, N_BANDS) each, share (n, N_BANDS), kinds (n,)."""
+    found, truth, share = [], [], []
     for start in range(0, len(shards), batch):
-        chosen = np.arange(start, min(start + batch, len(shards)))
-        part = shards.batch(chosen, None)
-        there = part.weight.sum(dim=2) > 0
-        curves = network(part.features, part.weight, part.level)
-        found.append(mean_curves(curves, part.weight)[0][there])
-        truth.append(mean_curves(part.curves, part.weight)[0][there])
-        share.append(part.share[:, None].expand(-1, there.shape[1], -1)[there])
-        kinds.append(np.repeat(shards.kind[chosen], there.sum(dim=1).numpy()))
-    return (*(torch.cat(x).numpy() for x in (found, truth, share)), np.concatenate(kinds))
+        part = shards.batch(np.arange(start, min(start + batch, len(shards))), None)
+        said, weight = network(part.measured), part.measured.weight
+        found.append(volume_curves(said.curves, said.content, weight))
+        truth.append(volume_curves(part.curves, part.content, weight))
+        share.append(part.share)
+    return (*(torch.cat(x).numpy() for x in (found, truth, share)), shards.kind)
 
 
 def scores(found: np.ndarray, truth: np.ndarray, share: np.ndarray) -> tuple:
@@ -41,11 +38,11 @@ def scores(found: np.ndarray, truth: np.ndarray, share: np.ndarray) -> tuple:
 
 
 def metrics(found: np.ndarray, truth: np.ndarray, share: np.ndarray, kinds: np.ndarray) -> dict:
-    """Slice-level figures of predicted against true curves."""
+    """Figures of predicted against true curves of volumes."""
     score, true = scores(found, truth, share)
     null = kinds == "null"
     figures: dict[str, Any] = {
-        "slices": len(score),
+        "volumes": len(score),
         "rank_correlation": rank_correlation(score, true),
         "mean_absolute_error": float(np.abs(score - true).mean()),
         "constant_predictor_error": float(np.abs(true - np.median(true)).mean()),

@@ -25,11 +25,11 @@ from .calibration import (
     UNCALIBRATED,
     band_gains,
     error_by_score,
-    familiar_share,
+    learn_the_usual,
     scale_output,
 )
 from .dataset import Shards
-from .evaluate import metrics, slice_curves
+from .evaluate import compared_curves, metrics
 from .samples import GENERATOR_VERSION, SampleRecipe
 from .shards import write_shards
 from .train import Trainer, TrainingRecipe
@@ -65,7 +65,7 @@ def main(args: Namespace) -> int:
     )
     trainer = Trainer(args.folder, shards, trained, args.start)
     network, gains, figures = train_and_measure(trainer, kept)
-    familiar = {"share": familiar_share(network, kept)}
+    learn_the_usual(network, shards, kept)
     print(json.dumps(figures, indent=2), flush=True)
     card: dict[str, Any] = {
         "name": args.name,
@@ -74,8 +74,7 @@ def main(args: Namespace) -> int:
         "input": INPUT_CONTRACT,
         "score": SCORE_DEFINITION,
         "period_nm": PERIODS_NM,
-        "held_out_slices": figures,
-        "familiar": familiar,
+        "held_out_volumes": figures,
         "training": {
             "generator_version": GENERATOR_VERSION,
             "engine_version": __version__,
@@ -107,14 +106,14 @@ def train_and_measure(
     """Train, and correct on specimens held out.
 
     Returns:
-        The network, the factors per band (N_BANDS,) that are in it, and the figures of the slices
-        held out, with these factors.
+        The network, the factors per band (N_BANDS,) that are in it, and the figures of the volumes
+        held out.
     """
     network = trainer.run()
-    found, truth, share, kinds = slice_curves(network, held_out)
+    found, truth, share, kinds = compared_curves(network, held_out)
     gains = band_gains(found, truth, share)
     scale_output(network, gains)
-    return network, gains, metrics(found * gains, truth, share, kinds)
+    return network, gains, metrics(*compared_curves(network, held_out))
 
 
 def write_calibrated(

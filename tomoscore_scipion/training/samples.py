@@ -9,8 +9,10 @@ from typing import Sequence
 import numpy as np
 import torch
 
-from tomoscore_scipion.engine.bands import N_BANDS
-from tomoscore_scipion.engine.sampling import ReadPlane, SlicePlan, mean_plane, plan_slice
+from tomoscore_scipion.engine.bands import N_BANDS, share_below_nyquist
+from tomoscore_scipion.engine.inference import MeasuredSlice, measure
+from tomoscore_scipion.engine.normalisation import canonical_slice
+from tomoscore_scipion.engine.sampling import ReadPlane, SlicePlan, plan_slice
 from tomoscore_scipion.engine.tiles import CELL_PX
 from tomoscore_scipion.simulation.acquisition import Acquisition, Microscope
 from tomoscore_scipion.simulation.appearance import finish
@@ -23,11 +25,12 @@ from tomoscore_scipion.simulation.direct import (
 )
 from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.nothing import random_nothing
+from tomoscore_scipion.simulation.picture import as_picture
 from tomoscore_scipion.simulation.recipe import Recipe, random_recipe
 from tomoscore_scipion.simulation.specimen import INGREDIENTS, Specimen, random_specimen
 from tomoscore_scipion.simulation.truth import plane_density, tile_content, tile_curves
 
-GENERATOR_VERSION = 7
+GENERATOR_VERSION = 8
 """Raised whenever a seed no longer gives the same samples."""
 ALONE = 0.2
 """Share of the specimens that hold a single ingredient: purified, or little of anything."""
@@ -40,22 +43,20 @@ class Sample:
     """One slice for training.
 
     Attributes:
-        channels: (n, y, x) float32, the planes of the channels that exist, as they are written.
-        present: which channels exist.
-        curves: (tiles, tiles, N_BANDS) float16, signed truth.
-        content: (tiles, tiles, N_BANDS) float16, what there is to distinguish.
-        voxel_nm: voxel of the channels.
+        measured: what the engine measures of it.
+        curves: (tiles, tiles, N_BANDS), signed truth.
+        content: (tiles, tiles, N_BANDS), what there is to distinguish.
+        share: (N_BANDS,) share of each band below Nyquist.
         volume: which volume of its specimen the slice is of.
         kind: "tilt_series", "direct" or "null".
         correlated: it was given noise that is not white, without tilts.
         contents: ingredients of the specimen, joined by "+".
     """
 
-    channels: np.ndarray
-    present: tuple[bool, ...]
-    curves: np.ndarray
-    content: np.ndarray
-    voxel_nm: float
+    measured: MeasuredSlice
+    curves: torch.Tensor
+    content: torch.Tensor
+    share: np.ndarray
     volume: int
     kind: str
     correlated: bool = False
@@ -75,11 +76,11 @@ class SampleRecipe:
         nothings: volumes of nothing per seed of nothing.
     """
 
-    field_px: int = 256
-    acquisitions: int = 5
-    slices: int = 4
-    directs: int = 6
-    nulls: int = 2
+    field_px: int = 320
+    acquisitions: int = 4
+    slices: int = 3
+    directs: int = 5
+    nulls: int = 1
     nothings: int = 8
 
 
@@ -92,7 +93,10 @@ def specimen_samples(seed: int, recipe: SampleRecipe = SampleRecipe()) -> list[S
     for _ in range(recipe.acquisitions):
         drawn = _unusual(rng, random_recipe(rng))
         acquisition = microscope.acquire(rng, drawn, float(rng.uniform(1.0, 2.4)))
-        volumes.append(_tilt_series_samples(rng, acquisition, recipe.slices))
+        if drawn.picture:
+            volumes += [[s] for s in _pictures(rng, acquisition, recipe.slices)]
+        else:
+            volumes.append(_tilt_series_samples(rng, acquisition, recipe.slices))
     for number in range(recipe.directs + recipe.nulls):
         null = number >= recipe.directs
         volumes.append(_direct_samples(rng, specimen, recipe, null))
@@ -160,6 +164,22 @@ def _tilt_series_samples(
         _sample(plan, read, truth, there, voxel, kind)
         for plan, truth, there in zip(plans, curves, content)
     ]
+
+
+def _pictures(rng: np.random.Generator, acquisition: Acquisition, n: int) -> list[Sample]:
+    """Single slices as they are shown, each an image of its own."""
+    low, high = acquisition.slab_z()
+    planes = low + _spread_out(rng, high - low + 1, n)
+    raw = acquisition.planes([int(z) for z in planes])
+    samples = []
+    for z, plane in zip(planes, raw):
+        picture, voxel = as_picture(rng, plane, acquisition.voxel_nm)
+        truth, content = acquisition.truth(picture, int(z)), acquisition.content(int(z))
+        shown = picture if rng.random() < 0.75 else 255 - picture
+        kind = "tilt_series" if acquisition.specimen.contents else "null"
+        read = _reader(shown[None], [0])
+        samples.append(_sample(plan_slice(0, 1, voxel), read, truth, content, voxel, kind))
+    return samples
 
 
 def _cropped(rng: np.random.Generator, acquisition: Acquisition) -> tuple[int, int]:
@@ -240,13 +260,6 @@ def _sample(
     voxel_nm: float,
     kind: str,
 ) -> Sample:
-    channels = [mean_plane(read, c.planes, c.weights) if c else None for c in plan.channels]
-    return Sample(
-        np.stack([c for c in channels if c is not None]).astype(np.float32),
-        tuple(c is not None for c in channels),
-        curves.numpy().astype(np.float16),
-        content.numpy().astype(np.float16),
-        voxel_nm,
-        0,
-        kind,
-    )
+    measured = measure(canonical_slice(read, plan, voxel_nm), torch.device("cpu"))
+    share = share_below_nyquist(voxel_nm).astype(np.float32)
+    return Sample(measured, curves, content, share, 0, kind)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Samples on disk: one pair of files per specimen, made by several processes, resumable.
+"""Samples on disk: one file per specimen, made by several processes, resumable.
 
 Seeds of specimens and of nothing are two rows of numbers.
 """
@@ -29,8 +29,8 @@ KEEP_MEMORY = {
 
 
 def shard_path(folder: Path, seed: int, kind: str = "") -> Path:
-    """Where the features of a seed's samples are; their labels lie beside them (.npz)."""
-    return folder / f"v{GENERATOR_VERSION}-{kind}{seed:06d}.npy"
+    """Where the samples of a seed are."""
+    return folder / f"v{GENERATOR_VERSION}-{kind}{seed:06d}.npz"
 
 
 def write_shard(folder: Path, seed: int, recipe: SampleRecipe, kind: str = "") -> Path:
@@ -38,21 +38,23 @@ def write_shard(folder: Path, seed: int, recipe: SampleRecipe, kind: str = "") -
     path = shard_path(folder, seed, kind)
     if path.exists():
         return path
-    samples = MAKERS[kind](seed, recipe)
+    samples = [s for s in MAKERS[kind](seed, recipe) if not s.measured.blank]
+    measured = [sample.measured for sample in samples]
+    partial = path.with_suffix(".part.npz")
     np.savez(
-        path.with_suffix(".npz"),
-        curves=np.stack([s.curves for s in samples]),
-        weight=np.stack([s.weight for s in samples]),
+        partial,
+        means=np.stack([m.means.flatten(0, 1) for m in measured]).astype(np.float16),
+        weight=np.stack([m.weight.flatten() for m in measured]).astype(np.float16),
+        level=np.stack([m.level for m in measured]).astype(np.float32),
+        persistence=np.stack([m.persistence for m in measured]).astype(np.float32),
+        curves=np.stack([s.curves.flatten(0, 1) for s in samples]).astype(np.float16),
+        content=np.stack([s.content.flatten(0, 1) for s in samples]).astype(np.float16),
         share=np.stack([s.share for s in samples]),
-        level=np.array([s.level for s in samples], dtype=np.float32),
         volume=np.array([s.volume for s in samples]),
         kind=np.array([s.kind for s in samples]),
         contents=np.array([s.contents for s in samples]),
         correlated=np.array([s.correlated for s in samples]),
     )
-    partial = path.with_suffix(".part.npy")
-    features = np.stack([s.features for s in samples])
-    np.save(partial, features.reshape(len(samples), -1, features.shape[-1]))
     os.replace(partial, path)
     return path
 

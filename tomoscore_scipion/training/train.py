@@ -16,13 +16,15 @@ import numpy as np
 import torch
 
 from tomoscore_scipion.engine.bands import N_SCORED, NOTHING_SEEN, READILY_SEEN
-from tomoscore_scipion.engine.network import ResolvabilityNet
+from tomoscore_scipion.engine.features import ratios
+from tomoscore_scipion.engine.network import Prediction, ResolvabilityNet
+from tomoscore_scipion.engine.tomogram import NOTHING_THERE, USABLE_WEIGHT
 from tomoscore_scipion.engine.weights import load_weights, sha256_of
 
 from .dataset import Batch, Shards
 
-BEYOND = 1e-3
-"""What is smaller or larger than in all but so many of the samples' tiles is unfamiliar."""
+EMPTY_TILE = 0.15
+"""Weight of the curve of a tile in which there is nothing; one full of matter has 1 more."""
 
 
 @dataclass(frozen=True)
@@ -65,51 +67,49 @@ def soft_score(curve: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     return (seen * share)[:, :N_SCORED].sum(dim=1)
 
 
-def mean_curves(curves: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weighted means over tiles, (v, s, N_BANDS), and over the slices too, (v, N_BANDS)."""
-    share = weight / weight.sum(dim=2, keepdim=True).clamp_min(1e-6)
-    slices = (curves * share[..., None]).sum(dim=2)
-    there = (weight.sum(dim=2) > 0).float()[..., None]
-    return slices, (slices * there).sum(dim=1) / there.sum(dim=1).clamp_min(1)
-
-
-def loss_of(found: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """Squared error of tiles, of the mean curves of slices and volumes, and of the score.
+def volume_curves(
+    curves: torch.Tensor, content: torch.Tensor, weight: torch.Tensor
+) -> torch.Tensor:
+    """Curves of volumes by content, (v, N_BANDS); see `engine.tomogram.weighted_curve`.
 
     Args:
-        found: (v, s, t, N_BANDS) from the network.
-        batch: what was fed, with its truth.
+        curves: (v, s, t, N_BANDS).
+        content: (v, s, t, N_BANDS).
+        weight: (v, s, t); tiles with less data than the engine uses do not count.
+    """
+    usable = (weight >= USABLE_WEIGHT).float()[..., None]
+    total = (content * curves * usable).sum(dim=(1, 2))
+    held = (content * usable).sum(dim=(1, 2)) + NOTHING_THERE * usable.sum(dim=(1, 2))
+    return total / held.clamp_min(1e-6)
+
+
+def loss_of(found: Prediction, batch: Batch) -> torch.Tensor:
+    """Squared error of the curves and the content of tiles, and of volumes and their score.
+
+    Tiles count by their content, and a little where there is nothing.
     """
     carried = (batch.share > 0).float()
-    there = (batch.weight.sum(dim=2) > 0).float()
-    (slices, volume), (true_slices, true_volume) = (
-        mean_curves(curves, batch.weight) for curves in (found, batch.curves)
-    )
-    tiles, _ = mean_curves((found - batch.curves) ** 2, batch.weight)
-    per_slice = (tiles + (slices - true_slices) ** 2) * carried[:, None] * there[..., None]
+    weight = batch.measured.weight
+    each = weight[..., None] * carried[:, None, None]
+    count = each.sum().clamp_min(1)
+    tiles = ((found.curves - batch.curves) ** 2 * (batch.content + EMPTY_TILE) * each).sum()
+    content = ((found.content - batch.content) ** 2 * each).sum()
+    volume = volume_curves(found.curves, found.content, weight)
+    true_volume = volume_curves(batch.curves, batch.content, weight)
     per_volume = ((volume - true_volume) ** 2 * carried).sum() / carried.sum()
     score = soft_score(volume, batch.share) - soft_score(true_volume, batch.share)
-    total = (there[..., None] * carried[:, None]).sum()
-    return per_slice.sum() / total + per_volume + 0.02 * (score**2).mean()
+    return (tiles + 0.3 * content) / count + per_volume + 0.02 * (score**2).mean()
 
 
 def initial_network(shards: Shards, start: Path | None) -> ResolvabilityNet:
-    """A network that knows the scale and the limits of each feature of its samples.
-
-    Weights that it starts from keep the scales that they were trained with; their limits widen.
-    """
-    features = shards.sample_features(every=7)
-    limits = np.quantile(features, [BEYOND, 1 - BEYOND], axis=0)
-    least, most = torch.from_numpy(limits).float()
+    """A network that knows the scale of each ratio of its samples, or weights to start from."""
     if start is not None:
-        network, _ = load_weights(start)
-        least, most = torch.minimum(least, network.least), torch.maximum(most, network.most)
-    else:
-        network = ResolvabilityNet()
-        network.mean.copy_(torch.from_numpy(features.mean(axis=0)))
-        network.std.copy_(torch.from_numpy(features.std(axis=0)).clamp_min(1e-3))
-    network.least.copy_(least)
-    network.most.copy_(most)
+        return load_weights(start)[0]
+    network = ResolvabilityNet()
+    scale = ratios(shards.sample_means(every=7)).flatten(0, 1)
+    scale = scale[(scale != 0).any(dim=1)]
+    network.mean.copy_(scale.mean(dim=0))
+    network.std.copy_(scale.std(dim=0).clamp_min(1e-3))
     return network
 
 
@@ -177,7 +177,7 @@ class Trainer:
         torch.manual_seed(1_000_003 * self.recipe.seed + self.step)
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.rate(self.step)
-        loss = loss_of(self.network(batch.features, batch.weight, batch.level), batch)
+        loss = loss_of(self.network(batch.measured), batch)
         self.optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)

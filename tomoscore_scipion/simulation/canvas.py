@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The volume that a scene is painted on: points of mass first, then membranes and what is closed.
+
+Distances are signed, in nm, and positive inside of a compartment.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.ndimage import distance_transform_edt, gaussian_filter
+
+from . import macromolecules as mm
+from .membranes import add_bilayer, add_ellipsoid, ellipsoid_distance, random_surface
+
+MEMBRANE_NM = 4.0
+"""Soluble matter stays this far from the middle of a membrane."""
+
+
+class Canvas:
+    """A density (z, y, x) in the making, periodic in y and x.
+
+    Attributes:
+        rng: source of randomness.
+        shape: (nz, ny, nx).
+        px: pixel in nm.
+        without: ingredients that are left out.
+        contents: ingredients that were painted.
+        density: (z, y, x), complete after `solidify`.
+    """
+
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        shape: tuple[int, int, int],
+        pixel_nm: float,
+        without: tuple[str, ...],
+    ) -> None:
+        self.rng = rng
+        self.shape = shape
+        self.px = pixel_nm
+        self.without = without
+        self.contents: set[str] = set()
+        self.density = torch.zeros(shape)
+        self._clouds: list[np.ndarray] = []
+
+    @property
+    def extent_nm(self) -> np.ndarray:
+        """Size of the volume in nm, (z, y, x)."""
+        return np.array(self.shape) * self.px
+
+    @property
+    def volume_nm3(self) -> float:
+        """Volume in nm^3."""
+        return float(np.prod(self.extent_nm))
+
+    def uniform(self, low: float, high: float) -> float:
+        """A random number."""
+        return float(self.rng.uniform(low, high))
+
+    def log_uniform(self, low: float, high: float) -> float:
+        """A random number whose logarithm is uniform."""
+        return float(np.exp(self.rng.uniform(np.log(low), np.log(high))))
+
+    def chance(self, odds: float) -> bool:
+        """Whether something happens."""
+        return bool(self.rng.random() < odds)
+
+    def may(self, name: str) -> bool:
+        """Whether an ingredient is allowed; one that is counts as painted."""
+        if name in self.without:
+            return False
+        self.contents.add(name)
+        return True
+
+    def compartment(self, length_nm: float, share: float) -> torch.Tensor:
+        """Distance from a random smooth surface with `share` of the volume inside.
+
+        Mostly its walls stand upright and lean a little, as those of what is larger than the slab
+        is thick; else the surface is isotropic.
+        """
+        if length_nm > 50 and self.chance(0.8):
+            return self._upright(length_nm, share)
+        field, slope = random_surface(self.rng, self.shape, self.px, length_nm)
+        return field.sub_(_level(field, share)).div_(slope)
+
+    def _upright(self, length_nm: float, share: float) -> torch.Tensor:
+        """Distance from walls that are a random outline in the plane, leaning along z."""
+        nz, ny, nx = self.shape
+        outline, _ = random_surface(self.rng, (1, ny, nx), self.px, length_nm)
+        inside = (outline[0] > _level(outline, share)).numpy()
+        if inside.all() or not inside.any():
+            distance = torch.full((ny, nx), 1e3 if inside.all() else -1e3)
+        else:
+            tiled = np.pad(inside, ((ny // 2, ny // 2), (nx // 2, nx // 2)), mode="wrap")
+            apart = distance_transform_edt(tiled) - distance_transform_edt(~tiled)
+            smooth = gaussian_filter(apart.astype(np.float32), 2.0) * self.px
+            middle = smooth[ny // 2 : ny // 2 + ny, nx // 2 : nx // 2 + nx]
+            distance = torch.from_numpy(np.ascontiguousarray(middle))
+        z = ((torch.arange(nz) - (nz - 1) / 2) * self.px)[:, None, None]
+        lean, _ = random_surface(self.rng, (1, ny, nx), self.px, max(length_nm, 60.0))
+        lean = self.uniform(0, 0.4) * lean[0] + self.uniform(-0.2, 0.2)
+        bulge = self.uniform(-0.3, 0.5) / (nz * self.px)
+        return (distance + lean * z - bulge * z**2) / (1 + lean**2).sqrt()
+
+    def rod(self, radius_nm: float, length_nm: float) -> torch.Tensor:
+        """Distance from a straight, slightly wavy capsule along y or x, cut by the slab."""
+        nz, ny, nx = self.shape
+        width = ny * self.px
+        z = (torch.arange(nz) - (nz - 1) / 2) * self.px + self.uniform(-0.3, 0.3) * radius_nm
+        line = (torch.arange(ny) - ny / 2) * self.px
+        wave = (
+            self.uniform(0, 0.06) * width * torch.sin(2 * np.pi * line / width + self.rng.random())
+        )
+        along = (line.abs() - length_nm / 2).clamp_min(0)
+        across = line[None, :] + wave[:, None]
+        distance = (across**2 + along[:, None] ** 2 + (0.7 * z[:, None, None]) ** 2).sqrt_()
+        shift = [int(s) for s in self.rng.integers(0, ny, 2)]
+        distance = (radius_nm - distance).roll(shift, (1, 2))
+        return distance.transpose(1, 2).contiguous() if self.chance(0.5) else distance
+
+    def layers(self, spacing_nm: float, waviness_nm: float) -> torch.Tensor:
+        """Distance from the middle of the nearest of parallel wavy sheets, 0 in the middle."""
+        nz, ny, nx = self.shape
+        width = ny * self.px
+        angle = self.uniform(0, 2 * np.pi)
+        waves = width / spacing_nm * np.array([np.cos(angle), np.sin(angle)])
+        a, b = (float(w) for w in np.rint(waves))
+        if a == b == 0:
+            a = 1.0
+        spacing = width / float(np.hypot(a, b))
+        z = (torch.arange(nz) * self.px)[:, None, None]
+        line = torch.arange(ny) / ny
+        place = spacing * (a * line[:, None] + b * line) + self.uniform(-0.4, 0.4) * z
+        bend, _ = random_surface(self.rng, self.shape, self.px, self.uniform(40, 120))
+        place = place + waviness_nm * bend
+        return torch.remainder(place, spacing).sub_(spacing / 2).abs_()
+
+    def proteins(self, filling: float, inside: torch.Tensor | None, size_nm3: float = 60.0) -> None:
+        """Soluble proteins of about `size_nm3` that fill a share of a compartment."""
+        if filling <= 0 or not self.may("complexes"):
+            return
+        n = int(self.rng.poisson(filling * self.volume_nm3 / size_nm3))
+        generator = torch.Generator().manual_seed(int(self.rng.integers(2**62)))
+        index = torch.randint(self.density.numel(), (n,), generator=generator)
+        if inside is not None:
+            index = index[inside.view(-1)[index] > MEMBRANE_NM]
+        mass = size_nm3 * torch.exp(0.5 * torch.randn(len(index), generator=generator))
+        grains = torch.zeros(self.shape)
+        grains.view(-1).index_add_(0, index, mass / (8 * self.px**3))
+        for axis in range(3):  # a protein is 2 x 2 x 2 voxels
+            grains[(slice(None),) * axis + (slice(1, None),)] += grains[
+                (slice(None),) * axis + (slice(None, -1),)
+            ].clone()
+        self.density += grains
+
+    def places(self, per_nm3: float, inside: torch.Tensor | None, margin_nm: float) -> np.ndarray:
+        """Random places, (n, 3) in nm, at least a margin inside of a compartment."""
+        n = min(int(self.rng.poisson(per_nm3 * self.volume_nm3)), 200000)
+        centres = self.rng.random((n, 3)) * self.extent_nm
+        if inside is None:
+            return centres
+        index = np.minimum((centres / self.px).astype(int), np.array(self.shape) - 1)
+        return centres[inside.numpy()[index[:, 0], index[:, 1], index[:, 2]] > margin_nm]
+
+    def apart(
+        self, n: int, distance_nm: float, inside: torch.Tensor | None, margin_nm: float
+    ) -> np.ndarray:
+        """At most n places, (m, 3) in nm, that keep a distance from one another."""
+        width = self.extent_nm[1]
+        kept: list[np.ndarray] = []
+        for place in self.places(4 * n / self.volume_nm3, inside, margin_nm):
+            if len(kept) == n:
+                break
+            if kept:
+                gap = np.abs(np.array(kept) - place)
+                gap[:, 1:] = np.minimum(gap[:, 1:], width - gap[:, 1:])
+                if np.linalg.norm(gap, axis=1).min() < distance_nm:
+                    continue
+            kept.append(place)
+        return np.array(kept).reshape(-1, 3)
+
+    def ribosomes(self, per_nm3: float, inside: torch.Tensor | None) -> None:
+        """Ribosomes of four kinds inside a compartment."""
+        if per_nm3 > 0 and self.may("ribosomes"):
+            for centres in np.array_split(self.places(per_nm3, inside, 14.0), 4):
+                self.cloud(mm.place(self.rng, mm.ribosome(self.rng), centres))
+
+    def complexes(
+        self, filling: float, inside: torch.Tensor | None, largest_nm: float, kinds: int = 8
+    ) -> None:
+        """Complexes of 5 nm to `largest_nm` that fill a share of a compartment."""
+        if filling <= 0 or not self.may("complexes"):
+            return
+        for part in self.rng.dirichlet(np.ones(kinds)):
+            diameter = self.uniform(5, largest_nm)
+            template = mm.blob(self.rng, diameter)
+            density = filling * float(part) / (len(template) * mm.POINT_VOLUME_NM3)
+            centres = self.places(density, inside, diameter / 2 + 2)
+            self.cloud(mm.place(self.rng, template, centres))
+
+    def cloud(self, points_nm: np.ndarray) -> None:
+        """Points of mass, (n, 3) in nm."""
+        if len(points_nm):
+            self._clouds.append(points_nm)
+
+    def solidify(self) -> None:
+        """Turn points and proteins into density; membranes come after."""
+        if self._clouds:
+            self.density += mm.deposit(np.concatenate(self._clouds), self.shape, self.px)
+            self._clouds = []
+        self.density = mm.blur(self.density, mm.BLUR_NM / self.px)
+
+    def membrane(self, distance_nm: torch.Tensor, amplitude: float) -> None:
+        """A bilayer where a distance is 0."""
+        if self.may("membranes"):
+            add_bilayer(self.density, distance_nm, amplitude)
+
+    def layer(
+        self, distance_nm: torch.Tensor, thickness_nm: float, amplitude: float, name: str
+    ) -> None:
+        """A layer without leaflets where a distance is 0: a cell wall, a protein coat."""
+        if self.may(name):
+            near = (distance_nm.abs() < 1.5 * thickness_nm).flatten().nonzero()[:, 0]
+            values = distance_nm.flatten()[near] / (0.5 * thickness_nm)
+            self.density.view(-1).index_add_(0, near, amplitude * torch.exp(-(values**4)))
+
+    def vesicle(
+        self,
+        centre_nm: np.ndarray,
+        radii_nm: np.ndarray,
+        amplitude: float,
+        lumen: float,
+        kept: float,
+    ) -> None:
+        """A closed bilayer that pushes aside what was there."""
+        centre = centre_nm / self.px
+        add_ellipsoid(self.density, centre, radii_nm, self.px, amplitude, lumen, kept)
+
+    def ball(
+        self, centre_nm: np.ndarray, radii_nm: np.ndarray, amplitude: float, edge: float
+    ) -> None:
+        """A dense body with an edge of some nm."""
+        found = ellipsoid_distance(self.shape, centre_nm / self.px, radii_nm, self.px)
+        if found is not None:
+            index, distance = found
+            body = amplitude * torch.sigmoid(-distance / edge)
+            self.density.index_put_(index, body, accumulate=True)
+
+
+def _level(field: torch.Tensor, share: float) -> torch.Tensor:
+    """The value that a share of a field is above."""
+    part = field.flatten()[:: max(1, field.numel() // 20000)]
+    return torch.quantile(part, 1 - share)

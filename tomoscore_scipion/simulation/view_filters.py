@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Radial filters of a tomogram, applied to its views: by the slice theorem that is the same.
+
+Frequencies are those on the detector in 1/nm, (n_tilts, n_ky, n_kx), as `views.Views` has them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from tomoscore_scipion.engine import contrast_transfer
+
+from .recipe import Recipe
+
+MTF_PERIOD_NM = 3.0
+"""Where `Recipe.signal_mtf` and `noise_mtf` are what is left."""
+HIGHPASS_NYQUIST = 0.02
+"""Of the deconvolution filter: its high-pass ends at this share of Nyquist."""
+
+
+def detector_transfer(frequency: torch.Tensor, recipe: Recipe, left: float) -> torch.Tensor:
+    """What a detector leaves of a frequency: `left` at a period of `MTF_PERIOD_NM`.
+
+    A sinc is that of pixels that are averaged (its noise, aliased, stays white: `noise_mtf` of 1),
+    a Gaussian that of a scintillator.
+    """
+    relative = frequency * MTF_PERIOD_NM
+    if recipe.mtf_shape == "sinc":
+        width = _sinc_width(left)  # beyond the first zero nothing comes back
+        return torch.sinc((relative * width).clamp(max=1.0)).clamp_min(1e-3)
+    return torch.exp(math.log(left) * relative**2).clamp_min(1e-3)
+
+
+def _sinc_width(left: float) -> float:
+    """Where a sinc, sin(pi x) / (pi x), is `left`; 0 to 1."""
+    low, high = 1e-6, 1.0
+    for _ in range(30):
+        middle = 0.5 * (low + high)
+        above = math.sin(math.pi * middle) / (math.pi * middle) > left
+        low, high = (middle, high) if above else (low, middle)
+    return low
+
+
+def interpolation_transfer(frequency: torch.Tensor, pixel_nm: float, kind: str) -> torch.Tensor:
+    """Mean loss along one axis when rotated and shifted images are interpolated.
+
+    Linear: squared sinc. Cubic: Keys, IEEE Trans. ASSP 29, 1153 (1981), with a = -0.5.
+    """
+    x = (frequency.abs() * pixel_nm).clamp(max=1.0)
+    if kind == "linear":
+        return torch.sinc(x) ** 2
+    s, double = torch.sinc(x), torch.sinc(2 * x)
+    phase = (math.pi * x).clamp_min(1e-3)
+    main = 3 / phase**2 * (s**2 - double)
+    tail = 2 / phase**2 * (3 * double**2 - 2 * double - torch.sinc(4 * x))
+    cubic = (main - 0.5 * tail).clamp(0, 1.1)
+    return torch.where(x < 0.05, torch.ones_like(x), cubic)
+
+
+def recipe_transfer(frequency: torch.Tensor, recipe: Recipe) -> torch.Tensor | None:
+    """Product of the CTF correction, deconvolution and band-pass of a recipe; None when none."""
+    factors = []
+    ctf = contrast_transfer.ctf(frequency, recipe.defocus_nm, recipe.amplitude_contrast)
+    if recipe.ctf_correction == "phase_flip":
+        factors.append(torch.sign(ctf))
+    elif recipe.ctf_correction == "multiply":
+        factors.append(ctf)
+    elif recipe.ctf_correction == "wiener":
+        snr = 10.0 ** (1 + recipe.strength) * torch.exp(-frequency * 8)
+        factors.append(ctf / (ctf**2 + 1 / snr))
+    if recipe.deconvolution_strength:
+        corrected = recipe.ctf_correction == "phase_flip"
+        factors.append(deconvolution(frequency, ctf.abs() if corrected else ctf, recipe))
+    if recipe.band_pass != "none":
+        factors.append(band_pass(frequency, recipe))
+    if not factors:
+        return None
+    product = factors[0]
+    for factor in factors[1:]:
+        product = product * factor
+    return product
+
+
+def deconvolution(frequency: torch.Tensor, ctf: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+    """The Wiener-like filter of tom_deconv, which Warp and IsoNet use too.
+
+    ctf / (ctf^2 + 1 / snr), with snr = exp(-100 f falloff / angpix) 10^(3 strength) (1 - cos(pi
+    min(1, f / 0.02))), f the frequency over Nyquist and angpix the voxel in angstrom: tom_deconv.m
+    by D. Tegunov (github.com/dtegunov/tom_deconv); Tegunov and Cramer, Nat. Methods 16, 1146
+    (2019).
+    """
+    relative = (frequency * 2 * recipe.voxel_nm).clamp(max=1.0)
+    highpass = 1 - torch.cos(math.pi * (relative / HIGHPASS_NYQUIST).clamp(max=1.0))
+    decay = 100 * recipe.deconvolution_falloff / (10 * recipe.voxel_nm)
+    snr = torch.exp(-relative * decay) * 10 ** (3 * recipe.deconvolution_strength) * highpass
+    return ctf / (ctf**2 + 1 / snr.clamp_min(1e-9))
+
+
+def band_pass(frequency: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+    """Gaussian or Butterworth (fourth order): half amplitude at the two periods of a recipe."""
+    low = frequency * recipe.band_low_nm
+    high = frequency * recipe.band_high_nm
+    if recipe.band_pass == "gaussian":
+        return (1 - 0.5 ** (low**2)) * 0.5 ** (high**2)
+    kept = 1 / (1 + 3 * high**8).sqrt()
+    return kept * (1 - 1 / (1 + 3 * low**8).sqrt())

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Versions of what is drawn at random, so that an older one stays at hand to be measured on."""
+
+WORLDS = ("0.1", "0.2")
+"""Of weights: "0.1" has free mixtures of ingredients and fewer ways of recording and filtering."""
+NEWEST_WORLD = WORLDS[-1]
+
+
+def is_old(world: str) -> bool:
+    """Whether a world is one from before the newest.
+
+    Raises:
+        ValueError: there is no such world.
+    """
+    if world not in WORLDS:
+        raise ValueError(f"world: expected one of {WORLDS}, got {world!r}")
+    return world != NEWEST_WORLD
