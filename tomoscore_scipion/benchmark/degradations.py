@@ -53,9 +53,9 @@ def _step(
     """Score and truth of one tomogram; the same seed for all steps of a ladder."""
     rng = np.random.default_rng([12, seed])
     acquisition = microscope.acquire(rng, replace(GOOD, **changes), headroom=1.2)
-    stack, curves = tomogram(rng, acquisition)
+    stack, curves, content = tomogram(rng, acquisition)
     voxel = 10 * acquisition.voxel_nm
     score = scorer.score(stack.numpy(), voxel).tomoscore
     assert score is not None
-    truth = truth_summary(curves.numpy(), acquisition.slab_z(), voxel)["tomoscore"]
+    truth = truth_summary(curves.numpy(), content.numpy(), acquisition.slab_z(), voxel)["tomoscore"]
     return score, float(truth)

@@ -90,9 +90,9 @@ def fresh_tomograms(
         for _ in range(acquisitions):
             recipe = draw(rng)
             acquisition = microscope.acquire(rng, recipe, float(rng.uniform(1.1, 1.8)))
-            stack, curves = tomogram(rng, acquisition)
+            stack, curves, content = tomogram(rng, acquisition)
             voxel = 10 * acquisition.voxel_nm
-            truth = truth_summary(curves.numpy(), acquisition.slab_z(), voxel)
+            truth = truth_summary(curves.numpy(), content.numpy(), acquisition.slab_z(), voxel)
             yield Case(seed, stack.numpy(), voxel, truth, recipe.post)
 
 

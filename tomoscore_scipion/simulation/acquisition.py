@@ -142,12 +142,15 @@ def _with_denoiser(acquisition: Acquisition, seed: int) -> Acquisition:
 
 def tomogram(
     rng: np.random.Generator, acquisition: Acquisition
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The whole tomogram and its truth.
 
     Returns:
-        Planes (z, y, x) float32 as written, and signed curves (z, tiles, tiles, N_BANDS).
+        Planes (z, y, x) float32 as written, signed curves (z, tiles, tiles, N_BANDS), and content
+        of the same shape.
     """
     raw = acquisition.planes(range(acquisition.n_z))
     curves = [acquisition.truth(plane, z) for z, plane in enumerate(raw)]
-    return finish(rng, raw, acquisition.recipe, acquisition.voxel_nm), torch.stack(curves)
+    content = [acquisition.content(z) for z in range(acquisition.n_z)]
+    written = finish(rng, raw, acquisition.recipe, acquisition.voxel_nm)
+    return written, torch.stack(curves), torch.stack(content)

@@ -105,7 +105,7 @@ def simulate(seed: int, request: Request | None = None) -> tuple[np.ndarray, dic
     specimen = _specimen(rng, request)
     recipe = _recipe(rng, request)
     acquisition = Microscope(specimen).acquire(rng, recipe, HEADROOM)
-    stack, curves = tomogram(rng, acquisition)
+    stack, curves, content = tomogram(rng, acquisition)
     voxel_size_angstrom = round(10 * acquisition.voxel_nm, 4)
     truth = {
         "schema": SCHEMA,
@@ -118,7 +118,7 @@ def simulate(seed: int, request: Request | None = None) -> tuple[np.ndarray, dic
         "voxel_size_angstrom": voxel_size_angstrom,
         "shape_zyx": list(stack.shape),
         "slab_z": list(acquisition.slab_z()),
-        **truth_summary(curves.numpy(), acquisition.slab_z(), voxel_size_angstrom),
+        **truth_summary(curves.numpy(), content.numpy(), acquisition.slab_z(), voxel_size_angstrom),
     }
     return _typed(stack.numpy(), recipe.quantisation), truth
 

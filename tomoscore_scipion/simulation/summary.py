@@ -8,44 +8,56 @@ from typing import Any
 import numpy as np
 
 from tomoscore_scipion.engine.bands import (
+    N_BANDS,
     PERIODS_NM,
     curve_as_list,
     scale_nm,
     share_below_nyquist,
     tomoscore,
 )
+from tomoscore_scipion.engine.tomogram import specimen_share, weighted_curve
 
 
 def truth_summary(
-    curves: np.ndarray, slab_z: tuple[int, int], voxel_size_angstrom: float
+    curves: np.ndarray,
+    content: np.ndarray,
+    slab_z: tuple[int, int],
+    voxel_size_angstrom: float,
 ) -> dict[str, Any]:
     """The true curve and score of a tomogram, and the true score of every slice of its slab.
 
-    Curves are averaged signed, over the slices of the slab and their tiles, and clipped last.
+    Curves are averaged signed, weighted by content, over the slices of the slab and their tiles, as
+    the engine does, and clipped last.
 
     Args:
         curves: (z, tiles_y, tiles_x, N_BANDS) signed truth of every slice of the tomogram.
+        content: the same shape, what there is to distinguish, 0 to 1.
         slab_z: first and last slice of the specimen, 0-based, inclusive.
         voxel_size_angstrom: voxel size of the tomogram.
 
     Returns:
-        The keys "curve", "tomoscore", "scale_nm" and "slices" of a record.
+        The keys "curve", "content", "tomoscore", "scale_nm" and "slices" of a record.
     """
     first, last = slab_z
-    if curves.ndim != 4 or not 0 <= first <= last < len(curves):
+    if curves.ndim != 4 or content.shape != curves.shape or not 0 <= first <= last < len(curves):
         raise ValueError(
             f"expected curves of shape (z, tiles, tiles, bands) with slices {first} to {last} in "
             f"z, got shape {tuple(curves.shape)}"
         )
     share = share_below_nyquist(voxel_size_angstrom / 10)
-    by_slice = np.asarray(curves[first : last + 1], dtype=np.float64).mean(axis=(1, 2))
-    mean = by_slice.mean(axis=0)
+    seen, there = (
+        np.asarray(part[first : last + 1], dtype=np.float64).reshape(last + 1 - first, -1, N_BANDS)
+        for part in (curves, content)
+    )
+    by_slice = [weighted_curve(*part) for part in zip(seen, there)]
+    mean = weighted_curve(seen.reshape(-1, N_BANDS), there.reshape(-1, N_BANDS))
     slices = [{"z": z, **_score(curve, share)} for z, curve in enumerate(by_slice, start=first)]
     return {
         "curve": {
             "period_nm": [list(edges) for edges in PERIODS_NM],
             "resolvability": curve_as_list(mean.tolist(), share),
         },
+        "content": round(specimen_share(there.reshape(-1, N_BANDS)), 4),
         **_score(mean, share),
         "slices": slices,
     }
