@@ -11,7 +11,7 @@ correlation, error in octaves beside that of a constant predictor, pairs in orde
 the same specimens imaged without gross faults, volumes with nothing in them, foreign phantoms,
 changes that change nothing, and degradations.
 """
-PARTS = ("ordinary", "nulls", "phantoms", "invariances", "degradations")
+PARTS = ("ordinary", "old_world", "nulls", "phantoms", "invariances", "degradations")
 
 
 def add_arguments(parser: ArgumentParser) -> None:

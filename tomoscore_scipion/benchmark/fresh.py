@@ -15,6 +15,7 @@ from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.recipe import Recipe, random_recipe
 from tomoscore_scipion.simulation.specimen import random_specimen
 from tomoscore_scipion.simulation.summary import truth_summary
+from tomoscore_scipion.simulation.worlds import NEWEST_WORLD
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ def fresh_tomograms(
     acquisitions: int,
     grid: Grid | None = None,
     containing: str | None = None,
-    draw: Callable[[np.random.Generator], Recipe] = random_recipe,
+    draw: Callable[[np.random.Generator], Recipe] | None = None,
+    world: str = NEWEST_WORLD,
 ) -> Iterator[Case]:
     """Random specimens, each imaged `acquisitions` times in random ways.
 
@@ -79,16 +81,17 @@ def fresh_tomograms(
         acquisitions: tomograms of each.
         grid: field of view, `Grid()` when None.
         containing: each specimen is drawn until it has this ingredient.
-        draw: gives the recipe of a tomogram.
+        draw: gives the recipe of a tomogram; a random one of the world when None.
+        world: of `simulation.worlds.WORLDS`, from which specimens are drawn.
     """
     for seed in seeds:
         rng = np.random.default_rng([99, seed])
-        specimen = random_specimen(rng, grid or Grid())
+        specimen = random_specimen(rng, grid or Grid(), world=world)
         while containing is not None and containing not in specimen.contents:
-            specimen = random_specimen(rng, grid or Grid())
+            specimen = random_specimen(rng, grid or Grid(), world=world)
         microscope = Microscope(specimen)
         for _ in range(acquisitions):
-            recipe = draw(rng)
+            recipe = draw(rng) if draw is not None else random_recipe(rng, world=world)
             acquisition = microscope.acquire(rng, recipe, float(rng.uniform(1.1, 1.8)))
             stack, curves, content = tomogram(rng, acquisition)
             voxel = 10 * acquisition.voxel_nm

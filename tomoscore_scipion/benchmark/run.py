@@ -14,6 +14,7 @@ import numpy as np
 from tomoscore_scipion.engine.bands import PERIODS_NM
 from tomoscore_scipion.engine.scorer import Scorer
 from tomoscore_scipion.simulation.recipe import ordinary_recipe
+from tomoscore_scipion.simulation.worlds import WORLDS
 
 from .degradations import ladders
 from .drawing import draw
@@ -45,6 +46,10 @@ def main(args: Namespace) -> int:
         ordinary = fresh_tomograms(seeds, args.acquisitions, draw=ordinary_recipe)
         found = compare(scorer, _counted(ordinary, total, "ordinary tomograms"))
         figures["ordinary"] = figures_of(found)
+    if "old_world" in args.parts:
+        old = fresh_tomograms(seeds, args.acquisitions, world=WORLDS[0])
+        found = compare(scorer, _counted(old, total, "tomograms of the old world"))
+        figures["old_world"] = figures_of(found)
     if "nulls" in args.parts:
         volumes = (*null_volumes(args.seed), *reconstructed_nulls(args.seed))
         figures["nulls"] = {
@@ -100,6 +105,9 @@ def as_text(figures: dict[str, Any]) -> str:
     if "ordinary" in figures:
         lines += ["", "tomograms as they are meant to be: sound alignment, usual dose and tilts"]
         lines += [f"  {line}".rstrip() for line in _comparison(figures["ordinary"])]
+    if "old_world" in figures:
+        lines += ["", "tomograms of the simulation of version 0.1"]
+        lines += [f"  {line}".rstrip() for line in _comparison(figures["old_world"])]
     if "nulls" in figures:
         lines += ["", "nulls: TomoScore of volumes with nothing in them"]
         lines += [f"  {name:30} {value:.2f}" for name, value in figures["nulls"].items()]

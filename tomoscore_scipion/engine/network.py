@@ -33,7 +33,7 @@ STRENGTHS = 7
 SHAPES = slice(9, 28)
 """The ratios of the centre alone, which every volume has."""
 _N_SHAPES = SHAPES.stop - SHAPES.start
-_OWN = N_RATIOS + STRENGTHS + 2 * (N_RATIOS + PERSISTENCE + GIST)
+_OWN = N_RATIOS + STRENGTHS + 2 * (N_RATIOS + PERSISTENCE) + 3 * GIST
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class ResolvabilityNet(nn.Module):
         self.register_buffer("usual", torch.zeros(OCTAVES, _N_SHAPES))
         self.register_buffer("usual_map", torch.zeros(OCTAVES, _N_SHAPES, _N_SHAPES))
         self.look = nn.Sequential(
-            nn.Linear(N_RATIOS + STRENGTHS + OCTAVES, LOOK), nn.GELU(), nn.Linear(LOOK, GIST)
+            nn.Linear(N_RATIOS + STRENGTHS + OCTAVES, LOOK), nn.GELU(), nn.Linear(LOOK, GIST + 1)
         )
         self.head = nn.Sequential(
             nn.Linear(2 * _OWN + OCTAVES, WIDTH),
@@ -113,11 +113,14 @@ class ResolvabilityNet(nn.Module):
         octave = torch.eye(OCTAVES, device=tile.device)
         shape = tile.shape[:3]
         place = octave.expand(*shape, -1, -1)
-        gist = F.gelu(self.look(torch.cat([tile, strength, place], dim=-1)))
+        looked = self.look(torch.cat([tile, strength, place], dim=-1))
+        gist, clarity = F.gelu(looked[..., :GIST]), looked[..., GIST]
+        clearest = clearest_gist(gist, clarity, weight)
         slice_gist = torch.einsum("vstog,vst->vsog", gist, share)
         volume_gist = torch.einsum("vsog,vs->vog", slice_gist, slice_share)
         around = torch.cat([of_slice, slice_gist], dim=-1)[:, :, None].expand(*shape, -1, -1)
-        whole = torch.cat([of_volume, volume_gist], dim=-1)[:, None, None].expand(*shape, -1, -1)
+        whole = torch.cat([of_volume, volume_gist, clearest], dim=-1)
+        whole = whole[:, None, None].expand(*shape, -1, -1)
         own = torch.cat([tile, strength, around, whole], dim=-1)
         coarser = torch.cat([own[..., 1:, :], torch.zeros_like(own[..., :1, :])], dim=-2)
         hidden = self.head(torch.cat([own, coarser, place], dim=-1))
@@ -170,6 +173,21 @@ def shares(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     total = weight.sum(dim=2, keepdim=True)
     there = (total[..., 0] > 0).to(weight.dtype)
     return weight / total.clamp_min(1e-6), there / there.sum(dim=1, keepdim=True).clamp_min(1)
+
+
+def clearest_gist(gist: torch.Tensor, clarity: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Gist of the tiles of each volume in which an octave is clearest, (v, OCTAVES, GIST).
+
+    Noise is the same all through a tomogram: what is seen in its clearest places tells how much.
+
+    Args:
+        gist: (v, s, t, OCTAVES, GIST).
+        clarity: (v, s, t, OCTAVES), by the softmax of which tiles count.
+        weight: (v, s, t) share of each tile that carries data.
+    """
+    logits = clarity + weight.clamp_min(1e-9).log()[..., None]
+    share = logits.flatten(1, 2).softmax(dim=1)
+    return torch.einsum("vtog,vto->vog", gist.flatten(1, 2), share)
 
 
 def strengths(power: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
