@@ -23,6 +23,10 @@ KERNEL = 0.7
 HELD = 0.9
 """Share of the errors that an interval holds."""
 LEAST_SD = 0.05
+FEWEST = 20
+"""Volumes of a kind below which nothing is said of it."""
+STRANGE_WIDTH = 0.5
+"""How much wider an interval gets per unit of strangeness beyond 1: a choice, not a measurement."""
 UNCALIBRATED = {"score": [0.0, float(N_SCORED)], "sd": [0.0, 0.0]}
 """What stands in a card until errors have been measured: intervals hold the sampling error only."""
 
@@ -56,6 +60,20 @@ def error_by_score(
     variance = own[order][np.argmax(held >= HELD, axis=1)]
     sd = np.sqrt(np.maximum(variance, LEAST_SD**2))
     return {"score": grid.tolist(), "sd": np.round(sd, 3).tolist()}
+
+
+def thin_factor(errors: np.ndarray, slices: np.ndarray) -> float:
+    """How much larger errors are for single slices than for volumes of several, at least 1.
+
+    Args:
+        errors: (n,) of the scores of volumes held out, octaves.
+        slices: (n,) slices of each.
+    """
+    single, several = np.abs(errors[slices == 1]), np.abs(errors[slices > 1])
+    if len(single) < FEWEST or len(several) < FEWEST:
+        return 1.0
+    factor = np.quantile(single, HELD) / max(float(np.quantile(several, HELD)), 1e-6)
+    return round(max(1.0, float(factor)), 3)
 
 
 def band_gains(found: np.ndarray, truth: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -22,14 +22,16 @@ from tomoscore_scipion.engine.tomogram import Z_90
 from tomoscore_scipion.engine.weights import load_weights, save_weights
 
 from .calibration import (
+    STRANGE_WIDTH,
     UNCALIBRATED,
     band_gains,
     error_by_score,
     learn_the_usual,
     scale_output,
+    thin_factor,
 )
 from .dataset import Shards
-from .evaluate import compared_curves, metrics
+from .evaluate import compared_curves, metrics, scores
 from .samples import GENERATOR_VERSION, SampleRecipe
 from .shards import write_shards
 from .train import Trainer, TrainingRecipe
@@ -66,6 +68,7 @@ def main(args: Namespace) -> int:
     trainer = Trainer(args.folder, shards, trained, args.start)
     network, gains, figures = train_and_measure(trainer, kept)
     learn_the_usual(network, shards, kept)
+    widths = {"thin": _thin_factor(network, kept), "strange": STRANGE_WIDTH}
     print(json.dumps(figures, indent=2), flush=True)
     card: dict[str, Any] = {
         "name": args.name,
@@ -87,7 +90,8 @@ def main(args: Namespace) -> int:
         },
     }
     specimens = 1 if args.small else args.calibration
-    path = write_calibrated(args.folder / "weights.safetensors", network, card, specimens)
+    path = args.folder / "weights.safetensors"
+    write_calibrated(path, network, card, specimens, widths)
     print(path)
     return 0
 
@@ -116,12 +120,23 @@ def train_and_measure(
     return network, gains, metrics(*compared_curves(network, held_out))
 
 
+def _thin_factor(network: ResolvabilityNet, held_out: Shards) -> float:
+    found, truth = scores(*compared_curves(network, held_out)[:3])
+    slices = np.array([len(members) for _, members in held_out.volumes])
+    return thin_factor(found - truth, slices)
+
+
 def write_calibrated(
-    path: Path, network: ResolvabilityNet, card: dict[str, Any], specimens: int
-) -> Path:
+    path: Path,
+    network: ResolvabilityNet,
+    card: dict[str, Any],
+    specimens: int,
+    widths: dict[str, float],
+) -> None:
     """Write weights that were calibrated on whole fresh tomograms, three of each specimen.
 
-    Their curves are brought closest to the truth; what error is left becomes the interval.
+    Their curves are brought closest to the truth; what error is left becomes the interval, which
+    `widths` widen, see `engine.tomogram.summarise`.
     """
     save_weights(path, network, {**card, "interval": UNCALIBRATED})
     seeds = range(CALIBRATION_SEED, CALIBRATION_SEED + specimens)
@@ -137,8 +152,8 @@ def write_calibrated(
         "calibration_seeds": [seeds.start, seeds.stop],
         "tomogram_gains": gains.tolist(),
     }
+    interval = {**interval, **widths}
     save_weights(path, network, {**card, "training": training, "interval": interval})
-    return path
 
 
 def _sample_recipe(args: Namespace) -> SampleRecipe:
