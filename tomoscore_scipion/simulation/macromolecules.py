@@ -87,9 +87,10 @@ def microtubule(
     start_nm: np.ndarray,
     length_nm: float,
     direction: np.ndarray | None = None,
+    stiffness_nm: float = 20000.0,
 ) -> np.ndarray:
     """A tube of 25 nm outer diameter: 13 protofilaments of monomers every 4 nm, 3-start helix."""
-    axis = curve(rng, start_nm, length_nm, 4.0, 20000.0, direction)
+    axis = curve(rng, start_nm, length_nm, 4.0, stiffness_nm, direction)
     first, second = _frames(axis)
     angles = 2 * np.pi * np.arange(13) / 13
     ring = 10.8 * (np.cos(angles)[:, None, None] * first + np.sin(angles)[:, None, None] * second)

@@ -17,6 +17,10 @@ from .canvas import Canvas
 from .membranes import ellipsoid_distance
 
 
+STRAIGHT_NM = 1e7
+"""Stiffness of microtubules that hold one another."""
+
+
 def cell_in_ice(c: Canvas) -> None:
     """A cell with its envelope that covers a part of the field; around it ice."""
     width = c.extent_nm[1]
@@ -184,7 +188,7 @@ def _cytosol(c: Canvas, inside: torch.Tensor | None, filling: float) -> None:
 
 def organelles(c: Canvas) -> None:
     """A mitochondrion, stacked cisternae or the envelope of a nucleus, in cytoplasm."""
-    (_mitochondrion, _stack, _stack, _nucleus)[int(c.rng.integers(4))](c)
+    (_mitochondrion, _stack, _stack, _stack, _nucleus)[int(c.rng.integers(5))](c)
 
 
 def _mitochondrion(c: Canvas) -> None:
@@ -269,6 +273,52 @@ def _bundle(
         c.cloud(make(c.rng, start, part, direction / np.linalg.norm(direction)))
 
 
+def axonemes(c: Canvas) -> None:
+    """Flagella or cilia: nine doublets of microtubules around two single ones, in a membrane."""
+    along = 1 if c.chance(0.5) else 2
+    across = 3 - along
+    width = c.extent_nm[along]
+    inside = torch.full(c.shape, -1e3)
+    c.may("filaments")
+    for centre in c.apart(int(c.rng.integers(1, 4)), 230, None, 0):
+        inside = torch.maximum(inside, _tube(c, centre, across, c.uniform(112, 135)))
+        _nine_and_two(c, centre, along, across, width)
+    c.proteins(c.uniform(0.01, 0.2), inside, c.log_uniform(30, 150))
+    c.complexes(c.uniform(0, 0.08), inside, 14)
+    if c.chance(0.4):
+        c.proteins(c.uniform(0.002, 0.1), -inside)
+    c.solidify()
+    if c.chance(0.85):
+        c.membrane(inside, c.uniform(0.6, 1.3))
+
+
+def _tube(c: Canvas, centre_nm: np.ndarray, across: int, radius_nm: float) -> torch.Tensor:
+    """Distance from a straight tube through a place, positive inside."""
+    z = (torch.arange(c.shape[0]) * c.px - float(centre_nm[0]))[:, None, None]
+    n = c.shape[across]
+    line = torch.remainder(
+        torch.arange(n) * c.px - float(centre_nm[across]) + n * c.px / 2, n * c.px
+    )
+    line = line - n * c.px / 2
+    side = line[None, :, None] if across == 1 else line[None, None, :]
+    return (radius_nm - (z**2 + side**2).sqrt()).expand(c.shape)
+
+
+def _nine_and_two(
+    c: Canvas, centre_nm: np.ndarray, along: int, across: int, length_nm: float
+) -> None:
+    direction, up, side = (np.eye(3)[axis] for axis in (along, 0, across))
+    phase, radius = c.uniform(0, 2 * np.pi), c.uniform(78, 90)
+    base = centre_nm * (1 - direction)
+    starts = [base + offset * side for offset in (-15.0, 15.0)]
+    for angle in phase + np.arange(9) * 2 * np.pi / 9:
+        out = np.cos(angle) * side + np.sin(angle) * up
+        tangent = np.cos(angle) * up - np.sin(angle) * side
+        starts += [base + radius * out, base + (radius + 4) * out + 19 * tangent]
+    for start in starts:
+        c.cloud(mm.microtubule(c.rng, start, length_nm, direction, STRAIGHT_NM))
+
+
 def particles(c: Canvas) -> None:
     """Purified complexes, ribosomes and shells in thin ice."""
     c.complexes(c.log_uniform(0.001, 0.03), None, c.uniform(10, 24), int(c.rng.integers(1, 6)))
@@ -293,18 +343,19 @@ class Scene:
     lamella: float = 0.0
 
 
-MIXTURE_ODDS = 0.35
+MIXTURE_ODDS = 0.28
 """Odds of a free mixture of ingredients, which needs nothing."""
 SCENES = {
     "cell_in_ice": Scene(cell_in_ice, 0.12, ("membranes", "complexes")),
     "virions": Scene(virions, 0.07, ("vesicles", "complexes")),
     "synapse": Scene(synapse, 0.1, ("membranes", "vesicles", "complexes"), 0.15),
     "cytoplasm": Scene(cytoplasm, 0.13, ("complexes",), 0.6),
-    "organelles": Scene(organelles, 0.13, ("membranes", "complexes"), 0.6),
+    "organelles": Scene(organelles, 0.17, ("membranes", "complexes"), 0.6),
     "bundles": Scene(bundles, 0.06, ("filaments",), 0.15),
+    "axonemes": Scene(axonemes, 0.05, ("filaments", "membranes", "complexes")),
     "particles": Scene(particles, 0.04, ("complexes",)),
 }
-"""Fields by name; the rest of the odds is the free mixture."""
+"""Fields by name; their odds stand beside `MIXTURE_ODDS`."""
 
 
 def draw_scene(rng: np.random.Generator, without: tuple[str, ...]) -> str:
