@@ -23,7 +23,7 @@ LOOK = 64
 GIST = 24
 WIDTH = 192
 DROPPED = 0.1
-"""Share of the head's units that training leaves out."""
+"""Share of the units of the head's last layer that training leaves out."""
 WILD = 6.0
 """Ratios beyond so many standard deviations of the training samples are clipped."""
 QUIET, LOUD = 0.1, 0.9
@@ -88,7 +88,6 @@ class ResolvabilityNet(nn.Module):
         self.head = nn.Sequential(
             nn.Linear(2 * _OWN + OCTAVES, WIDTH),
             nn.GELU(),
-            nn.Dropout(DROPPED),
             nn.Linear(WIDTH, 96),
             nn.GELU(),
             nn.Dropout(DROPPED),
@@ -156,12 +155,13 @@ class ResolvabilityNet(nn.Module):
 def polarity(of_volume: torch.Tensor) -> torch.Tensor:
     """Signs of ratios, (v, 1, N_RATIOS), that make the contrast of each volume the same.
 
-    The long tail of the octaves is negative then: dense matter is sparse, and dark.
+    The odd ratios of all octaves but the coarsest, which has few waves, sum to less than 0 then:
+    matter is sparse, and dark, and its fine octaves are strong where coarser ones are dark.
 
     Args:
         of_volume: (v, OCTAVES, N_RATIOS) of whole volumes.
     """
-    tail = of_volume[..., ODD[0]].sum(dim=-1)
+    tail = of_volume[..., :-1, list(ODD)].sum(dim=(-2, -1))
     sign = torch.where(tail > 0, -1.0, 1.0).to(of_volume.dtype)
     out = torch.ones_like(of_volume[:, :1])
     out[..., list(ODD)] = sign[:, None, None]

@@ -98,7 +98,7 @@ def loss_of(found: Prediction, batch: Batch) -> torch.Tensor:
     true_volume = volume_curves(batch.curves, batch.content, weight)
     per_volume = ((volume - true_volume) ** 2 * carried).sum() / carried.sum()
     score = soft_score(volume, batch.share) - soft_score(true_volume, batch.share)
-    return (tiles + 0.3 * content) / count + per_volume + 0.02 * (score**2).mean()
+    return (tiles + 0.3 * content) / count + per_volume + 0.05 * (score**2).mean()
 
 
 def initial_network(shards: Shards, start: Path | None) -> ResolvabilityNet:
