@@ -29,7 +29,8 @@ def read_doses(path: str, convention: str | None, n_views: int, stack: str) -> E
     if columns not in (1, 2):
         raise TomogramError(
             f"{path}: expected one column (accumulated dose) or two (dose before the view, dose "
-            f"of the view), one line per view, got {columns} columns in its first line"
+            f"of the view), one line per view, got {columns} columns in its first line; a file of "
+            "angles that has doses beside them is given as such (--tlt)"
         )
     rows = as_numbers(path, words, columns)
     check_count(path, len(rows), n_views, stack)

@@ -170,6 +170,7 @@ def _order(
     Raises:
         TomogramError: it cannot be told.
     """
+    name = os.path.basename(path)
     texts = [section.fields.get("DateTime") for section in sections]
     times = [None if text is None else seconds_of(text) for text in texts]
     known = [time for time in times if time is not None]
@@ -189,7 +190,7 @@ def _order(
         return (
             np.argsort(known, kind="stable"),
             "their times",
-            (f"{path}: {why}; those of one time are taken in the order of the file",),
+            (f"{name}: {why}; those of one time are taken in the order of the file",),
         )
     jumbled = bool(len(known) > 1 and np.diff(known).min() < 0)
     if by_angle or jumbled:
@@ -202,5 +203,5 @@ def _order(
     return (
         np.arange(len(sections)),
         "the file",
-        (f"{path}: sections are taken to have been acquired in the order of the file: {why}",),
+        (f"{name}: sections are taken to have been acquired in the order of the file: {why}",),
     )

@@ -8,6 +8,7 @@ Files whose angles do not fit are refused; what had to be assumed is told.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,8 +67,8 @@ class Placed:
         if all(np.abs(here - other).max() <= largest for other in others):
             return ()
         return (
-            f"{path}: its angles fit those of the stack in another order as well, in which doses "
-            "differ; the plainest order is taken: check that its views are those of the stack, or "
+            f"{os.path.basename(path)}: its angles fit those of the stack in another order as "
+            "well, in which doses differ; the plainest order is taken: check that its views are those of the stack, or "
             "give the doses in a text file (--doses)",
         )
 
@@ -155,8 +156,8 @@ def place_star(star: RelionSeries, n_views: int, known: KnownAngles | None) -> P
     if (steps >= 0).all() or (steps <= 0).all():
         return in_order(n_views)
     told = (
-        f"{star.path}: rows are not in the order of angles: the stack is taken to have its images "
-        "in the order of the rows; give the angles of the stack (--tlt) if it has not"
+        f"{os.path.basename(star.path)}: rows are not in the order of angles: the stack is taken "
+        "to have its images in the order of the rows; give the angles of the stack (--tlt) if it has not"
     )
     return Placed(np.arange(n_views), (told,))
 
@@ -199,8 +200,8 @@ def _place_star_by_angle(star: RelionSeries, n_views: int, known: KnownAngles) -
     if len(alike) < len(rivals):
         told = (
             *told,
-            f"{star.path}: which images have no row cannot be told by angles alone; the images of "
-            "the nearest angles are taken",
+            f"{os.path.basename(star.path)}: which images have no row cannot be told by angles "
+            "alone; the images of the nearest angles are taken",
         )
     return Placed(rows, told, alike)
 
@@ -225,6 +226,7 @@ def _told(
     path: str, known: str, turned: bool, offset_deg: float, reordered: bool
 ) -> tuple[str, ...]:
     """Warnings of what was done to make angles fit."""
+    path, known = os.path.basename(path), os.path.basename(known)
     told = []
     if turned:
         told.append(f"{path}: its angles have the other sign than those of {known}")

@@ -8,6 +8,7 @@ of doses that is given, or else from further columns of the .tlt.
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -118,8 +119,8 @@ def _far(path: str, transforms: np.ndarray, shape_yx: tuple[int, int]) -> tuple[
     if not far:
         return ()
     return (
-        f"{path}: {far} of {len(transforms)} views are shifted by more than half of the image; is "
-        "it the alignment of a stack of another binning?",
+        f"{os.path.basename(path)}: {far} of {len(transforms)} views are shifted by more than half "
+        "of the image; is it the alignment of a stack of another binning?",
     )
 
 
@@ -129,7 +130,7 @@ def _exposures(
     """Doses of the images that are kept, and doubts about them."""
     if sources.doses:
         given = read_doses(sources.doses, sources.convention, files.n_views, sources.stack)
-        return given.select(kept), ()
+        return given.select(kept), _other_order(files, kept, given.select(kept))
     placed, path = files.warp_rows, str(sources.warp_xml)
     found = files.warp.exposures if files.warp is not None else None
     if found is None and files.star is not None:
@@ -137,7 +138,9 @@ def _exposures(
     if found is None and files.mdoc is not None:
         placed, path, found = files.mdoc_rows, files.mdoc.path, files.mdoc.exposures
     if found is not None:
-        return found.select(placed.rows[kept]), placed.doubts(path, found, kept)
+        doses = found.select(placed.rows[kept])
+        doubts = placed.doubts(path, found, kept)
+        return doses, (*doubts, *_other_order(files, kept, doses))
     beside = files.tlt.exposures(sources.convention) if files.tlt is not None else None
     if beside is not None:
         return beside.select(kept), ()
@@ -148,6 +151,19 @@ def _exposures(
         + ": give a text file (--doses), one line per view with the dose before it and the dose of "
         "it, RELION's star file of the tilt series (--tilt-series-star), Warp's XML (--warp-xml) "
         "or SerialEM's .mdoc (--mdoc)"
+    )
+
+
+def _other_order(files: Metadata, kept: np.ndarray, doses: Exposures) -> tuple[str, ...]:
+    """A warning where the order of acquisition in the .tlt is another than that of the doses."""
+    if files.tlt is None or files.tlt.order is None:
+        return ()
+    views = np.flatnonzero(np.argsort(files.tlt.order[kept]) != doses.order)
+    if not views.size:
+        return ()
+    return (
+        f"{os.path.basename(files.tlt.path)}: its order of acquisition is another than that of the "
+        f"{doses.convention}; that of the doses is taken",
     )
 
 
