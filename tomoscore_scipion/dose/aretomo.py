@@ -96,10 +96,10 @@ def _parse(path: str) -> _Content:
             if not words[0].startswith("#"):
                 rows.append(_row(words))
             elif "RawSize" in words:
-                x, y, z = (int(word) for word in words[words.index("=") + 1 :][:3])
+                x, y, z = (_whole(word) for word in words[words.index("=") + 1 :][:3])
                 raw = (x, y, z)
             elif "DarkFrame" in words:
-                dark.append([int(word) for word in words[words.index("=") + 1 :][:2]])
+                dark.append([_whole(word) for word in words[words.index("=") + 1 :][:2]])
                 if len(dark[-1]) != 2:
                     raise ValueError
             elif "Local" in words:
@@ -108,7 +108,7 @@ def _parse(path: str) -> _Content:
             raise TomogramError(
                 f"{path}: expected AreTomo's .aln alignment, got {line.strip()[:80]!r} in line {at}"
             ) from None
-    if raw is None or min(raw) < 1 or max(raw) > 2**31 or not rows:
+    if raw is None or min(raw) < 1 or not rows:
         missing = "rows of its alignment" if raw is not None and min(raw) > 0 else "# RawSize"
         raise TomogramError(
             f"{path}: expected AreTomo's .aln alignment with {missing}, which is not there; give "
@@ -124,9 +124,20 @@ def _row(words: list[str]) -> list[float]:
         ValueError: they are not those of a view.
     """
     values = [number(word) for word in words]
-    if len(values) != COLUMNS or values[0] != int(words[0]) or not 0 <= values[0] < 2**31:
+    if len(values) != COLUMNS or values[0] != _whole(words[0]) or abs(values[1]) > 360.0:
         raise ValueError("expected the ten columns of AreTomo")
     return values
+
+
+def _whole(word: str) -> int:
+    """A whole number that counts images or pixels.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not (word.isascii() and word.isdecimal() and len(word) < 8):
+        raise ValueError(f"expected a whole number, got {word!r}")
+    return int(word)
 
 
 def _scale(

@@ -68,8 +68,8 @@ class Placed:
             return ()
         return (
             f"{os.path.basename(path)}: its angles fit those of the stack in another order as "
-            "well, in which doses differ; the plainest order is taken: check that its views are those of the stack, or "
-            "give the doses in a text file (--doses)",
+            "well, in which doses differ; the plainest order is taken: check that its views are "
+            "those of the stack, or give the doses in a text file (--doses)",
         )
 
 
@@ -157,7 +157,8 @@ def place_star(star: RelionSeries, n_views: int, known: KnownAngles | None) -> P
         return in_order(n_views)
     told = (
         f"{os.path.basename(star.path)}: rows are not in the order of angles: the stack is taken "
-        "to have its images in the order of the rows; give the angles of the stack (--tlt) if it has not"
+        "to have its images in the order of the rows; give the angles of the stack (--tlt) if it "
+        "has not"
     )
     return Placed(np.arange(n_views), (told,))
 
