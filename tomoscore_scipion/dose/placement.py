@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tomoscore_scipion.dose.angle_match import NEAR_DEG, Match, match_angles
+from tomoscore_scipion.dose.angle_match import LARGEST_OFFSET_DEG, NEAR_DEG, Match, match_angles
 from tomoscore_scipion.dose.exposures import Exposures
 from tomoscore_scipion.dose.mdoc import MdocSeries
 from tomoscore_scipion.dose.relion_star import RelionSeries
@@ -91,7 +91,7 @@ def check_agree(one: KnownAngles, other: KnownAngles) -> tuple[str, ...]:
     offsets = {sign: float(np.median(first - sign * second)) for sign in (1, -1)}
     apart = {sign: np.abs(first - sign * second - offsets[sign]) for sign in (1, -1)}
     sign = 1 if apart[1].max() <= max(NEAR_DEG, apart[-1].max()) else -1
-    if apart[sign].max() > NEAR_DEG:
+    if apart[sign].max() > NEAR_DEG or abs(offsets[sign]) > LARGEST_OFFSET_DEG:
         worst = int(np.argmax(apart[1]))
         raise TomogramError(
             f"{other.path}: view {one.images[here][worst] + 1}: expected the angles of {one.path}, "
