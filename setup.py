@@ -33,8 +33,7 @@ ENGINE = [
     "pillow>=9.4",  # pictures
     "jinja2>=3.0",  # the report
     "matplotlib>=3.7",  # plots of comparisons and dose curves
-    "mdocfile>=0.2.3; python_version >= '3.10'",  # SerialEM's .mdoc
-    "alnfile>=0.1.1; python_version >= '3.10'",  # AreTomo's .aln
+    "starfile>=0.5.8; python_version >= '3.10'",  # RELION's star files
     NUMPY,
     MRCFILE,
     "scipy>=1.10",  # simulate and train

@@ -57,7 +57,7 @@ FLOW = (
 )
 """The steps of the engine in the order in which data goes through them."""
 
-BESIDE_THE_FLOW = ("damage", "contrast_transfer", "backprojection", "tilt_series")
+BESIDE_THE_FLOW = ("damage", "contrast_transfer", "backprojection", "imod_files", "tilt_series")
 """Modules that make tomograms: they may use steps of the engine, and no step uses them."""
 
 ENDS = ("__init__", "__main__", "cli")

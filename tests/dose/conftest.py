@@ -5,7 +5,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def files(tmp_path_factory):
-    """Paths of a small series in every form, as strings: stack, xf, tlt, doses, xml, mdoc, aln."""
+    """Paths of a small series, as strings: stack, xf, tlt, doses, xml, mdoc, aln, star."""
     folder = tmp_path_factory.mktemp("series")
     paths = {
         "stack": dose_files.write_stack(folder / "TS_01.mrc"),
@@ -17,6 +17,7 @@ def files(tmp_path_factory):
         ("xml", dose_files.warp_xml()),
         ("mdoc", dose_files.mdoc()),
         ("aln", dose_files.aln()),
+        ("star", dose_files.star()),
     ):
         path = folder / f"TS_01.{name}"
         path.write_text(text)

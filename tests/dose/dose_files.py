@@ -82,36 +82,74 @@ def warp_xml(**replaced):
     return f'<?xml version="1.0" encoding="utf-8"?>\n<TiltSeries>{body}{ctf}</TiltSeries>\n'
 
 
-def mdoc(order=None, with_doses=True, prior=True):
-    """SerialEM's metadata, sections in the order of acquisition, or another one."""
+def mdoc(order=None, with_doses=True, prior=True, times=None, title="[T = SerialEM: simulated]"):
+    """SerialEM's metadata, sections in the order of acquisition, or another one.
+
+    `times` makes the line of time of a rank; an empty one is left out.
+    """
     order = np.argsort(RANK) if order is None else order
-    lines = ["PixelSpacing = 15.0", "Voltage = 300", "", "[T = SerialEM: simulated]", ""]
+    times = times or (lambda rank: f"DateTime = 14-Mar-24  10:{rank:02d}:30")
+    lines = ["PixelSpacing = 15.0", "Voltage = 300", "", title, ""]
     for z, view in enumerate(order):
         rank = int(RANK[view])
         lines += [
             f"[ZValue = {z}]",
             f"TiltAngle = {ANGLES[view] + 0.01}",
             f"ExposureDose = {DOSE if with_doses else 0}",
-            f"DateTime = 14-Mar-24  10:{rank:02d}:30",
+            times(rank),
         ]
         lines += [f"PriorRecordDose = {DOSE * rank}"] if prior else []
         lines.append("")
     return "\n".join(lines)
 
 
-def aln(dark=(), counted_without_dark=False):
-    """AreTomo's alignment of the series."""
-    lines = ["# AreTomo Alignment / Priims bprmMn", f"# RawSize = 96 96 {len(ANGLES)}"]
-    lines += ["# NumPatches = 0"]
-    lines += [f"# DarkFrame = {view:4d} {view + 1:4d} {ANGLES[view]:8.2f}" for view in dark]
-    lines += ["# AlphaOffset =     0.00", "# BetaOffset =     0.00"]
+def aln(
+    dark=(),
+    counted_without_dark=False,
+    first=0,
+    dark_first=1,
+    size_xy=(96, 96),
+    binned=1.0,
+    angles=ANGLES,
+    offsets=False,
+):
+    """AreTomo's alignment of the series: SEC from `first`, sections of dark images `dark_first`."""
+    lines = ["# AreTomo Alignment / Priims bprmMn"]
+    lines += [f"# RawSize = {size_xy[0]} {size_xy[1]} {len(ANGLES)}", "# NumPatches = 0"]
+    lines += [
+        f"# DarkFrame = {view:4d} {view + dark_first:4d} {angles[view]:8.2f}" for view in dark
+    ]
+    lines += ["# AlphaOffset =     0.00", "# BetaOffset =     0.00"] if offsets else []
     lines += ["# SEC     ROT         GMAG       TX          TY      SMEAN  SFIT SCALE BASE TILT"]
     kept = [view for view in range(len(ANGLES)) if view not in dark]
     for number, view in enumerate(kept):
-        section = number if counted_without_dark else view
-        x, y = shifts()[view]
+        section = (number if counted_without_dark else view) + first
+        x, y = shifts()[view] * binned
         lines.append(
             f"{section:5d} {-AXIS_DEG:10.4f}    1.00000 {x:10.3f} {y:10.3f}     1.00     1.00     "
-            f"1.00     0.00 {ANGLES[view]:8.2f}"
+            f"1.00     0.00 {angles[view]:8.2f}"
         )
     return "\n".join(lines) + "\n"
+
+
+def star(order=None, named="frames", **replaced):
+    """RELION 5's star file of the series; a column is replaced by the values given, or left out."""
+    order = np.arange(len(ANGLES)) if order is None else np.asarray(order)
+    images = {"stack": "{}@TS_01.mrc", "frames": "frames/TS_01_{}.mrc"}[named]
+    offsets = shifts() * PIXEL_ANGSTROM
+    columns = {
+        "rlnMicrographName": [images.format(view + 1) for view in range(len(ANGLES))],
+        "rlnTomoNominalStageTiltAngle": ANGLES + 0.01,
+        "rlnMicrographPreExposure": DOSE * RANK,
+        "rlnTomoXTilt": np.zeros(len(ANGLES)),
+        "rlnTomoYTilt": ANGLES,
+        "rlnTomoZRot": np.full(len(ANGLES), -AXIS_DEG),
+        "rlnTomoXShiftAngst": offsets[:, 0],
+        "rlnTomoYShiftAngst": offsets[:, 1],
+    }
+    columns.update(replaced)
+    columns = {name: values for name, values in columns.items() if values is not None}
+    lines = ["", "# version 50001", "", "data_TS_01", "", "loop_"]
+    lines += [f"_{name} #{number}" for number, name in enumerate(columns, start=1)]
+    lines += [" ".join(str(values[view]) for values in columns.values()) for view in order]
+    return "\n".join([*lines, "", ""])

@@ -157,6 +157,8 @@ def test_a_faulty_series_has_a_record_and_status_3(files, common, tmp_path, caps
     [
         ([], "STACK"),
         (["s.mrc"], "doses are needed"),
+        (["s.mrc", "--tlt", "none.tlt", "--aln", "a"], "doses are needed"),
+        (["s.mrc", "--tilt-series-star", "s", "--mdoc", "m"], "not allowed with"),
         (["s.mrc", "--doses", "d", "--mdoc", "m"], "not allowed with"),
         (["s.mrc", "--doses", "d", "--plot", "p.jpg"], ".png"),
         (["s.mrc", "--doses", "d", "--exclude", "1,x"], "--exclude"),
@@ -169,6 +171,22 @@ def test_a_faulty_series_has_a_record_and_status_3(files, common, tmp_path, caps
 def test_wrong_usage_is_explained(argv, message, capsys):
     assert main(["dose", *argv]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_plain_angles_are_no_doses_and_further_columns_may_be(files, common, tmp_path, capsys):
+    assert main(["dose", files["stack"], "--tlt", files["tlt"], "--xf", files["xf"]]) == 2
+    assert "--tilt-series-star" in capsys.readouterr().err
+    beside = tmp_path / "TS_01_TLT.txt"
+    rows = zip(dose_files.ANGLES, dose_files.RANK + 1)
+    beside.write_text("".join(f"{a} {rank} {dose_files.DOSE}\n" for a, rank in rows))
+    star = ["--tilt-series-star", files["star"]]
+    for given in (star, ["--tlt", str(beside), "--xf", files["xf"]]):
+        out = tmp_path / "dose.json"
+        argv = ["dose", files["stack"], *given, "--thickness", "30", "--output", str(out)]
+        assert main([*argv, "--quiet", *common]) == 0
+        record = json.loads(out.read_text())
+        assert [step["dose"] for step in record["steps"]] == [3.0 * n for n in range(3, 12)]
+        assert record["warnings"] == []
 
 
 def test_an_input_is_not_replaced(files, common):

@@ -12,6 +12,7 @@ from tomoscore_scipion.dose.warp_xml import read_warp_xml
 from tomoscore_scipion.engine.errors import TomogramError
 
 N = len(ANGLES)
+SHAPE = (N, 96, 96)
 
 
 def written(tmp_path, text):
@@ -43,6 +44,7 @@ def test_warp_may_lack_alignment_and_leave_views_out(tmp_path):
     ("text", "message"),
     [
         (dose_files.warp_xml(Dose=[1, 2, 3]), "expected 11 values in <Dose>.*got 3"),
+        (dose_files.warp_xml(UseTilt=["True"] * 3), "True or False for each of 11.*got 3"),
         (dose_files.warp_xml(Dose=None), "<Dose>, which is not there"),
         (dose_files.warp_xml(Angles=["a"] * N), "expected numbers in <Angles>"),
         ("<TiltSeries>", "expected Warp's XML"),
@@ -58,20 +60,20 @@ def test_other_xml_is_refused_and_entities_are_never_expanded(tmp_path, text, me
 def test_sections_of_an_mdoc_find_their_views_by_angle(files):
     found = read_mdoc(files["mdoc"])
     assert found.angles_deg[0] == pytest.approx(0.01)
-    doses = found.in_order_of(ANGLES, files["mdoc"])
+    doses = found.exposures.select(found.match(ANGLES).entries)
     np.testing.assert_allclose(doses.before, DOSE * RANK)
 
 
 @pytest.mark.parametrize("order", [np.argsort(RANK), np.arange(N)])
 def test_without_prior_doses_an_mdoc_tells_the_order_by_its_times(tmp_path, order):
     found = read_mdoc(written(tmp_path, dose_files.mdoc(order, prior=False)))
-    doses = found.in_order_of(ANGLES, "TS_01.mdoc")
+    doses = found.exposures.select(found.match(ANGLES).entries)
     np.testing.assert_allclose(doses.before, DOSE * RANK)
 
 
 def test_an_mdoc_of_another_series_or_without_doses_is_refused(tmp_path, files):
     with pytest.raises(TomogramError, match="got 11 sections.*--doses"):
-        read_mdoc(files["mdoc"]).in_order_of(ANGLES + 10, files["mdoc"])
+        read_mdoc(files["mdoc"]).match(ANGLES + 40)
     with pytest.raises(TomogramError, match="calibrated.*--doses"):
         read_mdoc(written(tmp_path, dose_files.mdoc(with_doses=False)))
     with pytest.raises(TomogramError, match="metadata"):
@@ -79,7 +81,7 @@ def test_an_mdoc_of_another_series_or_without_doses_is_refused(tmp_path, files):
 
 
 def test_aretomo_tells_angles_and_alignment(files):
-    found = read_aln(files["aln"], N)
+    found = read_aln(files["aln"], SHAPE)
     np.testing.assert_allclose(found.angles_deg, ANGLES)
     np.testing.assert_allclose(found.transforms, dose_files.transforms(), atol=1e-3)
 
@@ -87,7 +89,7 @@ def test_aretomo_tells_angles_and_alignment(files):
 @pytest.mark.parametrize("counted_without_dark", [False, True])
 def test_dark_frames_of_aretomo_are_left_out(tmp_path, counted_without_dark):
     text = dose_files.aln(dark=(0, 4), counted_without_dark=counted_without_dark)
-    found = read_aln(written(tmp_path, text), N)
+    found = read_aln(written(tmp_path, text), SHAPE)
     assert found.views.tolist() == [1, 2, 3, 5, 6, 7, 8, 9, 10]
     np.testing.assert_allclose(found.angles_deg, ANGLES[found.views])
 
@@ -95,9 +97,9 @@ def test_dark_frames_of_aretomo_are_left_out(tmp_path, counted_without_dark):
 @pytest.mark.parametrize("text", ["", "no alignment\n", "# AreTomo Alignment\n# RawSize = x\n"])
 def test_what_is_no_alignment_of_aretomo_is_refused(tmp_path, text):
     with pytest.raises(TomogramError, match="metadata"):
-        read_aln(written(tmp_path, text), N)
+        read_aln(written(tmp_path, text), SHAPE)
 
 
 def test_an_alignment_of_another_stack_is_refused(files):
     with pytest.raises(TomogramError, match="expected the alignment of the 12 images"):
-        read_aln(files["aln"], 12)
+        read_aln(files["aln"], (12, 96, 96))

@@ -14,8 +14,10 @@ and with dose weighting, and beside it that of as many views over the whole rang
 which dose the score is highest, and which doses are as good within 0.1 octave.
 
 Angles, alignment and doses are read from IMOD's files (--xf, --tlt) with a text file of doses
-(--doses), Warp's XML (--warp-xml), SerialEM's .mdoc (--mdoc), AreTomo's .aln (--aln), which can be
-combined: --xf and --tlt win over what the others say of the same.
+(--doses), Warp's XML (--warp-xml), RELION 5's star file of one tilt series (--tilt-series-star),
+SerialEM's .mdoc (--mdoc), AreTomo's .aln (--aln), which can be combined: --xf and --tlt win over
+what the others say of the same. Angles are compared between them, and rows put in the order of the
+stack by them. A .tlt may have the doses in further columns.
 
 Exit status: 0 done; 3 the series failed (its record says why); 1 could not start, or could not
 write; 2 wrong usage; 130 stopped. With --job 0 also when single series failed.
@@ -29,7 +31,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("stack", nargs="?", metavar="STACK", help="images of the tilt series (MRC)")
     add("--xf", metavar="FILE", help="IMOD's alignment transforms")
-    add("--tlt", metavar="FILE", help="tilt angles in degrees, a line per view")
+    add(
+        "--tlt",
+        metavar="FILE",
+        help="tilt angles in degrees, a line per view; also with order and dose",
+    )
     doses = parser.add_mutually_exclusive_group()
     doses.add_argument(
         "--doses",
@@ -39,12 +45,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     doses.add_argument("--warp-xml", metavar="FILE", help="Warp's metadata of the tilt series")
     doses.add_argument("--mdoc", metavar="FILE", help="SerialEM's metadata of the tilt series")
+    doses.add_argument(
+        "--tilt-series-star", metavar="FILE", help="RELION 5's star file of the tilt series"
+    )
     add("--aln", metavar="FILE", help="AreTomo's alignment; needs one of the above for the doses")
     add(
         "--dose-convention",
         choices=CONVENTIONS,
         help="of which point of a view's exposure accumulated doses are the doses "
-        "(default: end; of Warp's XML start)",
+        "(default: end; of Warp's and RELION's start)",
     )
     add(
         "--exclude",

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+
+import numpy as np
 
 from tomoscore_scipion.dose.exposures import Exposures, exposures_of_accumulated
 from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.tilt_series import read_rows
+from tomoscore_scipion.engine.imod_files import as_numbers, check_count, read_words
 
 
 def read_doses(path: str, convention: str | None, n_views: int, stack: str) -> Exposures:
@@ -23,25 +24,22 @@ def read_doses(path: str, convention: str | None, n_views: int, stack: str) -> E
     Raises:
         TomogramError: it cannot be read, has another number of lines, or impossible doses.
     """
-    columns = _columns(path)
-    rows = read_rows(path, columns, n_views, stack)
+    words = read_words(path)
+    columns = len(words[0]) if words else 0
+    if columns not in (1, 2):
+        raise TomogramError(
+            f"{path}: expected one column (accumulated dose) or two (dose before the view, dose "
+            f"of the view), one line per view, got {columns} columns in its first line; a file of "
+            "angles that has doses beside them is given as such (--tlt)"
+        )
+    rows = as_numbers(path, words, columns)
+    check_count(path, len(rows), n_views, stack)
     name = os.path.basename(path)
     if columns == 1:
         return exposures_of_accumulated(rows[:, 0], convention or "end", name)
-    return Exposures(rows[:, 0], rows[:, 1], f"doses of {name}: before each view, and of the view")
-
-
-def _columns(path: str) -> int:
-    """One or two columns, by the first line."""
-    try:
-        text = Path(path).read_text(encoding="ascii")
-    except (OSError, ValueError) as error:
-        raise TomogramError(f"{path}: expected a text file of doses: {error}") from error
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    count = len(first.split())
-    if count not in (1, 2):
+    if n_views > 1 and np.ptp(rows[:, 0]) == 0:
         raise TomogramError(
-            f"{path}: expected one column (accumulated dose) or two (dose before the view, dose "
-            f"of the view), one line per view, got {count} columns in its first line"
+            f"{path}: expected the dose before each view in the first column, got {rows[0, 0]:g} "
+            "e/A^2 for all views; write the dose accumulated before each view, then the dose of it"
         )
-    return count
+    return Exposures(rows[:, 0], rows[:, 1], f"doses of {name}: before each view, and of the view")

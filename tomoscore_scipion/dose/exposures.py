@@ -19,6 +19,9 @@ CONVENTIONS = ("start", "middle", "end")
 GAP = 1.5
 """A step in dose this much larger than the median step is a view that is missing."""
 
+LARGEST_DOSE = 1e4
+"""No specimen that is worth an image suffered more, e/A^2."""
+
 
 @dataclass(frozen=True)
 class Exposures:
@@ -30,7 +33,8 @@ class Exposures:
         convention: how the accumulated doses of the file were read, for people.
 
     Raises:
-        TomogramError: doses that are not finite, negative, or 0 for a view.
+        TomogramError: doses that are not finite, negative, 0 for a view, beyond what a specimen
+            survives, or the same before two views.
     """
 
     before: np.ndarray
@@ -48,9 +52,32 @@ class Exposures:
         if bad.size:
             view = int(bad[0])
             raise TomogramError(
-                f"view {view + 1}: expected a dose of the view > 0 and a dose before it >= 0 "
-                f"e/A^2, got {self.of[view]:g} and {self.before[view]:g}; give the doses in a "
-                "text file (--doses), one line per view: dose before it, dose of it"
+                f"{self.convention}; view {view + 1}: expected a dose of the view > 0 and a dose "
+                f"before it >= 0 e/A^2, got {self.of[view]:g} and {self.before[view]:g}; give the "
+                "doses in a text file (--doses), one line per view: dose before it, dose of it"
+            )
+        beyond = np.flatnonzero(self.before + self.of > LARGEST_DOSE)
+        if beyond.size:
+            view = int(beyond[0])
+            raise TomogramError(
+                f"{self.convention}; view {view + 1}: expected an accumulated dose of at most "
+                f"{LARGEST_DOSE:g} e/A^2, got {self.before[view] + self.of[view]:g}; doses "
+                "are per square Angstrom of the specimen"
+            )
+        self._check_order()
+
+    def _check_order(self) -> None:
+        """No two views begin at one accumulated dose: each of them has a dose of its own."""
+        order = self.order
+        steps = np.diff(self.before[order])
+        if steps.size and steps.min() <= 0:
+            at = int(np.argmin(steps))
+            first, second = sorted((int(order[at]), int(order[at + 1])))
+            raise TomogramError(
+                f"{self.convention}; views {first + 1} and {second + 1}: expected another dose "
+                f"before each view, got {self.before[first]:g} e/A^2 before both, so that "
+                "their order is not known; give the doses in a text file (--doses), one line per "
+                "view: dose before it, dose of it"
             )
 
     @property

@@ -1,20 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SerialEM's metadata (.mdoc) by the package mdocfile: angles and doses of the views."""
+"""SerialEM's metadata (.mdoc): angles and doses of the images, and their order of acquisition."""
 
 from __future__ import annotations
 
-import logging
 import os
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from tomoscore_scipion.dose.angle_match import Match, match_angles
 from tomoscore_scipion.dose.exposures import Exposures
+from tomoscore_scipion.dose.mdoc_text import Section, seconds_of, sections_of
 from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.engine.imod_files import check_angles, number, read_text
 
-NEAR_DEG = 2.0
-"""Refined and nominal angles of a view differ by less."""
+MOST_SECTIONS = 2000
+SAME_ANGLE_DEG = 0.3
+"""Sections nearer than this in angle are of one view, taken again."""
+BY_ANGLE = 0.9
+"""Sections of which so many steps in angle have one sign run by angle, not by time."""
+MOST_EQUAL_TIMES = 0.1
+"""Share of sections whose time another one has too, up to which times tell the order."""
 
 
 @dataclass(frozen=True)
@@ -22,109 +28,180 @@ class MdocSeries:
     """What the file says, per section in the order of the file.
 
     Attributes:
+        path: the file.
         angles_deg: nominal tilt angles, (n_sections,).
         exposures: doses.
+        z: numbers in the stack that the file describes, (n_sections,).
+        warnings: what the user should know.
     """
 
+    path: str
     angles_deg: np.ndarray
     exposures: Exposures
+    z: np.ndarray
+    warnings: tuple[str, ...] = ()
 
-    def in_order_of(self, angles_deg: np.ndarray, path: str) -> Exposures:
-        """The doses in the order of a stack whose views may have been sorted since.
+    def stack_order(self, n_views: int) -> np.ndarray:
+        """Sections in the order of the stack that the file describes, (n_views,).
+
+        Raises:
+            TomogramError: there are more or fewer of them than views.
+        """
+        order = np.arange(len(self.z))
+        if len(set(self.z.tolist())) == len(self.z):
+            order = np.argsort(self.z)
+        if len(order) != n_views:
+            raise TomogramError(
+                f"{self.path}: expected {n_views} sections, one per image of the stack, got "
+                f"{len(self.z)}; give the angles of the stack (--tlt)"
+            )
+        return order
+
+    def match(self, angles_deg: np.ndarray) -> Match:
+        """The section of each view of a stack whose views may have been sorted or left out since.
+
+        Where a view was taken twice, the later section is taken.
 
         Args:
             angles_deg: of the stack's views, (n_views,); refined angles do.
-            path: the file, for messages.
 
         Raises:
             TomogramError: the angles are not those of this stack.
         """
-        if len(angles_deg) == len(self.angles_deg):
-            apart = np.abs(angles_deg - self.angles_deg)
-            if apart.max() <= NEAR_DEG:
-                return self.exposures
-            here, there = (np.argsort(a, kind="stable") for a in (angles_deg, self.angles_deg))
-            places = np.empty(len(here), dtype=int)
-            places[here] = there
-            if np.abs(angles_deg - self.angles_deg[places]).max() <= NEAR_DEG:
-                return self.exposures.select(places)
-        raise TomogramError(
-            f"{path}: expected a section for each of the {len(angles_deg)} views with its angle, "
-            f"within {NEAR_DEG:g} degrees, got {len(self.angles_deg)} sections; give the doses in "
-            "a text file (--doses), one line per view"
-        )
+        found = match_angles(angles_deg, self.angles_deg, self._superseded())
+        if found is None:
+            raise TomogramError(
+                f"{self.path}: expected a section for each of the {len(angles_deg)} views with its "
+                f"angle, up to a common offset and a turned sign, got {len(self.angles_deg)} "
+                f"sections from {self.angles_deg.min():g} to {self.angles_deg.max():g} degrees, "
+                f"and views from {angles_deg.min():g} to {angles_deg.max():g}; give the doses in a "
+                "text file (--doses), one line per view"
+            )
+        return found
+
+    def _superseded(self) -> np.ndarray:
+        """Sections of which another one at the same angle was taken later, (n_sections,) bool."""
+        before = self.exposures.before
+        near = np.abs(self.angles_deg[:, None] - self.angles_deg[None, :]) < SAME_ANGLE_DEG
+        return (near & (before[None, :] > before[:, None])).any(axis=1)
 
 
 def read_mdoc(path: str) -> MdocSeries:
     """Read SerialEM's metadata of a tilt series.
 
     Raises:
-        TomogramError: it cannot be read, or has no angles or doses.
+        TomogramError: it cannot be read, has no angles or doses, or does not tell the order of
+            acquisition.
     """
-    table = _table(path)
-    for column in ("TiltAngle", "ExposureDose"):
-        if column not in table:
-            raise TomogramError(_lacks(path, column))
-    angles = np.asarray(table["TiltAngle"], dtype=np.float64)
-    doses = np.asarray(table["ExposureDose"], dtype=np.float64)
-    if not np.isfinite(angles).all():
-        raise TomogramError(_lacks(path, "TiltAngle"))
-    if not (doses > 0).all():
-        raise TomogramError(_lacks(path, "ExposureDose > 0"))
-    before = _before(table, doses)
-    name = os.path.basename(path)
-    return MdocSeries(
-        angles, Exposures(before, doses, f"doses of {name}: before each view, and of the view")
-    )
-
-
-def _lacks(path: str, what: str) -> str:
-    return (
-        f"{path}: expected {what} in every section; SerialEM writes doses only where they are "
-        "calibrated: give them in a text file (--doses), one line per view: dose before it, dose "
-        "of it"
-    )
-
-
-def _table(path: str) -> Any:
-    import mdocfile
-    from pydantic import ValidationError
-
-    logging.getLogger("mdocfile").setLevel(logging.ERROR)  # of fields that it does not know
-    try:
-        return mdocfile.read(path)
-    except OSError as error:
-        raise TomogramError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValidationError, ValueError, KeyError, IndexError, TypeError) as error:
+    sections = sections_of(read_text(path, "SerialEM's .mdoc of a tilt series"))
+    if not 1 < len(sections) <= MOST_SECTIONS:
         raise TomogramError(
-            f"{path}: expected SerialEM's .mdoc of a tilt series: {error}"
-        ) from error
+            f"{path}: expected SerialEM's .mdoc of a tilt series, with a section [ZValue = ...] "
+            f"for each image, got {len(sections)} sections; the .mdoc of a single image or movie "
+            "says nothing of its series"
+        )
+    angles = _numbers(path, sections, "TiltAngle")
+    check_angles(path, angles)
+    doses = _numbers(path, sections, "ExposureDose")
+    if not (doses > 0).all():
+        raise TomogramError(_lacks(path, int(np.argmin(doses > 0)), "ExposureDose > 0"))
+    before, how, warnings = _before(path, sections, angles, doses)
+    exposures = Exposures(
+        before, doses, f"doses of {os.path.basename(path)}: dose of each view, {how}"
+    )
+    z = np.array([section.z for section in sections])
+    return MdocSeries(path, angles, exposures, z, warnings)
 
 
-def _before(table: Any, doses: np.ndarray) -> np.ndarray:
-    """Dose before each section: as it is written, else summed in the order of time or of file."""
-    if "PriorRecordDose" in table:
-        prior = np.asarray(table["PriorRecordDose"], dtype=np.float64)
-        if np.isfinite(prior).all() and len(np.unique(prior)) == len(prior):
-            return prior
-    order = _time_order(table, len(doses))
+def _numbers(path: str, sections: list[Section], key: str) -> np.ndarray:
+    """A number of every section.
+
+    Raises:
+        TomogramError: a section has none.
+    """
+    values = np.empty(len(sections))
+    for at, section in enumerate(sections):
+        try:
+            values[at] = number(section.fields.get(key, ""))
+        except ValueError:
+            raise TomogramError(_lacks(path, at, key)) from None
+    return values
+
+
+def _lacks(path: str, at: int, what: str) -> str:
+    return (
+        f"{path}: section {at + 1}: expected {what}, as in every section; SerialEM writes doses "
+        "only where they are calibrated: give them in a text file (--doses), one line per view: "
+        "dose before it, dose of it"
+    )
+
+
+def _before(
+    path: str, sections: list[Section], angles: np.ndarray, doses: np.ndarray
+) -> tuple[np.ndarray, str, tuple[str, ...]]:
+    """Dose before each section, how it is known, and warnings."""
+    prior = _prior(sections)
+    if prior is not None:
+        return prior, "and the dose before it as it is written there", ()
+    order, how, warnings = _order(path, sections, angles)
     before = np.empty(len(doses))
     before[order] = np.cumsum(doses[order]) - doses[order]
-    return before
+    return before, f"summed in the order of {how}", warnings
 
 
-def _time_order(table: Any, n_sections: int) -> np.ndarray:
-    """Sections in the order of acquisition: by DateTime where all have it, else as they come."""
-    from datetime import datetime
+def _prior(sections: list[Section]) -> np.ndarray | None:
+    """Doses before the sections where all have another one; else None."""
+    try:
+        prior = np.array([number(s.fields.get("PriorRecordDose", "")) for s in sections])
+    except ValueError:
+        return None
+    distinct = len(np.unique(prior)) == len(prior)
+    return prior if distinct and prior.min() >= 0 else None
 
-    times = []
-    for text in table.get("DateTime", ()):
-        for form in ("%d-%b-%y  %H:%M:%S", "%d-%b-%Y  %H:%M:%S", "%d-%b-%y %H:%M:%S"):
-            try:
-                times.append(datetime.strptime(str(text), form).timestamp())
-                break
-            except ValueError:
-                continue
-    if len(times) != n_sections:
-        return np.arange(n_sections)
-    return np.argsort(np.array(times), kind="stable")
+
+def _order(
+    path: str, sections: list[Section], angles: np.ndarray
+) -> tuple[np.ndarray, str, tuple[str, ...]]:
+    """Sections in the order of acquisition, of what that is the order, and warnings.
+
+    Times tell it where they differ. Without them sections come as they were taken, unless somebody
+    sorted them by angle.
+
+    Raises:
+        TomogramError: it cannot be told.
+    """
+    name = os.path.basename(path)
+    texts = [section.fields.get("DateTime") for section in sections]
+    times = [None if text is None else seconds_of(text) for text in texts]
+    known = [time for time in times if time is not None]
+    equal = len(times) - len(set(known))
+    if len(known) == len(times) and equal == 0:
+        return np.argsort(known), "their times", ()
+    strange = next((t for t, s in zip(texts, times) if t is not None and s is None), None)
+    if strange is not None:
+        why = f"their times have an unknown form ({strange[:40]!r})"
+    elif len(known) < len(times):
+        why = f"{len(times) - len(known)} of {len(times)} have no time (DateTime)"
+    else:
+        why = f"only {len(set(known))} of {len(times)} have a time of their own"
+    steps = np.sign(np.diff(angles))
+    by_angle = max((steps >= 0).mean(), (steps <= 0).mean()) >= BY_ANGLE
+    if len(known) == len(times) and equal <= MOST_EQUAL_TIMES * len(times):
+        return (
+            np.argsort(known, kind="stable"),
+            "their times",
+            (f"{name}: {why}; those of one time are taken in the order of the file",),
+        )
+    jumbled = bool(len(known) > 1 and np.diff(known).min() < 0)
+    if by_angle or jumbled:
+        run = "times go back and forth" if jumbled else "sections run by angle"
+        raise TomogramError(
+            f"{path}: the order of acquisition is not known: {run}, {why}, and there is no "
+            "PriorRecordDose that differs between them; give the original .mdoc, or the doses in a "
+            "text file (--doses), one line per view: dose before it, dose of it"
+        )
+    return (
+        np.arange(len(sections)),
+        "the file",
+        (f"{name}: sections are taken to have been acquired in the order of the file: {why}",),
+    )

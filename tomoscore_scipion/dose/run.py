@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from typing import Callable, Sequence
 
 from tomoscore_scipion.dose import csv_file
+from tomoscore_scipion.dose.angle_file import has_further_columns
 from tomoscore_scipion.dose.job import DoseJob, read_dose_job
 from tomoscore_scipion.dose.plot import SUFFIXES, write_plot
 from tomoscore_scipion.dose.record import FAILED, DoseRecord
@@ -27,11 +28,15 @@ from tomoscore_scipion.engine.table import printable, write_text
 EXIT_FAILED = 3
 EXIT_STOPPED = 130
 ONE_SERIES = (
-    *("xf", "tlt", "doses", "warp_xml", "mdoc", "aln", "dose_convention", "exclude"),
+    *("xf", "tlt", "doses", "warp_xml", "mdoc", "aln", "tilt_series_star"),
+    *("dose_convention", "exclude"),
     *("pixel_size", "thickness", "plot", "preview", "ts_id", "weights", "device"),
 )
 """Arguments that say something of one series, and that a job says itself."""
-INPUTS = ("stack", "xf", "tlt", "doses", "warp_xml", "mdoc", "aln", "weights", "job")
+INPUTS = (
+    *("stack", "xf", "tlt", "doses", "warp_xml", "mdoc", "aln", "tilt_series_star"),
+    *("weights", "job"),
+)
 RESULTS = ("output", "csv", "plot", "preview")
 
 
@@ -74,14 +79,20 @@ def check_arguments(args: Namespace) -> None:
             args.wrong_usage("--flip-phases does not go with --job: a job has no defocus")
         if not args.output:
             args.wrong_usage("--job needs --output")
-    elif not (args.doses or args.warp_xml or args.mdoc):
-        args.wrong_usage("the doses are needed: --doses, --warp-xml or --mdoc")
+    elif not _names_doses(args):
+        args.wrong_usage("the doses are needed: --doses, --warp-xml, --tilt-series-star or --mdoc")
     if args.quiet and not any(getattr(args, name) for name in RESULTS):
         args.wrong_usage("--quiet needs a result file: the curve would be shown nowhere")
     if args.plot and not args.plot.lower().endswith(SUFFIXES):
         args.wrong_usage(f"--plot: expected a name that ends in {', '.join(SUFFIXES)}")
     if args.exclude is not None and not all(p.strip().isdecimal() for p in args.exclude.split(",")):
         args.wrong_usage(f"--exclude: expected numbers from 0, such as 0,3,40, got {args.exclude}")
+
+
+def _names_doses(args: Namespace) -> bool:
+    """Whether a file is given that may have the doses."""
+    named = args.doses or args.warp_xml or args.tilt_series_star or args.mdoc
+    return bool(named) or bool(args.tlt and has_further_columns(args.tlt))
 
 
 def _job_of(args: Namespace) -> DoseJob:
@@ -95,6 +106,7 @@ def _job_of(args: Namespace) -> DoseJob:
         warp_xml=args.warp_xml,
         mdoc=args.mdoc,
         aln=args.aln,
+        star=args.tilt_series_star,
         pixel_angstrom=args.pixel_size,
         convention=args.dose_convention,
         excluded=excluded,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -55,21 +55,6 @@ class DoseSeries:
             raise ValueError(
                 f"expected doses of {len(self.tilts.views)} views, got {len(self.exposures.of)}"
             )
-
-    def without(self, views: set[int]) -> DoseSeries:
-        """The series without some images of the stack, 0-based; their doses stay suffered."""
-        kept = np.flatnonzero([int(view) not in views for view in self.tilts.views])
-        if len(kept) == len(self.tilts.views):
-            return self
-        optics = self.optics
-        if optics is not None:
-            optics = replace(optics, defocus_nm=optics.defocus_nm[kept])
-        return replace(
-            self,
-            tilts=self.tilts.select(kept),
-            exposures=self.exposures.select(kept),
-            optics=optics,
-        )
 
 
 def aligned_images(

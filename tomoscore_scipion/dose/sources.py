@@ -1,61 +1,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which files make a tilt series with its doses, and what each is asked for.
 
-Angles come from the first there is of: .tlt, AreTomo's .aln, Warp's XML, SerialEM's .mdoc; the
-alignment from .xf, .aln or Warp's XML; doses from the one file of doses that is given.
+Angles come from the first there is of: .tlt, AreTomo's .aln, RELION's star file, Warp's XML,
+SerialEM's .mdoc; the alignment from .xf, .aln, the star file or Warp's XML; doses from the one file
+of doses that is given, or else from further columns of the .tlt.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from tomoscore_scipion.dose.aretomo import AlnSeries, read_aln
 from tomoscore_scipion.dose.dose_file import read_doses
 from tomoscore_scipion.dose.exposures import Exposures
-from tomoscore_scipion.dose.mdoc import MdocSeries, read_mdoc
-from tomoscore_scipion.dose.series import DoseSeries
-from tomoscore_scipion.dose.warp_xml import WarpSeries, read_warp_xml
+from tomoscore_scipion.dose.metadata import Metadata, Sources, read_metadata
+from tomoscore_scipion.dose.placement import KnownAngles
+from tomoscore_scipion.dose.series import DoseSeries, Optics
+from tomoscore_scipion.dose.subsets import FEWEST_VIEWS
 from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.tilt_series import TiltSeries, read_angles, read_transforms
+from tomoscore_scipion.engine.imod_files import check_transforms, read_transforms
+from tomoscore_scipion.engine.tilt_series import TiltSeries
 from tomoscore_scipion.engine.volume import open_volume
 
+__all__ = ["UNALIGNED", "Sources", "read_series"]
+
 UNALIGNED = "no alignment given: the stack is taken as aligned, its tilt axis along y"
-
-
-@dataclass(frozen=True)
-class Sources:
-    """The files of one tilt series, and what is known of it besides.
-
-    Attributes:
-        ts_id: its id.
-        stack: the images, MRC.
-        xf: IMOD's transforms.
-        tlt: tilt angles.
-        doses: text file of doses, see `dose_file.py`.
-        warp_xml: Warp's metadata.
-        mdoc: SerialEM's metadata.
-        aln: AreTomo's alignment.
-        pixel_angstrom: pixel size that wins over the stack's header.
-        convention: what accumulated doses are the doses of; the format's own when None.
-        excluded: images of the stack to leave out, 0-based.
-        thickness_nm: height of the tomogram; the default when None.
-    """
-
-    ts_id: str
-    stack: str
-    xf: str | None = None
-    tlt: str | None = None
-    doses: str | None = None
-    warp_xml: str | None = None
-    mdoc: str | None = None
-    aln: str | None = None
-    pixel_angstrom: float | None = None
-    convention: str | None = None
-    excluded: tuple[int, ...] = ()
-    thickness_nm: float | None = None
 
 
 def read_series(sources: Sources) -> DoseSeries:
@@ -66,116 +38,162 @@ def read_series(sources: Sources) -> DoseSeries:
     """
     with open_volume(sources.stack, sources.pixel_angstrom) as volume:
         shape, pixel = volume.shape_zyx, volume.voxel_size_angstrom
-    n_views = shape[0]
-    warp = None
-    if sources.warp_xml:
-        warp = read_warp_xml(sources.warp_xml, n_views, sources.convention)
-    mdoc = read_mdoc(sources.mdoc) if sources.mdoc else None
-    aln = read_aln(sources.aln, n_views) if sources.aln else None
-    angles = _angles(sources, n_views, aln, warp, mdoc)
-    transforms, warnings = _transforms(sources, n_views, pixel, aln, warp)
-    series = DoseSeries(
-        tilts=TiltSeries(Path(sources.stack), pixel, angles, transforms, np.arange(n_views)),
-        exposures=_exposures(sources, n_views, angles, warp, mdoc),
-        optics=warp.optics if warp else None,
+    files = read_metadata(sources, shape)
+    angles = _angles(sources, files)
+    transforms, warnings = _transforms(sources, files, pixel)
+    kept = _kept(sources, files)
+    exposures, doubts = _exposures(sources, files, kept)
+    if np.ptp(angles[kept]) == 0:
+        raise TomogramError(
+            f"{sources.stack}: expected different tilt angles, got {angles[kept][0]:g} degrees for "
+            "all views that are in use"
+        )
+    return DoseSeries(
+        tilts=TiltSeries(Path(sources.stack), pixel, angles[kept], transforms[kept], kept),
+        exposures=exposures,
+        optics=_optics(files, kept),
         stack_shape_zyx=shape,
-        warnings=warnings,
+        warnings=(*warnings, *files.warnings, *doubts),
     )
-    return _without_excluded(series, sources, n_views, aln, warp)
 
 
-def _angles(
-    sources: Sources,
-    n_views: int,
-    aln: AlnSeries | None,
-    warp: WarpSeries | None,
-    mdoc: MdocSeries | None,
-) -> np.ndarray:
-    """Tilt angles of all views; of dark views of an .aln the nearest known is good enough."""
-    if sources.tlt:
-        return read_angles(sources.tlt, n_views, sources.stack)
-    if aln is not None:
-        order = np.argsort(aln.views)
-        known, values = aln.views[order], aln.angles_deg[order]
-        return np.interp(np.arange(n_views), known, values)
-    if warp is not None:
-        return warp.angles_deg
-    if mdoc is not None:
-        if len(mdoc.angles_deg) != n_views:
-            raise TomogramError(
-                f"{sources.mdoc}: expected {n_views} sections, one per image of {sources.stack}, "
-                f"got {len(mdoc.angles_deg)}; give the angles of the stack (--tlt)"
-            )
-        return mdoc.angles_deg
+def _angles(sources: Sources, files: Metadata) -> np.ndarray:
+    """Tilt angles of all images; of those that no file knows the nearest are good enough."""
+    known = files.known
+    if known is None and files.star is not None:
+        rows = files.star_rows.rows
+        images = np.flatnonzero(rows >= 0)
+        known = KnownAngles(files.star.path, images, files.star.angles_deg[rows[images]])
+    if known is not None:
+        order = np.argsort(known.images)
+        every = np.arange(files.n_views)
+        return np.interp(every, known.images[order], known.angles_deg[order])
+    if files.warp is not None:
+        return files.warp.angles_deg
+    if files.mdoc is not None:
+        return files.mdoc.angles_deg[files.mdoc_rows.rows]
     raise TomogramError(
         f"{sources.stack}: no tilt angles: give them (--tlt), or metadata that has them "
-        "(--warp-xml, --mdoc, --aln)"
+        "(--tilt-series-star, --warp-xml, --mdoc, --aln)"
     )
 
 
 def _transforms(
-    sources: Sources, n_views: int, pixel: float, aln: AlnSeries | None, warp: WarpSeries | None
+    sources: Sources, files: Metadata, pixel: float
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Transforms of all views, (n_views, 2, 3), and a warning where there is no alignment."""
+    """Transforms of all images, (n_views, 2, 3), and what the user should know of them."""
+    shape_yx = files.shape_yx
     if sources.xf:
-        return read_transforms(sources.xf, n_views, sources.stack), ()
-    identity = np.tile(np.eye(2, 3), (n_views, 1, 1))
-    if aln is not None:
-        identity[aln.views] = aln.transforms
-        return identity, ()
-    aligned = warp.transforms(pixel) if warp is not None else None
-    if aligned is not None:
-        return aligned, ()
-    return identity, (UNALIGNED,)
+        given = read_transforms(sources.xf, files.n_views, sources.stack, shape_yx)
+        return given, _far(sources.xf, given, shape_yx)
+    transforms = np.tile(np.eye(2, 3), (files.n_views, 1, 1))
+    path, images, found = _alignment(sources, files, pixel)
+    if found is None:
+        return transforms, (UNALIGNED,)
+    check_transforms(path, found, shape_yx)
+    transforms[images] = found
+    return transforms, _far(path, found, shape_yx)
 
 
-def _exposures(
-    sources: Sources,
-    n_views: int,
-    angles: np.ndarray,
-    warp: WarpSeries | None,
-    mdoc: MdocSeries | None,
-) -> Exposures:
-    if sources.doses:
-        return read_doses(sources.doses, sources.convention, n_views, sources.stack)
-    if warp is not None:
-        return warp.exposures
-    if mdoc is not None and sources.mdoc:
-        return mdoc.in_order_of(angles, sources.mdoc)
-    raise TomogramError(
-        f"{sources.stack}: the doses of its views are not known: give a text file (--doses), one "
-        "line per view with the dose before it and the dose of it, Warp's XML (--warp-xml) or "
-        "SerialEM's .mdoc (--mdoc)"
+def _alignment(
+    sources: Sources, files: Metadata, pixel: float
+) -> tuple[str, np.ndarray, np.ndarray | None]:
+    """The alignment of AreTomo, RELION or Warp: the file, images, and their transforms."""
+    if files.aln is not None:
+        return str(sources.aln), files.aln.views, files.aln.transforms
+    if files.star is not None:
+        placed, found = files.star_rows, files.star.transforms(pixel)
+        path = files.star.path
+    elif files.warp is not None:
+        placed, found = files.warp_rows, files.warp.transforms(pixel)
+        path = str(sources.warp_xml)
+    else:
+        return "", np.arange(0), None
+    images = np.flatnonzero(placed.rows >= 0)
+    return path, images, None if found is None else found[placed.rows[images]]
+
+
+def _far(path: str, transforms: np.ndarray, shape_yx: tuple[int, int]) -> tuple[str, ...]:
+    """A warning where views are shifted by more than half of the image."""
+    far = int((np.abs(transforms[:, :, 2]).max(axis=1) > max(shape_yx) / 2).sum())
+    if not far:
+        return ()
+    return (
+        f"{os.path.basename(path)}: {far} of {len(transforms)} views are shifted by more than half "
+        "of the image; is it the alignment of a stack of another binning?",
     )
 
 
-def _without_excluded(
-    series: DoseSeries,
-    sources: Sources,
-    n_views: int,
-    aln: AlnSeries | None,
-    warp: WarpSeries | None,
-) -> DoseSeries:
-    """The series without excluded views, views that Warp does not use, and dark ones."""
+def _exposures(
+    sources: Sources, files: Metadata, kept: np.ndarray
+) -> tuple[Exposures, tuple[str, ...]]:
+    """Doses of the images that are kept, and doubts about them."""
+    if sources.doses:
+        given = read_doses(sources.doses, sources.convention, files.n_views, sources.stack)
+        return given.select(kept), _other_order(files, kept, given.select(kept))
+    placed, path = files.warp_rows, str(sources.warp_xml)
+    found = files.warp.exposures if files.warp is not None else None
+    if found is None and files.star is not None:
+        placed, path, found = files.star_rows, files.star.path, files.star.exposures
+    if found is None and files.mdoc is not None:
+        placed, path, found = files.mdoc_rows, files.mdoc.path, files.mdoc.exposures
+    if found is not None:
+        doses = found.select(placed.rows[kept])
+        doubts = placed.doubts(path, found, kept)
+        return doses, (*doubts, *_other_order(files, kept, doses))
+    beside = files.tlt.exposures(sources.convention) if files.tlt is not None else None
+    if beside is not None:
+        return beside.select(kept), ()
+    only_order = files.tlt is not None and files.tlt.order is not None
+    raise TomogramError(
+        f"{sources.stack}: the doses of its views are not known"
+        + (f", of which {sources.tlt} has the order of acquisition only" if only_order else "")
+        + ": give a text file (--doses), one line per view with the dose before it and the dose of "
+        "it, RELION's star file of the tilt series (--tilt-series-star), Warp's XML (--warp-xml) "
+        "or SerialEM's .mdoc (--mdoc)"
+    )
+
+
+def _other_order(files: Metadata, kept: np.ndarray, doses: Exposures) -> tuple[str, ...]:
+    """A warning where the order of acquisition in the .tlt is another than that of the doses."""
+    if files.tlt is None or files.tlt.order is None:
+        return ()
+    views = np.flatnonzero(np.argsort(files.tlt.order[kept]) != doses.order)
+    if not views.size:
+        return ()
+    return (
+        f"{os.path.basename(files.tlt.path)}: its order of acquisition is another than that of the "
+        f"{doses.convention}; that of the doses is taken",
+    )
+
+
+def _optics(files: Metadata, kept: np.ndarray) -> Optics | None:
+    optics = files.warp.optics if files.warp is not None else None
+    if optics is None:
+        return None
+    return replace(optics, defocus_nm=optics.defocus_nm[files.warp_rows.rows[kept]])
+
+
+def _kept(sources: Sources, files: Metadata) -> np.ndarray:
+    """Images that are not excluded, dark, unused by Warp, or without a row in RELION's file."""
+    n_views = files.n_views
     beyond = [view for view in sources.excluded if not 0 <= view < n_views]
     if beyond:
         raise TomogramError(
             f"{sources.stack}: excluded views: expected 0 to {n_views - 1}, got {beyond[0]}"
         )
-    left_out = set(sources.excluded)
-    if warp is not None:
-        left_out |= set(np.flatnonzero(~warp.used).tolist())
-    if aln is not None:
-        left_out |= set(range(n_views)) - set(aln.views.tolist())
-    kept = series.without(left_out)
-    if len(kept.tilts.views) < 3:
+    kept = np.ones(n_views, dtype=bool)
+    kept[list(sources.excluded)] = False
+    if files.aln is not None:
+        kept &= np.isin(np.arange(n_views), files.aln.views)
+    if files.warp is not None:
+        rows = files.warp_rows.rows
+        kept &= (rows >= 0) & files.warp.used[rows]
+    for placed in (files.star_rows, files.mdoc_rows):
+        kept &= placed.rows >= 0
+    if kept.sum() < FEWEST_VIEWS:
         raise TomogramError(
-            f"{sources.stack}: expected at least 3 views that are in use, got "
-            f"{len(kept.tilts.views)} of {n_views}"
+            f"{sources.stack}: expected at least {FEWEST_VIEWS} views that are in use, got "
+            f"{kept.sum()} of {n_views}"
         )
-    if np.ptp(kept.tilts.angles_deg) == 0:
-        raise TomogramError(
-            f"{sources.stack}: expected different tilt angles, got {kept.tilts.angles_deg[0]:g} "
-            "degrees for all views; is the file of angles (--tlt) the right one?"
-        )
-    return kept
+    return np.flatnonzero(kept)

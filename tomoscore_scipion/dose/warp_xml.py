@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
@@ -17,8 +17,10 @@ from xml.parsers import expat
 import numpy as np
 
 from tomoscore_scipion.dose.exposures import Exposures, exposures_of_accumulated
+from tomoscore_scipion.dose.geometry import transforms_about_axis
 from tomoscore_scipion.dose.series import Optics
 from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.engine.imod_files import check_angles, number
 
 LARGEST_BYTES = 64 * 2**20
 
@@ -51,19 +53,29 @@ class WarpSeries:
         """
         if self.axis_deg is None or self.offset_angstrom is None:
             return None
-        angle = np.deg2rad(-self.axis_deg)
-        cosine, sine = np.cos(angle), np.sin(angle)
-        turn = np.stack([np.stack([cosine, -sine], 1), np.stack([sine, cosine], 1)], 1)
-        shift = -np.einsum("nij,nj->ni", turn, self.offset_angstrom / pixel_angstrom)
-        return np.concatenate([turn, shift[:, :, None]], axis=2)
+        return transforms_about_axis(self.axis_deg, self.offset_angstrom / pixel_angstrom)
+
+    def select(self, indices: np.ndarray) -> WarpSeries:
+        """What is said of some views, in the order given."""
+        optics = self.optics
+        if optics is not None:
+            optics = replace(optics, defocus_nm=optics.defocus_nm[indices])
+        return WarpSeries(
+            angles_deg=self.angles_deg[indices],
+            exposures=self.exposures.select(indices),
+            used=self.used[indices],
+            axis_deg=None if self.axis_deg is None else self.axis_deg[indices],
+            offset_angstrom=None if self.offset_angstrom is None else self.offset_angstrom[indices],
+            optics=optics,
+        )
 
 
 def read_warp_xml(path: str, n_views: int, convention: str | None = None) -> WarpSeries:
-    """Read Warp's metadata.
+    """Read Warp's metadata of a stack of all views, or of those that Warp uses.
 
     Args:
         path: the file.
-        n_views: images in the stack.
+        n_views: images in the stack: as many as the metadata has views, or as it uses.
         convention: what its doses are the doses of; Warp's "start" of the exposure when None.
 
     Raises:
@@ -83,22 +95,31 @@ def read_warp_xml(path: str, n_views: int, convention: str | None = None) -> War
     offsets = [_numbers(root, name, path) for name in ("AxisOffsetX", "AxisOffsetY")]
     columns.update({"AxisAngle": axis} if axis is not None else {})
     columns.update({f"AxisOffset{x}": o for x, o in zip("XY", offsets) if o is not None})
+    n_all = len(angles)
     for name, values in columns.items():
-        if len(values) != n_views:
+        if len(values) != n_all:
             raise TomogramError(
-                f"{path}: expected {n_views} values in <{name}>, one per image of the stack, got "
-                f"{len(values)}; the metadata must be that of this stack, with its views in order"
+                f"{path}: expected {n_all} values in <{name}>, as in <Angles>, got {len(values)}"
             )
+    used = _used(root, n_all, path)
+    if n_views not in (n_all, int(used.sum())):
+        raise TomogramError(
+            f"{path}: expected {n_views} views, one per image of the stack, got {n_all}, of which "
+            f"Warp uses {int(used.sum())}; the metadata must be that of this stack, with its views "
+            "in order, all of them or those in use"
+        )
+    check_angles(path, angles)
     exposures = exposures_of_accumulated(doses, convention or "start", os.path.basename(path))
     there = [offset for offset in offsets if offset is not None]
-    return WarpSeries(
+    series = WarpSeries(
         angles_deg=angles,
         exposures=exposures,
-        used=_used(root, n_views),
+        used=used,
         axis_deg=axis,
         offset_angstrom=np.stack(there, axis=1) if len(there) == 2 else None,
-        optics=_optics(root, n_views),
+        optics=_optics(root, n_all),
     )
+    return series if n_views == n_all else series.select(np.flatnonzero(used))
 
 
 def _parse(path: str) -> Element:
@@ -126,6 +147,8 @@ def _parse(path: str) -> Element:
         raise TomogramError(f"{path}: cannot be read: {error.strerror}") from error
     except expat.ExpatError as error:
         raise TomogramError(f"{path}: expected Warp's XML metadata: {error}") from error
+    except (LookupError, ValueError) as error:
+        raise TomogramError(f"{path}: expected Warp's XML metadata in UTF-8") from error
 
 
 def _numbers(root: Element, name: str, path: str) -> np.ndarray | None:
@@ -133,20 +156,28 @@ def _numbers(root: Element, name: str, path: str) -> np.ndarray | None:
     text = root.findtext(name)
     if text is None or not text.strip():
         return None
-    try:
-        values = np.array([float(word) for word in text.split()])
-    except ValueError as error:
-        raise TomogramError(f"{path}: expected numbers in <{name}>: {error}") from error
-    if not np.isfinite(values).all():
-        raise TomogramError(f"{path}: expected finite numbers in <{name}>")
-    return values
+    values = []
+    for view, word in enumerate(text.split(), start=1):
+        try:
+            values.append(number(word))
+        except ValueError:
+            raise TomogramError(
+                f"{path}: expected numbers in <{name}>, got {word[:40]!r} for view {view}"
+            ) from None
+    return np.array(values)
 
 
-def _used(root: Element, n_views: int) -> np.ndarray:
-    words = (root.findtext("UseTilt") or "").split()
-    if len(words) != n_views:
+def _used(root: Element, n_views: int, path: str) -> np.ndarray:
+    """Which views Warp uses, (n_views,) bool; all where it does not say."""
+    words = (root.findtext("UseTilt") or "").lower().split()
+    if not words:
         return np.ones(n_views, dtype=bool)
-    return np.array([word.lower() != "false" for word in words])
+    if len(words) != n_views or not set(words) <= {"true", "false"}:
+        raise TomogramError(
+            f"{path}: expected True or False for each of {n_views} views in <UseTilt>, got "
+            f"{len(words)} words"
+        )
+    return np.array([word == "true" for word in words])
 
 
 def _optics(root: Element, n_views: int) -> Optics | None:

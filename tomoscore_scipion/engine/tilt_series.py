@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An aligned tilt series: reading IMOD's files, applying the alignment, reconstructing.
+"""An aligned tilt series: applying the alignment, reconstructing.
 
 Arrays of images have axes (view, y, x); points and shifts are (x, y), as in IMOD's files.
 """
@@ -21,6 +21,7 @@ from tomoscore_scipion.engine.backprojection import (
     filter_projections,
 )
 from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.engine.imod_files import read_angles, read_transforms
 from tomoscore_scipion.engine.volume import open_volume
 
 PathLike = Union[str, "os.PathLike[str]"]
@@ -92,58 +93,14 @@ def read_imod_series(
         pixel_angstrom: pixel size; that of the stack's header when None.
 
     Raises:
-        TomogramError: a file that cannot be read, or files with different numbers of images.
+        TomogramError: a file that cannot be read, files with different numbers of images, or
+            impossible angles or shifts.
     """
     with open_volume(stack, pixel_angstrom) as volume:
-        n_views, pixel = volume.shape_zyx[0], volume.voxel_size_angstrom
-    transforms = read_transforms(xf, n_views, stack)
+        (n_views, *shape_yx), pixel = volume.shape_zyx, volume.voxel_size_angstrom
+    transforms = read_transforms(xf, n_views, stack, (shape_yx[0], shape_yx[1]))
     angles = read_angles(tlt, n_views, stack)
     return TiltSeries(Path(stack), pixel, angles, transforms, np.arange(n_views))
-
-
-def read_transforms(xf: PathLike, n_views: int, stack: PathLike) -> np.ndarray:
-    """IMOD's transforms of a stack as `TiltSeries` has them, (n_views, 2, 3).
-
-    Raises:
-        TomogramError: the file cannot be read, or has another number of rows.
-    """
-    rows = read_rows(xf, 6, n_views, stack)
-    return np.concatenate([rows[:, :4].reshape(-1, 2, 2), rows[:, 4:, None]], axis=2)
-
-
-def read_angles(tlt: PathLike, n_views: int, stack: PathLike) -> np.ndarray:
-    """IMOD's tilt angles of a stack in degrees, (n_views,).
-
-    Raises:
-        TomogramError: the file cannot be read, or has another number of rows.
-    """
-    return read_rows(tlt, 1, n_views, stack)[:, 0]
-
-
-def read_rows(path: PathLike, n_columns: int, n_rows: int, stack: PathLike) -> np.ndarray:
-    """A table of numbers in a text file, float64 of shape (n_rows, n_columns).
-
-    Raises:
-        TomogramError: it cannot be read, or is not such a table.
-    """
-    try:
-        text = Path(path).read_text(encoding="ascii")
-        rows = [
-            [float(word) for word in line.split()] for line in text.splitlines() if line.strip()
-        ]
-    except (OSError, ValueError) as error:
-        raise TomogramError(f"{path}: expected a text file of numbers: {error}") from error
-    for number, row in enumerate(rows, start=1):
-        if len(row) != n_columns or not np.all(np.isfinite(row)):
-            raise TomogramError(
-                f"{path}: expected {n_columns} finite numbers in row {number}, got {row}"
-            )
-    if len(rows) != n_rows:
-        raise TomogramError(
-            f"{path}: expected {n_rows} rows, one per image of {stack}, got {len(rows)}; "
-            "images left out of the alignment must be left out of the stack too"
-        )
-    return np.asarray(rows, dtype=np.float64)
 
 
 def apply_transform(

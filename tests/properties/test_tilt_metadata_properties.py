@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Metadata of tilt series holds against anything: it is read with sound numbers, or refused."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tomoscore_scipion.dose.angle_file import read_angle_file
+from tomoscore_scipion.dose.angle_match import match_angles
+from tomoscore_scipion.dose.aretomo import read_aln
+from tomoscore_scipion.dose.dose_file import read_doses
+from tomoscore_scipion.dose.exposures import LARGEST_DOSE
+from tomoscore_scipion.dose.mdoc import read_mdoc
+from tomoscore_scipion.dose.relion_star import read_relion_star
+from tomoscore_scipion.dose.warp_xml import read_warp_xml
+from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.engine.imod_files import read_transforms
+
+N = 7
+SHAPE = (N, 64, 96)
+ANGLES = np.linspace(-54.0, 54.0, N)
+RANK = np.array([5, 4, 1, 0, 2, 3, 6])
+
+odd_words = st.sampled_from(
+    ["nan", "inf", "-1e300", "1e24", "0", "-0.0", "\u22123.5", "", "1_0", "x", "90.5", "3,5", "-60"]
+    + ["#", "=", "[", "]", "1@a.mrc", "0@a.mrc", "<NA>", "True", "99999999999999999999", "\ufeff1"]
+)
+words = st.one_of(
+    odd_words,
+    st.floats(-70, 70).map(lambda value: f"{value:.2f}"),
+    st.integers(-3, 30).map(str),
+    st.text(max_size=6),
+)
+encodings = st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+
+
+def rows_of(*columns):
+    return [" ".join(str(value) for value in row) for row in zip(*columns)]
+
+
+def aln_text():
+    lines = ["# AreTomo Alignment / Priims bprmMn", f"# RawSize = 96 64 {N}", "# NumPatches = 0"]
+    lines += ["# DarkFrame =    0    1   -54.00", "# SEC ROT GMAG TX TY SMEAN SFIT SCALE BASE TILT"]
+    lines += [f"{i + 1} -4.3 1.0 {i}.5 -2.0 1 1 1 0 {ANGLES[i]:.2f}" for i in range(1, N)]
+    return [*lines, "# Local Alignment", "0 0 1.0 1.0 0.1 0.1 1.0"]
+
+
+def mdoc_text():
+    lines = ["PixelSpacing = 15.0", "[T = SerialEM]", ""]
+    for z, view in enumerate(np.argsort(RANK)):
+        lines += [f"[ZValue = {z}]", f"TiltAngle = {ANGLES[view]:.2f}", "ExposureDose = 3"]
+        lines += [f"DateTime = 14-Mar-24  10:{z:02d}:30", f"PriorRecordDose = {3 * z}"]
+    return lines
+
+
+def star_text():
+    names = ["rlnMicrographName", "rlnTomoNominalStageTiltAngle", "rlnMicrographPreExposure"]
+    names += ["rlnTomoXTilt", "rlnTomoYTilt", "rlnTomoZRot"]
+    names += ["rlnTomoXShiftAngst", "rlnTomoYShiftAngst"]
+    head = ["data_TS_01", "", "loop_", *(f"_{name} #{i}" for i, name in enumerate(names, 1))]
+    files = [f"{i + 1}@a.mrc" for i in range(N)]
+    rest = [[0] * N, ANGLES, [85.0] * N, range(N), range(N)]
+    return head + rows_of(files, ANGLES, 3.0 * RANK, *rest)
+
+
+def xml_text():
+    columns = {"Angles": ANGLES, "Dose": 3.0 * RANK, "UseTilt": ["True"] * (N - 1) + ["False"]}
+    columns.update({"AxisAngle": [5] * N, "AxisOffsetX": range(N), "AxisOffsetY": range(N)})
+    lines = ["<TiltSeries>"]
+    for name, values in columns.items():
+        lines += [f"<{name}>", *map(str, values), f"</{name}>"]
+    return [*lines, "</TiltSeries>"]
+
+
+SOUND = {
+    "aln": aln_text(),
+    "mdoc": mdoc_text(),
+    "star": star_text(),
+    "xml": xml_text(),
+    "tlt": rows_of(ANGLES),
+    "tlt with columns": rows_of(ANGLES, RANK + 1, [3.0] * N),
+    "doses": rows_of(3.0 * RANK, [3.0] * N),
+    "xf": rows_of([1] * N, [0] * N, [0] * N, [1] * N, range(N), range(N)),
+}
+
+
+@st.composite
+def spoiled(draw, kind):
+    """A sound file of which some words or lines are something else."""
+    lines = list(SOUND[kind])
+    for _ in range(draw(st.integers(0, 3))):
+        at = draw(st.integers(0, len(lines) - 1))
+        how = draw(st.sampled_from(["word", "word", "word", "line", "twice", "gone", "swapped"]))
+        if how == "word":
+            parts = lines[at].split(" ")
+            parts[draw(st.integers(0, len(parts) - 1))] = draw(words)
+            lines[at] = " ".join(parts)
+        elif how == "line":
+            lines[at] = draw(st.text(max_size=30))
+        elif how == "twice":
+            lines.insert(at, lines[at])
+        elif how == "gone" and len(lines) > 1:
+            del lines[at]
+        else:
+            other = draw(st.integers(0, len(lines) - 1))
+            lines[at], lines[other] = lines[other], lines[at]
+    end = draw(st.sampled_from(["\n", "\r\n"]))
+    content = end.join(lines).encode(draw(encodings), errors="replace")
+    return content[: draw(st.integers(0, len(content)))] if draw(st.booleans()) else content
+
+
+def read(content, reader):
+    """What a reader makes of a file, or None where it refuses the file by its name."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "TS_01.meta")
+        path.write_bytes(content)
+        try:
+            return reader(str(path))
+        except TomogramError as error:
+            assert "TS_01.meta" in str(error)
+            assert "Traceback" not in str(error) and "pydantic" not in str(error)
+            return None
+
+
+def check_angles(angles):
+    assert np.isfinite(angles).all()
+    assert np.abs(angles).max() <= 90
+    assert np.ptp(angles) >= 2
+
+
+def check_doses(doses):
+    assert np.isfinite(doses.before).all() and np.isfinite(doses.of).all()
+    assert (doses.before >= 0).all() and (doses.of > 0).all()
+    assert doses.end.max() <= LARGEST_DOSE
+    assert len(np.unique(doses.before)) == len(doses.before)
+
+
+anything = st.binary(max_size=300)
+
+
+@given(st.one_of(spoiled("aln"), anything))
+@settings(max_examples=300, deadline=None)
+def test_any_aln_is_an_alignment_or_refused(content):
+    found = read(content, lambda path: read_aln(path, SHAPE))
+    if found is not None:
+        check_angles(found.angles_deg)
+        assert np.isfinite(found.transforms).all()
+        assert len(set(found.views.tolist())) == len(found.views) == len(found.angles_deg)
+        assert 0 <= found.views.min() <= found.views.max() < N
+
+
+@given(st.one_of(spoiled("mdoc"), anything))
+@settings(max_examples=300, deadline=None)
+def test_any_mdoc_tells_doses_or_is_refused(content):
+    found = read(content, read_mdoc)
+    if found is not None:
+        check_angles(found.angles_deg)
+        check_doses(found.exposures)
+        assert len(found.z) == len(found.angles_deg) == len(found.exposures.of)
+
+
+@pytest.mark.filterwarnings("ignore::Warning:pandas", "ignore::FutureWarning")
+@given(st.one_of(spoiled("star"), anything))
+@settings(max_examples=300, deadline=None)
+def test_any_star_file_is_a_tilt_series_or_refused(content):
+    found = read(content, read_relion_star)
+    if found is not None:
+        check_angles(found.angles_deg)
+        if found.exposures is not None:
+            check_doses(found.exposures)
+        transforms = found.transforms(10.0)
+        assert transforms is None or np.isfinite(transforms).all()
+
+
+@given(st.one_of(spoiled("xml"), anything), st.integers(N - 1, N))
+@settings(max_examples=300, deadline=None)
+def test_any_xml_is_warps_or_refused(content, n_views):
+    found = read(content, lambda path: read_warp_xml(path, n_views))
+    if found is not None:
+        assert len(found.angles_deg) == len(found.used) == len(found.exposures.of) == n_views
+        assert np.abs(found.angles_deg).max() <= 90
+        check_doses(found.exposures)
+
+
+@given(st.one_of(spoiled("tlt"), spoiled("tlt with columns"), anything))
+@settings(max_examples=300, deadline=None)
+def test_any_file_of_angles_is_read_or_refused(content):
+    found = read(content, lambda path: read_angle_file(path, N, "stack.mrc"))
+    if found is not None:
+        check_angles(found.angles_deg)
+        assert len(found.angles_deg) == N
+        doses = read(content, lambda path: read_angle_file(path, N, "s").exposures(None))
+        if doses is not None:
+            check_doses(doses)
+
+
+@given(st.one_of(spoiled("doses"), anything))
+@settings(max_examples=200, deadline=None)
+def test_any_file_of_doses_is_read_or_refused(content):
+    found = read(content, lambda path: read_doses(path, None, N, "stack.mrc"))
+    if found is not None:
+        check_doses(found)
+
+
+@given(st.one_of(spoiled("xf"), anything))
+@settings(max_examples=200, deadline=None)
+def test_any_xf_has_transforms_within_the_image_or_is_refused(content):
+    found = read(content, lambda path: read_transforms(path, N, "stack.mrc", SHAPE[1:]))
+    if found is not None:
+        assert found.shape == (N, 2, 3)
+        assert np.abs(found[:, :, 2]).max() < max(SHAPE[1:])
+
+
+@pytest.mark.parametrize("kind", SOUND)
+def test_the_sound_files_that_are_spoiled_are_sound(kind):
+    readers = {
+        "aln": lambda path: read_aln(path, SHAPE),
+        "mdoc": read_mdoc,
+        "star": read_relion_star,
+        "xml": lambda path: read_warp_xml(path, N),
+        "tlt": lambda path: read_angle_file(path, N, "stack.mrc"),
+        "tlt with columns": lambda path: read_angle_file(path, N, "stack.mrc").exposures(None),
+        "doses": lambda path: read_doses(path, None, N, "stack.mrc"),
+        "xf": lambda path: read_transforms(path, N, "stack.mrc", SHAPE[1:]),
+    }
+    assert read("\n".join(SOUND[kind]).encode(), readers[kind]) is not None
+
+
+wobbling = st.lists(st.floats(-0.2, 0.2), min_size=12, max_size=12)
+
+
+@given(wobbling, st.permutations(range(12)), st.floats(-20, 20), st.booleans(), st.data())
+@settings(max_examples=150, deadline=None)
+def test_angles_of_any_order_sign_and_pretilt_find_their_entries(
+    wobble, order, offset, turned, data
+):
+    entries = np.arange(-33.0, 34.0, 6.0) + np.array(wobble)
+    left = sorted(data.draw(st.sets(st.integers(1, 10), max_size=2)))
+    kept = np.array([entry for entry in order if entry not in left])
+    views = (-1 if turned else 1) * entries[kept] + offset
+    found = match_angles(views, entries)
+    assert found is not None
+    ways = [found.entries, *found.rivals]
+    assert any(np.array_equal(way, kept) for way in ways)
