@@ -17,7 +17,7 @@ from pyworkflow.protocol.constants import STATUS_FAILED, VOID_GPU
 from pyworkflow.utils.retry_streaming import retry_on_sqlite_lock
 
 from tomoscore_scipion.plugin import Plugin
-from tomoscore_scipion.protocols import exchange, outputs
+from tomoscore_scipion.protocols import exchange, outputs, recovery
 from tomoscore_scipion.protocols.batches import Batches
 from tomoscore_scipion.protocols.reporting import BATCHES, NoReport
 
@@ -100,6 +100,8 @@ class TomoScoreEngineRuns:
         They are there from the start, since a step that is inserted later has no id at first, by
         which GPUs are booked and jobs of a queue are named, and since each one costs seconds.
         """
+        self._lost = recovery.mend_outputs(self)
+        self._openOutputs()  # before anyone who waits for more sees that they are closed
         super()._insertAllSteps()
         self._todo = queue.Queue()  # folders of batches; None: there will be no more
         self._ended = queue.Queue()  # those that an engine was told to score, and has ended
@@ -224,7 +226,6 @@ class TomoScoreEngineRuns:
             known = outputs.known_ids(done, there.get(self._failedSet))
         batches.know(known)
         logger.info("Continuing: %d %s are done.", len(known), self._items)
-        self._openOutputs()
         if done is not None:
             self._made = {name: outputs.value(done, name) for name in self._provenanceKinds}
         return there

@@ -16,6 +16,7 @@ from tomoscore_scipion.comparison.paired import FEWEST, compare
 from tomoscore_scipion.comparison.words import METHOD, sentences
 from tomoscore_scipion.engine.errors import StartError
 from tomoscore_scipion.protocols import form, outputs
+from tomoscore_scipion.protocols.naming import TomoScoreNamed
 from tomoscore_scipion.protocols.outputs import MODEL_SHA256, SCORE, TomoScoreOutputs, value
 
 BEST_SET = "bestTomograms"
@@ -23,7 +24,7 @@ MADE_BY = "_tomoScoreBestOf"  # the name of the set from which a tomogram comes
 RESULT, TABLE = "comparison.json", "comparison.csv"
 
 
-class ProtTomoScoreCompare(TomoScoreOutputs, EMProtocol):
+class ProtTomoScoreCompare(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
     """Says which of several ways to make tomograms of the same tilt series scores higher.
 
     The inputs are scored sets of the same tilt series: made by several aligners, denoisers or

@@ -7,9 +7,10 @@ from pyworkflow.protocol import ProtStreamingBase, params
 from pyworkflow.utils import Message
 
 from tomoscore_scipion.protocols import dose_texts, form, tilt_files
+from tomoscore_scipion.protocols.naming import TomoScoreNamed
 from tomoscore_scipion.protocols.dose_outputs import THICKNESS
 from tomoscore_scipion.protocols.dosing import TomoScoreDosing
-from tomoscore_scipion.protocols.engine_box import TomoScoreEngineBox
+from tomoscore_scipion.protocols.engine_protocol import TomoScoreEngineProtocol
 
 LOOKED_AT = 10
 """So many tilt series are looked at before the run: where none can be used, it is refused."""
@@ -50,7 +51,9 @@ GPU_HELP = (
 )
 
 
-class ProtTomoScoreDose(TomoScoreDosing, TomoScoreEngineBox, EMProtocol, ProtStreamingBase):
+class ProtTomoScoreDose(
+    TomoScoreNamed, TomoScoreDosing, TomoScoreEngineProtocol, EMProtocol, ProtStreamingBase
+):
     """How many electrons are worth it? TomoScore against accumulated dose, per tilt series.
 
     For growing dose each tilt series is reconstructed from the views up to there, at low

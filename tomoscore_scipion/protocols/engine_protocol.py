@@ -11,7 +11,7 @@ from tomoscore_scipion.protocols.outputs import MODEL_SHA256, value
 NEEDED_THREADS = 3
 
 
-class TomoScoreEngineBox:
+class TomoScoreEngineProtocol:
     """The checks of a protocol whose form has `form.add_gpu`, weights and threads."""
 
     _settings = ()
