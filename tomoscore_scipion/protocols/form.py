@@ -138,15 +138,18 @@ def add_threshold(form, condition="True"):
     )
 
 
-def add_faults(form):
+def add_faults(form, condition="True"):
     """For what a tomogram is rejected whatever its score."""
-    group = form.addGroup("Reject regardless of the score", expertLevel=params.LEVEL_ADVANCED)
+    group = form.addGroup(
+        "Reject regardless of the score", expertLevel=params.LEVEL_ADVANCED, condition=condition
+    )
     for name, (_, label, text) in FAULT_SWITCHES.items():
         group.addParam(
             name,
             params.BooleanParam,
             default=False,
             expertLevel=params.LEVEL_ADVANCED,
+            condition=condition,
             label=label,
             help=text + " Each rejected one has the reason in the column _tomoScoreDecidedBy.",
         )

@@ -121,6 +121,18 @@ def decision_of(item):
     return tuple(value(item, name) for name in (VERDICT, BORDERLINE, DECIDED_BY))
 
 
+def decisions_of(tomograms):
+    """[(verdict, whether borderline, who decided)] of a set's items, without making the items."""
+    first = tomograms.getFirstItem()
+    if first is None:
+        return []
+    names = [name for name in (VERDICT, BORDERLINE, DECIDED_BY) if first.hasAttribute(name)]
+    columns = tomograms.getUniqueValues(["id", *names])
+    nothing = [None] * len(columns["id"])
+    found = [columns.get(name, nothing) for name in (VERDICT, BORDERLINE, DECIDED_BY)]
+    return [(verdict, bool(borderline), who) for verdict, borderline, who in zip(*found)]
+
+
 def told_of(criteria):
     """{attribute of the sets: value} of verdict.Criteria."""
     has_threshold = criteria.threshold is not None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The box "compare by TomoScore": scored sets of the same tilt series in, the best of each out."""
+"""The protocol that compares: scored sets of the same tilt series in, the best of each out."""
 
 import json
 import os
@@ -18,6 +18,7 @@ from tomoscore_scipion.engine.errors import StartError
 from tomoscore_scipion.protocols import form, outputs
 from tomoscore_scipion.protocols.naming import TomoScoreNamed
 from tomoscore_scipion.protocols.outputs import MODEL_SHA256, SCORE, TomoScoreOutputs, value
+from tomoscore_scipion.protocols.texts import PAPER, slab
 
 BEST_SET = "bestTomograms"
 MADE_BY = "_tomoScoreBestOf"  # the name of the set from which a tomogram comes
@@ -25,16 +26,15 @@ RESULT, TABLE = "comparison.json", "comparison.csv"
 
 
 class ProtTomoScoreCompare(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
-    """Says which of several ways to make tomograms of the same tilt series scores higher.
+    """Compare the quality of tomograms that were made in several ways from the same tilt series.
 
-    The inputs are scored sets of the same tilt series: made by several aligners, denoisers or
-    reconstructions, or with several binnings. Each tilt series is compared with itself, by its
-    tsId. The mean gain comes with its interval, and a winner is named only where that leaves no
-    doubt. The output has for each tilt series the tomogram that scored highest. No image is
-    touched.
+    Say which aligner, denoiser, reconstruction or binning scores higher. The inputs are scored
+    sets of the same tilt series. Each tilt series is compared with itself, by its tsId. The mean
+    gain comes with its interval, and a winner is named only where that leaves no doubt. The output
+    has the tomogram that scored highest of each tilt series. No image is touched.
     """
 
-    _label = "compare by TomoScore"
+    _label = "TomoScore - compare scores"
     _devStatus = BETA
     _possibleOutputs = {BEST_SET: SetOfTomograms}
 
@@ -46,17 +46,18 @@ class ProtTomoScoreCompare(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
             pointerClass="SetOfTomograms",
             important=True,
             label="Scored sets",
-            help="Two or more scoredTomograms, of the protocol TomoScore with the same weights, of "
-            "the same tilt series: tomograms of the same tsId are compared. Only tilt series that "
-            f"every set has are; at least {FEWEST} are needed for a verdict.\n\n" + form.READING,
+            help="Two or more sets of scored tomograms, made by *TomoScore - score tomograms* with "
+            "the same weights from the same tilt series. Tomograms of the same tsId are compared, "
+            "where every set has that tilt series; a verdict needs at least "
+            f"{FEWEST} of them.\n\n" + form.READING,
         )
         definition.addParam(
             "setNames",
             params.StringParam,
             default="",
             label="Names",
-            help="What the sets are called in plots and texts, in their order, with commas between "
-            "them: AreTomo, IMOD. Empty: the names of the runs that scored them, or made them.",
+            help="Names of the sets in plots and texts, in their order, with commas between them: "
+            "AreTomo, IMOD. Empty: the names of the runs that scored them, or made them.",
         )
         definition.addParallelSection(threads=0, mpi=0)
 
@@ -181,8 +182,8 @@ class ProtTomoScoreCompare(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
             first = tomograms.getFirstItem()
             if first is None or not first.hasAttribute(SCORE):
                 raise StartError(
-                    f"{name}: it has no TomoScore: give it *scoredTomograms* of the protocol "
-                    "TomoScore"
+                    f"it has no TomoScore; give *scoredTomograms* of *TomoScore - score "
+                    f"tomograms*: {name}"
                 )
             ids.append({key for key, s in outputs.scores_of(tomograms).items() if s is not None})
         sets.check_models({n: self._modelsOf(t) for n, t in zip(names, given)})
@@ -195,6 +196,19 @@ class ProtTomoScoreCompare(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
         return [sha256] if sha256 else []  # subsets and joins do not tell it
 
     # --------------------------- information ---------------------------------
+    def _warnings(self):
+        given = [pointer.get() for pointer in self.inSets]
+        if len(given) < 2 or None in given:
+            return []
+        limits = [slab(outputs.provenance_of(tomograms)) or "all slices" for tomograms in given]
+        if len(set(limits)) == 1:
+            return []
+        told = ", ".join(f"{name}: {limit}" for name, limit in zip(self.getNames(), limits))
+        return [
+            f"The sets were scored with different slab limits ({told}): a difference of scores may "
+            "come from that."
+        ]
+
     def _summary(self):
         result = self.getResult()
         return result[1] if result else ["Nothing is compared yet."]
@@ -203,7 +217,7 @@ class ProtTomoScoreCompare(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
         result = self.getResult()
         if not result:
             return []
-        return [" ".join(result[1]) + " Scores are those of TomoScore (the idea of [Tan2024])."]
+        return [" ".join(result[1]) + f" Scores are those of TomoScore (the idea of {PAPER})."]
 
     def _citations(self):
         return ["Tan2024"]

@@ -103,7 +103,7 @@ class ProtTomoScoreFilter(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
             label="or ids",
             help=IDS_HELP,
         )
-        form.add_faults(definition)
+        form.add_faults(definition, condition=f"criterion != {BY_IDS}")
         definition.addParallelSection(threads=0, mpi=0)
 
     @classmethod

@@ -9,8 +9,8 @@ from pyworkflow.protocol import ProtStreamingBase, params
 from pyworkflow.utils import Message
 
 from tomoscore_scipion.protocols import form, reporting, texts, verdict
-from tomoscore_scipion.protocols.naming import TomoScoreNamed
 from tomoscore_scipion.protocols.engine_protocol import TomoScoreEngineProtocol
+from tomoscore_scipion.protocols.naming import TomoScoreNamed
 from tomoscore_scipion.protocols.scoring import TomoScoreScoring
 
 UNFLIPPED_RATIO = 0.6

@@ -141,8 +141,9 @@ class TomoScoreScoring(TomoScoreEngineRuns, TomoScoreOutputs):
         """Write a record into its tomogram; {output set: the tomogram} where it belongs."""
         self._noteMaking(record)
         if record.error:
-            logger.error("%s: %s", key, record.error)
-            return {FAILED_SET: outputs.annotate(item, record, error=record.error)}
+            reason = exchange.cause_first(record.error, record.path)
+            logger.error("%s: %s", key, reason)
+            return {FAILED_SET: outputs.annotate(item, record, error=reason)}
         thumbnail = exchange.thumbnail_of(self._getExtraPath(reporting.THUMBNAILS), record)
         outputs.annotate(item, record, thumbnail=thumbnail, faults=faults_of(record))
         if self.atMost.get():  # its verdict is open until the end
