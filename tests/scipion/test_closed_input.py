@@ -184,14 +184,18 @@ def test_summary_and_methods_say_what_a_reader_needs(scored):
     summary = "\n".join(scored.summary())
     assert "scored 5" in summary and "accepted 3" in summary and "rejected 2" in summary
     assert "Median TomoScore 2.50 octaves (22.6 nm)" in summary
-    assert "Worst: nothing 0.00, large 0.50" in summary
+    assert "Worst: nothing 0.00, large 0.50, on the line 2.50." in summary
+    assert "Accepted: TomoScore >= 2.5 (22.6 nm or finer); borderline ones too." in summary
+    assert "*Borderline 1* (the 90 % interval contains the threshold): *accepted 1*." in summary
     assert "fake 1 (abababababab), on cpu" in summary
     assert "1 failed" in summary and "corrupt" in summary
     methods = "\n".join(scored.methods())
     assert "Tomograms (n = 5) were rated by TomoScore" in methods
     assert "ab" * 32 in methods
-    assert "10.1101/2024.11.06.622356" in methods
-    assert any("2024.11.06.622356" in line for line in scored.citations())
+    assert "Tan et al., 2024, doi:10.1101/2024.11.06.622356" in methods
+    assert "[" not in methods  # no mark-up
+    citations = "\n".join(scored.citations())
+    assert "2024.11.06.622356" in citations and "eLife" not in citations
 
 
 def test_all_failed_is_a_failed_protocol_that_says_why(lab):

@@ -30,8 +30,11 @@ def box(lab, source):
 
 
 def test_the_form_is_valid_as_it_opens(box):
+    box.preset.set(verdict.BALANCED)
     assert box.validate() == [] and box.warnings() == []
-    assert box.getThreshold() == verdict.BALANCED_FROM
+    assert type(box)().getThreshold() == verdict.BALANCED_FROM
+    criteria = type(box)().getCriteria()
+    assert criteria.accept_borderline and not criteria.faults and not criteria.at_most
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_the_wizard_shows_the_histogram_when_there_are_scores(scored, asked, ans
     form = Form(scored)
     TomoScoreThresholdWizard().show(form)
     scores = {f"TS_{n}": float(n) for n in range(5)}
-    assert asked.histograms == [(scores, verdict.BALANCED_FROM)]
+    assert asked.histograms == [(scores, 2.5)]
     assert form.written == ({} if answer is None else {"preset": 3, "threshold": 1.35})
     assert asked.typed == []
 
@@ -176,6 +176,6 @@ def test_the_histogram_has_the_scores_and_the_threshold(viewer, monkeypatch):
     (plotter,) = viewer._histogram()
     (axes,) = plotter.getFigure().axes
     assert sum(patch.get_height() for patch in axes.patches) == 5
-    assert axes.lines[0].get_xdata()[0] == verdict.BALANCED_FROM
+    assert axes.lines[0].get_xdata()[0] == 2.5
     viewer.which.set(3)
     assert viewer._there[3][0] == "failedTomograms"

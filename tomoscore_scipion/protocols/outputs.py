@@ -13,6 +13,7 @@ from pyworkflow.object import Boolean, Float, Integer, Set, String
 from pyworkflow.utils.retry_streaming import retry_on_sqlite_lock
 from tomo.objects import SetOfTomograms
 
+from tomoscore_scipion.protocols import recovery
 from tomoscore_scipion.protocols.verdict import ACCEPTED, FAILED, REJECTED, Measured
 
 logger = logging.getLogger(__name__)
@@ -272,6 +273,16 @@ class TomoScoreOutputs:
         (ACCEPTED_SET, REJECTED_SET, SCORED_SET, FAILED_SET), SetOfTomograms
     )  # a dictionary: an Enum would merge outputs of one class
     _provenanceKinds = PROVENANCE
+
+    def iterOutputAttributes(self, outputClass=None, includePossible=False):  # noqa: N803
+        """All outputs; one whose path the database has lost has it again.
+
+        Scipion's windows, Stop and Continue go through the outputs by this.
+        """
+        for name, output in super().iterOutputAttributes(outputClass, includePossible):
+            if isinstance(output, Set) and not recovery.has_path(output):
+                recovery.readable_output(self, name)
+            yield name, output
 
     def _append(self, name, items, provenance):
         """Append those of the items that are not in the set yet; make the set if needed."""

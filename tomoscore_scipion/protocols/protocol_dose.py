@@ -62,9 +62,9 @@ class ProtTomoScoreDose(
     previewTomograms are the reconstructions at that dose, to look at and not to work with.
 
     It works in streaming: new tilt series are analysed as they come. Continue goes on where the
-    run was stopped; it deletes the results of the protocols that follow this run. A tilt series
-    that cannot be analysed goes to failedTiltSeries with the reason. Images are neither copied nor
-    changed.
+    run was stopped; where protocols follow this run, it makes Scipion delete their results or start
+    them again. A tilt series that cannot be analysed goes to failedTiltSeries with the reason.
+    Images are neither copied nor changed.
 
     This is an independent implementation of the idea of Tan et al. (2024); the network was trained
     on simulated specimens only. Dose weighting as by Grant and Grigorieff (2015).

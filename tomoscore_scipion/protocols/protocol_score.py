@@ -29,11 +29,11 @@ class ProtTomoScore(
     that only they go on; tomograms whose 90 % interval contains the threshold are borderline.
 
     It works in streaming: new tomograms are scored as they come. Continue goes on where the run
-    was stopped, and applies another threshold without scoring again. It deletes the results of the
-    protocols that follow this run: where there are any, choose another threshold by *TomoScore -
-    filter by score*. A tomogram that cannot be read goes to failedTomograms with the reason. Files
-    are neither copied nor changed. A report, one HTML file, is kept up to date beside it; Analyze
-    results opens it.
+    was stopped, and applies another threshold without scoring again. Where protocols follow this
+    run, Continue makes Scipion delete their results or start them again: choose another threshold
+    by *TomoScore - filter by score* then. A tomogram that cannot be read goes to failedTomograms
+    with the reason. Files are neither copied nor changed. A report, one HTML file, is kept up to
+    date beside it; Analyze results opens it.
 
     This is an independent implementation of the idea of Tan et al. (2024); the network was trained
     on simulated specimens only.
