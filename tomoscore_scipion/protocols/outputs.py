@@ -146,8 +146,13 @@ def told_of(criteria):
 
 
 def complete(item):
-    """Give a tomogram of an earlier version the attributes that it lacks, without values."""
+    """Give a tomogram of an earlier version the attributes that it lacks, without values.
+
+    They are in the same order on every tomogram then: that is the order of the columns of a set.
+    """
     kept = {name: attribute for name, attribute in item.getAttributes() if name in ATTRIBUTES}
+    for name in kept:
+        delattr(item, name)
     annotate(item)
     for name, attribute in kept.items():
         setattr(item, name, attribute)

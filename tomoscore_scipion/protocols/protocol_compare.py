@@ -19,6 +19,7 @@ from tomoscore_scipion.protocols import form, outputs
 from tomoscore_scipion.protocols.naming import TomoScoreNamed
 from tomoscore_scipion.protocols.outputs import MODEL_SHA256, SCORE, TomoScoreOutputs, value
 from tomoscore_scipion.protocols.texts import PAPER, slab
+from tomoscore_scipion.protocols.verdict import Criteria
 
 BEST_SET = "bestTomograms"
 MADE_BY = "_tomoScoreBestOf"  # the name of the set from which a tomogram comes
@@ -83,7 +84,7 @@ class ProtTomoScoreCompare(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
         self._write(TABLE, files.csv_text(found))
         best = []
         for ts_id, number in found.best_of_each().items():
-            item = groups[number][ts_id]
+            item = outputs.complete(groups[number][ts_id])
             setattr(item, MADE_BY, String(names[number]))
             item.setObjId(None)  # ids of several sets
             best.append(item)
@@ -108,7 +109,7 @@ class ProtTomoScoreCompare(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
         """What the inputs say alike of their making; thresholds have no meaning here."""
         each = [outputs.provenance_of(pointer.get()) for pointer in self.inSets]
         alike = {name: v for name, v in each[0].items() if all(one[name] == v for one in each)}
-        return {**alike, "_tomoScoreThreshold": None, "_tomoScoreAtMost": 0}
+        return {**alike, **outputs.told_of(Criteria(None))}
 
     def _samplingRatesDiffer(self):
         rates = [pointer.get().getSamplingRate() for pointer in self.inSets]
