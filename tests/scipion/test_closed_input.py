@@ -48,6 +48,16 @@ def test_every_tomogram_is_in_the_sets_where_it_belongs(scored):
     assert ids(scored, "failedTomograms") == ["corrupt"]
 
 
+def test_outputs_are_listed_accepted_first(scored):
+    names = [name for name, _ in scored.iterOutputAttributes()]
+    assert [name.replace("Tomograms", "") for name in names] == [
+        "accepted",
+        "rejected",
+        "scored",
+        "failed",
+    ]
+
+
 @pytest.mark.parametrize("name", ALL_SETS)
 def test_outputs_are_closed_sets_of_tomograms_with_a_source(scored, project, name):
     tomograms = getattr(scored, name)

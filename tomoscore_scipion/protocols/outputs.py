@@ -337,9 +337,16 @@ class TomoScoreOutputs:
         self._fill(tomograms, items, provenance)
         tomograms.write()
         self._defineOutputs(**{name: tomograms})
+        self._sortOutputs()
         self._defineSourceRelation(source, tomograms)
         self._store(tomograms)
         tomograms.close()
+
+    def _sortOutputs(self):
+        """Let windows list the outputs in the order in which a user wants them."""
+        order = list(self._possibleOutputs)
+        self._outputs.sort(key=order.index)
+        self._store(self._outputs)
 
     def _fill(self, tomograms, items, provenance):
         self._describe(tomograms)
