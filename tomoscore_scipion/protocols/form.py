@@ -261,5 +261,7 @@ def add_parallel(form):
         mpi=0,
         binThreads=1,
         binThreadsHelp="CPU threads of one engine process. On the CPU there are two fewer of these "
-        "processes than Scipion threads: more processes of one thread score more than one of many.",
+        "processes than Scipion threads: more processes of one thread score more than one of many. "
+        "On GPUs there is one process for each of the *GPU IDs*: choose two Scipion threads more "
+        "than GPUs. In a queue only the number of the GPU IDs counts: so many jobs run at once.",
     )

@@ -344,8 +344,8 @@ class TomoScoreOutputs:
 
     def _sortOutputs(self):
         """Let windows list the outputs in the order in which a user wants them."""
-        order = list(self._possibleOutputs)
-        self._outputs.sort(key=order.index)
+        order = list(self._possibleOutputs)  # windows may have added others
+        self._outputs.sort(key=lambda name: order.index(name) if name in order else len(order))
         self._store(self._outputs)
 
     def _fill(self, tomograms, items, provenance):
