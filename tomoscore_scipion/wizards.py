@@ -88,7 +88,7 @@ def consequence(measured, criteria):
     borderline = sum(one.is_borderline(criteria.threshold) for one in measured.values())
     return (
         f"{in_words(criteria.threshold)}: {accepted} accepted, {len(measured) - accepted} "
-        f"rejected, {borderline} of them borderline"
+        f"rejected; borderline: {borderline}"
     )
 
 

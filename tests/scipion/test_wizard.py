@@ -115,9 +115,9 @@ def test_the_wizard_counts_what_a_threshold_would_do():
     }
     begin = "TomoScore >= 2 (32 nm or finer): "
     said = consequence(measured, Criteria(2.0, faults=frozenset({"unflipped"})))
-    assert said == begin + "2 accepted, 2 rejected, 1 of them borderline"
+    assert said == begin + "2 accepted, 2 rejected; borderline: 1"
     said = consequence(measured, Criteria(2.0, accept_borderline=False))
-    assert said == begin + "2 accepted, 2 rejected, 1 of them borderline"
+    assert said == begin + "2 accepted, 2 rejected; borderline: 1"
 
 
 @pytest.mark.parametrize(
