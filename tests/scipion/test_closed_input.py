@@ -203,7 +203,8 @@ def test_summary_and_methods_say_what_a_reader_needs(scored):
     assert "Tomograms (n = 5) were rated by TomoScore" in methods
     assert "ab" * 32 in methods
     assert "Tan et al., 2024, doi:10.1101/2024.11.06.622356" in methods
-    assert "[" not in methods  # no mark-up
+    assert "[" not in scored._methods()[0]  # no mark-up
+    assert "[[https://doi.org/10.1101/2024.11.06.622356][Tan et al." in methods  # a link that opens
     citations = "\n".join(scored.citations())
     assert "2024.11.06.622356" in citations and "eLife" not in citations
 

@@ -9,10 +9,12 @@ are registered as they are written.
 import logging
 import os
 import queue
+import sqlite3
 import time
 from datetime import datetime
 from subprocess import CalledProcessError
 
+from pyworkflow.object import Set
 from pyworkflow.protocol.constants import STATUS_FAILED, VOID_GPU
 from pyworkflow.utils.retry_streaming import retry_on_sqlite_lock
 
@@ -92,6 +94,24 @@ class TomoScoreEngineRuns:
     def _reporter(self):
         """What makes reports beside the scoring."""
         return NoReport()
+
+    # --------------------------- launch --------------------------------------
+    def makePathsAndClean(self):
+        """Scipion calls it where a run is launched: tell that more is to come when it goes on.
+
+        A protocol that is continued together with this one might see the outputs before the run's
+        own process opens them, and take them for complete.
+        """
+        super().makePathsAndClean()
+        if not self.isContinued():
+            return
+        for name, items in self.iterOutputAttributes():
+            try:
+                items.setStreamState(Set.STREAM_OPEN)
+                items.write()
+                items.close()
+            except sqlite3.OperationalError as error:  # the run itself does it later
+                logger.warning("%s is not opened yet: %s", name, error)
 
     # --------------------------- steps ---------------------------------------
     def _insertAllSteps(self):
