@@ -15,6 +15,9 @@ import psutil
 THRESHOLD = 2.5
 """From which TomoScore on the protocols of tests accept."""
 
+LOOKS = 20
+"""After so many looks at a protocol it is read again though its database seems unchanged."""
+
 
 def write_mrc(path, score, shape_zyx=(16, 64, 64), voxel_size=10.0):
     """A small tomogram for the fake engine: the score stands in the header's mean."""
@@ -159,10 +162,14 @@ class Lab:
         The limit is for what never happens: it is far from what a busy machine needs.
         """
         end = time.monotonic() + seconds
+        looks = 0
         while not condition():
             assert time.monotonic() < end, "\n".join(map(state_of, protocols))
             time.sleep(0.5)
+            looks += 1
             for protocol in protocols:
+                if looks % LOOKS == 0:  # Scipion may have missed what was written while it read
+                    protocol.lastUpdateTimeStamp.set(None)
                 self.project._updateProtocol(protocol)
 
 
