@@ -92,7 +92,7 @@ def test_continue_recovers_an_output_of_which_something_is_lost(
     assert again <= {"TS_4", "TS_2"}  # nothing that was scored is scored again
 
 
-def test_what_has_lost_its_path_is_seen_by_the_wizard_and_the_filter(lab, stopped):
+def test_what_has_lost_its_path_is_seen_by_the_wizard(lab, stopped):
     from tomoscore_scipion.wizards import found_for
 
     lose(lab.project, stopped, "scoredTomograms", "path")
