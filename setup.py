@@ -77,6 +77,7 @@ setup(
         "tomoscore_scipion": [
             "engine/requirements.txt",
             "icon.png",
+            "manual/*.html",
             "protocols.conf",
             "report/templates/*",
             "templates/*.template",

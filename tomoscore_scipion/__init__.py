@@ -7,7 +7,7 @@ The engine (`tomoscore_scipion.engine`) works without Scipion; `Plugin` is what 
 __version__ = "0.1.0"
 
 _logo = "icon.png"
-_references = ["Tan2024", "Grant2015"]
+_references = ["Tan2024"]
 
 
 def __getattr__(name: str) -> type:

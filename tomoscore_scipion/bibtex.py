@@ -6,7 +6,6 @@
               Ludtke, Steven J. and Wang, Zhao},
     journal = {bioRxiv},
     year = {2024},
-    doi = {10.1101/2024.11.06.622356},
     url = {https://doi.org/10.1101/2024.11.06.622356},
     note = {The source of the idea. This plugin is an independent implementation of it.}
 }
@@ -18,7 +17,6 @@
     volume = {4},
     pages = {e06980},
     year = {2015},
-    doi = {10.7554/eLife.06980},
     url = {https://doi.org/10.7554/eLife.06980}
 }
 """

@@ -5,6 +5,7 @@ import importlib.util
 import os
 import shlex
 import sys
+from pathlib import Path
 
 import pwem
 from pyworkflow import TOMO
@@ -12,9 +13,19 @@ from pyworkflow.utils import Environ
 
 import tomoscore_scipion
 from tomoscore_scipion import installation
+from tomoscore_scipion.workflows import CheckedTemplate
 
 TOMOSCORE_ENV_ACTIVATION = "TOMOSCORE_ENV_ACTIVATION"
 TOMOSCORE_MODEL = "TOMOSCORE_MODEL"
+
+MANUAL = Path(tomoscore_scipion.__file__).resolve().parent / "manual"
+"""Folder of the pages that Help opens; scripts/manual.py makes them of docs/."""
+PAGES = {
+    "ProtTomoScoreDose": "dose.html",
+    "ProtTomoScoreFilter": "reading_the_score.html",
+    "ProtTomoScoreCompare": "reading_the_score.html",
+}
+"""The page of each protocol that has not the tutorial."""
 
 
 class Plugin(pwem.Plugin):
@@ -23,9 +34,31 @@ class Plugin(pwem.Plugin):
     # pyworkflow takes the plugin's name and folder from the module of its class.
     __module__ = tomoscore_scipion.__name__
 
-    _url = "https://doi.org/10.1101/2024.11.06.622356"  # the idea; help on use is in the README
+    NAME = "tomoscore"
+    """What users see in trees, templates and logs; the Python package has a longer name."""
+
+    _url = "https://doi.org/10.1101/2024.11.06.622356"  # the idea
     _processingField = [TOMO]
     _supportedVersions = [tomoscore_scipion.__version__]
+
+    def getName(self):
+        """The name that users see."""
+        return self.NAME
+
+    @classmethod
+    def getUrl(cls, protClass=None):
+        """The link that a protocol's Help shows, to its page of the manual.
+
+        Without a protocol: the address of the paper with the idea.
+        """
+        if protClass is None:
+            return cls._url
+        page = MANUAL / PAGES.get(protClass.__name__, "tutorial.html")
+        return f"[[{page}][TomoScore: manual]]"
+
+    def getTemplates(self):
+        """The workflow templates, which refuse parameters that they do not have."""
+        return [CheckedTemplate(one.source, one.templatePath) for one in super().getTemplates()]
 
     @classmethod
     def _defineVariables(cls):

@@ -1,38 +1,95 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The wizard of the threshold: the scores, a line, and what it would accept and reject."""
+"""The wizard of the threshold: the scores, a line, the slices beside it, and what it accepts."""
 
+import os
 import tkinter as tk
+from dataclasses import replace
 
 from pyworkflow.gui import dialog
 from pyworkflow.wizard import Wizard
 
 from tomoscore_scipion.protocols import ProtTomoScore, ProtTomoScoreFilter
-from tomoscore_scipion.protocols.outputs import SCORE, SCORED_SET, scores_of
-from tomoscore_scipion.protocols.verdict import LARGEST, accepted_by_threshold, in_words
+from tomoscore_scipion.protocols.outputs import (
+    SCORE,
+    SCORED_SET,
+    THUMBNAIL,
+    measured_of,
+    value,
+)
+from tomoscore_scipion.protocols.recovery import readable_output
+from tomoscore_scipion.protocols.verdict import CUSTOM, LARGEST, in_words
 
 STEP = 0.05
+PICTURE_PX = 190
+"""Width of the slices beside the line."""
 
 
-def scores_for(protocol):
-    """{tsId: TomoScore} that a threshold of this protocol would split; {} when there are none.
+class Found:
+    """The tomograms that a threshold of a protocol would split.
 
-    They are those of its own earlier run, or of an input that is scored already.
+    Attributes:
+        measured: {tsId: verdict.Measured}.
+        pictures: {tsId: path of a picture of its slice}, of those that have one.
     """
-    own = getattr(protocol, SCORED_SET, None)
-    for tomograms in (own, protocol.inTomograms.get()):
+
+    def __init__(self, tomograms=()):
+        self.measured, self.pictures = {}, {}
+        for item in tomograms:
+            if value(item, SCORE) is not None:
+                self.measured[item.getTsId()] = measured_of(item)
+                path = value(item, THUMBNAIL)
+                if path and os.path.exists(path):
+                    self.pictures[item.getTsId()] = path
+
+    def scores(self):
+        """{tsId: TomoScore}."""
+        return {ts_id: one.score for ts_id, one in self.measured.items()}
+
+
+def found_for(protocol):
+    """What a threshold of this protocol would split; nothing where there are no scores.
+
+    It is its own earlier run, or an input that is scored already.
+    """
+    sets = [readable_output(protocol, SCORED_SET), protocol.inTomograms.get()]
+    for tomograms in sets:
         first = tomograms.getFirstItem() if tomograms is not None else None
         if first is not None and first.hasAttribute(SCORE):
-            found = scores_of(tomograms)
+            found = Found(tomograms.iterItems())
             tomograms.close()
-            return {key: score for key, score in found.items() if score is not None}
-    return {}
+            return found
+    return Found()
 
 
-def consequence(scores, threshold):
-    """What a threshold does, in a line."""
-    accepted = len(accepted_by_threshold(scores, threshold))
-    rejected = len(scores) - accepted
-    return f"From {in_words(threshold)} on: {accepted} accepted, {rejected} rejected"
+def beside(scores, threshold):
+    """The tomograms next to the threshold on either side.
+
+    Args:
+        scores: {tsId: TomoScore}.
+        threshold: in octaves.
+
+    Returns:
+        (tsId just below or None, tsId just above or None).
+    """
+    ranked = sorted(scores, key=lambda ts_id: (scores[ts_id], ts_id))
+    below = [ts_id for ts_id in ranked if scores[ts_id] < threshold]
+    above = [ts_id for ts_id in ranked if scores[ts_id] >= threshold]
+    return (below[-1] if below else None, above[0] if above else None)
+
+
+def consequence(measured, criteria):
+    """What criteria do, in a line.
+
+    Args:
+        measured: {tsId: verdict.Measured}.
+        criteria: verdict.Criteria.
+    """
+    accepted = sum(map(criteria.accepts, measured.values()))
+    borderline = sum(one.is_borderline(criteria.threshold) for one in measured.values())
+    return (
+        f"{in_words(criteria.threshold)}: {accepted} accepted, {len(measured) - accepted} "
+        f"rejected; borderline: {borderline}"
+    )
 
 
 def typed_threshold(text):
@@ -51,9 +108,17 @@ class ThresholdDialog(dialog.Dialog):
         value: the threshold in octaves.
     """
 
-    def __init__(self, parent, scores, value):
-        self.scores = scores
-        self.value = value
+    def __init__(self, parent, found, criteria):
+        """Open it.
+
+        Args:
+            parent: window.
+            found: Found.
+            criteria: verdict.Criteria, with the threshold to begin with.
+        """
+        self.found = found
+        self.criteria = criteria
+        self.value = criteria.threshold
         dialog.Dialog.__init__(self, parent, "TomoScore: threshold")
 
     def body(self, master):
@@ -61,11 +126,11 @@ class ThresholdDialog(dialog.Dialog):
         from matplotlib.backends.backend_tkagg import FigureCanvasTkAgg
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(7, 4), layout="tight")
+        figure = Figure(figsize=(7, 3.6), layout="tight")
         self._axes = figure.add_subplot()
         self._canvas = FigureCanvasTkAgg(figure, master)
         self._canvas.mpl_connect("button_press_event", self._clicked)
-        self._canvas.get_tk_widget().grid(row=0, column=0, sticky="news")
+        self._canvas.get_tk_widget().grid(row=0, column=0, columnspan=2, sticky="news")
         self._slider = tk.Scale(
             master,
             from_=0.0,
@@ -75,9 +140,13 @@ class ThresholdDialog(dialog.Dialog):
             showvalue=True,
             command=self._moved,
         )
-        self._slider.grid(row=1, column=0, sticky="ew", padx=40)
+        self._slider.grid(row=1, column=0, columnspan=2, sticky="ew", padx=40)
         self._text = tk.Label(master)
-        self._text.grid(row=2, column=0, pady=5)
+        self._text.grid(row=2, column=0, columnspan=2, pady=5)
+        self._sides = [tk.Label(master, compound=tk.BOTTOM) for _ in range(2)]
+        for column, label in enumerate(self._sides):
+            label.grid(row=3, column=column, padx=10, pady=(0, 5))
+        self._images = {}  # path: picture; Tk shows only those that somebody keeps
         self._slider.set(self.value)
         self._moved(self.value)
 
@@ -89,30 +158,60 @@ class ThresholdDialog(dialog.Dialog):
         from tomoscore_scipion.viewers.histogram import draw
 
         self.value = float(value)
-        self._text.configure(text=consequence(self.scores, self.value))
-        draw(self._axes, list(self.scores.values()), self.value)
+        scores, criteria = self.found.scores(), replace(self.criteria, threshold=self.value)
+        self._text.configure(text=consequence(self.found.measured, criteria))
+        for label, where, ts_id in zip(self._sides, ("below", "above"), beside(scores, self.value)):
+            self._show(label, where, ts_id)
+        draw(self._axes, list(scores.values()), self.value)
         self._canvas.draw_idle()
+
+    def _show(self, label, where, ts_id):
+        """Put a tomogram beside the line."""
+        if ts_id is None:
+            label.configure(text=f"Nothing {where} the line", image="")
+            return
+        text = f"Next {where}: {ts_id}, {self.found.measured[ts_id].score:.2f}"
+        label.configure(text=text, image=self._image(self.found.pictures.get(ts_id)))
+
+    def _image(self, path):
+        if path is None:
+            return ""
+        if path not in self._images:
+            from PIL import Image, ImageTk
+
+            with Image.open(path) as picture:
+                height = round(PICTURE_PX * picture.height / picture.width)
+                small = picture.resize((PICTURE_PX, height), Image.LANCZOS)
+            self._images[path] = ImageTk.PhotoImage(small, master=self)
+        return self._images[path]
 
 
 class TomoScoreThresholdWizard(Wizard):
-    """Chooses the threshold on the histogram, or takes a number when nothing is scored yet."""
+    """Chooses the threshold on the histogram, or takes a number when nothing is scored yet.
 
-    _targets = [(ProtTomoScore, ["threshold"]), (ProtTomoScoreFilter, ["threshold"])]
+    From a preset it starts at the preset's threshold; what is chosen becomes the custom one.
+    """
+
+    _targets = [
+        (protocol, [name])
+        for protocol in (ProtTomoScore, ProtTomoScoreFilter)
+        for name in ("preset", "threshold")
+    ]
 
     def show(self, form, *params):
         """Open the dialog, and write what was chosen into the form."""
-        scores = scores_for(form.protocol)
-        value = form.protocol.threshold.get()
-        if scores:
-            chosen = ThresholdDialog(form.root, scores, value)
+        found = found_for(form.protocol)
+        criteria = replace(form.protocol.getCriteria(), threshold=form.protocol.getThreshold())
+        if found.measured:
+            chosen = ThresholdDialog(form.root, found, criteria)
             if chosen.resultYes():
-                form.setVar("threshold", chosen.value)
+                self._write(form, chosen.value)
             return
         answer = dialog.askString(
             "TomoScore: threshold",
-            "From TomoScore (octaves)",
+            "Threshold (octaves)",
             form.root,
-            defaultValue=f"{value:g}",
+            defaultValue=f"{criteria.threshold:g}",
             headerLabel="Nothing is scored yet: type a number from 0 (all) to 5 (4 nm).",
         )
         if answer is None:
@@ -122,4 +221,9 @@ class TomoScoreThresholdWizard(Wizard):
             expected = f"Expected a number from 0 to {LARGEST:g}, found {answer!r}"
             dialog.showError("TomoScore: threshold", expected, form.root)
             return
-        form.setVar("threshold", chosen)
+        self._write(form, chosen)
+
+    @staticmethod
+    def _write(form, threshold):
+        form.setVar("preset", CUSTOM)
+        form.setVar("threshold", threshold)

@@ -99,7 +99,7 @@ def score(entry, device):
         z_range=entry["z_range"],
         voxel_size_angstrom=entry["voxel_size_angstrom"],
         shape_zyx=(nz, ny, nx),
-        warnings=("fake",),
+        warnings=("fake", "looks unflipped: turn it") if ny <= 0.6 * nz else ("fake",),
         model=MODEL,
         engine_version=__version__,
         device=device,

@@ -12,6 +12,12 @@ from pathlib import Path
 
 import psutil
 
+THRESHOLD = 2.5
+"""From which TomoScore on the protocols of tests accept."""
+
+LOOKS = 20
+"""After so many looks at a protocol it is read again though its database seems unchanged."""
+
 
 def write_mrc(path, score, shape_zyx=(16, 64, 64), voxel_size=10.0):
     """A small tomogram for the fake engine: the score stands in the header's mean."""
@@ -84,11 +90,15 @@ class Lab:
         """A protocol with the output of another as its input; not launched.
 
         A ProtTomoScore has one worker unless told otherwise: what is scored when is known then.
+        The threshold is `THRESHOLD` unless told otherwise, whatever the presets are.
         """
-        from tomoscore_scipion.protocols import ProtTomoScore
+        from tomoscore_scipion.protocols import ProtTomoScore, ProtTomoScoreFilter
+        from tomoscore_scipion.protocols.verdict import CUSTOM
 
         if kind is ProtTomoScore:
             values.setdefault("numberOfThreads", 3)
+        if kind in (ProtTomoScore, ProtTomoScoreFilter) and "preset" not in values:
+            values = {"preset": CUSTOM, "threshold": THRESHOLD, **values}
         protocol = self.project.newProtocol(kind, **values)
         name = "inTomograms" if hasattr(protocol, "inTomograms") else "inTiltSeries"
         getattr(protocol, name).set(source)
@@ -152,10 +162,14 @@ class Lab:
         The limit is for what never happens: it is far from what a busy machine needs.
         """
         end = time.monotonic() + seconds
+        looks = 0
         while not condition():
             assert time.monotonic() < end, "\n".join(map(state_of, protocols))
             time.sleep(0.5)
+            looks += 1
             for protocol in protocols:
+                if looks % LOOKS == 0:  # Scipion may have missed what was written while it read
+                    protocol.lastUpdateTimeStamp.set(None)
                 self.project._updateProtocol(protocol)
 
 

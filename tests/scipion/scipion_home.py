@@ -48,7 +48,7 @@ def install(home):
         SCIPION_DOMAIN="pwem",
         SCIPION_NOTIFY="False",
         SCIPION_PRIORITY_PACKAGE_LIST="pwem tomo",
-        PYTHONPATH=testing,
+        PYTHONPATH=os.pathsep.join(filter(None, (testing, os.environ.get("PYTHONPATH")))),
         TOMOSCORE_ENV_ACTIVATION=f"PATH={shlex.quote(str(program.parent))}:$PATH",
         OMP_NUM_THREADS="1",
     )

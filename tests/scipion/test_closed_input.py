@@ -48,6 +48,16 @@ def test_every_tomogram_is_in_the_sets_where_it_belongs(scored):
     assert ids(scored, "failedTomograms") == ["corrupt"]
 
 
+def test_outputs_are_listed_accepted_first(scored):
+    names = [name for name, _ in scored.iterOutputAttributes()]
+    assert [name.replace("Tomograms", "") for name in names] == [
+        "accepted",
+        "rejected",
+        "scored",
+        "failed",
+    ]
+
+
 @pytest.mark.parametrize("name", ALL_SETS)
 def test_outputs_are_closed_sets_of_tomograms_with_a_source(scored, project, name):
     tomograms = getattr(scored, name)
@@ -184,14 +194,19 @@ def test_summary_and_methods_say_what_a_reader_needs(scored):
     summary = "\n".join(scored.summary())
     assert "scored 5" in summary and "accepted 3" in summary and "rejected 2" in summary
     assert "Median TomoScore 2.50 octaves (22.6 nm)" in summary
-    assert "Worst: nothing 0.00, large 0.50" in summary
+    assert "Worst: nothing 0.00, large 0.50, on the line 2.50." in summary
+    assert "Accepted: TomoScore >= 2.5 (22.6 nm or finer); borderline ones too." in summary
+    assert "*Borderline 1* (the 90 % interval contains the threshold): *accepted 1*." in summary
     assert "fake 1 (abababababab), on cpu" in summary
     assert "1 failed" in summary and "corrupt" in summary
     methods = "\n".join(scored.methods())
     assert "Tomograms (n = 5) were rated by TomoScore" in methods
     assert "ab" * 32 in methods
-    assert "10.1101/2024.11.06.622356" in methods
-    assert any("2024.11.06.622356" in line for line in scored.citations())
+    assert "Tan et al., 2024, doi:10.1101/2024.11.06.622356" in methods
+    assert "[" not in scored._methods()[0]  # no mark-up
+    assert "[[https://doi.org/10.1101/2024.11.06.622356][Tan et al." in methods  # a link that opens
+    citations = "\n".join(scored.citations())
+    assert "2024.11.06.622356" in citations and "eLife" not in citations
 
 
 def test_all_failed_is_a_failed_protocol_that_says_why(lab):

@@ -12,7 +12,7 @@ import pytest
 
 from tomoscore_scipion.engine.job import read_job
 from tomoscore_scipion.engine.record import Score
-from tomoscore_scipion.protocols import exchange, verdict
+from tomoscore_scipion.protocols import exchange
 from tomoscore_scipion.protocols.batches import LARGEST, Batches, EngineDiedError
 
 
@@ -254,31 +254,12 @@ def test_an_engine_that_says_it_cannot_start_is_believed():
 
 
 @pytest.mark.parametrize(
-    ("threshold", "at_most", "accepted"),
-    [(2.0, 0, "bc"), (2.0, 1, "c"), (2.1, 0, "c"), (0.0, 0, "abc"), (5.0, 3, "")],
+    ("error", "path", "told"),
+    [
+        ("/a/b.mrc: not an MRC file", "/a/b.mrc", "not an MRC file (file /a/b.mrc)"),
+        ("out of memory", "/a/b.mrc", "out of memory"),
+        ("it has no file", None, "it has no file"),
+    ],
 )
-def test_accepted_from_the_threshold_on_and_only_so_many(threshold, at_most, accepted):
-    scores = {"a": 1.0, "b": 2.0, "c": 3.0}
-    assert verdict.accepted_by_threshold(scores, threshold, at_most) == set(accepted)
-
-
-def test_of_equal_scores_the_first_by_name_is_better():
-    assert verdict.best({"b": 2.0, "a": 2.0, "c": 1.0}, 1) == {"a"}
-
-
-@pytest.mark.parametrize(("percent", "count"), [(0, 0), (1, 1), (50, 2), (51, 3), (100, 4)])
-def test_a_share_is_rounded_up_to_whole_tomograms(percent, count):
-    assert len(verdict.best_percent(dict(zip("abcd", range(4))), percent)) == count
-
-
-def test_voxel_size_limits_the_score():
-    assert [round(verdict.reachable(size), 2) for size in (5, 20, 40, 1000)] == [5, 5, 4, 0]
-
-
-def test_presets_are_described_in_octaves_and_nm():
-    assert verdict.in_words(2.5) == "2.5 octaves (22.6 nm)"
-    assert verdict.in_words(0.0) == "0 octaves (coarser than 128 nm)"
-    assert all(
-        f"*{name}*: from {value:g} octaves" in verdict.presets_in_words()
-        for name, value in verdict.PRESETS
-    )
+def test_what_is_told_of_a_failure_begins_with_its_cause(error, path, told):
+    assert exchange.cause_first(error, path) == told

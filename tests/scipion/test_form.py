@@ -3,11 +3,13 @@
 
 import ast
 import configparser
+import re
 from pathlib import Path
 
 import pytest
 
 import tomoscore_scipion
+from tomoscore_scipion.protocols import verdict
 
 PACKAGE = Path(tomoscore_scipion.__file__).parent
 
@@ -28,8 +30,11 @@ def box(lab, source):
 
 
 def test_the_form_is_valid_as_it_opens(box):
+    box.preset.set(verdict.BALANCED)
     assert box.validate() == [] and box.warnings() == []
-    assert box.getThreshold() == 2.5
+    assert type(box)().getThreshold() == verdict.BALANCED_FROM
+    criteria = type(box)().getCriteria()
+    assert criteria.accept_borderline and not criteria.faults and not criteria.at_most
 
 
 @pytest.mark.parametrize(
@@ -77,11 +82,25 @@ def test_slab_limits_that_are_not_there_are_warned_of(box, first, last):
     assert "slice 16 is not there" in warning and "slices 0 to 15" in warning
 
 
-@pytest.mark.parametrize(("preset", "threshold"), [(0, 3.0), (1, 2.5), (2, 1.5), (3, 2.2)])
-def test_presets_and_custom_threshold(box, preset, threshold):
+@pytest.mark.parametrize(
+    ("preset", "threshold", "choice"),
+    [
+        (0, verdict.STRICT_FROM, f"Strict (>= {verdict.STRICT_FROM})"),
+        (1, verdict.BALANCED_FROM, f"Balanced (>= {verdict.BALANCED_FROM})"),
+        (2, verdict.PERMISSIVE_FROM, f"Permissive (>= {verdict.PERMISSIVE_FROM})"),
+        (3, 2.2, "Custom"),
+    ],
+)
+def test_presets_and_custom_threshold(box, preset, threshold, choice):
     box.preset.set(preset)
     box.threshold.set(2.2)
     assert box.getThreshold() == threshold
+    assert box.getParam("preset").choices[preset] == choice
+
+
+def test_the_presets_are_from_strict_to_permissive():
+    assert verdict.STRICT_FROM == 3.0
+    assert verdict.STRICT_FROM > verdict.BALANCED_FROM > verdict.PERMISSIVE_FROM
 
 
 def test_unflipped_tomograms_are_warned_of(lab):
@@ -103,6 +122,55 @@ def test_more_gpus_than_threads_are_warned_of(box):
     box.gpuList.set("0 1 2")
     (warning,) = box.warnings()
     assert "choose 5 threads" in warning
+
+
+def test_more_engine_threads_than_cores_are_warned_of(box, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    box.numberOfThreads.set(6)
+    assert box.warnings() == []
+    box.binThreads.set(2)
+    (warning,) = box.warnings()
+    assert "4 engine processes of 2 threads each" in warning
+    assert "has 4 cores: choose 4 Scipion threads" in warning
+
+
+SEARCHED = ("quality", "assessment", "rank", "screen", "score", "good")
+
+
+@pytest.mark.parametrize("word", SEARCHED)
+def test_the_search_finds_the_protocol(scipion, word):
+    """Scipion looks for the words in label and help."""
+    from tomoscore_scipion.protocols import ProtTomoScore
+
+    assert word in (ProtTomoScore.getClassLabel() + ProtTomoScore.getHelpText()).lower()
+
+
+def test_users_see_one_name_of_the_plugin(scipion):
+    import pyworkflow as pw
+
+    ours = [
+        kind
+        for kind in pw.Config.getDomain().getProtocols().values()
+        if kind.__module__.startswith("tomoscore_scipion")
+    ]
+    assert {kind.getClassLabel() for kind in ours} == {
+        "TomoScore - score tomograms",
+        "TomoScore - filter by score",
+        "TomoScore - compare scores",
+        "TomoScore - find the best dose",
+    }
+    assert {kind.getClassPackageName() for kind in ours} == {"tomoscore"}
+    assert {kind.getPlugin().getName() for kind in ours} == {"tomoscore"}
+
+
+def test_help_opens_the_manual(scipion):
+    """A link in Scipion's mark-up to a page that is there."""
+    from tomoscore_scipion.protocols import ProtTomoScore, ProtTomoScoreDose
+
+    for kind, page in ((ProtTomoScore, "tutorial"), (ProtTomoScoreDose, "dose")):
+        path, label = re.fullmatch(r"\[\[(.+)\]\[(.+)\]\]", kind.getUrl()).groups()
+        assert Path(path).is_file() and Path(path).name == f"{page}.html"
+        assert label == "TomoScore: manual"
 
 
 def test_ids_that_occur_twice_are_warned_of(lab):

@@ -76,7 +76,7 @@ def test_plugin_is_registered_with_its_path_variables_and_reference(tmp_path):
     seen = json.loads(in_scipion(LOOK, tmp_path, TOMOSCORE_MODEL=weights, PYTHONPATH="/elsewhere"))
     package = Path(tomoscore_scipion.__file__).parent
     assert seen == {
-        "name": "tomoscore_scipion",
+        "name": "tomoscore",
         "path": str(package),
         "references": ["Tan2024", "Grant2015"],
         "variables": {

@@ -47,7 +47,7 @@ def test_every_bad_tomogram_fails_with_the_engines_reason_and_the_others_are_sco
     errors = errors_of(scored)
     assert errors.keys() == REFUSED.keys() - readable
     assert {n: e for n, e in errors.items() if REFUSED[n][1] not in e} == {}
-    assert all(error.startswith(str(paths[name])) for name, error in errors.items())
+    assert all(error.endswith(f"(file {paths[name]})") for name, error in errors.items())
 
 
 @pytest.fixture

@@ -2,13 +2,47 @@
 """The workflow template: import, TomoScore, filter, from one command."""
 
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 from lab import ids, write_mrc
 
-TEMPLATE = "tomoscore_scipion-tomoscore"
+TEMPLATE = "tomoscore-tomoscore"
+
+
+@pytest.fixture
+def template(scipion):
+    import pyworkflow as pw
+
+    (found,) = pw.Config.getDomain().getPlugins()["tomoscore_scipion"].Plugin().getTemplates()
+    assert found.getObjId() == TEMPLATE
+    found.content = found.getContent().split("~")
+    found.parseContent()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fault"),
+    [
+        ("treshold", "2", "Unknown parameter treshold: this template has project_name, tomograms"),
+        ("threshold", "7", "threshold: expected 0 to 5 octaves, found 7"),
+        ("filter_threshold", "-1", "filter_threshold: expected 0 to 5 octaves, found -1"),
+        ("voxel_size", "0", "voxel_size: expected more than 0 A, found 0"),
+        ("voxel_size", "ten", "ten is not compatible with Voxel size"),
+        ("tomograms", "/no/such/folder", "is not compatible with Folder of the tomograms"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_at_once(template, name, value, fault):
+    with pytest.raises(Exception, match=re.escape(fault)):
+        template.setParamValue(name, value)
+
+
+def test_the_description_lists_the_parameters(template):
+    names = [param.getAlias() for param in template.getParams().values()]
+    assert all(name in template.description for name in names)
+    assert template.setParamValue("threshold", "2.5") == 1
 
 
 @pytest.mark.slow

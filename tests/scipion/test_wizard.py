@@ -3,6 +3,8 @@
 
 import pytest
 
+from tomoscore_scipion.protocols import verdict
+
 
 @pytest.fixture(scope="module")
 def scored(project, tmp_path_factory):
@@ -16,13 +18,14 @@ def scored(project, tmp_path_factory):
 
 def test_the_wizard_finds_the_scores_of_the_run_and_of_a_scored_input(lab, scored):
     from tomoscore_scipion.protocols import ProtTomoScore, ProtTomoScoreFilter
-    from tomoscore_scipion.wizards import scores_for
+    from tomoscore_scipion.wizards import found_for
 
     scores = {f"TS_{n}": float(n) for n in range(5)}
-    assert scores_for(scored) == scores
-    assert scores_for(lab.box(ProtTomoScoreFilter, scored, "scoredTomograms")) == scores
-    assert scores_for(lab.box(ProtTomoScore, scored.inTomograms.getObjValue())) == {}
-    assert scores_for(ProtTomoScore()) == {}
+    assert found_for(scored).scores() == scores
+    assert found_for(scored).pictures.keys() == scores.keys()
+    assert found_for(lab.box(ProtTomoScoreFilter, scored, "scoredTomograms")).scores() == scores
+    assert found_for(lab.box(ProtTomoScore, scored.inTomograms.getObjValue())).scores() == {}
+    assert found_for(ProtTomoScore()).scores() == {}
 
 
 class Form:
@@ -47,8 +50,8 @@ def asked(monkeypatch):
 
     asked = SimpleNamespace(answer=None, typed=[], errors=[], histograms=[])
 
-    def histogram(parent, scores, value):
-        asked.histograms.append((scores, value))
+    def histogram(parent, found, criteria):
+        asked.histograms.append((found.scores(), criteria.threshold))
         yes = asked.answer is not None
         return SimpleNamespace(resultYes=lambda: yes, value=asked.answer)
 
@@ -69,15 +72,16 @@ def test_the_wizard_shows_the_histogram_when_there_are_scores(scored, asked, ans
     asked.answer = answer
     form = Form(scored)
     TomoScoreThresholdWizard().show(form)
-    assert asked.histograms == [({f"TS_{n}": float(n) for n in range(5)}, 2.5)]
-    assert form.written == ({} if answer is None else {"threshold": 1.35})
+    scores = {f"TS_{n}": float(n) for n in range(5)}
+    assert asked.histograms == [(scores, 2.5)]
+    assert form.written == ({} if answer is None else {"preset": 3, "threshold": 1.35})
     assert asked.typed == []
 
 
 @pytest.mark.parametrize(
     ("answer", "written", "errors"),
     [
-        ("1.75", {"threshold": 1.75}, 0),
+        ("1.75", {"preset": 3, "threshold": 1.75}, 0),
         (None, {}, 0),
         ("5.1", {}, 1),
         ("-1", {}, 1),
@@ -92,7 +96,7 @@ def test_the_wizard_takes_a_number_when_nothing_is_scored(scipion, asked, answer
     asked.answer = answer
     form = Form(ProtTomoScore())
     TomoScoreThresholdWizard().show(form)
-    assert asked.histograms == [] and asked.typed[0][0] == "2.5"
+    assert asked.histograms == [] and asked.typed[0][0] == f"{verdict.BALANCED_FROM:g}"
     assert "Nothing is scored yet" in asked.typed[0][1]
     assert form.written == written
     assert len(asked.errors) == errors
@@ -100,10 +104,30 @@ def test_the_wizard_takes_a_number_when_nothing_is_scored(scipion, asked, answer
 
 
 def test_the_wizard_counts_what_a_threshold_would_do():
+    from tomoscore_scipion.protocols.verdict import Criteria, Measured
     from tomoscore_scipion.wizards import consequence
 
-    scores = {"a": 1.0, "b": 2.0, "c": 3.0}
-    assert consequence(scores, 2.0) == "From 2 octaves (32 nm) on: 2 accepted, 1 rejected"
+    measured = {
+        "a": Measured(1.0, 0.8, 1.2),
+        "b": Measured(1.9, 1.7, 2.1),
+        "c": Measured(3.0, 2.8, 3.2),
+        "d": Measured(4.0, 3.8, 4.2, faults=("unflipped",)),
+    }
+    begin = "TomoScore >= 2 (32 nm or finer): "
+    said = consequence(measured, Criteria(2.0, faults=frozenset({"unflipped"})))
+    assert said == begin + "2 accepted, 2 rejected; borderline: 1"
+    said = consequence(measured, Criteria(2.0, accept_borderline=False))
+    assert said == begin + "2 accepted, 2 rejected; borderline: 1"
+
+
+@pytest.mark.parametrize(
+    ("threshold", "ids"),
+    [(2.0, ("a", "b")), (2.5, ("b", "c")), (0.5, (None, "a")), (3.5, ("c", None))],
+)
+def test_the_wizard_shows_the_tomograms_on_either_side_of_the_line(threshold, ids):
+    from tomoscore_scipion.wizards import beside
+
+    assert beside({"c": 3.0, "a": 1.0, "b": 2.0}, threshold) == ids
 
 
 def test_the_wizard_is_offered_for_the_threshold_of_both_boxes(scipion, scored):
@@ -115,7 +139,7 @@ def test_the_wizard_is_offered_for_the_threshold_of_both_boxes(scipion, scored):
 
     for protocol in (scored, ProtTomoScoreFilter()):
         wizards = pw.Config.getDomain().findWizards(protocol, DESKTOP_TKINTER)
-        assert wizards["threshold"] is TomoScoreThresholdWizard
+        assert wizards["threshold"] is wizards["preset"] is TomoScoreThresholdWizard
 
 
 @pytest.fixture
@@ -141,7 +165,8 @@ def test_the_table_shows_our_columns(viewer):
     (table,) = viewer._table()
     visible, order, _ = table.getVisibleAndOrderLabels()
     assert "_tomoScore _tomoScoreLow _tomoScoreHigh _tomoScoreScale" in visible
-    assert "_tomoScoreVerdict _tomoScoreError _filename" in order
+    decided = "_tomoScoreVerdict _tomoScoreBorderline _tomoScoreDecidedBy _tomoScoreFaults"
+    assert f"{decided} _tomoScoreError _filename" in order
 
 
 def test_the_histogram_has_the_scores_and_the_threshold(viewer, monkeypatch):

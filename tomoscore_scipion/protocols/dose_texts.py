@@ -19,6 +19,7 @@ from tomoscore_scipion.protocols.dose_outputs import (
 )
 from tomoscore_scipion.protocols.dose_session import session_of
 from tomoscore_scipion.protocols.outputs import ERROR, SCORE, value
+from tomoscore_scipion.protocols.recovery import readable_output
 
 SHOWN = 5
 """So many failures are named, and so many points of the median curve."""
@@ -27,7 +28,7 @@ NOTHING = ["No tilt series is analysed yet."]
 
 def series_in(protocol, name=LIMITED_SET):
     """Copies of the tilt series of an output, without their images; [] where it is not there."""
-    tilt_series = getattr(protocol, name, None)
+    tilt_series = readable_output(protocol, name)
     if tilt_series is None or tilt_series.isEmpty():
         return []
     found = [series.clone() for series in EMSet.iterItems(tilt_series)]
@@ -127,6 +128,7 @@ def methods(protocol):
     return [
         f"Tilt series (n = {len(records)}) were reconstructed at low resolution from the views up "
         "to growing accumulated doses (at the end of exposure), and rated by TomoScore "
-        f"(independent implementation of the idea of [Tan2024]; {texts.program(made)}); curves "
-        f"with dose weighting follow [Grant2015]. {end[0].upper()}{end[1:]}."
+        f"(independent implementation of the idea of {texts.PAPER}; {texts.program(made)}); curves "
+        "with dose weighting follow Grant and Grigorieff, 2015, doi:10.7554/eLife.06980. "
+        f"{end[0].upper()}{end[1:]}."
     ]

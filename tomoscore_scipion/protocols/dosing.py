@@ -110,8 +110,9 @@ class TomoScoreDosing(TomoScoreEngineRuns, TomoScoreDoseOutputs):
         """Write a record into its tilt series; {output set: what belongs there}."""
         self._noteMaking(record)
         if record.error:
-            logger.error("%s: %s", key, record.error)
-            return {FAILED_SERIES_SET: annotate_dose(item, error=record.error)}
+            reason = exchange.cause_first(record.error, record.path)
+            logger.error("%s: %s", key, reason)
+            return {FAILED_SERIES_SET: annotate_dose(item, error=reason)}
         curve_file = self.getCurveFile(key)
         os.makedirs(os.path.dirname(curve_file), exist_ok=True)
         record.save(curve_file)

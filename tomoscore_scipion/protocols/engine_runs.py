@@ -9,15 +9,17 @@ are registered as they are written.
 import logging
 import os
 import queue
+import sqlite3
 import time
 from datetime import datetime
 from subprocess import CalledProcessError
 
+from pyworkflow.object import Set
 from pyworkflow.protocol.constants import STATUS_FAILED, VOID_GPU
 from pyworkflow.utils.retry_streaming import retry_on_sqlite_lock
 
 from tomoscore_scipion.plugin import Plugin
-from tomoscore_scipion.protocols import exchange, outputs
+from tomoscore_scipion.protocols import exchange, outputs, recovery
 from tomoscore_scipion.protocols.batches import Batches
 from tomoscore_scipion.protocols.reporting import BATCHES, NoReport
 
@@ -93,6 +95,24 @@ class TomoScoreEngineRuns:
         """What makes reports beside the scoring."""
         return NoReport()
 
+    # --------------------------- launch --------------------------------------
+    def makePathsAndClean(self):
+        """Scipion calls it where a run is launched: tell that more is to come when it goes on.
+
+        A protocol that is continued together with this one might see the outputs before the run's
+        own process opens them, and take them for complete.
+        """
+        super().makePathsAndClean()
+        if not self.isContinued():
+            return
+        for name, items in self.iterOutputAttributes():
+            try:
+                items.setStreamState(Set.STREAM_OPEN)
+                items.write()
+                items.close()
+            except sqlite3.OperationalError as error:  # the run itself does it later
+                logger.warning("%s is not opened yet: %s", name, error)
+
     # --------------------------- steps ---------------------------------------
     def _insertAllSteps(self):
         """The generator, and a step per slot: so many, however many batches there will be.
@@ -100,6 +120,8 @@ class TomoScoreEngineRuns:
         They are there from the start, since a step that is inserted later has no id at first, by
         which GPUs are booked and jobs of a queue are named, and since each one costs seconds.
         """
+        self._lost = recovery.mend_outputs(self)
+        self._openOutputs()  # before anyone who waits for more sees that they are closed
         super()._insertAllSteps()
         self._todo = queue.Queue()  # folders of batches; None: there will be no more
         self._ended = queue.Queue()  # those that an engine was told to score, and has ended
@@ -224,7 +246,6 @@ class TomoScoreEngineRuns:
             known = outputs.known_ids(done, there.get(self._failedSet))
         batches.know(known)
         logger.info("Continuing: %d %s are done.", len(known), self._items)
-        self._openOutputs()
         if done is not None:
             self._made = {name: outputs.value(done, name) for name in self._provenanceKinds}
         return there

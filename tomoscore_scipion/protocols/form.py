@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parts of the forms: threshold, GPU, input, with help that teaches how to read the score."""
+"""The parts of the forms: threshold, faults, GPU, input, with help on how to read the score."""
 
 from pyworkflow.protocol import GPU_LIST, USE_GPU, params
 
@@ -11,6 +11,12 @@ from tomoscore_scipion.protocols.verdict import (
     PRESETS,
     presets_in_words,
     simulated_in_words,
+)
+from tomoscore_scipion.report.reasons import (
+    TOO_THIN,
+    UNFAMILIAR,
+    UNFLIPPED,
+    UNKNOWN_VOXEL_SIZE,
 )
 
 READING = (
@@ -27,9 +33,10 @@ READING = (
 )
 
 PRESET_HELP = (
-    "From which TomoScore on a tomogram is accepted.\n"
+    "The TomoScore from which a tomogram is accepted.\n"
     + presets_in_words()
     + "\n  *Custom*: the number below.\n"
+    + "The wizard shows the scores, when there are any, and how many tomograms would be accepted.\n"
     + simulated_in_words()
     + "\n"
     + READING
@@ -48,9 +55,43 @@ SLAB_HELP = (
 )
 
 NO_OUTPUT = (
-    "An output without tomograms does not come to be: when all are accepted there is no "
-    "rejectedTomograms, and a protocol that is scheduled on it waits for ever."
+    "An empty output is not created: when all tomograms are accepted there is no "
+    "rejectedTomograms, and a protocol that is scheduled on it waits forever."
 )
+
+BORDERLINE_HELP = (
+    "A tomogram is borderline when the 90 % interval of its score contains the threshold: its true "
+    "score may lie on either side. Yes: borderline tomograms are accepted, so that only those are "
+    "rejected that are clearly below the threshold. No: they are rejected, so that only those are "
+    "accepted that are clearly above it. They are counted and marked in either case; look at them."
+)
+
+FAULT_SWITCHES = {
+    "rejectUnflipped": (
+        UNFLIPPED,
+        "Unflipped",
+        "Reject tomograms that look unflipped: y or x is the thin axis, so that the slices in xy "
+        "are not those of the specimen.",
+    ),
+    "rejectThin": (
+        TOO_THIN,
+        "Too thin",
+        "Reject tomograms with less than 50 nm of specimen in depth.",
+    ),
+    "rejectVoxelSize": (
+        UNKNOWN_VOXEL_SIZE,
+        "Voxel size unknown",
+        "Reject tomograms with a voxel size of exactly 1 A, which many programs write when they do "
+        "not know it.",
+    ),
+    "rejectUnfamiliar": (
+        UNFAMILIAR,
+        "Out of the model's depth",
+        "Reject tomograms that are unlike anything that the model was trained on, so that their "
+        "score may be wrong.",
+    ),
+}
+"""{parameter: (name of the fault, label, help)}."""
 
 
 def add_input(form, label, text):
@@ -74,7 +115,7 @@ def add_threshold(form, condition="True"):
         default=BALANCED,
         display=params.EnumParam.DISPLAY_COMBO,
         condition=condition,
-        label="Accept",
+        label="Accept from TomoScore",
         help=PRESET_HELP,
     )
     form.addParam(
@@ -83,10 +124,41 @@ def add_threshold(form, condition="True"):
         default=PRESETS[BALANCED][1],
         condition=f"({condition}) and preset == {CUSTOM}",
         validators=[params.GE(0.0, OCTAVES), params.LE(LARGEST, OCTAVES)],
-        label="From TomoScore (octaves)",
+        label="Threshold (octaves)",
         help="A tomogram with this TomoScore or a higher one is accepted. The wizard shows the "
-        "scores, when there are any, and how many would be accepted.\n\n" + READING,
+        "scores, when there are any, and how many tomograms would be accepted.\n\n" + READING,
     )
+    form.addParam(
+        "acceptBorderline",
+        params.BooleanParam,
+        default=True,
+        condition=condition,
+        label="Accept borderline tomograms?",
+        help=BORDERLINE_HELP,
+    )
+
+
+def add_faults(form, condition="True"):
+    """For what a tomogram is rejected whatever its score."""
+    group = form.addGroup(
+        "Reject regardless of the score", expertLevel=params.LEVEL_ADVANCED, condition=condition
+    )
+    for name, (_, label, text) in FAULT_SWITCHES.items():
+        group.addParam(
+            name,
+            params.BooleanParam,
+            default=False,
+            expertLevel=params.LEVEL_ADVANCED,
+            condition=condition,
+            label=label,
+            help=text + " Each rejected one has the reason in the column _tomoScoreDecidedBy.",
+        )
+
+
+def faults_chosen(protocol):
+    """The names of the faults for which tomograms are rejected, as a form says."""
+    chosen = (fault for name, (fault, _, _) in FAULT_SWITCHES.items() if getattr(protocol, name))
+    return frozenset(chosen)
 
 
 GPU_HELP = "A tomogram takes seconds on two CPU cores. On a GPU reading the file takes longest."
@@ -189,5 +261,7 @@ def add_parallel(form):
         mpi=0,
         binThreads=1,
         binThreadsHelp="CPU threads of one engine process. On the CPU there are two fewer of these "
-        "processes than Scipion threads: more processes of one thread score more than one of many.",
+        "processes than Scipion threads: more processes of one thread score more than one of many. "
+        "On GPUs there is one process for each of the *GPU IDs*: choose two Scipion threads more "
+        "than GPUs. In a queue only the number of the GPU IDs counts: so many jobs run at once.",
     )

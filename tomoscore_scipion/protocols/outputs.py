@@ -9,11 +9,12 @@ corrupt), and give every item the sampling rate of its set.
 import logging
 
 from pwem.objects import EMSet
-from pyworkflow.object import Float, Integer, Set, String
+from pyworkflow.object import Boolean, Float, Integer, Set, String
 from pyworkflow.utils.retry_streaming import retry_on_sqlite_lock
 from tomo.objects import SetOfTomograms
 
-from tomoscore_scipion.protocols.verdict import ACCEPTED, FAILED, REJECTED
+from tomoscore_scipion.protocols import recovery
+from tomoscore_scipion.protocols.verdict import ACCEPTED, FAILED, REJECTED, Measured
 
 logger = logging.getLogger(__name__)
 
@@ -28,9 +29,12 @@ LOW = "_tomoScoreLow"
 HIGH = "_tomoScoreHigh"
 SCALE = "_tomoScoreScale"
 VERDICT = "_tomoScoreVerdict"
+BORDERLINE = "_tomoScoreBorderline"  # whether its interval contains the threshold
+DECIDED_BY = "_tomoScoreDecidedBy"  # score, hand, or the faults for which it is rejected
+FAULTS = "_tomoScoreFaults"  # what is wrong with it whatever its score, with commas between
 ERROR = "_tomoScoreError"
 THUMBNAIL = "_tomoScoreThumbnail"  # path of a picture of the middle of the specimen
-ATTRIBUTES = (SCORE, LOW, HIGH, SCALE, VERDICT, ERROR, THUMBNAIL)
+ATTRIBUTES = (SCORE, LOW, HIGH, SCALE, VERDICT, BORDERLINE, DECIDED_BY, FAULTS, ERROR, THUMBNAIL)
 
 MODEL_SHA256 = "_tomoScoreModelSha256"
 PROVENANCE = {
@@ -45,8 +49,14 @@ PROVENANCE = {
     "_tomoScoreThreshold": Float,
     "_tomoScoreAtMost": Integer,  # so many at most were accepted; 0: all
     "_tomoScorePercent": Float,  # this share of the best was accepted
+    "_tomoScoreAcceptBorderline": Boolean,  # whether borderline ones were accepted
+    "_tomoScoreRejectFaults": String,  # faults for which tomograms were rejected, with commas
+    "_tomoScoreIds": String,  # where the list of ids comes from that decided
 }
 """Attributes of the sets, and their classes."""
+
+SEPARATOR = ", "
+"""Between the names of faults."""
 
 NO_TS_ID = "it has no tsId that can be printed: give it one where it is imported or reconstructed"
 SAME_TS_ID = "another tomogram of the input has the same tsId: tsIds must be unique"
@@ -55,25 +65,104 @@ FROM_INPUT = ("_firstDim", "_isHeterogeneous", "_hasOddEven", "_ctfCorrected")
 """What tomo's own append would find out again from each image."""
 
 
-def annotate(item, record=None, verdict=None, error=None, thumbnail=None):
+def annotate(item, record=None, error=None, thumbnail=None, faults=()):
     """Put all attributes on a tomogram: columns of a set are fixed by its first item.
 
     Args:
         item: the tomogram.
         record: its Score; None where there is none.
-        verdict: one of verdict.py, None while it is open.
         error: why it failed.
         thumbnail: path of its picture.
+        faults: names of what is wrong with it whatever its score.
     """
     low, high = (record and record.tomoscore_interval) or (None, None)
     setattr(item, SCORE, Float(record.tomoscore if record else None))
     setattr(item, LOW, Float(low))
     setattr(item, HIGH, Float(high))
     setattr(item, SCALE, Float(record.scale_nm if record else None))
-    setattr(item, VERDICT, String(verdict))
     setattr(item, ERROR, String(error))
     setattr(item, THUMBNAIL, String(thumbnail))
+    setattr(item, FAULTS, String(SEPARATOR.join(faults) or None))
+    return decide(item, FAILED if error else None)
+
+
+def decide(item, verdict, borderline=False, decided_by=None):
+    """Put a verdict on a tomogram.
+
+    Args:
+        item: the tomogram.
+        verdict: one of verdict.py, None while it is open.
+        borderline: whether its interval contains the threshold.
+        decided_by: the score, a hand, or the faults for which it is rejected.
+    """
+    setattr(item, VERDICT, String(verdict))
+    setattr(item, BORDERLINE, Boolean(bool(borderline)))
+    setattr(item, DECIDED_BY, String(decided_by))
     return item
+
+
+def decide_by(criteria, item, accepted=None):
+    """Put the verdict that criteria give on a scored tomogram.
+
+    Args:
+        criteria: verdict.Criteria.
+        item: the tomogram.
+        accepted: whether it is accepted; None where that depends on itself alone.
+    """
+    measured = measured_of(item)
+    if accepted is None:
+        accepted = criteria.accepts(measured)
+    verdict = ACCEPTED if accepted else REJECTED
+    borderline = measured.is_borderline(criteria.threshold)
+    return decide(item, verdict, borderline, criteria.decided_by(measured))
+
+
+def decision_of(item):
+    """What `decide` has put on a tomogram."""
+    return tuple(value(item, name) for name in (VERDICT, BORDERLINE, DECIDED_BY))
+
+
+def decisions_of(tomograms):
+    """[(verdict, whether borderline, who decided)] of a set's items, without making the items."""
+    first = tomograms.getFirstItem()
+    if first is None:
+        return []
+    names = [name for name in (VERDICT, BORDERLINE, DECIDED_BY) if first.hasAttribute(name)]
+    columns = tomograms.getUniqueValues(["id", *names])
+    nothing = [None] * len(columns["id"])
+    found = [columns.get(name, nothing) for name in (VERDICT, BORDERLINE, DECIDED_BY)]
+    return [(verdict, bool(borderline), who) for verdict, borderline, who in zip(*found)]
+
+
+def told_of(criteria):
+    """{attribute of the sets: value} of verdict.Criteria."""
+    has_threshold = criteria.threshold is not None
+    return {
+        "_tomoScoreThreshold": criteria.threshold,
+        "_tomoScoreAtMost": criteria.at_most,
+        "_tomoScoreAcceptBorderline": criteria.accept_borderline if has_threshold else None,
+        "_tomoScoreRejectFaults": SEPARATOR.join(sorted(criteria.faults)) or None,
+    }
+
+
+def complete(item):
+    """Give a tomogram of an earlier version the attributes that it lacks, without values.
+
+    They are in the same order on every tomogram then: that is the order of the columns of a set.
+    """
+    kept = {name: attribute for name, attribute in item.getAttributes() if name in ATTRIBUTES}
+    for name in kept:
+        delattr(item, name)
+    annotate(item)
+    for name, attribute in kept.items():
+        setattr(item, name, attribute)
+    return item
+
+
+def measured_of(item):
+    """What a verdict on a tomogram depends on, as it carries it."""
+    score, low, high, faults = (value(item, name) for name in (SCORE, LOW, HIGH, FAULTS))
+    return Measured(score, low, high, tuple(faults.split(SEPARATOR)) if faults else ())
 
 
 def value(holder, name):
@@ -181,14 +270,24 @@ def provenance_of(tomograms):
 class TomoScoreOutputs:
     """The four output sets of a protocol, made when their first item is there.
 
-    An empty set cannot be published (it has no tables), so that an output without items does not
-    come to be.  One that loses all its items, when verdicts change, stays as an empty set.
+    An empty set cannot be published (it has no tables), so that an output without items is not
+    created.  One that loses all its items, when verdicts change, stays as an empty set.
     """
 
     _possibleOutputs = dict.fromkeys(
-        (SCORED_SET, ACCEPTED_SET, REJECTED_SET, FAILED_SET), SetOfTomograms
+        (ACCEPTED_SET, REJECTED_SET, SCORED_SET, FAILED_SET), SetOfTomograms
     )  # a dictionary: an Enum would merge outputs of one class
     _provenanceKinds = PROVENANCE
+
+    def iterOutputAttributes(self, outputClass=None, includePossible=False):  # noqa: N803
+        """All outputs; one whose path the database has lost has it again.
+
+        Scipion's windows, Stop and Continue go through the outputs by this.
+        """
+        for name, output in super().iterOutputAttributes(outputClass, includePossible):
+            if isinstance(output, Set) and not recovery.has_path(output):
+                recovery.readable_output(self, name)
+            yield name, output
 
     def _append(self, name, items, provenance):
         """Append those of the items that are not in the set yet; make the set if needed."""
@@ -238,9 +337,16 @@ class TomoScoreOutputs:
         self._fill(tomograms, items, provenance)
         tomograms.write()
         self._defineOutputs(**{name: tomograms})
+        self._sortOutputs()
         self._defineSourceRelation(source, tomograms)
         self._store(tomograms)
         tomograms.close()
+
+    def _sortOutputs(self):
+        """Let windows list the outputs in the order in which a user wants them."""
+        order = list(self._possibleOutputs)  # windows may have added others
+        self._outputs.sort(key=lambda name: order.index(name) if name in order else len(order))
+        self._store(self._outputs)
 
     def _fill(self, tomograms, items, provenance):
         self._describe(tomograms)
@@ -266,13 +372,11 @@ class TomoScoreOutputs:
         self._store(tomograms)
         tomograms.close()
 
-    def _setVerdicts(self, verdicts, provenance):
-        """Write other verdicts into the scored set, and by what they were made."""
+    def _updateItems(self, items, provenance):
+        """Write items of the scored set again that have changed, and by what that was made."""
         with self._lock:
             tomograms = getattr(self, SCORED_SET)
-            changed = [i for i in items_of(tomograms) if value(i, VERDICT) != verdicts[i.getTsId()]]
-            for item in changed:
-                getattr(item, VERDICT).set(verdicts[item.getTsId()])
+            for item in items:
                 tomograms.update(item)
             self._fill(tomograms, [], provenance)
             self._save(tomograms)

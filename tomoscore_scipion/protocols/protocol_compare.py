@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The box "compare by TomoScore": scored sets of the same tilt series in, the best of each out."""
+"""The protocol that compares: scored sets of the same tilt series in, the best of each out."""
 
 import json
 import os
@@ -16,24 +16,26 @@ from tomoscore_scipion.comparison.paired import FEWEST, compare
 from tomoscore_scipion.comparison.words import METHOD, sentences
 from tomoscore_scipion.engine.errors import StartError
 from tomoscore_scipion.protocols import form, outputs
+from tomoscore_scipion.protocols.naming import TomoScoreNamed
 from tomoscore_scipion.protocols.outputs import MODEL_SHA256, SCORE, TomoScoreOutputs, value
+from tomoscore_scipion.protocols.texts import PAPER, slab
+from tomoscore_scipion.protocols.verdict import Criteria
 
 BEST_SET = "bestTomograms"
 MADE_BY = "_tomoScoreBestOf"  # the name of the set from which a tomogram comes
 RESULT, TABLE = "comparison.json", "comparison.csv"
 
 
-class ProtTomoScoreCompare(TomoScoreOutputs, EMProtocol):
-    """Says which of several ways to make tomograms of the same tilt series scores higher.
+class ProtTomoScoreCompare(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
+    """Compare the quality of tomograms that were made in several ways from the same tilt series.
 
-    The inputs are scored sets of the same tilt series: made by several aligners, denoisers or
-    reconstructions, or with several binnings. Each tilt series is compared with itself, by its
-    tsId. The mean gain comes with its interval, and a winner is named only where that leaves no
-    doubt. The output has for each tilt series the tomogram that scored highest. No image is
-    touched.
+    Say which aligner, denoiser, reconstruction or binning scores higher. The inputs are scored
+    sets of the same tilt series. Each tilt series is compared with itself, by its tsId. The mean
+    gain comes with its interval, and a winner is named only where that leaves no doubt. The output
+    has the tomogram that scored highest of each tilt series. No image is touched.
     """
 
-    _label = "compare by TomoScore"
+    _label = "TomoScore - compare scores"
     _devStatus = BETA
     _possibleOutputs = {BEST_SET: SetOfTomograms}
 
@@ -45,17 +47,18 @@ class ProtTomoScoreCompare(TomoScoreOutputs, EMProtocol):
             pointerClass="SetOfTomograms",
             important=True,
             label="Scored sets",
-            help="Two or more scoredTomograms, of the protocol TomoScore with the same weights, of "
-            "the same tilt series: tomograms of the same tsId are compared. Only tilt series that "
-            f"every set has are; at least {FEWEST} are needed for a verdict.\n\n" + form.READING,
+            help="Two or more sets of scored tomograms, made by *TomoScore - score tomograms* with "
+            "the same weights from the same tilt series. Tomograms of the same tsId are compared, "
+            "where every set has that tilt series; a verdict needs at least "
+            f"{FEWEST} of them.\n\n" + form.READING,
         )
         definition.addParam(
             "setNames",
             params.StringParam,
             default="",
             label="Names",
-            help="What the sets are called in plots and texts, in their order, with commas between "
-            "them: AreTomo, IMOD. Empty: the names of the runs that scored them, or made them.",
+            help="Names of the sets in plots and texts, in their order, with commas between them: "
+            "AreTomo, IMOD. Empty: the names of the runs that scored them, or made them.",
         )
         definition.addParallelSection(threads=0, mpi=0)
 
@@ -81,7 +84,7 @@ class ProtTomoScoreCompare(TomoScoreOutputs, EMProtocol):
         self._write(TABLE, files.csv_text(found))
         best = []
         for ts_id, number in found.best_of_each().items():
-            item = groups[number][ts_id]
+            item = outputs.complete(groups[number][ts_id])
             setattr(item, MADE_BY, String(names[number]))
             item.setObjId(None)  # ids of several sets
             best.append(item)
@@ -106,7 +109,7 @@ class ProtTomoScoreCompare(TomoScoreOutputs, EMProtocol):
         """What the inputs say alike of their making; thresholds have no meaning here."""
         each = [outputs.provenance_of(pointer.get()) for pointer in self.inSets]
         alike = {name: v for name, v in each[0].items() if all(one[name] == v for one in each)}
-        return {**alike, "_tomoScoreThreshold": None, "_tomoScoreAtMost": 0}
+        return {**alike, **outputs.told_of(Criteria(None))}
 
     def _samplingRatesDiffer(self):
         rates = [pointer.get().getSamplingRate() for pointer in self.inSets]
@@ -180,8 +183,8 @@ class ProtTomoScoreCompare(TomoScoreOutputs, EMProtocol):
             first = tomograms.getFirstItem()
             if first is None or not first.hasAttribute(SCORE):
                 raise StartError(
-                    f"{name}: it has no TomoScore: give it *scoredTomograms* of the protocol "
-                    "TomoScore"
+                    f"it has no TomoScore; give *scoredTomograms* of *TomoScore - score "
+                    f"tomograms*: {name}"
                 )
             ids.append({key for key, s in outputs.scores_of(tomograms).items() if s is not None})
         sets.check_models({n: self._modelsOf(t) for n, t in zip(names, given)})
@@ -194,6 +197,19 @@ class ProtTomoScoreCompare(TomoScoreOutputs, EMProtocol):
         return [sha256] if sha256 else []  # subsets and joins do not tell it
 
     # --------------------------- information ---------------------------------
+    def _warnings(self):
+        given = [pointer.get() for pointer in self.inSets]
+        if len(given) < 2 or None in given:
+            return []
+        limits = [slab(outputs.provenance_of(tomograms)) or "all slices" for tomograms in given]
+        if len(set(limits)) == 1:
+            return []
+        told = ", ".join(f"{name}: {limit}" for name, limit in zip(self.getNames(), limits))
+        return [
+            f"The sets were scored with different slab limits ({told}): a difference of scores may "
+            "come from that."
+        ]
+
     def _summary(self):
         result = self.getResult()
         return result[1] if result else ["Nothing is compared yet."]
@@ -202,7 +218,7 @@ class ProtTomoScoreCompare(TomoScoreOutputs, EMProtocol):
         result = self.getResult()
         if not result:
             return []
-        return [" ".join(result[1]) + " Scores are those of TomoScore (the idea of [Tan2024])."]
+        return [" ".join(result[1]) + f" Scores are those of TomoScore (the idea of {PAPER})."]
 
     def _citations(self):
         return ["Tan2024"]

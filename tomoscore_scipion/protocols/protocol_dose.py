@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The box "TomoScore vs dose": aligned tilt series in; how many electrons are worth it."""
+"""The protocol of the best dose: aligned tilt series in; how many electrons are worth it."""
 
 from pwem.protocols import EMProtocol
 from pyworkflow import BETA
@@ -9,7 +9,8 @@ from pyworkflow.utils import Message
 from tomoscore_scipion.protocols import dose_texts, form, tilt_files
 from tomoscore_scipion.protocols.dose_outputs import THICKNESS
 from tomoscore_scipion.protocols.dosing import TomoScoreDosing
-from tomoscore_scipion.protocols.engine_box import TomoScoreEngineBox
+from tomoscore_scipion.protocols.engine_protocol import TomoScoreEngineProtocol
+from tomoscore_scipion.protocols.naming import TomoScoreNamed
 
 LOOKED_AT = 10
 """So many tilt series are looked at before the run: where none can be used, it is refused."""
@@ -50,23 +51,26 @@ GPU_HELP = (
 )
 
 
-class ProtTomoScoreDose(TomoScoreDosing, TomoScoreEngineBox, EMProtocol, ProtStreamingBase):
-    """How many electrons are worth it? TomoScore against accumulated dose, per tilt series.
+class ProtTomoScoreDose(
+    TomoScoreNamed, TomoScoreDosing, TomoScoreEngineProtocol, EMProtocol, ProtStreamingBase
+):
+    """Find the accumulated dose from which further views make tomograms no better.
 
-    For growing dose each tilt series is reconstructed from the views up to there, at low
-    resolution, and scored. The dose of the best score is suggested. The views beyond it are
-    disabled in limitedTiltSeries, so that any reconstruction goes on without them;
+    Quality assessment against dose: each tilt series is reconstructed at low resolution from the
+    views up to growing doses, and scored. The dose of the best score is suggested. The views
+    beyond it are disabled in limitedTiltSeries, so that any reconstruction goes on without them;
     previewTomograms are the reconstructions at that dose, to look at and not to work with.
 
-    It works in streaming: new tilt series are analysed as they come. Continue goes on where it was
-    stopped. A tilt series that cannot be analysed goes to failedTiltSeries with the reason. Images
-    are neither copied nor changed.
+    It works in streaming: new tilt series are analysed as they come. Continue goes on where the
+    run was stopped; where protocols follow this run, it makes Scipion delete their results or start
+    them again. A tilt series that cannot be analysed goes to failedTiltSeries with the reason.
+    Images are neither copied nor changed.
 
-    An independent implementation of the idea of Tan et al. (2024); the network was trained on
-    simulated specimens only. Dose weighting as by Grant and Grigorieff (2015).
+    This is an independent implementation of the idea of Tan et al. (2024); the network was trained
+    on simulated specimens only. Dose weighting as by Grant and Grigorieff (2015).
     """
 
-    _label = "TomoScore vs dose"
+    _label = "TomoScore - find the best dose"
     _devStatus = BETA
     _settings = ((THICKNESS, "*Thickness*"),)
 

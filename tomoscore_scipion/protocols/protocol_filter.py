@@ -1,33 +1,47 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The box "filter by TomoScore": a scored set in, accepted and rejected tomograms out."""
+"""The protocol that filters: a scored set in, accepted and rejected tomograms out."""
+
+import os
 
 from pwem.protocols import EMProtocol
 from pyworkflow import BETA
-from pyworkflow.object import String
 from pyworkflow.protocol import params
 from pyworkflow.utils import Message
 
 from tomoscore_scipion.protocols import form, outputs, texts, verdict
+from tomoscore_scipion.protocols.id_lists import IdListError, read_id_list
+from tomoscore_scipion.protocols.naming import TomoScoreNamed
 from tomoscore_scipion.protocols.outputs import (
     ACCEPTED_SET,
     REJECTED_SET,
     SCORE,
+    SET_OF,
     VERDICT,
     TomoScoreOutputs,
 )
-from tomoscore_scipion.protocols.verdict import ACCEPTED, REJECTED
 
-BY_THRESHOLD, BY_COUNT, BY_PERCENT = range(3)
+BY_THRESHOLD, BY_COUNT, BY_PERCENT, BY_IDS = range(4)
+IDS = f"criterion == {BY_IDS}"
+SHOWN = 3
+
+IDS_HELP = (
+    "The verdicts of a person. Either the file that *Save ids* of the report writes: each line has "
+    "the id of a tomogram, *accepted* or *rejected*, and *score* or *hand*, whoever decided. Or "
+    "the ids of the tomograms to accept, one per line or with commas between them. Tomograms that "
+    "are not in the list are rejected. Who decided stands in the column _tomoScoreDecidedBy."
+)
 
 
-class ProtTomoScoreFilter(TomoScoreOutputs, EMProtocol):
-    """Splits scored tomograms into accepted and rejected ones, without touching an image.
+class ProtTomoScoreFilter(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
+    """Split scored tomograms into accepted and rejected ones, without touching an image.
 
-    The input is a set that ProtTomoScore made, a subset of it, or a join of several. Accepted are
-    the tomograms from a threshold on, the best N, or the best percent.
+    Select the good tomograms of a set by their quality: those from a TomoScore on, the best N, the
+    best percent, or a list of ids that a person made, for example in the report. The input is a
+    set of scored tomograms, a subset of it, or a join of several. Use it to choose another
+    threshold where other protocols already follow the run that scored: nothing is deleted.
     """
 
-    _label = "filter by TomoScore"
+    _label = "TomoScore - filter by score"
     _devStatus = BETA
     _possibleOutputs = {
         name: TomoScoreOutputs._possibleOutputs[name] for name in (ACCEPTED_SET, REJECTED_SET)
@@ -43,12 +57,12 @@ class ProtTomoScoreFilter(TomoScoreOutputs, EMProtocol):
         definition.addParam(
             "criterion",
             params.EnumParam,
-            choices=["TomoScore", "best N", "best percent"],
+            choices=["TomoScore", "best N", "best percent", "list of ids"],
             default=BY_THRESHOLD,
             display=params.EnumParam.DISPLAY_HLIST,
             label="Accept by",
-            help="Accept all from a TomoScore on, or a number of the best, or a share of them.\n\n"
-            + form.READING,
+            help="Accept all from a TomoScore on, a number of the best, a share of them, or those "
+            "of a list of ids.\n\n" + form.READING,
         )
         form.add_threshold(definition, condition=f"criterion == {BY_THRESHOLD}")
         definition.addParam(
@@ -57,8 +71,8 @@ class ProtTomoScoreFilter(TomoScoreOutputs, EMProtocol):
             default=10,
             condition=f"criterion == {BY_COUNT}",
             validators=[params.GE(1, "must be 1 or more")],
-            label="How many",
-            help="So many of the best are accepted; of equal scores the first by name.",
+            label="N",
+            help="The N best tomograms are accepted; of equal scores the first by name.",
         )
         definition.addParam(
             "percent",
@@ -69,6 +83,27 @@ class ProtTomoScoreFilter(TomoScoreOutputs, EMProtocol):
             label="Percent",
             help="This share of the best is accepted, rounded up to whole tomograms.",
         )
+        definition.addParam(
+            "idsFile",
+            params.FileParam,
+            default="",
+            allowsNull=True,
+            condition=IDS,
+            label="File with ids",
+            help=IDS_HELP,
+        )
+        definition.addParam(
+            "idsText",
+            params.TextParam,
+            default="",
+            allowsNull=True,
+            condition=IDS,
+            width=40,
+            height=6,
+            label="or ids",
+            help=IDS_HELP,
+        )
+        form.add_faults(definition, condition=f"criterion != {BY_IDS}")
         definition.addParallelSection(threads=0, mpi=0)
 
     @classmethod
@@ -81,65 +116,137 @@ class ProtTomoScoreFilter(TomoScoreOutputs, EMProtocol):
 
     def _insertAllSteps(self):
         # The criteria are arguments, so that Continue sees when they have changed.
-        self._insertFunctionStep(self.filterStep, self._criteria(), needsGPU=False)
+        ids = self.getIdList().digest() if self._byIds() else None
+        self._insertFunctionStep(self.filterStep, self._told(), ids, needsGPU=False)
 
-    def filterStep(self, criteria):
+    def filterStep(self, told, ids):
         """Make the two outputs from the scores in the input."""
         tomograms = self.inTomograms.get()
-        items = outputs.items_of(tomograms)
-        keys = {item.getObjId(): f"{item.getTsId()}#{item.getObjId():09d}" for item in items}
-        scores = {keys[i.getObjId()]: outputs.value(i, SCORE) for i in items}
-        good = self._choose({key: s for key, s in scores.items() if s is not None})
+        items = [outputs.complete(item) for item in outputs.items_of(tomograms)]
+        self._decideByIds(items) if self._byIds() else self._decideByScore(items)
         groups = {ACCEPTED_SET: [], REJECTED_SET: []}
         for item in items:
-            accepted = keys[item.getObjId()] in good
-            setattr(item, VERDICT, String(ACCEPTED if accepted else REJECTED))
-            groups[ACCEPTED_SET if accepted else REJECTED_SET].append(item)
-        provenance = {**outputs.provenance_of(tomograms), **criteria}
+            groups[SET_OF[outputs.value(item, VERDICT)]].append(item)
+        provenance = {**outputs.provenance_of(tomograms), **told}
         for name, chosen in groups.items():
             self._replace(name, chosen, provenance)
         self._closeOutputSet()
 
-    def _choose(self, scores):
-        """The keys that are accepted."""
-        criterion = self.criterion.get()
-        if criterion == BY_COUNT:
-            return verdict.best(scores, self.count.get())
+    def _decideByIds(self, items):
+        ids = self.getIdList()
+        for item in items:
+            decision, decider = ids.of(item.getTsId())
+            outputs.decide(item, decision, decided_by=decider)
+
+    def _decideByScore(self, items):
+        criteria, criterion = self.getCriteria(), self.criterion.get()
+        keys = [f"{item.getTsId()}#{item.getObjId():09d}" for item in items]
+        measured = dict(zip(keys, map(outputs.measured_of, items)))
+        good = verdict.accepted_by(criteria, measured)
         if criterion == BY_PERCENT:
-            return verdict.best_percent(scores, self.percent.get())
-        return verdict.accepted_by_threshold(scores, self.getThreshold())
+            scores = {key: measured[key].score for key in good}
+            scored = sum(one.score is not None for one in measured.values())
+            good = verdict.best_percent(scores, self.percent.get(), scored)
+        for key, item in zip(keys, items):
+            outputs.decide_by(criteria, item, key in good)
+
+    def _byIds(self):
+        return self.criterion.get() == BY_IDS
+
+    def getIdList(self):
+        """The list of ids of the form.
+
+        Raises:
+            IdListError: it cannot be read, or there is none.
+        """
+        path, text = ((value.get() or "").strip() for value in (self.idsFile, self.idsText))
+        if bool(path) == bool(text):
+            found = "both" if path else "neither"
+            raise IdListError(f"expected a file with ids or a text of ids, found {found}")
+        if not path:
+            return read_id_list(text)
+        try:
+            with open(path, encoding="utf-8") as file:
+                return read_id_list(file.read())
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not a text in UTF-8"
+            raise IdListError(f"the file with ids cannot be read: {reason}: {path}") from None
+        except IdListError as error:
+            raise IdListError(f"{error}: {path}") from None
+
+    def getCriteria(self):
+        """By what tomograms are accepted (verdict.Criteria), where no list of ids decides."""
+        criterion = self.criterion.get()
+        return verdict.Criteria(
+            self.getThreshold() if criterion == BY_THRESHOLD else None,
+            self.acceptBorderline.get(),
+            form.faults_chosen(self),
+            self.count.get() if criterion == BY_COUNT else 0,
+        )
 
     def getThreshold(self):
         """From which TomoScore on a tomogram is accepted, in octaves."""
         return verdict.threshold_of(self.preset.get(), self.threshold.get())
 
-    def _criteria(self):
+    def _told(self):
         """By what tomograms are accepted, as the provenance of the outputs tells it."""
-        criterion = self.criterion.get()
-        return {
-            "_tomoScoreThreshold": self.getThreshold() if criterion == BY_THRESHOLD else None,
-            "_tomoScoreAtMost": self.count.get() if criterion == BY_COUNT else 0,
-            "_tomoScorePercent": self.percent.get() if criterion == BY_PERCENT else None,
-        }
+        percent = self.percent.get() if self.criterion.get() == BY_PERCENT else None
+        if not self._byIds():
+            told = outputs.told_of(self.getCriteria())
+            return {**told, "_tomoScorePercent": percent, "_tomoScoreIds": None}
+        nothing = outputs.told_of(verdict.Criteria(None))
+        where = os.path.basename((self.idsFile.get() or "").strip()) or "the form"
+        return {**nothing, "_tomoScorePercent": None, "_tomoScoreIds": where}
 
     def _validate(self):
         tomograms = self.inTomograms.get()
         first = tomograms.getFirstItem() if tomograms is not None else None
         if tomograms is not None and first is None:
-            return ["The input has no tomograms."]
+            return ["*Scored tomograms*: the input has no tomograms."]
         if first is not None and not first.hasAttribute(SCORE):
             return [
-                "The input has no TomoScore: give it *scoredTomograms* of the protocol TomoScore."
+                "*Scored tomograms*: the input has no TomoScore. Give it *scoredTomograms* of "
+                "*TomoScore - score tomograms*."
+            ]
+        return self._idErrors(tomograms) if self._byIds() else []
+
+    def _idErrors(self, tomograms):
+        try:
+            ids = self.getIdList()
+        except IdListError as error:
+            return [f"*List of ids*: {error}."]
+        there = outputs.scores_of(tomograms) if tomograms is not None else ids.verdicts
+        if there.keys().isdisjoint(ids.verdicts):
+            return [
+                f"*List of ids*: none of its {len(ids.verdicts)} ids is in the input: expected "
+                f"ids such as {next(iter(there))}, found {next(iter(ids.verdicts))}."
             ]
         return []
 
     def _warnings(self):
         tomograms = self.inTomograms.get()
-        scores = outputs.scores_of(tomograms).values() if tomograms is not None else ()
-        unscored = sum(score is None for score in scores)
+        scores = outputs.scores_of(tomograms) if tomograms is not None else {}
+        if self._byIds():
+            return self._idWarnings(scores)
+        unscored = sum(score is None for score in scores.values())
         if not unscored:
             return []
         return [f"{unscored} tomograms have no score, since they failed: they will be rejected."]
+
+    def _idWarnings(self, there):
+        try:
+            listed = self.getIdList().verdicts
+        except IdListError:
+            return []  # an error already
+        warnings = []
+        for ids, text in (
+            (sorted(listed.keys() - there.keys()), "are not in the input"),
+            (sorted(there.keys() - listed.keys()), "are not in the list, and will be rejected"),
+        ):
+            if ids:
+                more = ", ..." if len(ids) > SHOWN else ""
+                warnings.append(f"{len(ids)} ids {text}: {', '.join(ids[:SHOWN])}{more}")
+        return warnings
 
     def _summary(self):
         return texts.summary(self)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The box "TomoScore": tomograms in; scored, accepted, rejected and failed tomograms out."""
+"""The protocol that scores: tomograms in; accepted, rejected, scored and failed tomograms out."""
 
 from collections import Counter
 
@@ -9,31 +9,37 @@ from pyworkflow.protocol import ProtStreamingBase, params
 from pyworkflow.utils import Message
 
 from tomoscore_scipion.protocols import form, reporting, texts, verdict
-from tomoscore_scipion.protocols.engine_box import TomoScoreEngineBox
+from tomoscore_scipion.protocols.engine_protocol import TomoScoreEngineProtocol
+from tomoscore_scipion.protocols.naming import TomoScoreNamed
 from tomoscore_scipion.protocols.scoring import TomoScoreScoring
 
 UNFLIPPED_RATIO = 0.6
 """A y at most this share of z looks unflipped, as to the engine."""
 
 
-class ProtTomoScore(TomoScoreScoring, TomoScoreEngineBox, EMProtocol, ProtStreamingBase):
-    """Rates tomograms of cells by the scale at which features can be readily distinguished.
+class ProtTomoScore(
+    TomoScoreNamed, TomoScoreScoring, TomoScoreEngineProtocol, EMProtocol, ProtStreamingBase
+):
+    """Score the quality of tomograms of cells, and accept the good ones.
 
-    Each tomogram gets a TomoScore: the number of octaves of feature scale, from 128 nm down to
-    4 nm, that can be readily distinguished in its xy slices. 0 is nothing, 5 is everything down to
-    4 nm, higher is better. Tomograms from a threshold on are accepted, so that only they go on to
-    segmentation and annotation.
+    Screening and quality assessment before segmentation and annotation: each tomogram gets a
+    TomoScore, the number of octaves of feature scale, from 128 nm down to 4 nm, that can be readily
+    distinguished in its xy slices. 0 is nothing, 5 is everything down to 4 nm, higher is better.
+    The scores rank the tomograms from good to bad. Tomograms from a threshold on are accepted, so
+    that only they go on; tomograms whose 90 % interval contains the threshold are borderline.
 
-    It works in streaming: new tomograms are scored as they come. Continue goes on where it was
-    stopped, and applies another threshold without scoring again. A tomogram that cannot be read
-    goes to failedTomograms with the reason. Files are neither copied nor changed. A report, one
-    HTML file, is kept up to date beside it; Analyze results opens it.
+    It works in streaming: new tomograms are scored as they come. Continue goes on where the run
+    was stopped, and applies another threshold without scoring again. Where protocols follow this
+    run, Continue makes Scipion delete their results or start them again: choose another threshold
+    by *TomoScore - filter by score* then. A tomogram that cannot be read goes to failedTomograms
+    with the reason. Files are neither copied nor changed. A report, one HTML file, is kept up to
+    date beside it; Analyze results opens it.
 
-    An independent implementation of the idea of Tan et al. (2024); the network was trained on
-    simulated specimens only.
+    This is an independent implementation of the idea of Tan et al. (2024); the network was trained
+    on simulated specimens only.
     """
 
-    _label = "TomoScore"
+    _label = "TomoScore - score tomograms"
     _devStatus = BETA
     _settings = (
         ("_tomoScoreVoxelSize", "*Voxel size*"),
@@ -51,11 +57,12 @@ class ProtTomoScore(TomoScoreScoring, TomoScoreEngineBox, EMProtocol, ProtStream
             params.IntParam,
             default=0,
             validators=[params.GE(0, "must be 0 (all) or more")],
-            label="Accept at most",
-            help="Of the tomograms above the threshold accept only so many, the best. 0: all. "
-            "Which they are is known only at the end: accepted and rejected tomograms come when "
-            "the input is complete.\n\n" + form.NO_OUTPUT,
+            label="Accept at most N (best first)",
+            help="Of the tomograms that would be accepted, accept only the N best. 0: all. They "
+            "are known only at the end: accepted and rejected tomograms are created when the "
+            "input is complete.\n\n" + form.NO_OUTPUT,
         )
+        form.add_faults(definition)
         form.add_slab(definition)
         form.add_scoring_options(definition)
         form.add_maps(definition)
@@ -68,6 +75,15 @@ class ProtTomoScore(TomoScoreScoring, TomoScoreEngineBox, EMProtocol, ProtStream
     def getThreshold(self):
         """From which TomoScore on a tomogram is accepted, in octaves."""
         return verdict.threshold_of(self.preset.get(), self.threshold.get())
+
+    def getCriteria(self):
+        """By what tomograms are accepted (verdict.Criteria)."""
+        return verdict.Criteria(
+            self.getThreshold(),
+            self.acceptBorderline.get(),
+            form.faults_chosen(self),
+            self.atMost.get(),
+        )
 
     def getZRange(self):
         """[first, last] slice to score, last None for each tomogram's last; None for all."""
@@ -130,8 +146,8 @@ class ProtTomoScore(TomoScoreScoring, TomoScoreEngineBox, EMProtocol, ProtStream
         if self.getThreshold() <= highest:
             return []
         return [
-            f"No tomogram can be accepted: with {size:g} A per voxel the highest TomoScore is "
-            f"{highest:.2f}, the threshold is {self.getThreshold():g}."
+            f"No tomogram can reach the threshold: with {size:g} A per voxel the highest TomoScore "
+            f"is {highest:.2f}, the threshold is {self.getThreshold():g}."
         ]
 
     def _slabWarnings(self, tomograms):

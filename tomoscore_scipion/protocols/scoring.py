@@ -7,7 +7,6 @@ import os
 
 from pyworkflow.utils.retry_streaming import retry_on_sqlite_lock
 
-import tomoscore_scipion
 from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.plugin import Plugin
 from tomoscore_scipion.protocols import exchange, outputs, reporting
@@ -20,12 +19,8 @@ from tomoscore_scipion.protocols.outputs import (
     SET_OF,
     TomoScoreOutputs,
 )
-from tomoscore_scipion.protocols.verdict import (
-    ACCEPTED,
-    FAILED,
-    REJECTED,
-    accepted_by_threshold,
-)
+from tomoscore_scipion.protocols.verdict import accepted_by
+from tomoscore_scipion.report.reasons import faults_of
 
 logger = logging.getLogger(__name__)
 
@@ -40,13 +35,12 @@ class TomoScoreScoring(TomoScoreEngineRuns, TomoScoreOutputs):
     _recordOf = staticmethod(Score.from_json)
 
     def _reporter(self):
-        label = self.getRunName().replace(f"{tomoscore_scipion.__name__} - ", "", 1)
         return reporting.Reporter(
             os.path.abspath(self._getExtraPath()),
             Plugin.getProgram(),
             Plugin.getEnviron(),
             threshold=self.getThreshold(),
-            title=f"{self.getProject().getShortName()}: {label}",
+            title=f"{self.getProject().getShortName()}: {self.getRunName()}",
             maps=self.writeMaps.get(),
         )
 
@@ -54,26 +48,40 @@ class TomoScoreScoring(TomoScoreEngineRuns, TomoScoreOutputs):
     def _resume(self, batches):
         """Take over what an earlier run has done, with verdicts by the criteria of the form."""
         there = super()._resume(batches)
+        for name, tomograms in there.items():
+            self._completeColumns(name, tomograms)
         judged = [there[n] for n in (SCORED_SET, ACCEPTED_SET, REJECTED_SET) if n in there]
-        if all(map(self._criteriaHold, judged)):
+        lost = {ACCEPTED_SET, REJECTED_SET}.intersection(self._lost)
+        if not lost and all(map(self._criteriaHold, judged)):
             return
-        logger.info("Other criteria: the verdicts are made again, the scores are kept.")
+        logger.info("The verdicts are made again, the scores are kept.")
         if SCORED_SET in there and not self.atMost.get():
             self._decide()
             return
         for name in (ACCEPTED_SET, REJECTED_SET):  # until there are verdicts
             self._replace(name, [], self._provenance())
 
-    def _criteria(self):
-        return {"_tomoScoreThreshold": self.getThreshold(), "_tomoScoreAtMost": self.atMost.get()}
+    def _completeColumns(self, name, tomograms):
+        """Give an output of an earlier version the columns that it lacks."""
+        first = tomograms.getFirstItem()
+        if first is None or all(map(first.hasAttribute, outputs.ATTRIBUTES)):
+            return
+        with self._lock:
+            items = [outputs.complete(item) for item in outputs.items_of(tomograms)]
+            self._make(name, items, outputs.provenance_of(tomograms))
+
+    def getCriteria(self):
+        """By what tomograms are accepted (verdict.Criteria), as the form says."""
+        raise NotImplementedError
 
     def _criteriaHold(self, scored):
         """Whether the set's verdicts were made by the criteria of the form."""
         made = outputs.provenance_of(scored)
-        return all(made[name] == value for name, value in self._criteria().items())
+        wanted = outputs.told_of(self.getCriteria())
+        return all(made[name] == value for name, value in wanted.items())
 
     def _provenance(self):
-        return {**super()._provenance(), **self._criteria()}
+        return {**super()._provenance(), **outputs.told_of(self.getCriteria())}
 
     # --------------------------- input ---------------------------------------
     def _newItems(self, tomograms, batches):
@@ -113,7 +121,7 @@ class TomoScoreScoring(TomoScoreEngineRuns, TomoScoreOutputs):
     def _refused(self, key, item, reason):
         """A failed tomogram; the report tells of it, too."""
         self._report.note_failure(key, item.getFileName(), reason)
-        return outputs.annotate(item, None, FAILED, reason)
+        return outputs.annotate(item, error=reason)
 
     # --------------------------- results -------------------------------------
     def _isStillGood(self, record, item):
@@ -133,16 +141,18 @@ class TomoScoreScoring(TomoScoreEngineRuns, TomoScoreOutputs):
         """Write a record into its tomogram; {output set: the tomogram} where it belongs."""
         self._noteMaking(record)
         if record.error:
-            logger.error("%s: %s", key, record.error)
-            return {FAILED_SET: outputs.annotate(item, record, FAILED, record.error)}
-        verdict = None  # open until the end, when only so many are accepted
-        if not self.atMost.get():
-            verdict = ACCEPTED if record.tomoscore >= self.getThreshold() else REJECTED
+            reason = exchange.cause_first(record.error, record.path)
+            logger.error("%s: %s", key, reason)
+            return {FAILED_SET: outputs.annotate(item, record, error=reason)}
         thumbnail = exchange.thumbnail_of(self._getExtraPath(reporting.THUMBNAILS), record)
-        outputs.annotate(item, record, verdict, thumbnail=thumbnail)
-        logger.info("%s: TomoScore %.2f %s", key, record.tomoscore, verdict or "")
-        names = [SCORED_SET] if verdict is None else [SET_OF[verdict], SCORED_SET]
-        return dict.fromkeys(names, item)
+        outputs.annotate(item, record, thumbnail=thumbnail, faults=faults_of(record))
+        if self.atMost.get():  # its verdict is open until the end
+            logger.info("%s: TomoScore %.2f", key, record.tomoscore)
+            return {SCORED_SET: item}
+        outputs.decide_by(self.getCriteria(), item)
+        verdict, who = (outputs.value(item, n) for n in (outputs.VERDICT, outputs.DECIDED_BY))
+        logger.info("%s: TomoScore %.2f, %s by %s", key, record.tomoscore, verdict, who)
+        return dict.fromkeys((SET_OF[verdict], SCORED_SET), item)
 
     @retry_on_sqlite_lock(log=logger)
     def _appendAll(self, groups):
@@ -155,17 +165,17 @@ class TomoScoreScoring(TomoScoreEngineRuns, TomoScoreOutputs):
     def _decide(self):
         """Make all verdicts again; the scored set, which tells the criteria, comes last."""
         items = outputs.items_of(getattr(self, SCORED_SET))
-        scores = {item.getTsId(): outputs.value(item, outputs.SCORE) for item in items}
-        good = accepted_by_threshold(scores, self.getThreshold(), self.atMost.get())
-        verdicts = {key: ACCEPTED if key in good else REJECTED for key in scores}
+        before = [outputs.decision_of(item) for item in items]
+        criteria = self.getCriteria()
+        good = accepted_by(criteria, {i.getTsId(): outputs.measured_of(i) for i in items})
         groups = {ACCEPTED_SET: [], REJECTED_SET: []}
         for item in items:
-            verdict = verdicts[item.getTsId()]
-            getattr(item, outputs.VERDICT).set(verdict)
-            groups[SET_OF[verdict]].append(item)
+            outputs.decide_by(criteria, item, item.getTsId() in good)
+            groups[SET_OF[outputs.value(item, outputs.VERDICT)]].append(item)
         for name, chosen in groups.items():
             self._replace(name, chosen, self._provenance())
-        self._setVerdicts(verdicts, self._provenance())
+        changed = [i for i, was in zip(items, before) if outputs.decision_of(i) != was]
+        self._updateItems(changed, self._provenance())
 
     def _finish(self):
         if self.atMost.get() and getattr(self, SCORED_SET, None) is not None:

@@ -119,7 +119,7 @@ def _images_in(stack):
         with mrcfile.open(stack, header_only=True) as mrc:
             return int(mrc.header.nz)
     except (OSError, ValueError) as error:
-        raise SeriesError(f"{stack} cannot be read as an MRC stack: {error}") from error
+        raise SeriesError(f"it cannot be read as an MRC stack: {error} (file {stack})") from error
 
 
 def _angle_of(image):

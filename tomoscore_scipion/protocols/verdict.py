@@ -1,17 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which scores are good enough: presets, thresholds, the best N, the best share.
+"""Which tomograms are good enough: presets, thresholds, borderline scores, faults, the best N.
 
 Knows nothing of Scipion.
 """
 
 import math
+from dataclasses import dataclass
+from typing import FrozenSet, Optional, Tuple
 
 from tomoscore_scipion.engine.bands import N_SCORED, readable_scale, scale_nm
 
 ACCEPTED, REJECTED, FAILED = "accepted", "rejected", "failed"
 
-PRESETS = (("Conservative", 3.0), ("Balanced", 2.5), ("Aggressive", 1.5))
-"""Names of the presets, and the TomoScore in octaves from which on they accept."""
+BY_SCORE, BY_HAND = "score", "hand"
+"""Who decided on a tomogram; where a fault did, it is the fault's name."""
+
+STRICT_FROM, BALANCED_FROM, PERMISSIVE_FROM = 3.0, 2.0, 1.0
+"""The TomoScore in octaves from which each preset accepts."""
+
+PRESETS = (
+    ("Strict", STRICT_FROM),
+    ("Balanced", BALANCED_FROM),
+    ("Permissive", PERMISSIVE_FROM),
+)
+"""The presets: (name, TomoScore in octaves from which it accepts)."""
 
 SIMULATED_SCORES = {
     "sha256": "c2dee84564b498a1fc1de3e31d0177098dd92fc5e9640db95b72f54ec2e8a362",
@@ -23,7 +35,7 @@ many of them are}. Measured by scripts/score_quantiles.py; without tomograms hel
 
 BALANCED = 1
 CUSTOM = len(PRESETS)
-CHOICES = [name for name, _ in PRESETS] + ["Custom"]
+CHOICES = [f"{name} (>= {value})" for name, value in PRESETS] + ["Custom"]
 LARGEST = float(N_SCORED)
 
 
@@ -33,13 +45,15 @@ def threshold_of(preset, custom):
 
 
 def in_words(threshold):
-    """A threshold in octaves and nm: "2.5 octaves (22.6 nm)"."""
-    return f"{threshold:g} octaves ({readable_scale(scale_nm(threshold))})"
+    """A threshold as a condition: "TomoScore >= 2.5 (22.6 nm or finer)"."""
+    if threshold <= 0:
+        return f"TomoScore >= {threshold:g} (all)"
+    return f"TomoScore >= {threshold:g} ({readable_scale(scale_nm(threshold))} or finer)"
 
 
 def presets_in_words():
     """The presets with what they mean, one a line, for help texts."""
-    return "\n".join(f"  *{name}*: from {in_words(value)} on." for name, value in PRESETS)
+    return "\n".join(f"  *{name}*: {in_words(value)}" for name, value in PRESETS)
 
 
 def simulated_in_words():
@@ -62,19 +76,73 @@ def reachable(voxel_size_angstrom):
     return max(math.log2(128.0 / nyquist_nm), 0.0)
 
 
-def accepted_by_threshold(scores, threshold, at_most=0):
+@dataclass(frozen=True)
+class Measured:
+    """What a verdict depends on.
+
+    Attributes:
+        score: TomoScore in octaves; None where there is none.
+        low, high: its 90 % interval; None where it is not known.
+        faults: names of what is wrong with the tomogram whatever its score.
+    """
+
+    score: Optional[float]
+    low: Optional[float] = None
+    high: Optional[float] = None
+    faults: Tuple[str, ...] = ()
+
+    def is_borderline(self, threshold):
+        """Whether the interval contains the threshold: the score may lie on either side of it."""
+        if None in (self.score, self.low, self.high, threshold):
+            return False
+        return self.low <= threshold <= self.high
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """By what a tomogram is accepted.
+
+    Attributes:
+        threshold: TomoScore in octaves from which a tomogram is accepted; None for no threshold.
+        accept_borderline: whether tomograms whose interval contains the threshold are accepted.
+        faults: a tomogram with one of these is rejected whatever its score.
+        at_most: so many are accepted at most, the best; 0: all.
+    """
+
+    threshold: Optional[float]
+    accept_borderline: bool = True
+    faults: FrozenSet[str] = frozenset()
+    at_most: int = 0
+
+    def accepts(self, measured):
+        """Whether a tomogram is accepted, as long as it is alone."""
+        if measured.score is None or self.deciding_faults(measured):
+            return False
+        if measured.is_borderline(self.threshold):
+            return self.accept_borderline
+        return self.threshold is None or measured.score >= self.threshold
+
+    def deciding_faults(self, measured):
+        """The names of the faults for which a tomogram is rejected."""
+        return tuple(fault for fault in measured.faults if fault in self.faults)
+
+    def decided_by(self, measured):
+        """Who decides on a tomogram: the score, or the faults for which it is rejected."""
+        return ", ".join(self.deciding_faults(measured)) or BY_SCORE
+
+
+def accepted_by(criteria, tomograms):
     """The ids that are accepted.
 
     Args:
-        scores: {id: TomoScore}.
-        threshold: accept from this score on.
-        at_most: keep only so many of them, the best; all when 0.
+        criteria: Criteria.
+        tomograms: {id: Measured}.
 
     Returns:
         A set of ids.
     """
-    good = {key: score for key, score in scores.items() if score >= threshold}
-    return best(good, at_most) if at_most else set(good)
+    good = {key: one.score for key, one in tomograms.items() if criteria.accepts(one)}
+    return best(good, criteria.at_most) if criteria.at_most else set(good)
 
 
 def best(scores, count):
@@ -83,6 +151,13 @@ def best(scores, count):
     return set(ranked[:count])
 
 
-def best_percent(scores, percent):
-    """The ids of the best `percent` percent, rounded up to whole tomograms."""
-    return best(scores, math.ceil(len(scores) * percent / 100.0 - 1e-9))
+def best_percent(scores, percent, total=None):
+    """The ids of the best tomograms.
+
+    Args:
+        scores: {id: TomoScore} of those that may be accepted.
+        percent: so much of the total, rounded up to whole tomograms.
+        total: the number of scored tomograms; that of scores when None.
+    """
+    total = len(scores) if total is None else total
+    return best(scores, math.ceil(total * percent / 100.0 - 1e-9))

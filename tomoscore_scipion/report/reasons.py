@@ -7,6 +7,7 @@ the record shows it; several causes that look the same in a record are named tog
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Callable, Iterator, Sequence
@@ -30,6 +31,11 @@ THICK_NM, VERY_THICK_NM = 300.0, 450.0
 """At 300 kV the mean free path is 200 to 350 nm: beyond, most electrons scatter more than once."""
 THIN_NM = 50.0
 MOST_REASONS = 3
+
+UNFLIPPED, TOO_THIN = "unflipped", "too thin"
+UNKNOWN_VOXEL_SIZE, UNFAMILIAR = "voxel size unknown", "out of the model's depth"
+FAULTS = (UNFLIPPED, TOO_THIN, UNKNOWN_VOXEL_SIZE, UNFAMILIAR)
+"""Codes of reasons that matter whatever the score is."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +130,15 @@ def reasons_of(record: Score) -> tuple[Reason, ...]:
     return tuple(found[:MOST_REASONS])
 
 
+def faults_of(record: Score) -> tuple[str, ...]:
+    """The codes among `FAULTS` that a record shows, in their order, whatever its score."""
+    facts = facts_of(record)
+    if facts is None:
+        return ()
+    found = {reason.code for rule in (_input, _thickness) for reason in rule(facts)}
+    return tuple(code for code in FAULTS if code in found)
+
+
 Rule = Callable[[Facts], Iterator[Reason]]
 
 
@@ -139,21 +154,14 @@ def _input(facts: Facts) -> Iterator[Reason]:
     for start, code, text, confidence in (
         (
             "looks unflipped",
-            "unflipped",
+            UNFLIPPED,
             "The volume looks unflipped: its slices are not xy, so that the score is not that of "
             "the specimen. Turn it and score it again.",
             HIGH,
         ),
         (
-            "the header's voxel size is exactly 1 A",
-            "voxel size unknown",
-            "The voxel size is probably not the true one (exactly 1 A in the header): the scale of "
-            "everything is wrong then. Give the true one and score it again.",
-            MEDIUM,
-        ),
-        (
-            "out of the model's depth",
-            "out of the model's depth",
+            UNFAMILIAR,
+            UNFAMILIAR,
             "Unlike anything that the model was trained on: the score may be wrong. Look at the "
             "tomogram.",
             HIGH,
@@ -161,6 +169,14 @@ def _input(facts: Facts) -> Iterator[Reason]:
     ):
         if any(warning.startswith(start) for warning in facts.warnings):
             yield Reason(code, text, confidence)
+    warned = any(w.startswith("the header's voxel size is exactly 1 A") for w in facts.warnings)
+    if warned or math.isclose(facts.voxel_nm, 0.1):  # Scipion gives the size of the header
+        text = (
+            "The voxel size is probably not the true one (exactly 1 A, which many programs write "
+            "when they do not know it): the scale of everything is wrong then. Give the true one "
+            "and score it again."
+        )
+        yield Reason(UNKNOWN_VOXEL_SIZE, text, MEDIUM)
 
 
 def _empty_slices(facts: Facts) -> Iterator[Reason]:
@@ -233,7 +249,7 @@ def _thickness(facts: Facts) -> Iterator[Reason]:
         text = (
             f"Too thin: {what} {facts.slab_nm:.0f} nm of depth; large features do not fit into it."
         )
-        yield Reason("too thin", text, LOW if cut else MEDIUM)
+        yield Reason(TOO_THIN, text, LOW if cut else MEDIUM)
 
 
 def _contrast(facts: Facts) -> Iterator[Reason]:

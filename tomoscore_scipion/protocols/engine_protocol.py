@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the boxes that run the engine have in common: weights, threads, GPUs, and their checks."""
+"""What protocols that run the engine have in common: weights, threads, GPUs, and their checks."""
 
 import hashlib
 import os
@@ -7,11 +7,12 @@ import os
 from tomoscore_scipion.installation import EngineError
 from tomoscore_scipion.plugin import Plugin
 from tomoscore_scipion.protocols.outputs import MODEL_SHA256, value
+from tomoscore_scipion.protocols.recovery import readable_output
 
 NEEDED_THREADS = 3
 
 
-class TomoScoreEngineBox:
+class TomoScoreEngineProtocol:
     """The checks of a protocol whose form has `form.add_gpu`, weights and threads."""
 
     _settings = ()
@@ -43,8 +44,8 @@ class TomoScoreEngineBox:
         errors = []
         if self.numberOfThreads.get() < NEEDED_THREADS:
             errors.append(
-                f"*Scipion threads*: at least {NEEDED_THREADS} are needed: for the protocol, for "
-                "watching the input, and for scoring."
+                f"*Scipion threads*: at least {NEEDED_THREADS} are needed: one for the protocol, "
+                "one to watch the input, and one to score."
             )
         path = self.getWeights()
         if path is not None and not os.path.isfile(path):
@@ -83,29 +84,40 @@ class TomoScoreEngineBox:
 
     def _continueErrors(self):
         """What cannot be changed without scoring again."""
-        there = [tomograms for _, tomograms in self.iterOutputAttributes()]
-        if not there:
-            return []
+        names = [name for name, _ in self.iterOutputAttributes()]
+        found = (readable_output(self, name) for name in names)
+        there = [items for items in found if items is not None]
         changed = []
-        # What failed before anything was scored may know no weights.
-        made = {value(tomograms, MODEL_SHA256) for tomograms in there} - {None}
+        # What failed before anything was scored may know no weights, and a stop may lose values.
+        made = {value(items, MODEL_SHA256) for items in there} - {None}
         if made and made != {self.getModelSha256()}:
             changed.append("*Weights*")
         settings = self.getScoringSettings()
         for name, what in self._settings:
-            if any(value(tomograms, name) != settings[name] for tomograms in there):
+            if any(value(items, name) not in (None, settings[name]) for items in there):
                 changed.append(what)
         return [
-            f"{what}: not as for what is done. Choose *Restart*, scores of both should not be "
-            "mixed, or set it back."
+            f"{what}: another value than that of the results. Choose *Restart*, since scores of "
+            "both should not be mixed, or set it back."
             for what in dict.fromkeys(changed)
         ]
 
     def _threadWarnings(self):
         gpus = len(self.getGpuList()) if self.usesGpu() else 0
-        if gpus <= self._slots():
+        if gpus > self._slots():
+            return [
+                f"{gpus} GPUs, but {self.numberOfThreads.get()} Scipion threads use "
+                f"{self._slots()} of them: choose {gpus + 2} threads."
+            ]
+        return self._coreWarnings() if not gpus and not self.useQueue() else []
+
+    def _coreWarnings(self):
+        """More engine threads than this machine has cores; with a queue nobody knows here."""
+        cores, threads = os.cpu_count() or 1, self.binThreads.get()
+        if self._slots() * threads <= cores:
             return []
         return [
-            f"{gpus} GPUs, but {self.numberOfThreads.get()} Scipion threads use "
-            f"{self._slots()} of them: choose {gpus + 2} threads."
+            f"{self._slots()} engine processes of {threads} threads each, but this machine has "
+            f"{cores} cores: choose {max(cores // threads, 1) + 2} Scipion threads, of which two "
+            "score nothing."
         ]

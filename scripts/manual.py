@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make the pages that Help opens in Scipion, tomoscore_scipion/manual/*.html, of docs/*.rst.
+
+    python scripts/manual.py
+
+They go with the wheel, so that they are there without a network; pictures, which would make it
+several times as large, are left out. Run it again after a change of the texts.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+from docutils.core import publish_parts
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ("tutorial", "reading_the_score", "dose", "facilities")
+MANUAL = ROOT / "tomoscore_scipion" / "manual"
+
+HTML = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
+body {{ max-width: 50em; margin: 2em auto; padding: 0 1em; font: 16px/1.5 sans-serif; }}
+pre, code, tt {{ background: #f3f3f3; }} pre {{ padding: .7em; overflow-x: auto; }}
+table {{ border-collapse: collapse; }} th, td {{ border: 1px solid #bbb; padding: .2em .6em; }}
+</style></head><body>
+<p>{links}</p>
+{body}
+</body></html>
+"""
+
+
+def page(name: str) -> str:
+    """The page of one document, HTML."""
+    text = (ROOT / "docs" / f"{name}.rst").read_text(encoding="utf-8")
+    text = re.sub(r"^\.\. image::.*\n(?: +:.*\n)*", "", text, flags=re.MULTILINE)
+    text = _with_links_among_pages(text)
+    settings = {"report_level": 2, "halt_level": 2, "initial_header_level": 2}
+    parts = publish_parts(text, writer_name="html5", settings_overrides=settings)
+    links = " | ".join(f'<a href="{one}.html">{one.replace("_", " ")}</a>' for one in PAGES)
+    return HTML.format(title=parts["title"], body=parts["html_body"], links=links)
+
+
+def _with_links_among_pages(text: str) -> str:
+    """Links to other documents: to their pages, or no links where they have none."""
+    for name in PAGES:
+        text = text.replace(f"{name}.rst", f"{name}.html")
+    text = re.sub(r"`([^`<]+) <[^`>]*\.rst[^`>]*>`_", r"\1", text)
+    text = re.sub(r"^\.\. _README: .*\n", "", text, flags=re.MULTILINE)
+    return text.replace("README_", "README")
+
+
+def main() -> int:
+    """Write all pages."""
+    MANUAL.mkdir(exist_ok=True)
+    for name in PAGES:
+        (MANUAL / f"{name}.html").write_text(page(name), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

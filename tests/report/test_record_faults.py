@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong with a tomogram whatever its score, as its record shows it."""
+
+from dataclasses import replace
+
+import pytest
+from report_records import record_of
+
+from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.report.reasons import FAULTS, faults_of
+
+GOOD = [0.8, 0.8, 0.75, 0.6, 0.4, 0.1]
+
+
+def test_a_good_record_has_none():
+    assert faults_of(record_of(GOOD, warnings=("a warning of no consequence",))) == ()
+
+
+@pytest.mark.parametrize(
+    ("warning", "code"),
+    [
+        ("looks unflipped: slices should lie in xy", "unflipped"),
+        ("the header's voxel size is exactly 1 A, which many", "voxel size unknown"),
+        ("out of the model's depth: unlike anything", "out of the model's depth"),
+    ],
+)
+def test_warnings_of_the_engine_are_faults_of_good_tomograms_too(warning, code):
+    assert faults_of(record_of(GOOD, warnings=(warning,))) == (code,)
+
+
+def test_a_thin_specimen_is_a_fault_of_a_good_tomogram_too():
+    assert faults_of(record_of(GOOD, slab=(40, 42))) == ("too thin",)
+
+
+def test_a_voxel_size_of_exactly_one_angstrom_is_not_believed():
+    """Scipion hands it over as the given one, so that the engine does not warn of it."""
+    record = replace(record_of(GOOD), voxel_size_angstrom=1.0)
+    assert "voxel size unknown" in faults_of(record)
+
+
+def test_all_at_once_come_in_their_order():
+    warnings = ("out of the model's depth: x", "looks unflipped: x")
+    found = faults_of(record_of(GOOD, slab=(40, 42), warnings=warnings))
+    assert found == tuple(code for code in FAULTS if code != "voxel size unknown")
+
+
+def test_a_failed_record_has_its_error_instead():
+    assert faults_of(Score.failed("TS_01", "a.mrc", "cut off")) == ()

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lists of tomograms that a person made: plain ids, or the file that the report saves.
+
+    ts_id,verdict,decided_by
+    TS_01,accepted,score
+    TS_02,rejected,hand
+
+Knows nothing of Scipion.
+"""
+
+import csv
+import hashlib
+import io
+from dataclasses import dataclass
+from typing import Dict, Tuple
+
+from tomoscore_scipion.protocols.verdict import ACCEPTED, BY_HAND, BY_SCORE, REJECTED
+
+HEADER = ("ts_id", "verdict", "decided_by")
+VERDICTS = (ACCEPTED, REJECTED)
+DECIDERS = (BY_SCORE, BY_HAND)
+
+
+class IdListError(Exception):
+    """A list cannot be read; the message says where and why."""
+
+
+@dataclass(frozen=True)
+class IdList:
+    """Verdicts on tomograms.
+
+    Attributes:
+        verdicts: {tsId: (verdict, who decided)}.
+    """
+
+    verdicts: Dict[str, Tuple[str, str]]
+
+    def of(self, ts_id):
+        """(verdict, who decided) on a tomogram; one that is not in the list is rejected by hand."""
+        return self.verdicts.get(ts_id, (REJECTED, BY_HAND))
+
+    def digest(self):
+        """A short text that is another one for another list."""
+        return hashlib.sha256(repr(sorted(self.verdicts.items())).encode("utf-8")).hexdigest()[:16]
+
+
+def read_id_list(text):
+    """The list in a text.
+
+    With the header of the report's file each line has an id and its verdict. Without it, every
+    word between commas or line ends is the id of a tomogram to accept; an id with a comma in it
+    stands in double quotes.
+
+    Raises:
+        IdListError: there is no id, or a line has no verdict, or an id has two of them.
+    """
+    rows = csv.reader(io.StringIO(text.lstrip("\ufeff")), skipinitialspace=True)
+    try:
+        lines = [(rows.line_num, [cell.strip() for cell in row]) for row in rows]
+    except csv.Error as error:
+        raise IdListError(f"the list of ids cannot be read: {error}") from None
+    lines = [(number, cells) for number, cells in lines if any(cells)]
+    if not lines:
+        raise IdListError("the list of ids is empty")
+    if tuple(lines[0][1][: len(HEADER)]) == HEADER:
+        return IdList(_verdicts(lines[1:]))
+    ids = [cell for _, cells in lines for cell in cells if cell]
+    return IdList(dict.fromkeys(ids, (ACCEPTED, BY_HAND)))
+
+
+def _verdicts(lines):
+    found = {}
+    for number, cells in lines:
+        ts_id, verdict, decider = (*cells, "", "", "")[: len(HEADER)]
+        if not ts_id or verdict not in VERDICTS or decider not in DECIDERS:
+            raise IdListError(
+                f"the list of ids, line {number}: expected an id, {' or '.join(VERDICTS)}, "
+                f"{' or '.join(DECIDERS)}, found {','.join(cells)}"
+            )
+        if found.setdefault(ts_id, (verdict, decider)) != (verdict, decider):
+            raise IdListError(f"the list of ids, line {number}: {ts_id} has another verdict before")
+    if not found:
+        raise IdListError("the list of ids has a header and no ids")
+    return found

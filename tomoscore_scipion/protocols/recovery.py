@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Output sets of which the project's database has lost a part, put right from their files.
+
+Stop writes the outputs into the run's database under the ids that they have in the project's, which
+differ when other protocols were added meanwhile.  Rows get lost by that: the path of a set, or
+what it says of its making.  The file of the set has all of it.
+"""
+
+import logging
+import os
+import sqlite3
+from pathlib import Path
+
+from pyworkflow.object import Set
+
+logger = logging.getLogger(__name__)
+
+TABLES = {"Objects", "Classes", "Properties"}
+WAIT_S = 60.0
+"""So long a file that somebody writes is waited for."""
+
+
+def known_path(protocol, name):
+    """Path of the file of an output, as the protocol makes it."""
+    kind = protocol._possibleOutputs[name].__name__.lower().replace("setof", "")
+    return protocol._getPath(f"{kind}_{name}.sqlite")
+
+
+def is_whole(path):
+    """Whether a file has a set with its items."""
+    if not os.path.isfile(path):
+        return False
+    try:
+        database = sqlite3.connect(Path(path).resolve().as_uri() + "?mode=ro", WAIT_S, uri=True)
+        try:
+            found = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            if not {name for (name,) in found} >= TABLES:
+                return False
+            database.execute("SELECT count(*) FROM Objects").fetchone()
+        finally:
+            database.close()
+    except sqlite3.DatabaseError as error:
+        logger.warning("%s: %s", path, error)
+        return False
+    return True
+
+
+def has_path(items):
+    """Whether a set knows its file."""
+    return len(items._mapperPath) > 1
+
+
+def read_again(items, path, kinds):
+    """Let a set have the file at a path, and all that stands there of it.
+
+    Args:
+        items: the set.
+        path: its file, a whole one.
+        kinds: {attribute: class} of what sets say of their making.
+    """
+    items.close()
+    items._mapperPath.set(f"{path}, ")
+    for name, kind in kinds.items():
+        if not items.hasAttribute(name):
+            setattr(items, name, kind())
+    stored = set(items._getMapper().getPropertyKeys())
+    items.loadAllProperties()
+    for name in kinds:
+        if name not in stored:  # a value that does not exist is not stored
+            getattr(items, name).set(None)
+    items._size.set(items._getMapper().count())
+    items.close()
+
+
+def readable_output(protocol, name):
+    """An output that can be read, its path put right where it is lost; None where there is none.
+
+    Nothing is written: windows may ask.
+    """
+    items = getattr(protocol, name, None)
+    if not isinstance(items, Set):
+        return None
+    if has_path(items):
+        return items if os.path.exists(items.getFileName()) else None
+    path = known_path(protocol, name)
+    if not is_whole(path):
+        return None
+    read_again(items, path, protocol._provenanceKinds)
+    return items
+
+
+def mend_outputs(protocol):
+    """Put the outputs of a protocol right in its database, and take out those that are lost.
+
+    Returns:
+        The names of those that were lost: they have to be made again.
+    """
+    lost = []
+    for name, items in list(protocol.iterOutputAttributes()):
+        if name not in protocol._possibleOutputs:
+            continue
+        path = known_path(protocol, name)
+        if is_whole(path):
+            if not has_path(items) or items.getFileName() != path:
+                logger.warning("%s had lost its path: read again from %s.", name, path)
+            read_again(items, path, protocol._provenanceKinds)
+            protocol._store(items)
+        else:
+            logger.warning("%s is lost: expected its file at %s. It is made again.", name, path)
+            protocol._deleteChild(name, items)
+            delattr(protocol, name)
+            protocol._outputs.remove(name)
+            protocol._store(protocol._outputs)
+            lost.append(name)
+    return lost

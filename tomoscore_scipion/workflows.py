@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The workflow templates: what is wrong with their parameters is said at once."""
+
+from pyworkflow.template import LocalTemplate
+
+LARGEST_OCTAVES = 5.0
+
+
+class TemplateError(Exception):
+    """A parameter cannot be taken; the message says why, and what there is."""
+
+
+class CheckedTemplate(LocalTemplate):
+    """A template that refuses parameters that it does not have, and values out of range.
+
+    Scipion's own only warns of a wrong name, and then opens a window to ask for what is missing.
+    """
+
+    def setParamValue(self, alias, newValue):  # noqa: N802, N803
+        """Set a parameter.
+
+        Raises:
+            TemplateError: there is no such parameter, or the value is out of range.
+        """
+        names = [param.getAlias() for param in self.getParams().values()]
+        if alias not in names:
+            raise TemplateError(
+                f"Unknown parameter {alias}: this template has project_name, {', '.join(names)}."
+            )
+        problem = _problem(alias, newValue)
+        if problem:
+            raise TemplateError(f"{alias}: {problem}, found {newValue}.")
+        return super().setParamValue(alias, newValue)
+
+
+def _problem(alias, text):
+    """What is wrong with a number; None where it is right, or no number (Scipion says that)."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    if alias.endswith("threshold") and not 0.0 <= value <= LARGEST_OCTAVES:
+        return f"expected 0 to {LARGEST_OCTAVES:g} octaves"
+    if alias == "voxel_size" and not 0.0 < value < float("inf"):
+        return "expected more than 0 A"
+    return None
