@@ -30,6 +30,8 @@ from tomoscore_scipion.engine.weights import save_weights, sha256_of
 
 VOLUME = speckle((12, 96, 96))
 VOXEL = 15.0
+COARSER = 20.0
+"""At which every plane of the volume is a slice of its own."""
 HARDLY = 0.6
 """Octaves by which the score of a random network, which exaggerates, may change with a border."""
 
@@ -83,7 +85,7 @@ def test_record_has_every_field(scorer, tomogram, random_weights):
 
 
 def test_numbers_of_a_record_agree_with_one_another(scorer):
-    score = scorer.score(VOLUME, VOXEL)
+    score = scorer.score(VOLUME, COARSER)
     assert 0.5 < score.tomoscore < 4.5, "the random model must answer mid-range"
     assert score.scale_nm == pytest.approx(128 / 2**score.tomoscore, rel=1e-3)
     low, high = score.tomoscore_interval
@@ -225,7 +227,7 @@ def test_an_array_needs_a_voxel_size(scorer):
 
 @pytest.mark.parametrize("n_z", [1, 2, 3, 5])
 def test_thin_volumes_are_scored_in_every_plane(scorer, n_z):
-    score = scorer.score(VOLUME[:n_z], VOXEL)
+    score = scorer.score(VOLUME[:n_z], COARSER)
     assert [entry["z"] for entry in score.slices] == list(range(n_z))
     assert score.slab_z == (0, n_z - 1)
 
@@ -301,9 +303,9 @@ def test_nan_is_masked_with_a_warning(scorer):
     spoiled = VOLUME.copy()
     spoiled[3:5, :10] = np.nan
     spoiled[7, 50, 50] = np.inf
-    score = scorer.score(spoiled, VOXEL)
+    score = scorer.score(spoiled, COARSER)
     assert score.warnings == ("3 of 12 scored slices hold NaN or inf: masked",)
-    assert score.tomoscore == pytest.approx(scorer.score(VOLUME, VOXEL).tomoscore, abs=HARDLY)
+    assert score.tomoscore == pytest.approx(scorer.score(VOLUME, COARSER).tomoscore, abs=HARDLY)
 
 
 def test_empty_slices_are_warned_of_and_left_out_of_the_slab(scorer):
@@ -316,23 +318,23 @@ def test_empty_slices_are_warned_of_and_left_out_of_the_slab(scorer):
 
 
 def test_slab_limits_leave_the_planes_outside_them_out(scorer):
-    score = scorer.score(VOLUME, VOXEL, z_range=(2, 7))
+    score = scorer.score(VOLUME, COARSER, z_range=(2, 7))
     assert [s["z"] for s in score.slices] == list(range(2, 8))
     assert score.z_range == (2, 7) and scorer.score(VOLUME, VOXEL).z_range is None
     assert 2 <= score.slab_z[0] <= score.slab_z[1] <= 7
-    to_the_end = scorer.score(VOLUME, VOXEL, z_range=(4, None))
+    to_the_end = scorer.score(VOLUME, COARSER, z_range=(4, None))
     assert [s["z"] for s in to_the_end.slices] == list(range(4, 12))
 
 
 @pytest.mark.parametrize("limits", [(0, 12), (12, None), (12, 20)])
 def test_slab_limits_outside_the_volume_are_an_error_of_that_tomogram(scorer, limits):
     with pytest.raises(TomogramError, match=r"slab limits .*within 0 to 11, which"):
-        scorer.score(VOLUME, VOXEL, z_range=limits)
+        scorer.score(VOLUME, COARSER, z_range=limits)
 
 
 def test_slab_limits_that_are_none_are_refused(scorer):
     with pytest.raises(ValueError, match="expected .first, last. plane"):
-        scorer.score(VOLUME, VOXEL, z_range=(5, 2))
+        scorer.score(VOLUME, COARSER, z_range=(5, 2))
 
 
 def test_an_empty_border_hardly_changes_the_score(scorer):
@@ -348,7 +350,7 @@ def test_an_empty_border_hardly_changes_the_score(scorer):
 
 def test_progress_is_told_after_every_slice(scorer):
     told = []
-    scorer.score(VOLUME, VOXEL, progress=lambda *state: told.append(state))
+    scorer.score(VOLUME, COARSER, progress=lambda *state: told.append(state))
     assert told == [(done, 12) for done in range(1, 13)]
 
 
