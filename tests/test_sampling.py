@@ -106,9 +106,7 @@ def test_neighbours_lie_2_6_and_24_nm_away_whatever_the_voxel(voxel_nm):
     distances = (plan.near, THICKNESS_NM), (plan.far, FAR_NM), (plan.distant, DISTANT_NM)
     for channel, expected in distances:
         above = np.array(channel.planes) > n_z // 2
-        side = np.average(
-            np.array(channel.planes)[above], weights=np.array(channel.weights)[above]
-        )
+        side = np.average(np.array(channel.planes)[above], weights=np.array(channel.weights)[above])
         assert (side - middle(plan.centre)) * voxel_nm == pytest.approx(expected, abs=0.35)
         assert middle(channel) == pytest.approx(n_z // 2, abs=1e-6)
 
