@@ -84,7 +84,7 @@ def trained(args: argparse.Namespace, name: str, samples: Shards, held_out: Shar
         network, _, figures = train_and_measure(trainer, kept)
         print(f"{name}: {len(set(chosen.specimen))} seeds, {len(chosen)} volumes, {figures}")
         card = {"name": name, "version": "0", "licence": "GPL-3.0-or-later"}
-        card |= {"input": INPUT_CONTRACT, "interval": UNCALIBRATED, "familiar": {"share": 1.0}}
+        card |= {"input": INPUT_CONTRACT, "interval": UNCALIBRATED}
         save_weights(weights, network, card)
     return Scorer.load(weights, "cpu")
 

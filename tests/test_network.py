@@ -1,97 +1,180 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The network: volumes of any size in, one curve per tile out, each seen beside its volume."""
+"""The network: volumes of any size in, curves and content per tile out, beside their volume."""
+
+from dataclasses import replace
 
 import pytest
 import torch
-from small_model import random_network
+from small_model import CPU, canonical, random_network, speckle
 
 from tomoscore_scipion.engine.bands import N_BANDS
-from tomoscore_scipion.engine.network import GIST, slice_contexts
-from tomoscore_scipion.engine.texture import LEVELS, N_FEATURES
+from tomoscore_scipion.engine.features import ODD, RATIOS
+from tomoscore_scipion.engine.inference import as_volume, measure
+from tomoscore_scipion.engine.network import (
+    SHAPES,
+    STRENGTHS,
+    Measured,
+    polarity,
+    shares,
+    strengths,
+)
+from tomoscore_scipion.engine.octaves import OCTAVES
 
 NETWORK = random_network()
 
 
-def measured(*shape, seed=0):
-    """Features, weight and level of volumes of shape (v, s, t)."""
-    generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn((*shape, N_FEATURES), generator=generator)
-    features = NETWORK.mean + NETWORK.std * noise
-    return features, torch.ones(shape), torch.randn(shape[:2], generator=generator)
+def of(volume, planes=range(5)):
+    """What is measured of an array, as a volume."""
+    return as_volume([measure(canonical(volume, z=z), CPU) for z in planes], CPU)
 
 
-def predict(*volume):
+@pytest.fixture(scope="module")
+def measured():
+    return of(speckle((5, 160, 192), seed=1))
+
+
+def predict(volume):
     with torch.inference_mode():
-        return NETWORK(*volume)
+        found = NETWORK(volume)
+    return torch.stack([found.curves, found.content])
 
 
-def test_every_tile_gets_a_curve():
-    found = predict(*measured(2, 3, 5))
-    assert found.shape == (2, 3, 5, N_BANDS)
-    assert found.isfinite().all()
+def changed(volume, change):
+    parts = (volume.means, volume.weight, volume.level, volume.persistence)
+    return Measured(*(change(part) for part in parts))
 
 
-def test_volumes_of_a_batch_do_not_mix():
-    features, weight, level = measured(3, 2, 4)
-    alone = [predict(features[i : i + 1], weight[i : i + 1], level[i : i + 1]) for i in range(3)]
-    torch.testing.assert_close(
-        predict(features, weight, level), torch.cat(alone), atol=1e-5, rtol=0
+def assert_same(found, expected, atol=1e-5):
+    torch.testing.assert_close(found, expected, atol=atol, rtol=0)
+
+
+def test_every_tile_gets_a_curve_and_a_content(measured):
+    curves, content = predict(measured)
+    assert curves.shape == (*measured.weight.shape, N_BANDS)
+    assert curves.isfinite().all()
+    assert float(content.min()) >= 0
+    assert float(content.max()) <= 1
+
+
+def test_volumes_of_a_batch_do_not_mix(measured):
+    other = of(speckle((5, 160, 192), seed=2))
+    pairs = zip(vars(measured).values(), vars(other).values())
+    both = Measured(*(torch.cat(pair) for pair in pairs))
+    expected = torch.cat([predict(measured), predict(other)], dim=1)
+    assert_same(predict(both), expected)
+
+
+def test_slices_and_tiles_that_do_not_exist_change_nothing(measured):
+    _, s, t = measured.weight.shape
+
+    def padded(part):
+        shape = [1, s + 2, *part.shape[2:]]
+        if part.ndim in (3, 5) and part.shape[2] == t:
+            shape[2] = t + 4
+        out = torch.zeros(shape)
+        out[tuple(slice(n) for n in part.shape)] = part
+        return out
+
+    more = Measured(
+        padded(measured.means),
+        padded(measured.weight),
+        torch.cat([measured.level, torch.full((1, 2, OCTAVES), -7.0)], dim=1),
+        torch.cat([measured.persistence, torch.ones_like(measured.persistence[:, :2])], dim=1),
     )
+    assert_same(predict(more)[:, :, :s, :t], predict(measured))
+    assert_same(NETWORK.strangeness(more), NETWORK.strangeness(measured))
 
 
-def test_slices_and_tiles_that_do_not_exist_change_nothing():
-    features, weight, level = measured(1, 2, 4)
-    expected = predict(features, weight, level)
-    more, _, _ = measured(1, 5, 6, seed=1)
-    more[:, :2, :4] = features
-    more_weight = torch.zeros((1, 5, 6))
-    more_weight[:, :2, :4] = 1
-    more_level = torch.full((1, 5), -7.0)
-    more_level[:, :2] = level
-    found = predict(more, more_weight, more_level)[:, :2, :4]
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+def test_the_order_of_slices_does_not_matter(measured):
+    turned = predict(changed(measured, lambda part: part.flip(1))).flip(2)
+    assert_same(turned, predict(measured))
 
 
-def test_the_order_of_slices_does_not_matter():
-    features, weight, level = measured(1, 5, 4)
-    turned = predict(features.flip(1), weight.flip(1), level.flip(1)).flip(1)
-    torch.testing.assert_close(turned, predict(features, weight, level), atol=1e-5, rtol=0)
+def test_the_gain_of_an_octave_of_a_whole_volume_does_not_matter(measured):
+    shift = torch.tensor([3.0, -2.0, 0.5, 1.0, -4.0])
+    assert_same(predict(replace(measured, level=measured.level + shift)), predict(measured), 1e-4)
 
 
-def test_the_gain_of_a_whole_volume_does_not_matter():
-    features, weight, level = measured(2, 5, 4)
-    torch.testing.assert_close(
-        predict(features, weight, level + 3), predict(features, weight, level), atol=1e-5, rtol=0
-    )
-
-
-def test_a_tile_is_judged_by_how_far_it_stands_above_the_quietest_slices():
-    features, weight, level = measured(1, 4, 4)
-    quieter = level.clone()
+def test_a_tile_is_judged_by_how_its_power_stands_in_the_volume(measured):
+    quieter = measured.level.clone()
     quieter[0, 3] -= 1.0
-    change = predict(features, weight, quieter) - predict(features, weight, level)
-    assert float(change[0, 0].abs().max()) > 1e-3
+    change = predict(replace(measured, level=quieter)) - predict(measured)
+    assert float(change[0, 0, 0].abs().max()) > 1e-3
 
 
-def test_the_floor_is_the_mean_of_the_quietest_quarter():
-    summary = torch.zeros((1, 9, GIST + LEVELS))
-    summary[0, :, GIST:] = torch.tensor([3.0, 0, 5, 1, 2, 7, 8, 9, 4])[:, None]
-    there = torch.ones((1, 9), dtype=torch.bool)
-    assert slice_contexts(summary, there)[0, :, -LEVELS:].unique().tolist() == [1.0]
-    there[0, 1] = False  # eight slices, the quietest of which are 1 and 2
-    assert slice_contexts(summary, there)[0, :, -LEVELS:].unique().tolist() == [1.5]
+def test_an_octave_is_decided_by_itself_and_the_next_coarser_one(measured):
+    """Octaves finest first, bands coarsest first: band 4 - i is octave i."""
+    for spoiled in range(OCTAVES):
+        means = measured.means.clone()
+        # Another slice's: what a filter, or another voxel size, makes of this octave alone.
+        means[..., spoiled, :] = means[..., spoiled, :].flip(1)
+        level = measured.level.clone()
+        level[..., spoiled] += torch.linspace(-1, 1, level.shape[1])
+        found = predict(replace(measured, means=means, level=level))
+        expected = predict(measured)
+        for octave in range(OCTAVES):
+            if octave in (spoiled, spoiled - 1):
+                continue
+            if abs(octave - spoiled) > 1 or octave > spoiled:
+                # Contrast is one for all octaves; here it does not turn.
+                assert_same(found[..., 4 - octave], expected[..., 4 - octave], 1e-4)
 
 
-def test_wild_features_are_survived():
-    features, weight, level = measured(1, 2, 3)
-    assert predict(1e6 * features, weight, level).isfinite().all()
-    assert predict(torch.zeros_like(features), torch.zeros_like(weight), level).isfinite().all()
+def test_turned_contrast_changes_nothing():
+    volume = speckle((5, 160, 192), seed=3)
+    assert_same(predict(of(-volume)), predict(of(volume)), 2e-3)
 
 
-def test_unfamiliar_is_the_share_beyond_the_limits():
+def test_polarity_makes_the_long_tail_dark_and_touches_the_odd_ratios_only():
+    bright, dark = torch.zeros((2, 1, OCTAVES, len(RATIOS)))
+    bright[..., ODD[0]], dark[..., ODD[0]] = 0.3, -0.3
+    both = torch.cat([bright, dark])
+    sign = polarity(both)
+    assert sign[0, 0, list(ODD)].tolist() == [-1.0] * len(ODD)
+    assert sign[1, 0].tolist() == [1.0] * len(RATIOS)
+    even = [place for place in range(len(RATIOS)) if place not in ODD]
+    assert (sign[:, :, even] == 1).all()
+    assert ((both * sign)[..., ODD[0]] < 0).all()
+
+
+def test_shares_of_tiles_and_slices_sum_to_1_and_absent_ones_have_none():
+    weight = torch.ones((1, 3, 4))
+    weight[0, 0, 2:] = 0
+    weight[0, 2] = 0
+    tile, piece = shares(weight)
+    assert tile[0, 0].tolist() == [0.5, 0.5, 0, 0]
+    assert tile[0, 2].tolist() == [0, 0, 0, 0]
+    assert piece[0].tolist() == [0.5, 0.5, 0]
+
+
+def test_strengths_are_differences_within_the_volume():
+    power = torch.arange(12.0).reshape(1, 2, 6, 1).expand(-1, -1, -1, OCTAVES) / 12
+    weight = torch.ones((1, 2, 6))
+    found = strengths(power, weight)
+    assert found.shape == (1, 2, 6, OCTAVES, STRENGTHS)
+    assert_same(strengths(power + 5, weight), found)
+    assert float(found[..., 0].mean()) == pytest.approx(0, abs=1e-6)
+    weight[0, 1, 3:] = 0
+    lost = strengths(power, weight)
+    assert not lost[0, 1, 3:].any()
+    loud = power.clone()
+    loud[0, 1, 3:] = 50
+    assert_same(strengths(loud, weight), lost)
+
+
+def test_wild_means_are_survived(measured):
+    wild = replace(measured, means=1e6 * measured.means)
+    assert predict(wild).isfinite().all()
+    assert predict(changed(measured, torch.zeros_like)).isfinite().all()
+
+
+def test_strangeness_is_the_distance_from_what_is_usual(measured):
     network = random_network()
-    network.least.fill_(-1.0)
-    network.most.fill_(1.0)
-    features = torch.zeros(N_FEATURES)
-    features[:7], features[7:10] = 2.0, -3.0
-    assert float(network.unfamiliar(features)) == pytest.approx(10 / N_FEATURES)
+    network.usual.copy_(network.shapes(measured)[0])
+    n = SHAPES.stop - SHAPES.start
+    network.usual_map.copy_(torch.eye(n).expand(OCTAVES, n, n))
+    assert float(network.strangeness(measured)[0]) == pytest.approx(0, abs=1e-5)
+    network.usual += 2
+    assert float(network.strangeness(measured)[0]) == pytest.approx(2, abs=1e-3)
+    network.usual_map *= 3
+    assert float(network.strangeness(measured)[0]) == pytest.approx(6, abs=1e-3)

@@ -7,15 +7,17 @@ import pytest
 import torch
 from PIL import Image
 from scoring_fakes import make_score
-from small_model import speckle
+from small_model import CPU, canonical, speckle, white
 
 from tomoscore_scipion.engine.bands import N_BANDS, share_below_nyquist
 from tomoscore_scipion.engine.cli import main
-from tomoscore_scipion.engine.inference import SliceCurves, pad_to_cells
+from tomoscore_scipion.engine.inference import SliceCurves, measure
 from tomoscore_scipion.engine.map_files import colours, overlay, write_map
 from tomoscore_scipion.engine.output import read_records
-from tomoscore_scipion.engine.quality_map import CELL_PX, _tile_centres, quality_map
+from tomoscore_scipion.engine.quality_map import _tile_centres, quality_map
 from tomoscore_scipion.engine.sampling import canonical_shape
+from tomoscore_scipion.engine.statistics import MEANS
+from tomoscore_scipion.engine.tiles import CELL_PX, cells_along, tiles_along
 from tomoscore_scipion.engine.volume import ArrayVolume, open_volume
 
 SHAPE = (40, 300, 420)
@@ -26,8 +28,7 @@ SHARE = share_below_nyquist(VOXEL / 10)
 def tiles_of(shape, voxel):
     """Tiles (y, x) that the network gives for slices of a volume."""
     canonical = canonical_shape(shape[1], shape[2], voxel / 10)
-    _, weight = pad_to_cells(torch.zeros((3, *canonical)), torch.ones(canonical))
-    return tuple(weight.shape)
+    return tuple(tiles_along(n) for n in canonical)
 
 
 def pieces(level, planes=(5, 15, 25, 35), shape=SHAPE, voxel=VOXEL, weight=1.0):
@@ -39,7 +40,8 @@ def pieces(level, planes=(5, 15, 25, 35), shape=SHAPE, voxel=VOXEL, weight=1.0):
     for z in planes:
         curves = np.broadcast_to(level(y, x, z), (tiles_y, tiles_x, N_BANDS))
         curves = torch.from_numpy(curves.astype(np.float32).copy())
-        made.append(SliceCurves(z, curves, torch.full((tiles_y, tiles_x), float(weight))))
+        there = torch.full((tiles_y, tiles_x), float(weight))
+        made.append(SliceCurves(z, curves, torch.ones_like(curves), there))
     return made
 
 
@@ -77,18 +79,19 @@ def test_quality_that_rises_to_the_right_rises_in_the_map():
 
 @pytest.mark.parametrize(("n", "voxel"), [(420, 15.0), (300, 15.0), (928, 13.0), (101, 30.0)])
 def test_tiles_lie_where_the_network_looks(n, voxel):
-    """A mark at one canonical pixel weighs most in the tiles whose centres are nearest."""
-    canonical = canonical_shape(n, n, voxel / 10)[1]
-    centres = _tile_centres(canonical, n / canonical)
-    for at in range(3, canonical, 37):
-        valid = torch.zeros((canonical, canonical))
-        valid[:, at] = 1.0
-        _, weight = pad_to_cells(torch.zeros((3, canonical, canonical)), valid)
-        holds = np.flatnonzero(weight.numpy().max(axis=0))
-        place = (at + 0.5) * n / canonical - 0.5
-        reach = CELL_PX * n / canonical
-        near = np.flatnonzero(np.abs(centres - place) < reach)
-        assert set(near) == set(holds)
+    """A wave packet raises the energy most in the tiles whose centres are nearest."""
+    volume = 0.1 * white((1, n, n), seed=2)
+    at, sigma = 0.4 * n, 120 / voxel
+    y, x = np.mgrid[:n, :n].astype(np.float32)
+    packet = np.exp(-0.5 * ((x - at) ** 2 + (y - at) ** 2) / sigma**2)
+    volume[0] += 3 * packet * np.sin(2 * np.pi * x * voxel / 120)
+    means = measure(canonical(volume, voxel / 10), CPU).means
+    energy = means[..., 1, MEANS.index("amplitude_2")].sum(dim=0)
+    length = canonical_shape(n, n, voxel / 10)[1]
+    centres = _tile_centres(length, n / length)
+    assert len(centres) == len(energy) == cells_along(length) - 1
+    reach = CELL_PX * n / length
+    assert abs(centres[int(energy.argmax())] - at) < 0.75 * reach
 
 
 def test_where_there_is_no_data_there_is_no_score():

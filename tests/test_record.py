@@ -21,6 +21,7 @@ KEYS = [
     "tomoscore_interval",
     "scale_nm",
     "curve",
+    "content",
     "slab_z",
     "z_range",
     "slices",

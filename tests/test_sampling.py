@@ -3,19 +3,18 @@
 
 import numpy as np
 import pytest
-import torch
 
+from tomoscore_scipion.engine.errors import TomogramError
 from tomoscore_scipion.engine.sampling import (
-    CANONICAL_NM,
     DISTANT_NM,
     FAR_NM,
+    LARGEST_PIXELS,
     MAX_SLICES,
+    THICKNESS_NM,
     canonical_shape,
     mean_plane,
     plan_slice,
     plan_slices,
-    planes_per_slice,
-    resample,
 )
 
 VOXELS_NM = (0.1, 0.3, 0.5, 0.75, 1.0, 1.3, 1.5, 2.0, 5.0, 50.0)
@@ -23,16 +22,20 @@ HEIGHTS = (1, 2, 3, 4, 5, 7, 10, 24, 25, 48, 61, 200)
 
 
 def mirrored(plans, n_z):
-    """Plans of the same planes, numbered from the other side."""
-
+    """Channels of plans, {plane: weight}, numbered from the other side."""
     return [
-        [sorted(n_z - 1 - z for z in planes) for planes in (plan.centre, *plan.neighbours)]
-        for plan in reversed(plans)
+        [{n_z - 1 - z: weight for z, weight in channel.items()} for channel in plan]
+        for plan in reversed(listed(plans))
     ]
 
 
 def listed(plans):
-    return [[sorted(planes) for planes in (plan.centre, *plan.neighbours)] for plan in plans]
+    return [[dict(zip(c.planes, c.weights)) for c in plan.channels] for plan in plans]
+
+
+def middle(channel):
+    """Mean place in z of the planes of a channel."""
+    return np.average(channel.planes, weights=channel.weights)
 
 
 @pytest.mark.parametrize("voxel_nm", VOXELS_NM)
@@ -43,7 +46,9 @@ def test_plans_name_only_planes_of_the_volume(n_z, voxel_nm):
     for plan in plans:
         assert plan.centre
         assert set(plan.planes) <= set(range(n_z))
-        assert plan.z in plan.centre
+        assert plan.z in plan.centre.planes
+        for channel in plan.channels:
+            assert not channel or sum(channel.weights) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("voxel_nm", VOXELS_NM)
@@ -57,18 +62,20 @@ def test_each_slice_is_scored_once_from_bottom_to_top(n_z, voxel_nm):
 def test_a_volume_seen_from_the_other_side_is_read_at_the_same_planes(voxel_nm):
     for n_z in HEIGHTS:
         plans = plan_slices(n_z, voxel_nm)
-        assert listed(plans) == mirrored(plans, n_z), n_z
+        for found, turned in zip(listed(plans), mirrored(plans, n_z)):
+            for channel, other in zip(found, turned):
+                assert channel == pytest.approx(other), n_z
 
 
 def test_slices_spread_over_the_whole_volume():
-    z = np.array([plan.z for plan in plan_slices(200, 1.5)])
+    z = np.array([plan.z for plan in plan_slices(200, 2.0)])
     assert len(z) == MAX_SLICES
     assert z[0] < 200 / MAX_SLICES
     assert np.ptp(np.diff(z)) <= 2
 
 
 def test_every_slice_of_a_volume_of_few_is_scored():
-    assert [plan.z for plan in plan_slices(9, 1.5)] == list(range(9))
+    assert [plan.z for plan in plan_slices(9, 2.0)] == list(range(9))
 
 
 def test_a_range_of_planes_can_be_asked_for():
@@ -84,43 +91,52 @@ def test_a_range_of_planes_can_be_asked_for():
         (1, [((0,), (), ())]),
         (2, [((0,), (1,), ()), ((1,), (0,), ())]),
         (3, [((0,), (1,), ()), ((1,), (0, 2), ()), ((2,), (1,), ())]),
+        (5, [((0,), (1,), (3,)), ((1,), (0, 2), (4,)), ((2,), (1, 3), ())]),
     ],
 )
 def test_channels_of_thin_volumes_are_absent_where_planes_are(n_z, expected):
-    assert [(p.centre, p.near, p.far) for p in plan_slices(n_z, 1.5)] == expected
+    found = [(p.centre.planes, p.near.planes, p.far.planes) for p in plan_slices(n_z, 2.0)]
+    assert found[: len(expected)] == expected
 
 
-@pytest.mark.parametrize("voxel_nm", [0.5, 0.8, 1.5, 2.0])
-def test_far_and_distant_neighbours_lie_about_6_and_24_nm_away(voxel_nm):
-    plan = plan_slice(50, 101, voxel_nm)
-    for planes, expected in ((plan.far, FAR_NM), (plan.distant, DISTANT_NM)):
-        distance = np.mean([z for z in planes if z > 50]) - np.mean(plan.centre)
-        assert distance * voxel_nm == pytest.approx(expected, abs=voxel_nm)
+@pytest.mark.parametrize("voxel_nm", [0.3, 0.5, 0.8, 1.0, 1.3, 1.5, 2.0])
+def test_neighbours_lie_2_6_and_24_nm_away_whatever_the_voxel(voxel_nm):
+    n_z = 2 * round(60 / voxel_nm) + 1
+    plan = plan_slice(n_z // 2, n_z, voxel_nm)
+    distances = (plan.near, THICKNESS_NM), (plan.far, FAR_NM), (plan.distant, DISTANT_NM)
+    for channel, expected in distances:
+        above = np.array(channel.planes) > n_z // 2
+        side = np.average(np.array(channel.planes)[above], weights=np.array(channel.weights)[above])
+        assert (side - middle(plan.centre)) * voxel_nm == pytest.approx(expected, abs=0.35)
+        assert middle(channel) == pytest.approx(n_z // 2, abs=1e-6)
 
 
 def test_neighbours_are_different_planes_in_coarse_volumes():
     plan = plan_slice(5, 11, 25.0)
-    assert plan.neighbours == ((4, 6), (3, 7), (2, 8))
+    assert [c.planes for c in plan.channels] == [(5,), (4, 6), (3, 7), (2, 8)]
 
 
-@pytest.mark.parametrize("voxel_nm", [0.1, 0.2, 0.3, 0.5])
-def test_fine_voxels_are_averaged_over_about_the_canonical_thickness(voxel_nm):
+@pytest.mark.parametrize("voxel_nm", [0.1, 0.2, 0.3, 0.5, 0.8, 1.3])
+def test_a_slice_is_2_nm_thick_in_finer_volumes(voxel_nm):
     plan = plan_slice(100, 201, voxel_nm)
-    assert len(plan.centre) * voxel_nm == pytest.approx(CANONICAL_NM, rel=0.1)
-    assert plan.centre == tuple(range(plan.centre[0], plan.centre[-1] + 1))
-    assert np.mean(plan.centre) == pytest.approx(100, abs=0.5)
-    assert not set(plan.centre) & set(plan.near + plan.far + plan.distant)
-    assert not set(plan.near) & set(plan.far)
+    weights = np.array(plan.centre.weights)
+    full = weights.max()
+    assert weights.sum() / full * voxel_nm == pytest.approx(THICKNESS_NM, rel=0.15)
+    planes = plan.centre.planes
+    assert planes == tuple(range(planes[0], planes[-1] + 1))
+    assert middle(plan.centre) == pytest.approx(100, abs=1e-6)
 
 
-@pytest.mark.parametrize("voxel_nm", [1.5, 3.0, 100.0])
-def test_voxels_of_the_canonical_size_and_coarser_are_read_one_by_one(voxel_nm):
-    assert planes_per_slice(voxel_nm) == 1
+@pytest.mark.parametrize("voxel_nm", [2.0, 3.0, 100.0])
+def test_voxels_of_2_nm_and_coarser_are_read_one_by_one(voxel_nm):
+    assert all(len(plan.centre.planes) == 1 for plan in plan_slices(60, voxel_nm))
 
 
-def test_slices_do_not_share_planes_while_there_are_enough():
-    used = [z for plan in plan_slices(300, 0.5) for z in plan.centre]
-    assert len(used) == len(set(used))
+def test_a_field_too_wide_for_a_tomogram_is_an_error_about_the_voxel_size():
+    edge = int(LARGEST_PIXELS**0.5)
+    assert canonical_shape(edge, edge, 1.5) == (edge, edge)
+    with pytest.raises(TomogramError, match="is the voxel size right"):
+        canonical_shape(edge, edge, 1.6)
 
 
 def test_mean_of_planes_reads_each_once_and_changes_none():
@@ -134,6 +150,8 @@ def test_mean_of_planes_reads_each_once_and_changes_none():
     np.testing.assert_allclose(mean_plane(read, (0, 1, 2)), np.full((2, 3), 3))
     np.testing.assert_array_equal(mean_plane(read, (1,)), planes[1])
     assert reads == [0, 1, 2, 1]
+    weighted = mean_plane(read, (0, 2), (0.25, 0.75))
+    np.testing.assert_allclose(weighted, np.full((2, 3), 4.75))
     assert [float(plane[0, 0]) for plane in planes] == [1, 2, 6]
 
 
@@ -148,22 +166,3 @@ def test_mean_of_planes_reads_each_once_and_changes_none():
 )
 def test_canonical_shape_keeps_the_field_of_view(shape, voxel_nm, expected):
     assert canonical_shape(*shape, voxel_nm) == expected
-
-
-def test_resampling_to_the_same_shape_leaves_the_images_alone():
-    images = torch.randn(2, 5, 7)
-    assert resample(images, (5, 7)) is images
-
-
-def test_resampling_keeps_what_is_coarser_than_both_pixels():
-    x = (torch.arange(240) + 0.5) / 240
-    wave = torch.sin(2 * torch.pi * 5 * x).expand(3, 240, 240)
-    small = resample(wave, (80, 80))
-    expected = torch.sin(2 * torch.pi * 5 * (torch.arange(80) + 0.5) / 80)
-    assert float((small - expected)[:, :, 3:-3].abs().max()) < 0.03
-    assert float((resample(small, (240, 240)) - wave)[:, :, 9:-9].abs().max()) < 0.06
-
-
-def test_downsampling_does_not_alias_what_is_finer_than_the_new_pixel():
-    stripes = torch.tensor([1.0, -1.0]).repeat(120).expand(1, 240, 240)
-    assert float(resample(stripes, (90, 90))[:, :, 4:-4].abs().max()) < 0.1

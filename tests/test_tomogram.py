@@ -9,15 +9,22 @@ from small_model import curves_of
 from tomoscore_scipion.engine.bands import N_BANDS, tomoscore
 from tomoscore_scipion.engine.inference import SliceCurves
 from tomoscore_scipion.engine.tomogram import (
+    NOTHING_THERE,
     bootstrap_sd,
+    own_error,
     slab,
     slab_planes,
+    slice_content,
     slice_curve,
+    specimen_share,
     summarise,
     usable_tiles,
+    weighted_curve,
 )
 
 SHARE = np.ones(N_BANDS)
+FULL = 1 / (1 + NOTHING_THERE)
+"""What tiles full of matter are left by what counts beside their content."""
 CALIBRATION = {"score": [0, 5], "sd": [0.3, 0.3]}
 
 
@@ -69,16 +76,23 @@ def test_one_odd_slice_is_no_slab():
 def test_the_slab_is_the_same_seen_from_the_other_side():
     rng = np.random.default_rng(0)
     for _ in range(20):
-        curves = rng.uniform(-0.2, 0.7, (15, 1)) * np.ones(N_BANDS)
-        first, last = slab(curves, SHARE)
-        assert slab(curves[::-1], SHARE) == (14 - last, 14 - first)
+        curves = rng.uniform(-0.2, 0.7, (15, 4, 1)) * np.ones(N_BANDS)
+        tiles = list(zip(curves, rng.uniform(0, 1, curves.shape)))
+        first, last = slab(tiles, SHARE)
+        assert slab(tiles[::-1], SHARE) == (14 - last, 14 - first)
 
 
 def test_bands_beyond_nyquist_do_not_decide_on_the_slab():
     curves = np.zeros((12, N_BANDS))
     curves[3:9, :2] = 0.6
     curves[:, 3:] = 0.9
-    assert slab(curves, np.array([1, 1, 1, 0, 0, 0])) == (3, 8)
+    tiles = [(curve[None], np.ones((1, N_BANDS))) for curve in curves]
+    assert slab(tiles, np.array([1, 1, 1, 0, 0, 0])) == (3, 8)
+
+
+def test_slices_without_content_are_outside_the_slab():
+    tiles = [(np.full((4, N_BANDS), 0.6), np.full((4, N_BANDS), c)) for c in [0.05] * 3 + [0.9] * 5]
+    assert slab(tiles, SHARE) == (3, 7)
 
 
 def test_one_slice_is_its_own_slab():
@@ -117,12 +131,61 @@ def test_planes_of_a_slab_are_the_same_seen_from_the_other_side():
 # Curve and score
 
 
-def test_curve_is_the_signed_mean_over_the_slab_and_score_is_taken_of_it():
+def test_curve_is_the_signed_mean_by_content_and_score_is_taken_of_it():
     pieces = curves_of([0.5] * 6, spread=0.3)
+    rng = np.random.default_rng(3)
+    for piece in pieces:
+        piece.content[:] = torch.from_numpy(rng.random(piece.content.shape))
     found = summarise(pieces, (0, 5), SHARE, CALIBRATION)
-    mean = np.mean([piece.curves.numpy().mean(axis=(0, 1)) for piece in pieces], axis=0)
-    np.testing.assert_allclose(found.curve, mean, atol=1e-6)
-    assert found.score == pytest.approx(float(tomoscore(mean)), abs=1e-5)
+    curves, content = (
+        np.concatenate([getattr(piece, name).numpy().reshape(-1, N_BANDS) for piece in pieces])
+        for name in ("curves", "content")
+    )
+    mean = (content * curves).sum(axis=0) / (content.sum(axis=0) + 0.01 * len(curves))
+    np.testing.assert_allclose(found.curve, mean, atol=1e-5)
+    assert found.score == pytest.approx(float(tomoscore(mean)), abs=1e-4)
+
+
+def test_a_sharp_object_in_a_large_empty_field_scores_as_it_does_alone():
+    alone = summary([0.5] * 6, tiles=3)
+    field = curves_of([0.0] * 6, tiles=9, content=0.0)
+    for piece in field:
+        piece.curves[3:6, 3:6], piece.content[3:6, 3:6] = 0.5, 1.0
+    found = summarise(field, (0, 5), SHARE, CALIBRATION)
+    assert found.score == pytest.approx(alone.score, abs=0.5)
+    assert found.score > 0.9 * alone.score
+    assert alone.content == 1
+    assert found.content == pytest.approx(1 / 9)
+
+
+def test_where_there_is_nothing_nothing_is_seen_whatever_its_curve():
+    found = summary([0.9] * 6, content=0.0)
+    assert (found.score, found.content) == (0, 0)
+    assert summary([0.9] * 6, content=1e-3).score < 0.5
+
+
+def test_content_is_the_share_of_tiles_with_matter_of_any_scale_down_to_8_nm():
+    content = np.zeros((10, N_BANDS))
+    content[:3, 1] = 0.6
+    content[3:5, 4:] = 0.9  # finer than 8 nm only
+    assert specimen_share(content) == pytest.approx(0.3)
+
+
+def test_content_of_a_slice_is_the_mean_of_its_usable_tiles():
+    piece = curves_of([0.5], content=0.4)[0]
+    piece.weight[0], piece.content[0] = 0.0, 1.0
+    np.testing.assert_allclose(slice_content(piece), 0.4 + NOTHING_THERE, atol=1e-6)
+
+
+def test_curves_and_contents_of_slices_make_that_of_the_tomogram():
+    rng = np.random.default_rng(4)
+    curves, content = rng.uniform(-0.2, 0.8, (2, 12, N_BANDS))
+    content = np.clip(content, 0, 1)
+    parts = [slice(0, 6), slice(6, 12)]
+    by_slice = np.stack([weighted_curve(curves[part], content[part]) for part in parts])
+    held = np.stack([content[part].mean(axis=0) + NOTHING_THERE for part in parts])
+    together = (by_slice * held).sum(axis=0) / held.sum(axis=0)
+    np.testing.assert_allclose(together, weighted_curve(curves, content))
 
 
 def test_noise_around_0_averages_out_before_it_is_clipped():
@@ -132,8 +195,8 @@ def test_noise_around_0_averages_out_before_it_is_clipped():
 
 
 def test_reversed_contrast_counts_against_a_band():
-    pieces = curves_of([0.6, 0.6])
-    pieces[0].curves[..., 3] = -0.6
+    pieces = curves_of([0.7, 0.7])
+    pieces[0].curves[..., 3] = -0.7
     found = summarise(pieces, (0, 1), SHARE, CALIBRATION)
     assert found.curve[3] == pytest.approx(0, abs=1e-6)
     assert found.score == pytest.approx(4, abs=1e-5)
@@ -142,7 +205,8 @@ def test_reversed_contrast_counts_against_a_band():
 def test_every_scored_slice_has_its_score():
     found = summary([0.0, 0.0, 0.375, 0.375, 0.375, 0.0])
     assert found.slice_z.tolist() == [0, 1, 2, 3, 4, 5]
-    np.testing.assert_allclose(found.slice_scores, [0, 0, 2.5, 2.5, 2.5, 0], atol=1e-5)
+    seen = 5 * (0.375 * FULL - 0.15) / 0.45
+    np.testing.assert_allclose(found.slice_scores, [0, 0, seen, seen, seen, 0], atol=1e-5)
 
 
 def test_bands_beyond_nyquist_count_nothing():
@@ -154,19 +218,21 @@ def test_tiles_without_data_are_left_out():
     piece = curves_of([0.5])[0]
     piece.weight[0, :] = 0.2
     piece.curves[0, :] = -1
-    np.testing.assert_allclose(slice_curve(piece), 0.5)
-    assert usable_tiles(piece).shape == (6, N_BANDS)
+    np.testing.assert_allclose(slice_curve(piece), 0.5 * FULL)
+    curves, content = usable_tiles(piece)
+    assert curves.shape == content.shape == (6, N_BANDS)
 
 
 def test_the_best_tiles_are_used_where_all_have_little_data():
     piece = curves_of([0.5], weight=0.1)[0]
     piece.weight[1, 1] = 0.3
     piece.curves[1, 1] = 0.2
-    np.testing.assert_allclose(slice_curve(piece), 0.2)
+    np.testing.assert_allclose(slice_curve(piece), 0.2 * FULL, atol=1e-6)
 
 
 def test_a_blank_slice_counts_as_nothing_seen():
-    blank = SliceCurves(0, torch.full((2, 2, N_BANDS), 0.7), torch.zeros(2, 2))
+    full = torch.full((2, 2, N_BANDS), 0.7)
+    blank = SliceCurves(0, full, full, torch.zeros(2, 2))
     np.testing.assert_array_equal(slice_curve(blank), np.zeros(N_BANDS))
 
 
@@ -200,10 +266,27 @@ def test_interval_widens_with_differences_between_tiles():
     )
 
 
+def sampling_error(levels):
+    return bootstrap_sd([usable_tiles(piece) for piece in curves_of(levels)], SHARE)
+
+
 def test_interval_narrows_with_more_slices():
-    assert bootstrap_sd(curves_of([0.3, 0.45] * 10), SHARE) < bootstrap_sd(
-        curves_of([0.3, 0.45] * 2), SHARE
+    assert sampling_error([0.3, 0.45] * 10) < sampling_error([0.3, 0.45] * 2)
+
+
+def test_thin_and_strange_volumes_have_wider_intervals():
+    calibration = {**CALIBRATION, "thin": 2.0, "strange": 0.5}
+    assert own_error(2.5, 1, 0.0, calibration) == pytest.approx(0.6)
+    assert own_error(2.5, 2, 0.0, calibration) == pytest.approx(0.45)
+    assert own_error(2.5, 10**6, 1.0, calibration) == pytest.approx(0.3)
+    assert own_error(2.5, 10**6, 3.0, calibration) == pytest.approx(0.6, rel=1e-4)
+    assert own_error(2.5, 1, 9.0, CALIBRATION) == pytest.approx(0.3)
+    pieces = curves_of([0.375] * 5)
+    usual, strange = (
+        summarise(pieces, (0, 4), SHARE, calibration, strangeness) for strangeness in (0.5, 4.0)
     )
+    assert strange.score == usual.score
+    assert np.ptp(strange.interval) > 1.5 * np.ptp(usual.interval)
 
 
 def test_interval_is_the_same_every_time():

@@ -130,10 +130,21 @@ def test_curve_and_draws_come_from_the_same_sums():
     agreement = np.ones((60, 1, 1)) / 60 * m[:, None] * pooled
     units = np.stack([agreement, power, reference])
     level = np.full((3, N_BANDS), 0.45)
-    curve = dose_curve(Measured(units, np.repeat(np.arange(3), 20), level), np.ones(N_BANDS))
+    content = np.ones_like(level)
+    slices = np.repeat(np.arange(3), 20)
+    curve = dose_curve(Measured(units, slices, level, content), np.ones(N_BANDS))
     np.testing.assert_allclose(curve.factor, 0.5)
     np.testing.assert_allclose(curve.score, 5 * np.clip((0.5 * m - 0.15) / 0.45, 0, 1))
     assert curve.draws.shape == (300, 8)
     assert np.abs(curve.draws.mean(axis=0) - curve.smooth).max() < 0.15
     # The network's level of the whole is the same in every draw: paired.
     assert curve.draws[:, -1].std() < 0.05
+
+
+def test_slices_count_by_their_content():
+    units = np.ones((3, 60, 8, N_BANDS)) / 60
+    level = np.array([[0.6], [0.1], [0.1]]) * np.ones(N_BANDS)
+    content = np.array([[0.8], [1e-9], [1e-9]]) * np.ones(N_BANDS)
+    measured = Measured(units, np.repeat(np.arange(3), 20), level, content)
+    whole = dose_curve(measured, np.ones(N_BANDS)).factor
+    np.testing.assert_allclose(whole, 0.6, atol=1e-3)

@@ -75,24 +75,27 @@ def test_correcting_the_transfer_helps_where_it_is_reversed(microscope):
 
 def test_the_same_seed_gives_the_same_tomogram(microscope):
     recipe = random_recipe(np.random.default_rng(3), post="learned_like", voxel_nm=3.0)
-    (first, truth), (second, again) = (
+    (first, truth, there), (second, again, same) = (
         tomogram(np.random.default_rng(4), microscope.acquire(np.random.default_rng(5), recipe))
         for _ in range(2)
     )
     assert torch.equal(first, second)
     assert torch.equal(truth, again)
+    assert torch.equal(there, same)
 
 
 @pytest.mark.parametrize("post", POST_PROCESSING)
 def test_whole_tomograms_are_finite_and_have_a_truth_for_every_plane(microscope, post):
     rng = np.random.default_rng(6)
     acquisition = microscope.acquire(rng, random_recipe(rng, post=post, voxel_nm=4.0), 1.2)
-    stack, curves = tomogram(rng, acquisition)
+    stack, curves, content = tomogram(rng, acquisition)
     assert stack.shape == (acquisition.n_z, 48, 48)
     assert curves.shape == (acquisition.n_z, 3, 3, 6)
     assert torch.isfinite(stack).all()
     assert torch.isfinite(curves).all()
     assert curves.abs().max() <= 1
+    assert content.shape == curves.shape
+    assert 0 <= content.min() <= content.max() <= 1
 
 
 def test_how_it_is_written_is_no_loss_of_quality(microscope):

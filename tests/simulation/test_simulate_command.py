@@ -76,6 +76,7 @@ def test_the_engine_opens_what_was_simulated(simulated):
 def test_the_true_score_is_that_of_the_true_curve(simulated):
     truth = truth_of(simulated[1], 5)
     assert truth["tomoscore"] == pytest.approx(score_of(truth["curve"], 20.0), abs=1e-4)
+    assert 0 < truth["content"] <= 1
     assert truth["scale_nm"] == pytest.approx(scale_nm(truth["tomoscore"]), abs=1e-3)
     assert truth["curve"]["period_nm"] == [list(edges) for edges in PERIODS_NM]
     assert truth["curve"]["resolvability"][5] is None  # 4 to 3 nm is beyond Nyquist
@@ -228,26 +229,43 @@ def test_the_demo_says_when_it_cannot_write(tmp_path, capsys):
     assert "cannot make the folder" in capsys.readouterr().err
 
 
+def summary_of(curves, slab_z, voxel, content=1.0):
+    return truth_summary(curves, np.full(curves.shape, content), slab_z, voxel)
+
+
 def test_curves_are_averaged_signed_over_the_slab_and_clipped_last():
     curves = np.zeros((6, 2, 2, N_BANDS))
     curves[2:4, 0, :, 0], curves[2:4, 1, :, 0] = 0.9, -0.3
     curves[2, :, :, 1], curves[3, :, :, 1] = -0.4, 0.2
     curves[[0, 1, 4, 5]] = 1.0  # outside the slab
-    summary = truth_summary(curves, (2, 3), 15.0)
-    assert summary["curve"]["resolvability"] == pytest.approx([0.3, 0, 0, 0, 0, 0])
-    assert summary["tomoscore"] == pytest.approx((0.3 - 0.15) / 0.45, abs=1e-4)
+    summary = summary_of(curves, (2, 3), 15.0)
+    assert summary["curve"]["resolvability"] == pytest.approx([0.3 / 1.01, 0, 0, 0, 0, 0], abs=1e-4)
+    assert summary["tomoscore"] == pytest.approx((0.3 / 1.01 - 0.15) / 0.45, abs=1e-3)
+    assert summary["content"] == 1
     assert [entry["z"] for entry in summary["slices"]] == [2, 3]
-    assert summary["slices"][1]["tomoscore"] == pytest.approx(0.3333 + 0.05 / 0.45, abs=1e-3)
+    second = (0.3 / 1.01 - 0.15) / 0.45 + (0.2 / 1.01 - 0.15) / 0.45
+    assert summary["slices"][1]["tomoscore"] == pytest.approx(second, abs=1e-3)
+
+
+def test_tiles_count_by_what_there_is_to_distinguish():
+    curves, content = np.zeros((2, 3, 3, 3, N_BANDS))
+    curves[:, 1, 1], content[:, 1, 1] = 0.6, 0.9
+    summary = truth_summary(curves, content, (0, 2), 15.0)
+    expected = 0.9 * 0.6 / (0.9 + 0.01 * 9)
+    assert summary["curve"]["resolvability"] == pytest.approx([expected] * 6, abs=1e-4)
+    assert summary["content"] == pytest.approx(1 / 9, abs=1e-4)
 
 
 def test_bands_beyond_nyquist_are_null_and_cut_bands_count_by_their_share():
-    summary = truth_summary(np.ones((3, 1, 1, N_BANDS)), (0, 2), 30.0)
-    assert summary["curve"]["resolvability"] == [1, 1, 1, 1, 1, None]
+    summary = summary_of(np.ones((3, 1, 1, N_BANDS)), (0, 2), 30.0)
+    assert summary["curve"]["resolvability"][:5] == pytest.approx([1 / 1.01] * 5, abs=1e-4)
+    assert summary["curve"]["resolvability"][5] is None
     assert summary["tomoscore"] == pytest.approx(4 + np.log2(8 / 6), abs=1e-4)
 
 
-def test_nothing_seen_has_no_scale():
-    summary = truth_summary(np.zeros((3, 1, 1, N_BANDS)), (0, 2), 15.0)
+@pytest.mark.parametrize(("curve", "content"), [(0.0, 1.0), (1.0, 0.0)])
+def test_nothing_seen_and_nothing_there_have_no_scale(curve, content):
+    summary = summary_of(np.full((3, 1, 1, N_BANDS), curve), (0, 2), 15.0, content)
     assert (summary["tomoscore"], summary["scale_nm"]) == (0.0, None)
     assert summary["slices"][0] == {"z": 0, "tomoscore": 0.0, "scale_nm": None}
 
@@ -255,4 +273,9 @@ def test_nothing_seen_has_no_scale():
 @pytest.mark.parametrize("slab", [(2, 3), (-1, 1), (2, 1)])
 def test_a_slab_outside_the_tomogram_is_refused(slab):
     with pytest.raises(ValueError, match="expected curves"):
-        truth_summary(np.zeros((3, 1, 1, N_BANDS)), slab, 15.0)
+        summary_of(np.zeros((3, 1, 1, N_BANDS)), slab, 15.0)
+
+
+def test_contents_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match="expected curves"):
+        truth_summary(np.zeros((3, 2, 2, N_BANDS)), np.zeros((3, 1, 1, N_BANDS)), (0, 2), 15.0)

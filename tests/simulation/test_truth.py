@@ -8,10 +8,11 @@ import pytest
 import torch
 from small_worlds import GRID, PERFECT, crowded, texture, wave
 
-from tomoscore_scipion.engine.bands import N_BANDS
+from tomoscore_scipion.engine.bands import N_BANDS, tomoscore
+from tomoscore_scipion.engine.tomogram import specimen_share, weighted_curve
 from tomoscore_scipion.simulation.acquisition import Microscope
 from tomoscore_scipion.simulation.grid import Grid, crop_spectrum
-from tomoscore_scipion.simulation.truth import plane_density, tile_curves
+from tomoscore_scipion.simulation.truth import plane_density, tile_content, tile_curves
 
 WIDE = Grid(n=256)
 
@@ -116,3 +117,49 @@ def test_density_of_a_plane_is_the_mean_over_its_thickness():
     # The upper half of the last plane's surroundings is ice.
     assert float(plane_density(density, 7.5, 1.5, 1.5)[0, 0]) == pytest.approx(4.5)
     assert float(plane_density(density, 90.0, 1.5, 1.5).abs().max()) == 0
+
+
+# Content
+
+
+def test_content_is_a_half_at_its_variance_in_the_band_of_the_wave_only():
+    plane = wave(12.0, math.sqrt(2 * 3e-3))
+    content = tile_content(plane, GRID, 1.5).mean(dim=(0, 1))
+    expected = torch.zeros(N_BANDS)
+    expected[3] = 0.5
+    torch.testing.assert_close(content, expected, rtol=0, atol=0.01)
+
+
+def test_content_lies_between_nothing_and_plenty():
+    assert not tile_content(torch.zeros((128, 128)), GRID, 1.5).any()
+    full = tile_content(10 * texture(1), GRID, 1.5)
+    assert full.shape == (3, 3, N_BANDS)
+    assert 0.95 < float(full.min()) <= float(full.max()) <= 1
+
+
+def test_nothing_beyond_nyquist_is_content():
+    content = tile_content(texture(1), GRID, 4.0)
+    assert not content[..., 4:].any()
+    assert float(content[..., :4].min()) > 0
+
+
+def scored(plane, density, grid):
+    curves, content = tile_curves(plane, density, grid, False), tile_content(density, grid, 1.5)
+    flat = (part.reshape(-1, N_BANDS).numpy() for part in (curves, content))
+    return float(tomoscore(weighted_curve(*flat))), specimen_share(content.reshape(-1, N_BANDS))
+
+
+def test_a_sharp_object_in_a_large_empty_field_scores_as_it_does_alone():
+    large = Grid(n=512)
+    noise_of = 0.05 * noise(11, 512)
+    matter = torch.zeros((512, 512))
+    matter[192:320, 192:320] = texture(3)
+    field, share = scored(matter + noise_of, matter, large)
+    alone, all_of_it = scored(texture(3) + noise_of[192:320, 192:320], texture(3), GRID)
+    assert field == pytest.approx(alone, abs=0.5)
+    assert field > 3
+    assert (all_of_it, share < 0.4) == (1.0, True)
+
+
+def test_an_empty_field_scores_0():
+    assert scored(noise(12), torch.zeros((256, 256)), WIDE) == (0.0, 0.0)

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Empty borders are told from data by their spread and their place, whatever fills them."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+from small_model import white
+
+from tomoscore_scipion.engine.validity import BLOCK, valid_pixels
+
+SHAPE = (160, 200)
+FIELD = white(SHAPE, seed=1)
+Y, X = np.mgrid[: SHAPE[0], : SHAPE[1]]
+CORNERS = (Y + X < 70) | (Y + X > 290)
+
+
+def masked_share(valid, empty):
+    """Share of the empty pixels that is masked, and of the data that is kept."""
+    return float((~valid[empty]).mean()), float(valid[~empty].mean())
+
+
+@pytest.mark.parametrize("fill", [0.0, -3.5, 700.0])
+def test_corners_of_a_constant_carry_no_data(fill):
+    found = masked_share(valid_pixels(np.where(CORNERS, np.float32(fill), FIELD)), CORNERS)
+    assert min(found) > 0.97
+
+
+def test_corners_are_found_after_a_gaussian():
+    smoothed = ndimage.gaussian_filter(np.where(CORNERS, 0, FIELD), 1.0)
+    empty, data = masked_share(valid_pixels(smoothed), CORNERS)
+    assert empty > 0.8
+    assert data > 0.95
+
+
+def test_corners_are_found_after_a_sharp_low_pass():
+    spectrum = np.fft.rfft2(np.where(CORNERS, 0, FIELD))
+    ky, kx = np.fft.fftfreq(SHAPE[0])[:, None], np.fft.rfftfreq(SHAPE[1])
+    ringing = np.fft.irfft2(spectrum * (np.hypot(ky, kx) < 0.25), s=SHAPE).astype(np.float32)
+    deep = (Y + X < 40) | (Y + X > 320)
+    valid = valid_pixels(ringing)
+    assert float((~valid[deep]).mean()) > 0.5
+    assert float(valid[~CORNERS].mean()) > 0.95
+
+
+def test_corners_of_weak_noise_are_empty():
+    weak = np.where(CORNERS, 1e-3 * white(SHAPE, seed=2), FIELD)
+    assert min(masked_share(valid_pixels(weak), CORNERS)) > 0.9
+
+
+def test_half_of_the_field_can_be_blank():
+    empty = X >= 100
+    assert min(masked_share(valid_pixels(np.where(empty, 0, FIELD)), empty)) > 0.97
+
+
+@pytest.mark.parametrize("width", [1, 2, 5, 7])
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_strips_thinner_than_a_block_are_empty(width, turns):
+    assert width < BLOCK
+    plane = np.rot90(FIELD, turns).copy()
+    plane[:width] = 4.0
+    valid = valid_pixels(plane)
+    assert not valid[:width].any()
+    assert valid[width:].all()
+
+
+def test_a_smooth_area_inside_is_ice_and_counts():
+    inside = (Y - 80) ** 2 + (X - 100) ** 2 < 40**2
+    assert valid_pixels(np.where(inside, 0.01 * FIELD, FIELD)).all()
+
+
+def test_quiet_ice_that_reaches_the_edge_counts():
+    assert valid_pixels(np.where(X > 130, 0.3 * FIELD, FIELD)).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_masked_and_nothing_else(bad):
+    spoiled = FIELD.copy()
+    spoiled[30:40, 50:60] = bad
+    np.testing.assert_array_equal(valid_pixels(spoiled), np.isfinite(spoiled))
+    assert not valid_pixels(np.full(SHAPE, bad, dtype=np.float32)).any()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 3), (15, 15)])
+def test_images_too_small_to_be_judged_are_valid_where_they_are_finite(shape):
+    plane = white(shape)
+    plane[0, 0] = np.nan
+    np.testing.assert_array_equal(valid_pixels(plane), np.isfinite(plane))
+
+
+def test_a_constant_plane_carries_nothing():
+    assert not valid_pixels(np.full(SHAPE, 5.0, dtype=np.float32)).any()
+
+
+def test_gain_offset_and_turns_change_nothing():
+    plane = np.where(CORNERS, np.float32(0), FIELD)
+    valid = valid_pixels(plane)
+    np.testing.assert_array_equal(valid_pixels(np.float32(-300) * plane), valid)
+    np.testing.assert_array_equal(valid_pixels(plane[::-1]), valid[::-1])
+    np.testing.assert_array_equal(valid_pixels(np.ascontiguousarray(plane.T)), valid.T)
