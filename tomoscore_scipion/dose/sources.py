@@ -20,7 +20,7 @@ from tomoscore_scipion.dose.series import DoseSeries
 from tomoscore_scipion.dose.warp_xml import WarpSeries, read_warp_xml
 from tomoscore_scipion.engine.errors import TomogramError
 from tomoscore_scipion.engine.tilt_series import TiltSeries, read_angles, read_transforms
-from tomoscore_scipion.engine.volume import open_volume
+from tomoscore_scipion.engine.volume import open_stack
 
 UNALIGNED = "no alignment given: the stack is taken as aligned, its tilt axis along y"
 
@@ -64,8 +64,8 @@ def read_series(sources: Sources) -> DoseSeries:
     Raises:
         TomogramError: a file cannot be read, they do not belong together, or something is missing.
     """
-    with open_volume(sources.stack, sources.pixel_angstrom) as volume:
-        shape, pixel = volume.shape_zyx, volume.voxel_size_angstrom
+    with open_stack(sources.stack, sources.pixel_angstrom) as stack:
+        shape, pixel, said = stack.shape_zyx, stack.voxel_size_angstrom, stack.warnings
     n_views = shape[0]
     warp = None
     if sources.warp_xml:
@@ -79,7 +79,7 @@ def read_series(sources: Sources) -> DoseSeries:
         exposures=_exposures(sources, n_views, angles, warp, mdoc),
         optics=warp.optics if warp else None,
         stack_shape_zyx=shape,
-        warnings=warnings,
+        warnings=(*said, *warnings),
     )
     return _without_excluded(series, sources, n_views, aln, warp)
 

@@ -21,7 +21,7 @@ from tomoscore_scipion.engine.backprojection import (
     filter_projections,
 )
 from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.volume import open_volume
+from tomoscore_scipion.engine.volume import open_stack
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -94,7 +94,7 @@ def read_imod_series(
     Raises:
         TomogramError: a file that cannot be read, or files with different numbers of images.
     """
-    with open_volume(stack, pixel_angstrom) as volume:
+    with open_stack(stack, pixel_angstrom) as volume:
         n_views, pixel = volume.shape_zyx[0], volume.voxel_size_angstrom
     transforms = read_transforms(xf, n_views, stack)
     angles = read_angles(tlt, n_views, stack)
@@ -239,7 +239,7 @@ def aligned_views(
         )
     binning = pixel_angstrom / series.pixel_angstrom
     views = []
-    with open_volume(series.path, series.pixel_angstrom) as volume:
+    with open_stack(series.path, series.pixel_angstrom) as volume:
         n_y, n_x = volume.shape_zyx[1:]
         small = (max(round(n_y / binning), 1), max(round(n_x / binning), 1))
         large = (round(small[0] * binning), round(small[1] * binning))
