@@ -14,7 +14,7 @@ import scoring_fakes
 from faulty_worlds import FAKE, run
 
 from tomoscore_scipion.dose.record import DoseRecord
-from tomoscore_scipion.dose.sources import Sources
+from tomoscore_scipion.dose.source_files import Sources
 from tomoscore_scipion.dose.work import DoseAnalysis, SeriesTask
 from tomoscore_scipion.engine import batch, supervisor
 from tomoscore_scipion.engine.cli import main

@@ -14,7 +14,7 @@ from tomoscore_scipion.dose.job import DoseJob, read_dose_job
 from tomoscore_scipion.dose.plot import SUFFIXES, write_plot
 from tomoscore_scipion.dose.record import OK, DoseRecord
 from tomoscore_scipion.dose.results import resume, write_record
-from tomoscore_scipion.dose.sources import Sources
+from tomoscore_scipion.dose.source_files import Sources
 from tomoscore_scipion.dose.table import as_text, make_table, verdict
 from tomoscore_scipion.dose.work import DoseAnalysis, SeriesTask
 from tomoscore_scipion.engine import stopping

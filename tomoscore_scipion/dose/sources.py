@@ -7,7 +7,6 @@ alignment from .xf, .aln or Warp's XML; doses from the one file of doses that is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,45 +16,13 @@ from tomoscore_scipion.dose.dose_file import read_doses
 from tomoscore_scipion.dose.exposures import Exposures
 from tomoscore_scipion.dose.mdoc import MdocSeries, read_mdoc
 from tomoscore_scipion.dose.series import DoseSeries
+from tomoscore_scipion.dose.source_files import Sources
 from tomoscore_scipion.dose.warp_xml import WarpSeries, read_warp_xml
 from tomoscore_scipion.engine.errors import TomogramError
 from tomoscore_scipion.engine.tilt_series import TiltSeries, read_angles, read_transforms
 from tomoscore_scipion.engine.volume import open_stack
 
 UNALIGNED = "no alignment given: the stack is taken as aligned, its tilt axis along y"
-
-
-@dataclass(frozen=True)
-class Sources:
-    """The files of one tilt series, and what is known of it besides.
-
-    Attributes:
-        ts_id: its id.
-        stack: the images, MRC.
-        xf: IMOD's transforms.
-        tlt: tilt angles.
-        doses: text file of doses, see `dose_file.py`.
-        warp_xml: Warp's metadata.
-        mdoc: SerialEM's metadata.
-        aln: AreTomo's alignment.
-        pixel_angstrom: pixel size that wins over the stack's header.
-        convention: what accumulated doses are the doses of; the format's own when None.
-        excluded: images of the stack to leave out, 0-based.
-        thickness_nm: height of the tomogram; the default when None.
-    """
-
-    ts_id: str
-    stack: str
-    xf: str | None = None
-    tlt: str | None = None
-    doses: str | None = None
-    warp_xml: str | None = None
-    mdoc: str | None = None
-    aln: str | None = None
-    pixel_angstrom: float | None = None
-    convention: str | None = None
-    excluded: tuple[int, ...] = ()
-    thickness_nm: float | None = None
 
 
 def read_series(sources: Sources) -> DoseSeries:

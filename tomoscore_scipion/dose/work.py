@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tomoscore_scipion.dose.record import DoseRecord
-from tomoscore_scipion.dose.sources import Sources
+from tomoscore_scipion.dose.source_files import Sources
 from tomoscore_scipion.engine.file_kind import STACK
 from tomoscore_scipion.engine.work import Progress, Work
 
