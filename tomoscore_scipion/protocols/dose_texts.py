@@ -67,10 +67,10 @@ def _analysed_lines(protocol):
         "Doses are accumulated, at the end of a view.",
     ]
     lines.append(f"Model {texts.model(made)}, on {made['_tomoScoreDevice'] or 'unknown'}.")
-    return lines + _warning_lines(records)
+    return lines + warning_lines(records)
 
 
-def _warning_lines(records):
+def warning_lines(records):
     """What the engine warned of, each warning once, with the first tilt series that has it."""
     having = {}
     for record in records:
