@@ -130,6 +130,11 @@ ONLY_VOXEL_SIZE = [name for name in REFUSED if name.startswith("voxel size")]
 """Those that are scored when a voxel size is given."""
 
 
+def unsigned(array):
+    """Unsigned bytes around the middle of their range, in the type that MRC's mode 0 has."""
+    return np.clip(128 + 30 * array, 0, 255).astype("u1").view("i1")
+
+
 def with_values(*values):
     """Texture in which some voxels of the middle have other values."""
     array = texture()
@@ -152,6 +157,14 @@ SCORED = {
     "longer than its header says": (holding(content() + bytes(7)), "is 7 bytes longer than its"),
     "wrong machine stamp": (spoiled((212, "4s", b"\xff\1\2\3")), "the machine stamp is ff01"),
     "no MAP word": (spoiled((208, "4s", b"\0\0\0\0")), "the header lacks the word MAP"),
+    "extended header that is not there": (
+        spoiled((92, "<i", 131072)),
+        "announces an extended header of 131072 bytes, which the file does not have",
+    ),
+    "unsigned bytes that the header does not tell of": (
+        of(unsigned(texture())),
+        "bytes read as unsigned: the header does not tell",
+    ),
     "some NaN and inf": (of(with_values(np.nan, np.inf, -np.inf)), "hold NaN or inf: masked"),
     "all NaN": (of(np.full(SHAPE_ZYX, np.nan, "f4")), "constant, or nearly"),
     "constant": (of(np.full(SHAPE_ZYX, 41, "f4")), "constant, or nearly"),
@@ -173,6 +186,7 @@ LIKE_SOUND = (
     "longer than its header says",
     "wrong machine stamp",
     "no MAP word",
+    "extended header that is not there",
     "compressed",
 )
 """These hold the values of the sound one, and must score the same."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A scorer without a network: the score of a .npy file is its mean."""
+"""A scorer without a network, of tomograms and of doses: the score of a .npy file is its mean."""
 
 import ctypes
 import os
@@ -90,6 +90,11 @@ def out_of_memory():
     raise MemoryError
 
 
+def out_of_gpu_memory():
+    """As torch says it: its own kind of error, many lines long."""
+    raise type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory.\nTried this and that")
+
+
 def grows():
     """Takes all the memory that it may have, which is little."""
     resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33))
@@ -144,6 +149,7 @@ def look_for_the_gpu():
 DEEDS = {
     "hang.npy": hang,
     "memory.npy": out_of_memory,
+    "GPU memory.npy": out_of_gpu_memory,
     "grows.npy": grows,
     "bug.npy": has_a_bug,
     "killed.npy": is_killed,
@@ -172,6 +178,42 @@ def as_module(scorer_class=FakeScorer):
     return module
 
 
+def dose_record_of(sources, scorer, flip_phases=False, preview=None, progress=None):
+    """In place of `series_record.record_of`: the best dose is the mean of the stack, a .npy."""
+    from tomoscore_scipion.dose.record import DoseRecord
+
+    DEEDS.get(os.path.basename(sources.stack), do_nothing)()
+    time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
+    if not os.path.isfile(sources.stack):
+        raise TomogramError(f"{sources.stack}: no such file")
+    for done in range(1, 4):
+        progress(done, 3)
+    dose = float(np.load(sources.stack).mean())
+    step = {"dose": dose, "n_views": 3, "angle_range": [-9, 9], "angle_step": 3, "tomoscore": 1.5}
+    step.update(tomoscore_interval=[1, 2], scale_nm=50.0, tomoscore_network=None)
+    return DoseRecord(
+        ts_id=sources.ts_id,
+        path=sources.stack,
+        steps=(step,),
+        steps_weighted=(step,),
+        steps_matched=(step,),
+        optimum_dose=dose,
+        suggested_range=(dose, dose),
+        warnings=("a stack like any other",),
+        pixel_size_angstrom=sources.pixel_angstrom or 10.0,
+        model=scorer.model,
+        device=scorer.device,
+        seconds=1.5,
+    )
+
+
+def as_dose_module():
+    """A module to stand where the real analysis is, which would load torch."""
+    module = types.ModuleType("tomoscore_scipion.dose.series_record")
+    module.record_of = dose_record_of
+    return module
+
+
 def command():
     """The command of a process that scores with the fake."""
     return [sys.executable, __file__, "worker"]
@@ -181,6 +223,7 @@ def main(argv):
     from tomoscore_scipion.engine import cli, supervisor, worker
 
     sys.modules["tomoscore_scipion.engine.scorer"] = as_module()
+    sys.modules["tomoscore_scipion.dose.series_record"] = as_dose_module()
     if argv == ["worker"]:
         return worker.main()
     supervisor.command = command

@@ -20,6 +20,7 @@ from tomoscore_scipion.engine.errors import StartError
 from tomoscore_scipion.engine.helper_process import HelperProcess, NoAnswerError, Patience
 from tomoscore_scipion.engine.job import Tomogram
 from tomoscore_scipion.engine.progress import Silent
+from tomoscore_scipion.engine.scoring import Scoring
 from tomoscore_scipion.engine.stopping import no_check
 from tomoscore_scipion.engine.supervisor import Supervisor
 
@@ -49,7 +50,7 @@ class Started(Silent):
 def run(*paths, **how):
     """The records of a batch, and the processes that scored them."""
     records = []
-    with Supervisor(**how) as scoring:
+    with Supervisor(Scoring(), **how) as scoring:
         started = Started(scoring)
         batch.run(scoring, [Tomogram(p, p) for p in paths], records.append, started)
     assert [(r.ts_id, r.path) for r in records] == [(p, p) for p in paths]
@@ -113,18 +114,18 @@ def test_a_process_that_hangs_is_ended_and_costs_one_tomogram():
 
 
 def test_a_larger_file_gets_more_time(monkeypatch):
-    monkeypatch.setattr(supervisor, "LEAST_S", 4.0)
-    monkeypatch.setattr(supervisor, "SECONDS_PER_BYTE", 1e-3)
+    monkeypatch.setattr(Scoring, "least_s", 4.0)
+    monkeypatch.setattr(Scoring, "seconds_per_byte", 1e-3)
     Path("hang.npy").write_bytes(bytes(2000))
     (record,), _ = run("hang.npy")
     assert "gave no answer within 6 s" in record.error
 
 
 def test_a_process_that_died_while_nothing_was_asked_is_replaced():
-    with Supervisor() as scoring:
+    with Supervisor(Scoring()) as scoring:
         os.kill(scoring._process.pid, signal.SIGKILL)
         scoring._process._process.wait()
-        assert scoring.score(Tomogram("a", "a.npy")).tomoscore == 1.0
+        assert scoring.do(Tomogram("a", "a.npy")).tomoscore == 1.0
 
 
 def test_a_batch_whose_every_tomogram_kills_the_process_ends():
@@ -137,9 +138,9 @@ def test_a_gpu_that_is_lost_costs_one_tomogram_and_then_stops_the_batch(monkeypa
     Path("of a GPU.safetensors").touch()
     records = []
     tomograms = [Tomogram(n, n) for n in ("a.npy", "lost GPU.npy", "b.npy", "c.npy")]
-    with Supervisor(weights="of a GPU.safetensors", device="cuda:0") as scoring, pytest.raises(
-        StartError, match="device cuda:0: found no GPU"
-    ):
+    with Supervisor(
+        Scoring(), weights="of a GPU.safetensors", device="cuda:0"
+    ) as scoring, pytest.raises(StartError, match="device cuda:0: found no GPU"):
         batch.run(scoring, tomograms, records.append)
     assert [r.status for r in records] == ["ok", "failed"]
     assert "CUDA error: unspecified launch failure" in records[1].error
@@ -148,14 +149,14 @@ def test_a_gpu_that_is_lost_costs_one_tomogram_and_then_stops_the_batch(monkeypa
 def test_a_process_that_replaces_another_stays_on_its_device(monkeypatch):
     asked = []
     monkeypatch.setattr(FakeScorer, "notices", ())
-    with Supervisor(device="auto") as scoring:
+    with Supervisor(Scoring(), device="auto") as scoring:
         assert scoring.device == "cpu"
         send = HelperProcess.send
         monkeypatch.setattr(
             HelperProcess, "send", lambda self, m: (asked.append(m.get("device")), send(self, m))
         )
-        scoring.score(Tomogram("a", "killed.npy"))
-        scoring.score(Tomogram("a", "a.npy"))
+        scoring.do(Tomogram("a", "killed.npy"))
+        scoring.do(Tomogram("a", "a.npy"))
     assert asked == [None, "cpu", None]
 
 
@@ -170,20 +171,22 @@ def test_a_process_that_replaces_another_stays_on_its_device(monkeypatch):
 def test_a_process_that_does_not_come_up_is_no_start(monkeypatch, weights, says):
     monkeypatch.setattr(supervisor, "LOAD_S", 4.0)
     Path(f"{weights}.safetensors").touch()
-    with pytest.raises(StartError, match=says), Supervisor(weights=f"{weights}.safetensors"):
+    with pytest.raises(StartError, match=says), Supervisor(
+        Scoring(), weights=f"{weights}.safetensors"
+    ):
         pass
 
 
 def test_a_process_that_cannot_be_started_is_no_start(monkeypatch):
     monkeypatch.setattr(supervisor, "command", lambda: ["/nonexistent/python"])
     with pytest.raises(StartError, match=r"cannot start a process .*: No such file.*\(ulimit -u"):
-        Supervisor().start()
+        Supervisor(Scoring()).start()
 
 
 def test_a_missing_package_is_told_by_its_name():
     Path("no package.safetensors").touch()
     with pytest.raises(ModuleNotFoundError) as missing:
-        Supervisor(weights="no package.safetensors").start()
+        Supervisor(Scoring(), weights="no package.safetensors").start()
     assert missing.value.name == "no_such_package"
 
 
@@ -200,7 +203,7 @@ def test_the_process_can_be_started_from_a_folder_with_modules_of_our_names(fold
     for name in ("torch", "json", "tomoscore_scipion"):
         Path(f"{name}.py").write_text("raise SystemExit('taken from the current folder')\n")
     with pytest.raises(StartError, match=r"none\.safetensors"):
-        Supervisor(weights="none.safetensors", device="cpu").start()
+        Supervisor(Scoring(), weights="none.safetensors", device="cpu").start()
 
 
 def test_time_counts_only_in_small_steps():
@@ -247,9 +250,9 @@ def test_a_stop_ends_the_waiting_and_the_process():
     def stop():
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), Supervisor() as scoring:
+    with pytest.raises(KeyboardInterrupt), Supervisor(Scoring()) as scoring:
         pid = scoring._process.pid
-        scoring.score(Tomogram("hang", "hang.npy"), check=stop)
+        scoring.do(Tomogram("hang", "hang.npy"), check=stop)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 

@@ -124,6 +124,30 @@ def test_a_longer_file_is_read_with_a_warning():
     )
 
 
+@pytest.mark.parametrize("announced", [4, 1024, 131072, 2**24])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("stamp", ["right", "none"])
+def test_an_extended_header_that_the_file_does_not_have_is_left_out_and_told(
+    announced, order, stamp
+):
+    stamps = {} if stamp == "right" else {"machst": (0, 0, 0, 0)}
+    found = parse(header(order, nsymbt=announced, **stamps))
+    assert (found.data_offset, found.file_bytes) == (1024, SIZE)
+    assert found.dtype == np.dtype(order + "i2")
+    assert f"extended header of {announced} bytes, which the file does not" in found.warnings[-1]
+
+
+def test_an_extended_header_that_is_there_is_no_matter_for_a_warning():
+    found = parse(header(nsymbt=1024), SIZE + 1024)
+    assert (found.data_offset, found.warnings) == (2048, ())
+
+
+@pytest.mark.parametrize("size", [SIZE - 1, SIZE + 1, SIZE + 1023])
+def test_any_other_size_with_an_extended_header_is_a_file_that_was_cut_off(size):
+    with pytest.raises(TomogramError, match="expected data after|shorter than its header"):
+        parse(header(nsymbt=1024), size)
+
+
 def test_the_size_is_left_unchecked_while_it_is_unknown():
     assert parse(header(), None).file_bytes == SIZE
 

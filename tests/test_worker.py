@@ -14,13 +14,14 @@ from scoring_fakes import MODEL, FakeScorer, as_module
 from tomoscore_scipion import __version__
 from tomoscore_scipion.engine import worker
 from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.engine.scoring import Scoring
 
 START = {
     "weights": None,
     "device": "auto",
     "threads": None,
     "debug": False,
-    "products": {"thumbnail_dir": None},
+    "work": Scoring().told(),
 }
 READY = {"ready": {"model": MODEL, "device": "cpu", "notices": list(FakeScorer.notices)}}
 

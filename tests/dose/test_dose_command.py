@@ -115,6 +115,7 @@ def test_csv_has_a_row_per_point(done, record):
     assert [row["curve"] for row in rows] == ["unweighted"] * 9 + ["weighted"] * 9 + ["matched"] * 9
     assert float(rows[3]["tomoscore"]) == record["steps"][3]["tomoscore"]
     assert rows[0]["ts_id"] == "TS_01"
+    assert {row["warnings"] for row in rows} == {"; ".join(record["warnings"])}
 
 
 def test_the_plot_is_a_picture(done):
@@ -231,7 +232,7 @@ def lines_of(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_a_job_goes_on_where_it_was_and_tries_failed_series_again(job, monkeypatch):
+def test_a_job_goes_on_where_it_was_and_tries_failed_series_again(job, capsys):
     path, output = job
     argv = ["dose", "--job", str(path), "--output", str(output), "--quiet"]
     assert main(argv) == 0
@@ -243,16 +244,15 @@ def test_a_job_goes_on_where_it_was_and_tries_failed_series_again(job, monkeypat
     ]
     assert "--doses" in first[1]["error"]
     assert (first[2]["n_views"], first[2]["pixel_size_angstrom"]) == (10, 14.0)
+    assert "TS_02: failed: " in capsys.readouterr().err
     output.write_text(output.read_text() + '{"schema": 1, "ts_id": "cut sh')
-    asked = []
-    monkeypatch.setattr(
-        "tomoscore_scipion.dose.run.record_of",
-        lambda sources, *rest: (asked.append(sources.ts_id), DoseRecord(**failed))[1],
-    )
-    failed = {"ts_id": "TS_02", "path": "x", "status": "failed", "error": "again"}
-    assert main(argv) == 0
-    assert asked == ["TS_02"]
-    assert [r["ts_id"] for r in lines_of(output)] == ["TS_01", "TS_03", "TS_02"]
+    assert main(argv[:-1]) == 0
+    again = lines_of(output)
+    assert [r["ts_id"] for r in again] == ["TS_01", "TS_03", "TS_02"]
+    assert again[:2] == [first[0], first[2]]
+    out, err = capsys.readouterr()
+    assert "2 of 3 tilt series are in" in err and "[3/3] TS_02: failed: " in err
+    assert "Failed:" in out and "Warnings:\n  TS_03: the header's pixel size is 15 A" in out
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 """Files for the engine, its records, the session and the plots, without a project."""
 
 import json
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,7 @@ def test_a_mean_dose_may_be_a_little_more_than_was_accumulated(stack):
         (lambda images, stack: images[1].setTransform(None), "not aligned"),
         (lambda images, stack: images[1].getAcquisition().setAccumDose(None), "no doses"),
         (lambda images, stack: images[1].setAcquisition(None), "no doses"),
-        (lambda images, stack: open(stack, "w").close(), "cannot be read as an MRC stack"),
+        (lambda images, stack: open(stack, "w").close(), r"is empty \(0 bytes\)"),
     ],
 )
 def test_what_is_missing_is_named(stack, change, error):
@@ -77,6 +78,24 @@ def test_what_is_missing_is_named(stack, change, error):
     change(images, stack)
     with pytest.raises(tilt_files.SeriesError, match=error):
         tilt_files.series_of(images, False)
+
+
+@pytest.mark.parametrize(
+    ("place", "kind", "value"),
+    [
+        (208, "4s", bytes(4)),  # no word MAP
+        (212, "4s", b"\xff\1\2\3"),  # a machine stamp of no meaning
+        (92, "<i", 8192),  # an extended header that is not there
+        (88, "<i", 401),  # a stack of volumes
+        (48, "<f", 0.0),  # no spacing in z
+    ],
+)
+def test_stacks_are_read_as_the_engine_reads_them(stack, place, kind, value):
+    raw = bytearray(Path(stack).read_bytes())
+    struct.pack_into(kind, raw, place, value)
+    Path(stack).write_bytes(raw)
+    images = [image(n, stack, 3.0 * n, 3.0) for n in (1, 2, 3)]
+    assert tilt_files.series_of(images, False).images == 3
 
 
 def test_files_have_a_row_for_every_image_of_the_stack(stack, tmp_path):
@@ -144,6 +163,19 @@ def test_a_session_has_a_range_where_half_of_the_series_have_one():
     assert session.low_high == (20, 35) and session.decided == 2
     assert session.reasons == {"still rising at the last view": 2}
     assert dose_session.session_of([record(), rising, rising]).low_high is None
+
+
+def test_warnings_of_the_engine_are_in_the_summary(scipion):
+    from tomoscore_scipion.protocols import dose_texts
+
+    odd = "the file is 9 bytes longer than its header says"
+    records = [record("a", warnings=[odd]), record("b", warnings=[odd, "another"]), record("c")]
+    assert dose_texts.warning_lines(records) == [
+        "*Warnings*:",
+        f"  a and 1 more: {odd}",
+        "  b: another",
+    ]
+    assert dose_texts.warning_lines([record("c")]) == []
 
 
 @pytest.mark.parametrize("low_high", [(15, 25), None])

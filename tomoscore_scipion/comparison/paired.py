@@ -20,6 +20,8 @@ from typing import Mapping, Sequence
 
 import numpy as np
 
+from tomoscore_scipion.comparison.ids import GIVE_IDS, some_of_each
+
 CONFIDENCE = 0.95
 """Of all intervals of a comparison together."""
 RESAMPLES = 10_000
@@ -119,7 +121,10 @@ def compare(sets: Mapping[str, Mapping[str, float]]) -> Comparison:
     names, found = tuple(sets), list(sets.values())
     common = [ts_id for ts_id in found[0] if all(ts_id in scores for scores in found)]
     if not common:
-        raise ValueError("no tilt series has a score in every set: their ids must be the same")
+        ids = {name: tuple(scores) for name, scores in sets.items()}
+        raise ValueError(
+            f"no tilt series has a score in every set: {some_of_each(ids)}; {GIVE_IDS}"
+        )
     shared = set(common)
     scores = np.array([[one[ts_id] for ts_id in common] for one in found], dtype=np.float64)
     pairs = list(combinations(range(len(names)), 2))

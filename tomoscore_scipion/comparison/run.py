@@ -9,7 +9,7 @@ from argparse import Namespace
 
 from tomoscore_scipion.comparison.files import csv_text, json_text, write_plot
 from tomoscore_scipion.comparison.paired import Comparison, compare
-from tomoscore_scipion.comparison.sets import read_sets, remarks_on, scores_of
+from tomoscore_scipion.comparison.sets import joined, read_sets, remarks_on, scores_of
 from tomoscore_scipion.comparison.words import METHOD, sentences
 from tomoscore_scipion.engine.errors import StartError
 from tomoscore_scipion.engine.output import is_direct, open_lines
@@ -32,12 +32,12 @@ def main(args: Namespace) -> int:
     if len(args.results) < 2:
         args.wrong_usage("name two sets of results or more")
     _protect_inputs(args)
-    sets = read_sets(args.results, args.names)
+    sets, joined_by = joined(read_sets(args.results, args.names))
     try:
         comparison = compare(scores_of(sets))
     except ValueError as error:
         raise StartError(f"{', '.join(sets)}: {error}") from error
-    lines = [*sentences(comparison), *remarks_on(sets), METHOD]
+    lines = [*sentences(comparison), *joined_by, *remarks_on(sets), METHOD]
     _write(args, comparison, lines)
     write_text(sys.stdout, "".join(printable(line) + "\n" for line in lines))
     return 0

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Iterable, Mapping, Sequence
 
+from tomoscore_scipion.comparison.ids import common_names, remark_on
 from tomoscore_scipion.engine.errors import StartError
 from tomoscore_scipion.engine.record import Score, default_ts_id
 from tomoscore_scipion.engine.record_files import SUFFIX, records_of
@@ -81,6 +83,25 @@ def check_models(models: Mapping[str, Iterable[str]]) -> None:
         )
 
 
+def joined(
+    sets: Mapping[str, Sequence[Score]],
+) -> tuple[dict[str, list[Score]], list[str]]:
+    """The sets with ids that agree across programs, see ids.py, and what is to be said of it."""
+    ids = {
+        name: [record.ts_id for record in records if record.tomoscore is not None]
+        for name, records in sets.items()
+    }
+    cuts = common_names(ids)
+    renamed = {
+        name: [
+            record if record.tomoscore is None else replace(record, ts_id=cut.of(record.ts_id))
+            for record in sets[name]
+        ]
+        for name, cut in cuts.items()
+    }
+    return renamed, remark_on(cuts)
+
+
 def scores_of(sets: Mapping[str, Sequence[Score]]) -> dict[str, dict[str, float]]:
     """{name of a set: {ts_id: TomoScore}} of what was scored in each.
 
@@ -110,9 +131,27 @@ def remarks_on(sets: Mapping[str, Sequence[Score]]) -> list[str]:
             f"Voxel sizes differ (A: {told}): what lies beyond Nyquist counts 0, so that a coarse "
             "voxel limits the score by itself."
         )
-    if len({record.z_range for records in sets.values() for record in records}) > 1:
-        found.append("Slab limits differ: not the same slices were scored.")
+    limits = {
+        name: {r.ts_id: _limits(r) for r in records if r.tomoscore is not None}
+        for name, records in sets.items()
+    }
+    common = set.intersection(*(set(of) for of in limits.values()))
+    differ = [t for t in sorted(common) if len({of[t] for of in limits.values()}) > 1]
+    if differ:
+        told = "; ".join(f"{name}: {of[differ[0]]}" for name, of in limits.items())
+        found.append(
+            f"Slab limits differ in {len(differ)} tilt series ({differ[0]}: {told}): not the same "
+            "slices were scored."
+        )
     return found
+
+
+def _limits(record: Score) -> str:
+    """The limits of the slab that was scored, in words."""
+    if record.z_range is None:
+        return "all slices"
+    first, last = record.z_range
+    return f"slices {first} to {'the last' if last is None else last}"
 
 
 def _sizes(records: Sequence[Score]) -> list[float]:

@@ -76,6 +76,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--ts-id", metavar="ID", help="id of the series (default: the stack's file name)")
     add("--weights", metavar="FILE", help="weights to use (default: those shipped)")
     add("--threads", type=positive_integer, metavar="N", help="threads on the CPU")
+    add(
+        "--timeout",
+        type=positive_number,
+        metavar="S",
+        help="seconds that one series may take before it counts as failed "
+        "(default: 1800, and 1 per MB of its stack)",
+    )
     add("--job", metavar="JOB.json", help="analyse the series of this file; goes on after a stop")
     add("--quiet", action="store_true", help="print nothing but errors")
     parser.set_defaults(wrong_usage=parser.error)

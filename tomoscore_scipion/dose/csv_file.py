@@ -23,6 +23,7 @@ COLUMNS = (
     "tomoscore_high",
     "scale_nm",
     "tomoscore_network",
+    "warnings",
 )
 CURVES = (("steps", "unweighted"), ("steps_weighted", "weighted"), ("steps_matched", "matched"))
 
@@ -47,6 +48,7 @@ def rows(record: DoseRecord) -> Iterator[str]:
                 *step["tomoscore_interval"],
                 step["scale_nm"],
                 step["tomoscore_network"],
+                harmless("; ".join(record.warnings)),
             )
             yield _line(cells)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tomoscore_scipion.dose.exposures import CONVENTIONS
-from tomoscore_scipion.dose.sources import Sources
+from tomoscore_scipion.dose.source_files import Sources
 from tomoscore_scipion.engine.errors import StartError
 from tomoscore_scipion.engine.job import (
     check_device,

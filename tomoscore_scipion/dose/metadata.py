@@ -20,42 +20,8 @@ from tomoscore_scipion.dose.placement import (
     place_warp,
 )
 from tomoscore_scipion.dose.relion_star import RelionSeries, read_relion_star
+from tomoscore_scipion.dose.source_files import Sources
 from tomoscore_scipion.dose.warp_xml import WarpSeries, read_warp_xml
-
-
-@dataclass(frozen=True)
-class Sources:
-    """The files of one tilt series, and what is known of it besides.
-
-    Attributes:
-        ts_id: its id.
-        stack: the images, MRC.
-        xf: IMOD's transforms.
-        tlt: tilt angles.
-        doses: text file of doses, see `dose_file.py`.
-        warp_xml: Warp's metadata.
-        mdoc: SerialEM's metadata.
-        aln: AreTomo's alignment.
-        star: RELION 5's star file of the tilt series.
-        pixel_angstrom: pixel size that wins over the stack's header.
-        convention: what accumulated doses are the doses of; the format's own when None.
-        excluded: images of the stack to leave out, 0-based.
-        thickness_nm: height of the tomogram; the default when None.
-    """
-
-    ts_id: str
-    stack: str
-    xf: str | None = None
-    tlt: str | None = None
-    doses: str | None = None
-    warp_xml: str | None = None
-    mdoc: str | None = None
-    aln: str | None = None
-    star: str | None = None
-    pixel_angstrom: float | None = None
-    convention: str | None = None
-    excluded: tuple[int, ...] = ()
-    thickness_nm: float | None = None
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,18 @@ class DoseRecord:
         if self.status == OK and not (self.steps and self.optimum_dose and self.model):
             raise ValueError("expected steps, an optimum and a model in a record that is ok")
 
+    @classmethod
+    def failed(cls, ts_id: str, path: str, error: str, **known: Any) -> DoseRecord:
+        """The record of a series that could not be analysed.
+
+        Args:
+            ts_id: its id.
+            path: its stack.
+            error: the reason, for the user.
+            known: other fields that are known all the same, such as model, device, seconds.
+        """
+        return cls(ts_id=ts_id, path=path, status=FAILED, error=error, **known)
+
     def best_step(self) -> Mapping[str, Any]:
         """The unweighted step at the optimum."""
         optimum = self.optimum_dose or 0.0
@@ -139,7 +151,15 @@ class DoseRecord:
         Raises:
             ValueError: it is not JSON, or not a record.
         """
-        content = json.loads(line)
+        return cls.from_dict(json.loads(line))
+
+    @classmethod
+    def from_dict(cls, content: Any) -> DoseRecord:
+        """The record that `to_dict` gave; keys that this version does not know are left out.
+
+        Raises:
+            ValueError: it is not a record.
+        """
         if not isinstance(content, dict):
             raise ValueError(f"expected a record (a JSON object), got {type(content).__name__}")
         names = {f.name for f in fields(cls)}

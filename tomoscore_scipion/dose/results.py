@@ -7,7 +7,7 @@ import os
 from typing import Sequence
 
 from tomoscore_scipion.dose.record import OK, DoseRecord
-from tomoscore_scipion.dose.sources import Sources
+from tomoscore_scipion.dose.source_files import Sources
 from tomoscore_scipion.engine.output import (
     LineFile,
     begin_with,

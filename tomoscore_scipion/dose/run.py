@@ -13,20 +13,24 @@ from tomoscore_scipion.dose import csv_file
 from tomoscore_scipion.dose.angle_file import has_further_columns
 from tomoscore_scipion.dose.job import DoseJob, read_dose_job
 from tomoscore_scipion.dose.plot import SUFFIXES, write_plot
-from tomoscore_scipion.dose.record import FAILED, DoseRecord
+from tomoscore_scipion.dose.record import OK, DoseRecord
 from tomoscore_scipion.dose.results import resume, write_record
-from tomoscore_scipion.dose.series_record import record_of
-from tomoscore_scipion.dose.sources import Sources
+from tomoscore_scipion.dose.source_files import Sources
+from tomoscore_scipion.dose.table import as_text, make_table, verdict
+from tomoscore_scipion.dose.work import DoseAnalysis, SeriesTask
 from tomoscore_scipion.engine import stopping
 from tomoscore_scipion.engine.errors import StartError
 from tomoscore_scipion.engine.file_names import file_stem
-from tomoscore_scipion.engine.output import LineFile, check_replaceable, is_direct, open_lines
+from tomoscore_scipion.engine.job_runner import Writers, run_items, tell_failures, tell_stop
+from tomoscore_scipion.engine.output import (
+    check_replaceable,
+    is_direct,
+    open_lines,
+    standard_stream,
+)
 from tomoscore_scipion.engine.record import default_ts_id
-from tomoscore_scipion.engine.scorer import Scorer
-from tomoscore_scipion.engine.table import printable, write_text
+from tomoscore_scipion.engine.table import write_text
 
-EXIT_FAILED = 3
-EXIT_STOPPED = 130
 ONE_SERIES = (
     *("xf", "tlt", "doses", "warp_xml", "mdoc", "aln", "tilt_series_star"),
     *("dose_convention", "exclude"),
@@ -57,13 +61,23 @@ def main(args: Namespace) -> int:
     if job.preview_dir is not None and not os.path.isdir(job.preview_dir):
         raise StartError(f"preview_dir {job.preview_dir}: no such folder: make it first")
     _protect_inputs(args, job)
+    work, tasks = DoseAnalysis(bool(args.flip_phases)), _tasks(args, job)
     with stopping.as_interrupt():
-        try:
-            scorer = _scorer(args, job)
-            return _run_job(args, job, scorer) if args.job else _run_one(args, job, scorer)
-        except KeyboardInterrupt:
-            write_text(sys.stderr, "tomoscore: stopped: finished records are written\n")
-            return EXIT_STOPPED
+        outcome = run_items(
+            work,
+            tasks,
+            args,
+            job.weights,
+            job.device,
+            lambda sha256, files: _open_results(args, job, sha256, files),
+            verdict,
+        )
+        records = outcome.in_order(tasks)
+        if args.plot and records and records[0].status == OK:
+            write_plot(args.plot, records[0])
+    _show(args, records)
+    tell_stop(outcome, len(tasks), work.items)
+    return outcome.status(is_job=bool(args.job))
 
 
 def check_arguments(args: Namespace) -> None:
@@ -125,115 +139,52 @@ def _protect_inputs(args: Namespace, job: DoseJob) -> None:
             raise StartError(f"{path} would be replaced, and is an input: name another output")
 
 
-def _scorer(args: Namespace, job: DoseJob) -> Scorer:
-    if args.threads:
-        import torch
-
-        torch.set_num_threads(args.threads)
-    scorer = Scorer.load(job.weights, job.device)
-    if not args.quiet:
-        for notice in scorer.notices:
-            write_text(sys.stderr, f"tomoscore: {printable(notice)}\n")
-    return scorer
-
-
-def _run_one(args: Namespace, job: DoseJob, scorer: Scorer) -> int:
-    record = record_of(
-        job.series[0], scorer, args.flip_phases, args.preview, _progress(args, job.series[0])
-    )
-    if args.output:
-        write_record(args.output, record)
-    if args.csv:
-        with open_lines(args.csv) as file:
-            _write_csv(file, [record])
-    if record.status == FAILED:
-        write_text(sys.stderr, printable(f"tomoscore: {record.ts_id}: {record.error}") + "\n")
-        return EXIT_FAILED
-    if args.plot:
-        write_plot(args.plot, record)
-    if not args.quiet:
-        shown = sys.stderr if args.output == "/dev/stdout" else sys.stdout
-        write_text(shown, as_text(record))
-    return 0
-
-
-def _run_job(args: Namespace, job: DoseJob, scorer: Scorer) -> int:
-    with ExitStack() as files:
-        lines, kept = resume(args.output, job.series, scorer.model["sha256"])
-        files.enter_context(lines)
-        table = files.enter_context(open_lines(args.csv)) if args.csv else None
-        if table is not None:
-            _write_csv(table, kept)
-        there = {record.ts_id for record in kept}
-        if there and not args.quiet:
-            note = f"{len(there)} of {len(job.series)} series are in {args.output} already"
-            write_text(sys.stderr, f"tomoscore: {printable(note)}\n")
-        for sources in job.series:
-            if sources.ts_id in there:
-                continue
-            preview = None
-            if job.preview_dir is not None:
-                name = f"{file_stem(sources.ts_id)}-preview.mrc"
-                preview = os.path.join(job.preview_dir, name)
-            record = record_of(sources, scorer, False, preview, _progress(args, sources))
-            lines.write(record.to_json() + "\n")
-            if table is not None:
-                for row in csv_file.rows(record):
-                    table.write(row)
-            if not args.quiet:
-                write_text(sys.stderr, printable(_line(record)) + "\n")
-    return 0
-
-
-def _write_csv(file: LineFile, records: Sequence[DoseRecord]) -> None:
-    file.write(csv_file.heading(), is_row=False)
-    for record in records:
-        for row in csv_file.rows(record):
-            file.write(row)
-
-
-def _progress(args: Namespace, sources: Sources) -> Callable[[int, int], None]:
-    """Shows how far a series is, on a terminal."""
-
-    def show(done: int, total: int) -> None:
-        if not args.quiet and sys.stderr.isatty():
-            end = "\n" if done == total else ""
-            write_text(sys.stderr, printable(f"\r{sources.ts_id}: slice {done}/{total}") + end)
-
-    return show
-
-
-def _line(record: DoseRecord) -> str:
-    """A finished series in a line."""
-    if record.status == FAILED:
-        return f"{record.ts_id}: failed: {record.error}"
-    return f"{record.ts_id}: {verdict(record)}"
-
-
-def verdict(record: DoseRecord) -> str:
-    """What a record says, in a line."""
-    if record.suggested_range is None:
-        return f"no dose suggested: {record.reason}"
-    low, high = record.suggested_range
-    return (
-        f"best at {record.optimum_dose:.1f} e/A^2; {low:.1f} to {high:.1f} e/A^2 as good within "
-        "0.1 octave"
-    )
-
-
-def as_text(record: DoseRecord) -> str:
-    """The curves as a table for people."""
-    head = f"{'dose':>7} {'views':>5} {'angles':>13} {'step':>5}"
-    lines = [head + f" {'TomoScore':>9} {'weighted':>8} {'matched':>8}"]
-    for step, weighted, thinned in zip(record.steps, record.steps_weighted, record.steps_matched):
-        low, high = step["angle_range"]
-        lines.append(
-            f"{step['dose']:7.1f} {step['n_views']:5d} {low:6.1f} {high:6.1f} "
-            f"{step['angle_step']:5.1f} {step['tomoscore']:9.2f} {weighted['tomoscore']:8.2f} "
-            f"{thinned['tomoscore']:8.2f}"
-        )
-    lines += ["", f"{record.ts_id}: {verdict(record)}"]
-    lines += [
-        f"note: {text}" for text in (*record.warnings, record.convention, *record.assumptions)
+def _tasks(args: Namespace, job: DoseJob) -> list[SeriesTask]:
+    """The series with the places of their previews."""
+    if job.preview_dir is None:
+        return [SeriesTask(sources, args.preview) for sources in job.series]
+    names = [f"{file_stem(sources.ts_id)}-preview.mrc" for sources in job.series]
+    return [
+        SeriesTask(sources, os.path.join(job.preview_dir, name))
+        for sources, name in zip(job.series, names)
     ]
-    return "".join(printable(line) + "\n" for line in lines)
+
+
+def _open_results(
+    args: Namespace, job: DoseJob, sha256: str, files: ExitStack
+) -> tuple[Writers[DoseRecord], list[DoseRecord]]:
+    """The functions that write a record to each file asked for, and the records kept."""
+    writers: list[Callable[[DoseRecord], None]] = []
+    kept: list[DoseRecord] = []
+    if args.job:
+        lines, kept = resume(args.output, job.series, sha256)
+        files.enter_context(lines)
+        writers.append(lambda record: lines.write(record.to_json() + "\n"))
+    elif args.output:
+        writers.append(lambda record: write_record(args.output, record))
+    if args.csv:
+        table = files.enter_context(open_lines(args.csv))
+        table.write(csv_file.heading(), is_row=False)
+
+        def write_rows(record: DoseRecord) -> None:
+            for row in csv_file.rows(record):
+                table.write(row)
+
+        for record in kept:
+            write_rows(record)
+        writers.append(write_rows)
+    return writers, kept
+
+
+def _show(args: Namespace, records: Sequence[DoseRecord]) -> None:
+    """The curves of a series, the table of a job; under --quiet only why some failed."""
+    if args.quiet:
+        tell_failures(records)
+        return
+    files = [getattr(args, name) for name in RESULTS]
+    taken = any(path and standard_stream(path) == 1 for path in files)
+    shown = sys.stderr if taken else sys.stdout
+    if args.job and records:
+        write_text(shown, make_table(records))
+    elif records and records[0].status == OK:
+        write_text(shown, as_text(records[0]))

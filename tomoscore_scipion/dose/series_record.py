@@ -14,11 +14,11 @@ from tomoscore_scipion import __version__
 from tomoscore_scipion.dose.analyse import Analysis, analyse
 from tomoscore_scipion.dose.analysis import NO_FALL, STILL_RISING, Optimum
 from tomoscore_scipion.dose.measure import Progress, Settings, measure
-from tomoscore_scipion.dose.record import FAILED, DoseRecord
+from tomoscore_scipion.dose.record import DoseRecord
 from tomoscore_scipion.dose.series import DoseSeries
 from tomoscore_scipion.dose.sources import Sources, read_series
 from tomoscore_scipion.engine.aside import written_aside
-from tomoscore_scipion.engine.errors import StartError, TomogramError
+from tomoscore_scipion.engine.errors import TomogramError
 from tomoscore_scipion.engine.scorer import Scorer
 from tomoscore_scipion.engine.tilt_series import reconstruct
 
@@ -58,8 +58,6 @@ def record_of(
         preview: where to write the tomogram at the suggested dose.
         progress: called with (slices done, slices in all).
 
-    Raises:
-        StartError: the preview cannot be written.
     """
     start = time.perf_counter()
     known: dict[str, Any] = {"engine_version": __version__, "device": scorer.device}
@@ -68,14 +66,13 @@ def record_of(
         settings = Settings(sources.thickness_nm or Settings.thickness_nm, flip_phases)
         found = measure(series, scorer, settings, progress)
         result = analyse(found, scorer.card["interval"])
-        seen_at = _preview(series, result, settings, preview, scorer.device)
+        seen_at, unwritten = _preview(series, result, settings, preview, scorer.device)
     except TomogramError as error:
         seconds = round(time.perf_counter() - start, 3)
-        return DoseRecord(
-            ts_id=sources.ts_id,
-            path=sources.stack,
-            status=FAILED,
-            error=str(error),
+        return DoseRecord.failed(
+            sources.ts_id,
+            sources.stack,
+            str(error),
             seconds=seconds,
             model=scorer.model,
             **known,
@@ -95,7 +92,7 @@ def record_of(
         n_views=len(series.tilts.views),
         pixel_size_angstrom=series.tilts.pixel_angstrom,
         shape_zyx=series.stack_shape_zyx,
-        warnings=(*series.warnings, *found.warnings),
+        warnings=(*series.warnings, *found.warnings, *unwritten),
         model=scorer.model,
         seconds=round(time.perf_counter() - start, 3),
         **_optima(result),
@@ -146,11 +143,15 @@ def _assumptions(settings: Settings, voxel_angstrom: float) -> tuple[str, ...]:
 
 def _preview(
     series: DoseSeries, result: Analysis, settings: Settings, path: str | None, device: str
-) -> str | None:
-    """Write the tomogram of the views up to the suggested dose, or of all where still rising."""
+) -> tuple[str | None, tuple[str, ...]]:
+    """Write the tomogram of the views up to the suggested dose, or of all where still rising.
+
+    Returns:
+        Its path, where there is one, and a warning where it could not be written.
+    """
     rising = result.optimum.reason in (STILL_RISING, NO_FALL)
     if path is None or (result.optimum.steps_within is None and not rising):
-        return None
+        return None, ()
     views = result.subsets[-1 if rising else result.optimum.step].views
     voxel = max(PREVIEW_ANGSTROM, series.tilts.pixel_angstrom)
     volume = reconstruct(
@@ -161,5 +162,7 @@ def _preview(
             mrc.voxel_size = voxel
             mrc.add_label(f"TomoScore preview, {len(views)} views up to the suggested dose")
     except OSError as error:
-        raise StartError(f"cannot write {path}: {error.strerror}: name another file") from error
-    return path
+        return None, (
+            f"its preview could not be written to {path}: {error.strerror}; the curves hold",
+        )
+    return path, ()

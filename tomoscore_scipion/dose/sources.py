@@ -16,14 +16,15 @@ import numpy as np
 
 from tomoscore_scipion.dose.dose_file import read_doses
 from tomoscore_scipion.dose.exposures import Exposures
-from tomoscore_scipion.dose.metadata import Metadata, Sources, read_metadata
+from tomoscore_scipion.dose.metadata import Metadata, read_metadata
 from tomoscore_scipion.dose.placement import KnownAngles
 from tomoscore_scipion.dose.series import DoseSeries, Optics
+from tomoscore_scipion.dose.source_files import Sources
 from tomoscore_scipion.dose.subsets import FEWEST_VIEWS
 from tomoscore_scipion.engine.errors import TomogramError
 from tomoscore_scipion.engine.imod_files import check_transforms, read_transforms
 from tomoscore_scipion.engine.tilt_series import TiltSeries
-from tomoscore_scipion.engine.volume import open_volume
+from tomoscore_scipion.engine.volume import open_stack
 
 __all__ = ["UNALIGNED", "Sources", "read_series"]
 
@@ -36,8 +37,8 @@ def read_series(sources: Sources) -> DoseSeries:
     Raises:
         TomogramError: a file cannot be read, they do not belong together, or something is missing.
     """
-    with open_volume(sources.stack, sources.pixel_angstrom) as volume:
-        shape, pixel = volume.shape_zyx, volume.voxel_size_angstrom
+    with open_stack(sources.stack, sources.pixel_angstrom) as stack:
+        shape, pixel, said = stack.shape_zyx, stack.voxel_size_angstrom, stack.warnings
     files = read_metadata(sources, shape)
     angles = _angles(sources, files)
     transforms, warnings = _transforms(sources, files, pixel)
@@ -53,7 +54,7 @@ def read_series(sources: Sources) -> DoseSeries:
         exposures=exposures,
         optics=_optics(files, kept),
         stack_shape_zyx=shape,
-        warnings=(*warnings, *files.warnings, *doubts),
+        warnings=(*said, *warnings, *files.warnings, *doubts),
     )
 
 

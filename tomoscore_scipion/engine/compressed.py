@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from typing import Union
 
 from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.engine.file_kind import TOMOGRAM, FileKind
 from tomoscore_scipion.engine.mrc_fields import HEADER_BYTES
 from tomoscore_scipion.engine.mrc_header import Warnings, parse_header
 from tomoscore_scipion.engine.source_file import SourceFile
@@ -37,12 +38,15 @@ def compression_of(head: bytes) -> str | None:
     return None
 
 
-def decompress(source: SourceFile, kind: str) -> tuple[SourceFile, Warnings]:
+def decompress(
+    source: SourceFile, kind: str, file_kind: FileKind = TOMOGRAM
+) -> tuple[SourceFile, Warnings]:
     """Decompress an MRC file into a private temporary file and close the compressed one.
 
     Args:
         source: the compressed file.
         kind: "gzip" or "bzip2".
+        file_kind: what it is read as.
 
     Returns:
         The temporary file, which vanishes when closed, and warnings.
@@ -52,7 +56,7 @@ def decompress(source: SourceFile, kind: str) -> tuple[SourceFile, Warnings]:
     """
     try:
         with source.raw as raw, _stream(raw, kind) as stream:
-            header = parse_header(stream.read(HEADER_BYTES), None, source.name)
+            header = parse_header(stream.read(HEADER_BYTES), None, source.name, file_kind)
             _check_room(header.file_bytes, source.name)
             stream.seek(0)
             target, goes_on = _copy(stream, header.file_bytes)
@@ -61,7 +65,7 @@ def decompress(source: SourceFile, kind: str) -> tuple[SourceFile, Warnings]:
     decompressed = SourceFile(target, source.name)
     warnings: Warnings = (
         f"compressed by {kind}: read whole, decompressed to a temporary file of "
-        f"{decompressed.size} bytes; scoring is faster when it is decompressed beforehand",
+        f"{decompressed.size} bytes; it is faster when it is decompressed beforehand",
     )
     if goes_on:
         warnings += ("the decompressed file is longer than its header says",)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 
 from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.engine.file_kind import TOMOGRAM, FileKind
 
 _COMPRESSION_SUFFIXES = (".gz", ".bz2")
 
@@ -55,12 +56,13 @@ def conversion_by_name(name: str) -> str | None:
     return _conversion(suffix)
 
 
-def refuse_foreign(head: bytes, name: str) -> None:
+def refuse_foreign(head: bytes, name: str, kind: FileKind = TOMOGRAM) -> None:
     """Refuse what is known not to be MRC; the rest is left to the header's own checks.
 
     Args:
         head: the first bytes of the file, up to 1024.
         name: the file's name, for the message and for its extension.
+        kind: what it should be.
 
     Raises:
         TomogramError: empty file, text, or another format, with the way out.
@@ -71,7 +73,7 @@ def refuse_foreign(head: bytes, name: str) -> None:
         )
     if has_map_word(head):
         return
-    found = _conversion_by_content(head) or _text(head) or conversion_by_name(name)
+    found = _conversion_by_content(head) or _text(head, kind) or conversion_by_name(name)
     if found:
         raise TomogramError(f"{name}: expected an MRC file, but it is {found}")
 
@@ -91,7 +93,7 @@ def _conversion_by_content(head: bytes) -> str | None:
     return None
 
 
-def _text(head: bytes) -> str | None:
+def _text(head: bytes, kind: FileKind) -> str | None:
     # A real header always holds zero bytes; text holds no control bytes but tabs and line ends.
     if any(byte < 9 or 13 < byte < 32 for byte in head):
         return None
@@ -100,4 +102,4 @@ def _text(head: bytes) -> str | None:
         return f"a web page ({start!a}); download the file itself"
     if start.startswith("version https://git-lfs"):
         return "a Git LFS pointer, not the file itself; fetch it: git lfs pull"
-    return f"text ({start!a}); give the tomogram itself"
+    return f"text ({start!a}); give the {kind.name} itself"

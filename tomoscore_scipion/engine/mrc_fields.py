@@ -14,6 +14,8 @@ _ORDER_OF_STAMP = {0x44: "<", 0x11: ">"}
 _ORDER_NAME = {"<": "little-endian", ">": "big-endian"}
 _PLAUSIBLE_DIMENSION = 2**20
 _IMOD_STAMP = 1146047817
+_LARGEST_EXTENDED_BYTES = 2**24
+"""No program writes a larger extended header; an entry that says so is damaged."""
 
 
 class MrcFields(NamedTuple):
@@ -35,11 +37,15 @@ class MrcFields(NamedTuple):
     origin_xyz: tuple[float, float, float]
 
     @property
+    def data_bytes(self) -> int:
+        """Bytes of all sections."""
+        nx, ny, nz = self.dims_xyz
+        return nx * ny * nz * MODE_BITS.get(self.mode, 8) // 8
+
+    @property
     def file_bytes(self) -> int:
         """Bytes that the file should have."""
-        nx, ny, nz = self.dims_xyz
-        data = nx * ny * nz * MODE_BITS.get(self.mode, 8) // 8
-        return HEADER_BYTES + self.extended_bytes + data
+        return HEADER_BYTES + self.extended_bytes + self.data_bytes
 
     @property
     def is_plausible(self) -> bool:
@@ -56,24 +62,41 @@ class MrcFields(NamedTuple):
 
 
 def read_fields(raw: bytes, file_size: int | None) -> tuple[MrcFields, tuple[str, ...]]:
-    """The entries of a header of 1024 bytes, and a warning when its machine stamp is wrong.
+    """The entries of a header of 1024 bytes, and warnings of what is wrong in it.
 
     The stamp gives the byte order. Where it gives none, or one in which the entries contradict
-    the file while they agree with it in the other, the entries decide.
+    the file while they agree with it in the other, the entries decide. An extended header that the
+    file does not have is left out: its size is then that of header and data, to the byte.
     """
     stamped = _ORDER_OF_STAMP.get(raw[212])
-    expected = _unpack(raw, stamped or "<")
-    swapped = _unpack(raw, "<" if expected.order == ">" else ">")
+    expected, absent = _as_in_file(_unpack(raw, stamped or "<"), file_size)
+    swapped, absent_swapped = _as_in_file(
+        _unpack(raw, "<" if expected.order == ">" else ">"), file_size
+    )
     if stamped:
         lies = swapped.fits(file_size) and not expected.fits(file_size)
         fields = swapped if lies else expected
     else:
         fields = max(expected, swapped, key=lambda candidate: _sense(candidate, file_size))
+    warnings = absent_swapped if fields is swapped else absent
     if fields.order == stamped:
-        return fields, ()
+        return fields, warnings
     return fields, (
         f"the machine stamp is {raw[212:214].hex()} (hexadecimal); read as "
         f"{_ORDER_NAME[fields.order]}, as the dimensions make more sense so",
+        *warnings,
+    )
+
+
+def _as_in_file(fields: MrcFields, file_size: int | None) -> tuple[MrcFields, tuple[str, ...]]:
+    """The entries without an extended header that is not in the file, and a warning of it."""
+    announced = fields.extended_bytes
+    ends_with_data = file_size == HEADER_BYTES + fields.data_bytes
+    if not (0 < announced <= _LARGEST_EXTENDED_BYTES and fields.is_plausible and ends_with_data):
+        return fields, ()
+    return fields._replace(extended_bytes=0), (
+        f"the header announces an extended header of {announced} bytes, which the file does not "
+        "have: its size is that of header and data, and it is read so",
     )
 
 

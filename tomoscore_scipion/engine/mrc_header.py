@@ -14,6 +14,7 @@ from typing import Any, Tuple
 import numpy as np
 
 from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.engine.file_kind import TOMOGRAM, FileKind
 from tomoscore_scipion.engine.foreign import has_map_word, refuse_foreign
 from tomoscore_scipion.engine.mrc_fields import HEADER_BYTES, MrcFields, read_fields
 
@@ -52,6 +53,7 @@ class MrcHeader:
             checked further. z is None where the third axis is no length: one section, or a stack
             of images.
         warnings: what is odd but was understood.
+        sign_is_a_guess: whether nothing tells if the bytes of mode 0 are signed, as they are taken.
         origin_xyz_angstrom: as it stands in the header, not interpreted; 0 where it is no number,
             or the header is older than the field.
     """
@@ -62,6 +64,7 @@ class MrcHeader:
     voxel_size_xyz_angstrom: tuple[float, float, float | None]
     warnings: Warnings
     origin_xyz_angstrom: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    sign_is_a_guess: bool = False
 
     @property
     def slice_bytes(self) -> int:
@@ -74,7 +77,9 @@ class MrcHeader:
         return self.data_offset + self.shape_zyx[0] * self.slice_bytes
 
 
-def parse_header(raw: bytes, file_size: int | None, name: str) -> MrcHeader:
+def parse_header(
+    raw: bytes, file_size: int | None, name: str, kind: FileKind = TOMOGRAM
+) -> MrcHeader:
     """Check an MRC header against the size of its file.
 
     Args:
@@ -82,11 +87,12 @@ def parse_header(raw: bytes, file_size: int | None, name: str) -> MrcHeader:
         file_size: bytes of the whole file; None when unknown (still compressed), which leaves out
             the checks that need it.
         name: the file's name, for messages and for its extension.
+        kind: what it is read as.
 
     Raises:
-        TomogramError: not an MRC file, damaged, or of a kind that cannot be scored.
+        TomogramError: not an MRC file, damaged, or of a mode that cannot be scored.
     """
-    refuse_foreign(raw, name)
+    refuse_foreign(raw, name, kind)
     if len(raw) < HEADER_BYTES:
         raise TomogramError(
             f"{name}: is not an MRC file: expected a header of {HEADER_BYTES} bytes, "
@@ -94,35 +100,39 @@ def parse_header(raw: bytes, file_size: int | None, name: str) -> MrcHeader:
         )
     fields, warnings = read_fields(raw, file_size)
     if not has_map_word(raw):
-        warnings += _check_without_map_word(fields, file_size, name)
-    _check_dimensions(fields, name)
+        warnings += _check_without_map_word(fields, file_size, name, kind)
+    _check_dimensions(fields, name, kind)
     warnings += _check_axes(fields, name)
-    _check_one_volume(fields, name)
-    dtype, dtype_warnings = _dtype(fields, name)
+    if not kind.is_stack:
+        _check_one_volume(fields, name)
+    dtype, dtype_warnings = _dtype(fields, name, kind)
     if file_size is not None:
-        warnings += _check_file_size(fields, file_size, name)
+        warnings += _check_file_size(fields, file_size, name, kind)
     return MrcHeader(
         shape_zyx=(fields.dims_xyz[2], fields.dims_xyz[1], fields.dims_xyz[0]),
         dtype=dtype,
         data_offset=HEADER_BYTES + fields.extended_bytes,
-        voxel_size_xyz_angstrom=_voxel_size(fields),
+        voxel_size_xyz_angstrom=_voxel_size(fields, kind),
         warnings=warnings + dtype_warnings,
         origin_xyz_angstrom=_origin(fields) if has_map_word(raw) else (0.0, 0.0, 0.0),
+        sign_is_a_guess=fields.mode == 0 and fields.imod_flags is None and dtype == np.int8,
     )
 
 
-def _check_without_map_word(fields: MrcFields, file_size: int | None, name: str) -> Warnings:
+def _check_without_map_word(
+    fields: MrcFields, file_size: int | None, name: str, kind: FileKind
+) -> Warnings:
     """Files from before the year 2000 lack the word MAP; then all else must agree to the byte."""
     if not fields.is_plausible or (file_size is not None and fields.file_bytes != file_size):
         raise TomogramError(
             f"{name}: is not an MRC file: expected the word MAP at byte 208, found neither it nor "
             f"a header that agrees with the file ({_dimensions(fields)}, mode {fields.mode}); "
-            "if it is a tomogram, convert it to MRC"
+            f"if it is a {kind.name}, convert it to MRC"
         )
     return ("the header lacks the word MAP (as before the year 2000)",)
 
 
-def _check_dimensions(fields: MrcFields, name: str) -> None:
+def _check_dimensions(fields: MrcFields, name: str, kind: FileKind) -> None:
     if min(fields.dims_xyz) < 1:
         raise TomogramError(
             f"{name}: expected positive dimensions in the header, found {_dimensions(fields)}; "
@@ -131,7 +141,7 @@ def _check_dimensions(fields: MrcFields, name: str) -> None:
     if fields.dims_xyz[0] * fields.dims_xyz[1] > MAX_SLICE_VOXELS:
         raise TomogramError(
             f"{name}: expected slices of at most {MAX_SLICE_VOXELS} voxels, found "
-            f"{_dimensions(fields)}; if that is true, bin it: binvol -bin 4 in.mrc out.mrc (IMOD)"
+            f"{_dimensions(fields)}; if that is true, bin it: {kind.bin_command} (IMOD)"
         )
     if fields.extended_bytes < 0:
         raise TomogramError(
@@ -166,12 +176,12 @@ def _check_one_volume(fields: MrcFields, name: str) -> None:
         )
 
 
-def _dtype(fields: MrcFields, name: str) -> tuple[np.dtype[Any], Warnings]:
+def _dtype(fields: MrcFields, name: str, kind: FileKind) -> tuple[np.dtype[Any], Warnings]:
     mode = fields.mode
     if mode == 0 and (fields.imod_flags or 0) & _IMOD_FOUR_BITS:
-        raise TomogramError(f"{name}: cannot be scored: mode 0 with {_FOUR_BITS}")
+        raise TomogramError(f"{name}: cannot be {kind.used}: mode 0 with {_FOUR_BITS}")
     if mode in _REFUSED_MODES:
-        raise TomogramError(f"{name}: cannot be scored: mode {mode}, {_REFUSED_MODES[mode]}")
+        raise TomogramError(f"{name}: cannot be {kind.used}: mode {mode}, {_REFUSED_MODES[mode]}")
     if mode not in _DTYPES:
         raise TomogramError(
             f"{name}: expected mode 0, 1, 2, 6 or 12, found {mode}; "
@@ -194,7 +204,7 @@ def _byte_dtype(fields: MrcFields) -> tuple[np.dtype[Any], Warnings]:
     return np.dtype("i1"), ()
 
 
-def _check_file_size(fields: MrcFields, file_size: int, name: str) -> Warnings:
+def _check_file_size(fields: MrcFields, file_size: int, name: str, kind: FileKind) -> Warnings:
     if HEADER_BYTES + fields.extended_bytes > file_size:
         raise TomogramError(
             f"{name}: expected data after an extended header of {fields.extended_bytes} bytes, "
@@ -205,7 +215,7 @@ def _check_file_size(fields: MrcFields, file_size: int, name: str) -> Warnings:
         raise TomogramError(
             f"{name}: is shorter than its header says: expected {fields.file_bytes} bytes for "
             f"{_dimensions(fields)}, mode {fields.mode}, found {file_size}; it was cut off, or is "
-            "still being written: score it when it is complete"
+            f"still being written: {kind.use} it when it is complete"
         )
     return (f"the file is {-missing} bytes longer than its header says",) if missing else ()
 
@@ -215,11 +225,11 @@ def _origin(fields: MrcFields) -> tuple[float, float, float]:
     return x, y, z
 
 
-def _voxel_size(fields: MrcFields) -> tuple[float, float, float | None]:
+def _voxel_size(fields: MrcFields, kind: FileKind) -> tuple[float, float, float | None]:
     x, y, z = (
         cell / grid if grid > 0 else math.nan
         for cell, grid in zip(fields.cell_xyz, fields.grid_xyz)
     )
     # A stack of images (space group 0, one section in the grid) has no length along its sections.
-    is_image_stack = fields.space_group == 0 and fields.grid_xyz[2] <= 1
+    is_image_stack = kind.is_stack or (fields.space_group == 0 and fields.grid_xyz[2] <= 1)
     return x, y, None if fields.dims_xyz[2] == 1 or is_image_stack else z

@@ -68,10 +68,6 @@ class Products:
         return record
 
 
-NOTHING_BESIDE = Products()
-"""Records only."""
-
-
 def make_folder(path: str) -> None:
     """Make a folder and those above it, where they do not exist.
 

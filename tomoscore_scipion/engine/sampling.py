@@ -176,6 +176,6 @@ def canonical_shape(ny: int, nx: int, voxel_size_nm: float) -> tuple[int, int]:
         raise TomogramError(
             f"a voxel of {10 * voxel_size_nm:.4g} A makes slices of {width:.3g} x {height:.3g} um: "
             f"expected at most {LARGEST_PIXELS * CANONICAL_NM**2 / 1e6:.0f} square um; is the "
-            "voxel size right? Give the true one (--voxel-size)"
+            "voxel size right? Give the true one"
         )
     return shape

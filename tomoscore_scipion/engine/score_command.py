@@ -13,19 +13,17 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Callable, Sequence
 
-from tomoscore_scipion.engine import batch, output, progress, stopping
+from tomoscore_scipion.engine import output, stopping
 from tomoscore_scipion.engine.errors import StartError
 from tomoscore_scipion.engine.job import Job, read_job, tomograms_of_paths
-from tomoscore_scipion.engine.products import Products
-from tomoscore_scipion.engine.record import FAILED, Score
-from tomoscore_scipion.engine.supervisor import Supervisor
-from tomoscore_scipion.engine.table import make_table, printable, write_text
+from tomoscore_scipion.engine.job_runner import run_items, tell_failures, tell_stop
+from tomoscore_scipion.engine.progress import score_in_words
+from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.engine.scoring import Scoring
+from tomoscore_scipion.engine.table import make_table, write_text
 
 RESULTS = ("output", "csv", "report")
 """Options that name a file to be written."""
-
-EXIT_SOME_FAILED = 3
-EXIT_STOPPED = 130
 
 DESCRIPTION = """\
 Score tomograms: at which scale can features be readily distinguished? The table goes to standard
@@ -138,30 +136,30 @@ def main(args: Namespace) -> int:
     check_arguments(args)
     job = _job_of(args)
     _protect_inputs(args, job)
-    records: list[Score] = []
-    stopped = False
     with ExitStack() as at_the_end:
         if args.report:
             output.check_replaceable(args.report)
             if job.thumbnail_dir is None:
                 folder = tempfile.TemporaryDirectory(prefix="tomoscore-thumbnails-")
                 job = replace(job, thumbnail_dir=at_the_end.enter_context(folder))
+        work = Scoring(thumbnail_dir=job.thumbnail_dir, map_dir=job.map_dir)
+        work.products.prepare()
         at_the_end.enter_context(stopping.as_interrupt())
-        supervisor = at_the_end.enter_context(_supervisor(args, job))
-        _show_notices(args, supervisor)
-        try:
-            _score_and_write(args, job, supervisor, records)
-        except KeyboardInterrupt:
-            stopped = True
+        outcome = run_items(
+            work,
+            job.tomograms,
+            args,
+            job.weights,
+            job.device,
+            lambda sha256, files: _open_results(args, job, sha256, files),
+            score_in_words,
+        )
+        records = outcome.in_order(job.tomograms)
         if args.report and records:
             _write_report(args.report, job, records)
-    _print_table(args, job, records)
-    if stopped:
-        done = f"{len(records)} of {len(job.tomograms)} tomograms are done"
-        print(f"tomoscore: stopped: {done}", file=sys.stderr)
-        return EXIT_STOPPED
-    some_failed = any(record.status == FAILED for record in records)
-    return EXIT_SOME_FAILED if some_failed and not args.job else 0
+    _print_table(args, records)
+    tell_stop(outcome, len(job.tomograms), work.items)
+    return outcome.status(is_job=bool(args.job))
 
 
 def _job_of(args: Namespace) -> Job:
@@ -178,18 +176,12 @@ def _job_of(args: Namespace) -> Job:
 
 
 def _write_report(path: str, job: Job, records: Sequence[Score]) -> None:
-    """The report of what is done, in the order of the tomograms."""
+    """The report of what is done."""
     from tomoscore_scipion.report.run import write_report
 
     folders = [job.thumbnail_dir] if job.thumbnail_dir else []
     maps = [job.map_dir] if job.map_dir else []
-    write_report(_in_order(job, records), path, folders=folders, maps=maps)
-
-
-def _in_order(job: Job, records: Sequence[Score]) -> list[Score]:
-    """The records in the order of the job's tomograms."""
-    done = {record.ts_id: record for record in records}
-    return [done[t.ts_id] for t in job.tomograms if t.ts_id in done]
+    write_report(records, path, folders=folders, maps=maps)
 
 
 def _same_file(one: str, other: str) -> bool:
@@ -207,49 +199,8 @@ def _protect_inputs(args: Namespace, job: Job) -> None:
             raise StartError(f"{path} would be replaced, and is an input: name another output")
 
 
-def _supervisor(args: Namespace, job: Job) -> Supervisor:
-    products = Products(thumbnail_dir=job.thumbnail_dir, map_dir=job.map_dir)
-    products.prepare()
-    return Supervisor(
-        weights=job.weights,
-        device=job.device,
-        threads=args.threads,
-        timeout_s=args.timeout,
-        debug=args.debug,
-        products=products,
-    )
-
-
-def _show_notices(args: Namespace, supervisor: Supervisor) -> None:
-    if not args.quiet:
-        for notice in supervisor.notices:
-            write_text(sys.stderr, f"tomoscore: {printable(notice)}\n")
-
-
-def _score_and_write(
-    args: Namespace, job: Job, supervisor: Supervisor, records: list[Score]
-) -> None:
-    """Score what is not there yet; each record goes to the files and to `records` at once."""
-    with ExitStack() as files:
-        writers, kept = _open_results(args, job, supervisor, files)
-        records.extend(kept)
-
-        def on_record(record: Score) -> None:
-            for write in writers:
-                write(record)
-            records.append(record)
-
-        there = {record.ts_id for record in kept}
-        if there and not args.quiet:
-            note = f"{len(there)} of {len(job.tomograms)} tomograms are in {args.output} already"
-            write_text(sys.stderr, f"tomoscore: {printable(note)}\n")
-        rest = [tomogram for tomogram in job.tomograms if tomogram.ts_id not in there]
-        shown = progress.choose(len(job.tomograms), len(there), args.quiet)
-        batch.run(supervisor, rest, on_record, shown)
-
-
 def _open_results(
-    args: Namespace, job: Job, supervisor: Supervisor, files: ExitStack
+    args: Namespace, job: Job, sha256: str, files: ExitStack
 ) -> tuple[Sequence[Callable[[Score], None]], list[Score]]:
     """The functions that write a record to each file asked for, and the records kept."""
     writers: list[Callable[[Score], None]] = []
@@ -257,7 +208,6 @@ def _open_results(
     csv_file = files.enter_context(output.open_lines(args.csv)) if args.csv else None
     if args.output:
         if args.job:
-            sha256 = supervisor.model["sha256"]
             lines, kept = output.resume_lines(args.output, job.tomograms, sha256)
         else:
             lines = output.open_lines(args.output)
@@ -271,15 +221,11 @@ def _open_results(
     return writers, kept
 
 
-def _print_table(args: Namespace, job: Job, records: Sequence[Score]) -> None:
-    """The table in the order of the tomograms; under --quiet only why some failed."""
-    in_order = _in_order(job, records)
+def _print_table(args: Namespace, records: Sequence[Score]) -> None:
+    """The table; under --quiet only why some failed."""
     if args.quiet:
-        for record in in_order:
-            if record.error:
-                line = printable(f"tomoscore: {record.ts_id}: failed: {record.error}")
-                write_text(sys.stderr, line + "\n")
-    elif in_order:
+        tell_failures(records)
+    elif records:
         files = [getattr(args, name) for name in RESULTS]
         taken = any(p and output.standard_stream(p) == 1 for p in files)
-        write_text(sys.stderr if taken else sys.stdout, make_table(in_order))
+        write_text(sys.stderr if taken else sys.stdout, make_table(records))

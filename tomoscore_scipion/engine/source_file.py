@@ -15,6 +15,7 @@ import stat
 import numpy as np
 
 from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.engine.file_kind import TOMOGRAM, FileKind
 from tomoscore_scipion.engine.foreign import conversion_by_name
 
 _OPEN_FLAGS = (
@@ -83,7 +84,7 @@ class SourceFile:
         self.raw.close()
 
 
-def open_source(name: str) -> SourceFile:
+def open_source(name: str, kind: FileKind = TOMOGRAM) -> SourceFile:
     """Open a regular file; never waits, whatever the name stands for.
 
     Raises:
@@ -98,7 +99,7 @@ def open_source(name: str) -> SourceFile:
         return SourceFile(io.FileIO(descriptor, "rb"), name)
     os.close(descriptor)
     what = "a folder" if stat.S_ISDIR(mode) else "a pipe, socket or device"
-    found = conversion_by_name(name) or f"{what}; give the tomogram's file"
+    found = conversion_by_name(name) or f"{what}; give the {kind.name}'s file"
     raise TomogramError(f"{name}: expected an MRC file, but it is {found}")
 
 

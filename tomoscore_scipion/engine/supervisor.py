@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Has tomograms scored by a process beside this one, so that its death costs one tomogram.
+"""Has items worked on by a process beside this one, so that its death costs one of them.
 
 It is started once and loads the model once; one that was killed, crashed or hung is replaced.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Generic
 
 from tomoscore_scipion import __version__
 from tomoscore_scipion.engine.errors import StartError
@@ -19,18 +19,12 @@ from tomoscore_scipion.engine.helper_process import (
     NoAnswerError,
     Patience,
 )
-from tomoscore_scipion.engine.job import Tomogram
-from tomoscore_scipion.engine.products import NOTHING_BESIDE, Products
 from tomoscore_scipion.engine.progress import Silent
-from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.engine.stopping import Check, no_check, noted
+from tomoscore_scipion.engine.work import AnyItem, AnyRecord, Work
 
 LOAD_S = 1200.0
 """Loading torch and the model takes seconds, on a busy machine or network disk minutes."""
-LEAST_S = 300.0
-"""A tomogram gets so long, and besides ..."""
-SECONDS_PER_BYTE = 0.5e-6
-"""... so long per byte of its file: half a second per MB, twenty times what two cores need."""
 
 WORKER = (
     "import sys; sys.path[:] = sys.argv[1:]; "
@@ -44,39 +38,41 @@ def command() -> list[str]:
     return [sys.executable, "-c", WORKER, *sys.path]
 
 
-class Supervisor:
-    """Scores tomograms in a process of their own.  A context manager, which starts and ends it.
+class Supervisor(Generic[AnyItem, AnyRecord]):
+    """Does a work in a process of its own.  A context manager, which starts and ends it.
 
     Attributes:
+        work: what is done with each item.
         model: {"name", "version", "sha256"} of the weights.
-        device: where it scores, such as "cpu" or "cuda:0".
+        device: where it works, such as "cpu" or "cuda:0".
         notices: what the user should know about the choice of device.
     """
 
     def __init__(
         self,
+        work: Work[AnyItem, AnyRecord],
         weights: str | None = None,
         device: str = "auto",
         threads: int | None = None,
         timeout_s: float | None = None,
         debug: bool = False,
-        products: Products = NOTHING_BESIDE,
     ) -> None:
-        """Say how to score; nothing is started yet.
+        """Say what to do; nothing is started yet.
 
         Args:
+            work: what is done with each item.
             weights: path of a weights file; those that ship in the package when None.
             device: "auto", "cpu" or "cuda:N".
             threads: on the CPU; torch decides when None.
-            timeout_s: seconds that a tomogram may take; in proportion to its file when None.
+            timeout_s: seconds that an item may take; in proportion to its file when None.
             debug: print tracebacks to standard error.
-            products: what is made of each tomogram beside its record.
         """
+        self.work = work
         self.model: dict[str, str] = {}
         self.device = device
         self.notices: list[str] = []
         self._start: dict[str, Any] = {"weights": weights, "threads": threads, "debug": debug}
-        self._start["products"] = asdict(products)
+        self._start["work"] = work.told()
         self._timeout_s = timeout_s
         self._process: HelperProcess | None = None
 
@@ -88,7 +84,7 @@ class Supervisor:
 
         Raises:
             StartError: weights or device cannot be used, or the process does not come up.
-            ModuleNotFoundError: a package that scoring needs is not installed.
+            ModuleNotFoundError: a package that the work needs is not installed.
         """
         try:
             self._process = HelperProcess(command())
@@ -96,11 +92,11 @@ class Supervisor:
             answer = self._process.receive(Patience(LOAD_S), check)
         except LostProcessError as fault:
             raise StartError(
-                f"the process that loads the model {fault}; {_way_out(fault)}"
+                f"the process that loads the model {fault}; {self._way_out(fault)}"
             ) from fault
         except OSError as error:
             raise StartError(
-                f"cannot start a process to score in: {error.strerror}; free memory, or raise the "
+                f"cannot start a process to work in: {error.strerror}; free memory, or raise the "
                 "limit on processes (ulimit -u)"
             ) from error
         if "refused" in answer:
@@ -112,13 +108,13 @@ class Supervisor:
         self.model, self.notices = ready["model"], ready["notices"]
         self.device = ready["device"]  # also of a process that replaces this one
 
-    def score(
-        self, tomogram: Tomogram, progress: Silent | None = None, check: Check = no_check
-    ) -> Score:
-        """The record of a tomogram, scored or failed.
+    def do(
+        self, item: AnyItem, progress: Silent | None = None, check: Check = no_check
+    ) -> AnyRecord:
+        """The record of an item, also of one that failed.
 
         Args:
-            tomogram: what to score.
+            item: what to work on.
             progress: shows how far it is.
             check: called several times a second; what it raises ends the waiting.
 
@@ -130,13 +126,13 @@ class Supervisor:
             self.start(check)
         begin = time.monotonic()
         try:
-            answer = self._ask(tomogram, progress or Silent(), check)
+            answer = self._ask(item, progress or Silent(), check)
         except LostProcessError as fault:
             self.close()
-            return Score.failed(
-                ts_id=tomogram.ts_id,
-                path=tomogram.path,
-                error=f"{tomogram.path}: the process that scored it {fault}; {_way_out(fault)}",
+            return self.work.failed(
+                item,
+                f"{item.path}: the process that {self.work.kind.used} it {fault}; "
+                f"{self._way_out(fault)}",
                 model=self.model,
                 engine_version=__version__,
                 device=self.device,
@@ -144,7 +140,7 @@ class Supervisor:
             )
         if not answer["sound"]:
             self.close()
-        return Score.from_dict(answer["record"])
+        return self.work.record_of(answer["record"])
 
     def close(self) -> None:
         """End the process; once more does no harm."""
@@ -152,7 +148,7 @@ class Supervisor:
             self._process.close()
             self._process = None
 
-    def __enter__(self) -> Supervisor:
+    def __enter__(self) -> Supervisor[AnyItem, AnyRecord]:
         try:
             with noted() as check:
                 self.start(check)
@@ -164,10 +160,11 @@ class Supervisor:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _ask(self, tomogram: Tomogram, progress: Silent, check: Check) -> dict[str, Any]:
+    def _ask(self, item: AnyItem, progress: Silent, check: Check) -> dict[str, Any]:
         assert self._process is not None
-        patience = Patience(self._timeout_s or LEAST_S)
-        self._process.send(asdict(tomogram))
+        work = self.work
+        patience = Patience(self._timeout_s or work.least_s)
+        self._process.send(asdict(item))  # type: ignore[call-overload]
         while True:
             answer = self._process.receive(patience, check)
             if "record" in answer:
@@ -175,16 +172,15 @@ class Supervisor:
             if "slices" in answer:
                 progress.slices(*answer["slices"])
             elif self._timeout_s is None:
-                patience.seconds = LEAST_S + SECONDS_PER_BYTE * answer["bytes"]
+                patience.seconds = work.least_s + work.seconds_per_byte * answer["bytes"]
 
-
-def _way_out(fault: LostProcessError) -> str:
-    """What the user can do about it."""
-    if isinstance(fault, NoAnswerError):
-        return "is the disk answering, and the GPU (nvidia-smi)? --timeout gives it longer"
-    if "SIGKILL" in str(fault):
-        return (
-            "most likely the memory ran out: close other programs, ask the scheduler for more "
-            "memory, or bin the tomogram"
-        )
-    return "what was printed before (standard error) says more: please report it"
+    def _way_out(self, fault: LostProcessError) -> str:
+        """What the user can do about it."""
+        if isinstance(fault, NoAnswerError):
+            return "is the disk answering, and the GPU (nvidia-smi)? --timeout gives it longer"
+        if "SIGKILL" in str(fault):
+            return (
+                "most likely the memory ran out: close other programs, ask the scheduler for more "
+                f"memory, or bin the {self.work.kind.name}"
+            )
+        return "what was printed before (standard error) says more: please report it"

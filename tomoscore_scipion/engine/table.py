@@ -34,11 +34,11 @@ def make_table(records: Sequence[Score]) -> str:
         Lines, the last one with its end.
     """
     rows = [HEADINGS] + [_cells(record) for record in records]
-    lines = _aligned(rows)
+    lines = aligned(rows)
     lines.insert(1, "-" * max(len(line) for line in lines))
     lines += ["", EXPLANATION, *_models(records)]
-    lines += _remarks("Warnings:", [(r.ts_id, w) for r in records for w in r.warnings])
-    lines += _remarks("Failed:", [(r.ts_id, r.error or "") for r in records if r.status != OK])
+    lines += remarks("Warnings:", [(r.ts_id, w) for r in records for w in r.warnings])
+    lines += remarks("Failed:", [(r.ts_id, r.error or "") for r in records if r.status != OK])
     return "\n".join(lines) + "\n"
 
 
@@ -57,7 +57,8 @@ def _cells(record: Score) -> tuple:
     )
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells as lines, each column as wide as its widest cell."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return ["  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in rows]
 
@@ -73,7 +74,8 @@ def _models(records: Sequence[Score]) -> list[str]:
     return [printable(line) for line in models]
 
 
-def _remarks(heading: str, remarks: Sequence[tuple]) -> list[str]:
-    if not remarks:
+def remarks(heading: str, told: Sequence[tuple]) -> list[str]:
+    """A heading and a line for each (id, text); nothing where there is none."""
+    if not told:
         return []
-    return ["", heading] + [f"  {printable(ts_id)}: {printable(text)}" for ts_id, text in remarks]
+    return ["", heading] + [f"  {printable(ts_id)}: {printable(text)}" for ts_id, text in told]

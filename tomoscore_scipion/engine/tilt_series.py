@@ -22,7 +22,7 @@ from tomoscore_scipion.engine.backprojection import (
 )
 from tomoscore_scipion.engine.errors import TomogramError
 from tomoscore_scipion.engine.imod_files import read_angles, read_transforms
-from tomoscore_scipion.engine.volume import open_volume
+from tomoscore_scipion.engine.volume import open_stack
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -96,7 +96,7 @@ def read_imod_series(
         TomogramError: a file that cannot be read, files with different numbers of images, or
             impossible angles or shifts.
     """
-    with open_volume(stack, pixel_angstrom) as volume:
+    with open_stack(stack, pixel_angstrom) as volume:
         (n_views, *shape_yx), pixel = volume.shape_zyx, volume.voxel_size_angstrom
     transforms = read_transforms(xf, n_views, stack, (shape_yx[0], shape_yx[1]))
     angles = read_angles(tlt, n_views, stack)
@@ -196,7 +196,7 @@ def aligned_views(
         )
     binning = pixel_angstrom / series.pixel_angstrom
     views = []
-    with open_volume(series.path, series.pixel_angstrom) as volume:
+    with open_stack(series.path, series.pixel_angstrom) as volume:
         n_y, n_x = volume.shape_zyx[1:]
         small = (max(round(n_y / binning), 1), max(round(n_x / binning), 1))
         large = (round(small[0] * binning), round(small[1] * binning))

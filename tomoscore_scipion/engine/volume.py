@@ -12,8 +12,10 @@ from typing import TypeVar
 
 import numpy as np
 
+from tomoscore_scipion.engine.byte_sign import settle_bytes
 from tomoscore_scipion.engine.compressed import compression_of, decompress
 from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.engine.file_kind import STACK, TOMOGRAM, FileKind
 from tomoscore_scipion.engine.mrc_fields import HEADER_BYTES
 from tomoscore_scipion.engine.mrc_header import MrcHeader, Warnings, parse_header
 from tomoscore_scipion.engine.source_file import SourceFile, open_source
@@ -44,11 +46,14 @@ class Volume(ABC):
         shape_zyx: tuple[int, int, int],
         voxel_size_angstrom: float,
         warnings: Warnings = (),
+        kind: FileKind = TOMOGRAM,
     ) -> None:
         self.path = path
         self.shape_zyx = shape_zyx
         self.voxel_size_angstrom = voxel_size_angstrom
-        self.warnings = warnings + _unflipped_warnings(shape_zyx)
+        self.warnings = warnings
+        if not kind.is_stack:
+            self.warnings += _unflipped_warnings(shape_zyx)
 
     def read_slice(self, z: int) -> np.ndarray:
         """One slice, as a new array of shape (y, x), float32, C-contiguous, values as stored.
@@ -86,12 +91,18 @@ class MrcVolume(Volume):
     """An open MRC file. It owns the file and closes it."""
 
     def __init__(
-        self, source: SourceFile, header: MrcHeader, voxel_size_angstrom: float, warnings: Warnings
+        self,
+        source: SourceFile,
+        header: MrcHeader,
+        voxel_size_angstrom: float,
+        warnings: Warnings,
+        kind: FileKind = TOMOGRAM,
     ) -> None:
-        super().__init__(source.name, header.shape_zyx, voxel_size_angstrom, warnings)
+        super().__init__(source.name, header.shape_zyx, voxel_size_angstrom, warnings, kind)
         self.origin_xyz_angstrom = header.origin_xyz_angstrom
         self._source = source
         self._header = header
+        self._kind = kind
         self._is_float32 = header.dtype == np.float32
         self._stored: np.ndarray | None = None
 
@@ -102,7 +113,7 @@ class MrcVolume(Volume):
         if read < n_bytes or self._source.has_changed():
             raise TomogramError(
                 f"{self.path}: changed while it was read: expected {n_bytes} bytes for slice {z} "
-                f"as when it was opened, found {read}; score it when it is complete"
+                f"as when it was opened, found {read}; {self._kind.use} it when it is complete"
             )
         values = stored.view(self._header.dtype).reshape(self.shape_zyx[1:])
         return values if self._is_float32 else _as_float32(values)
@@ -149,35 +160,74 @@ class ArrayVolume(Volume):
 
 
 def open_volume(
-    path: str | os.PathLike[str], voxel_size_angstrom: float | None = None
+    path: str | os.PathLike[str],
+    voxel_size_angstrom: float | None = None,
+    kind: FileKind = TOMOGRAM,
 ) -> MrcVolume:
     """Open a tomogram in MRC format (.mrc, .rec, .map, ..., also compressed by gzip or bzip2).
 
     Args:
         path: the file; its content decides, not its extension.
         voxel_size_angstrom: wins over the header's; None takes the header's.
+        kind: what it is read as.
 
     Raises:
-        TomogramError: the file cannot be opened, is not MRC, is damaged, is of a kind that cannot
+        TomogramError: the file cannot be opened, is not MRC, is damaged, is of a mode that cannot
             be scored, or no valid voxel size is known. The message says what to do.
     """
     name = os.fsdecode(path)
     if voxel_size_angstrom is not None:
-        voxel_size_angstrom = check_given_voxel_size(voxel_size_angstrom, name)
+        voxel_size_angstrom = check_given_voxel_size(voxel_size_angstrom, name, kind)
     with ExitStack() as on_error:
-        source = open_source(name)
+        source, header, warnings = _opened(name, kind)
+        on_error.callback(source.close)
+        size, size_warnings = choose_voxel_size(
+            header.voxel_size_xyz_angstrom, voxel_size_angstrom, name, kind
+        )
+        header = settle_bytes(source, header)
+        on_error.pop_all()
+    return MrcVolume(source, header, size, warnings + header.warnings + size_warnings, kind)
+
+
+def open_stack(path: str | os.PathLike[str], pixel_size_angstrom: float | None = None) -> MrcVolume:
+    """Open a stack of images, the views of a tilt series; its sections are its "slices".
+
+    What the header says of the third axis does not matter.
+
+    Args:
+        path: the file.
+        pixel_size_angstrom: wins over the header's; None takes the header's.
+
+    Raises:
+        TomogramError: as `open_volume`.
+    """
+    return open_volume(path, pixel_size_angstrom, STACK)
+
+
+def images_in_stack(path: str | os.PathLike[str]) -> int:
+    """The number of images of a stack, whatever its pixel size.
+
+    Raises:
+        TomogramError: it cannot be read.
+    """
+    source, header, _ = _opened(os.fsdecode(path), STACK)
+    source.close()
+    return header.shape_zyx[0]
+
+
+def _opened(name: str, kind: FileKind) -> tuple[SourceFile, MrcHeader, Warnings]:
+    """An open MRC file, decompressed where it was compressed, its header, and warnings."""
+    with ExitStack() as on_error:
+        source = open_source(name, kind)
         on_error.callback(source.close)
         warnings: Warnings = ()
-        kind = compression_of(source.head(HEADER_BYTES))
-        if kind:
-            source, warnings = decompress(source, kind)
+        compression = compression_of(source.head(HEADER_BYTES))
+        if compression:
+            source, warnings = decompress(source, compression, kind)
             on_error.callback(source.close)
-        header = parse_header(source.head(HEADER_BYTES), source.size, name)
-        size, size_warnings = choose_voxel_size(
-            header.voxel_size_xyz_angstrom, voxel_size_angstrom, name
-        )
+        header = parse_header(source.head(HEADER_BYTES), source.size, name, kind)
         on_error.pop_all()
-    return MrcVolume(source, header, size, warnings + header.warnings + size_warnings)
+    return source, header, warnings
 
 
 def _as_float32(values: np.ndarray) -> np.ndarray:

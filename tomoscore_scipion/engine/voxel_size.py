@@ -7,6 +7,7 @@ import math
 from typing import Optional, Tuple
 
 from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.engine.file_kind import TOMOGRAM, FileKind
 
 SMALLEST_ANGSTROM = 0.1
 LARGEST_ANGSTROM = 1000.0
@@ -16,7 +17,7 @@ TOLERANCE = 0.01
 HeaderSize = Tuple[float, float, Optional[float]]
 
 
-def check_given_voxel_size(size_angstrom: float, name: str) -> float:
+def check_given_voxel_size(size_angstrom: float, name: str, kind: FileKind = TOMOGRAM) -> float:
     """A given voxel size in A as a float.
 
     Raises:
@@ -28,14 +29,14 @@ def check_given_voxel_size(size_angstrom: float, name: str) -> float:
         size = math.nan
     if not SMALLEST_ANGSTROM <= size <= LARGEST_ANGSTROM:
         raise TomogramError(
-            f"{name}: expected a voxel size of {SMALLEST_ANGSTROM:g} to {LARGEST_ANGSTROM:g} A, "
+            f"{name}: expected a {kind.size} of {SMALLEST_ANGSTROM:g} to {LARGEST_ANGSTROM:g} A, "
             f"was given {size_angstrom!r}"
         )
     return size
 
 
 def choose_voxel_size(
-    header_xyz: HeaderSize, given_angstrom: float | None, name: str
+    header_xyz: HeaderSize, given_angstrom: float | None, name: str, kind: FileKind = TOMOGRAM
 ) -> tuple[float, tuple[str, ...]]:
     """The voxel size in xy, in A, and warnings.
 
@@ -43,6 +44,7 @@ def choose_voxel_size(
         header_xyz: the header's sizes in A, of any value; z None where it does not matter.
         given_angstrom: a checked size that wins, or None.
         name: the file's name, for messages.
+        kind: what it is read as.
 
     Raises:
         TomogramError: none is given and the header holds none that can be believed.
@@ -53,25 +55,30 @@ def choose_voxel_size(
     if given_angstrom is None:
         if problem:
             raise TomogramError(
-                f"{name}: expected a voxel size of {SMALLEST_ANGSTROM:g} to {LARGEST_ANGSTROM:g} A "
-                f"in the header, the same along all axes, but it {problem}; give --voxel-size"
+                f"{name}: expected a {kind.size} of {SMALLEST_ANGSTROM:g} to "
+                f"{LARGEST_ANGSTROM:g} A in the header, the same along {_axes(kind)}, but it "
+                f"{problem}; give {kind.size_option}"
             )
-        return in_header, _unknown_size_warnings(in_header)
+        return in_header, _unknown_size_warnings(in_header, kind)
     if problem or _differ(in_header, given_angstrom):
         found = problem or f"is {in_header:g} A"
         return given_angstrom, (
-            f"the header's voxel size {found}; the given {given_angstrom:g} A is used",
+            f"the header's {kind.size} {found}; the given {given_angstrom:g} A is used",
         )
     return given_angstrom, ()
 
 
-def _unknown_size_warnings(size: float) -> tuple[str, ...]:
+def _unknown_size_warnings(size: float, kind: FileKind) -> tuple[str, ...]:
     if size != 1.0:
         return ()
     return (
-        "the header's voxel size is exactly 1 A, which many programs write when they do not know "
-        "it; if it is another, give --voxel-size",
+        f"the header's {kind.size} is exactly 1 A, which many programs write when they do not "
+        f"know it; if it is another, give {kind.size_option}",
     )
+
+
+def _axes(kind: FileKind) -> str:
+    return "x and y" if kind.is_stack else "all axes"
 
 
 def _problem(header_xyz: HeaderSize) -> str | None:

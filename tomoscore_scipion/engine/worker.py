@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The process that scores: it loads the model once, then answers one request after another.
+"""The process that works: it loads the model once, then answers one request after another.
 
 Requests come as lines of JSON on standard input, answers go as lines of JSON to what was standard
 output; whatever else a library prints goes to standard error.
 
     {"weights": null, "device": "auto", "threads": null, "debug": false,
-     "products": {"thumbnail_dir": null}}                                    first
+     "work": {"module": ..., "name": ..., "how": {...}}}        first, see work.py
     -> {"ready": {"model": {...}, "device": "cpu", "notices": [...]}}
     -> {"refused": why} or {"missing_package": name}
 
-    {"ts_id": ..., "path": ..., "voxel_size_angstrom": null, ...}            each tomogram
+    {"ts_id": ..., "path": ..., "voxel_size_angstrom": null, ...}          each item
     -> {"bytes": size of its file}, {"slices": [done, all]} ...,
        {"record": {...}, "sound": whether this process is to be trusted with another one}
 
@@ -30,14 +30,14 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, TextIO
 
 from tomoscore_scipion import __version__
 from tomoscore_scipion.engine.errors import StartError, TomogramError
-from tomoscore_scipion.engine.job import Tomogram
-from tomoscore_scipion.engine.products import Products
-from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.engine.work import Work, work_of
 
 if TYPE_CHECKING:
     from tomoscore_scipion.engine.scorer import Scorer
 
 Answer = Callable[[dict], None]
+
+GPU_MEMORY = "the GPU's memory did not suffice: free it, or choose another device (--device cpu)"
 
 
 def main() -> int:
@@ -77,13 +77,14 @@ def serve(requests: Iterable[str], answer: Answer) -> None:
     """
     coming = iter(requests)
     start = json.loads(next(coming))
+    work = work_of(start["work"])
     scorer = _load(start, answer)
     if scorer is None:
         return
     ready = {"model": scorer.model, "device": scorer.device, "notices": list(scorer.notices)}
     answer({"ready": ready})
     for line in coming:
-        _serve_one(scorer, Tomogram(**json.loads(line)), answer, start["debug"])
+        _serve_one(work, scorer, work.item_of(json.loads(line)), answer, start["debug"])
 
 
 def _load(start: dict[str, Any], answer: Answer) -> Scorer | None:
@@ -95,9 +96,7 @@ def _load(start: dict[str, Any], answer: Answer) -> Scorer | None:
             import torch
 
             torch.set_num_threads(start["threads"])
-        scorer = Scorer.load(weights=start["weights"], device=start["device"])
-        scorer.finish = Products(**start["products"])
-        return scorer
+        return Scorer.load(weights=start["weights"], device=start["device"])
     except StartError as error:
         if start["debug"]:
             traceback.print_exc(file=sys.stderr)
@@ -109,27 +108,22 @@ def _load(start: dict[str, Any], answer: Answer) -> Scorer | None:
     return None
 
 
-def _serve_one(scorer: Scorer, tomogram: Tomogram, answer: Answer, debug: bool) -> None:
-    """Score one tomogram; whatever goes wrong with it becomes a failed record with the reason."""
+def _serve_one(
+    work: Work[Any, Any], scorer: Scorer, item: Any, answer: Answer, debug: bool
+) -> None:
+    """Work on one item; whatever goes wrong with it becomes a failed record with the reason."""
     begin = time.perf_counter()
     sound = True
     try:
-        answer({"bytes": _size_of(tomogram.path)})
-        record = scorer.score(
-            tomogram.path,
-            voxel_size_angstrom=tomogram.voxel_size_angstrom,
-            ts_id=tomogram.ts_id,
-            progress=lambda done, total: answer({"slices": [done, total]}),
-            z_range=tomogram.z_range,
-        )
-    except Exception as error:  # the one boundary: the other tomograms must still be scored
+        answer({"bytes": _size_of(item.path)})
+        record = work.do(scorer, item, lambda done, total: answer({"slices": [done, total]}))
+    except Exception as error:  # the one boundary: the other items must still be worked on
         if debug:
             traceback.print_exc(file=sys.stderr)
         sound = isinstance(error, TomogramError)  # after a bug, or a GPU's fault, nothing is sure
-        record = Score.failed(
-            ts_id=tomogram.ts_id,
-            path=tomogram.path,
-            error=reason_of(error),
+        record = work.failed(
+            item,
+            reason_of(error),
             model=scorer.model,
             engine_version=__version__,
             device=scorer.device,
@@ -147,9 +141,11 @@ def _size_of(path: str) -> int:
 
 
 def reason_of(error: Exception) -> str:
-    """Why a tomogram failed, for its record: our own message, or type and message of a bug."""
+    """Why an item failed, for its record: our own message, or type and message of a bug."""
     if isinstance(error, TomogramError) and str(error):
         return str(error)
+    if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not loaded for its name
+        return f"{GPU_MEMORY} ({str(error).splitlines()[0]})"
     if isinstance(error, MemoryError):
         return f"MemoryError: the memory did not suffice {error}".rstrip()
     return f"{type(error).__name__}: {error} (unexpected; --debug shows where)"

@@ -8,11 +8,12 @@ the row, so that a row is there exactly where the tilt series is complete.
 import logging
 import os
 
-import mrcfile
 from pwem.objects import EMSet, Transform
 from pyworkflow.object import Float, String
 from tomo.objects import SetOfTiltSeries, SetOfTomograms, Tomogram
 
+from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.engine.volume import open_volume
 from tomoscore_scipion.protocols.outputs import (
     ERROR,
     HIGH,
@@ -92,10 +93,9 @@ def preview_of(series, record, curve_file):
     if not record.preview:
         return None
     try:
-        with mrcfile.open(record.preview, header_only=True) as mrc:
-            size_xyz = [int(mrc.header[axis]) for axis in ("nx", "ny", "nz")]
-            voxel_size = float(mrc.voxel_size.x)
-    except (OSError, ValueError) as error:
+        with open_volume(record.preview) as volume:
+            size_xyz, voxel_size = list(volume.shape_zyx[::-1]), volume.voxel_size_angstrom
+    except TomogramError as error:
         logger.warning("%s: its preview cannot be read: %s", record.ts_id, error)
         return None
     tomogram = Tomogram(tsId=series.getTsId())

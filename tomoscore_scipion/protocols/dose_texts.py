@@ -22,7 +22,7 @@ from tomoscore_scipion.protocols.outputs import ERROR, SCORE, value
 from tomoscore_scipion.protocols.recovery import readable_output
 
 SHOWN = 5
-"""So many failures are named, and so many points of the median curve."""
+"""So many failures and warnings are named, and so many points of the median curve."""
 NOTHING = ["No tilt series is analysed yet."]
 
 
@@ -43,7 +43,7 @@ def records_in(protocol):
 
 
 def summary(protocol):
-    """Counts, range of the session, median curve, views off, the failed, model and device."""
+    """Counts, range of the session, median curve, views off, model, warnings, the failed."""
     lines = _analysed_lines(protocol)
     failed = series_in(protocol, FAILED_SERIES_SET)
     if failed:
@@ -67,7 +67,24 @@ def _analysed_lines(protocol):
         f"Views disabled: {sum(map(len, off))}, in {len(off)} tilt series.",
         "Doses are accumulated, at the end of a view.",
     ]
-    return [*lines, f"Model {texts.model(made)}, on {made['_tomoScoreDevice'] or 'unknown'}."]
+    lines.append(f"Model {texts.model(made)}, on {made['_tomoScoreDevice'] or 'unknown'}.")
+    return lines + warning_lines(records)
+
+
+def warning_lines(records):
+    """What the engine warned of, each warning once, with the first tilt series that has it."""
+    having = {}
+    for record in records:
+        for warning in record.warnings:
+            having.setdefault(warning, []).append(record.ts_id)
+    lines = []
+    for warning, ids in sorted(having.items(), key=lambda pair: -len(pair[1]))[:SHOWN]:
+        more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
+        lines.append(f"  {ids[0]}{more}: {warning}")
+    if not lines:
+        return []
+    more = len(having) - len(lines)
+    return ["*Warnings*:", *lines, *([f"  and {more} others"] if more > 0 else [])]
 
 
 def _suggestion_lines(series):

@@ -11,7 +11,7 @@ from pyworkflow.protocol import params
 from pyworkflow.utils import Message
 from tomo.objects import SetOfTomograms
 
-from tomoscore_scipion.comparison import files, sets
+from tomoscore_scipion.comparison import files, ids, sets
 from tomoscore_scipion.comparison.paired import FEWEST, compare
 from tomoscore_scipion.comparison.words import METHOD, sentences
 from tomoscore_scipion.engine.errors import StartError
@@ -77,9 +77,14 @@ class ProtTomoScoreCompare(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
     def compareStep(self, names):
         """Compare, write down what was found, and collect the best of each tilt series."""
         groups = [self._itemsOf(pointer.get()) for pointer in self.inSets]
+        cuts = ids.common_names(dict(zip(names, map(list, groups))))
+        groups = [
+            {cuts[name].of(key): item for key, item in items.items()}
+            for name, items in zip(names, groups)
+        ]
         scores = [{key: value(i, SCORE) for key, i in items.items()} for items in groups]
         found = compare(dict(zip(names, scores)))
-        lines = [*sentences(found), *self._remarks(names), METHOD]
+        lines = [*sentences(found), *ids.remark_on(cuts), *self._remarks(names), METHOD]
         self._write(RESULT, files.json_text(found, lines))
         self._write(TABLE, files.csv_text(found))
         best = []
@@ -117,6 +122,17 @@ class ProtTomoScoreCompare(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
 
     def _remarks(self, names):
         """What the reader should know, and the file cannot tell."""
+        return [*self._slabRemarks(names), *self._voxelRemarks(names)]
+
+    def _slabRemarks(self, names):
+        each = [outputs.provenance_of(pointer.get()) for pointer in self.inSets]
+        told = [slab(made) or "all slices" for made in each]
+        if len(set(told)) == 1:
+            return []
+        limits = "; ".join(f"{name}: {one}" for name, one in zip(names, told))
+        return [f"Slab limits differ ({limits}): not the same slices were scored."]
+
+    def _voxelRemarks(self, names):
         if not self._samplingRatesDiffer():
             return []
         told = (f"{n} {p.get().getSamplingRate():g} A" for n, p in zip(names, self.inSets))
@@ -178,7 +194,7 @@ class ProtTomoScoreCompare(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
         if len(names) != len(given):
             raise StartError(f"*Names*: expected {len(given)}, one for each set, got {len(names)}")
         sets.check_names(names)
-        ids = []
+        scored = {}
         for name, tomograms in zip(names, given):
             first = tomograms.getFirstItem()
             if first is None or not first.hasAttribute(SCORE):
@@ -186,10 +202,16 @@ class ProtTomoScoreCompare(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
                     f"it has no TomoScore; give *scoredTomograms* of *TomoScore - score "
                     f"tomograms*: {name}"
                 )
-            ids.append({key for key, s in outputs.scores_of(tomograms).items() if s is not None})
+            scores = outputs.scores_of(tomograms)
+            scored[name] = [key for key, score in scores.items() if score is not None]
         sets.check_models({n: self._modelsOf(t) for n, t in zip(names, given)})
-        if not set.intersection(*ids):
-            raise StartError("no tsId is in every set: they must be of the same tilt series")
+        cuts = ids.common_names(scored)
+        keys = [{cuts[name].of(key) for key in found} for name, found in scored.items()]
+        if not set.intersection(*keys):
+            raise StartError(
+                f"no tsId is in every set ({ids.some_of_each(scored)}): they must be of the same "
+                "tilt series; give them the same tsIds where they are imported"
+            )
 
     @staticmethod
     def _modelsOf(tomograms):

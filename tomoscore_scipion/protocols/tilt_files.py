@@ -12,7 +12,8 @@ difference of the two, and both are written.
 import os
 from typing import List, NamedTuple, Optional, Tuple
 
-import mrcfile
+from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.engine.volume import images_in_stack
 
 MRC_SUFFIXES = (":mrc", ":mrcs")
 NOISE = 0.05
@@ -116,10 +117,9 @@ def _stack_of(images):
 
 def _images_in(stack):
     try:
-        with mrcfile.open(stack, header_only=True) as mrc:
-            return int(mrc.header.nz)
-    except (OSError, ValueError) as error:
-        raise SeriesError(f"it cannot be read as an MRC stack: {error} (file {stack})") from error
+        return images_in_stack(stack)
+    except TomogramError as error:
+        raise SeriesError(str(error)) from error
 
 
 def _angle_of(image):

@@ -7,7 +7,7 @@ from typing import Any, Mapping, Sequence
 
 from tomoscore_scipion.comparison.files import as_dict
 from tomoscore_scipion.comparison.paired import compare
-from tomoscore_scipion.comparison.sets import names_of, read_sets, remarks_on, scores_of
+from tomoscore_scipion.comparison.sets import joined, names_of, read_sets, remarks_on, scores_of
 from tomoscore_scipion.comparison.words import METHOD, sentences
 from tomoscore_scipion.engine.errors import StartError
 from tomoscore_scipion.engine.record import Score
@@ -45,11 +45,12 @@ def section_of(sets: Mapping[str, Sequence[Score]]) -> dict[str, Any]:
     Raises:
         StartError: the sets cannot be compared.
     """
+    sets, joined_by = joined(sets)
     try:
         found = compare(scores_of(sets))
     except ValueError as error:
         raise StartError(f"{', '.join(sets)}: {error}") from error
-    shown = as_dict(found, [*sentences(found), *remarks_on(sets), METHOD])
+    shown = as_dict(found, [*sentences(found), *joined_by, *remarks_on(sets), METHOD])
     others = [number for number in range(len(found.names)) if number != found.leader]
     shown["gains"] = [
         {

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stacks of images as other programs write them: what does not matter is read, the rest is told."""
+
+import struct
+from dataclasses import replace
+
+import mrcfile
+import numpy as np
+import pytest
+from dose_files import ANGLES, PIXEL_ANGSTROM
+
+from tomoscore_scipion.dose.sources import Sources, read_series
+from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.engine.volume import images_in_stack, open_stack
+
+N = len(ANGLES)
+NX, MODE, MZ, CELL_X, CELL_Z, ISPG, NSYMBT, STAMP = 0, 12, 36, 40, 48, 88, 92, 212
+
+
+@pytest.fixture
+def series(files):
+    return Sources("TS_01", files["stack"], xf=files["xf"], tlt=files["tlt"], doses=files["doses"])
+
+
+@pytest.fixture
+def changed(files, tmp_path):
+    """A function: path of the stack with other entries in its header, and more at its end."""
+
+    def make(*entries, more=b""):
+        with open(files["stack"], "rb") as file:
+            raw = bytearray(file.read())
+        for place, kind, value in entries:
+            struct.pack_into(kind, raw, place, value)
+        path = tmp_path / "changed.mrc"
+        path.write_bytes(bytes(raw) + more)
+        return str(path)
+
+    return make
+
+
+def warnings_of(series, stack):
+    return read_series(replace(series, stack=stack)).warnings
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [(CELL_Z, "<f", 0.0)],
+        [(CELL_Z, "<f", 11.0)],
+        [(CELL_Z, "<f", float("nan"))],
+        [(CELL_Z, "<f", -5.0), (MZ, "<i", 1)],
+        [(MZ, "<i", 0)],
+        [(MZ, "<i", 1), (CELL_Z, "<f", PIXEL_ANGSTROM)],
+    ],
+)
+def test_the_spacing_of_images_does_not_matter(series, changed, entries):
+    assert warnings_of(series, changed(*entries)) == ()
+
+
+@pytest.mark.parametrize("entries", [[(MZ, "<i", 1)], [], [(MZ, "<i", 2)], [(MZ, "<i", 0)]])
+@pytest.mark.parametrize("group", [401, 400, 402, 1, 0])
+def test_a_stack_that_is_marked_as_volumes_is_one_of_images(series, changed, group, entries):
+    stack = changed((ISPG, "<i", group), *entries)
+    assert warnings_of(series, stack) == ()
+    assert images_in_stack(stack) == N
+
+
+def test_a_stack_of_many_small_images_does_not_look_unflipped(tmp_path):
+    path = tmp_path / "many.mrc"
+    mrcfile.write(path, np.zeros((90, 32, 32), dtype="i2"), voxel_size=10.0)
+    with open_stack(path) as stack:
+        assert stack.warnings == ()
+
+
+ODD = {
+    "1 A": ([(CELL_X, "<f", 96.0), (CELL_X + 4, "<f", 96.0)], b"", "pixel size is exactly 1 A"),
+    "wrong stamp": ([(STAMP, "4s", b"\xff\1\2\3")], b"", "the machine stamp is ff01"),
+    "trailing bytes": ([], bytes(9), "9 bytes longer than its header says"),
+    "no extended header": ([(NSYMBT, "<i", 8192)], b"", "extended header of 8192 bytes, which"),
+    "no MAP": ([(208, "4s", bytes(4))], b"", "the header lacks the word MAP"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_warnings_of_the_reader_belong_to_the_series(series, changed, name):
+    entries, more, says = ODD[name]
+    (warning,) = warnings_of(series, changed(*entries, more=more))
+    assert says in warning
+
+
+def test_unsigned_bytes_are_told_of_a_stack_too(series, tmp_path):
+    images = np.random.default_rng(0).normal(128, 30, (N, 96, 96)).clip(0, 255).astype("u1")
+    path = tmp_path / "bytes.mrc"
+    mrcfile.write(path, images.view("i1"), voxel_size=PIXEL_ANGSTROM)
+    (warning,) = warnings_of(series, str(path))
+    assert "read as unsigned" in warning
+
+
+@pytest.mark.parametrize(
+    ("entries", "says"),
+    [
+        ([(CELL_X, "<f", 0.0)], "along x and y, but it is unset .*; give --pixel-size$"),
+        ([(CELL_X, "<f", 96e6), (CELL_X + 4, "<f", 96e6)], "not believable .*; give --pixel-size$"),
+        ([(CELL_X, "<f", 960.0)], "differs between the axes .*; give --pixel-size$"),
+        ([(NX, "<i", 2**30)], "slices of at most .*newstack -bin 4"),
+        ([(MODE, "<i", 4)], "cannot be analysed: mode 4"),
+    ],
+)
+def test_what_is_wrong_with_a_stack_has_a_way_out_of_its_own_command(
+    series, changed, entries, says
+):
+    with pytest.raises(TomogramError, match=says):
+        read_series(replace(series, stack=changed(*entries)))
+
+
+def test_a_pixel_size_that_is_given_mends_the_header(series, changed):
+    stack = changed((CELL_X, "<f", 0.0))
+    found = read_series(replace(series, stack=stack, pixel_angstrom=12.0))
+    assert found.tilts.pixel_angstrom == 12.0
+    (warning,) = found.warnings
+    assert "the header's pixel size is unset" in warning and "12 A is used" in warning

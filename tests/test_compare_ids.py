@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names that several programs give to the tomograms of the same tilt series are joined."""
+
+import pytest
+from scoring_fakes import make_score
+
+from tomoscore_scipion.comparison.ids import Cut, common_names, remark_on
+from tomoscore_scipion.comparison.sets import joined, remarks_on
+from tomoscore_scipion.engine.cli import main
+from tomoscore_scipion.engine.output import json_line
+
+SERIES = [f"TS_{number:02d}" for number in range(1, 13)]
+
+
+def named(pattern, series=SERIES):
+    return [pattern.format(name) for name in series]
+
+
+@pytest.mark.parametrize(
+    "patterns",
+    [
+        ("{}_10.00Apx", "{}_Vol"),
+        ("{}_full", "{}_rec"),
+        ("{}", "{}_denoised"),
+        ("{}_10.00Apx", "{}_Vol", "{}_full", "{}_rec", "{}_denoised"),
+        ("{}_10.00Apx", "{}_10.00Apx_denoised"),
+        ("{}.st_Vol", "{}-rec"),
+        ("{}rec", "{}"),
+        ("denoised_{}", "{}"),
+        ("denoised_{}_10.00Apx", "{}_Vol"),
+    ],
+)
+@pytest.mark.parametrize("series", [SERIES, [f"Position_{n}" for n in range(1, 15)], ["a1", "a2"]])
+def test_what_all_names_of_a_set_share_is_left_out(patterns, series):
+    sets = {pattern: named(pattern, series) for pattern in patterns}
+    cuts = common_names(sets)
+    keys = [[cuts[name].of(ts_id) for ts_id in ids] for name, ids in sets.items()]
+    assert all(found == keys[0] for found in keys)
+    assert all(len(set(found)) == len(series) for found in keys)
+
+
+def test_nothing_is_left_out_where_the_names_agree():
+    sets = {"A": named("{}_rec"), "B": named("{}_rec")}
+    assert set(common_names(sets).values()) == {Cut()}
+    assert remark_on(common_names(sets)) == []
+
+
+def test_one_name_alone_finds_its_tilt_series():
+    cuts = common_names({"A": ["TS_03_10.00Apx"], "B": named("{}_Vol")})
+    assert (cuts["A"].end, cuts["B"].end) == ("_10.00Apx", "_Vol")
+
+
+@pytest.mark.parametrize(
+    "sets",
+    [
+        {"A": named("one_{}"), "B": named("two_{}")},
+        {"A": ["TS_1", "TS_2"], "B": ["Position_1", "Position_2"]},
+        {"A": ["grid1_01", "grid1_02"], "B": ["grid2_01", "grid2_02"]},
+        {"A": ["TS_1", "TS_2"], "B": []},
+    ],
+)
+def test_names_that_differ_at_their_beginning_are_never_joined(sets):
+    assert set(common_names(sets).values()) == {Cut()}
+
+
+def write(path, names, **more):
+    records = [make_score(n, 1.0 + 0.01 * i, **more) for i, n in enumerate(names)]
+    path.write_text("".join(map(json_line, records)))
+
+
+def test_the_command_compares_across_programs_and_says_how(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "warp.jsonl", named("{}_10.00Apx"))
+    write(tmp_path / "imod.jsonl", named("{}_rec"))
+    assert main(["compare", "warp.jsonl", "imod.jsonl", "--csv", "c.csv"]) == 0
+    said = capsys.readouterr().out
+    assert "over 12 tilt series" in said and "Left out" not in said
+    assert "what all names of a set share (warp: '_10.00Apx'; imod: '_rec')" in said
+    assert (tmp_path / "c.csv").read_text().splitlines()[1].startswith("TS_01,")
+
+
+def test_ids_that_differ_are_shown_with_how_to_give_them(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "a.jsonl", named("{}_rec"))
+    write(tmp_path / "b.jsonl", [f"Position_{n}" for n in range(5)])
+    assert main(["compare", "a.jsonl", "b.jsonl"]) == 1
+    said = capsys.readouterr().err
+    assert "a has TS_01_rec, TS_02_rec, TS_03_rec, ...; b has Position_0, Position_1" in said
+    assert "name the files alike, or score them by a job file that gives each tomogram" in said
+
+
+def test_slab_limits_and_voxel_sizes_are_told_of_names_that_were_joined():
+    whole = [make_score(name, 1.0) for name in named("{}_Vol")]
+    part = [make_score(n, 1.0, z_range=(2, None), voxel_size_angstrom=20.0) for n in named("{}")]
+    sets, _ = joined({"A": whole, "B": part})
+    voxels, limits = remarks_on(sets)
+    assert voxels.startswith("Voxel sizes differ (A: A: 10; B: 20)")
+    assert limits == (
+        "Slab limits differ in 12 tilt series (TS_01: A: all slices; B: slices 2 to the last): not "
+        "the same slices were scored."
+    )
+
+
+def test_limits_that_each_tilt_series_has_in_both_sets_do_not_differ():
+    def a_set():
+        return [make_score(name, 1.0, z_range=(n, 15)) for n, name in enumerate(SERIES[:4])]
+
+    assert remarks_on({"A": a_set(), "B": a_set()}) == []

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An option that a message names is one of the command that says it."""
+
+import ast
+import re
+from importlib import import_module
+from pathlib import Path
+
+import bad_tomograms
+import pytest
+from test_architecture import PACKAGE, ROOT, imported
+
+from tomoscore_scipion.engine import cli
+from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.engine.volume import open_stack, open_volume
+
+OF_ANOTHER = re.compile(r"tomoscore [a-z]+( --[a-z-]+)+")
+"""A whole command that is named, as the way to something else."""
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+TOLD_BY_KIND = "file_kind.py"
+"""Its options depend on what a file is read as: see the other test."""
+
+
+def options_of(command):
+    parser = cli._parser(command, import_module(cli.COMMANDS[command].arguments))
+    return {option for action in parser._actions for option in action.option_strings}
+
+
+def texts_in(path):
+    """The texts of a file, without its docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    docs = {
+        node.body[0].value
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in docs:
+            yield node.value
+
+
+def modules_of(command):
+    """All modules of ours that a command may come to, but the command line itself."""
+    known = cli.COMMANDS[command]
+    todo, found = {known.arguments, known.action}, set()
+    if command == "dose":
+        todo.add("tomoscore_scipion.dose.series_record")
+    while todo:
+        path = ROOT / (todo.pop().replace(".", "/") + ".py")
+        if path in found or not path.is_file() or path.name == "cli.py":
+            continue
+        found.add(path)
+        for name in imported(path):
+            if name.startswith("tomoscore_scipion."):
+                todo |= {name, name.rpartition(".")[0]}
+    return found
+
+
+def arguments_elsewhere(command):
+    """Modules that define, and check, the arguments of other commands."""
+    others = {name: c for name, c in cli.COMMANDS.items() if name != command}
+    names = {m for c in others.values() for m in (c.arguments, c.action)}
+    return {ROOT / (name.replace(".", "/") + ".py") for name in names}
+
+
+@pytest.mark.parametrize("command", ["score", "dose", "compare"])
+def test_every_option_in_a_text_is_one_of_the_command(command):
+    options = options_of(command)
+    for path in sorted(modules_of(command) - arguments_elsewhere(command)):
+        if path.name == TOLD_BY_KIND or "report" in path.parts:
+            continue
+        for text in texts_in(path):
+            unknown = set(OPTION.findall(OF_ANOTHER.sub("", text))) - options
+            assert not unknown, f"{Path(path).relative_to(PACKAGE)}: {text!r}: {unknown}"
+
+
+def said_of(path, opened):
+    """What is said of a file: an error, or warnings."""
+    try:
+        with opened(path) as volume:
+            return volume.warnings
+    except TomogramError as error:
+        return (str(error),)
+
+
+@pytest.mark.parametrize(
+    ("command", "opened", "others"),
+    [("score", open_volume, "--pixel-size"), ("dose", open_stack, "--voxel-size")],
+)
+def test_what_is_said_of_bad_and_odd_files_names_options_of_the_command(
+    tmp_path, command, opened, others
+):
+    paths = bad_tomograms.make_all(tmp_path)
+    one = tmp_path / "one.mrc"
+    one.write_bytes(bad_tomograms.content(voxel_size=1.0))
+    said = [text for path in (*paths.values(), one) for text in said_of(path, opened)]
+    named = {option for text in said for option in OPTION.findall(text)}
+    assert named and named <= options_of(command)
+    assert others not in named

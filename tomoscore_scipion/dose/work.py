@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The work of `tomoscore dose`: a tilt series gets its record, and a preview if wanted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tomoscore_scipion.dose.record import DoseRecord
+from tomoscore_scipion.dose.source_files import Sources
+from tomoscore_scipion.engine.file_kind import STACK
+from tomoscore_scipion.engine.work import Progress, Work
+
+if TYPE_CHECKING:
+    from tomoscore_scipion.engine.scorer import Scorer
+
+
+@dataclass(frozen=True)
+class SeriesTask:
+    """A tilt series to analyse.
+
+    Attributes:
+        sources: its files.
+        preview: where to write the tomogram at the suggested dose; None: nowhere.
+    """
+
+    sources: Sources
+    preview: str | None = None
+
+    @property
+    def ts_id(self) -> str:
+        """Its id."""
+        return self.sources.ts_id
+
+    @property
+    def path(self) -> str:
+        """Its stack."""
+        return self.sources.stack
+
+
+@dataclass(frozen=True)
+class DoseAnalysis(Work[SeriesTask, DoseRecord]):
+    """Analyses the doses of tilt series.
+
+    Attributes:
+        flip_phases: see `Settings`.
+    """
+
+    flip_phases: bool = False
+
+    kind = STACK
+    items = "tilt series"
+    least_s = 1800.0
+    seconds_per_byte = 1e-6
+    """A second per MB; the analysis itself takes minutes on two cores, however large the stack."""
+
+    def item_of(self, request: dict[str, Any]) -> SeriesTask:
+        """The tilt series of a request."""
+        sources: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in request["sources"].items()
+        }
+        return SeriesTask(Sources(**sources), request["preview"])
+
+    def do(self, scorer: Scorer, item: SeriesTask, progress: Progress) -> DoseRecord:
+        """Analyse a tilt series; what the user can mend makes a failed record."""
+        from tomoscore_scipion.dose.series_record import record_of
+
+        return record_of(item.sources, scorer, self.flip_phases, item.preview, progress)
+
+    def failed(self, item: SeriesTask, error: str, **known: Any) -> DoseRecord:
+        """The record of a tilt series that could not be analysed."""
+        return DoseRecord.failed(item.ts_id, item.path, error, **known)
+
+    def record_of(self, content: dict[str, Any]) -> DoseRecord:
+        """The record that `DoseRecord.to_dict` gave."""
+        return DoseRecord.from_dict(content)
