@@ -21,14 +21,13 @@ PROGRAM = ("dom", "charts", "pictures", "details", "views", "comparison", "main"
 
 
 def render(
-    content: Mapping[str, Any], pictures: Iterable[tuple[int, Mapping[int | str, str]]]
+    content: Mapping[str, Any], pictures: Iterable[tuple[int, Mapping[str, str]]]
 ) -> Iterator[str]:
     """The page, piece by piece; the pictures come last, one tomogram at a time.
 
     Args:
         content: from `content.content_of`.
-        pictures: pairs of a tomogram's number, from 0, and its pictures, {plane or
-            "map": JPEG in base64}.
+        pictures: pairs of a tomogram's number, from 0, and its pictures, from `pictures`.
     """
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
