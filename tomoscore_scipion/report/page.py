@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 FOLDER = Path(__file__).resolve().parent / "templates"
-PROGRAM = ("dom", "charts", "pictures", "details", "views", "comparison", "main")
+PROGRAM = ("dom", "charts", "pictures", "details", "hand", "views", "comparison", "main")
 """The parts of the program, in the order in which they need one another."""
 
 
