@@ -21,7 +21,7 @@ LOBES = 6
 """Of the Lanczos filter: with twice the usual three its edge in frequency is twice as steep."""
 STRETCH_PERCENT = (0.25, 99.75)
 """Percentiles of the values that become black and white, unless they are outliers."""
-LARGEST_DEVIATIONS = 4.0
+LARGEST_DEVIATIONS = 3.5
 """Values farther from the median, in standard deviations of the middle 68 %, are outliers."""
 
 

@@ -186,7 +186,7 @@ class TomoScoreOutputs:
     """
 
     _possibleOutputs = dict.fromkeys(
-        (SCORED_SET, ACCEPTED_SET, REJECTED_SET, FAILED_SET), SetOfTomograms
+        (ACCEPTED_SET, REJECTED_SET, SCORED_SET, FAILED_SET), SetOfTomograms
     )  # a dictionary: an Enum would merge outputs of one class
     _provenanceKinds = PROVENANCE
 

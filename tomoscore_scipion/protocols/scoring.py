@@ -26,6 +26,7 @@ from tomoscore_scipion.protocols.verdict import (
     REJECTED,
     accepted_by_threshold,
 )
+from tomoscore_scipion.report.failures import cause_first
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class TomoScoreScoring(TomoScoreEngineRuns, TomoScoreOutputs):
     _recordOf = staticmethod(Score.from_json)
 
     def _reporter(self):
+        self._places = {}  # id: object id in the input, which gives its order
         label = self.getRunName().replace(f"{tomoscore_scipion.__name__} - ", "", 1)
         return reporting.Reporter(
             os.path.abspath(self._getExtraPath()),
@@ -78,11 +80,22 @@ class TomoScoreScoring(TomoScoreEngineRuns, TomoScoreOutputs):
     # --------------------------- input ---------------------------------------
     def _newItems(self, tomograms, batches):
         """[(id, copy of the item, why it cannot be scored or None)] of those not seen before."""
+        named = list(self._incoming.named(self._incoming.of(tomograms)))
+        if named:
+            self._noteOrder(named)
         return [
             (key, item, problem or self._problemOf(item))
-            for key, item, problem in self._incoming.named(self._incoming.of(tomograms))
+            for key, item, problem in named
             if batches.unseen(key)
         ]
+
+    def _noteOrder(self, named):
+        """Tell the report the order of the input: workers finish in another one.
+
+        Tomograms of Scipion do not know when they were acquired.
+        """
+        self._places.update((key, item.getObjId()) for key, item, _ in named)
+        self._report.note_order(dict.fromkeys(sorted(self._places, key=self._places.get)))
 
     @staticmethod
     def _problemOf(item):
@@ -134,7 +147,8 @@ class TomoScoreScoring(TomoScoreEngineRuns, TomoScoreOutputs):
         self._noteMaking(record)
         if record.error:
             logger.error("%s: %s", key, record.error)
-            return {FAILED_SET: outputs.annotate(item, record, FAILED, record.error)}
+            error = cause_first(record.error, record.path)
+            return {FAILED_SET: outputs.annotate(item, record, FAILED, error)}
         verdict = None  # open until the end, when only so many are accepted
         if not self.atMost.get():
             verdict = ACCEPTED if record.tomoscore >= self.getThreshold() else REJECTED

@@ -17,7 +17,7 @@ from tomoscore_scipion.protocols.outputs import (
 )
 from tomoscore_scipion.protocols.verdict import in_words
 
-WORST = 5
+WORST = 3
 SHA256_SHOWN = 12
 JUDGED = (ACCEPTED_SET, REJECTED_SET)
 
@@ -45,13 +45,14 @@ def _scored_lines(protocol):
         return []
     made = provenance_in(protocol)
     middle = median(scores.values())
-    worst = sorted(scores.items(), key=lambda pair: pair[1])[:WORST]
+    worst = sorted(scores.items(), key=lambda pair: pair[1])[:-1][:WORST]  # never the best
     lines = [
         f"Tomograms: {counts(protocol)}.",
         f"Accepted {criterion(made)}.",
         f"Median TomoScore {middle:.2f} octaves ({readable_scale(scale_nm(middle))}).",
-        "Worst: " + ", ".join(f"{key} {score:.2f}" for key, score in worst) + ".",
     ]
+    if worst:
+        lines.append("Worst: " + ", ".join(f"{key} {score:.2f}" for key, score in worst) + ".")
     if slab(made):
         lines.append(f"Scored {slab(made)}.")
     return [*lines, f"Model {model(made)}, on {made['_tomoScoreDevice'] or 'an unknown device'}."]
