@@ -38,7 +38,7 @@ def check_folders(folders: Sequence[str], what: str) -> None:
             option = {"thumbnails": "--thumbnails", "maps": "--map"}[what]
             raise StartError(
                 f"{folder}: expected a folder of {what}, as `tomoscore score {option} DIR` "
-                "writes them, found none that can be read: name another one, or leave the option out"
+                "writes them, found none to read: name another one, or leave the option out"
             )
 
 

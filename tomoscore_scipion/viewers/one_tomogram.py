@@ -113,6 +113,10 @@ def draw_curve(axes, record):
     axes.set_ylim(0, 1)
     axes.set_xlabel("feature size (nm); the last is not scored")
     axes.set_title("Resolvability of the slab", fontsize=9)
-    axes.text(len(names) - 0.45, NOTHING_SEEN, "seen from here", ha="right", va="bottom", fontsize=7)
-    axes.text(len(names) - 0.45, READILY_SEEN, "counts in full", ha="right", va="bottom", fontsize=7)
+    axes.text(
+        len(names) - 0.45, NOTHING_SEEN, "seen from here", ha="right", va="bottom", fontsize=7
+    )
+    axes.text(
+        len(names) - 0.45, READILY_SEEN, "counts in full", ha="right", va="bottom", fontsize=7
+    )
     axes.set_ylabel("resolvability R")
