@@ -118,8 +118,8 @@ def url_of(kind, content):
 def test_captions_say_over_what_a_picture_is_the_mean():
     shown = content_of([record_of([0.5] * 6, voxel=13.0)], title="t", created="now")
     assert shown["tomograms"][0]["shown"] == "the mean of 7 slices, 9.1 nm in z"
-    shown = content_of([record_of([0.5] * 6, voxel=40.0)], title="t", created="now")
-    assert shown["tomograms"][0]["shown"] == "one slice, 4 nm"
+    shown = content_of([record_of([0.5] * 6, voxel=54.0)], title="t", created="now")
+    assert shown["tomograms"][0]["shown"] == "one slice, 5.4 nm"
 
 
 def test_a_failure_begins_with_its_cause_and_ends_with_the_file():
@@ -137,7 +137,7 @@ DECLINE = [f"TS_{number}" for number in range(6)]
 def ordered(lines):
     """Ids and what they are ordered by, of a session whose two workers took turns."""
     Path("order.csv").write_text("ts_id,acquired\n" + "".join(f"{line}\n" for line in lines))
-    records = [record_of([0.9 - 0.1 * DECLINE.index(k)] * 6, k) for k in DECLINE]
+    records = [record_of([0.55 - 0.05 * DECLINE.index(k)] * 6, k) for k in DECLINE]
     for worker in (0, 1):
         os.makedirs(f"batches/{worker + 1}", exist_ok=True)
         results = "".join(map(json_line, records[worker::2]))

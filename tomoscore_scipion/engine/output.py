@@ -282,8 +282,8 @@ def csv_line(record: Score) -> str:
     first, last = record.slab_z or (None, None)
     curve = record.curve["resolvability"] if record.curve else (None,) * len(PERIODS_NM)
     names = (harmless(record.ts_id), harmless(record.path or ""), record.status)
-    scores = (record.tomoscore, low, high, record.scale_nm, *curve, first, last)
-    scores += (record.voxel_size_angstrom,)
+    voxel = record.voxel_size_angstrom
+    scores = (record.tomoscore, low, high, record.scale_nm, *curve, first, last, voxel)
     remarks = (harmless("; ".join(record.warnings)), harmless(record.error or ""))
     return csv_row(names + scores + remarks)
 
