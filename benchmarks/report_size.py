@@ -21,9 +21,15 @@ import numpy as np
 from volumes import smooth_shapes
 
 from tomoscore_scipion.engine.bands import PERIODS_NM, scale_nm, tomoscore
-from tomoscore_scipion.engine.pictures import as_jpeg, picture
+from tomoscore_scipion.engine.pictures import THUMBNAIL_PX, as_jpeg, as_webp, picture
 from tomoscore_scipion.engine.record import Score
-from tomoscore_scipion.engine.thumbnail_files import chosen_slices, thumbnail_name
+from tomoscore_scipion.engine.thumbnail_files import (
+    DETAILS,
+    THUMBNAIL,
+    chosen_slices,
+    detail_name,
+    thumbnail_name,
+)
 from tomoscore_scipion.report.run import write_report
 
 NUMBERS = (10, 100, 300)
@@ -71,15 +77,20 @@ def made_up_record(number: int, rng: np.random.Generator) -> Score:
 
 
 def write_pictures(records: list[Score], folder: Path, rng: np.random.Generator) -> None:
-    """Write the thumbnails of records."""
-    contents = [
-        as_jpeg(picture(smooth_shapes(rng, (320, 320)) + rng.standard_normal((320, 320))))
-        for _ in range(DISTINCT)
+    """Write the thumbnail and the details of records."""
+    slices = [
+        smooth_shapes(rng, (928, 928)) + rng.standard_normal((928, 928)) for _ in range(DISTINCT)
     ]
+    thumbnails = [as_jpeg(picture(values, THUMBNAIL_PX)) for values in slices]
+    details = [as_webp(picture(values)) for values in slices]
     for i, record in enumerate(records):
-        for j, z in enumerate(sorted(set(chosen_slices(record).values()))):
-            path = folder / thumbnail_name(record.ts_id, z)
-            path.write_bytes(contents[(4 * i + j) % DISTINCT])
+        chosen = chosen_slices(record)
+        if THUMBNAIL in chosen:
+            name = thumbnail_name(record.ts_id, chosen[THUMBNAIL])
+            (folder / name).write_bytes(thumbnails[i % DISTINCT])
+        for j, z in enumerate(chosen[kind] for kind in DETAILS if kind in chosen):
+            path = folder / detail_name(record.ts_id, z)
+            path.write_bytes(details[(3 * i + j) % DISTINCT])
 
 
 def in_browser(page: Path, browser: str) -> tuple[float, float]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Thumbnails: the right slices, the right way up, small, named so that they are found again."""
+"""Pictures: the right slices, the right way up, as sharp as an ideal resize, and found again."""
 
 import io
 import json
@@ -17,11 +17,24 @@ from tomoscore_scipion.engine.bands import scale_nm
 from tomoscore_scipion.engine.cli import main
 from tomoscore_scipion.engine.errors import StartError
 from tomoscore_scipion.engine.output import read_records
-from tomoscore_scipion.engine.pictures import LARGEST_BYTES, as_jpeg, picture
+from tomoscore_scipion.engine.pictures import (
+    DETAIL_PX,
+    THUMBNAIL_PX,
+    as_jpeg,
+    as_webp,
+    contrast_limits,
+    picture,
+)
 from tomoscore_scipion.engine.products import Products
 from tomoscore_scipion.engine.record import Score
-from tomoscore_scipion.engine.thumbnail_files import chosen_slices, thumbnail_name, thumbnails_of
-from tomoscore_scipion.engine.thumbnails import write_thumbnails
+from tomoscore_scipion.engine.thumbnail_files import (
+    chosen_slices,
+    detail_name,
+    pictures_of,
+    slices_shown,
+    thumbnail_name,
+)
+from tomoscore_scipion.engine.thumbnails import slice_to_show, write_thumbnails
 from tomoscore_scipion.engine.volume import ArrayVolume
 
 
@@ -46,12 +59,108 @@ def test_nothing_is_chosen_where_nothing_was_scored():
     assert chosen_slices(make_score(slices=())) == {}
 
 
-def test_a_picture_is_small_and_stretched_from_black_to_white():
-    image = picture(speckle((700, 1000)))
-    assert image.size == (320, 224)
-    grey = np.asarray(image)
-    assert (grey.min(), grey.max()) == (0, 255)
+@pytest.mark.parametrize(
+    ("voxel_nm", "z", "expected"),
+    [
+        (1.3, 50, range(47, 54)),
+        (1.3, 1, range(0, 7)),
+        (1.3, 99, range(93, 100)),
+        (2.0, 50, range(48, 53)),
+        (5.0, 50, range(50, 51)),
+        (0.05, 50, range(0, 100)),
+    ],
+)
+def test_a_picture_shows_the_mean_over_about_10_nm(voxel_nm, z, expected):
+    assert slices_shown(z, 100, voxel_nm) == expected
+    assert slices_shown(0, 1, voxel_nm) == range(1)
+
+
+def test_the_mean_is_of_the_slices_that_are_said_to_be_shown():
+    volume = ArrayVolume(speckle((20, 32, 32)), 13.0)
+    mean = volume._array[slices_shown(10, 20, 1.3)].mean(axis=0)
+    np.testing.assert_allclose(slice_to_show(volume, 10), mean, atol=1e-6)
+    np.testing.assert_array_equal(volume._array, speckle((20, 32, 32)))
+
+
+def like_a_tomogram(shape, seed=0):
+    """Noise that is weaker the finer it is, as that of the mean over 10 nm of a tomogram."""
+    n_y, n_x = shape
+    radius = np.hypot(np.fft.fftfreq(n_y)[:, None], np.fft.rfftfreq(n_x)[None])
+    noise = np.fft.rfft2(np.random.default_rng(seed).standard_normal(shape))
+    return np.fft.irfft2(noise / (0.03 + radius), shape).astype(np.float32)
+
+
+def ideal_resize(values, shape):
+    """The resize that keeps all frequencies below the new Nyquist, and no other."""
+    (n_y, n_x), (m_y, m_x) = values.shape, shape
+    k_y, k_x = np.fft.fftfreq(m_y, 1 / m_y)[:, None], np.fft.fftfreq(m_x, 1 / m_x)[None]
+    kept = np.fft.fft2(values)[k_y.astype(int) % n_y, k_x.astype(int) % n_x]
+    shift = k_y * (n_y / m_y - 1) / (2 * n_y) + k_x * (n_x / m_x - 1) / (2 * n_x)
+    return np.fft.ifft2(kept * np.exp(2j * np.pi * shift)).real
+
+
+def decoded(content):
+    """A file as (y, x), row 0 at the bottom."""
+    return np.asarray(Image.open(io.BytesIO(content)).convert("L"), dtype=float)[::-1]
+
+
+INNER = (slice(8, -8), slice(8, -8))
+"""Without the border, where the ideal resize sees the opposite side."""
+
+
+def likeness(found, ideal):
+    return np.corrcoef(found[INNER].ravel(), ideal[INNER].ravel())[0, 1]
+
+
+@pytest.mark.parametrize("shape", [(928, 960), (1440, 1024), (500, 520)])
+def test_a_detail_is_as_sharp_as_the_ideal_resize(shape):
+    values = like_a_tomogram(shape)
+    content = as_webp(picture(values))
+    found = decoded(content)
+    assert max(found.shape) == DETAIL_PX
+    assert likeness(found, ideal_resize(values, found.shape)) >= 0.98
+    assert 30_000 < len(content) < 110_000
+
+
+def test_a_thumbnail_is_as_sharp_as_its_size_allows():
+    values = like_a_tomogram((928, 960))
+    found = decoded(as_jpeg(picture(values, THUMBNAIL_PX)))
+    assert max(found.shape) == THUMBNAIL_PX
+    assert likeness(found, ideal_resize(values, found.shape)) >= 0.98
+
+
+@pytest.mark.parametrize(("longest", "encode"), [(DETAIL_PX, as_webp), (THUMBNAIL_PX, as_jpeg)])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_lines_at_half_the_pictures_nyquist_keep_their_contrast(longest, encode, axis):
+    values = like_a_tomogram((960, 960))
+    values /= values.std()
+    cycles = longest // 4
+    lines = np.cos(2 * np.pi * cycles * (np.arange(960) + 0.5) / 960).astype(np.float32)
+    values += lines[:, None] if axis == 0 else lines[None]
+
+    def contrast(shown):
+        mean = shown.mean(axis=1 - axis)
+        return abs(np.fft.fft(mean)[cycles]) / shown.std()
+
+    found = decoded(encode(picture(values, longest)))
+    assert contrast(found) >= 0.8 * contrast(ideal_resize(values, (longest, longest)))
+
+
+def test_a_small_slice_is_not_enlarged():
     assert picture(speckle((40, 30))).size == (30, 40)
+
+
+def test_neither_beads_nor_an_empty_border_take_the_contrast():
+    values = like_a_tomogram((240, 240))
+    clean = contrast_limits(values)
+    spread = clean[1] - clean[0]
+    values[100:140, 100:140] -= 50 * spread  # 3 % of the field
+    values[:, :80] = 100 * spread
+    low, high = contrast_limits(values)
+    assert high - low < 2 * spread
+    grey = np.asarray(picture(values))[::-1]
+    assert grey[:90, 90:].std() > 30
+    assert set(np.unique(grey[:, :79])) == {255}
 
 
 def test_row_0_is_at_the_bottom():
@@ -77,23 +186,16 @@ def test_a_constant_slice_is_grey(value):
     assert set(np.unique(grey)) == {128}
 
 
-def test_noise_is_made_to_fit():
-    content = as_jpeg(picture(speckle((1000, 1000))))
-    assert 2_000 < len(content) <= LARGEST_BYTES
-    assert Image.open(io.BytesIO(content)).size[0] >= 160
-    smooth = np.linspace(0, 1, 320, dtype=np.float32)[None] * np.ones((320, 1), dtype=np.float32)
-    assert Image.open(io.BytesIO(as_jpeg(picture(smooth)))).size == (320, 320)
-
-
 def test_thumbnails_replace_earlier_ones_of_their_tomogram_only(tmp_path):
     volume = ArrayVolume(speckle((20, 32, 32)), 10.0)
     record = make_score(slices=slices_of({5: 2.0, 10: 3.0}))
-    for name in (thumbnail_name("TS_01", 3), thumbnail_name("TS_01-z3", 4), "TS_01-zoo.jpg"):
+    others = {thumbnail_name("TS_01-z3", 4), "TS_01-zoo.jpg"}
+    for name in (thumbnail_name("TS_01", 3), detail_name("TS_01", 3), *others):
         (tmp_path / name).touch()
     write_thumbnails(volume, record, str(tmp_path))
-    assert list(thumbnails_of(tmp_path, "TS_01")) == [5, 10]
-    assert list(thumbnails_of(tmp_path, "TS_01-z3")) == [4]
-    assert (tmp_path / "TS_01-zoo.jpg").exists()
+    made = {thumbnail_name("TS_01", 10), detail_name("TS_01", 5), detail_name("TS_01", 10)}
+    assert set(os.listdir(tmp_path)) == made | others
+    assert {os.path.basename(path) for path in pictures_of(tmp_path, "TS_01")} == made
 
 
 def test_an_id_never_leaves_the_folder(tmp_path):
@@ -103,8 +205,9 @@ def test_an_id_never_leaves_the_folder(tmp_path):
     record = make_score("../<script>", slices=slices_of({5: 2.0}))
     write_thumbnails(volume, record, str(folder))
     assert os.listdir(tmp_path) == ["pictures"]
-    (path,) = thumbnails_of(folder, "../<script>").values()
-    assert os.path.dirname(path) == str(folder)
+    paths = pictures_of(folder, "../<script>")
+    assert len(paths) == 2
+    assert {os.path.dirname(path) for path in paths} == {str(folder)}
 
 
 def test_a_full_disk_costs_the_pictures_and_not_the_score(tmp_path, monkeypatch):
@@ -145,6 +248,9 @@ def test_score_writes_thumbnails(tmp_path, monkeypatch, random_weights, by_job):
     assert main(["score", *command, "--output", "r.jsonl", "--quiet"]) == 0
     (record,) = read_records("r.jsonl")
     assert record.warnings == ()
-    found = thumbnails_of("pictures", record.ts_id)
-    assert list(found) == sorted(set(chosen_slices(record).values()))
-    assert {Image.open(path).size for path in found.values()} == {(200, 160)}
+    found = pictures_of("pictures", record.ts_id)
+    chosen = chosen_slices(record)
+    thumbnail = thumbnail_name(record.ts_id, chosen.pop("central"))
+    details = {detail_name(record.ts_id, z) for z in chosen.values()}
+    assert {os.path.basename(path) for path in found} == {thumbnail, *details}
+    assert {Image.open(path).size for path in found} == {(200, 160)}

@@ -114,7 +114,8 @@ class Browser:
     def press(self, key):
         """Press and release a key, as on a keyboard."""
         codes = {"ArrowRight": 39, "ArrowLeft": 37, "Enter": 13, "Escape": 27, "Tab": 9}
-        text = {"text": "\r"} if key == "Enter" else {}
+        codes.update({letter: ord(letter.upper()) for letter in "aru"})
+        text = {"text": "\r"} if key == "Enter" else {"text": key} if len(key) == 1 else {}
         for kind in ("keyDown", "keyUp"):
             self.call(
                 "Input.dispatchKeyEvent",

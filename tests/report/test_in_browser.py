@@ -12,8 +12,13 @@ from browser import PATIENCE_S, Browser, find_program
 from PIL import Image
 from report_records import NASTY, NASTY_ID, session
 
-from tomoscore_scipion.engine.pictures import as_jpeg, picture
-from tomoscore_scipion.engine.thumbnail_files import chosen_slices, map_picture_name, thumbnail_name
+from tomoscore_scipion.engine.pictures import as_jpeg, as_webp, picture
+from tomoscore_scipion.engine.thumbnail_files import (
+    chosen_slices,
+    detail_name,
+    map_picture_name,
+    thumbnail_name,
+)
 from tomoscore_scipion.report.run import write_report
 
 PROGRAM = find_program()
@@ -31,8 +36,11 @@ def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     grey = np.random.default_rng(0).normal(size=(40, 60)).astype(np.float32)
     for record in RECORDS[1:]:
-        for z in chosen_slices(record).values():
-            (folder / thumbnail_name(record.ts_id, z)).write_bytes(as_jpeg(picture(grey)))
+        for kind, z in chosen_slices(record).items():
+            name, encode = (
+                (thumbnail_name, as_jpeg) if kind == "central" else (detail_name, as_webp)
+            )
+            (folder / name(record.ts_id, z)).write_bytes(encode(picture(grey)))
     Image.new("RGB", (64, 48), "teal").save(folder / map_picture_name("TS_2"))
     write_report(
         RECORDS,
@@ -56,6 +64,8 @@ def browser(started, page, tmp_path):
     """The browser with the page, freshly loaded; it must not have complained at the end."""
     started.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
     started.size(1280, 1000)
+    started.open(page)
+    started.do("localStorage.clear()")
     started.open(page)
     yield started
     assert started.errors == []
@@ -86,7 +96,8 @@ def saved(folder, name):
 
 
 def counts(browser):
-    return [int(text) for text in texts(browser, ".tile[data-count]:not([data-count='']) b")]
+    kinds = ("accepted", "rejected", "failed")
+    return [int(texts(browser, f".tile[data-count={kind}] b")[0]) for kind in kinds]
 
 
 def expected_counts(threshold):
@@ -192,6 +203,98 @@ def test_the_table_is_saved_as_it_is_shown(browser, tmp_path):
     assert by_id["TS_bad"]["error"] == f"cut off {NASTY}"
 
 
+def test_the_saved_table_has_scale_slab_resolvability_and_voxel_size(browser, tmp_path):
+    click(browser, "#export-table")
+    rows = list(csv.DictReader(io.StringIO(saved(tmp_path, "tomoscore.csv"))))
+    row = next(row for row in rows if row["ts_id"] == "TS_30")
+    record = next(record for record in RECORDS if record.ts_id == "TS_30")
+    assert float(row["scale_nm"]) == pytest.approx(record.scale_nm)
+    slab = (row["slab_first"], row["slab_last"], row["slab_nm"], row["voxel_size_angstrom"])
+    assert slab == ("20", "79", "60", "10")
+    assert float(row["r_128_64_nm"]) == record.curve["resolvability"][0]
+    assert (row["verdict"], row["decided_by"], row["path"]) == ("rejected", "score", record.path)
+
+
+def borderline_at(threshold):
+    """Ids whose 90 % interval contains the threshold."""
+    scored = [record for record in RECORDS if record.tomoscore is not None]
+    return {
+        r.ts_id for r in scored if r.tomoscore_interval[0] <= threshold <= r.tomoscore_interval[1]
+    }
+
+
+def test_borderline_tomograms_are_counted_and_marked(browser):
+    slide(browser, 1.2)
+    expected = borderline_at(1.2)
+    assert expected
+    assert texts(browser, ".tile[data-count=borderline] b") == [str(len(expected))]
+    names = "[...document.querySelectorAll('.verdict.borderline')].map(n => "
+    cards = browser.do(names + "n.closest('.card')?.querySelector('.name').title).filter(Boolean)")
+    assert set(cards) == expected
+    dots = "[...document.querySelectorAll('#session .borderline')]"
+    assert browser.do(f"{dots}.length") == len(expected)
+    browser.do(
+        "const v = document.getElementById('verdict'); v.value = 'borderline';"
+        "v.dispatchEvent(new Event('change'))"
+    )
+    assert set(texts(browser, "#rows td:nth-child(1)")) == expected
+    assert all("borderline" in text for text in texts(browser, "#rows .verdict"))
+
+
+def card_of(name):
+    return f"document.querySelector('.card .name[title={name}]').closest('.card')"
+
+
+def verdicts(browser, folder):
+    """{id: (verdict, by whom)} of the saved file."""
+    click(browser, "#export-verdicts")
+    lines = saved(folder, "tomoscore-verdicts.csv")
+    (folder / "tomoscore-verdicts.csv").unlink()
+    assert lines.splitlines()[0] == "ts_id,verdict,decided_by"
+    rows = csv.DictReader(io.StringIO(lines))
+    return {row["ts_id"]: (row["verdict"], row["decided_by"]) for row in rows}
+
+
+def test_a_person_overrules_by_key_and_the_saved_file_tells_it(browser, page, tmp_path):
+    before = verdicts(browser, tmp_path)
+    assert before.keys() == {r.ts_id for r in RECORDS if r.tomoscore is not None}
+    assert (before["TS_30"], before[NASTY_ID][1]) == (("rejected", "score"), "score")
+    browser.do(f"{card_of('TS_30')}.focus()")
+    browser.press("a")
+    browser.do(f"{card_of('TS_60')}.click()")
+    browser.press("r")
+    assert "by hand" in texts(browser, "#details-verdict")[0]
+    browser.press("Escape")
+    overruled = {"TS_30": ("accepted", "hand"), "TS_60": ("rejected", "hand")}
+    assert verdicts(browser, tmp_path) == {**before, **overruled}
+    browser.open(page)  # also after the page is loaded again
+    assert verdicts(browser, tmp_path) == {**before, **overruled}
+    assert texts(browser, "#hand-count")[0].startswith("2 decided by hand")
+    click(browser, "#export-accepted")
+    assert "TS_30" in saved(tmp_path, "accepted.txt").splitlines()
+    browser.do(f"{card_of('TS_30')}.focus()")
+    browser.press("u")
+    assert verdicts(browser, tmp_path)["TS_30"] == ("rejected", "score")
+    click(browser, "#forget")
+    assert verdicts(browser, tmp_path) == before
+
+
+def test_keys_that_are_typed_into_a_field_decide_nothing(browser):
+    browser.do(f"{card_of('TS_30')}.click()")
+    browser.press("Escape")
+    browser.do("document.getElementById('query').focus()")
+    browser.press("a")
+    assert browser.do("document.getElementById('hand').hidden") is True
+
+
+def test_the_colours_of_the_report_are_those_of_scipions_plots(browser):
+    from tomoscore_scipion.viewers import colours
+
+    style = "getComputedStyle(document.documentElement).getPropertyValue"
+    found = [browser.do(f"{style}('--{name}')").strip() for name in ("good", "bad")]
+    assert found == [colours.ACCEPTED, colours.REJECTED]
+
+
 def test_the_quality_map_is_shown_with_the_tomogram_that_has_one(browser):
     card = "document.querySelector('.card .name[title=TS_2]').closest('.card')"
     browser.do(f"{card}.click()")
@@ -221,6 +324,8 @@ def test_a_tomogram_opens_with_its_charts_and_is_left_by_keyboard(browser):
 def test_the_session_has_a_point_for_each_and_changes_its_order(browser):
     assert browser.do("document.querySelectorAll('#session .dot').length") == len(RECORDS) - 1
     assert browser.do("document.querySelectorAll('#session .mark').length") == 1
+    axis = texts(browser, "#session svg text")
+    assert "TS_1" in " ".join(axis) and "tomogram, in the order of the results" in axis
     names = "[...document.querySelectorAll('#session .dot')].map(d => d.ariaLabel.split(':')[0])"
     assert browser.do(names) == [r.ts_id for r in RECORDS if r.tomoscore is not None]
     browser.do(

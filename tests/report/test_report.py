@@ -17,11 +17,13 @@ from report_records import NASTY, NASTY_ID, record_of, session
 
 from tomoscore_scipion.engine.cli import main
 from tomoscore_scipion.engine.output import json_line
-from tomoscore_scipion.engine.thumbnail_files import chosen_slices, thumbnail_name
+from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.engine.thumbnail_files import chosen_slices, detail_name, thumbnail_name
 from tomoscore_scipion.report.content import content_of, latest_of_each, models_of
+from tomoscore_scipion.report.failures import cause_first
 
 ROOT = Path(scoring_fakes.__file__).resolve().parents[1]
-JPEG = b"\xff\xd8 not really a picture"
+JPEG, WEBP = b"\xff\xd8 not really a picture", b"RIFF\0\0\0\0WEBP neither"
 
 
 class Page(HTMLParser):
@@ -95,14 +97,88 @@ def test_the_page_names_nothing_outside_of_itself(results):
 def test_pictures_of_the_chosen_slices_come_along(results):
     os.mkdir("pictures")
     record = session()[0]
-    chosen = sorted(set(chosen_slices(record).values()))
-    for z in (*chosen, 1):
-        (Path("pictures") / thumbnail_name(record.ts_id, z)).write_bytes(JPEG + b"%d" % z)
+    chosen = chosen_slices(record)
+    central = chosen.pop("central")
+    (Path("pictures") / thumbnail_name(record.ts_id, central)).write_bytes(JPEG)
+    for z in (*chosen.values(), 1):
+        (Path("pictures") / detail_name(record.ts_id, z)).write_bytes(WEBP + b"%d" % z)
     page = report("--thumbnails", "pictures")
-    assert page.json["pictures-0"] == {
-        str(z): base64.b64encode(JPEG + b"%d" % z).decode() for z in chosen
-    }
+    found = page.json["pictures-0"]
+    assert found.keys() == {"thumbnail", *map(str, chosen.values())}
+    assert found["thumbnail"] == url_of("jpeg", JPEG)
+    best = chosen["best"]
+    assert found[str(best)] == url_of("webp", WEBP + b"%d" % best)
     assert "pictures-1" not in page.json
+
+
+def url_of(kind, content):
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def test_captions_say_over_what_a_picture_is_the_mean():
+    shown = content_of([record_of([0.5] * 6, voxel=13.0)], title="t", created="now")
+    assert shown["tomograms"][0]["shown"] == "the mean of 7 slices, 9.1 nm in z"
+    shown = content_of([record_of([0.5] * 6, voxel=54.0)], title="t", created="now")
+    assert shown["tomograms"][0]["shown"] == "one slice, 5.4 nm"
+
+
+def test_a_failure_begins_with_its_cause_and_ends_with_the_file():
+    path = "/data/a b.mrc"
+    failed = Score.failed("TS", path, f"{path}: expected a file, found nothing")
+    (shown,) = content_of([failed], title="t", created="now")["tomograms"]
+    assert shown["error"] == "expected a file, found nothing (/data/a b.mrc)"
+    assert cause_first("the disk is full", path) == "the disk is full"
+    assert cause_first("x", None) == "x"
+
+
+DECLINE = [f"TS_{number}" for number in range(6)]
+
+
+def ordered(lines):
+    """Ids and what they are ordered by, of a session whose two workers took turns."""
+    Path("order.csv").write_text("ts_id,acquired\n" + "".join(f"{line}\n" for line in lines))
+    records = [record_of([0.55 - 0.05 * DECLINE.index(k)] * 6, k) for k in DECLINE]
+    for worker in (0, 1):
+        os.makedirs(f"batches/{worker + 1}", exist_ok=True)
+        results = "".join(map(json_line, records[worker::2]))
+        Path(f"batches/{worker + 1}/results.jsonl").write_text(results)
+    command = ["report", "batches", "--output", "o.html", "--order", "order.csv"]
+    assert main(command) == 0
+    shown = Page(Path("o.html").read_text(encoding="utf-8")).json["content"]
+    return [t["id"] for t in shown["tomograms"]], shown["order"], shown["tomograms"]
+
+
+def test_a_decline_through_two_workers_is_a_decline(results):
+    ids, order, tomograms = ordered([f"{key}," for key in DECLINE])
+    assert (ids, order) == (DECLINE, "of the input")
+    scores = [t["score"] for t in tomograms]
+    assert scores == sorted(scores, reverse=True) and len(set(scores)) == len(scores)
+
+
+def test_the_time_of_acquisition_orders_where_all_times_are_known(results):
+    lines = [f"{key},2024-05-17T{20 - n}:30:00" for n, key in enumerate(DECLINE)]
+    ids, order, tomograms = ordered(lines)
+    assert (ids, order) == (DECLINE[::-1], "of acquisition")
+    assert tomograms[0]["acquired"] == "2024-05-17 15:30:00"
+    ids, order, _ = ordered([*lines[:-1], "TS_5,"])
+    assert (ids, order) == (DECLINE, "of the input")
+    ids, _, _ = ordered(["TS_3,", "TS_1,"])
+    assert ids == ["TS_3", "TS_1", "TS_0", "TS_2", "TS_4", "TS_5"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", "line 1: expected ts_id,acquired, found nothing"),
+        ("id\n", "line 1: expected ts_id,acquired, found id"),
+        ("ts_id,acquired\na,noon\n", "line 2: expected an id and a time such as"),
+        ("ts_id,acquired\na\n", "line 2: expected an id and a time such as"),
+    ],
+)
+def test_a_file_that_is_no_order_is_refused(results, capsys, content, says):
+    Path("order.csv").write_text(content)
+    assert main(["report", "r.jsonl", "--output", "r.html", "--order", "order.csv"]) == 1
+    assert says in capsys.readouterr().err
 
 
 def test_the_picture_of_a_quality_map_comes_along(results):
@@ -111,10 +187,10 @@ def test_the_picture_of_a_quality_map_comes_along(results):
     os.mkdir("maps")
     Image.new("RGB", (900, 640), "teal").save("maps/TS_1-quality.png")
     pictures = report("--maps", "maps").json["pictures-0"]
-    (found,) = pictures.values()
-    with Image.open(io.BytesIO(base64.b64decode(pictures["map"]))) as image:
-        assert image.format == "JPEG" and max(image.size) == 320
-    assert len(base64.b64decode(found)) < 15_000
+    found = pictures["map"]
+    content = base64.b64decode(found.partition(",")[2])
+    with Image.open(io.BytesIO(content)) as image:
+        assert image.format == "WEBP" and image.size == (900, 640)
     assert "pictures-1" not in report("--maps", "maps").json
 
 
@@ -198,11 +274,11 @@ def test_what_cannot_be_reported_is_said_and_changes_nothing(
 def test_what_is_no_picture_is_refused_by_name(results, capsys):
     os.mkdir("pictures")
     record = session()[0]
-    name = thumbnail_name(record.ts_id, chosen_slices(record)["best"])
+    name = detail_name(record.ts_id, chosen_slices(record)["best"])
     (Path("pictures") / name).write_bytes(b"GIF89a")
     command = ["report", "r.jsonl", "--output", "r.html", "--thumbnails", "pictures"]
     assert main(command) == 1
-    assert f"pictures/{name}: expected a JPEG of at most" in capsys.readouterr().err
+    assert f"pictures/{name}: expected a JPEG or WebP of at most" in capsys.readouterr().err
     assert not Path("r.html").exists()
 
 

@@ -14,6 +14,7 @@ from tomoscore_scipion.engine.job import read_job
 from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.protocols import exchange
 from tomoscore_scipion.protocols.batches import LARGEST, Batches, EngineDiedError
+from tomoscore_scipion.report.failures import cause_first
 
 
 def entries(*names):
@@ -262,4 +263,4 @@ def test_an_engine_that_says_it_cannot_start_is_believed():
     ],
 )
 def test_what_is_told_of_a_failure_begins_with_its_cause(error, path, told):
-    assert exchange.cause_first(error, path) == told
+    assert cause_first(error, path) == told

@@ -74,6 +74,9 @@ def test_reports_are_made_at_most_every_so_often_and_at_the_end(tmp_path, monkey
             reporter.turn()
             time.sleep(0.02)
         assert len(desk.calls()) == 1
+        assert reporting.order_in(tmp_path) == {}
+        reporter.note_order({"TS_2": None, "TS_10": None})
+        assert list(reporting.order_in(tmp_path)) == ["TS_2", "TS_10"]
         reporter._next = 0.0  # the pause is over
         desk.turn_until(lambda: len(desk.calls()) == 2)
         reporter.ask()
@@ -82,7 +85,8 @@ def test_reports_are_made_at_most_every_so_often_and_at_the_end(tmp_path, monkey
         str(tmp_path / n) for n in ("batches", "thumbnails", "report.html")
     )
     expected = ["report", batches, "--output", html, "--thumbnails", thumbnails]
-    expected += ["--threshold", "1.25", "--title=it's $(touch owned) 100%"]
+    expected += ["--threshold", "1.25", "--order", str(tmp_path / "order.csv")]
+    expected += ["--title=it's $(touch owned) 100%"]
     assert desk.calls() == [repr(expected)] * 3
     assert not (tmp_path / "owned").exists() and not Path("owned").exists()
 
@@ -188,6 +192,20 @@ def test_a_run_ends_with_a_report_of_every_tomogram(lab):
     assert content_of(scored)["threshold"] == 3.0
 
 
+def test_a_decline_through_two_workers_is_a_decline_in_report_and_plot(project, lab):
+    from tomoscore_scipion.viewers import runs
+
+    declining = {f"TS_{number}": 4.0 - number / 4 for number in range(12)}
+    entries = [lab.tomogram(key, score) for key, score in declining.items()]
+    scored = lab.score(lab.source(entries), numberOfThreads=4)
+    assert len(list(Path(scored._getExtraPath("batches")).glob("*/job.json"))) > 1
+    content = content_of(scored)
+    assert {t["id"]: t["score"] for t in content["tomograms"]} == declining
+    assert [t["id"] for t in content["tomograms"]] == list(declining)
+    assert content["order"] == "of the input"
+    assert [row.ts_id for row in runs.all_rows(scored)] == list(declining)
+
+
 def test_quality_maps_are_asked_for_by_the_form(lab):
     scored = lab.score(lab.source([lab.tomogram("a")]), writeMaps=True)
     job = json.loads(Path(scored._getExtraPath("batches/0001/job.json")).read_text())
@@ -243,6 +261,7 @@ def test_the_command_runs_in_a_folder_of_any_name(tmp_path, name):
 
     words = said("-x $(touch owned)")
     assert words[:3] == ["report", str(tmp_path / name / "batches"), "--output"]
+    assert words[-2] == str(tmp_path / name / "order.csv")
     assert words[-1] == "--title=-x $(touch owned)"
     assert "--maps" not in words
     assert said("x", maps=True)[-3:-1] == ["--maps", str(tmp_path / name / "maps")]

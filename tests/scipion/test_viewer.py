@@ -55,7 +55,7 @@ def test_the_form_offers_all_that_there_is(project, scored):
     expected = ["showReport", "showSession", "showTable", "showImages", "showHistogram"]
     assert names_of(viewer) == [*expected, "showTomogram"]
     assert [name for name, _ in viewer._there] == [
-        f"{name}Tomograms" for name in ("scored", "accepted", "rejected", "failed")
+        f"{name}Tomograms" for name in ("accepted", "rejected", "scored", "failed")
     ]
     assert [r.ts_id for r in viewer._scored[:2]] == ["TS_11", "TS_10"]
 
@@ -103,6 +103,24 @@ def test_one_tomogram_shows_slices_profile_curve_and_reasons(project, scored, fi
     text = texts_of(figure)
     assert "TS_0: TomoScore 0.00" in text and "coarser than 128 nm" in text
     assert "nothing visible" in text and "Warning: fake" in text
+
+
+def test_the_slices_come_from_the_file_and_a_lost_file_is_told(project, scored, figures, tmp_path):
+    from dataclasses import replace
+
+    from tomoscore_scipion.viewers import slices
+
+    viewer = viewer_of(project, scored)
+    record = viewer._records.of(viewer._scored[0])
+    found, note = slices.slices_of(record, {})
+    assert {kind: array.shape for kind, array in found.items()} == dict.fromkeys(
+        ("best", "median", "worst"), (64, 64)
+    )
+    assert note == ""
+    lost = replace(record, path=str(tmp_path / "lost.mrc"))
+    found, note = slices.slices_of(lost, {})
+    assert found == {}
+    assert "since the file cannot be read" in note and note.rstrip().endswith("lost.mrc)")
 
 
 def test_a_tomogram_without_pictures_is_shown_all_the_same(project, scored, figures):

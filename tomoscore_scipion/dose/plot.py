@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from textwrap import fill
 from typing import Any, Mapping, Sequence
 
 from tomoscore_scipion.dose.record import DoseRecord
@@ -12,7 +13,11 @@ from tomoscore_scipion.engine.errors import StartError
 
 SIZE_INCHES = (7.0, 5.6)
 DPI = 110
-BLUE, ORANGE, GREEN, GREY = "#1f5fa8", "#c9601a", "#2a8a57", "#777777"
+BLUE, GREEN, PURPLE, GREY = "#0072b2", "#009e73", "#cc79a7", "#777777"
+RANGE_COLOUR = "#e69f00"
+"""The colours that Scipion's viewer gives the same curves."""
+TITLE_WIDTH = 90
+"""Letters in a line of the title."""
 SUFFIXES = (".png", ".svg", ".pdf")
 
 
@@ -42,7 +47,7 @@ def draw(record: DoseRecord) -> Any:
     _scores(above, record)
     _angles(below, record.steps)
     below.set_xlabel("accumulated dose at the end of the last view used (e/Å$^2$)")
-    above.set_title(f"{record.ts_id}: {verdict(record)}", fontsize=10)
+    above.set_title(fill(f"{record.ts_id}: {verdict(record)}", TITLE_WIDTH), fontsize=10)
     return figure
 
 
@@ -62,14 +67,14 @@ def _scores(axes: Any, record: DoseRecord) -> None:
     axes.plot(
         _column(record.steps_matched, "dose"),
         _column(record.steps_matched, "tomoscore"),
-        color=GREEN,
+        color=PURPLE,
         ls=":",
         label="as many views over all angles",
     )
     axes.plot(
         _column(record.steps_weighted, "dose"),
         _column(record.steps_weighted, "tomoscore"),
-        color=ORANGE,
+        color=GREEN,
         ls="--",
         label="first views, dose-weighted",
     )
@@ -84,8 +89,9 @@ def _scores(axes: Any, record: DoseRecord) -> None:
         label="network alone",
     )
     if record.suggested_range is not None:
-        axes.axvspan(*record.suggested_range, color=BLUE, alpha=0.12, lw=0)
-        axes.axvline(record.optimum_dose, color=BLUE, lw=1)
+        axes.axvspan(*record.suggested_range, color=RANGE_COLOUR, alpha=0.3, lw=0, label="range")
+        axes.axvline(record.optimum_dose, color="black", lw=1, label="best")
+    axes.set_xlim(0, 1.02 * max(dose))
     axes.set_ylabel("TomoScore (octaves)")
     axes.set_ylim(0, None)
     axes.grid(alpha=0.25)

@@ -16,7 +16,7 @@ from tomoscore_scipion.engine.pictures import picture
 from tomoscore_scipion.engine.quality_map import QualityMap, quality_map
 from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.engine.thumbnail_files import chosen_slices, map_picture_name
-from tomoscore_scipion.engine.thumbnails import slice_as_scored
+from tomoscore_scipion.engine.thumbnails import slice_to_show
 from tomoscore_scipion.engine.volume import Volume
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def write_map(
         write_mrc(aside, found, volume.origin_xyz_angstrom)
     chosen = chosen_slices(record)
     middle = chosen.get("central", slices[len(slices) // 2].z)
-    image = overlay(slice_as_scored(volume, middle), found)
+    image = overlay(slice_to_show(volume, middle), found)
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     write_file(path, buffer.getvalue())

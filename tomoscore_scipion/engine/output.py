@@ -264,7 +264,7 @@ def json_line(record: Score) -> str:
 CSV_COLUMNS = (
     ("ts_id", "path", "status", "tomoscore", "tomoscore_low", "tomoscore_high", "scale_nm")
     + tuple(f"r_{coarse:g}_{fine:g}_nm" for coarse, fine in PERIODS_NM)
-    + ("slab_first", "slab_last", "warnings", "error")
+    + ("slab_first", "slab_last", "voxel_size_angstrom", "warnings", "error")
 )
 
 
@@ -282,7 +282,8 @@ def csv_line(record: Score) -> str:
     first, last = record.slab_z or (None, None)
     curve = record.curve["resolvability"] if record.curve else (None,) * len(PERIODS_NM)
     names = (harmless(record.ts_id), harmless(record.path or ""), record.status)
-    scores = (record.tomoscore, low, high, record.scale_nm, *curve, first, last)
+    voxel = record.voxel_size_angstrom
+    scores = (record.tomoscore, low, high, record.scale_nm, *curve, first, last, voxel)
     remarks = (harmless("; ".join(record.warnings)), harmless(record.error or ""))
     return csv_row(names + scores + remarks)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which slices of a tomogram are worth a picture, and how the pictures of a folder are named.
 
-A thumbnail is `STEM-zN.jpg`: the stem of the tomogram's id, and the plane of the volume, 0-based.
-The picture of a quality map is `STEM-quality.png`.
+`STEM-zN.jpg` is the thumbnail of a tomogram: the stem of its id, and the slice, 0-based.
+`STEM-zN.webp` shows a slice in detail. The picture of a quality map is `STEM-quality.png`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,20 @@ import re
 from tomoscore_scipion.engine.file_names import file_stem
 from tomoscore_scipion.engine.record import Score
 
-KINDS = ("central", "best", "median", "worst")
-"""What a picture can show: the middle of the slab, and slices of it by their score."""
+THUMBNAIL = "central"
+"""Which slice stands for its tomogram among others: the middle of the slab."""
+DETAILS = ("best", "median", "worst")
+"""Which slices are shown in detail, by their score."""
+
+SHOWN_NM = 10.0
+"""Pictures show the mean over about so much in z: about as thick as a membrane, less noisy."""
+
+
+def slices_shown(z: int, n_z: int, voxel_size_nm: float) -> range:
+    """The slices whose mean a picture of slice `z` of `n_z` shows; an odd number where it can."""
+    count = min(2 * max(0, round((SHOWN_NM / voxel_size_nm - 1) / 2)) + 1, n_z)
+    first = min(max(z - count // 2, 0), n_z - count)
+    return range(first, first + count)
 
 
 def chosen_slices(record: Score) -> dict[str, int]:
@@ -39,8 +51,13 @@ def chosen_slices(record: Score) -> dict[str, int]:
 
 
 def thumbnail_name(ts_id: str, z: int) -> str:
-    """File name of the thumbnail of a plane."""
+    """File name of the thumbnail of a tomogram whose middle is slice `z`."""
     return f"{file_stem(ts_id)}-z{z}.jpg"
+
+
+def detail_name(ts_id: str, z: int) -> str:
+    """File name of the picture of a slice in detail."""
+    return f"{file_stem(ts_id)}-z{z}.webp"
 
 
 def map_picture_name(ts_id: str) -> str:
@@ -48,16 +65,12 @@ def map_picture_name(ts_id: str) -> str:
     return f"{file_stem(ts_id)}-quality.png"
 
 
-def thumbnails_of(folder: str | os.PathLike[str], ts_id: str) -> dict[int, str]:
-    """The thumbnails of a tomogram in a folder: {plane: path}, in order of the planes.
+def pictures_of(folder: str | os.PathLike[str], ts_id: str) -> list[str]:
+    """Paths of all thumbnails and details of a tomogram in a folder.
 
     Raises:
         OSError: the folder cannot be read.
     """
-    name = re.compile(re.escape(file_stem(ts_id)) + r"-z(\d+)\.jpg")
-    found = {}
-    for entry in os.listdir(folder):
-        match = name.fullmatch(entry)
-        if match:
-            found[int(match.group(1))] = os.path.join(os.fspath(folder), entry)
-    return dict(sorted(found.items()))
+    name = re.compile(re.escape(file_stem(ts_id)) + r"-z\d+\.(jpg|webp)")
+    there = sorted(entry for entry in os.listdir(folder) if name.fullmatch(entry))
+    return [os.path.join(os.fspath(folder), entry) for entry in there]

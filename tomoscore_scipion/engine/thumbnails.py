@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small pictures of a tomogram's slices, for reports and viewers."""
+"""Pictures of a tomogram's slices, for reports and viewers."""
 
 from __future__ import annotations
 
@@ -8,15 +8,22 @@ import os
 import numpy as np
 
 from tomoscore_scipion.engine.aside import write_file
-from tomoscore_scipion.engine.pictures import as_jpeg, picture
+from tomoscore_scipion.engine.pictures import THUMBNAIL_PX, as_jpeg, as_webp, picture
 from tomoscore_scipion.engine.record import Score
-from tomoscore_scipion.engine.sampling import mean_plane, plan_slice
-from tomoscore_scipion.engine.thumbnail_files import chosen_slices, thumbnail_name, thumbnails_of
+from tomoscore_scipion.engine.thumbnail_files import (
+    DETAILS,
+    THUMBNAIL,
+    chosen_slices,
+    detail_name,
+    pictures_of,
+    slices_shown,
+    thumbnail_name,
+)
 from tomoscore_scipion.engine.volume import Volume
 
 
 def write_thumbnails(volume: Volume, record: Score, folder: str) -> None:
-    """Write the thumbnails of a scored tomogram; earlier ones of the same id are removed.
+    """Write the pictures of a scored tomogram; earlier ones of the same id are removed.
 
     Args:
         volume: the tomogram, open.
@@ -27,18 +34,30 @@ def write_thumbnails(volume: Volume, record: Score, folder: str) -> None:
         OSError: they cannot be written.
         TomogramError: the tomogram's file cannot be read any more.
     """
-    for path in thumbnails_of(folder, record.ts_id).values():
+    for path in pictures_of(folder, record.ts_id):
         os.remove(path)
-    for z in sorted(set(chosen_slices(record).values())):
-        content = as_jpeg(picture(slice_as_scored(volume, z)))
-        write_file(os.path.join(folder, thumbnail_name(record.ts_id, z)), content)
+    chosen = chosen_slices(record)
+    details = {chosen[kind] for kind in DETAILS if kind in chosen}
+    for z in sorted(set(chosen.values())):
+        values = slice_to_show(volume, z)
+        if z == chosen[THUMBNAIL]:
+            thumbnail = as_jpeg(picture(values, THUMBNAIL_PX))
+            write_file(os.path.join(folder, thumbnail_name(record.ts_id, z)), thumbnail)
+        if z in details:
+            detail = as_webp(picture(values))
+            write_file(os.path.join(folder, detail_name(record.ts_id, z)), detail)
 
 
-def slice_as_scored(volume: Volume, z: int) -> np.ndarray:
-    """The slice around plane `z` as it was scored: (y, x) float32, as thick as the model sees it.
+def slice_to_show(volume: Volume, z: int) -> np.ndarray:
+    """The mean over about 10 nm in z around slice `z`, see `slices_shown`: (y, x) float32.
 
     Raises:
         TomogramError: the file cannot be read.
     """
-    plan = plan_slice(z, volume.shape_zyx[0], volume.voxel_size_angstrom / 10)
-    return mean_plane(volume.read_slice, plan.centre.planes, plan.centre.weights)
+    planes = slices_shown(z, volume.shape_zyx[0], volume.voxel_size_angstrom / 10)
+    total = volume.read_slice(planes[0])
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is shown as grey
+        for plane in planes[1:]:
+            total += volume.read_slice(plane)
+        total /= np.float32(len(planes))
+    return total

@@ -20,6 +20,7 @@ from tomoscore_scipion.protocols.dose_outputs import (
     preview_of,
 )
 from tomoscore_scipion.protocols.engine_runs import TomoScoreEngineRuns
+from tomoscore_scipion.report.failures import cause_first
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ class TomoScoreDosing(TomoScoreEngineRuns, TomoScoreDoseOutputs):
         """Write a record into its tilt series; {output set: what belongs there}."""
         self._noteMaking(record)
         if record.error:
-            reason = exchange.cause_first(record.error, record.path)
+            reason = cause_first(record.error, record.path)
             logger.error("%s: %s", key, reason)
             return {FAILED_SERIES_SET: annotate_dose(item, error=reason)}
         curve_file = self.getCurveFile(key)

@@ -97,19 +97,6 @@ def note_failure(root, key, path, reason):
         file.write(Score.failed(key, path, reason).to_json() + "\n")
 
 
-def cause_first(error, path):
-    """Why something failed, with its cause first and the file at the end.
-
-    The engine names the file first; in a table's column only the beginning is seen.
-
-    Args:
-        error: what the engine says.
-        path: the file, None where there is none.
-    """
-    start = f"{path}: "
-    return f"{error[len(start) :]} (file {path})" if path and error.startswith(start) else error
-
-
 def thumbnail_of(folder, record):
     """Path of the picture of a tomogram's central slice; None where there is none."""
     z = chosen_slices(record).get("central")

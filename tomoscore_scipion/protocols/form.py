@@ -171,14 +171,15 @@ def add_gpu(form, text=GPU_HELP):
         params.BooleanParam,
         default=False,
         label="Use GPU?",
-        help=text,
+        help=text,  # Scipion's window shows only that of the list below
     )
     form.addHidden(
         GPU_LIST,
         params.StringParam,
         default="0",
         label="GPU IDs",
-        help="With several GPUs batches are scored in parallel, one process per GPU. That needs "
+        help=text
+        + "\n\nWith several GPUs batches are scored in parallel, one process per GPU. That needs "
         "a Scipion thread for each GPU and two more. In a queue only their number counts: so many "
         "jobs run at once, and the scheduler says which GPUs they see.",
     )

@@ -3,6 +3,7 @@
 
     <folder>/batches/...          records, see exchange.py
     <folder>/thumbnails/...       pictures, drawn once, when a tomogram is scored
+    <folder>/order.csv            the tomograms in the order of the input, see report/order.py
     <folder>/report.html          the report
     <folder>/report.log           what the engine printed over the last one
     <folder>/report-failed.log    the same where the last one failed
@@ -19,11 +20,13 @@ import time
 from pathlib import Path
 
 from tomoscore_scipion.protocols.exchange import last_words, note_failure
+from tomoscore_scipion.report.order import order_text, read_order
 
 logger = logging.getLogger(__name__)
 
 BATCHES, THUMBNAILS, MAPS = "batches", "thumbnails", "maps"
 REPORT, LOG, PROBLEM = "report.html", "report.log", "report-failed.log"
+ORDER = "order.csv"
 
 EVERY_S = 60.0
 """From the beginning of a report to that of the next one, at least."""
@@ -72,6 +75,10 @@ class Reporter:
         self._carefully(lambda: note_failure(self._folder / BATCHES, key, path, reason))
         self.ask()
 
+    def note_order(self, order):
+        """Let the report show the session in this order, {ts_id: when it was acquired or None}."""
+        self._carefully(lambda: write_order(self._folder, order))
+
     def turn(self):
         """See what became of the last report, and start another where it is time; never waits."""
         self._carefully(self._another)
@@ -98,6 +105,8 @@ class Reporter:
         self._next = time.monotonic() + EVERY_S  # also where it does not start
         for name in self._folders:
             (self._folder / name).mkdir(parents=True, exist_ok=True)
+        if not (self._folder / ORDER).exists():
+            write_order(self._folder, {})
         self._started = time.monotonic()
         with open(self._folder / LOG, "wb") as log:
             self._process = subprocess.Popen(
@@ -150,6 +159,9 @@ class NoReport:
     def ask(self):
         """Nothing is made."""
 
+    def note_order(self, order):
+        """Nothing is made."""
+
     def turn(self):
         """Nothing is made."""
 
@@ -163,8 +175,23 @@ def command(program, folder, threshold, title, maps=False):
     paths = {name: str(Path(folder) / name) for name in (BATCHES, THUMBNAILS, MAPS, REPORT)}
     words = ["report", paths[BATCHES], "--output", paths[REPORT]]
     words += ["--thumbnails", paths[THUMBNAILS], "--threshold", f"{threshold:g}"]
+    words += ["--order", str(Path(folder) / ORDER)]
     words += ["--maps", paths[MAPS]] if maps else []
     return ["/bin/sh", "-c", f'( {program} "$@" )', "sh", *words, f"--title={title}"]
+
+
+def write_order(folder, order):
+    """Write the order of a session, {ts_id: when it was acquired, None where it is not known}."""
+    path = Path(folder) / ORDER
+    aside = path.with_suffix(".part")
+    aside.write_text(order_text(order), encoding="utf-8")
+    os.replace(aside, path)
+
+
+def order_in(folder):
+    """The order of a session as it was written last; {} where there is none yet."""
+    path = Path(folder) / ORDER
+    return read_order(path) if path.exists() else {}
 
 
 def summary(folder):

@@ -20,6 +20,7 @@ from tomoscore_scipion.protocols.outputs import (
     TomoScoreOutputs,
 )
 from tomoscore_scipion.protocols.verdict import accepted_by
+from tomoscore_scipion.report.failures import cause_first
 from tomoscore_scipion.report.reasons import faults_of
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class TomoScoreScoring(TomoScoreEngineRuns, TomoScoreOutputs):
     _recordOf = staticmethod(Score.from_json)
 
     def _reporter(self):
+        self._places = {}  # id: object id in the input, which gives its order
         return reporting.Reporter(
             os.path.abspath(self._getExtraPath()),
             Plugin.getProgram(),
@@ -86,11 +88,22 @@ class TomoScoreScoring(TomoScoreEngineRuns, TomoScoreOutputs):
     # --------------------------- input ---------------------------------------
     def _newItems(self, tomograms, batches):
         """[(id, copy of the item, why it cannot be scored or None)] of those not seen before."""
+        named = list(self._incoming.named(self._incoming.of(tomograms)))
+        if named:
+            self._noteOrder(named)
         return [
             (key, item, problem or self._problemOf(item))
-            for key, item, problem in self._incoming.named(self._incoming.of(tomograms))
+            for key, item, problem in named
             if batches.unseen(key)
         ]
+
+    def _noteOrder(self, named):
+        """Tell the report the order of the input: workers finish in another one.
+
+        Tomograms of Scipion do not know when they were acquired.
+        """
+        self._places.update((key, item.getObjId()) for key, item, _ in named)
+        self._report.note_order(dict.fromkeys(sorted(self._places, key=self._places.get)))
 
     @staticmethod
     def _problemOf(item):
@@ -141,7 +154,7 @@ class TomoScoreScoring(TomoScoreEngineRuns, TomoScoreOutputs):
         """Write a record into its tomogram; {output set: the tomogram} where it belongs."""
         self._noteMaking(record)
         if record.error:
-            reason = exchange.cause_first(record.error, record.path)
+            reason = cause_first(record.error, record.path)
             logger.error("%s: %s", key, reason)
             return {FAILED_SET: outputs.annotate(item, record, error=reason)}
         thumbnail = exchange.thumbnail_of(self._getExtraPath(reporting.THUMBNAILS), record)

@@ -11,8 +11,8 @@ DESCRIPTION = """\
 Make a report of scored tomograms: one HTML file with table, histogram and threshold, gallery, and
 the curve and profile of each tomogram. It opens from a disk in any browser and needs no network.
 
-Results of several runs may be given together, in the order of acquisition; where an id comes more
-than once, its last record counts.
+Results of several runs may be given together; where an id comes more than once, its last record
+counts. The session is shown in the order of the results, or in that of --order.
 """
 
 
@@ -50,6 +50,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=[],
         metavar="DIR",
         help="folder of quality maps, as `tomoscore score --map` writes them; may be repeated",
+    )
+    add(
+        "--order",
+        metavar="FILE.csv",
+        help="the order of the session, with lines ts_id,acquired below this heading: the order of "
+        "acquisition where all times are given (2024-05-17T09:30:00), else that of the lines",
     )
     add(
         "--threshold",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Iterable, Sequence
 
 from tomoscore_scipion import __version__
@@ -15,7 +16,9 @@ from tomoscore_scipion.engine.bands import (
     readable_scale,
 )
 from tomoscore_scipion.engine.record import Score
-from tomoscore_scipion.engine.thumbnail_files import chosen_slices
+from tomoscore_scipion.engine.thumbnail_files import chosen_slices, slices_shown
+from tomoscore_scipion.report.failures import cause_first
+from tomoscore_scipion.report.order import Order, in_order
 from tomoscore_scipion.report.reasons import reasons_of
 
 DEFAULT_THRESHOLD = 2.5
@@ -36,17 +39,21 @@ def content_of(
     title: str,
     created: str,
     threshold: float = DEFAULT_THRESHOLD,
+    order: Order | None = None,
     comparison: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What the page shows, without the pictures.
 
     Args:
-        records: one for each tomogram, in the order of acquisition or of scoring.
+        records: one for each tomogram, in the order of the session.
         title: of the page.
         created: when, for people.
         threshold: where the slider stands at first, octaves.
+        order: from `order.read_order`, by which the records are ordered; None: not known.
         comparison: with other sets, from `compared.section_of`; None: no such section.
     """
+    order = order or {}
+    _, ordered_by = in_order(records, (record.ts_id for record in records), order)
     return {
         "title": title,
         "created": created,
@@ -59,7 +66,10 @@ def content_of(
         "periods": [f"{coarse:g}\u2013{fine:g}" for coarse, fine in PERIODS_NM],
         "models": models_of(records),
         "comparison": comparison,
-        "tomograms": [_tomogram(record) for record in records],
+        "order": ordered_by,
+        "tomograms": [
+            {**_tomogram(record), "acquired": _time(order.get(record.ts_id))} for record in records
+        ],
     }
 
 
@@ -80,7 +90,7 @@ def _tomogram(record: Score) -> dict[str, Any]:
         return {
             "id": record.ts_id,
             "path": record.path,
-            "error": record.error,
+            "error": cause_first(record.error or "", record.path),
             "score": None,
             "warnings": list(record.warnings),
         }
@@ -92,6 +102,7 @@ def _tomogram(record: Score) -> dict[str, Any]:
         "score": record.tomoscore,
         "interval": shown["tomoscore_interval"],
         "scale": readable_scale(record.scale_nm),
+        "scale_nm": record.scale_nm,
         "curve": shown["curve"]["resolvability"],
         "slab": shown["slab_z"],
         "slices": [[s["z"], s["tomoscore"]] for s in shown["slices"]],
@@ -100,8 +111,23 @@ def _tomogram(record: Score) -> dict[str, Any]:
         "warnings": shown["warnings"],
         "reasons": [[r.code, r.text, r.confidence] for r in reasons_of(record)],
         "chosen": chosen_slices(record),
+        "shown": _shown(record),
         "model": f"{model['name']} {model['version']}, sha256 {model['sha256'][:12]}",
         "engine": record.engine_version,
         "device": record.device,
         "seconds": record.seconds,
     }
+
+
+def _shown(record: Score) -> str:
+    """What the pictures of a scored tomogram show, for their captions."""
+    depth = record.shape_zyx[0] if record.shape_zyx else 1
+    voxel_nm = (record.voxel_size_angstrom or 0.0) / 10
+    count = len(slices_shown(0, depth, voxel_nm))
+    if count == 1:
+        return f"one slice, {voxel_nm:.3g} nm"
+    return f"the mean of {count} slices, {count * voxel_nm:.3g} nm in z"
+
+
+def _time(acquired: datetime | None) -> str | None:
+    return acquired.isoformat(sep=" ", timespec="seconds") if acquired else None

@@ -16,19 +16,18 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 FOLDER = Path(__file__).resolve().parent / "templates"
-PROGRAM = ("dom", "charts", "pictures", "details", "views", "comparison", "main")
+PROGRAM = ("dom", "charts", "pictures", "details", "hand", "views", "comparison", "main")
 """The parts of the program, in the order in which they need one another."""
 
 
 def render(
-    content: Mapping[str, Any], pictures: Iterable[tuple[int, Mapping[int | str, str]]]
+    content: Mapping[str, Any], pictures: Iterable[tuple[int, Mapping[str, str]]]
 ) -> Iterator[str]:
     """The page, piece by piece; the pictures come last, one tomogram at a time.
 
     Args:
         content: from `content.content_of`.
-        pictures: pairs of a tomogram's number, from 0, and its pictures, {plane or
-            "map": JPEG in base64}.
+        pictures: pairs of a tomogram's number, from 0, and its pictures, from `pictures`.
     """
     environment = Environment(
         loader=FileSystemLoader(FOLDER),

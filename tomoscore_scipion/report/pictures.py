@@ -8,15 +8,18 @@ import os
 from typing import Sequence
 
 from tomoscore_scipion.engine.errors import StartError
-from tomoscore_scipion.engine.pictures import LONGEST_PX, as_jpeg
+from tomoscore_scipion.engine.pictures import as_webp
 from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.engine.thumbnail_files import (
+    DETAILS,
+    THUMBNAIL,
     chosen_slices,
+    detail_name,
     map_picture_name,
-    thumbnails_of,
+    thumbnail_name,
 )
 
-LARGEST_BYTES = 60_000
+LARGEST_BYTES = 250_000
 """A larger picture is not one of ours: the page would grow out of hand."""
 
 
@@ -31,37 +34,39 @@ def check_folders(folders: Sequence[str], what: str) -> None:
         StartError: one cannot.
     """
     for folder in folders:
-        if not os.path.isdir(folder):
+        if not os.path.isdir(folder) or not os.access(folder, os.R_OK | os.X_OK):
             option = {"thumbnails": "--thumbnails", "maps": "--map"}[what]
             raise StartError(
                 f"{folder}: expected a folder of {what}, as `tomoscore score {option} DIR` "
-                "writes them, found none: name another one, or leave the option out"
+                "writes them, found none to read: name another one, or leave the option out"
             )
 
 
-def pictures_of(record: Score, folders: Sequence[str]) -> dict[int, str]:
-    """The pictures of the slices to be shown of a tomogram, as far as they are there.
+def pictures_of(record: Score, folders: Sequence[str]) -> dict[str, str]:
+    """The pictures of a tomogram that are there.
 
     Args:
         record: its record.
         folders: folders of thumbnails; the first one that has a picture gives it.
 
     Returns:
-        {plane of the volume: JPEG in base64}.
+        {"thumbnail" or the slice: the picture as data URL}.
 
     Raises:
         StartError: a picture is there and cannot be read.
     """
-    paths: dict[int, str] = {}
-    for folder in folders:
-        try:
-            paths = {**thumbnails_of(folder, record.ts_id), **paths}
-        except OSError as error:
-            raise StartError(
-                f"cannot read the folder of thumbnails {folder}: {error.strerror}"
-            ) from error
-    wanted = sorted(set(chosen_slices(record).values()))
-    return {z: _read(paths[z]) for z in wanted if z in paths}
+    chosen = chosen_slices(record)
+    slices = [chosen[kind] for kind in DETAILS if kind in chosen]
+    names = {str(z): detail_name(record.ts_id, z) for z in slices}
+    if THUMBNAIL in chosen:
+        names["thumbnail"] = thumbnail_name(record.ts_id, chosen[THUMBNAIL])
+    found = {key: _first(folders, name) for key, name in names.items()}
+    return {key: _read(path) for key, path in found.items() if path is not None}
+
+
+def _first(folders: Sequence[str], name: str) -> str | None:
+    """The path of a file in the first folder that has it."""
+    return next(filter(os.path.exists, (os.path.join(folder, name) for folder in folders)), None)
 
 
 def map_of(record: Score, folders: Sequence[str]) -> dict[str, str]:
@@ -72,27 +77,25 @@ def map_of(record: Score, folders: Sequence[str]) -> dict[str, str]:
         folders: folders of maps; the first one that has a picture gives it.
 
     Returns:
-        {"map": JPEG in base64}, or {}.
+        {"map": the picture as data URL}, or {}.
 
     Raises:
         StartError: a picture is there and cannot be read.
     """
-    paths = (os.path.join(folder, map_picture_name(record.ts_id)) for folder in folders)
-    path = next(filter(os.path.exists, paths), None)
+    path = _first(folders, map_picture_name(record.ts_id))
     if path is None:
         return {}
     from PIL import Image
 
     try:
         with Image.open(path) as image:
-            small = image.convert("RGB")
-            small.thumbnail((LONGEST_PX, LONGEST_PX))
+            content = as_webp(image.convert("RGB"))
     except (OSError, Image.DecompressionBombError) as error:
         raise StartError(
             f"cannot read the picture of a map {path}: {error}: remove it, or score again with "
             "--map"
         ) from error
-    return {"map": base64.b64encode(as_jpeg(small)).decode("ascii")}
+    return {"map": _data_url("webp", content)}
 
 
 def _read(path: str) -> str:
@@ -101,9 +104,21 @@ def _read(path: str) -> str:
             content = file.read(LARGEST_BYTES + 1)
     except OSError as error:
         raise StartError(f"cannot read the thumbnail {path}: {error.strerror}") from error
-    if len(content) > LARGEST_BYTES or not content.startswith(b"\xff\xd8"):
+    kind = _kind_of(content)
+    if len(content) > LARGEST_BYTES or kind is None:
         raise StartError(
-            f"{path}: expected a JPEG of at most {LARGEST_BYTES} bytes, found something else: "
-            "remove it, or score again with --thumbnails"
+            f"{path}: expected a JPEG or WebP of at most {LARGEST_BYTES} bytes, found something "
+            "else: remove it, or score again with --thumbnails"
         )
-    return base64.b64encode(content).decode("ascii")
+    return _data_url(kind, content)
+
+
+def _kind_of(content: bytes) -> str | None:
+    """What kind of picture a file holds by its first bytes; None where it is none of ours."""
+    if content.startswith(b"\xff\xd8"):
+        return "jpeg"
+    return "webp" if content[:4] == b"RIFF" and content[8:12] == b"WEBP" else None
+
+
+def _data_url(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"

@@ -16,6 +16,7 @@ from tomoscore_scipion.engine.record_files import files_of, records_of
 from tomoscore_scipion.engine.table import printable, write_text
 from tomoscore_scipion.report.compared import section_of, sets_of
 from tomoscore_scipion.report.content import DEFAULT_THRESHOLD, content_of, latest_of_each
+from tomoscore_scipion.report.order import Order, in_order, read_order
 from tomoscore_scipion.report.page import render
 from tomoscore_scipion.report.pictures import check_folders, map_of, pictures_of
 
@@ -33,6 +34,7 @@ def main(args: Namespace) -> int:
     check_folders(args.thumbnails, "thumbnails")
     check_folders(args.maps, "maps")
     records = records_of(args.results)
+    order = read_order(args.order) if args.order else {}
     threshold = DEFAULT_THRESHOLD if args.threshold is None else args.threshold
     latest = latest_of_each(records)
     sets = sets_of(args.results, latest, args.compare, args.names) if args.compare else {}
@@ -43,6 +45,7 @@ def main(args: Namespace) -> int:
         maps=args.maps,
         threshold=threshold,
         title=args.title,
+        order=order,
         comparison=section_of(sets) if sets else None,
     )
     failed = sum(record.tomoscore is None for record in latest)
@@ -61,26 +64,34 @@ def write_report(
     maps: Sequence[str] = (),
     threshold: float = DEFAULT_THRESHOLD,
     title: str = "TomoScore report",
+    order: Order | None = None,
     comparison: dict[str, Any] | None = None,
 ) -> None:
     """Write the report of some records; an earlier file of its name is replaced when it is whole.
 
     Args:
-        records: in the order of acquisition or of scoring; of each id the last one counts.
+        records: of each id the last one counts.
         path: the HTML file.
         folders: folders of thumbnails.
         maps: folders of quality maps.
         threshold: where the slider stands at first, octaves.
         title: of the page.
+        order: that of the session, from `order.read_order`; None: the records have it.
         comparison: with other sets, from `compared.section_of`.
 
     Raises:
         StartError: pictures cannot be read, or the file cannot be written.
     """
     latest = latest_of_each(records)
+    latest, _ = in_order(latest, (record.ts_id for record in latest), order or {})
     created = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
     content = content_of(
-        latest, title=title, created=created, threshold=threshold, comparison=comparison
+        latest,
+        title=title,
+        created=created,
+        threshold=threshold,
+        order=order,
+        comparison=comparison,
     )
     pictures = (
         (i, {**pictures_of(record, folders), **map_of(record, maps)})
@@ -93,8 +104,7 @@ def write_report(
 
 def _protect_inputs(args: Namespace) -> None:
     """The report must not replace what it is made from."""
-    inputs = {
-        os.path.realpath(file) for path in (*args.results, *args.compare) for file in files_of(path)
-    }
+    files = [file for path in (*args.results, *args.compare) for file in files_of(path)]
+    inputs = {os.path.realpath(file) for file in (*files, *filter(None, [args.order]))}
     if not is_direct(args.output) and os.path.realpath(args.output) in inputs:
         raise StartError(f"{args.output} would be replaced, and is an input: name another output")

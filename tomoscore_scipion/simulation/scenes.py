@@ -16,7 +16,6 @@ from . import macromolecules as mm
 from .canvas import Canvas
 from .membranes import ellipsoid_distance
 
-
 STRAIGHT_NM = 1e7
 """Stiffness of microtubules that hold one another."""
 

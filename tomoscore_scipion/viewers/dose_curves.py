@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """TomoScore against accumulated dose: the curves of one tilt series, and those of a session."""
 
+from textwrap import fill
+
 from tomoscore_scipion.engine.bands import N_SCORED, scale_nm
 from tomoscore_scipion.protocols.dose_session import median_curve
+from tomoscore_scipion.viewers.colours import ACCEPTED as COLOUR
+from tomoscore_scipion.viewers.colours import NEUTRAL as EACH_COLOUR
 
-COLOUR, RANGE_COLOUR, EACH_COLOUR = "#2b8cbe", "#fdae6b", "#bdbdbd"
+RANGE_COLOUR = "#e69f00"
+REASON_WIDTH = 80
+"""Letters in a line of why there is no range."""
 KINDS = (
     ("steps", "all views up to the dose, 90 % interval", COLOUR, "-"),
-    ("steps_weighted", "the same, dose weighted", "#31a354", "--"),
-    ("steps_matched", "thinned views at equal angles", "#756bb1", ":"),
+    ("steps_weighted", "the same, dose weighted", "#009e73", "--"),
+    ("steps_matched", "thinned views at equal angles", "#cc79a7", ":"),
 )
 """Kinds of curves, their names, colours and lines."""
 HEADROOM = 0.4
@@ -46,12 +52,22 @@ def _draw_intervals(axes, steps):
 
 
 def _draw_suggestion(axes, record):
+    """The best dose and the range; where there is no range there is no best dose either."""
+    if not record.suggested_range:
+        axes.text(
+            0.5,
+            0.03,
+            fill(f"No range: {record.reason}", REASON_WIDTH),
+            transform=axes.transAxes,
+            ha="center",
+            va="bottom",
+            fontsize=9,
+            bbox={"facecolor": "white", "edgecolor": EACH_COLOUR, "alpha": 0.85},
+        )
+        return
     name = f"best score: {record.optimum_dose:.0f} e/\u00c5\u00b2"
     axes.axvline(record.optimum_dose, color="black", linewidth=1.0, label=name)
-    if record.suggested_range:
-        _draw_range(axes, record.suggested_range, "suggested")
-    else:
-        axes.plot([], [], " ", label=f"no range: {record.reason}")
+    _draw_range(axes, record.suggested_range, "suggested")
 
 
 def _draw_range(axes, low_high, name):

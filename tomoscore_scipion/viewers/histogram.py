@@ -2,9 +2,9 @@
 """The histogram of scores, with a second axis in nm and the line of the threshold."""
 
 from tomoscore_scipion.engine.bands import N_SCORED, scale_nm
+from tomoscore_scipion.viewers.colours import ACCEPTED, REJECTED
 
 BINS_PER_OCTAVE = 4
-ACCEPTED_COLOUR, REJECTED_COLOUR = "#2b8cbe", "#bdbdbd"
 
 
 def draw(axes, scores, threshold=None):
@@ -19,10 +19,12 @@ def draw(axes, scores, threshold=None):
     edges = [number / BINS_PER_OCTAVE for number in range(N_SCORED * BINS_PER_OCTAVE + 1)]
     good = [score for score in scores if threshold is None or score >= threshold]
     bad = [score for score in scores if threshold is not None and score < threshold]
-    colours = [REJECTED_COLOUR, ACCEPTED_COLOUR]
-    axes.hist([bad, good], bins=edges, stacked=True, color=colours)
+    names = [f"rejected ({len(bad)})", f"accepted ({len(good)})"]
+    axes.hist([bad, good], bins=edges, stacked=True, color=[REJECTED, ACCEPTED], label=names)
+    axes.set_title(f"TomoScore of {len(scores)} tomograms", fontsize=10)
     if threshold is not None:
-        axes.axvline(threshold, color="black", linewidth=1.5)
+        axes.axvline(threshold, color="black", linewidth=1.5, label=f"threshold {threshold:g}")
+        axes.legend(fontsize=8)
     ticks = range(N_SCORED + 1)
     names = [f"{tick}\n{scale_nm(tick):.0f} nm" if tick else "0" for tick in ticks]
     axes.set_xticks(list(ticks), names)

@@ -3,8 +3,6 @@
 
 from textwrap import fill
 
-import numpy as np
-
 from tomoscore_scipion.engine.bands import (
     N_SCORED,
     NOTHING_SEEN,
@@ -12,26 +10,30 @@ from tomoscore_scipion.engine.bands import (
     READILY_SEEN,
     readable_scale,
 )
+from tomoscore_scipion.engine.thumbnail_files import slices_shown
 from tomoscore_scipion.report.reasons import reasons_of
-from tomoscore_scipion.viewers.histogram import ACCEPTED_COLOUR
+from tomoscore_scipion.viewers.colours import ACCEPTED, NEUTRAL, SLAB
 from tomoscore_scipion.viewers.runs import chosen
+from tomoscore_scipion.viewers.slices import read_picture
 
-SIZE = (9.5, 7.5)
+SIZE = (13.0, 8.5)
 """Of the figure, inches."""
-LINE = 120
+LINE = 160
 """Letters in a line of the text below."""
 
 
-def draw(figure, record, pictures):
+def draw(figure, record, pictures, note=""):
     """Draw a scored tomogram.
 
     Args:
         figure: a matplotlib figure; cleared first.
         record: its Score.
-        pictures: {kind: path} of slices, see runs.Records.
+        pictures: {kind: array} of slices, see slices.py.
+        note: a remark on them.
     """
     figure.clear()
-    text = "\n".join(fill(line, LINE) for line in remarks(record))
+    lines = remarks(record) + ([note] if note else [])
+    text = "\n".join(fill(line, LINE) for line in lines)
     room = 0.08 + 0.022 * (text.count("\n") + 1 if text else 0)
     grid = figure.add_gridspec(
         2, 6, top=0.88, bottom=room + 0.05, left=0.07, right=0.98, hspace=0.3, wspace=0.9
@@ -63,13 +65,15 @@ def remarks(record):
 def _draw_slice(axes, record, kind, pictures):
     axes.set_axis_off()
     if kind in pictures:
-        axes.imshow(read_picture(pictures[kind]))
+        axes.imshow(pictures[kind], cmap="gray", vmin=0, vmax=255)
     else:
         axes.text(0.5, 0.5, "no picture", ha="center", transform=axes.transAxes)
     z = chosen(record).get(kind)
     scores = {entry["z"]: entry["tomoscore"] for entry in record.slices}
     if z is not None:
-        axes.set_title(f"{kind}: slice {z}, {scores[z]:.2f}", fontsize=9)
+        voxel_nm = record.voxel_size_angstrom / 10
+        nm = len(slices_shown(z, record.shape_zyx[0], voxel_nm)) * voxel_nm
+        axes.set_title(f"{kind}: slice {z}, {scores[z]:.2f}; mean over {nm:.3g} nm", fontsize=9)
 
 
 def draw_picture(figure, path):
@@ -79,24 +83,17 @@ def draw_picture(figure, path):
     axes.imshow(read_picture(path))
 
 
-def read_picture(path):
-    """A picture file as (y, x, 3) of 8 bits."""
-    from PIL import Image
-
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB"))
-
-
 def draw_profile(axes, record):
     """The score of every scored slice over the depth, with the slab and the tomogram's score."""
     first, last = record.slab_z
-    axes.axvspan(first - 0.5, last + 0.5, color="#dbeaf3")
+    axes.axvspan(first - 0.5, last + 0.5, color=SLAB)
     axes.axhline(record.tomoscore, color="black", linewidth=1, linestyle="--")
     points = sorted((entry["z"], entry["tomoscore"]) for entry in record.slices)
-    axes.plot([z for z, _ in points], [s for _, s in points], "o-", color=ACCEPTED_COLOUR, ms=4)
+    axes.plot([z for z, _ in points], [s for _, s in points], "o-", color=ACCEPTED, ms=4)
     axes.set_xlim(-0.5, record.shape_zyx[0] - 0.5)
     axes.set_ylim(0, N_SCORED)
-    axes.set_xlabel("slice z (from 0); shaded: the specimen's slab")
+    axes.set_title("Score of each slice", fontsize=9)
+    axes.set_xlabel("slice z (from 0); shaded: slab of the specimen; dashed: the tomogram")
     axes.set_ylabel("TomoScore (octaves)")
 
 
@@ -105,7 +102,7 @@ def draw_curve(axes, record):
     names = [f"{coarse:g}-{fine:g}" for coarse, fine in PERIODS_NM]
     values = record.curve["resolvability"]
     there = [(n, r) for n, r in enumerate(values) if r is not None]
-    colours = [ACCEPTED_COLOUR if n < N_SCORED else "#bdbdbd" for n, _ in there]
+    colours = [ACCEPTED if n < N_SCORED else NEUTRAL for n, _ in there]
     axes.bar([n for n, _ in there], [r for _, r in there], color=colours)
     for level in (NOTHING_SEEN, READILY_SEEN):
         axes.axhline(level, color="black", linewidth=1, linestyle=":")
@@ -115,4 +112,11 @@ def draw_curve(axes, record):
     axes.set_xticks(range(len(names)), names, fontsize=8)
     axes.set_ylim(0, 1)
     axes.set_xlabel("feature size (nm); the last is not scored")
+    axes.set_title("Resolvability of the slab", fontsize=9)
+    axes.text(
+        len(names) - 0.45, NOTHING_SEEN, "seen from here", ha="right", va="bottom", fontsize=7
+    )
+    axes.text(
+        len(names) - 0.45, READILY_SEEN, "counts in full", ha="right", va="bottom", fontsize=7
+    )
     axes.set_ylabel("resolvability R")

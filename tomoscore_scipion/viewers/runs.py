@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from tomoscore_scipion.engine.record import Score
-from tomoscore_scipion.engine.thumbnail_files import chosen_slices, map_picture_name, thumbnail_name
+from tomoscore_scipion.engine.thumbnail_files import chosen_slices, detail_name, map_picture_name
 from tomoscore_scipion.protocols import ProtTomoScore, reporting
 from tomoscore_scipion.protocols.exchange import latest_lines
 from tomoscore_scipion.protocols.outputs import (
@@ -25,6 +25,7 @@ from tomoscore_scipion.protocols.outputs import (
     provenance_of,
     value,
 )
+from tomoscore_scipion.report.order import in_order
 
 
 class Row(NamedTuple):
@@ -58,10 +59,17 @@ def _row(item):
 
 
 def all_rows(protocol):
-    """The rows of all tomograms that a run has scored, split, or failed to score."""
+    """The rows of all tomograms that a run has scored, split, or failed to score.
+
+    They come in the order in which the report of the run shows them.
+    """
     scored = output(protocol, SCORED_SET)
     split = [output(protocol, name) for name in (ACCEPTED_SET, REJECTED_SET)]
-    return rows_of(*(split if scored is None else [scored]), output(protocol, FAILED_SET))
+    rows = rows_of(*(split if scored is None else [scored]), output(protocol, FAILED_SET))
+    order = {}
+    for run in scoring_runs(protocol):
+        order.update(reporting.order_in(run._getExtraPath()))
+    return in_order(rows, (row.ts_id for row in rows), order)[0]
 
 
 def threshold_of(protocol):
@@ -128,7 +136,7 @@ class Records:
         """{kind: path} of the pictures of its best, median and worst slice that are there."""
         folder = self._pick(row)[0] / reporting.THUMBNAILS
         planes = chosen(self.of(row))
-        wanted = {kind: folder / thumbnail_name(row.ts_id, z) for kind, z in planes.items()}
+        wanted = {kind: folder / detail_name(row.ts_id, z) for kind, z in planes.items()}
         return {kind: path for kind, path in wanted.items() if path.exists()}
 
     def map_picture(self, row):

@@ -5,17 +5,20 @@ from statistics import median
 
 from tomoscore_scipion.engine.bands import N_SCORED
 from tomoscore_scipion.protocols.verdict import FAILED, REJECTED
-from tomoscore_scipion.viewers.histogram import ACCEPTED_COLOUR
+from tomoscore_scipion.viewers.colours import ACCEPTED, NEUTRAL
+from tomoscore_scipion.viewers.colours import REJECTED as REJECTED_COLOUR
 
-REJECTED_MARK = "#d55e00"
-FEW = 25
+MOST_NAMES = 40
 """So many names fit below the axis."""
+LONGEST_NAME = 14
 AROUND = 4
 """Tomograms before and after one whose median is drawn with it."""
 
 
 def draw(axes, rows, threshold=None):
     """Draw the scores with their intervals; accepted as discs, rejected as triangles.
+
+    Those whose interval contains the threshold, borderline ones, are hollow.
 
     Args:
         axes: a matplotlib axes; cleared first.
@@ -28,20 +31,44 @@ def draw(axes, rows, threshold=None):
             axes.plot(number, 0.0, "x", color="black", clip_on=False)
             continue
         if row.low is not None and row.high is not None:
-            axes.plot([number, number], [row.low, row.high], color="#aab4be", linewidth=1)
+            axes.plot([number, number], [row.low, row.high], color=NEUTRAL, linewidth=1)
         rejected = row.verdict == REJECTED
-        colour = REJECTED_MARK if rejected else ACCEPTED_COLOUR
-        axes.plot(number, row.score, "v" if rejected else "o", color=colour, markersize=6)
+        colour = REJECTED_COLOUR if rejected else ACCEPTED
+        face = "white" if is_borderline(row, threshold) else colour
+        mark = "v" if rejected else "o"
+        axes.plot(number, row.score, mark, color=colour, markerfacecolor=face, markersize=6)
     _draw_median(axes, [(n, row.score) for n, row in enumerate(rows, 1) if row.score is not None])
     if threshold is not None:
         axes.axhline(threshold, color="black", linewidth=1, linestyle="--")
     axes.set_xlim(0, len(rows) + 1)
     axes.set_ylim(0, N_SCORED)
-    if len(rows) <= FEW:
-        names = [row.ts_id for row in rows]
-        axes.set_xticks(range(1, len(rows) + 1), names, rotation=60, ha="right")
-    axes.set_xlabel("tomogram, in the order of the input" + _legend(rows))
+    step = -(-len(rows) // MOST_NAMES) or 1
+    named = range(0, len(rows), step)
+    names = [_short(rows[number].ts_id) for number in named]
+    axes.set_xticks([number + 1 for number in named], names, rotation=60, ha="right", fontsize=8)
+    axes.format_coord = lambda x, y: _under(rows, x)  # what the toolbar says of the pointer
+    axes.set_title("Scores in the order of the input", fontsize=10)
+    axes.set_xlabel("tomogram" + _legend(rows, threshold))
     axes.set_ylabel("TomoScore (octaves)")
+
+
+def is_borderline(row, threshold):
+    """Whether the score alone does not settle a verdict: the interval contains the threshold."""
+    known = threshold is not None and row.low is not None and row.high is not None
+    return known and row.low <= threshold <= row.high
+
+
+def _short(name):
+    return name if len(name) <= LONGEST_NAME else "\u2026" + name[1 - LONGEST_NAME :]
+
+
+def _under(rows, x):
+    """Id and score of the tomogram at a place of the axis."""
+    number = round(x) - 1
+    if not 0 <= number < len(rows):
+        return ""
+    row = rows[number]
+    return f"{row.ts_id}: " + ("failed" if row.score is None else f"{row.score:.2f}")
 
 
 def _draw_median(axes, points):
@@ -53,7 +80,9 @@ def _draw_median(axes, points):
     axes.plot([number for number, _ in points], middle, color="black", linewidth=1.5)
 
 
-def _legend(rows):
+def _legend(rows, threshold):
     failed = sum(row.verdict == FAILED for row in rows)
-    words = "\ndisc: accepted, triangle: rejected, line: median of nine"
+    borderline = sum(is_borderline(row, threshold) for row in rows)
+    words = "\ndisc: accepted, triangle: rejected, bar: 90 % interval, line: median of nine"
+    words += f", hollow: borderline ({borderline})" if borderline else ""
     return words + (f", x: failed ({failed})" if failed else "")

@@ -11,13 +11,13 @@ from tomoscore_scipion.protocols.outputs import (
     REJECTED_SET,
     SCORED_SET,
 )
-from tomoscore_scipion.viewers import histogram, one_tomogram, runs, session
+from tomoscore_scipion.viewers import histogram, one_tomogram, runs, session, slices
 from tomoscore_scipion.viewers.views import Page, TomoScoreTable, plot
 
 SETS = (
-    (SCORED_SET, "All scored tomograms"),
     (ACCEPTED_SET, "Accepted tomograms"),
     (REJECTED_SET, "Rejected tomograms"),
+    (SCORED_SET, "All scored tomograms"),
     (FAILED_SET, "Failed tomograms"),
 )
 
@@ -151,9 +151,9 @@ class TomoScoreViewer(ProtocolViewer):
             plot(
                 "TomoScore: session",
                 lambda figure: session.draw(
-                    figure.add_axes((0.09, 0.27, 0.88, 0.68)), rows, threshold
+                    figure.add_axes((0.08, 0.3, 0.9, 0.62)), rows, threshold
                 ),
-                size=(9, 5),
+                size=(10, 6),
             )
         ]
 
@@ -175,18 +175,19 @@ class TomoScoreViewer(ProtocolViewer):
             plot(
                 "TomoScore",
                 lambda figure: histogram.draw(
-                    figure.add_axes((0.1, 0.16, 0.86, 0.8)), scores, threshold
+                    figure.add_axes((0.1, 0.16, 0.86, 0.75)), scores, threshold
                 ),
             )
         ]
 
     def _tomogram(self, param=None):
         row = self._chosenRow()
-        record, pictures = self._records.of(row), self._records.pictures(row)
+        record = self._records.of(row)
+        pictures, note = slices.slices_of(record, self._records.pictures(row))
         return [
             plot(
                 f"TomoScore: {record.ts_id}",
-                lambda figure: one_tomogram.draw(figure, record, pictures),
+                lambda figure: one_tomogram.draw(figure, record, pictures, note),
                 size=one_tomogram.SIZE,
             )
         ]

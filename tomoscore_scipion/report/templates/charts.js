@@ -12,6 +12,11 @@ function chart(o) {
     root.append(svg('text', { x: m.left - 7, y: y(v) + 4, 'text-anchor': 'end' }, String(v)));
   }
   root.append(svg('path', { class: 'axis', d: `M${m.left} ${m.top}V${height - m.bottom}H${width - m.right}` }));
+  for (const [v, name] of o.xNames || []) {
+    const left = x(v) + 4, top = height - m.bottom + 13;
+    root.append(svg('text', { x: left, y: top, 'text-anchor': 'end', transform: `rotate(-45 ${left} ${top})` },
+      name.length > 14 ? `\u2026${name.slice(-13)}` : name, svg('title', {}, name)));
+  }
   for (const [v, ...lines] of o.xTicks) {
     lines.forEach((line, i) => root.append(
       svg('text', { x: x(v), y: height - m.bottom + 15 + 13 * i, 'text-anchor': 'middle' }, line)));
@@ -64,7 +69,8 @@ function histogram() {
   c.root.append(svg('line', {
     class: 'threshold', x1: c.x(state.threshold), x2: c.x(state.threshold), y1: c.m.top, y2: c.height - c.m.bottom,
   }));
-  byId('histogram').replaceChildren(c.root);
+  byId('histogram').replaceChildren(c.root, element('p', { class: 'legend' }, ...keyOf('accepted', 'accepted'),
+    ...keyOf('rejected', 'rejected, hatched'), 'line: the threshold'));
 }
 
 function median(values) {
@@ -72,27 +78,44 @@ function median(values) {
   return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 }
 
+// A spot of a verdict's colour and what it means.
+function keyOf(verdict, text) {
+  return [element('span', { class: `key ${verdict}` }), ` ${text}\u2003`];
+}
+
 const dots = new Map();
+let thresholdLine = null;
+
+function paintThreshold() {
+  const { line, y } = thresholdLine;
+  line.setAttribute('y1', y(state.threshold));
+  line.setAttribute('y2', y(state.threshold));
+}
 
 function paintDot(t) {
   const place = dots.get(t.number);
   if (!place) return;
   const { x, y, node } = place, verdict = verdictOf(t);
-  node.setAttribute('class', `dot ${verdict}`);
+  node.setAttribute('class', `dot ${verdict}${isBorderline(t) ? ' borderline' : ''}`);
   node.setAttribute('d', verdict === 'accepted'
     ? `M${x - 4.5} ${y}a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0`
     : `M${x - 5} ${y - 4}H${x + 5}L${x} ${y + 5}Z`);
 }
 
+const MOST_NAMES = 40;  // so many find room on the axis
+
 // Every tomogram in its order; failed ones as crosses below the axis.
 function session() {
   const order = byId('order-by').value === 'name' ? [...tomograms].sort(naturally) : tomograms;
   const c = chart({
-    x: [0, Math.max(order.length, 1) + 1], y: [0, content.largest], height: 250, bottom: 42, role: 'group',
-    xTicks: niceTicks(1, Math.max(order.length, 1), 10).filter(Number.isInteger).map((v) => [v, String(v)]),
-    yTicks: [0, 1, 2, 3, 4, 5].slice(0, content.largest + 1), xName: 'tomogram', yName: 'TomoScore',
-    label: 'Scores in their order',
+    x: [0, Math.max(order.length, 1) + 1], y: [0, content.largest], height: 320, bottom: 108, role: 'group',
+    xTicks: [], xNames: order.map((t, i) => [i + 1, t.id]).filter((_, i) => i % Math.ceil(order.length / MOST_NAMES) === 0),
+    yTicks: [0, 1, 2, 3, 4, 5].slice(0, content.largest + 1), yName: 'TomoScore (octaves)',
+    xName: `tomogram, in the order ${byId('order-by').selectedOptions[0].textContent}`, label: 'Scores in their order',
   });
+  thresholdLine = { y: c.y, line: svg('line', { class: 'limit', x1: c.m.left, x2: c.width - c.m.right }) };
+  c.root.append(thresholdLine.line);
+  paintThreshold();
   dots.clear();
   const run = [], marks = [];
   order.forEach((t, i) => {
@@ -103,8 +126,8 @@ function session() {
       return;
     }
     c.root.append(svg('line', { class: 'whisker', x1: x, x2: x, y1: c.y(t.interval[0]), y2: c.y(t.interval[1]) }));
-    const text = `${t.id}: ${t.score.toFixed(2)}`;
-    const node = svg('path', { onclick: open, tabindex: -1, role: 'button', 'aria-label': text }, svg('title', {}, text));
+    const text = `${t.id}: ${t.score.toFixed(2)}${t.acquired ? `, ${t.acquired}` : ''}`;
+    const node = svg('path', { onclick: open, tabindex: -1, role: 'button', 'data-number': t.number, 'aria-label': text }, svg('title', {}, text));
     node.addEventListener('keydown', (event) => {
       if (event.key === 'Enter') { event.preventDefault(); open(); }
       if (event.key === 'ArrowRight' || event.key === 'ArrowLeft') {
@@ -124,7 +147,9 @@ function session() {
   if (marks.length) marks[0].setAttribute('tabindex', 0);
   c.root.append(...marks);
   scored.forEach(paintDot);
-  byId('session').replaceChildren(c.root);
+  byId('session').replaceChildren(c.root, element('p', { class: 'legend' },
+    '\u25cf accepted, \u25bc rejected, hollow: borderline, \u2715 failed; bars: 90 % intervals; '
+    + 'solid line: running median of nine; dashed line: the threshold'));
 }
 
 // The score of every slice over the depth, the slab shaded.
@@ -133,7 +158,7 @@ function profile(t) {
   const c = chart({
     width: 520, height: 250, x: [-0.5, last + 0.5], y: [0, content.largest],
     xTicks: niceTicks(0, last, 6).filter(Number.isInteger).map((v) => [v, String(v)]), yTicks: [0, 1, 2, 3, 4, 5],
-    xName: 'plane (z)', yName: 'TomoScore', label: `Score of each slice of ${t.id}`,
+    xName: 'slice z (from 0)', yName: 'TomoScore (octaves)', label: `Score of each slice of ${t.id}`,
   });
   const left = c.x(t.slab[0] - 0.5);
   c.root.insertBefore(svg('rect', {
@@ -142,7 +167,7 @@ function profile(t) {
   c.root.append(svg('polyline', { class: 'line', points: t.slices.map(([z, s]) => `${c.x(z)} ${c.y(s)}`).join(',') }));
   const shown = new Set(Object.values(t.chosen));
   for (const [z, s] of t.slices) {
-    c.root.append(svg('circle', { class: 'accepted', cx: c.x(z), cy: c.y(s), r: 3.5 }, svg('title', {}, `plane ${z}: ${s.toFixed(2)}`)));
+    c.root.append(svg('circle', { class: 'accepted', cx: c.x(z), cy: c.y(s), r: 3.5 }, svg('title', {}, `slice ${z}: ${s.toFixed(2)}`)));
     if (shown.has(z)) c.root.append(svg('circle', { class: 'mark', cx: c.x(z), cy: c.y(s), r: 6.5 }));
   }
   return c.root;
@@ -153,7 +178,7 @@ function curve(t) {
   const c = chart({
     width: 520, height: 250, x: [0, content.periods.length], y: [0, 1],
     xTicks: content.periods.map((p, i) => [i + 0.5, p]), yTicks: [0, 0.2, 0.4, 0.6, 0.8, 1],
-    xName: 'period (nm)', yName: 'resolvability R', label: `Resolvability curve of ${t.id}`,
+    xName: 'feature size (nm)', yName: 'resolvability R', label: `Resolvability curve of ${t.id}`,
   });
   t.curve.forEach((r, i) => {
     if (r === null) {

@@ -5,6 +5,7 @@ function showDetails(t, among) {
   shownAmong = among;
   byId('details-head').textContent = t.id;
   byId('details-body').replaceChildren(...detailsOf(t));
+  paintVerdict(byId('details-verdict'), t);
   const place = among.indexOf(t);
   byId('previous').disabled = place <= 0;
   byId('next').disabled = place >= among.length - 1;
@@ -22,11 +23,12 @@ function detailsOf(t) {
   const head = element('p', {},
     element('strong', {}, `TomoScore ${t.score.toFixed(2)}`),
     ` (90 % interval ${t.interval.map((v) => v.toFixed(2)).join(' to ')}), resolvable scale ${t.scale}. `,
-    element('span', { class: `verdict ${verdictOf(t)}` }, SIGNS[verdictOf(t)]));
+    element('span', { id: 'details-verdict' }));
+  const hand = element('p', { class: 'actions' }, ...handButtons(t));
   const scores = new Map(t.slices);
   const three = element('div', { class: 'three' }, ...['best', 'median', 'worst'].filter((k) => k in t.chosen)
     .map((kind) => figure(frameOf(t, t.chosen[kind]),
-      `${kind} slice of the slab: plane ${t.chosen[kind]}, ${scores.get(t.chosen[kind]).toFixed(2)}`)));
+      `${kind} slice of the slab: slice ${t.chosen[kind]}, ${scores.get(t.chosen[kind]).toFixed(2)}; shown: ${t.shown}`)));
   const two = element('div', { class: 'two' },
     figure(profile(t), 'Slice by slice; the slab is shaded, the slices above are circled.'),
     figure(curve(t), 'Resolvability of the slab per octave; the last band is reported only.'));
@@ -41,14 +43,14 @@ function detailsOf(t) {
   const list = element('dl', {}, ...facts.flatMap(([k, v]) => [element('dt', {}, k), element('dd', {}, v)]));
   const map = element('div', {});
   showMap(map, t);
-  return [head, three, ...why, two, map, ...warnings, list];
+  return [head, hand, three, ...why, two, map, ...warnings, list];
 }
 
 async function showMap(place, t) {
   const picture = (await picturesOf(t)).map;
   if (!picture) return;
   place.replaceChildren(figure(
-    element('img', { class: 'map', src: `data:image/jpeg;base64,${picture}`, alt: `Quality map of ${t.id}` }),
+    element('img', { class: 'map', src: picture, alt: `Quality map of ${t.id}` }),
     'Quality map: TomoScore per place, the mean over the slab; the scale of colours at the right, 0 to 5.'));
 }
 

@@ -1,7 +1,7 @@
 const content = JSON.parse(document.getElementById('content').textContent);
 const tomograms = content.tomograms.map((t, number) => Object.assign(t, { number }));
 const scored = tomograms.filter((t) => t.score !== null);
-const state = { threshold: content.threshold };
+const state = { threshold: content.threshold, hand: new Map() };  // hand: id to verdict
 const SIGNS = { accepted: '\u2713 accepted', rejected: '\u25bc rejected', failed: '\u2715 failed' };
 const byScore = [...scored].sort((a, b) => b.score - a.score || a.number - b.number);
 
@@ -27,7 +27,19 @@ function fill(node, attributes, children) {
 
 function verdictOf(t) {
   if (t.score === null) return 'failed';
-  return t.score >= state.threshold ? 'accepted' : 'rejected';
+  return state.hand.get(t.id) || (t.score >= state.threshold ? 'accepted' : 'rejected');
+}
+
+function decidedBy(t) { return state.hand.has(t.id) ? 'hand' : 'score'; }
+
+// The score alone does not settle it: the 90 % interval contains the threshold.
+function isBorderline(t) {
+  return t.score !== null && !state.hand.has(t.id)
+    && t.interval[0] <= state.threshold && state.threshold <= t.interval[1];
+}
+
+function verdictText(t) {
+  return SIGNS[verdictOf(t)] + (state.hand.has(t.id) ? ' by hand' : isBorderline(t) ? ', borderline' : '');
 }
 
 function scaleOf(score) {
@@ -36,7 +48,7 @@ function scaleOf(score) {
 
 function slabOf(t) {
   const nm = (t.slab[1] - t.slab[0] + 1) * t.voxel / 10;
-  return `${nm.toFixed(0)} nm (planes ${t.slab[0]} to ${t.slab[1]})`;
+  return `${nm.toFixed(0)} nm (slices ${t.slab[0]} to ${t.slab[1]})`;
 }
 
 function naturally(a, b) {

@@ -2,9 +2,10 @@ function counts() {
   const number = { accepted: 0, rejected: 0, failed: 0 };
   for (const t of tomograms) number[verdictOf(t)] += 1;
   const share = scored.length ? ` (${Math.round(100 * number.accepted / scored.length)} %)` : '';
+  const borderline = scored.filter(isBorderline).length;
   byId('counts').replaceChildren(
     tile('accepted', number.accepted, SIGNS.accepted + share), tile('rejected', number.rejected, SIGNS.rejected),
-    tile('failed', number.failed, SIGNS.failed),
+    tile('failed', number.failed, SIGNS.failed), tile('borderline', borderline, 'borderline, among both'),
     tile('', scored.length ? median(scored.map((t) => t.score)).toFixed(2) : '\u2013', 'median TomoScore'));
   byId('scale').textContent = `octaves, resolvable scale ${scaleOf(state.threshold)}`;
 }
@@ -16,13 +17,20 @@ function tile(kind, value, text) {
 function setThreshold(value) {
   if (!Number.isFinite(value)) return;
   state.threshold = Math.min(Math.max(value, 0), content.largest);
+  repaint();
+}
+
+// Show all verdicts as they are now.
+function repaint() {
   counts();
   histogram();
+  paintThreshold();
   for (const t of scored) {
     paintDot(t);
     paintVerdict(cards.get(t.number), t);
     if (rows.has(t.number)) paintVerdict(rows.get(t.number), t);
   }
+  if (shownNow && byId('details').open) paintVerdict(byId('details-verdict'), shownNow);
   if (byId('verdict').value || sorting.column === 5) table();
 }
 
@@ -39,10 +47,15 @@ function csvCell(value) {
 }
 
 function saveTable() {
-  const lines = [['ts_id', 'tomoscore', 'low', 'high', 'verdict', 'reason', 'confidence', 'error', 'path']];
+  const bands = content.periods.map((p) => `r_${p.replace('\u2013', '_')}_nm`);
+  const lines = [['ts_id', 'tomoscore', 'low', 'high', 'scale_nm', 'verdict', 'decided_by', 'borderline', ...bands,
+    'slab_first', 'slab_last', 'slab_nm', 'voxel_size_angstrom', 'acquired', 'reason', 'confidence', 'error', 'path']];
   for (const t of wanted()) {
-    const [low, high] = t.interval || [null, null], [reason, , sure] = (t.reasons || [])[0] || ['', '', ''];
-    lines.push([t.id, t.score, low, high, verdictOf(t), reason, sure, t.error, t.path]);
+    const [low, high] = t.interval || [], [first, last] = t.slab || [], [reason, , sure] = (t.reasons || [])[0] || [];
+    const slab = t.slab ? Number(((last - first + 1) * t.voxel / 10).toPrecision(6)) : null;
+    lines.push([t.id, t.score, low, high, t.scale_nm, verdictOf(t), t.score === null ? '' : decidedBy(t),
+      t.score === null ? '' : isBorderline(t) ? 'yes' : 'no', ...(t.curve || bands.map(() => null)),
+      first, last, slab, t.voxel, t.acquired, reason, sure, t.error, t.path]);
   }
   save('tomoscore.csv', 'text/csv', lines.map((cells) => `${cells.map(csvCell).join(',')}\n`).join(''));
 }
@@ -57,6 +70,9 @@ function connect() {
   });
   byId('export-accepted').addEventListener('click', () => saveIds('accepted'));
   byId('export-rejected').addEventListener('click', () => saveIds('rejected'));
+  byId('export-verdicts').addEventListener('click', saveVerdicts);
+  byId('forget').addEventListener('click', forgetHand);
+  document.addEventListener('keydown', onKey);
   byId('export-table').addEventListener('click', saveTable);
   byId('query').addEventListener('input', table);
   byId('verdict').addEventListener('change', table);
@@ -72,6 +88,8 @@ function connect() {
 
 byId('summary').textContent = `${tomograms.length} tomograms, ${scored.length} scored, `
   + `${tomograms.length - scored.length} failed. ${content.created}`;
+readHand();
+showHand(true);
 gallery();
 heads();
 table();

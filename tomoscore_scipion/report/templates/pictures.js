@@ -15,13 +15,13 @@ async function picturesOf(t) {
   return found.get(t.number);
 }
 
-async function load(frame, t, z) {
-  const picture = (await picturesOf(t))[z];
+async function load(frame, t, name) {
+  const picture = (await picturesOf(t))[name];
   if (!picture) {
     frame.replaceChildren(element('span', { class: 'none' }, 'no picture'));
     return;
   }
-  const image = element('img', { src: `data:image/jpeg;base64,${picture}`, alt: `Plane ${z} of ${t.id}` });
+  const image = element('img', { src: picture, alt: `Slice ${name === 'thumbnail' ? t.chosen.central : name} of ${t.id}` });
   frame.replaceChildren(image, scalebar(t));
 }
 
@@ -44,9 +44,10 @@ const watcher = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: '400px' });
 
-function frameOf(t, z) {
+// The picture "thumbnail" of a tomogram, or that of a slice.
+function frameOf(t, name) {
   const frame = element('span', { class: 'frame' });
-  waiting.set(frame, [t, z]);
+  waiting.set(frame, [t, name]);
   watcher.observe(frame);
   return frame;
 }

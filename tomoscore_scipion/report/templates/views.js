@@ -5,7 +5,7 @@ const COLUMNS = [
   ['90 % interval', (t) => t.interval && t.interval[0], (t) => t.interval.map((v) => v.toFixed(2)).join(' to ')],
   ['Scale', (t) => t.score, (t) => t.scale],
   ['Slab (nm)', (t) => t.slab && (t.slab[1] - t.slab[0] + 1) * t.voxel / 10, (t, v) => v.toFixed(0)],
-  ['Verdict', (t) => verdictOf(t)],
+  ['Verdict', (t) => verdictText(t)],
   ['Likely reason', (t) => (t.reasons && t.reasons.length ? t.reasons[0][0] : '')],
   ['Warnings', (t) => t.warnings.length, (t, v) => (v ? String(v) : '')],
 ];
@@ -15,8 +15,8 @@ function gallery() {
   byId('cards').replaceChildren(...byScore.map((t) => {
     const verdict = element('span', {});
     cards.set(t.number, verdict);
-    return element('button', { type: 'button', class: 'card', onclick: () => showDetails(t, byScore) },
-      frameOf(t, t.chosen.central),
+    return element('button', { type: 'button', class: 'card', 'data-number': t.number, onclick: () => showDetails(t, byScore) },
+      frameOf(t, 'thumbnail'),
       element('span', { class: 'text' },
         element('span', { class: 'name', title: t.id }, t.id),
         element('span', { class: 'value' }, t.score.toFixed(2)), verdict, element('br'),
@@ -55,7 +55,8 @@ function textOf(t) {
 
 function wanted() {
   const query = byId('query').value.trim().toLowerCase(), verdict = byId('verdict').value;
-  return tomograms.filter((t) => (!verdict || verdictOf(t) === verdict) && (!query || textOf(t).includes(query)))
+  const isShown = { borderline: isBorderline, hand: (t) => state.hand.has(t.id) }[verdict] || ((t) => verdictOf(t) === verdict);
+  return tomograms.filter((t) => (!verdict || isShown(t)) && (!query || textOf(t).includes(query)))
     .sort(compare);
 }
 
@@ -68,7 +69,7 @@ function table() {
 
 function rowOf(t, among) {
   const name = t.score === null ? t.id
-    : element('button', { type: 'button', onclick: () => showDetails(t, among) }, t.id);
+    : element('button', { type: 'button', 'data-number': t.number, onclick: () => showDetails(t, among) }, t.id);
   const verdict = element('span', {});
   rows.set(t.number, verdict);
   paintVerdict(verdict, t);
@@ -86,8 +87,8 @@ function rowOf(t, among) {
 
 function paintVerdict(node, t) {
   const verdict = verdictOf(t);
-  node.className = `verdict ${verdict}`;
-  node.textContent = SIGNS[verdict];
+  node.className = `verdict ${verdict}${isBorderline(t) ? ' borderline' : ''}`;
+  node.textContent = verdictText(t);
 }
 
 function remarks() {

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The order of a session: a CSV file `ts_id,acquired`, a line for each tomogram of the input.
+
+`acquired` is the time of acquisition as ISO 8601 writes it, and may be empty. Workers finish
+tomograms in another order than that of the session, and drift shows in the session's only.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from datetime import datetime
+from typing import Iterable, Mapping, Optional, Sequence, TypeVar
+
+from tomoscore_scipion.engine.errors import StartError
+
+Item = TypeVar("Item")
+Order = Mapping[str, Optional[datetime]]
+"""{ts_id: when it was acquired, None where that is not known}, as the input has them."""
+
+COLUMNS = ("ts_id", "acquired")
+BY_ACQUISITION, BY_INPUT, BY_RESULTS = "of acquisition", "of the input", "of the results"
+"""What a session may be ordered by, in words that follow "in the order"."""
+
+
+def order_text(order: Order) -> str:
+    """The content of the file."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows((key, when.isoformat() if when else "") for key, when in order.items())
+    return buffer.getvalue()
+
+
+def read_order(path: str | os.PathLike[str]) -> Order:
+    """The order that a file holds.
+
+    Raises:
+        StartError: it cannot be read, or is not such a file.
+    """
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = list(csv.reader(file))
+    except (OSError, ValueError, csv.Error) as error:
+        raise StartError(f"cannot read the order of the session, {path}: {error}") from error
+    if not rows or tuple(rows[0]) != COLUMNS:
+        found = ",".join(rows[0]) if rows else "nothing"
+        raise StartError(f"{path}, line 1: expected {','.join(COLUMNS)}, found {found}")
+    order: dict[str, datetime | None] = {}
+    for number, row in enumerate(rows[1:], 2):
+        try:
+            ts_id, acquired = row
+            order[ts_id] = datetime.fromisoformat(acquired) if acquired else None
+        except ValueError as error:
+            raise StartError(
+                f"{path}, line {number}: expected an id and a time such as 2024-05-17T09:30:00, or "
+                f"none, found {','.join(row)}"
+            ) from error
+    return order
+
+
+def in_order(items: Sequence[Item], ids: Iterable[str], order: Order) -> tuple[list[Item], str]:
+    """Items in the order of the session, and what that is.
+
+    It is the order of acquisition where all times are known, else that of the input. What the
+    order does not name comes last, as it stands.
+
+    Args:
+        items: what is to be ordered.
+        ids: their ids.
+        order: from `read_order`; empty where nothing is known.
+
+    Returns:
+        The items, and one of `BY_ACQUISITION`, `BY_INPUT`, `BY_RESULTS`.
+    """
+    pairs = list(zip(ids, items))
+    known = [order[key] for key, _ in pairs if key in order]
+    if not known:
+        return list(items), BY_RESULTS
+    places = {key: place for place, key in enumerate(order)}
+    by_time = len(known) == len(pairs) and None not in known
+    if by_time:
+        times = {key: when.timestamp() for key, when in order.items() if when is not None}
+        pairs.sort(key=lambda pair: (times[pair[0]], places[pair[0]]))
+    else:
+        pairs.sort(key=lambda pair: places.get(pair[0], len(places)))
+    return [item for _, item in pairs], BY_ACQUISITION if by_time else BY_INPUT

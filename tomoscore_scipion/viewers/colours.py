@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The colours of plots, those of the report (see report.css), told apart by the colour-blind."""
+
+ACCEPTED, REJECTED, FAILED = "#0072b2", "#d55e00", "#555555"
+NEUTRAL = "#aab4be"
+SLAB = "#dbeaf3"

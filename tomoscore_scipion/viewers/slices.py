@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The slices of a tomogram for a window of its own: read from its file, as fine as it is."""
+
+import numpy as np
+
+from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.engine.pictures import picture
+from tomoscore_scipion.engine.thumbnails import slice_to_show
+from tomoscore_scipion.engine.volume import open_volume
+from tomoscore_scipion.report.failures import cause_first
+from tomoscore_scipion.viewers.runs import chosen
+
+LONGEST_PX = 1200
+"""More than a window shows at first: its zoom tool shows the rest."""
+
+
+def slices_of(record, kept):
+    """The best, median and worst slice of a scored tomogram.
+
+    Args:
+        record: its Score.
+        kept: {kind: path} of the pictures that its run has kept.
+
+    Returns:
+        ({kind: array (y, x) or (y, x, 3) of 8 bits}, a remark where they are not from the file).
+    """
+    try:
+        with open_volume(record.path, record.voxel_size_angstrom) as volume:
+            if volume.shape_zyx != record.shape_zyx:
+                raise TomogramError(
+                    f"{record.path}: has changed since it was scored: expected "
+                    f"{record.shape_zyx} voxels (z, y, x), found {volume.shape_zyx}"
+                )
+            return {kind: _read(volume, z) for kind, z in chosen(record).items()}, ""
+    except TomogramError as error:
+        why = cause_first(str(error), record.path)
+        return {kind: read_picture(path) for kind, path in kept.items()}, (
+            f"The slices are the run's pictures, since the file cannot be read: {why}"
+        )
+
+
+def _read(volume, z):
+    return np.asarray(picture(slice_to_show(volume, z), LONGEST_PX))
+
+
+def read_picture(path):
+    """A picture file as (y, x, 3) of 8 bits."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
