@@ -3,6 +3,7 @@
 
 import csv
 import io
+import runpy
 import time
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tomoscore_scipion.engine.thumbnail_files import (
     map_picture_name,
     thumbnail_name,
 )
+from tomoscore_scipion.report import reasons
 from tomoscore_scipion.report.run import write_report
 
 PROGRAM = find_program()
@@ -288,11 +290,10 @@ def test_keys_that_are_typed_into_a_field_decide_nothing(browser):
 
 
 def test_the_colours_of_the_report_are_those_of_scipions_plots(browser):
-    from tomoscore_scipion.viewers import colours
-
+    colours = runpy.run_path(str(Path(reasons.__file__).parents[1] / "viewers" / "colours.py"))
     style = "getComputedStyle(document.documentElement).getPropertyValue"
     found = [browser.do(f"{style}('--{name}')").strip() for name in ("good", "bad")]
-    assert found == [colours.ACCEPTED, colours.REJECTED]
+    assert found == [colours["ACCEPTED"], colours["REJECTED"]]
 
 
 def test_the_quality_map_is_shown_with_the_tomogram_that_has_one(browser):
