@@ -106,6 +106,8 @@ class TomoScoreEngineRuns:
         if not self.isContinued():
             return
         for name, items in self.iterOutputAttributes():
+            if not recovery.is_whole(items.getFileName() or ""):
+                continue  # the run makes it again
             try:
                 items.setStreamState(Set.STREAM_OPEN)
                 items.write()
