@@ -105,7 +105,9 @@ class TomoScoreEngineRuns:
         super().makePathsAndClean()
         if not self.isContinued():
             return
-        for name, items in self.iterOutputAttributes():
+        for name, items in self.iterOutputAttributes(Set):
+            if not recovery.is_whole(items.getFileName() or ""):
+                continue  # the run makes it again
             try:
                 items.setStreamState(Set.STREAM_OPEN)
                 items.write()
