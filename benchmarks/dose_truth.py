@@ -41,11 +41,12 @@ from tomoscore_scipion.dose.subsets import cumulative
 from tomoscore_scipion.engine.bands import tomoscore
 from tomoscore_scipion.engine.sampling import SlicePlan
 from tomoscore_scipion.engine.scorer import Scorer
+from tomoscore_scipion.engine.tomogram import weighted_curve
 from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.recipe import Recipe
 from tomoscore_scipion.simulation.specimen import Specimen, random_specimen
 from tomoscore_scipion.simulation.stack import Ageing, Stack, take_stack
-from tomoscore_scipion.simulation.truth import plane_density, tile_curves
+from tomoscore_scipion.simulation.truth import plane_density, tile_content, tile_curves
 
 KINDS = ("mass loss", "drift", "blur", "damage", "mass loss", "drift", "blur", "usual")
 INSIDE_DROP = 0.1
@@ -132,6 +133,7 @@ def compare(seed: int, scorer: Scorer, field: int) -> dict[str, Any]:
         series = read_series(sources)
         steps = cumulative(series.tilts.angles_deg, series.exposures, len(series.tilts.views))
         truth: list[np.ndarray] = []
+        content: list[np.ndarray] = []
         seen: list[int] = []
 
         weights = torch.from_numpy(np.stack([step.weights for step in steps])).float()
@@ -144,11 +146,13 @@ def compare(seed: int, scorer: Scorer, field: int) -> dict[str, Any]:
             density = plane_density(specimen.density, height, stack.pixel_nm, stack.pixel_nm)
             centres = (weights @ shares.centre.flatten(1)).reshape(-1, *shares.centre.shape[1:])
             curves = [tile_curves(image, density, specimen.grid) for image in centres]
-            truth.append(np.stack([curve.numpy().mean(axis=(0, 1)) for curve in curves]))
+            there = tile_content(density, specimen.grid, stack.pixel_nm).numpy()
+            truth.append(np.stack([curve.numpy() for curve in curves]))
+            content.append(there.reshape(-1, there.shape[-1]))
 
         found = measure(series, scorer, Settings(n_z * stack.pixel_nm), look=look)
     result = analyse(found, scorer.card["interval"])
-    true = tomoscore(np.mean(truth, axis=0))
+    true = true_scores(truth, content)
     network = [step["tomoscore_network"] for step in result.steps]
     doses = [step["dose"] for step in result.steps]
     return {
@@ -180,6 +184,18 @@ def write_series(folder: Path, stack: Stack, thickness_nm: float) -> Sources:
         "".join(f"{dose:.4f} {scheme.dose_per_view:.4f}\n" for dose in scheme.dose_before.tolist())
     )
     return Sources("series", str(path), None, str(tlt), str(doses), thickness_nm=thickness_nm)
+
+
+def true_scores(truth: list[np.ndarray], content: list[np.ndarray]) -> np.ndarray:
+    """True TomoScore of every step, (n_steps,).
+
+    Args:
+        truth: of each slice (n_steps, tiles, tiles, N_BANDS).
+        content: of each slice (tiles x tiles, N_BANDS).
+    """
+    steps = np.concatenate([t.reshape(len(t), -1, t.shape[-1]) for t in truth], axis=1)
+    there = np.concatenate(content)
+    return tomoscore(np.stack([weighted_curve(curves, there) for curves in steps]))
 
 
 def truth_of(row: dict[str, Any]) -> tuple[float, str]:

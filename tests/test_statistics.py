@@ -15,6 +15,8 @@ from tomoscore_scipion.engine.statistics import MEANS, PERSISTENCE
 
 AT = {name: place for place, name in enumerate(RATIOS)}
 N = 512
+VOXEL_NM = 2.0
+"""At which the channels of a slice have no plane in common."""
 SPECTRA = {
     "white": lambda k: np.ones_like(k),
     "pink": lambda k: np.maximum(k, 1 / 700) ** -1.0,
@@ -27,7 +29,7 @@ FINE = (0, 1, 2)
 
 def of(volume):
     """Means and ratios of the whole slice in the middle of a volume, and its persistence."""
-    found = measure(canonical(volume), CPU)
+    found = measure(canonical(volume, VOXEL_NM), CPU)
     share = found.weight / found.weight.sum()
     means = (found.means * share[..., None, None]).sum(dim=(0, 1))
     return means, ratios(means), found.persistence
@@ -35,7 +37,7 @@ def of(volume):
 
 @pytest.mark.parametrize("name", SPECTRA)
 def test_gaussian_noise_has_the_moments_of_its_theory(name):
-    _, found, _ = of(filtered(white((1, N, N), seed=2), SPECTRA[name]))
+    _, found, _ = of(filtered(white((1, N, N), seed=2), SPECTRA[name], VOXEL_NM))
     for octave in FINE:
         tolerance = 0.02 * 2**octave
         kurtosis, amplitude = found[octave, AT["kurtosis, log10"]], found[octave, 10]

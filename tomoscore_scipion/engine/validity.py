@@ -18,6 +18,8 @@ EMPTY = 0.04
 """Blocks with less than this share of the field's spread are empty where they reach an edge."""
 TYPICAL = 0.75
 """Quantile of the spread of blocks that stands for the field's."""
+LIVELY = 0.95
+"""Blocks with less than a thousandth of this quantile of their spread do not vary at all."""
 
 
 def valid_pixels(plane: np.ndarray) -> np.ndarray:
@@ -79,9 +81,14 @@ def _block_spread(plane: np.ndarray) -> np.ndarray:
 
 
 def _typical(spread: np.ndarray) -> float:
-    """The spread of a block of the field: of those blocks that vary at all."""
-    varying = spread[spread > 1e-3 * spread.max()] if spread.max() > 0 else spread
-    return float(np.quantile(varying, TYPICAL))
+    """The spread of a block of the field: of those that vary at all beside the livelier ones.
+
+    A few wild pixels, far above the field, must not make all others look empty.
+    """
+    if spread.max() == 0:
+        return 0.0
+    lively = np.quantile(spread[spread > 0], LIVELY)
+    return float(np.quantile(spread[spread > 1e-3 * lively], TYPICAL))
 
 
 def _reaching_the_edge(empty: np.ndarray) -> np.ndarray:
