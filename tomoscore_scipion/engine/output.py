@@ -264,7 +264,7 @@ def json_line(record: Score) -> str:
 CSV_COLUMNS = (
     ("ts_id", "path", "status", "tomoscore", "tomoscore_low", "tomoscore_high", "scale_nm")
     + tuple(f"r_{coarse:g}_{fine:g}_nm" for coarse, fine in PERIODS_NM)
-    + ("slab_first", "slab_last", "voxel_size_angstrom", "warnings", "error")
+    + ("content", "slab_first", "slab_last", "voxel_size_angstrom", "warnings", "error")
 )
 
 
@@ -283,9 +283,10 @@ def csv_line(record: Score) -> str:
     curve = record.curve["resolvability"] if record.curve else (None,) * len(PERIODS_NM)
     names = (harmless(record.ts_id), harmless(record.path or ""), record.status)
     voxel = record.voxel_size_angstrom
-    scores = (record.tomoscore, low, high, record.scale_nm, *curve, first, last, voxel)
+    scores = (record.tomoscore, low, high, record.scale_nm, *curve)
+    place = (record.content, first, last, voxel)
     remarks = (harmless("; ".join(record.warnings)), harmless(record.error or ""))
-    return csv_row(names + scores + remarks)
+    return csv_row(names + scores + place + remarks)
 
 
 def harmless(text: str) -> str:

@@ -8,7 +8,15 @@ from typing import Sequence, TextIO
 from tomoscore_scipion.engine.bands import COARSEST_NM, N_SCORED, readable_scale
 from tomoscore_scipion.engine.record import OK, Score
 
-HEADINGS = ("tomogram", "TomoScore", "90 % interval", "resolvable scale", "slab z", "warnings")
+HEADINGS = (
+    "tomogram",
+    "TomoScore",
+    "90 % interval",
+    "resolvable scale",
+    "content",
+    "slab z",
+    "warnings",
+)
 EXPLANATION = (
     "TomoScore: octaves of feature scale that can be readily distinguished, 0 (nothing) to "
     f"{N_SCORED} (everything down to {COARSEST_NM / 2**N_SCORED:.0f} nm); higher is better."
@@ -45,13 +53,14 @@ def make_table(records: Sequence[Score]) -> str:
 def _cells(record: Score) -> tuple:
     warnings = str(len(record.warnings)) if record.warnings else "-"
     if record.tomoscore is None or not record.tomoscore_interval or not record.slab_z:
-        return (printable(record.ts_id), "failed", "-", "-", "-", warnings)
+        return (printable(record.ts_id), "failed", "-", "-", "-", "-", warnings)
     low, high = record.tomoscore_interval
     return (
         printable(record.ts_id),
         f"{record.tomoscore:.2f}",
         f"{low:.2f} to {high:.2f}",
         readable_scale(record.scale_nm),
+        "-" if record.content is None else f"{record.content:.0%}",
         f"{record.slab_z[0]} to {record.slab_z[1]}",
         warnings,
     )

@@ -104,6 +104,7 @@ def _tomogram(record: Score) -> dict[str, Any]:
         "scale": readable_scale(record.scale_nm),
         "scale_nm": record.scale_nm,
         "curve": shown["curve"]["resolvability"],
+        "content": record.content,
         "slab": shown["slab_z"],
         "slices": [[s["z"], s["tomoscore"]] for s in shown["slices"]],
         "voxel": record.voxel_size_angstrom,

@@ -49,13 +49,13 @@ function csvCell(value) {
 function saveTable() {
   const bands = content.periods.map((p) => `r_${p.replace('\u2013', '_')}_nm`);
   const lines = [['ts_id', 'tomoscore', 'low', 'high', 'scale_nm', 'verdict', 'decided_by', 'borderline', ...bands,
-    'slab_first', 'slab_last', 'slab_nm', 'voxel_size_angstrom', 'acquired', 'reason', 'confidence', 'error', 'path']];
+    'content', 'slab_first', 'slab_last', 'slab_nm', 'voxel_size_angstrom', 'acquired', 'reason', 'confidence', 'error', 'path']];
   for (const t of wanted()) {
     const [low, high] = t.interval || [], [first, last] = t.slab || [], [reason, , sure] = (t.reasons || [])[0] || [];
     const slab = t.slab ? Number(((last - first + 1) * t.voxel / 10).toPrecision(6)) : null;
     lines.push([t.id, t.score, low, high, t.scale_nm, verdictOf(t), t.score === null ? '' : decidedBy(t),
       t.score === null ? '' : isBorderline(t) ? 'yes' : 'no', ...(t.curve || bands.map(() => null)),
-      first, last, slab, t.voxel, t.acquired, reason, sure, t.error, t.path]);
+      t.content, first, last, slab, t.voxel, t.acquired, reason, sure, t.error, t.path]);
   }
   save('tomoscore.csv', 'text/csv', lines.map((cells) => `${cells.map(csvCell).join(',')}\n`).join(''));
 }
