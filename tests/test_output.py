@@ -296,7 +296,7 @@ def test_the_csv_columns_are_these():
     assert csv_heading() == (
         "ts_id,path,status,tomoscore,tomoscore_low,tomoscore_high,scale_nm,"
         "r_128_64_nm,r_64_32_nm,r_32_16_nm,r_16_8_nm,r_8_4_nm,r_4_3_nm,"
-        "slab_first,slab_last,voxel_size_angstrom,warnings,error\n"
+        "content,slab_first,slab_last,voxel_size_angstrom,warnings,error\n"
     )
 
 

@@ -13,6 +13,41 @@ from .fresh import Case
 
 Change = Callable[[np.ndarray], np.ndarray]
 
+
+def radial(stack: np.ndarray, power: float) -> np.ndarray:
+    """Planes of a (z, y, x) stack whose frequencies k are multiplied by k^power."""
+    n_y, n_x = stack.shape[1:]
+    k = np.hypot(np.fft.fftfreq(n_y)[:, None], np.fft.rfftfreq(n_x)[None, :])
+    k[0, 0] = k[0, 1]
+    return _filtered(stack, k**power)
+
+
+def smoothed(stack: np.ndarray, sigma_px: float = 1.0) -> np.ndarray:
+    """Planes after a Gaussian, which wraps round."""
+    n_y, n_x = stack.shape[1:]
+    k = np.hypot(np.fft.fftfreq(n_y)[:, None], np.fft.rfftfreq(n_x)[None, :])
+    return _filtered(stack, np.exp(-2 * (np.pi * sigma_px * k) ** 2))
+
+
+def _filtered(stack: np.ndarray, transfer: np.ndarray) -> np.ndarray:
+    planes = np.fft.irfft2(np.fft.rfft2(stack) * transfer, s=stack.shape[1:])
+    return np.asarray(planes, dtype=np.float32)
+
+
+def sloped(stack: np.ndarray) -> np.ndarray:
+    """A linear background as wide as the contrast on top."""
+    y, x = (np.linspace(-1, 1, size, dtype=np.float32) for size in stack.shape[1:])
+    return stack + 2 * stack.std() * (y[:, None] + x[None, :])
+
+
+def bordered(stack: np.ndarray) -> np.ndarray:
+    """An empty border of zeros around the planes, then a Gaussian: no longer constant."""
+    width = [size // 8 for size in stack.shape[1:]]
+    centred = stack - stack.mean()
+    padded = np.pad(centred, ((0, 0), (width[0],) * 2, (width[1],) * 2))
+    return smoothed(padded, 0.7)
+
+
 CHANGES: dict[str, Change] = {
     "contrast sign": lambda v: -v,
     "scale": lambda v: 1e-3 * v,
@@ -21,6 +56,11 @@ CHANGES: dict[str, Change] = {
     "flip x": lambda v: v[:, :, ::-1],
     "quarter turn": lambda v: np.rot90(v, axes=(1, 2)),
     "reversed z": lambda v: v[::-1],
+    "radial filter 1/k": lambda v: radial(v, -1.0),
+    "radial filter k^0.5": lambda v: radial(v, 0.5),
+    "Gaussian low-pass": smoothed,
+    "linear background": sloped,
+    "empty border, filtered": bordered,
 }
 """Changes of a (z, y, x) stack that no score may notice."""
 REBINNED = "re-binned by 2"
