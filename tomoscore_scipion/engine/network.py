@@ -24,6 +24,9 @@ GIST = 24
 WIDTH = 192
 DROPPED = 0.1
 """Share of the units of the head's last layer that training leaves out."""
+JITTER = 0.2
+"""Noise on the ratios of slices and volumes in training, in their standard deviations: what an edge
+or a filter changes of the few waves of a coarse octave must not decide."""
 WILD = 6.0
 """Ratios beyond so many standard deviations of the training samples are clipped."""
 QUIET, LOUD = 0.1, 0.9
@@ -103,10 +106,10 @@ class ResolvabilityNet(nn.Module):
         volume_means = torch.einsum("vsok,vs->vok", slice_means, slice_share)
         sign = polarity(ratios(volume_means))
         tile = self._scaled(ratios(measured.means) * sign[:, None, None])
-        of_slice = self._scaled(ratios(slice_means) * sign[:, None])
+        of_slice = self._jittered(self._scaled(ratios(slice_means) * sign[:, None]))
         of_slice = torch.cat([of_slice, measured.persistence], dim=-1)
         volume_persistence = torch.einsum("vsop,vs->vop", measured.persistence, slice_share)
-        of_volume = self._scaled(ratios(volume_means) * sign)
+        of_volume = self._jittered(self._scaled(ratios(volume_means) * sign))
         of_volume = torch.cat([of_volume, volume_persistence], dim=-1)
         strength = strengths(energies(measured.means, measured.level), weight)
         octave = torch.eye(OCTAVES, device=tile.device)
@@ -143,6 +146,9 @@ class ResolvabilityNet(nn.Module):
 
     def _scaled(self, values: torch.Tensor) -> torch.Tensor:
         return ((values - self.mean) / self.std).clamp(-WILD, WILD)
+
+    def _jittered(self, values: torch.Tensor) -> torch.Tensor:
+        return values + JITTER * torch.randn_like(values) if self.training else values
 
     def _prediction(self, hidden: torch.Tensor) -> Prediction:
         """Bands, coarse to fine, of octaves, fine to coarse, (..., OCTAVES, n)."""

@@ -23,6 +23,8 @@ from tomoscore_scipion.engine.weights import load_weights, sha256_of
 
 from .dataset import Batch, Shards
 
+MOST_FAVOURED = 4.0
+"""How much more often than the mean a volume of a rare score may be drawn."""
 EMPTY_TILE = 0.15
 """Weight of the curve of a tile in which there is nothing; one full of matter has 1 more."""
 
@@ -113,6 +115,30 @@ def initial_network(shards: Shards, start: Path | None) -> ResolvabilityNet:
     return network
 
 
+def true_scores(shards: Shards) -> np.ndarray:
+    """True TomoScore of every volume, (n,), octaves."""
+    found = []
+    for start in range(0, len(shards), 64):
+        part = shards.batch(np.arange(start, min(start + 64, len(shards))), None)
+        curves = volume_curves(part.curves, part.content, part.measured.weight)
+        found.append(soft_score(curves, part.share).numpy())
+    return np.concatenate(found)
+
+
+def balanced(scores: np.ndarray) -> np.ndarray:
+    """Odds of volumes, (n,), that make all scores about equally frequent.
+
+    Random simulations are mostly poor; a model that has seen them as often as that takes what it
+    cannot judge, such as a single image, for poor. Each half octave gets the same odds, as far as
+    no volume is drawn more than `MOST_FAVOURED` times as often as the mean one.
+    """
+    place = np.minimum((scores * 2).astype(int), 2 * N_SCORED - 1)
+    counts = np.bincount(place, minlength=2 * N_SCORED)
+    odds = 1.0 / counts[place]
+    odds = np.minimum(odds / odds.mean(), MOST_FAVOURED)
+    return np.asarray(odds / odds.sum())
+
+
 @torch.no_grad()
 def _approach(network: ResolvabilityNet, other: ResolvabilityNet, share: float) -> None:
     """Move all weights of a network by a share of the way to another's."""
@@ -142,6 +168,7 @@ class Trainer:
         self.folder, self.shards = folder, shards
         self.recipe = replace(recipe, start=sha256_of(start)) if start else recipe
         self.network = initial_network(shards, start)
+        self._odds = balanced(true_scores(shards))
         self._initial = copy.deepcopy(self.network)
         self.averaged = copy.deepcopy(self.network)
         self.optimiser = torch.optim.AdamW(
@@ -203,7 +230,8 @@ class Trainer:
     def _read(self, step: int) -> Batch:
         """The batch of a step: the same whether or not the run was interrupted."""
         rng = np.random.default_rng([self.recipe.seed, step])
-        return self.shards.batch(rng.integers(0, len(self.shards), self.recipe.batch), rng)
+        chosen = rng.choice(len(self.shards), self.recipe.batch, p=self._odds)
+        return self.shards.batch(chosen, rng)
 
     def _report(self, loss: float, seconds: float) -> None:
         line = {"step": self.step, "loss": round(loss, 5), "seconds": round(seconds, 1)}
