@@ -16,7 +16,8 @@ from tomoscore_scipion.dose.analysis import NO_FALL, STILL_RISING, Optimum
 from tomoscore_scipion.dose.measure import Progress, Settings, measure
 from tomoscore_scipion.dose.record import DoseRecord
 from tomoscore_scipion.dose.series import DoseSeries
-from tomoscore_scipion.dose.sources import Sources, read_series
+from tomoscore_scipion.dose.source_files import Sources
+from tomoscore_scipion.dose.sources import read_series
 from tomoscore_scipion.engine.aside import written_aside
 from tomoscore_scipion.engine.errors import TomogramError
 from tomoscore_scipion.engine.scorer import Scorer
