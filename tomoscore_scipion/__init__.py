@@ -4,7 +4,7 @@
 The engine (`tomoscore_scipion.engine`) works without Scipion; `Plugin` is what Scipion loads.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _logo = "icon.png"
 _references = ["Tan2024"]
