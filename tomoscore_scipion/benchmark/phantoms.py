@@ -16,8 +16,9 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from tomoscore_scipion.engine.bands import share_below_nyquist, tomoscore
+from tomoscore_scipion.engine.tomogram import weighted_curve
 from tomoscore_scipion.simulation.grid import Grid
-from tomoscore_scipion.simulation.truth import tile_curves
+from tomoscore_scipion.simulation.truth import tile_content, tile_curves
 
 GRID = Grid(n=384, pixel_nm=1.5)
 VOXEL_NM = GRID.pixel_nm
@@ -57,7 +58,9 @@ def phantoms(seeds: Iterable[int], correlated: bool) -> Iterator[Phantom]:
         )
         stack = (level * _noise(rng, noise, planes) - seen).astype(np.float32)
         plane, density = torch.from_numpy(stack[planes // 2]), torch.from_numpy(matter)
-        curve = tile_curves(plane, density, GRID).mean(dim=(0, 1)).numpy()
+        curves = tile_curves(plane, density, GRID).flatten(0, 1).numpy()
+        content = tile_content(density, GRID, VOXEL_NM).flatten(0, 1).numpy()
+        curve = weighted_curve(curves, content)
         yield Phantom(stack, noise, float(tomoscore(curve, share_below_nyquist(VOXEL_NM))))
 
 

@@ -239,19 +239,20 @@ def _window(
     for axis, count in ((1, cells[0]), (2, cells[1])):
         n = images.shape[axis]
         size = (count + 2 * MARGIN_CELLS) * CELL_PX * CANONICAL_NM / pixel_nm
-        margins = max(_fast_size(size) - n, 2)
-        before, after = margins // 2, margins - margins // 2
-        images = _extended(images, axis, before, after, fade)
+        margin = max((_fast_size(size, n % 2) - n) // 2, 1)
+        images = _extended(images, axis, margin, fade)
     return images.contiguous()
 
 
 @lru_cache(maxsize=64)
-def _fast_size(size: float) -> int:
-    """The number of pixels nearest to `size` that a Fourier transform likes: 2^a 3^b 5^c 7^d."""
-    near = sorted(
-        range(max(2, int(size * 0.97)), int(size * 1.03) + 3), key=lambda n: abs(n - size)
-    )
-    return next((n for n in near if _is_smooth(n)), round(size))
+def _fast_size(size: float, odd: int) -> int:
+    """The even or odd number nearest to `size` that a Fourier transform likes: 2^a 3^b 5^c 7^d.
+
+    It is as even or odd as the slice, so that the slice lies in the very middle of the window.
+    """
+    around = [n for n in range(max(2, int(size * 0.97)), int(size * 1.03) + 3) if n % 2 == odd]
+    smooth = [n for n in around if _is_smooth(n)]
+    return min(smooth or around, key=lambda n: abs(n - size))
 
 
 def _is_smooth(n: int) -> bool:
@@ -261,17 +262,15 @@ def _is_smooth(n: int) -> bool:
     return n == 1
 
 
-def _extended(images: torch.Tensor, axis: int, before: int, after: int, fade: bool) -> torch.Tensor:
+def _extended(images: torch.Tensor, axis: int, margin: int, fade: bool) -> torch.Tensor:
+    """Images with a margin at both ends of an axis: empty, or fading mirror images."""
     n = images.shape[axis]
     if not fade:
-        pad = [0, 0, before, after] if axis == 1 else [before, after]
-        return F.pad(images, pad)
-    place = torch.arange(-before, n + after)
+        return F.pad(images, [0, 0, margin, margin] if axis == 1 else [margin, margin])
+    place = torch.arange(-margin, n + margin)
     mirrored = torch.where(place < 0, -1 - place, place) % (2 * n)
     mirrored = torch.where(mirrored >= n, 2 * n - 1 - mirrored, mirrored)
     distance = torch.maximum(-place.float(), place.float() - (n - 1)).clamp_min(0)
-    weight = 0.5 * (
-        1 + torch.cos(math.pi * (distance / (0.5 * (before + after) + 0.5)).clamp(max=1))
-    )
+    weight = 0.5 * (1 + torch.cos(math.pi * (distance / (margin + 0.5)).clamp(max=1)))
     shape = [1, -1, 1] if axis == 1 else [1, 1, -1]
     return images.index_select(axis, mirrored) * weight.reshape(shape)

@@ -64,7 +64,7 @@ class Octave:
 def octaves(piece: CanonicalSlice, device: torch.device) -> list[Octave]:
     """The octaves of a slice that is not blank, finest first."""
     window = (piece.images.shape[1], piece.images.shape[2])
-    grid = _grid(window, piece.shape, piece.cells, piece.voxel_nm, device)
+    grid = _grid(window, piece.cells, piece.voxel_nm, device)
     images = piece.images.to(device)
     valid = piece.valid.to(device)
     spectra = grid.cropped(torch.fft.rfft2(images))
@@ -142,12 +142,11 @@ def _persistence(
 @lru_cache(maxsize=8)
 def _grid(
     window: tuple[int, int],
-    slice_: tuple[int, int],
     cells: tuple[int, int],
     voxel_nm: float,
     device: torch.device,
 ) -> _Grid:
-    return _Grid(window, slice_, cells, voxel_nm, device)
+    return _Grid(window, cells, voxel_nm, device)
 
 
 class _Grid:
@@ -156,14 +155,11 @@ class _Grid:
     def __init__(
         self,
         window: tuple[int, int],
-        slice_: tuple[int, int],
         cells: tuple[int, int],
         voxel_nm: float,
         device: torch.device,
     ) -> None:
         self._window, self._device = window, device
-        # Margins of an odd number of pixels leave the slice half a pixel before the middle.
-        self._late = tuple(0.5 * ((m - n) % 2) / m for n, m in zip(slice_, window))
         self._size = tuple((count + 2 * MARGIN_CELLS) * CELL_PX for count in cells)
         self._width = tuple(n * voxel_nm for n in window)
         self._half = tuple(min(n, m - 1) // 2 for n, m in zip(self._size, window))
@@ -259,9 +255,9 @@ class _Grid:
         fall = ((1 + SOFT - place) / (2 * SOFT)).clamp(0, 1)
         mask = torch.sin(0.5 * math.pi * rise) * torch.sin(0.5 * math.pi * fall)
         phase = torch.zeros_like(mask)
-        axes = zip((ky[:, None], kx), self._width, self.shape(number), self._window, self._late)
-        for k, width, n, m, late in axes:
-            phase = phase + 2 * math.pi * k * width * (0.5 / n - 0.5 / m - late)
+        axes = zip((ky[:, None], kx), self._width, self.shape(number), self._window)
+        for k, width, n, m in axes:
+            phase = phase + 2 * math.pi * k * width * (0.5 / n - 0.5 / m)
         return torch.polar(mask, phase)
 
     def _make_riesz(self, number: int) -> torch.Tensor:
