@@ -3,8 +3,10 @@
 
 A border that an alignment or a rotation left empty is flat to begin with, but no longer constant
 after a filter, a denoiser or Fourier binning. It is told from data by its local spread, which is
-far below that of the field, and by its place: it touches the edge of the slice. A smooth area that
-does not reach the edge is ice, and counts.
+far below that of the field, and by its place: it touches the edge of the slice. A sharp filter
+leaves ripples in it, as strong as a quarter of the field's spread; they are told from quiet ice by
+the mean over some blocks, which stays that of the border. A smooth area that does not reach the
+edge is ice, and counts.
 """
 
 from __future__ import annotations
@@ -16,6 +18,10 @@ BLOCK = 8
 """Edge in pixels of the blocks whose spread is compared."""
 EMPTY = 0.04
 """Blocks with less than this share of the field's spread are empty where they reach an edge."""
+RIPPLED, RIPPLED_AT_EDGE = 0.25, 0.35
+"""Blocks with less than this share of the field's spread can be empty and hold ripples."""
+LEVEL = 0.04
+"""Means over 3 x 3 blocks of ripples differ by less than this share of the field's spread."""
 TYPICAL = 0.75
 """Quantile of the spread of blocks that stands for the field's."""
 LIVELY = 0.95
@@ -41,11 +47,48 @@ def valid_pixels(plane: np.ndarray) -> np.ndarray:
     spread = _block_spread(filled)
     typical = _typical(spread)
     empty = _reaching_the_edge(spread <= EMPTY * typical)
+    empty |= _rippled(spread / max(typical, 1e-30), _block_means(filled) / max(typical, 1e-30))
     finite &= ~_thin_borders(filled, typical)
     if not empty.any():
         return finite
     valid = finite & ~_as_pixels(empty, plane.shape)
     return valid & ~_flat_margin(filled, valid)
+
+
+def _rippled(spread: np.ndarray, means: np.ndarray) -> np.ndarray:
+    """Mask of the blocks of empty areas that a sharp filter has filled with ripples.
+
+    Args:
+        spread: (rows, columns) of blocks, in units of the field's.
+        means: the same shape, in the same units.
+    """
+    quiet = spread <= RIPPLED
+    for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
+        quiet[edge] = spread[edge] <= RIPPLED_AT_EDGE
+    labels, count = ndimage.label(_reaching_the_edge(quiet))
+    if count == 0:
+        return quiet & False
+    around = ndimage.uniform_filter(means, 3, mode="nearest")
+    number = np.arange(1, count + 1)
+    middle = np.concatenate([[0.0], ndimage.median(around, labels, number)])[labels]
+    level = (labels > 0) & (np.abs(around - middle) <= LEVEL)
+    # Data beside an empty area take part in the mean of the blocks at its rim.
+    inside = ndimage.binary_erosion(labels > 0, np.ones((3, 3)), border_value=1)
+    steady = ndimage.sum(level & inside, labels, number) >= 0.9 * ndimage.sum(
+        inside, labels, number
+    )
+    large = ndimage.sum(inside, labels, number) >= 4
+    kept = np.concatenate([[False], steady & large])
+    return np.asarray(kept[labels])
+
+
+def _block_means(plane: np.ndarray) -> np.ndarray:
+    """Mean of each block of 8 x 8 pixels; the last ones end with the plane."""
+    starts = [np.unique(np.minimum(np.arange(0, n, BLOCK), n - BLOCK)) for n in plane.shape]
+    sums = np.cumsum(np.cumsum(np.pad(plane.astype(np.float64), ((1, 0), (1, 0))), axis=0), axis=1)
+    y, x = starts[0][:, None], starts[1][None, :]
+    total = sums[y + BLOCK, x + BLOCK] - sums[y, x + BLOCK] - sums[y + BLOCK, x] + sums[y, x]
+    return np.asarray(total / BLOCK**2)
 
 
 def _thin_borders(plane: np.ndarray, typical: float) -> np.ndarray:
