@@ -23,6 +23,8 @@ from tomoscore_scipion.engine.weights import load_weights, sha256_of
 
 from .dataset import Batch, Shards
 
+NOTHINGS = 3.5
+"""Odds of the lowest half octave over those of any other."""
 MOST_FAVOURED = 4.0
 """How much more often than the mean a volume of a rare score may be drawn."""
 EMPTY_TILE = 0.15
@@ -129,12 +131,13 @@ def balanced(scores: np.ndarray) -> np.ndarray:
     """Odds of volumes, (n,), that make all scores about equally frequent.
 
     Random simulations are mostly poor; a model that has seen them as often as that takes what it
-    cannot judge, such as a single image, for poor. Each half octave gets the same odds, as far as
-    no volume is drawn more than `MOST_FAVOURED` times as often as the mean one.
+    cannot judge, such as a single image, for poor. Each half octave gets the same odds, the lowest
+    one, with all that holds nothing, `NOTHINGS` times as much, as far as no volume is drawn more
+    than `MOST_FAVOURED` times as often as the mean one.
     """
     place = np.minimum((scores * 2).astype(int), 2 * N_SCORED - 1)
     counts = np.bincount(place, minlength=2 * N_SCORED)
-    odds = 1.0 / counts[place]
+    odds = np.where(place == 0, NOTHINGS, 1.0) / counts[place]
     odds = np.minimum(odds / odds.mean(), MOST_FAVOURED)
     return np.asarray(odds / odds.sum())
 
