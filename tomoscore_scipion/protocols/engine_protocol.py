@@ -103,21 +103,6 @@ class TomoScoreEngineProtocol:
         ]
 
     def _threadWarnings(self):
-        return [*self._coreWarnings(), *self._gpuThreadWarnings()]
-
-    def _coreWarnings(self):
-        """More engines than cores take turns: each is slower, and all need their memory."""
-        cores = os.cpu_count() or 1
-        wanted = self._slots() * self.binThreads.get()
-        if self.usesGpu() or self.useQueue() or wanted <= cores:
-            return []
-        return [
-            f"{self._slots()} engine processes with {self.binThreads.get()} threads each want "
-            f"{wanted} CPU cores, this computer has {cores}: choose {2 + cores} Scipion threads "
-            "at most, and one thread for each engine process."
-        ]
-
-    def _gpuThreadWarnings(self):
         gpus = len(self.getGpuList()) if self.usesGpu() else 0
         if gpus > self._slots():
             return [

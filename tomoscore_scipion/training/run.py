@@ -13,7 +13,7 @@ import numpy as np
 
 from tomoscore_scipion import __version__
 from tomoscore_scipion.benchmark.fresh import compare, fresh_tomograms
-from tomoscore_scipion.engine.bands import PERIODS_NM, SCORE_DEFINITION, tomoscore
+from tomoscore_scipion.engine.bands import PERIODS_NM, SCORE_DEFINITION
 from tomoscore_scipion.engine.errors import StartError
 from tomoscore_scipion.engine.network import ResolvabilityNet
 from tomoscore_scipion.engine.sampling import INPUT_CONTRACT
@@ -24,10 +24,8 @@ from tomoscore_scipion.engine.weights import load_weights, save_weights
 from .calibration import (
     STRANGE_WIDTH,
     UNCALIBRATED,
-    band_gains,
     error_by_score,
     learn_the_usual,
-    scale_output,
     thin_factor,
 )
 from .dataset import Shards
@@ -66,7 +64,7 @@ def main(args: Namespace) -> int:
         for part, chosen in (("train", seeds), ("held-out", held_out))
     )
     trainer = Trainer(args.folder, shards, trained, args.start)
-    network, gains, figures = train_and_measure(trainer, kept)
+    network, figures = train_and_measure(trainer, kept)
     learn_the_usual(network, shards, kept)
     widths = {"thin": _thin_factor(network, kept), "strange": STRANGE_WIDTH}
     print(json.dumps(figures, indent=2), flush=True)
@@ -85,7 +83,6 @@ def main(args: Namespace) -> int:
             "held_out_seeds": [held_out.start, held_out.stop],
             "specimens_per_nothing": SPECIMENS_PER_NOTHING,
             "samples": asdict(sampled),
-            "band_gains": gains.tolist(),
             **asdict(trainer.recipe),
         },
     }
@@ -106,18 +103,10 @@ def write_samples(folder: Path, seeds: range, recipe: SampleRecipe, processes: i
 
 def train_and_measure(
     trainer: Trainer, held_out: Shards
-) -> tuple[ResolvabilityNet, np.ndarray, dict[str, Any]]:
-    """Train, and correct on specimens held out.
-
-    Returns:
-        The network, the factors per band (N_BANDS,) that are in it, and the figures of the volumes
-        held out.
-    """
+) -> tuple[ResolvabilityNet, dict[str, Any]]:
+    """Train; returns the network, and its figures on the volumes held out."""
     network = trainer.run()
-    found, truth, share, kinds = compared_curves(network, held_out)
-    gains = band_gains(found, truth, share)
-    scale_output(network, gains)
-    return network, gains, metrics(*compared_curves(network, held_out))
+    return network, metrics(*compared_curves(network, held_out))
 
 
 def _thin_factor(network: ResolvabilityNet, held_out: Shards) -> float:
@@ -133,24 +122,20 @@ def write_calibrated(
     specimens: int,
     widths: dict[str, float],
 ) -> None:
-    """Write weights that were calibrated on whole fresh tomograms, three of each specimen.
+    """Write weights with an interval from whole fresh tomograms, three of each specimen.
 
-    Their curves are brought closest to the truth; what error is left becomes the interval, which
-    `widths` widen, see `engine.tomogram.summarise`.
+    Their errors become the interval, which `widths` widen, see `engine.tomogram.summarise`. The
+    curves stay as they are: factors that suit simulated tomograms best made real ones worse.
     """
     save_weights(path, network, {**card, "interval": UNCALIBRATED})
     seeds = range(CALIBRATION_SEED, CALIBRATION_SEED + specimens)
     result = compare(Scorer.load(path, "cpu"), fresh_tomograms(seeds, acquisitions=3))
-    gains = band_gains(result.curve_found, result.curve_truth, result.share)
-    scale_output(network, gains)
     # One end of an interval may be cut at 0 or at 5, not both.
     half = np.maximum(result.high - result.found, result.found - result.low)
-    found = tomoscore(result.curve_found * gains, result.share)
-    interval = error_by_score(found, result.truth, half / Z_90)
+    interval = error_by_score(result.found, result.truth, half / Z_90)
     training = {
         **card["training"],
         "calibration_seeds": [seeds.start, seeds.stop],
-        "tomogram_gains": gains.tolist(),
     }
     interval = {**interval, **widths}
     save_weights(path, network, {**card, "training": training, "interval": interval})
