@@ -81,7 +81,7 @@ def trained(args: argparse.Namespace, name: str, samples: Shards, held_out: Shar
         chosen = samples.only(first_specimens(samples, allowed(samples, name), args.specimens))
         trainer = Trainer(folder, chosen, TrainingRecipe(steps=args.steps, batch=24))
         kept = held_out.only(allowed(held_out, name))
-        network, _, figures = train_and_measure(trainer, kept)
+        network, figures = train_and_measure(trainer, kept)
         print(f"{name}: {len(set(chosen.specimen))} seeds, {len(chosen)} volumes, {figures}")
         card = {"name": name, "version": "0", "licence": "GPL-3.0-or-later"}
         card |= {"input": INPUT_CONTRACT, "interval": UNCALIBRATED}

@@ -20,10 +20,8 @@ from tomoscore_scipion.simulation.recipe import Recipe
 from tomoscore_scipion.simulation.specimen import INGREDIENTS
 from tomoscore_scipion.training.calibration import (
     LEAST_SD,
-    band_gains,
     error_by_score,
     learn_the_usual,
-    scale_output,
 )
 from tomoscore_scipion.training.dataset import Batch, Shards
 from tomoscore_scipion.training.samples import (
@@ -341,31 +339,6 @@ def test_a_few_scores_that_are_far_off_do_not_widen_all_intervals():
 def test_the_network_is_small_enough_to_ship():
     bytes_needed = sum(p.numel() * p.element_size() for p in ResolvabilityNet().parameters())
     assert bytes_needed < 8_000_000
-
-
-def test_gains_undo_a_factor_per_band_and_go_into_the_network():
-    rng = np.random.default_rng(0)
-    truth = rng.random((50, 6))
-    factor = np.array([0.5, 0.8, 1.0, 1.2, 2.0, 1.0])
-    share = np.ones((50, 6))
-    share[:, 5] = 0
-    gains = band_gains(truth * factor, truth, share)
-    np.testing.assert_allclose(gains[:5], 1 / factor[:5])
-    network = ResolvabilityNet().eval()
-    volume = Measured(
-        torch.rand((1, 2, 5, OCTAVES, len(MEANS))),
-        torch.ones((1, 2, 5)),
-        torch.zeros((1, 2, OCTAVES)),
-        torch.zeros((1, 2, OCTAVES, PERSISTENCE)),
-    )
-    with torch.inference_mode():
-        before = network(volume)
-    scale_output(network, gains)
-    with torch.inference_mode():
-        after = network(volume)
-    factors = torch.as_tensor(gains, dtype=torch.float32)
-    torch.testing.assert_close(after.curves, before.curves * factors)
-    torch.testing.assert_close(after.content, before.content)
 
 
 def test_what_was_held_out_is_usual_and_other_things_are_strange(trained):

@@ -74,7 +74,6 @@ class ResolvabilityNet(nn.Module):
 
     mean: torch.Tensor
     std: torch.Tensor
-    gain: torch.Tensor
     usual: torch.Tensor
     usual_map: torch.Tensor
 
@@ -82,7 +81,6 @@ class ResolvabilityNet(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(N_RATIOS))
         self.register_buffer("std", torch.ones(N_RATIOS))
-        self.register_buffer("gain", torch.ones(N_BANDS))
         self.register_buffer("usual", torch.zeros(OCTAVES, _N_SHAPES))
         self.register_buffer("usual_map", torch.zeros(OCTAVES, _N_SHAPES, _N_SHAPES))
         self.look = nn.Sequential(
@@ -155,7 +153,7 @@ class ResolvabilityNet(nn.Module):
         octaves = self.out(hidden).flip(-2)
         found = torch.cat([octaves, self.finest(hidden[..., :1, :])], dim=-2)
         assert found.shape[-2] == N_BANDS
-        return Prediction(self.gain * found[..., 0], torch.sigmoid(found[..., 1]))
+        return Prediction(found[..., 0], torch.sigmoid(found[..., 1]))
 
 
 def polarity(of_volume: torch.Tensor) -> torch.Tensor:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is corrected and stated on specimens that the model was not trained on."""
+"""What is stated of a model on specimens that it was not trained on."""
 
 from __future__ import annotations
 
@@ -74,25 +74,6 @@ def thin_factor(errors: np.ndarray, slices: np.ndarray) -> float:
         return 1.0
     factor = np.quantile(single, HELD) / max(float(np.quantile(several, HELD)), 1e-6)
     return round(max(1.0, float(factor)), 3)
-
-
-def band_gains(found: np.ndarray, truth: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Factor per band that brings predicted curves closest to the truth, (N_BANDS,).
-
-    Args:
-        found: (n, N_BANDS) predicted mean curves of slices or tomograms.
-        truth: (n, N_BANDS) true ones.
-        share: (n, N_BANDS) share of each band below Nyquist; bands beyond it do not count.
-    """
-    found, truth = (np.where(share > 0, curves, 0.0) for curves in (found, truth))
-    cross = (found * truth).sum(axis=0)
-    power = (found**2).sum(axis=0)
-    return np.asarray(cross / np.maximum(power, 1e-12))
-
-
-def scale_output(network: ResolvabilityNet, gains: np.ndarray) -> None:
-    """Multiply the curves that a network predicts by (N_BANDS,) factors."""
-    network.gain.mul_(torch.as_tensor(gains, dtype=network.gain.dtype))
 
 
 @torch.inference_mode()
