@@ -86,7 +86,7 @@ def test_references_stand_in_the_bibliography():
     from tomoscore_scipion import bibtex
 
     keys = re.findall(r"@\w+\{(\w+),", bibtex.__doc__)
-    assert keys == tomoscore_scipion._references
+    assert set(tomoscore_scipion._references) <= set(keys)
 
 
 def test_protocols_have_their_place_in_the_tree():

@@ -91,7 +91,8 @@ def test_tiles_lie_where_the_network_looks(n, voxel):
     centres = _tile_centres(length, n / length)
     assert len(centres) == len(energy) == cells_along(length) - 1
     reach = CELL_PX * n / length
-    assert abs(centres[int(energy.argmax())] - at) < 0.75 * reach
+    # A tile is four cells wide: those within two cells hold all of the packet.
+    assert abs(centres[int(energy.argmax())] - at) < 1.5 * reach
 
 
 def test_where_there_is_no_data_there_is_no_score():

@@ -26,12 +26,13 @@ def test_the_table_shows_each_tomogram_in_the_given_order():
         "2.75",
         "22.6",
         "nm",
+        "-",
         "4",
         "to",
         "15",
         "-",
     ]
-    assert lines[3].split() == ["TS_02", "failed", "-", "-", "-", "-"]
+    assert lines[3].split() == ["TS_02", "failed", "-", "-", "-", "-", "-"]
     assert lines[4].split() == [
         "TS_01",
         "0.00",
@@ -42,6 +43,7 @@ def test_the_table_shows_each_tomogram_in_the_given_order():
         "than",
         "128",
         "nm",
+        "-",
         "4",
         "to",
         "15",

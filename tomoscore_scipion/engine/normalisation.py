@@ -82,7 +82,11 @@ def canonical_slice(read: ReadPlane, plan: SlicePlan, voxel_size_nm: float) -> C
     ]
     centre = channels[0]
     assert centre is not None
-    piece = normalise(plan.z, channels, valid_pixels(centre), voxel_size_nm)
+    valid = valid_pixels(centre)
+    for neighbour in channels[1:]:
+        if neighbour is not None:  # where one is missing, nothing can be said of its persistence
+            valid &= np.isfinite(neighbour)
+    piece = normalise(plan.z, channels, valid, voxel_size_nm)
     return replace(piece, not_finite=not bool(np.isfinite(centre).all()))
 
 
