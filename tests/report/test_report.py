@@ -126,7 +126,7 @@ def test_a_failure_begins_with_its_cause_and_ends_with_the_file():
     path = "/data/a b.mrc"
     failed = Score.failed("TS", path, f"{path}: expected a file, found nothing")
     (shown,) = content_of([failed], title="t", created="now")["tomograms"]
-    assert shown["error"] == "expected a file, found nothing (/data/a b.mrc)"
+    assert shown["error"] == "expected a file, found nothing (file /data/a b.mrc)"
     assert cause_first("the disk is full", path) == "the disk is full"
     assert cause_first("x", None) == "x"
 
