@@ -348,5 +348,5 @@ def test_what_was_held_out_is_usual_and_other_things_are_strange(trained):
     batch = held_out.batch(np.arange(len(held_out)), None)
     with torch.inference_mode():
         usual = network.strangeness(batch.measured)
-    assert float((usual > 1.0001).float().mean()) <= max(0.02, 1 / len(held_out))
+    assert float((usual > 1.0001).float().mean()) <= max(0.02, 1 / len(held_out)) + 1e-6
     assert float(usual.max()) >= 1
