@@ -178,7 +178,7 @@ def test_a_run_ends_with_a_report_of_every_tomogram(lab):
     assert shown(scored) == {**scores, "TS_3#5": None, "#6": None}
     content = content_of(scored)
     assert content["threshold"] == 1.5
-    assert content["title"] == f"{lab.project.getShortName()}: TomoScore"
+    assert content["title"] == f"{lab.project.getShortName()}: TomoScore - score tomograms"
     assert f"Report: {scored._getExtraPath('report.html')}" in scored.summary()
     page = Path(scored._getExtraPath("report.html")).read_text(encoding="utf-8")
     assert NASTY not in page and page.count('id="pictures-') == 3

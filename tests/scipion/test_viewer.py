@@ -85,7 +85,8 @@ def test_the_session_has_every_tomogram_in_the_order_of_the_input(project, score
     (plotter,) = viewer_of(project, scored)._session()
     (axes,) = plotter.getFigure().axes
     markers = [line.get_marker() for line in axes.lines]
-    assert (markers.count("o"), markers.count("v"), markers.count("x")) == (4, 8, 1)
+    # One of the accepted ones is borderline: a little below the threshold.
+    assert (markers.count("o"), markers.count("v"), markers.count("x")) == (5, 7, 1)
     assert [t.get_text() for t in axes.get_xticklabels()][3] == "X"
     assert "x: failed (1)" in axes.get_xlabel()
 
@@ -203,7 +204,7 @@ def test_split_and_joined_sets_lead_back_to_the_runs_that_scored(
         other.getObjId(),
     ]
     viewer = viewer_of(project, best)
-    assert [r.ts_id for r in viewer._scored] == ["other", "TS_11", "TS_10", "TS_9", "TS_8"]
+    assert [r.ts_id for r in viewer._scored] == ["other", "TS_11", "TS_10", "TS_9", "TS_8", "TS_7"]
     assert len(viewer._report()) == 2
     assert "other: TomoScore 4.50" in texts_of(viewer._tomogram()[0].getFigure())
     (histogram,) = viewer._histogram()

@@ -146,7 +146,9 @@ def test_nothing_beyond_nyquist_is_content():
 def scored(plane, density, grid):
     curves, content = tile_curves(plane, density, grid, False), tile_content(density, grid, 1.5)
     flat = (part.reshape(-1, N_BANDS).numpy() for part in (curves, content))
-    return float(tomoscore(weighted_curve(*flat))), specimen_share(content.reshape(-1, N_BANDS).numpy())
+    return float(tomoscore(weighted_curve(*flat))), specimen_share(
+        content.reshape(-1, N_BANDS).numpy()
+    )
 
 
 def test_a_sharp_object_in_a_large_empty_field_scores_as_it_does_alone():
