@@ -81,11 +81,12 @@ class TomoScoreViewer(ProtocolViewer):
             self._addTomograms(definition.addGroup("One tomogram"))
 
     def _addSets(self, group):
+        names = [name for name, _ in self._there]  # accepted first, yet all of them are shown
         group.addParam(
             "which",
             params.EnumParam,
             choices=[text for _, text in self._there],
-            default=0,
+            default=names.index(SCORED_SET) if SCORED_SET in names else 0,
             display=params.EnumParam.DISPLAY_COMBO,
             label="Which",
             help="The set that is shown below. Sets without tomograms are not there.",
