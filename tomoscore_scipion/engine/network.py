@@ -98,33 +98,50 @@ class ResolvabilityNet(nn.Module):
 
     def forward(self, measured: Measured) -> Prediction:
         """Curves and content of all tiles, (v, s, t, N_BANDS)."""
-        weight = measured.weight
-        share, slice_share = shares(weight)
+        share, slice_share = shares(measured.weight)
         slice_means = torch.einsum("vstok,vst->vsok", measured.means, share)
-        volume_means = torch.einsum("vsok,vs->vok", slice_means, slice_share)
-        sign = polarity(ratios(volume_means))
+        of_volume = ratios(torch.einsum("vsok,vs->vok", slice_means, slice_share))
+        sign = polarity(of_volume)
         tile = self._scaled(ratios(measured.means) * sign[:, None, None])
-        of_slice = self._jittered(self._scaled(ratios(slice_means) * sign[:, None]))
-        of_slice = torch.cat([of_slice, measured.persistence], dim=-1)
-        volume_persistence = torch.einsum("vsop,vs->vop", measured.persistence, slice_share)
-        of_volume = self._jittered(self._scaled(ratios(volume_means) * sign))
-        of_volume = torch.cat([of_volume, volume_persistence], dim=-1)
-        strength = strengths(energies(measured.means, measured.level), weight)
-        octave = torch.eye(OCTAVES, device=tile.device)
-        shape = tile.shape[:3]
-        place = octave.expand(*shape, -1, -1)
+        strength = strengths(energies(measured.means, measured.level), measured.weight)
+        place = torch.eye(OCTAVES, device=tile.device).expand(*tile.shape[:3], -1, -1)
         looked = self.look(torch.cat([tile, strength, place], dim=-1))
         gist, clarity = F.gelu(looked[..., :GIST]), looked[..., GIST]
-        clearest = clearest_gist(gist, clarity, weight)
         slice_gist = torch.einsum("vstog,vst->vsog", gist, share)
-        volume_gist = torch.einsum("vsog,vs->vog", slice_gist, slice_share)
-        around = torch.cat([of_slice, slice_gist], dim=-1)[:, :, None].expand(*shape, -1, -1)
-        whole = torch.cat([of_volume, volume_gist, clearest], dim=-1)
-        whole = whole[:, None, None].expand(*shape, -1, -1)
-        own = torch.cat([tile, strength, around, whole], dim=-1)
-        coarser = torch.cat([own[..., 1:, :], torch.zeros_like(own[..., :1, :])], dim=-2)
-        hidden = self.head(torch.cat([own, coarser, place], dim=-1))
-        return self._prediction(hidden)
+        around = [
+            self._jittered(self._scaled(ratios(slice_means) * sign[:, None])),
+            measured.persistence,
+            slice_gist,
+        ]
+        whole = [
+            self._jittered(self._scaled(of_volume * sign)),
+            torch.einsum("vsop,vs->vop", measured.persistence, slice_share),
+            torch.einsum("vsog,vs->vog", slice_gist, slice_share),
+            clearest_gist(gist, clarity, measured.weight),
+        ]
+        own = torch.cat([tile, strength], dim=-1)
+        contexts = torch.cat(around, dim=-1), torch.cat(whole, dim=-1)
+        hidden = [
+            self._hidden(own[:, s], contexts[0][:, s], contexts[1]) for s in range(own.shape[1])
+        ]
+        return self._prediction(torch.stack(hidden, dim=1))
+
+    def _hidden(self, own: torch.Tensor, around: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
+        """The head's last layer for the tiles of one slice of each volume, (v, t, OCTAVES, n).
+
+        One slice at a time: what the head is given is many times what is measured.
+
+        Args:
+            own: (v, t, OCTAVES, n) of the tiles.
+            around: (v, OCTAVES, n) of the slice.
+            whole: (v, OCTAVES, n) of the volume.
+        """
+        context = torch.cat([around, whole], dim=-1)[:, None].expand(-1, own.shape[1], -1, -1)
+        known = torch.cat([own, context], dim=-1)
+        coarser = torch.cat([known[..., 1:, :], torch.zeros_like(known[..., :1, :])], dim=-2)
+        place = torch.eye(OCTAVES, device=own.device).expand(*own.shape[:2], -1, -1)
+        hidden: torch.Tensor = self.head(torch.cat([known, coarser, place], dim=-1))
+        return hidden
 
     def shapes(self, measured: Measured) -> torch.Tensor:
         """Ratios of whole volumes that tell of the shape of what is there, (v, OCTAVES, n)."""
@@ -207,7 +224,7 @@ def strengths(power: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         median and to loud. 0 where there is no data.
     """
     there = weight > 0
-    share = weight / weight.sum(dim=2, keepdim=True).clamp_min(1e-6)
+    share, _ = shares(weight)
     in_slice = (power * share[..., None]).sum(dim=2, keepdim=True)
     spread = ((power - in_slice) ** 2 * share[..., None]).sum(dim=2, keepdim=True).sqrt()
     quiet, middle, loud = (

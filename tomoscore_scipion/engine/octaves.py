@@ -18,6 +18,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from tomoscore_scipion.engine.normalisation import MARGIN_CELLS, CanonicalSlice, robust_spread
 from tomoscore_scipion.engine.sampling import CHANNELS
@@ -87,11 +88,11 @@ def _octave(
     level: float,
 ) -> Octave:
     shape = grid.shape(number)
-    band = grid.part(spectra, number) * grid.annulus(number)
-    persistence = _persistence(band, grid.sectors(number), piece.present)
-    centre = torch.cat([band, band[:1] * grid.riesz(number)])
+    band = grid.part(spectra, number) * grid.annuli[number]
+    persistence = _persistence(band, grid.sectors[number], piece.present)
+    centre = torch.cat([band, band[:1] * grid.riesz[number]])
     found = torch.fft.irfft2(centre, s=shape)
-    carried = torch.nn.functional.adaptive_avg_pool2d(valid[None], shape)[0]
+    carried = F.adaptive_avg_pool2d(valid[None], shape)[0]
     carried = (carried >= 0.5).float()
     spread = robust_spread(found[0][carried > 0])
     if spread > 0:
@@ -150,7 +151,13 @@ def _grid(
 
 
 class _Grid:
-    """Frequencies and filters of a window, made once for all slices of its shape."""
+    """Frequencies and filters of a window, made once for all slices of its shape.
+
+    Attributes:
+        annuli: filter of each octave, complex, with the shift to the middles of its pixels.
+        riesz: Riesz transform of each octave along y and x, (2, y, x) complex.
+        sectors: weights (2, y, x) of the waves of each octave that run mostly along x, and along y.
+    """
 
     def __init__(
         self,
@@ -173,11 +180,14 @@ class _Grid:
         self._lower = place.floor().clamp(0, self._bins - 2).long()
         self._upper_share = (place - self._lower).clamp(0, 1)
         twice = torch.where(kx > 0, 2.0, 1.0)[None, :].expand_as(radius)
-        self._weight = twice * inside
+        weight = (twice * inside).flatten().double()
+        upper = self._upper_share.flatten().double()
+        self._weights = (weight * (1 - upper), weight * upper)
+        self._number = self._binned(torch.ones_like(weight))
         self._carried = (radius <= nyquist).float()
-        self._annuli = [self._make_annulus(i) for i in range(OCTAVES)]
-        self._riesz = [self._make_riesz(i) for i in range(OCTAVES)]
-        self._sectors = [self._make_sectors(i) for i in range(OCTAVES)]
+        self.annuli = [self._make_annulus(i) for i in range(OCTAVES)]
+        self.riesz = [self._make_riesz(i) for i in range(OCTAVES)]
+        self.sectors = [self._make_sectors(i) for i in range(OCTAVES)]
 
     def _frequencies(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
         (ny, nx), (wy, wx) = self.shape(number), self._width
@@ -213,38 +223,26 @@ class _Grid:
 
     def radial_power(self, spectrum: torch.Tensor) -> np.ndarray:
         """log10 of the mean power around each bin of the period, (bins,)."""
-        power = (spectrum.real**2 + spectrum.imag**2) * self._weight
-        lower = self._lower.flatten()
-        upper_share = self._upper_share.flatten()
-        total = torch.zeros((2, self._bins), dtype=torch.float64, device=self._device)
-        for values, row in ((power, total[0]), (self._weight, total[1])):
-            flat = values.flatten()
-            row.index_add_(0, lower, (flat * (1 - upper_share)).double())
-            row.index_add_(0, lower + 1, (flat * upper_share).double())
-        sums, number = total.cpu().numpy()
-        there = number > 0.5
-        means = sums[there] / number[there]
+        power = self._binned((spectrum.real**2 + spectrum.imag**2).flatten().double())
+        there = self._number > 0.5
+        means = power[there] / self._number[there]
         floor = max(FAINTEST * float(means.max(initial=0.0)), 1e-30)
         bins = np.arange(self._bins)
         return np.interp(bins, bins[there], np.log10(np.maximum(means, floor)))
+
+    def _binned(self, values: torch.Tensor) -> np.ndarray:
+        """Weighted sums of the values of frequencies around each bin, (bins,)."""
+        total = torch.zeros(self._bins, dtype=torch.float64, device=self._device)
+        lower = self._lower.flatten()
+        for offset, weights in enumerate(self._weights):
+            total.index_add_(0, lower + offset, values * weights)
+        return np.asarray(total.cpu().numpy())
 
     def whitening(self, power: np.ndarray) -> torch.Tensor:
         """Amplitude of the filter that makes a radial spectrum 1, (y, x)."""
         bins = torch.from_numpy(power).float().to(self._device)
         lower, upper = bins[self._lower], bins[self._lower + 1]
         return 10 ** (-0.5 * (lower + (upper - lower) * self._upper_share)) * self._carried
-
-    def annulus(self, number: int) -> torch.Tensor:
-        """Filter of an octave, complex, with the shift to the middles of its pixels."""
-        return self._annuli[number]
-
-    def riesz(self, number: int) -> torch.Tensor:
-        """Riesz transform along y and x, (2, y, x) complex."""
-        return self._riesz[number]
-
-    def sectors(self, number: int) -> torch.Tensor:
-        """Weights (2, y, x) of waves that run mostly along x, and mostly along y."""
-        return self._sectors[number]
 
     def _make_annulus(self, number: int) -> torch.Tensor:
         ky, kx = self._frequencies(number)

@@ -44,10 +44,11 @@ def valid_pixels(plane: np.ndarray) -> np.ndarray:
     if min(plane.shape) < 2 * BLOCK:
         return finite
     filled = plane if finite.all() else np.where(finite, plane, plane[finite].mean())
-    spread = _block_spread(filled)
+    blocks = _blocks(filled)
+    spread = blocks.std(axis=(2, 3), dtype=np.float64)
     typical = _typical(spread)
     empty = _reaching_the_edge(spread <= EMPTY * typical)
-    empty |= _rippled(spread / max(typical, 1e-30), _block_means(filled) / max(typical, 1e-30))
+    empty |= _rippled(spread, blocks.mean(axis=(2, 3), dtype=np.float64), typical)
     finite &= ~_thin_borders(filled, typical)
     if not empty.any():
         return finite
@@ -55,23 +56,24 @@ def valid_pixels(plane: np.ndarray) -> np.ndarray:
     return valid & ~_flat_margin(filled, valid)
 
 
-def _rippled(spread: np.ndarray, means: np.ndarray) -> np.ndarray:
+def _rippled(spread: np.ndarray, means: np.ndarray, typical: float) -> np.ndarray:
     """Mask of the blocks of empty areas that a sharp filter has filled with ripples.
 
     Args:
-        spread: (rows, columns) of blocks, in units of the field's.
-        means: the same shape, in the same units.
+        spread: (rows, columns), of blocks.
+        means: the same shape, of blocks.
+        typical: the spread of the field.
     """
-    quiet = spread <= RIPPLED
+    quiet = spread <= RIPPLED * typical
     for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
-        quiet[edge] = spread[edge] <= RIPPLED_AT_EDGE
+        quiet[edge] = spread[edge] <= RIPPLED_AT_EDGE * typical
     labels, count = ndimage.label(_reaching_the_edge(quiet))
     if count == 0:
         return quiet & False
     around = ndimage.uniform_filter(means, 3, mode="nearest")
     number = np.arange(1, count + 1)
     middle = np.concatenate([[0.0], ndimage.median(around, labels, number)])[labels]
-    level = (labels > 0) & (np.abs(around - middle) <= LEVEL)
+    level = (labels > 0) & (np.abs(around - middle) <= LEVEL * typical)
     # Data beside an empty area take part in the mean of the blocks at its rim.
     inside = ndimage.binary_erosion(labels > 0, np.ones((3, 3)), border_value=1)
     steady = ndimage.sum(level & inside, labels, number) >= 0.9 * ndimage.sum(
@@ -80,15 +82,6 @@ def _rippled(spread: np.ndarray, means: np.ndarray) -> np.ndarray:
     large = ndimage.sum(inside, labels, number) >= 4
     kept = np.concatenate([[False], steady & large])
     return np.asarray(kept[labels])
-
-
-def _block_means(plane: np.ndarray) -> np.ndarray:
-    """Mean of each block of 8 x 8 pixels; the last ones end with the plane."""
-    starts = [np.unique(np.minimum(np.arange(0, n, BLOCK), n - BLOCK)) for n in plane.shape]
-    sums = np.cumsum(np.cumsum(np.pad(plane.astype(np.float64), ((1, 0), (1, 0))), axis=0), axis=1)
-    y, x = starts[0][:, None], starts[1][None, :]
-    total = sums[y + BLOCK, x + BLOCK] - sums[y, x + BLOCK] - sums[y + BLOCK, x] + sums[y, x]
-    return np.asarray(total / BLOCK**2)
 
 
 def _thin_borders(plane: np.ndarray, typical: float) -> np.ndarray:
@@ -103,24 +96,11 @@ def _thin_borders(plane: np.ndarray, typical: float) -> np.ndarray:
     return mask
 
 
-def _block_spread(plane: np.ndarray) -> np.ndarray:
-    """Standard deviation of each block of 8 x 8 pixels; the last ones end with the plane."""
-    starts = [np.unique(np.minimum(np.arange(0, n, BLOCK), n - BLOCK)) for n in plane.shape]
-    offset = plane.astype(np.float64) - float(np.median(plane[::7, ::7]))
-    whole = tuple(n // BLOCK * BLOCK for n in plane.shape)
-    spread = np.empty((len(starts[0]), len(starts[1])))
-    blocks = offset[: whole[0], : whole[1]].reshape(whole[0] // BLOCK, BLOCK, -1, BLOCK)
-    inner = blocks.std(axis=(1, 3))
-    spread[: inner.shape[0], : inner.shape[1]] = inner
-    if spread.shape[0] > inner.shape[0]:
-        edge = offset[-BLOCK:, : whole[1]].reshape(BLOCK, -1, BLOCK)
-        spread[-1, : inner.shape[1]] = edge.std(axis=(0, 2))
-    if spread.shape[1] > inner.shape[1]:
-        edge = offset[: whole[0], -BLOCK:].reshape(-1, BLOCK, BLOCK)
-        spread[: inner.shape[0], -1] = edge.std(axis=(1, 2))
-    if spread.shape[0] > inner.shape[0] and spread.shape[1] > inner.shape[1]:
-        spread[-1, -1] = offset[-BLOCK:, -BLOCK:].std()
-    return spread
+def _blocks(plane: np.ndarray) -> np.ndarray:
+    """Blocks of 8 x 8 pixels, (rows, columns, 8, 8); the last ones end with the plane."""
+    rows, columns = (np.minimum(np.arange(0, n, BLOCK), n - BLOCK) for n in plane.shape)
+    every = np.lib.stride_tricks.sliding_window_view(plane, (BLOCK, BLOCK))
+    return every[rows[:, None], columns]
 
 
 def _typical(spread: np.ndarray) -> float:
