@@ -110,7 +110,7 @@ def _cell_sums(piece: Octave, coarser: Octave | None) -> torch.Tensor:
         rest.sum(dim=0),
     ]
     cell = piece.cell_px
-    sums = [cell_sum(torch.stack(plain), cell)]
+    sums = [cell_sum(image[None], cell) for image in plain]
     tensors, energies = _pooled(energy, tensor, cell)
     whole = cell_sum(tensor, cell)
     sums += [tensors, whole.norm(dim=0, keepdim=True), whole]
@@ -158,8 +158,8 @@ def _with_coarser(
     # Twice the phase of the coarser wave beside the phase of the finer one.
     doubled = centre * (image**2 - squares)
     doubled = doubled + 2 * image * (riesz[0] * along_y + riesz[1] * along_x)
-    products = torch.stack([total, energy * total, energy * image, alignment, doubled])
-    return cell_sum(products, cell)
+    products = (total, energy * total, energy * image, alignment, doubled)
+    return torch.cat([cell_sum(product[None], cell) for product in products])
 
 
 def persistence_of(pieces: list[Octave]) -> torch.Tensor:
