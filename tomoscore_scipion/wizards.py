@@ -20,7 +20,7 @@ from tomoscore_scipion.protocols.recovery import readable_output
 from tomoscore_scipion.protocols.verdict import CUSTOM, LARGEST, in_words
 
 STEP = 0.05
-PICTURE_PX = 190
+PICTURE_PX = 150
 """Width of the slices beside the line."""
 
 
@@ -126,7 +126,7 @@ class ThresholdDialog(dialog.Dialog):
         from matplotlib.backends.backend_tkagg import FigureCanvasTkAgg
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(7, 3.6), layout="tight")
+        figure = Figure(figsize=(7, 2.8), layout="tight")
         self._axes = figure.add_subplot()
         self._canvas = FigureCanvasTkAgg(figure, master)
         self._canvas.mpl_connect("button_press_event", self._clicked)

@@ -243,6 +243,16 @@ def test_borderline_tomograms_are_counted_and_marked(browser):
     assert all("borderline" in text for text in texts(browser, "#rows .verdict"))
 
 
+@pytest.mark.parametrize("verdict", ["accepted", "rejected"])
+def test_borderline_tomograms_get_the_verdict_that_was_asked_for(browser, tmp_path, verdict):
+    path = tmp_path / "other.html"
+    write_report(RECORDS, str(path), threshold=1.2, borderline=verdict)
+    browser.open(path)
+    shown = set(texts(browser, "#rows .verdict.borderline"))
+    assert borderline_at(1.2)
+    assert len(shown) == 1 and verdict in shown.pop()
+
+
 def card_of(name):
     return f"document.querySelector('.card .name[title={name}]').closest('.card')"
 

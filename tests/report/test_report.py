@@ -122,6 +122,14 @@ def test_captions_say_over_what_a_picture_is_the_mean():
     assert shown["tomograms"][0]["shown"] == "one slice, 5.4 nm"
 
 
+def test_the_verdict_on_borderline_tomograms_is_handed_to_the_page():
+    records = session(2)
+    given = [
+        content_of(records, title="t", created="now", borderline=b) for b in ("score", "rejected")
+    ]
+    assert [content["borderline"] for content in given] == ["score", "rejected"]
+
+
 def test_a_failure_begins_with_its_cause_and_ends_with_the_file():
     path = "/data/a b.mrc"
     failed = Score.failed("TS", path, f"{path}: expected a file, found nothing")

@@ -265,4 +265,5 @@ def test_the_command_runs_in_a_folder_of_any_name(tmp_path, name):
     assert words[-1] == "--title=-x $(touch owned)"
     assert "--maps" not in words
     assert said("x", maps=True)[-3:-1] == ["--maps", str(tmp_path / name / "maps")]
+    assert said("x", borderline="rejected")[-3:-1] == ["--borderline", "rejected"]
     assert not (tmp_path / "owned").exists()

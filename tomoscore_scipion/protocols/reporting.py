@@ -40,7 +40,7 @@ POLL_S = 0.1
 class Reporter:
     """Keeps the report of a run up to date; the end of its `with` statement makes the last one."""
 
-    def __init__(self, folder, program, environ, threshold, title, maps=False):
+    def __init__(self, folder, program, environ, threshold, title, maps=False, borderline=None):
         """Begin without a report; one that an earlier run left stays until there is a new one.
 
         Args:
@@ -50,9 +50,10 @@ class Reporter:
             threshold: from which TomoScore on a tomogram is accepted, octaves.
             title: of the report; any text.
             maps: whether quality maps are written.
+            borderline: verdict on tomograms whose interval contains the threshold; None: by score.
         """
         self._folder = Path(folder)
-        self._command = command(program, folder, threshold, title, maps)
+        self._command = command(program, folder, threshold, title, maps, borderline)
         self._folders = (THUMBNAILS, MAPS) if maps else (THUMBNAILS,)
         self._environ = environ
         self._asked = any((self._folder / BATCHES).rglob("*.jsonl"))
@@ -166,7 +167,7 @@ class NoReport:
         """Nothing is made."""
 
 
-def command(program, folder, threshold, title, maps=False):
+def command(program, folder, threshold, title, maps=False, borderline=None):
     """The words of the command that makes the report.
 
     The program's activation wants a shell.  What is the user's (paths, the title) is handed to it
@@ -177,6 +178,7 @@ def command(program, folder, threshold, title, maps=False):
     words += ["--thumbnails", paths[THUMBNAILS], "--threshold", f"{threshold:g}"]
     words += ["--order", str(Path(folder) / ORDER)]
     words += ["--maps", paths[MAPS]] if maps else []
+    words += ["--borderline", borderline] if borderline else []
     return ["/bin/sh", "-c", f'( {program} "$@" )', "sh", *words, f"--title={title}"]
 
 

@@ -64,6 +64,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="where the slider stands at first, in octaves (default: 2.5)",
     )
     add(
+        "--borderline",
+        choices=("score", "accepted", "rejected"),
+        default="score",
+        help="verdict on tomograms whose 90 %% interval contains the threshold: that of the score "
+        "(default), or always one",
+    )
+    add(
         "--compare",
         nargs="+",
         default=[],

@@ -22,6 +22,8 @@ from tomoscore_scipion.report.order import Order, in_order
 from tomoscore_scipion.report.reasons import reasons_of
 
 DEFAULT_THRESHOLD = 2.5
+BY_SCORE = "score"
+"""Tomograms whose interval contains the threshold get the verdict of their score."""
 """Where the slider stands at first, in octaves."""
 
 
@@ -39,6 +41,7 @@ def content_of(
     title: str,
     created: str,
     threshold: float = DEFAULT_THRESHOLD,
+    borderline: str = BY_SCORE,
     order: Order | None = None,
     comparison: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -49,6 +52,7 @@ def content_of(
         title: of the page.
         created: when, for people.
         threshold: where the slider stands at first, octaves.
+        borderline: verdict on tomograms whose interval contains the threshold, or `BY_SCORE`.
         order: from `order.read_order`, by which the records are ordered; None: not known.
         comparison: with other sets, from `compared.section_of`; None: no such section.
     """
@@ -60,6 +64,7 @@ def content_of(
         "version": __version__,
         "definition": SCORE_DEFINITION,
         "threshold": threshold,
+        "borderline": borderline,
         "largest": N_SCORED,
         "nothing_seen": NOTHING_SEEN,
         "readily_seen": READILY_SEEN,

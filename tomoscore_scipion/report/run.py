@@ -15,7 +15,7 @@ from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.engine.record_files import files_of, records_of
 from tomoscore_scipion.engine.table import printable, write_text
 from tomoscore_scipion.report.compared import section_of, sets_of
-from tomoscore_scipion.report.content import DEFAULT_THRESHOLD, content_of, latest_of_each
+from tomoscore_scipion.report.content import BY_SCORE, DEFAULT_THRESHOLD, content_of, latest_of_each
 from tomoscore_scipion.report.order import Order, in_order, read_order
 from tomoscore_scipion.report.page import render
 from tomoscore_scipion.report.pictures import check_folders, map_of, pictures_of
@@ -44,6 +44,7 @@ def main(args: Namespace) -> int:
         folders=args.thumbnails,
         maps=args.maps,
         threshold=threshold,
+        borderline=args.borderline,
         title=args.title,
         order=order,
         comparison=section_of(sets) if sets else None,
@@ -63,6 +64,7 @@ def write_report(
     folders: Sequence[str] = (),
     maps: Sequence[str] = (),
     threshold: float = DEFAULT_THRESHOLD,
+    borderline: str = BY_SCORE,
     title: str = "TomoScore report",
     order: Order | None = None,
     comparison: dict[str, Any] | None = None,
@@ -75,6 +77,7 @@ def write_report(
         folders: folders of thumbnails.
         maps: folders of quality maps.
         threshold: where the slider stands at first, octaves.
+        borderline: verdict on tomograms whose interval contains the threshold, or `BY_SCORE`.
         title: of the page.
         order: that of the session, from `order.read_order`; None: the records have it.
         comparison: with other sets, from `compared.section_of`.
@@ -90,6 +93,7 @@ def write_report(
         title=title,
         created=created,
         threshold=threshold,
+        borderline=borderline,
         order=order,
         comparison=comparison,
     )

@@ -19,7 +19,7 @@ def draw(axes, scores, threshold=None):
     edges = [number / BINS_PER_OCTAVE for number in range(N_SCORED * BINS_PER_OCTAVE + 1)]
     good = [score for score in scores if threshold is None or score >= threshold]
     bad = [score for score in scores if threshold is not None and score < threshold]
-    names = [f"rejected ({len(bad)})", f"accepted ({len(good)})"]
+    names = [f"below the threshold ({len(bad)})", f"from it on ({len(good)})"]
     axes.hist([bad, good], bins=edges, stacked=True, color=[REJECTED, ACCEPTED], label=names)
     axes.set_title(f"TomoScore of {len(scores)} tomograms", fontsize=10)
     if threshold is not None:

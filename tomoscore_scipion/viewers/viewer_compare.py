@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows what the box "compare by TomoScore" found: verdict, plot, and the best of each."""
+"""Shows what "TomoScore - compare scores" found: verdict, plot, and the best of each."""
 
 from pyworkflow.protocol import params
 from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer

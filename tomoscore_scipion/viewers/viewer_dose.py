@@ -22,7 +22,7 @@ SETS = (
     (FAILED_SERIES_SET, "Failed tilt series"),
 )
 SIZE_INCHES = (8, 5)
-TITLE = "TomoScore vs dose"
+TITLE = "TomoScore: the best dose"
 
 
 class TomoScoreDoseTable(MDView):
@@ -35,9 +35,9 @@ class TomoScoreDoseTable(MDView):
 
 
 class TomoScoreDoseViewer(ProtocolViewer):
-    """What the protocol TomoScore vs dose made, also while it runs."""
+    """What the protocol that finds the best dose made, also while it runs."""
 
-    _label = "TomoScore vs dose viewer"
+    _label = "TomoScore dose viewer"
     _environments = [DESKTOP_TKINTER]
     _targets = [ProtTomoScoreDose]
 

@@ -38,7 +38,7 @@ NO_SCORES = "Failed tomograms have no score."
 
 
 class TomoScoreViewer(ProtocolViewer):
-    """What the protocols TomoScore and filter by TomoScore made, also while they run."""
+    """What the protocols that score tomograms and filter them made, also while they run."""
 
     _label = "TomoScore viewer"
     _environments = [DESKTOP_TKINTER]

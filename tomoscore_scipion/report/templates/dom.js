@@ -27,7 +27,9 @@ function fill(node, attributes, children) {
 
 function verdictOf(t) {
   if (t.score === null) return 'failed';
-  return state.hand.get(t.id) || (t.score >= state.threshold ? 'accepted' : 'rejected');
+  if (state.hand.has(t.id)) return state.hand.get(t.id);
+  if (isBorderline(t) && content.borderline !== 'score') return content.borderline;
+  return t.score >= state.threshold ? 'accepted' : 'rejected';
 }
 
 function decidedBy(t) { return state.hand.has(t.id) ? 'hand' : 'score'; }

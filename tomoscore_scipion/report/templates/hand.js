@@ -68,7 +68,7 @@ function handButtons(t) {
   return [button('a', 'Accept'), ' ', button('r', 'Reject'), ' ', button('u', 'As the score says')];
 }
 
-// Lines of ts_id,verdict,decided_by: what "filter by TomoScore" reads. An id stands as it is.
+// Lines of ts_id,verdict,decided_by: what "TomoScore - filter by score" reads. An id stands as it is.
 function saveVerdicts() {
   const quoted = (text) => (/[",\n\r]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text);
   const lines = scored.map((t) => `${quoted(t.id)},${verdictOf(t)},${decidedBy(t)}\n`);
