@@ -45,6 +45,21 @@ def test_corners_are_found_after_a_low_pass():
     assert float(valid[outside <= 0].mean()) > 0.95
 
 
+@pytest.mark.parametrize("cut", [0.12, 0.25])
+@pytest.mark.parametrize("empty", ["corner", "half"])
+def test_what_is_empty_is_found_after_an_ideal_low_pass(cut, empty):
+    n = 320
+    plane = np.random.default_rng(4).standard_normal((n, n)).astype(np.float32)
+    plane = ndimage.gaussian_filter(plane, 0.7, mode="wrap")
+    y, x = np.mgrid[:n, :n]
+    blank = (y + x < 150) if empty == "corner" else x < n // 2
+    k = np.hypot(np.fft.fftfreq(n)[:, None], np.fft.rfftfreq(n)[None])
+    filtered = np.fft.irfft2(np.fft.rfft2(np.where(blank, 0, plane)) * (k < cut), s=(n, n))
+    valid = valid_pixels(filtered.astype(np.float32))
+    assert (~valid[blank]).mean() > 0.7
+    assert valid[~blank].mean() > 0.95
+
+
 @pytest.mark.parametrize("wild", [1e4, 1e8])
 def test_a_few_wild_pixels_do_not_make_the_rest_look_empty(wild):
     spoiled = FIELD.copy()
