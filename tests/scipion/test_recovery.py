@@ -125,6 +125,17 @@ class Stream:
     def until(self, condition):
         self.lab.until(condition, self.source, self.scored, *self.consumers[:1])
 
+    def follow_again(self):
+        """Start the stopped protocol that follows, at once: the run may not be at work yet.
+
+        Scipion continues a protocol only where its input exists; otherwise it is scheduled.
+        """
+        consumer = self.consumers[0]
+        if hasattr(self.scored, "acceptedTomograms"):
+            self.lab.resume(consumer, wait=False)
+        else:
+            self.lab.project.scheduleProtocol(consumer)
+
     def stop(self):
         self.lab.project.stopProtocol(self.scored)
         self.until(lambda: not self.scored.isActive())
@@ -162,8 +173,8 @@ def test_a_scheduled_run_that_is_stopped_in_any_phase_goes_on(lab, phase, follow
         stream.lab.project.stopProtocol(stream.consumers[0])
         stream.until(lambda: not stream.consumers[0].isActive())
     lab.resume(stream.scored, wait=False)
-    if followed:  # at once: before the run itself has opened its outputs
-        lab.resume(stream.consumers[0], wait=False)
+    if followed:
+        stream.follow_again()
     for name in NAMES:
         lab.open_gate(name)
     stream.until(lambda: not stream.scored.isActive())

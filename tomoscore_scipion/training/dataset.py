@@ -96,7 +96,7 @@ class Shards:
         return Batch(measured, _stack(curves), _stack(content), shares)
 
     def _volume(self, part: dict, members: np.ndarray, rng: np.random.Generator | None) -> tuple:
-        tiles = _tiles(part["weight"].shape[1], rng)
+        tiles = _tiles(part["weight"][members].any(axis=0), rng)
         means, weight, curves, content = (
             part[name][members][:, tiles].astype(np.float32)
             for name in ("means", "weight", "curves", "content")
@@ -118,15 +118,23 @@ def _stack(arrays: tuple) -> torch.Tensor:
     return torch.from_numpy(out)
 
 
-def _tiles(n_tiles: int, rng: np.random.Generator | None) -> np.ndarray:
-    """Indices of all of n x n tiles, n > 2, or of every third one of every third row.
+def _tiles(seen: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+    """Indices of all of n x n tiles, n > 2, or of some of those that carry data.
 
-    Tiles are four cells wide and one cell apart: every third one still covers the field.
+    Tiles are four cells wide and one cell apart: every third one of every third row still covers
+    the field. Where the field is a part only, as many of its tiles are drawn.
+
+    Args:
+        seen: (n * n,) whether a tile carries data.
+        rng: None for all tiles.
     """
-    n = round(n_tiles**0.5)
+    n = round(len(seen) ** 0.5)
     grid = np.arange(n * n).reshape(n, n)
     if rng is None:
         return grid.ravel()
+    if not seen.all():
+        there = np.flatnonzero(seen)
+        return np.sort(rng.choice(there, min(len(there), (n // 3) ** 2), replace=False))
     y, x = rng.integers(0, 3, 2)
     last = n // 3 * 3
     return grid[y : y + last : 3, x : x + last : 3].ravel()

@@ -30,7 +30,9 @@ from tomoscore_scipion.simulation.recipe import Recipe, random_recipe
 from tomoscore_scipion.simulation.specimen import INGREDIENTS, Specimen, random_specimen
 from tomoscore_scipion.simulation.truth import plane_density, tile_content, tile_curves
 
-GENERATOR_VERSION = 9
+from .fields import Field, random_field
+
+GENERATOR_VERSION = 10
 """Raised whenever a seed no longer gives the same samples."""
 ALONE = 0.2
 """Share of the specimens that hold a single ingredient: purified, or little of anything."""
@@ -117,9 +119,10 @@ def nothing_samples(seed: int, recipe: SampleRecipe = SampleRecipe()) -> list[Sa
     samples = []
     for volume in range(recipe.nothings):
         stack, voxel_nm = random_nothing(rng, grid.width_nm)
+        field = random_field(rng, grid.n)
         for z in _spread_out(rng, len(stack), 2):
             plan = plan_slice(int(z), len(stack), voxel_nm)
-            sample = _sample(plan, stack.__getitem__, curves, curves, voxel_nm, "null")
+            sample = _sample(field, plan, stack.__getitem__, curves, curves, voxel_nm, "null")
             samples.append(replace(sample, volume=volume, correlated=True))
     return samples
 
@@ -160,8 +163,9 @@ def _tilt_series_samples(
     written = finish(rng, raw, acquisition.recipe, voxel)
     read = _reader(written, planes)
     content = [acquisition.content(first + plan.z) for plan in plans]
+    field = random_field(rng, acquisition.specimen.grid.n)
     return [
-        _sample(plan, read, truth, there, voxel, kind)
+        _sample(field, plan, read, truth, there, voxel, kind)
         for plan, truth, there in zip(plans, curves, content)
     ]
 
@@ -177,8 +181,9 @@ def _pictures(rng: np.random.Generator, acquisition: Acquisition, n: int) -> lis
         truth, content = acquisition.truth(picture, int(z)), acquisition.content(int(z))
         shown = picture if rng.random() < 0.75 else 255 - picture
         kind = "tilt_series" if acquisition.specimen.contents else "null"
-        read = _reader(shown[None], [0])
-        samples.append(_sample(plan_slice(0, 1, voxel), read, truth, content, voxel, kind))
+        read, field = _reader(shown[None], [0]), random_field(rng, acquisition.specimen.grid.n)
+        plan = plan_slice(0, 1, voxel)
+        samples.append(_sample(field, plan, read, truth, content, voxel, kind))
     return samples
 
 
@@ -206,6 +211,7 @@ def _direct_samples(
         matter = torch.zeros_like(matter)
         direct, written = _nothing(rng, direct, written)
     raw, stack = direct_planes(rng, matter, grid, direct, written, n_z if flat else None)
+    field = random_field(rng, grid.n)
     samples = []
     for z in _spread_out(rng, n_z, 2):
         density = matter[0 if flat else z]
@@ -213,7 +219,7 @@ def _direct_samples(
         content = tile_content(density, grid, voxel)
         plan = plan_slice(int(z), n_z, voxel)
         kind = "null" if null else "direct"
-        sample = _sample(plan, _reader(stack, range(n_z)), curves, content, voxel, kind)
+        sample = _sample(field, plan, _reader(stack, range(n_z)), curves, content, voxel, kind)
         samples.append(replace(sample, correlated=_correlated(direct)))
     return samples
 
@@ -253,6 +259,7 @@ def _reader(stack: torch.Tensor, planes: Sequence[int]) -> ReadPlane:
 
 
 def _sample(
+    field: Field,
     plan: SlicePlan,
     read: ReadPlane,
     curves: torch.Tensor,
@@ -260,6 +267,7 @@ def _sample(
     voxel_nm: float,
     kind: str,
 ) -> Sample:
-    measured = measure(canonical_slice(read, plan, voxel_nm), torch.device("cpu"))
+    piece = canonical_slice(lambda z: field.of_plane(read(z)), plan, voxel_nm)
+    measured = field.placed(measure(piece, torch.device("cpu")))
     share = share_below_nyquist(voxel_nm).astype(np.float32)
-    return Sample(measured, curves, content, share, 0, kind)
+    return Sample(measured, field.of_tiles(curves), field.of_tiles(content), share, 0, kind)
