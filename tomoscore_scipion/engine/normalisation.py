@@ -166,8 +166,8 @@ def robust_spread(values: torch.Tensor) -> float:
     if values.numel() == 0:
         return 0.0
     values = values.flatten()[:: max(1, values.numel() // 65536)]
-    low, high = torch.quantile(values, values.new_tensor([0.16, 0.84])).tolist()
-    return (high - low) / 2
+    low, high = np.percentile(values.cpu().numpy(), [16, 84])  # far faster than torch.quantile
+    return float(high - low) / 2
 
 
 def without_background(images: torch.Tensor, mask: torch.Tensor, pixel_nm: float) -> torch.Tensor:
@@ -268,13 +268,14 @@ def _is_smooth(n: int) -> bool:
 
 def _extended(images: torch.Tensor, axis: int, margin: int, fade: bool) -> torch.Tensor:
     """Images with a margin at both ends of an axis: empty, or fading mirror images."""
-    n = images.shape[axis]
     if not fade:
         return F.pad(images, [0, 0, margin, margin] if axis == 1 else [margin, margin])
-    place = torch.arange(-margin, n + margin)
-    mirrored = torch.where(place < 0, -1 - place, place) % (2 * n)
+    n = images.shape[axis]
+    outwards = torch.arange(margin)
+    mirrored = outwards % (2 * n)  # a narrow slice is mirrored again and again
     mirrored = torch.where(mirrored >= n, 2 * n - 1 - mirrored, mirrored)
-    distance = torch.maximum(-place.float(), place.float() - (n - 1)).clamp_min(0)
-    weight = 0.5 * (1 + torch.cos(math.pi * (distance / (margin + 0.5)).clamp(max=1)))
-    shape = [1, -1, 1] if axis == 1 else [1, 1, -1]
-    return images.index_select(axis, mirrored) * weight.reshape(shape)
+    weight = 0.5 * (1 + torch.cos(math.pi * (outwards + 1) / (margin + 0.5)))
+    weight = weight.reshape([1, -1, 1] if axis == 1 else [1, 1, -1])
+    before = images.index_select(axis, mirrored) * weight
+    after = images.index_select(axis, n - 1 - mirrored) * weight
+    return torch.cat([before.flip(axis), images, after], dim=axis)

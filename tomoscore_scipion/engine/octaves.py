@@ -68,6 +68,7 @@ def octaves(piece: CanonicalSlice, device: torch.device) -> list[Octave]:
     grid = _grid(window, piece.cells, piece.voxel_nm, device)
     images = piece.images.to(device)
     valid = piece.valid.to(device)
+    carried = grid.carried(valid)
     spectra = grid.cropped(torch.fft.rfft2(images))
     power = grid.radial_power(spectra[0])
     spectra = spectra * grid.whitening(power)
@@ -75,14 +76,15 @@ def octaves(piece: CanonicalSlice, device: torch.device) -> list[Octave]:
     out = []
     for number in range(OCTAVES):
         level = float(np.interp(grid.middle(number), np.arange(len(power)), power)) - area
-        out.append(_octave(grid, spectra, valid, piece, number, level + 2 * piece.level))
+        shares = carried[number]
+        out.append(_octave(grid, spectra, shares, piece, number, level + 2 * piece.level))
     return out
 
 
 def _octave(
     grid: _Grid,
     spectra: torch.Tensor,
-    valid: torch.Tensor,
+    carried: torch.Tensor,
     piece: CanonicalSlice,
     number: int,
     level: float,
@@ -92,23 +94,22 @@ def _octave(
     persistence = _persistence(band, grid.sectors[number], piece.present)
     centre = torch.cat([band, band[:1] * grid.riesz[number]])
     found = torch.fft.irfft2(centre, s=shape)
-    carried = F.adaptive_avg_pool2d(valid[None], shape)[0]
-    carried = (carried >= 0.5).float()
     spread = robust_spread(found[0][carried > 0])
     if spread > 0:
         found = found / spread
         level += 2 * math.log10(spread)
     images = found.new_zeros((CHANNELS, *shape))
-    amplitude = (found[0] ** 2 + found[-2] ** 2 + found[-1] ** 2).sqrt()
-    tame = _tamed(amplitude)
+    _tame(found[:1], found[-2:])
     rows = iter(found[:-2])
     for channel, there in enumerate(piece.present):
         if there:
             image = next(rows)
-            images[channel] = image * (tame if channel == 0 else _tamed(image.abs()))
+            if channel:
+                _tame(image[None])
+            torch.mul(image, carried, out=images[channel])
     return Octave(
-        images * carried,
-        found[-2:] * tame * carried,
+        images,
+        found[-2:] * carried,
         carried,
         CELL_PX >> number,
         level,
@@ -116,10 +117,19 @@ def _octave(
     )
 
 
-def _tamed(amplitude: torch.Tensor) -> torch.Tensor:
-    """Factor that lets amplitudes beyond `LIMIT` grow with their logarithm only."""
-    beyond = (amplitude - LIMIT).clamp_min(0)
-    return (amplitude.clamp(max=LIMIT) + beyond.log1p()) / amplitude.clamp_min(1e-6)
+def _tame(*parts: torch.Tensor) -> None:
+    """Let amplitudes beyond `LIMIT` grow with their logarithm only, in place.
+
+    Args:
+        parts: (n, y, x) components; the amplitude is the root of the sum of all their squares.
+    """
+    squares = [component.square() for part in parts for component in part]
+    amplitude = sum(squares[1:], squares[0]).sqrt()
+    wild = (amplitude > LIMIT).nonzero(as_tuple=True)
+    beyond = amplitude[wild]
+    factor = (LIMIT + (beyond - LIMIT).log1p()) / beyond
+    for part in parts:
+        part[:, wild[0], wild[1]] *= factor
 
 
 def _persistence(
@@ -184,7 +194,9 @@ class _Grid:
         upper = self._upper_share.flatten().double()
         self._weights = (weight * (1 - upper), weight * upper)
         self._number = self._binned(torch.ones_like(weight))
-        self._carried = (radius <= nyquist).float()
+        self._below_nyquist = (radius <= nyquist).float()
+        self._carried_before: tuple[torch.Tensor, list[torch.Tensor]]
+        self._carried_before = torch.zeros((0, 0), device=device), []
         self.annuli = [self._make_annulus(i) for i in range(OCTAVES)]
         self.riesz = [self._make_riesz(i) for i in range(OCTAVES)]
         self.sectors = [self._make_sectors(i) for i in range(OCTAVES)]
@@ -221,6 +233,18 @@ class _Grid:
         low, high = spectra[:, : ny // 2, : nx // 2 + 1], spectra[:, -ny // 2 :, : nx // 2 + 1]
         return torch.cat([low, high], dim=1)
 
+    def carried(self, valid: torch.Tensor) -> list[torch.Tensor]:
+        """Which pixels of each octave have data in half of their area, (y, x) of 0 or 1.
+
+        Most slices of a volume have data at the same pixels as the one before.
+        """
+        before, pixels = self._carried_before
+        if not torch.equal(valid, before):
+            shares = [F.adaptive_avg_pool2d(valid[None], self.shape(i))[0] for i in range(OCTAVES)]
+            pixels = [(share >= 0.5).float() for share in shares]
+            self._carried_before = valid, pixels
+        return pixels
+
     def radial_power(self, spectrum: torch.Tensor) -> np.ndarray:
         """log10 of the mean power around each bin of the period, (bins,)."""
         power = self._binned((spectrum.real**2 + spectrum.imag**2).flatten().double())
@@ -242,7 +266,7 @@ class _Grid:
         """Amplitude of the filter that makes a radial spectrum 1, (y, x)."""
         bins = torch.from_numpy(power).float().to(self._device)
         lower, upper = bins[self._lower], bins[self._lower + 1]
-        return 10 ** (-0.5 * (lower + (upper - lower) * self._upper_share)) * self._carried
+        return 10 ** (-0.5 * (lower + (upper - lower) * self._upper_share)) * self._below_nyquist
 
     def _make_annulus(self, number: int) -> torch.Tensor:
         ky, kx = self._frequencies(number)

@@ -35,7 +35,7 @@ NEGLIGIBLE = 0.15
 """Planes that overlap a slice by less than this share of a plane are not read."""
 LARGEST_PIXELS = 6000 * 6000
 """Pixels of the largest slice at 1.5 nm, 9 um wide: memory for it stays within about 2 GB."""
-MAX_SLICES = 16
+MAX_SLICES = 12
 """Slices that are scored per tomogram: the mean changes little beyond."""
 
 INPUT_CONTRACT = (

@@ -6,9 +6,12 @@ from __future__ import annotations
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Lock
 from typing import Any, Callable, Iterator, Sequence
 
 import numpy as np
+import torch
 
 from tomoscore_scipion import __version__
 from tomoscore_scipion.engine.bands import (
@@ -21,7 +24,7 @@ from tomoscore_scipion.engine.device import resolve_device
 from tomoscore_scipion.engine.inference import MeasuredSlice, Predictor, SliceCurves
 from tomoscore_scipion.engine.normalisation import CanonicalSlice, canonical_slice
 from tomoscore_scipion.engine.record import Score, default_ts_id
-from tomoscore_scipion.engine.sampling import plan_slices
+from tomoscore_scipion.engine.sampling import SlicePlan, plan_slices
 from tomoscore_scipion.engine.tomogram import TomogramScore, summarise
 from tomoscore_scipion.engine.volume import ArrayVolume, Volume, open_volume
 from tomoscore_scipion.engine.weights import load_weights, sha256_of, shipped_weights_path
@@ -35,6 +38,8 @@ UNFAMILIAR = (
 )
 """Warning where more of what is measured than the card allows lies beyond the training samples."""
 DIGITS = 4
+MOST_AT_ONCE = 4
+"""Slices that are measured at the same time at most: each takes memory."""
 
 
 class Scorer:
@@ -144,14 +149,30 @@ class Scorer:
         self, volume: Volume, planes: tuple[int, int], progress: Progress | None
     ) -> tuple[list[MeasuredSlice], tuple[str, ...]]:
         """What is measured of all sampled slices, and what was noticed on the way."""
-        plans = plan_slices(volume.shape_zyx[0], volume.voxel_size_angstrom / 10, planes)
+        voxel_nm, reading = volume.voxel_size_angstrom / 10, Lock()
+        plans = plan_slices(volume.shape_zyx[0], voxel_nm, planes)
+
+        def read(z: int) -> np.ndarray:
+            with reading:
+                return volume.read_slice(z)
+
+        def measured_slice(plan: SlicePlan) -> tuple[MeasuredSlice, bool, bool]:
+            piece = canonical_slice(read, plan, voxel_nm)
+            return self.measure(piece), piece.blank, piece.not_finite
+
         measured, blank, not_finite = [], 0, 0
-        for done, piece in enumerate(_ahead(volume, plans), start=1):
-            measured.append(self.measure(piece))
-            blank += piece.blank
-            not_finite += piece.not_finite
-            if progress is not None:
-                progress(done, len(plans))
+        workers = min(torch.get_num_threads(), MOST_AT_ONCE)
+        pool = ThreadPoolExecutor(workers)
+        try:
+            with _shared_threads(workers):
+                for done, found in enumerate(pool.map(measured_slice, plans), start=1):
+                    measured.append(found[0])
+                    blank += found[1]
+                    not_finite += found[2]
+                    if progress is not None:
+                        progress(done, len(plans))
+        finally:
+            pool.shutdown(cancel_futures=True)
         return measured, _slice_warnings(len(plans), blank, not_finite)
 
 
@@ -161,20 +182,15 @@ def _open(path_or_array: Any, voxel_size_angstrom: float | None) -> Volume:
     return ArrayVolume(path_or_array, voxel_size_angstrom)
 
 
-def _ahead(volume: Volume, plans: list) -> Iterator[CanonicalSlice]:
-    """Canonical slices in order, each prepared while the one before goes through the network."""
-    voxel_nm = volume.voxel_size_angstrom / 10
-    with ThreadPoolExecutor(max_workers=1) as worker:
-
-        def prepare(index: int) -> Any:
-            return worker.submit(canonical_slice, volume.read_slice, plans[index], voxel_nm)
-
-        coming = prepare(0)
-        for index in range(len(plans)):
-            piece = coming.result()
-            if index + 1 < len(plans):
-                coming = prepare(index + 1)
-            yield piece
+@contextmanager
+def _shared_threads(workers: int) -> Iterator[None]:
+    """Let each of some workers that start now have its share of PyTorch's threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(threads // workers, 1))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _numbers(result: TomogramScore) -> dict[str, Any]:

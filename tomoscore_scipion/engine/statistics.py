@@ -93,7 +93,7 @@ def _cell_sums(piece: Octave, coarser: Octave | None) -> torch.Tensor:
     """Sums over cells of the products of `MEANS`, (len(MEANS), cells_y, cells_x)."""
     images, riesz = piece.images, piece.riesz
     centre = images[0]
-    squares, rest = images**2, riesz**2
+    squares, rest = images.square(), riesz.square()
     energy = squares[0] + rest.sum(dim=0)
     tensor = torch.stack([rest[0] - rest[1], 2 * riesz[0] * riesz[1]])
     strength = images.abs()
@@ -103,9 +103,9 @@ def _cell_sums(piece: Octave, coarser: Octave | None) -> torch.Tensor:
         *pairs,
         energy.sqrt(),
         energy,
-        energy**2,
+        energy.square(),
         centre * squares[0],
-        squares[0] ** 2,
+        squares[0].square(),
         strength[0],
         rest.sum(dim=0),
     ]
@@ -129,8 +129,8 @@ def _pooled(
     for wanted in (2, 4, 8):
         if wanted <= cell:
             both, size = F.avg_pool2d(both[None], 2)[0], wanted
-        length = (both[1] ** 2 + both[2] ** 2).sqrt()
-        products = cell_sum(torch.stack([length, both[0] ** 2]), cell // size) * size**2
+        length = (both[1].square() + both[2].square()).sqrt()
+        products = cell_sum(torch.stack([length, both[0].square()]), cell // size) * size**2
         tensors.append(products[0])
         energies.append(products[1])
     return torch.stack(tensors), torch.stack(energies)
@@ -152,11 +152,13 @@ def _with_coarser(
     image, along_y, along_x = F.interpolate(
         stack[None], scale_factor=2.0, mode="bilinear", align_corners=False
     )[0]
-    squares = along_y**2 + along_x**2
-    total = image**2 + squares
-    alignment = tensor[0] * (along_y**2 - along_x**2) + tensor[1] * (2 * along_y * along_x)
+    squares = along_y.square() + along_x.square()
+    total = image.square() + squares
+    alignment = tensor[0] * (along_y.square() - along_x.square()) + tensor[1] * (
+        2 * along_y * along_x
+    )
     # Twice the phase of the coarser wave beside the phase of the finer one.
-    doubled = centre * (image**2 - squares)
+    doubled = centre * (image.square() - squares)
     doubled = doubled + 2 * image * (riesz[0] * along_y + riesz[1] * along_x)
     products = (total, energy * total, energy * image, alignment, doubled)
     return torch.cat([cell_sum(product[None], cell) for product in products])
