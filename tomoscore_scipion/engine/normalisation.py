@@ -29,7 +29,9 @@ from tomoscore_scipion.engine.validity import valid_pixels
 WILDEST = 1e4
 """Values beyond so many robust standard deviations are clipped: they would drown float32."""
 BACKGROUND_SIGMA_NM = 60.0
-"""Where parts of a slice are empty, what a Gaussian of this sigma keeps is taken off first."""
+"""What lines fitted with Gaussian weights of this sigma keep of a slice is taken off first."""
+BACKGROUND_STEP_NM = 12.0
+"""Width of the blocks whose means these lines are fitted to."""
 MARGIN_CELLS = 1
 """Cells around a slice in which it fades out."""
 NOTHING_LEFT = 1e-3
@@ -171,25 +173,54 @@ def robust_spread(values: torch.Tensor) -> float:
 
 
 def without_background(images: torch.Tensor, mask: torch.Tensor, pixel_nm: float) -> torch.Tensor:
-    """Images (n, y, x) less a plane and, where parts are empty, less what is smooth; 0 in these.
+    """Images (n, y, x) less what is smooth in them; 0 where there is no data.
 
-    The plane is fitted to the valid pixels. Beside an empty part a smooth background would end in a
-    step, which is no feature of the specimen.
+    At the edges of a slice, and beside an empty part, a smooth background would end in a step or a
+    bend, which is no feature of the specimen.
     """
-    images = (images - _fitted_plane(images, mask)) * mask
-    if bool(mask.all()):
-        return images
-    step = max(1, round(12.0 / pixel_nm))
-    pooled = F.avg_pool2d(images[None], step, ceil_mode=True, count_include_pad=False)[0]
-    weight = F.avg_pool2d(mask[None], step, ceil_mode=True, count_include_pad=False)[0]
-    both = gaussian_blur(torch.cat([pooled, weight[None]]), BACKGROUND_SIGMA_NM / (pixel_nm * step))
+    step = max(1, round(BACKGROUND_STEP_NM / pixel_nm))
+    sigma_px = BACKGROUND_SIGMA_NM / pixel_nm
+    if not bool(mask.all()):
+        images = _filled(images - _fitted_plane(images, mask), mask, step, sigma_px)
+    pooled = F.avg_pool2d(images[None], step, ceil_mode=True)[0]
+    along_y, along_x = (local_lines(n, step, sigma_px) for n in mask.shape)
+    return (images - along_y @ pooled @ along_x.T) * mask
+
+
+def _filled(images: torch.Tensor, mask: torch.Tensor, step: int, sigma_px: float) -> torch.Tensor:
+    """Images (n, y, x) with a smooth continuation where there is no data."""
+    pooled = F.avg_pool2d((images * mask)[None], step, ceil_mode=True)[0]
+    weight = F.avg_pool2d(mask[None], step, ceil_mode=True)[0]
+    both = gaussian_blur(torch.cat([pooled, weight[None]]), sigma_px / step)
     smooth = F.interpolate(
         (both[:-1] / both[-1].clamp_min(1e-3))[None],
         scale_factor=float(step),
         mode="bilinear",
         align_corners=False,
     )[0]
-    return (images - smooth[:, : images.shape[1], : images.shape[2]]) * mask
+    smooth = smooth[:, : images.shape[1], : images.shape[2]]
+    return torch.where(mask > 0, images, smooth)
+
+
+@lru_cache(maxsize=16)
+def local_lines(n: int, step: int, sigma_px: float) -> torch.Tensor:
+    """Smoother by local lines, (n, blocks): straight lines stay as they are, up to the very ends.
+
+    Each pixel gets the value of the line fitted to the block means around it with Gaussian weights
+    (local linear regression: Cleveland, J. Am. Stat. Assoc. 74, 829 (1979)).
+
+    Args:
+        n: pixels.
+        step: pixels of a block; the last one may have fewer.
+        sigma_px: of the weights, in pixels.
+    """
+    pixels = torch.arange(n, dtype=torch.float64)
+    blocks = F.avg_pool1d(pixels[None], step, ceil_mode=True)[0]
+    offset = (blocks[None, :] - pixels[:, None]) / sigma_px
+    weight = torch.exp(-0.5 * offset**2)
+    s0, s1, s2 = ((weight * offset**power).sum(dim=1, keepdim=True) for power in (0, 1, 2))
+    lines = weight * (s2 - s1 * offset) / (s0 * s2 - s1**2 + 1e-9)
+    return (lines / lines.sum(dim=1, keepdim=True)).float()
 
 
 def _fitted_plane(images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
