@@ -354,6 +354,20 @@ def test_progress_is_told_after_every_slice(scorer):
     assert told == [(done, 12) for done in range(1, 13)]
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_score_does_not_depend_on_the_number_of_threads(scorer, threads):
+    before = torch.get_num_threads()
+    expected = scorer.score(VOLUME, VOXEL)
+    torch.set_num_threads(threads)
+    try:
+        found = scorer.score(VOLUME, VOXEL)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert found.tomoscore == pytest.approx(expected.tomoscore, abs=1e-3)
+    assert [s["z"] for s in found.slices] == [s["z"] for s in expected.slices]
+
+
 def test_an_interrupt_from_progress_passes_through(scorer):
     def interrupt(done, total):
         raise KeyboardInterrupt
