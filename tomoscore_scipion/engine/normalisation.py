@@ -182,8 +182,9 @@ def without_background(images: torch.Tensor, mask: torch.Tensor, pixel_nm: float
     sigma_px = BACKGROUND_SIGMA_NM / pixel_nm
     if not bool(mask.all()):
         images = _filled(images - _fitted_plane(images, mask), mask, step, sigma_px)
-    pooled = F.avg_pool2d(images[None], step, ceil_mode=True)[0]
-    along_y, along_x = (local_lines(n, step, sigma_px) for n in mask.shape)
+    blocks = math.ceil(mask.shape[0] / step), math.ceil(mask.shape[1] / step)
+    pooled = F.adaptive_avg_pool2d(images, blocks)  # blocks that a mirror image has, too
+    along_y, along_x = (local_lines(n, m, sigma_px) for n, m in zip(mask.shape, blocks))
     return (images - along_y @ pooled @ along_x.T) * mask
 
 
@@ -203,7 +204,7 @@ def _filled(images: torch.Tensor, mask: torch.Tensor, step: int, sigma_px: float
 
 
 @lru_cache(maxsize=16)
-def local_lines(n: int, step: int, sigma_px: float) -> torch.Tensor:
+def local_lines(n: int, blocks: int, sigma_px: float) -> torch.Tensor:
     """Smoother by local lines, (n, blocks): straight lines stay as they are, up to the very ends.
 
     Each pixel gets the value of the line fitted to the block means around it with Gaussian weights
@@ -211,12 +212,12 @@ def local_lines(n: int, step: int, sigma_px: float) -> torch.Tensor:
 
     Args:
         n: pixels.
-        step: pixels of a block; the last one may have fewer.
+        blocks: whose means are smoothed, as `adaptive_avg_pool1d` makes them.
         sigma_px: of the weights, in pixels.
     """
     pixels = torch.arange(n, dtype=torch.float64)
-    blocks = F.avg_pool1d(pixels[None], step, ceil_mode=True)[0]
-    offset = (blocks[None, :] - pixels[:, None]) / sigma_px
+    middles = F.adaptive_avg_pool1d(pixels[None], blocks)[0]
+    offset = (middles[None, :] - pixels[:, None]) / sigma_px
     weight = torch.exp(-0.5 * offset**2)
     s0, s1, s2 = ((weight * offset**power).sum(dim=1, keepdim=True) for power in (0, 1, 2))
     lines = weight * (s2 - s1 * offset) / (s0 * s2 - s1**2 + 1e-9)
