@@ -260,7 +260,15 @@ def test_a_job_goes_on_where_it_was_and_tries_failed_series_again(job, capsys):
     [
         ({"schema": 2}, "later version"),
         ({"tilt_series": {}}, "expected a list"),
-        ({"tilt_series": [{"ts_id": "a"}]}, "lacks stack, tlt"),
+        ({"tilt_series": [{"ts_id": "a"}]}, "lacks stack"),
+        (
+            {"tilt_series": [{"ts_id": "a", "stack": "s", "xf": "x"}]},
+            "lacks tlt or tilt_series_star",
+        ),
+        (
+            {"tilt_series": [{"ts_id": "a", "stack": "s", "mdoc": "m", "tilt_series_star": "t"}]},
+            "got tilt_series_star and mdoc",
+        ),
         ({"tilt_series": [{"ts_id": "a", "stack": "s", "tlt": "t", "excluded": [-1]}]}, "excluded"),
         ({"tilt_series": [{"ts_id": "a", "stack": "s", "tlt": "t"}] * 2}, "same ts_id twice"),
         ({"preview_dir": "/no/such/folder"}, "no such folder"),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from dose_files import ANGLES, DOSE, PIXEL_ANGSTROM, RANK
 
+from tomoscore_scipion.dose.job import parse_dose_job
 from tomoscore_scipion.dose.sources import UNALIGNED, Sources, read_series
 from tomoscore_scipion.engine.errors import TomogramError
 
@@ -531,6 +532,45 @@ def test_before_its_alignment_a_series_of_relion_has_nominal_angles_and_doses(se
     np.testing.assert_allclose(found.tilts.angles_deg, ANGLES + 0.01)
     np.testing.assert_allclose(found.exposures.before, DOSE * RANK)
     assert found.warnings == (UNALIGNED,)
+
+
+@pytest.mark.parametrize("axis", [1e5, -361.0, 1e300])
+@pytest.mark.parametrize("kind", ["warp_xml", "star"])
+def test_an_axis_beyond_a_turn_is_refused(series, axis, kind):
+    axes = np.where(np.arange(N) == 3, axis, 5.0)
+    texts = {
+        "warp_xml": lambda: dose_files.warp_xml(AxisAngle=axes),
+        "star": lambda: dose_files.star(rlnTomoZRot=axes),
+    }
+    with pytest.raises(TomogramError, match=rf"TS_01\.{kind}: view 4: .*tilt axis from -360"):
+        series(**{kind: texts[kind]()})
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [[[1, 1.5], [0, 1]], [[1, 0], [0, 0.6]], [[1, 0.4], [0, 1]], [[3, 0], [0, 3]]],
+    ids=["sheared", "flattened", "sheared a little", "magnified"],
+)
+def test_a_matrix_that_is_no_rotation_is_refused(series, files, matrix):
+    transforms = dose_files.transforms()
+    transforms[5, :, :2] = matrix
+    with pytest.raises(TomogramError, match=r"TS_01\.xf: view 6: expected a rotation"):
+        series(xf=xf_of(transforms), tlt=files["tlt"], doses=files["doses"])
+
+
+@pytest.mark.parametrize(
+    ("key", "file"),
+    [("tilt_series_star", "star"), ("warp_xml", "xml"), ("mdoc", "mdoc"), ("aln", "aln")],
+)
+def test_a_job_names_the_files_that_the_command_takes(files, key, file):
+    beside = {"mdoc": {"xf": files["xf"]}, "aln": {"doses": files["doses"]}}.get(key, {})
+    entry = {"ts_id": "TS_01", "stack": files["stack"], key: files[file], **beside}
+    (sources,) = parse_dose_job({"schema": 1, "tilt_series": [entry]}).series
+    found = read_series(sources)
+    if key == "mdoc":
+        np.testing.assert_allclose(np.sort(found.exposures.before), DOSE * np.arange(N))
+    else:
+        check(found)
 
 
 LIST_OF_SERIES = (

@@ -108,7 +108,7 @@ def test_files_have_a_row_for_every_image_of_the_stack(stack, tmp_path):
     assert [float(word) for word in rows["xf"][0].split()] == [0, -1, 1, 0, 7, -8]
     assert [len(row.split()) for row in rows["xf"]] == [6, 6, 6]
     assert rows["tlt"] == ["3.000", "0.000", "9.000"]
-    assert rows["doses"] == ["3.0000 3.0000", "0.0000 1.0000", "0.0000 3.0000"]
+    assert rows["doses"] == ["3.0000 3.0000", "6.0000 1.0000", "0.0000 3.0000"]
 
 
 def test_interpolated_views_need_no_transform(stack, tmp_path):

@@ -3,17 +3,20 @@
 
     {"schema": 1, "weights": null, "device": "auto", "preview_dir": null, "tilt_series": [
       {"ts_id": "TS_01", "stack": "TS_01.mrc", "xf": null, "tlt": "TS_01.tlt", "doses": null,
+       "tilt_series_star": null, "warp_xml": null, "mdoc": null, "aln": null,
        "pixel_size_angstrom": null, "excluded": [], "thickness_nm": null,
        "dose_convention": null}]}
 
-schema, tilt_series, ts_id, stack and tlt must be there; what else is left out has the value shown.
-Relative paths start at the current working directory.
+schema, tilt_series, ts_id, stack and a file of angles (tlt, or one of the second row) must be
+there; what else is left out has the value shown. The files are those of the options of the same
+names: doses, tilt_series_star, warp_xml and mdoc exclude one another. Relative paths start at the
+current working directory.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Sequence
 
 from tomoscore_scipion.dose.exposures import CONVENTIONS
 from tomoscore_scipion.dose.source_files import Sources
@@ -29,12 +32,17 @@ from tomoscore_scipion.engine.job import (
 )
 
 JOB_KEYS = ("schema", "weights", "device", "preview_dir", "tilt_series")
+DOSE_FILES = ("doses", "tilt_series_star", "warp_xml", "mdoc")
+"""Files that have the doses: at most one of them."""
+ANGLE_FILES = ("tlt", "tilt_series_star", "warp_xml", "mdoc", "aln")
+"""Files that have the angles: at least one of them."""
 SERIES_KEYS = (
     "ts_id",
     "stack",
     "xf",
     "tlt",
-    "doses",
+    "aln",
+    *DOSE_FILES,
     "pixel_size_angstrom",
     "excluded",
     "thickness_nm",
@@ -91,15 +99,15 @@ def parse_dose_job(content: Any) -> DoseJob:
 
 def _sources(number: int, entry: Any) -> Sources:
     what = f"tilt series {number}"
-    check_keys(entry, what, SERIES_KEYS, required=("ts_id", "stack", "tlt"))
+    check_keys(entry, what, SERIES_KEYS, required=("ts_id", "stack"))
     ts_id = entry["ts_id"]
     check_id(ts_id, what)
     what = f"{what} ({ts_id})"
-    for key in ("stack", "tlt"):
-        check_path(entry[key], f"{what}: {key}", "a path")
-    for key in ("xf", "doses"):
-        if entry.get(key) is not None:
-            check_path(entry[key], f"{what}: {key}", "a path, or null")
+    check_path(entry["stack"], f"{what}: stack", "a path")
+    named = [key for key in ("xf", "tlt", "aln", *DOSE_FILES) if entry.get(key) is not None]
+    for key in named:
+        check_path(entry[key], f"{what}: {key}", "a path, or null")
+    _check_sources(what, named)
     convention = entry.get("dose_convention")
     if convention is not None and convention not in CONVENTIONS:
         raise StartError(
@@ -110,13 +118,29 @@ def _sources(number: int, entry: Any) -> Sources:
         ts_id=ts_id,
         stack=entry["stack"],
         xf=entry.get("xf"),
-        tlt=entry["tlt"],
+        tlt=entry.get("tlt"),
         doses=entry.get("doses"),
+        warp_xml=entry.get("warp_xml"),
+        mdoc=entry.get("mdoc"),
+        aln=entry.get("aln"),
+        star=entry.get("tilt_series_star"),
         pixel_angstrom=_positive(entry, "pixel_size_angstrom", what),
         convention=convention,
         excluded=_indices(entry.get("excluded") or [], what),
         thickness_nm=_positive(entry, "thickness_nm", what),
     )
+
+
+def _check_sources(what: str, named: Sequence[str]) -> None:
+    """Stop with a StartError where no file has angles, or several have doses."""
+    if not any(key in ANGLE_FILES for key in named):
+        raise StartError(f"{what} lacks {' or '.join(ANGLE_FILES)}, of which one has its angles")
+    doses = [key for key in DOSE_FILES if key in named]
+    if len(doses) > 1:
+        raise StartError(
+            f"{what}: expected one of {', '.join(DOSE_FILES)}, got {' and '.join(doses)}: which "
+            "doses hold would not be known; set the others to null"
+        )
 
 
 def _positive(entry: dict[str, Any], key: str, what: str) -> float | None:

@@ -19,7 +19,7 @@ import numpy as np
 from tomoscore_scipion.dose.exposures import Exposures, exposures_of_accumulated
 from tomoscore_scipion.dose.geometry import transforms_about_axis
 from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.imod_files import check_angles, number, read_text
+from tomoscore_scipion.engine.imod_files import check_angles, check_axis, number, read_text
 
 if TYPE_CHECKING:
     import pandas
@@ -90,6 +90,8 @@ def read_relion_star(path: str, convention: str | None = None) -> RelionSeries:
             "align the series about one axis"
         )
     alignment = [_column(path, table, name) for name in ALIGNMENT]
+    if alignment[0] is not None:
+        check_axis(path, alignment[0])
     there = [values for values in alignment if values is not None]
     return RelionSeries(
         path=path,

@@ -37,10 +37,6 @@ ONE_SERIES = (
     *("pixel_size", "thickness", "plot", "preview", "ts_id", "weights", "device"),
 )
 """Arguments that say something of one series, and that a job says itself."""
-INPUTS = (
-    *("stack", "xf", "tlt", "doses", "warp_xml", "mdoc", "aln", "tilt_series_star"),
-    *("weights", "job"),
-)
 RESULTS = ("output", "csv", "plot", "preview")
 
 
@@ -131,8 +127,7 @@ def _job_of(args: Namespace) -> DoseJob:
 
 def _protect_inputs(args: Namespace, job: DoseJob) -> None:
     """A result must not replace what it is made from."""
-    inputs = [getattr(args, name) for name in INPUTS] + [job.weights]
-    inputs += [path for one in job.series for path in (one.stack, one.xf, one.tlt, one.doses)]
+    inputs = [args.job, job.weights, *(path for one in job.series for path in one.paths)]
     on_disk = {os.path.realpath(path) for path in inputs if path}
     for path in (getattr(args, name) for name in RESULTS):
         if path and not is_direct(path) and os.path.realpath(path) in on_disk:

@@ -39,3 +39,9 @@ class Sources:
     convention: str | None = None
     excluded: tuple[int, ...] = ()
     thickness_nm: float | None = None
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """All files that are named."""
+        named = (self.xf, self.tlt, self.doses, self.warp_xml, self.mdoc, self.aln, self.star)
+        return (self.stack, *(path for path in named if path))

@@ -20,7 +20,7 @@ from tomoscore_scipion.dose.exposures import Exposures, exposures_of_accumulated
 from tomoscore_scipion.dose.geometry import transforms_about_axis
 from tomoscore_scipion.dose.series import Optics
 from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.imod_files import check_angles, number
+from tomoscore_scipion.engine.imod_files import check_angles, check_axis, number
 
 LARGEST_BYTES = 64 * 2**20
 
@@ -109,6 +109,8 @@ def read_warp_xml(path: str, n_views: int, convention: str | None = None) -> War
             "in order, all of them or those in use"
         )
     check_angles(path, angles)
+    if axis is not None:
+        check_axis(path, axis)
     exposures = exposures_of_accumulated(doses, convention or "start", os.path.basename(path))
     there = [offset for offset in offsets if offset is not None]
     series = WarpSeries(

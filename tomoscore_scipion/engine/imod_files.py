@@ -22,6 +22,9 @@ LARGEST_BYTES = 64 * 2**20
 STEEPEST_DEG = 90.0
 NARROWEST_DEG = 2.0
 """A series whose angles all lie within so many degrees is in radians, or no tilt series."""
+MOST_STRETCH = 1.25
+"""Alignment stretches an image along one direction by less, relative to the other."""
+LARGEST_AXIS_DEG = 360.0
 MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 """Byte order marks and the encodings that they announce."""
 MINUS = str.maketrans({"\u2212": "-", "\u2013": "-"})
@@ -187,6 +190,20 @@ def check_angles(path: PathLike, angles_deg: np.ndarray) -> None:
         )
 
 
+def check_axis(path: PathLike, axis_deg: np.ndarray) -> None:
+    """Refuse angles of the tilt axis, (n_views,), that nobody writes.
+
+    Raises:
+        TomogramError: one beyond 360 degrees.
+    """
+    wrong = np.flatnonzero(~(np.abs(axis_deg) <= LARGEST_AXIS_DEG))
+    if wrong.size:
+        raise TomogramError(
+            f"{path}: view {wrong[0] + 1}: expected an angle of the tilt axis from -360 to 360 "
+            f"degrees, got {axis_deg[wrong[0]]:g}; is the file whole, and that of this series?"
+        )
+
+
 def check_transforms(path: PathLike, transforms: np.ndarray, shape_yx: tuple[int, int]) -> None:
     """Refuse transforms that leave nothing of an image, or cannot be undone.
 
@@ -207,8 +224,9 @@ def check_transforms(path: PathLike, transforms: np.ndarray, shape_yx: tuple[int
             f"{path}: view {view + 1}: expected a shift within the image of {n_x} x {n_y} pixels, "
             f"got ({x:g}, {y:g}) pixels; is it the alignment of a stack of another binning?"
         )
-    sizes = np.abs(np.linalg.det(transforms[:, :, :2]))
-    wrong = np.flatnonzero(~((sizes > 0.25) & (sizes < 4.0)))
+    scales = np.linalg.svd(transforms[:, :, :2], compute_uv=False)
+    near_one = (scales > 0.5).all(axis=1) & (scales < 2.0).all(axis=1)
+    wrong = np.flatnonzero(~(near_one & (scales[:, 0] < MOST_STRETCH * scales[:, 1])))
     if wrong.size:
         raise TomogramError(
             f"{path}: view {wrong[0] + 1}: expected a rotation, with a magnification near 1, got "

@@ -30,6 +30,10 @@ NO_DOSE = (
 )
 
 
+UNMOVED = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
+"""The transform of an image that stays where it is."""
+
+
 class SeriesError(Exception):
     """A tilt series that cannot be analysed; the message says why, and the way out."""
 
@@ -169,16 +173,14 @@ def write_files(series, folder, stem):
         {"xf", "tlt", "doses", "excluded"} of its entry in the job: paths (xf None where the images
         are aligned themselves), and the images that are not used, from 0.
     """
-    rows = {view.image: view for view in series.views}
-    nothing = View(-1, 0.0, (1.0, 0.0, 0.0, 1.0, 0.0, 0.0), 0.0, 1.0, False)  # 0 is no dose
-    views = [rows.get(image, nothing) for image in range(series.images)]
+    views = _with_missing(series)
     aligned = all(view.transform is not None for view in views if view.enabled)
     columns = {
         "tlt": [f"{v.angle_deg:.3f}" for v in views],
         "doses": [f"{v.dose_before:.4f} {v.dose:.4f}" for v in views],
     }
     if aligned:
-        columns["xf"] = [_xf_row(v.transform or nothing.transform) for v in views]
+        columns["xf"] = [_xf_row(v.transform or UNMOVED) for v in views]
     paths = {"xf": None}
     os.makedirs(folder, exist_ok=True)
     for name, lines in columns.items():
@@ -187,6 +189,19 @@ def write_files(series, folder, stem):
             file.write("\n".join(lines) + "\n")
     excluded = [image for image, view in enumerate(views) if not view.enabled]
     return {**paths, "excluded": excluded}
+
+
+def _with_missing(series):
+    """Views for all images of the stack; those that the set does not have are excluded.
+
+    No two views can have the same dose before them: the missing ones come after all others.
+    """
+    rows = {view.image: view for view in series.views}
+    end = max(view.dose_before + view.dose for view in series.views)
+    missing = [image for image in range(series.images) if image not in rows]
+    for number, image in enumerate(missing):
+        rows[image] = View(image, 0.0, UNMOVED, end + number, 1.0, False)
+    return [rows[image] for image in range(series.images)]
 
 
 def _xf_row(transform):
