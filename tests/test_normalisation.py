@@ -271,7 +271,7 @@ def test_beside_an_empty_part_a_smooth_background_is_removed_too():
     assert float(left[0, 20:-20, 20:130].std()) < 0.3 * float(background[0, :, :150].std())
 
 
-@pytest.mark.parametrize("n", [37, 128, 200])
+@pytest.mark.parametrize("n", [9, 37, 128, 200])
 def test_the_smoother_keeps_straight_lines_up_to_the_ends(n):
     blocks = -(-n // 8)
     line = 3 - 0.7 * torch.arange(float(n))
@@ -279,6 +279,10 @@ def test_the_smoother_keeps_straight_lines_up_to_the_ends(n):
     smoother = local_lines(n, blocks, 40.0)
     torch.testing.assert_close(smoother @ means, line, atol=1e-3, rtol=1e-4)
     torch.testing.assert_close(smoother.flip(0, 1), smoother)
+
+
+def test_the_smoother_of_a_single_block_is_its_mean():
+    torch.testing.assert_close(local_lines(5, 1, 40.0), torch.ones(5, 1))
 
 
 def test_a_strong_bend_at_the_edge_changes_nothing_there():

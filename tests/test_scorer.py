@@ -23,7 +23,7 @@ from tomoscore_scipion.engine import scorer as module
 from tomoscore_scipion.engine.bands import PERIODS_NM, curve_as_list, share_below_nyquist
 from tomoscore_scipion.engine.errors import StartError, TomogramError
 from tomoscore_scipion.engine.record import Score
-from tomoscore_scipion.engine.sampling import plan_slices
+from tomoscore_scipion.engine.sampling import MAX_SLICES, plan_slices
 from tomoscore_scipion.engine.scorer import Scorer
 from tomoscore_scipion.engine.volume import ArrayVolume
 from tomoscore_scipion.engine.weights import save_weights, sha256_of
@@ -249,7 +249,7 @@ def test_tiny_volumes_get_a_record(scorer, shape, voxel):
 def test_high_volumes_are_sampled(scorer):
     score = scorer.score(speckle((130, 32, 32)), VOXEL)
     z = [entry["z"] for entry in score.slices]
-    assert len(z) == 16
+    assert len(z) == MAX_SLICES
     assert z[0] <= 6
     assert z[-1] >= 123
 
@@ -312,7 +312,7 @@ def test_empty_slices_are_warned_of_and_left_out_of_the_slab(scorer):
     high = speckle((40, 96, 96))  # with few slices that see the padding as their neighbour
     padded = np.pad(high, ((20, 20), (0, 0), (0, 0)))
     score = scorer.score(padded, VOXEL)
-    assert score.warnings == ("8 of 16 scored slices are constant: empty, or padded volume?",)
+    assert score.warnings == ("6 of 12 scored slices are constant: empty, or padded volume?",)
     assert score.slab_z == (20, 59)
     assert score.tomoscore == pytest.approx(scorer.score(high, VOXEL).tomoscore, abs=HARDLY)
 

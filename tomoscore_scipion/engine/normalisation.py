@@ -220,7 +220,8 @@ def local_lines(n: int, blocks: int, sigma_px: float) -> torch.Tensor:
     offset = (middles[None, :] - pixels[:, None]) / sigma_px
     weight = torch.exp(-0.5 * offset**2)
     s0, s1, s2 = ((weight * offset**power).sum(dim=1, keepdim=True) for power in (0, 1, 2))
-    lines = weight * (s2 - s1 * offset) / (s0 * s2 - s1**2 + 1e-9)
+    s2 = s2 + 1e-6 * s0  # a single block has no slope
+    lines = weight * (s2 - s1 * offset)
     return (lines / lines.sum(dim=1, keepdim=True)).float()
 
 
