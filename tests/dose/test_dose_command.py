@@ -165,7 +165,7 @@ def test_a_faulty_series_has_a_record_and_status_3(files, common, tmp_path, caps
         (["s.mrc", "--doses", "d", "--exclude", "1,x"], "--exclude"),
         (["--job", "j.json"], "--job needs --output"),
         (["--job", "j.json", "--output", "o", "--tlt", "t"], "the job file says it"),
-        (["--job", "j.json", "--output", "o", "--flip-phases"], "no defocus"),
+        (["--job", "j.json", "--output", "o", "--flip-phases"], "for one series"),
         (["s.mrc", "--doses", "d", "--quiet"], "--quiet"),
     ],
 )

@@ -2,7 +2,9 @@
 """The text file of tilt angles, with what programs write beside them.
 
 One column is the angle. A second one is the order of acquisition (AreTomo 2, RELION 5) or the
-accumulated dose (Scipion); three are angle, order of acquisition and dose of the view (AreTomo 3).
+accumulated dose (Scipion); three are angle, order of acquisition and dose of the view (AreTomo 3),
+or the accumulated dose, where it rises from view to view in the order of acquisition and by more
+than the doses of views differ.
 """
 
 from __future__ import annotations
@@ -20,6 +22,13 @@ from tomoscore_scipion.engine.imod_files import (
     check_count,
     read_words,
 )
+
+ACCUMULATED = 3.0
+"""Doses of views grow with tilt by less than this factor: as 1 / cos, up to 70 degrees."""
+EVEN = 0.1
+"""Accumulated doses of equal exposures rise by steps that differ by less than this share, ..."""
+SMALLEST_STEP = 0.1
+"""... and by so many e/A^2 at least."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +58,48 @@ class AngleFile:
         """
         name = os.path.basename(self.path)
         if self.columns.shape[1] == 3 and self.order is not None:
+            if self.accumulated:
+                return exposures_of_accumulated(self.columns[:, 2], convention or "end", name)
             return _of_order(self.order, self.columns[:, 2], name)
         if self.columns.shape[1] == 2 and self.order is None:
             return exposures_of_accumulated(self.columns[:, 1], convention or "end", name)
         return None
+
+    @property
+    def accumulated(self) -> bool:
+        """Whether the third column is the accumulated dose, and not that of each view."""
+        doses = self._doses_as_taken()
+        if doses is None or np.diff(doses).min() < 0 or doses[-1] <= 0:
+            return False
+        step = float(np.median(np.diff(doses)))
+        even = step >= SMALLEST_STEP and bool(np.ptp(np.diff(doses)) <= EVEN * step)
+        return even or bool(doses[-1] >= ACCUMULATED * doses[0])
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What the user should know of its doses."""
+        doses = self._doses_as_taken()
+        if doses is None or np.diff(doses).min() <= 0:
+            return ()
+        rising = (
+            f"{os.path.basename(self.path)}: its third column rises from {doses[0]:g} to "
+            f"{doses[-1]:g} in the order of acquisition"
+        )
+        if self.accumulated:
+            return (
+                f"{rising}: it is taken for the accumulated dose; give the doses in a text file "
+                "(--doses) if it is that of each view",
+            )
+        return (
+            f"{rising}: it is taken for the dose of each view, as AreTomo 3 writes it; give the "
+            "doses in a text file (--doses) if it is the accumulated dose",
+        )
+
+    def _doses_as_taken(self) -> np.ndarray | None:
+        """The third column in the order of acquisition, (n_views,), of at least two views."""
+        if self.columns.shape[1] != 3 or self.order is None or len(self.columns) < 2:
+            return None
+        return np.asarray(self.columns[np.argsort(self.order), 2])
 
 
 def read_angle_file(path: str, n_views: int, stack: str) -> AngleFile:

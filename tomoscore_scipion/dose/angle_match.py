@@ -52,7 +52,10 @@ class Match:
 
 
 def match_angles(
-    views_deg: np.ndarray, entries_deg: np.ndarray, superseded: np.ndarray | None = None
+    views_deg: np.ndarray,
+    entries_deg: np.ndarray,
+    superseded: np.ndarray | None = None,
+    same_sign: bool = False,
 ) -> Match | None:
     """Find the entry of each view by its angle.
 
@@ -61,6 +64,8 @@ def match_angles(
         entries_deg: angles of the entries, (n_entries,), in any order; more of them than views,
             or as many.
         superseded: which entries were taken again later, (n_entries,) bool.
+        same_sign: whether angles of the other sign count only where the others do not fit as well,
+            for files whose sign is known.
 
     Returns:
         The best assignment; None where no assignment fits all views.
@@ -77,15 +82,17 @@ def match_angles(
             if np.abs(beside).max() <= NEAR_DEG and abs(offset) <= LARGEST_OFFSET_DEG:
                 apart = float(np.sqrt(np.mean(beside**2)))
                 found.append(Match(entries, turned, offset, apart))
-    return _best(found)
+    return _best(found, same_sign)
 
 
-def _best(found: list[Match]) -> Match | None:
+def _best(found: list[Match], same_sign: bool) -> Match | None:
     """The assignment that fits best; of those that fit alike, the plainest, with its rivals."""
     if not found:
         return None
     least = min(match.apart_deg for match in found)
     alike = [m for m in found if m.apart_deg <= max(CLEARLY * least, least + ROUNDING_DEG)]
+    if same_sign:
+        alike = _of_same_sign(alike)
     plainest = min(alike, key=lambda m: (not m.in_order, m.turned, abs(m.offset_deg)))
     rivals: list[np.ndarray] = []
     for match in alike:
@@ -94,6 +101,17 @@ def _best(found: list[Match]) -> Match | None:
     return Match(
         plainest.entries, plainest.turned, plainest.offset_deg, plainest.apart_deg, tuple(rivals)
     )
+
+
+def _of_same_sign(alike: list[Match]) -> list[Match]:
+    """Those of the same sign, unless they need a larger common offset than those of the other."""
+    offsets = {
+        turned: min((abs(m.offset_deg) for m in alike if m.turned == turned), default=np.inf)
+        for turned in (False, True)
+    }
+    if offsets[False] > offsets[True] + NEAR_DEG:
+        return alike
+    return [match for match in alike if not match.turned]
 
 
 def _assignments(

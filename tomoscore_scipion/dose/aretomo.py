@@ -25,6 +25,8 @@ from tomoscore_scipion.engine.imod_files import (
 
 COLUMNS = 10
 """SEC ROT GMAG TX TY SMEAN SFIT SCALE BASE TILT."""
+MAGNIFICATION_TOLERANCE = 1e-3
+"""AreTomo writes a GMAG of 1 for all images; less than a pixel at the edge is moved by this."""
 SIZE_TOLERANCE_PX = 2.0
 """Binning rounds sizes, and some programs make them even."""
 
@@ -74,6 +76,7 @@ def read_aln(path: str, stack_shape_zyx: tuple[int, int, int]) -> AlnSeries:
             f"{n_rows} aligned and {n_dark} dark ones of {n_raw}; give the stack that was "
             "aligned, with all its images"
         )
+    _check_magnification(path, content.rows)
     scale, warnings = _scale(path, content.raw[:2], (n_x, n_y))
     sections, axis, shifts = content.rows[:, 0], content.rows[:, 1], content.rows[:, 3:5]
     transforms = transforms_about_axis(axis, shifts * scale)
@@ -97,7 +100,7 @@ def _parse(path: str) -> _Content:
                 rows.append(_row(words))
             elif "RawSize" in words:
                 x, y, z = (_whole(word) for word in words[words.index("=") + 1 :][:3])
-                raw = (x, y, z)
+                raw = _one_size(path, raw, (x, y, z))
             elif "DarkFrame" in words:
                 dark.append([_whole(word) for word in words[words.index("=") + 1 :][:2]])
                 if len(dark[-1]) != 2:
@@ -115,6 +118,37 @@ def _parse(path: str) -> _Content:
             "the .aln of the run that aligned this stack"
         )
     return _Content(raw, np.array(rows), np.array(dark, dtype=int).reshape(-1, 2))
+
+
+def _one_size(
+    path: str, before: tuple[int, int, int] | None, here: tuple[int, int, int]
+) -> tuple[int, int, int]:
+    """The raw size, which may be there again.
+
+    Raises:
+        TomogramError: it is another one then.
+    """
+    if before not in (None, here):
+        raise TomogramError(
+            f"{path}: expected one RawSize, got {before} and {here}; are two files in one? Give "
+            "the .aln of the run that aligned this stack"
+        )
+    return here
+
+
+def _check_magnification(path: str, rows: np.ndarray) -> None:
+    """Refuse magnifications, which AreTomo does not write, so that their direction is not known.
+
+    Raises:
+        TomogramError: GMAG is not 1.
+    """
+    wrong = np.flatnonzero(np.abs(rows[:, 2] - 1) > MAGNIFICATION_TOLERANCE)
+    if wrong.size:
+        raise TomogramError(
+            f"{path}: SEC {rows[wrong[0], 0]:g}: expected a GMAG of 1, as AreTomo writes it, got "
+            f"{rows[wrong[0], 2]:g}: magnifications are not applied; give the alignment with its "
+            "magnification in IMOD's form (--xf, --tlt)"
+        )
 
 
 def _row(words: list[str]) -> list[float]:

@@ -67,7 +67,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="NM",
         help="height of the tomograms (default: 200); the specimen is found in it",
     )
-    add("--flip-phases", action="store_true", help="correct the CTF by phase flipping (Warp's XML)")
+    add(
+        "--flip-phases",
+        action="store_true",
+        help="correct the CTF by phase flipping, with the defocus of Warp or RELION",
+    )
     add("--device", metavar="auto|cpu|cuda:N", help="where to compute (default: auto)")
     add("--output", metavar="FILE", help="the record (JSON); with --job a line per series (JSONL)")
     add("--csv", metavar="FILE", help="a row per point of each curve; replaces the file")

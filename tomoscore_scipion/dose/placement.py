@@ -22,6 +22,8 @@ from tomoscore_scipion.engine.errors import TomogramError
 NO_ROW = -1
 DOUBTFUL = 1.5
 """Orders whose doses differ by more than so many views' doses are worth a warning."""
+DOUBTFUL_PX = 1.0
+"""Orders whose shifts differ by more are worth one too."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,26 @@ class Placed:
     rows: np.ndarray
     warnings: tuple[str, ...] = ()
     rivals: tuple[np.ndarray, ...] = ()
+
+    def doubts_of_shifts(
+        self, path: str, transforms: np.ndarray, images: np.ndarray
+    ) -> tuple[str, ...]:
+        """A warning where another way that fits as well shifts images elsewhere.
+
+        Args:
+            path: the file.
+            transforms: of its rows, (n_rows, 2, 3) in pixels.
+            images: the images that count.
+        """
+        here = transforms[self.rows[images], :, 2]
+        others = [transforms[rival[images], :, 2] for rival in self.rivals]
+        if all(np.abs(here - other).max() <= DOUBTFUL_PX for other in others):
+            return ()
+        return (
+            f"{os.path.basename(path)}: its angles fit those of the stack in more than one "
+            "order, with other shifts of the images; the plainest order is taken: check that its "
+            "views are those of the stack, or give the alignment in a text file (--xf)",
+        )
 
     def doubts(self, path: str, exposures: Exposures, images: np.ndarray) -> tuple[str, ...]:
         """A warning where another way that fits as well gives other doses.
@@ -152,13 +174,12 @@ def place_star(star: RelionSeries, n_views: int, known: KnownAngles | None) -> P
             f"{star.path}: expected {n_views} rows, one per image of the stack, got {n_rows}; give "
             "the angles of the stack (--tlt), by which rows find their images"
         )
-    steps = np.diff(star.angles_deg)
-    if (steps >= 0).all() or (steps <= 0).all():
+    if (np.diff(star.nominal_deg) >= 0).all():
         return in_order(n_views)
     told = (
-        f"{os.path.basename(star.path)}: rows are not in the order of angles: the stack is taken "
-        "to have its images in the order of the rows; give the angles of the stack (--tlt) if it "
-        "has not"
+        f"{os.path.basename(star.path)}: rows are not in the rising order of angles, in which "
+        "RELION writes stacks, and name no images of the stack: it is taken to have its images in "
+        "the order of the rows; give the angles of the stack (--tlt) if it has not"
     )
     return Placed(np.arange(n_views), (told,))
 
@@ -180,11 +201,11 @@ def _place_star_by_angle(star: RelionSeries, n_views: int, known: KnownAngles) -
     """Rows by angle: those of more images than rows are left without one."""
     n_rows, n_known = len(star.angles_deg), len(known.angles_deg)
     if n_rows >= n_known:
-        found = match_angles(known.angles_deg, star.angles_deg)
+        found = match_angles(known.angles_deg, star.angles_deg, same_sign=True)
         if found is None:
             raise _do_not_fit(star.path, known, star.angles_deg)
         return _placed(star.path, found, known, n_views, tell_order=False)
-    found = match_angles(star.angles_deg, known.angles_deg)
+    found = match_angles(star.angles_deg, known.angles_deg, same_sign=True)
     if found is None:
         raise _do_not_fit(star.path, known, star.angles_deg)
 

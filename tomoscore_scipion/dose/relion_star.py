@@ -1,41 +1,45 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""RELION 5's star file of one tilt series, by the package starfile: angles, doses, alignment.
+"""RELION 5's star file of one tilt series: angles, doses, alignment, defocus.
 
 RELION projects a point x of the specimen to the point Rz(ZRot) Ry(YTilt) Rx(XTilt) x + shift of the
 image, from the centres of both. So the aligned image, whose tilt axis is y, has the image's point p
 at Rz(-ZRot) (p - shift). Shifts are in Angstrom, whatever the binning. A tilt about x that is the
-same in all views turns the specimen only, and is left out.
+same in all views turns the specimen only, and is left out. YTilt has the sign of the nominal angle,
+and of IMOD's and AreTomo's angles, of which RELION takes it unchanged.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tomoscore_scipion.dose.angle_match import LARGEST_OFFSET_DEG
 from tomoscore_scipion.dose.exposures import Exposures, exposures_of_accumulated
 from tomoscore_scipion.dose.geometry import transforms_about_axis
+from tomoscore_scipion.dose.relion_table import INSTEAD, NOMINAL, REFINED, column, read_table
+from tomoscore_scipion.dose.series import Optics
 from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.imod_files import check_angles, check_axis, number, read_text
+from tomoscore_scipion.engine.imod_files import check_angles, check_axis
 
 if TYPE_CHECKING:
     import pandas
 
-NOMINAL, REFINED = "rlnTomoNominalStageTiltAngle", "rlnTomoYTilt"
 ALIGNMENT = ("rlnTomoZRot", "rlnTomoXShiftAngst", "rlnTomoYShiftAngst")
 X_TILT = "rlnTomoXTilt"
 DOSE = "rlnMicrographPreExposure"
 NAME = "rlnMicrographName"
-LIST_OF_SERIES = "rlnTomoTiltSeriesStarFile"
-MATRICES = "rlnTomoProjX"
+DEFOCUS = ("rlnDefocusU", "rlnDefocusV")
+PHASE_SHIFT = "rlnPhaseShift"
+MICROSCOPE = ("rlnVoltage", "rlnSphericalAberration", "rlnAmplitudeContrast")
 MOST_X_TILT_DEG = 1.0
 """Views may differ by so much in their tilt about x, which is not applied."""
-EMPTY = ("nan", "<na>", "none", "")
-IMAGE = re.compile(r"(\d+)@.+")
-INSTEAD = "give angles, alignment and doses in text files (--tlt, --xf, --doses)"
+MOST_REFINED_DEG = 5.0
+"""Refinement moves the angle of a view by less, beside an offset that all views share."""
+IMAGE = re.compile(r"(\d{1,9})@(.+)")
 
 
 @dataclass(frozen=True)
@@ -45,18 +49,22 @@ class RelionSeries:
     Attributes:
         path: the file.
         angles_deg: refined angles where they are there, else nominal ones, (n_rows,).
+        nominal_deg: nominal angles where they are there, else refined ones, (n_rows,).
         exposures: doses; None where the file has none.
         images: which images of the stack the rows name, 0-based, (n_rows,); None where they name
             files of their own.
         alignment: angle of the tilt axis from y in degrees, and shifts (x, y) of the projection in
             Angstrom, (n_rows, 3); None where there is no alignment.
+        optics: contrast transfer; None where it is not known of all rows.
     """
 
     path: str
     angles_deg: np.ndarray
+    nominal_deg: np.ndarray
     exposures: Exposures | None
     images: np.ndarray | None
     alignment: np.ndarray | None
+    optics: Optics | None
 
     def transforms(self, pixel_angstrom: float) -> np.ndarray | None:
         """The alignment in IMOD's form, (n_rows, 2, 3) in pixels; None where there is none."""
@@ -75,100 +83,76 @@ def read_relion_star(path: str, convention: str | None = None) -> RelionSeries:
     Raises:
         TomogramError: it cannot be read, or does not hold one tilt series of RELION 5.
     """
-    table = _table(path)
-    nominal = _column(path, table, NOMINAL)
-    refined = _column(path, table, REFINED)
-    angles = refined if refined is not None else nominal
-    if angles is None:
-        raise TomogramError(f"{path}: expected {REFINED} or {NOMINAL}; {INSTEAD}")
-    check_angles(path, angles)
-    x_tilt = _column(path, table, X_TILT)
-    if x_tilt is not None and np.ptp(x_tilt) > MOST_X_TILT_DEG:
-        raise TomogramError(
-            f"{path}: expected one {X_TILT} for all views, within {MOST_X_TILT_DEG:g} degree, got "
-            f"{x_tilt.min():g} to {x_tilt.max():g}: tilts about x that differ are not applied; "
-            "align the series about one axis"
-        )
-    alignment = [_column(path, table, name) for name in ALIGNMENT]
+    table = read_table(path, [*ALIGNMENT, X_TILT, DOSE, NAME, *DEFOCUS, PHASE_SHIFT, *MICROSCOPE])
+    nominal, angles = _angles(path, table)
+    _check_x_tilt(path, column(path, table, X_TILT))
+    alignment = [column(path, table, name) for name in ALIGNMENT]
     if alignment[0] is not None:
         check_axis(path, alignment[0])
     there = [values for values in alignment if values is not None]
     return RelionSeries(
         path=path,
         angles_deg=angles,
+        nominal_deg=nominal,
         exposures=_exposures(path, table, convention),
         images=_images(path, table),
         alignment=np.stack(there, axis=1) if len(there) == len(ALIGNMENT) else None,
+        optics=_optics(path, table),
     )
 
 
-def _table(path: str) -> pandas.DataFrame:
-    """The one table of the file that has a row per view."""
-    blocks = _blocks(path)
-    tables = {name: block for name, block in blocks.items() if hasattr(block, "columns")}
-    wanted = {
-        name: table
-        for name, table in tables.items()
-        if (NOMINAL in table or REFINED in table) and len(table) > 1
-    }
-    if len(wanted) == 1:
-        return next(iter(wanted.values()))
-    if wanted:
+def _angles(path: str, table: pandas.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Nominal and refined angles of the rows; each stands for the other where that is missing."""
+    nominal, refined = column(path, table, NOMINAL), column(path, table, REFINED)
+    if refined is not None and nominal is not None and np.ptp(nominal) == 0:
+        nominal = None  # A program that has no nominal angles fills the column with one number.
+    angles = refined if refined is not None else nominal
+    if angles is None:
+        raise TomogramError(f"{path}: expected {REFINED} or {NOMINAL}; {INSTEAD}")
+    check_angles(path, angles)
+    if refined is not None and nominal is not None:
+        _check_refined(path, nominal, refined)
+    return angles if nominal is None else nominal, angles
+
+
+def _check_refined(path: str, nominal_deg: np.ndarray, refined_deg: np.ndarray) -> None:
+    """Refuse refined angles that are not those of the same rows, with the sign that they have.
+
+    Raises:
+        TomogramError: they have the other sign or another order than the nominal ones, or differ
+            by more than refinement does.
+    """
+    apart = {sign: refined_deg - sign * nominal_deg for sign in (1, -1)}
+    beside = {sign: np.abs(values - np.median(values)) for sign, values in apart.items()}
+    offset = float(np.median(apart[1]))
+    if beside[1].max() <= MOST_REFINED_DEG and abs(offset) <= LARGEST_OFFSET_DEG:
+        return
+    if beside[-1].max() <= MOST_REFINED_DEG:
         raise TomogramError(
-            f"{path}: expected one tilt series, got {len(wanted)}: {_some(list(wanted))}; "
-            "give the star file of one of them"
+            f"{path}: expected refined angles ({REFINED}) of the sign of the nominal ones "
+            f"({NOMINAL}), as RELION writes them, got the other sign, or the rows of one of them "
+            f"in reversed order; mend that column, or {INSTEAD}"
         )
-    for table in tables.values():
-        if LIST_OF_SERIES in table:
-            raise TomogramError(
-                f"{path}: expected the star file of one tilt series, got a list of them; give one "
-                f"of the files that it names: {_some([str(f) for f in table[LIST_OF_SERIES]])}"
-            )
-        if MATRICES in table:
-            raise TomogramError(
-                f"{path}: expected the angles of RELION 5 ({REFINED}), got the projection matrices "
-                f"of RELION 4; {INSTEAD}"
-            )
+    row = int(np.argmax(beside[1]))
     raise TomogramError(
-        f"{path}: expected RELION 5's star file of a tilt series, with a table that has {REFINED} "
-        f"or {NOMINAL} for each view; {INSTEAD}"
+        f"{path}: row {row + 1}: expected a refined angle ({REFINED}) near the nominal one "
+        f"({NOMINAL}), up to an offset of all rows, got {refined_deg[row]:g} where that is "
+        f"{nominal_deg[row]:g} degrees; are both columns those of the same images? Mend them, or "
+        f"{INSTEAD}"
     )
 
 
-def _blocks(path: str) -> dict[str, Any]:
-    import starfile
-
-    read_text(path, "a star file of RELION 5")
-    names = [NOMINAL, REFINED, *ALIGNMENT, X_TILT, DOSE, NAME, LIST_OF_SERIES]
-    try:
-        return dict(starfile.read(path, always_dict=True, parse_as_string=names))
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, OSError) as error:
+def _check_x_tilt(path: str, x_tilt_deg: np.ndarray | None) -> None:
+    if x_tilt_deg is not None and np.ptp(x_tilt_deg) > MOST_X_TILT_DEG:
         raise TomogramError(
-            f"{path}: expected a star file of RELION 5, got one with tables that cannot be read "
-            f"({type(error).__name__}); is it whole, with a word in each column of each row?"
-        ) from error
-
-
-def _column(path: str, table: pandas.DataFrame, name: str) -> np.ndarray | None:
-    """The numbers of a column, (n_rows,); None where it is not there, or empty in all rows."""
-    if name not in table:
-        return None
-    words = [str(word) for word in table[name]]
-    if all(word.lower() in EMPTY for word in words):
-        return None
-    values = np.empty(len(words))
-    for row, word in enumerate(words):
-        try:
-            values[row] = number(word)
-        except ValueError:
-            raise TomogramError(
-                f"{path}: row {row + 1}: expected a finite number in {name}, got {word[:40]!r}"
-            ) from None
-    return values
+            f"{path}: expected one {X_TILT} for all views, within {MOST_X_TILT_DEG:g} degree, got "
+            f"{x_tilt_deg.min():g} to {x_tilt_deg.max():g}: tilts about x that differ are not "
+            "applied; align the series about one axis"
+        )
 
 
 def _exposures(path: str, table: pandas.DataFrame, convention: str | None) -> Exposures | None:
-    doses = _column(path, table, DOSE)
+    doses = column(path, table, DOSE)
     if doses is None:
         return None
     return exposures_of_accumulated(doses, convention or "start", os.path.basename(path))
@@ -178,8 +162,16 @@ def _images(path: str, table: pandas.DataFrame) -> np.ndarray | None:
     """Images of the stack where rows are named N@stack, counted from 1; else None."""
     names = [str(name) for name in table[NAME]] if NAME in table else []
     found = [IMAGE.fullmatch(name) for name in names]
-    if not found or not all(found) or any(len(m.group(1)) > 9 for m in found if m):
+    stacks = [match.group(2) if match else None for match in found]
+    if not any(stacks):
+        _check_files(path, names)
         return None
+    if len(set(stacks)) > 1:
+        other = names[next(row for row, stack in enumerate(stacks) if stack != stacks[0])]
+        raise TomogramError(
+            f"{path}: expected images of one stack in {NAME} (N@stack in each row), or files of "
+            f"their own, got {names[0][:60]} and {other[:60]}"
+        )
     images = np.array([int(match.group(1)) - 1 for match in found if match])
     if images.min() < 0 or len(set(images.tolist())) != len(images):
         raise TomogramError(
@@ -189,5 +181,44 @@ def _images(path: str, table: pandas.DataFrame) -> np.ndarray | None:
     return images
 
 
-def _some(names: list[str]) -> str:
-    return ", ".join(name[:80] for name in names[:3]) + (", ..." if len(names) > 3 else "")
+def _check_files(path: str, names: list[str]) -> None:
+    """Refuse rows that name one file; a name that all rows share names none."""
+    if 1 < len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise TomogramError(
+            f"{path}: expected a file or image of its own in {NAME} for each row, got "
+            f"{twice[:60]} {names.count(twice)} times; are rows there twice?"
+        )
+
+
+def _optics(path: str, table: pandas.DataFrame) -> Optics | None:
+    """Defocus in nm, the mean of both axes, with the microscope where the table names it.
+
+    RELION keeps voltage, aberration and amplitude contrast in its list of series; other programs
+    write them here too.
+    """
+    try:
+        defocus = [column(path, table, name) for name in DEFOCUS]
+        shift = column(path, table, PHASE_SHIFT)
+        voltage, aberration, amplitude = (_shared(path, table, name) for name in MICROSCOPE)
+    except TomogramError:
+        # Numbers that are missing matter only where phases are to be flipped.
+        return None
+    there = [values for values in defocus if values is not None]
+    if not there or min(values.min() for values in there) <= 0:
+        return None
+    if shift is not None and np.abs(shift).max() > 0:
+        return None
+    optics = Optics(0.1 * np.mean(there, axis=0))
+    if voltage is not None:
+        optics = replace(optics, voltage_kv=voltage)
+    if aberration is not None:
+        optics = replace(optics, spherical_aberration_nm=1e6 * aberration)
+    if amplitude is not None:
+        optics = replace(optics, amplitude_contrast=amplitude)
+    return optics if optics.voltage_kv > 0 and 0 <= optics.amplitude_contrast < 1 else None
+
+
+def _shared(path: str, table: pandas.DataFrame, name: str) -> float | None:
+    values = column(path, table, name)
+    return None if values is None else float(np.median(values))

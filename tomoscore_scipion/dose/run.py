@@ -86,7 +86,7 @@ def check_arguments(args: Namespace) -> None:
                 option = "--" + name.replace("_", "-")
                 args.wrong_usage(f"{option} does not go with --job: the job file says it")
         if args.flip_phases:
-            args.wrong_usage("--flip-phases does not go with --job: a job has no defocus")
+            args.wrong_usage("--flip-phases does not go with --job: it is for one series")
         if not args.output:
             args.wrong_usage("--job needs --output")
     elif not _names_doses(args):

@@ -31,6 +31,14 @@ class Optics:
     spherical_aberration_nm: float = contrast_transfer.SPHERICAL_ABERRATION_NM
     amplitude_contrast: float = 0.07
 
+    @property
+    def described(self) -> str:
+        """The microscope in words."""
+        return (
+            f"{self.voltage_kv:g} kV, Cs {1e-6 * self.spherical_aberration_nm:g} mm and an "
+            f"amplitude contrast of {self.amplitude_contrast:g}"
+        )
+
 
 @dataclass(frozen=True)
 class DoseSeries:
@@ -71,8 +79,9 @@ def aligned_images(
     optics = series.optics
     if optics is None:
         raise TomogramError(
-            f"{series.tilts.path}: the defocus of its views is not known, so that phases cannot "
-            "be flipped: give Warp's metadata (--warp-xml), or leave --flip-phases out"
+            f"{series.tilts.path}: the defocus of its views is not known, or a phase plate was "
+            "used, so that phases cannot be flipped: give the defocus in Warp's metadata "
+            "(--warp-xml) or RELION's star file (--tilt-series-star), or leave --flip-phases out"
         )
     frequency = frequencies(images.shape[1], images.shape[2], voxel_angstrom / 10).to(device)
     wavelength = contrast_transfer.wavelength_nm(optics.voltage_kv)

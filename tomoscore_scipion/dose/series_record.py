@@ -86,7 +86,7 @@ def record_of(
         steps_matched=tuple(result.steps_matched),
         convention=f"{series.exposures.convention}; doses of the curves are those at the end of "
         "the exposure of the last view, before which the specimen had suffered less",
-        assumptions=_assumptions(settings, found.voxel_angstrom),
+        assumptions=_assumptions(settings, series, found.voxel_angstrom),
         views_beyond=_views_beyond(series, suggested_dose(result)),
         preview=seen_at,
         slab_z=result.slab_z,
@@ -133,8 +133,10 @@ def _views_beyond(series: DoseSeries, dose: float | None) -> tuple[int, ...]:
     return tuple(int(view) for view in np.sort(series.tilts.views[beyond]))
 
 
-def _assumptions(settings: Settings, voxel_angstrom: float) -> tuple[str, ...]:
-    phases = "phases flipped" if settings.flip_phases else "no CTF correction"
+def _assumptions(settings: Settings, series: DoseSeries, voxel_angstrom: float) -> tuple[str, ...]:
+    phases = "no CTF correction"
+    if settings.flip_phases and series.optics is not None:
+        phases = f"phases flipped for {series.optics.described}"
     how = (
         f"weighted back-projection of {settings.thickness_nm:g} nm at {voxel_angstrom:g} A per "
         f"voxel, {phases}"

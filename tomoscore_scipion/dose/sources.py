@@ -15,14 +15,20 @@ from pathlib import Path
 import numpy as np
 
 from tomoscore_scipion.dose.dose_file import read_doses
+from tomoscore_scipion.dose.doubts import (
+    doubts_of_angles,
+    doubts_of_axis,
+    doubts_of_shifts,
+    on_one_side,
+)
 from tomoscore_scipion.dose.exposures import Exposures
 from tomoscore_scipion.dose.metadata import Metadata, read_metadata
-from tomoscore_scipion.dose.placement import KnownAngles
+from tomoscore_scipion.dose.placement import NO_ROW, KnownAngles, Placed
 from tomoscore_scipion.dose.series import DoseSeries, Optics
 from tomoscore_scipion.dose.source_files import Sources
 from tomoscore_scipion.dose.subsets import FEWEST_VIEWS
 from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.imod_files import check_transforms, read_transforms
+from tomoscore_scipion.engine.imod_files import NARROWEST_DEG, check_transforms, read_transforms
 from tomoscore_scipion.engine.tilt_series import TiltSeries
 from tomoscore_scipion.engine.volume import open_stack
 
@@ -40,15 +46,17 @@ def read_series(sources: Sources) -> DoseSeries:
     with open_stack(sources.stack, sources.pixel_angstrom) as stack:
         shape, pixel, said = stack.shape_zyx, stack.voxel_size_angstrom, stack.warnings
     files = read_metadata(sources, shape)
-    angles = _angles(sources, files)
+    path, angles = _angles(sources, files)
     transforms, warnings = _transforms(sources, files, pixel)
     kept = _kept(sources, files)
     exposures, doubts = _exposures(sources, files, kept)
-    if np.ptp(angles[kept]) == 0:
+    if np.ptp(angles[kept]) < NARROWEST_DEG:
         raise TomogramError(
-            f"{sources.stack}: expected different tilt angles, got {angles[kept][0]:g} degrees for "
-            "all views that are in use"
+            f"{path}: expected different tilt angles, got {angles[kept].min():g} to "
+            f"{angles[kept].max():g} degrees for all views that are in use"
         )
+    if on_one_side(angles):
+        doubts = (*doubts, *doubts_of_angles(path, angles[kept], exposures))
     return DoseSeries(
         tilts=TiltSeries(Path(sources.stack), pixel, angles[kept], transforms[kept], kept),
         exposures=exposures,
@@ -58,8 +66,12 @@ def read_series(sources: Sources) -> DoseSeries:
     )
 
 
-def _angles(sources: Sources, files: Metadata) -> np.ndarray:
-    """Tilt angles of all images; of those that no file knows the nearest are good enough."""
+def _angles(sources: Sources, files: Metadata) -> tuple[str, np.ndarray]:
+    """Tilt angles of all images; of those that no file knows the nearest are good enough.
+
+    Returns:
+        The file that they are from, and the angles.
+    """
     known = files.known
     if known is None and files.star is not None:
         rows = files.star_rows.rows
@@ -68,11 +80,11 @@ def _angles(sources: Sources, files: Metadata) -> np.ndarray:
     if known is not None:
         order = np.argsort(known.images)
         every = np.arange(files.n_views)
-        return np.interp(every, known.images[order], known.angles_deg[order])
+        return known.path, np.interp(every, known.images[order], known.angles_deg[order])
     if files.warp is not None:
-        return files.warp.angles_deg
+        return str(sources.warp_xml), files.warp.angles_deg
     if files.mdoc is not None:
-        return files.mdoc.angles_deg[files.mdoc_rows.rows]
+        return files.mdoc.path, files.mdoc.angles_deg[files.mdoc_rows.rows]
     raise TomogramError(
         f"{sources.stack}: no tilt angles: give them (--tlt), or metadata that has them "
         "(--tilt-series-star, --warp-xml, --mdoc, --aln)"
@@ -86,43 +98,34 @@ def _transforms(
     shape_yx = files.shape_yx
     if sources.xf:
         given = read_transforms(sources.xf, files.n_views, sources.stack, shape_yx)
-        return given, _far(sources.xf, given, shape_yx)
+        return given, doubts_of_shifts(sources.xf, given, max(shape_yx))
     transforms = np.tile(np.eye(2, 3), (files.n_views, 1, 1))
-    path, images, found = _alignment(sources, files, pixel)
+    path, placed, found = _alignment(sources, files, pixel)
     if found is None:
         return transforms, (UNALIGNED,)
-    check_transforms(path, found, shape_yx)
-    transforms[images] = found
-    return transforms, _far(path, found, shape_yx)
+    images = np.flatnonzero(placed.rows >= 0)
+    transforms[images] = found[placed.rows[images]]
+    check_transforms(path, transforms, shape_yx)
+    return transforms, (
+        *doubts_of_shifts(path, found, max(shape_yx)),
+        *doubts_of_axis(path, found),
+        *placed.doubts_of_shifts(path, found, images),
+    )
 
 
 def _alignment(
     sources: Sources, files: Metadata, pixel: float
-) -> tuple[str, np.ndarray, np.ndarray | None]:
-    """The alignment of AreTomo, RELION or Warp: the file, images, and their transforms."""
+) -> tuple[str, Placed, np.ndarray | None]:
+    """The alignment of AreTomo, RELION or Warp: the file, its rows by image, transforms of them."""
     if files.aln is not None:
-        return str(sources.aln), files.aln.views, files.aln.transforms
+        rows = np.full(files.n_views, NO_ROW)
+        rows[files.aln.views] = np.arange(len(files.aln.views))
+        return str(sources.aln), Placed(rows), files.aln.transforms
     if files.star is not None:
-        placed, found = files.star_rows, files.star.transforms(pixel)
-        path = files.star.path
-    elif files.warp is not None:
-        placed, found = files.warp_rows, files.warp.transforms(pixel)
-        path = str(sources.warp_xml)
-    else:
-        return "", np.arange(0), None
-    images = np.flatnonzero(placed.rows >= 0)
-    return path, images, None if found is None else found[placed.rows[images]]
-
-
-def _far(path: str, transforms: np.ndarray, shape_yx: tuple[int, int]) -> tuple[str, ...]:
-    """A warning where views are shifted by more than half of the image."""
-    far = int((np.abs(transforms[:, :, 2]).max(axis=1) > max(shape_yx) / 2).sum())
-    if not far:
-        return ()
-    return (
-        f"{os.path.basename(path)}: {far} of {len(transforms)} views are shifted by more than half "
-        "of the image; is it the alignment of a stack of another binning?",
-    )
+        return files.star.path, files.star_rows, files.star.transforms(pixel)
+    if files.warp is not None:
+        return str(sources.warp_xml), files.warp_rows, files.warp.transforms(pixel)
+    return "", files.star_rows, None
 
 
 def _exposures(
@@ -143,8 +146,8 @@ def _exposures(
         doubts = placed.doubts(path, found, kept)
         return doses, (*doubts, *_other_order(files, kept, doses))
     beside = files.tlt.exposures(sources.convention) if files.tlt is not None else None
-    if beside is not None:
-        return beside.select(kept), ()
+    if files.tlt is not None and beside is not None:
+        return beside.select(kept), files.tlt.doubts
     only_order = files.tlt is not None and files.tlt.order is not None
     raise TomogramError(
         f"{sources.stack}: the doses of its views are not known"
@@ -169,10 +172,15 @@ def _other_order(files: Metadata, kept: np.ndarray, doses: Exposures) -> tuple[s
 
 
 def _optics(files: Metadata, kept: np.ndarray) -> Optics | None:
-    optics = files.warp.optics if files.warp is not None else None
+    """Contrast transfer of the images that are kept, of Warp or RELION."""
+    optics, placed = None, files.warp_rows
+    if files.warp is not None:
+        optics = files.warp.optics
+    elif files.star is not None:
+        optics, placed = files.star.optics, files.star_rows
     if optics is None:
         return None
-    return replace(optics, defocus_nm=optics.defocus_nm[files.warp_rows.rows[kept]])
+    return replace(optics, defocus_nm=optics.defocus_nm[placed.rows[kept]])
 
 
 def _kept(sources: Sources, files: Metadata) -> np.ndarray:

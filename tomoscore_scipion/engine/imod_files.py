@@ -173,7 +173,7 @@ def check_angles(path: PathLike, angles_deg: np.ndarray) -> None:
     """Refuse angles that no tilt series has.
 
     Raises:
-        TomogramError: an angle beyond 90 degrees, or all of them within 2 degrees.
+        TomogramError: an angle beyond 90 degrees, all of them within 2 degrees, or image numbers.
     """
     wrong = np.flatnonzero(~(np.abs(angles_deg) <= STEEPEST_DEG))
     if wrong.size:
@@ -188,6 +188,22 @@ def check_angles(path: PathLike, angles_deg: np.ndarray) -> None:
             f"{path}: expected different tilt angles in degrees, got {angles_deg.min():g} to "
             f"{angles_deg.max():g} for all views; are they in radians, or is the file another one?"
         )
+    if _are_image_numbers(angles_deg):
+        raise TomogramError(
+            f"{path}: expected tilt angles, got whole numbers one apart, {angles_deg.min():g} to "
+            f"{angles_deg.max():g}; is it a column of image numbers, or of the order of "
+            "acquisition? Give the angles in the first column"
+        )
+
+
+def _are_image_numbers(angles_deg: np.ndarray) -> bool:
+    """Whether numbers count images: whole, none negative, most one apart, in any order."""
+    ranked = np.sort(angles_deg)
+    steps = np.diff(ranked)
+    whole = bool(np.array_equal(ranked, np.round(ranked)))
+    return (
+        whole and ranked.size > 2 and ranked[0] >= 0 and steps.min() > 0 and np.median(steps) == 1
+    )
 
 
 def check_axis(path: PathLike, axis_deg: np.ndarray) -> None:
@@ -213,7 +229,8 @@ def check_transforms(path: PathLike, transforms: np.ndarray, shape_yx: tuple[int
         shape_yx: of the images.
 
     Raises:
-        TomogramError: a shift of the whole image or more, or a matrix that is no rotation.
+        TomogramError: a shift of the whole image or more, or a matrix that is no rotation, or
+            mirrors the image.
     """
     n_y, n_x = shape_yx
     beyond = np.abs(transforms[:, :, 2]).max(axis=1) >= max(n_y, n_x)
@@ -231,4 +248,11 @@ def check_transforms(path: PathLike, transforms: np.ndarray, shape_yx: tuple[int
         raise TomogramError(
             f"{path}: view {wrong[0] + 1}: expected a rotation, with a magnification near 1, got "
             f"the matrix {transforms[wrong[0], :, :2].tolist()}"
+        )
+    mirrored = np.flatnonzero(np.linalg.det(transforms[:, :, :2]) < 0)
+    if mirrored.size:
+        raise TomogramError(
+            f"{path}: view {mirrored[0] + 1}: expected a rotation, got the matrix "
+            f"{transforms[mirrored[0], :, :2].tolist()}, which mirrors the image, and which IMOD "
+            "does not write; align the stack as it is"
         )
