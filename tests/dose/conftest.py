@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+from dataclasses import replace
+
 import dose_files
 import pytest
+
+from tomoscore_scipion.dose.sources import Sources, read_series
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +27,21 @@ def files(tmp_path_factory):
         path.write_text(text)
         paths[name] = str(path)
     return paths
+
+
+@pytest.fixture
+def series(files, tmp_path):
+    """Reads the series with files given as their texts, or as paths of sound ones."""
+
+    def read(encoding="utf-8", stack=None, excluded=(), **texts):
+        given = {}
+        for name, text in texts.items():
+            if isinstance(text, str) and "\n" in text:
+                path = tmp_path / f"TS_01.{name}"
+                path.write_bytes(text.encode(encoding))
+                text = str(path)
+            given[name] = text
+        sources = Sources("TS_01", stack or files["stack"], excluded=excluded)
+        return read_series(replace(sources, **given))
+
+    return read

@@ -6,6 +6,8 @@ import numpy as np
 
 ANGLES = np.arange(-40.0, 41.0, 8.0)
 """Eleven views."""
+WOBBLING = ANGLES + np.array([0, 0.02, -0.01, 0.03, 0.01, -0.02, 0, 0.02, 0.03, -0.01, 0.01])
+"""Angles as a stage really reaches them: no mirror image of themselves."""
 RANK = np.array([9, 8, 5, 4, 1, 0, 2, 3, 6, 7, 10])
 """Their order of acquisition: dose-symmetric."""
 DOSE = 3.0
@@ -153,3 +155,26 @@ def star(order=None, named="frames", **replaced):
     lines += [f"_{name} #{number}" for number, name in enumerate(columns, start=1)]
     lines += [" ".join(str(values[view]) for values in columns.values()) for view in order]
     return "\n".join([*lines, "", ""])
+
+
+def column(*columns):
+    return "".join(" ".join(str(value) for value in row) + "\n" for row in zip(*columns))
+
+
+def xf_of(matrices):
+    return column(*matrices[:, :, :2].reshape(-1, 4).T, *matrices[:, :, 2].T)
+
+
+def check(found, views=None, doses=True):
+    """The series, whatever the files: transforms and doses of the images that are in it."""
+    views = np.arange(len(ANGLES)) if views is None else np.asarray(views)
+    assert found.tilts.views.tolist() == views.tolist()
+    np.testing.assert_allclose(found.tilts.transforms, transforms()[views], atol=2e-3)
+    if doses:
+        np.testing.assert_allclose(found.exposures.before, (DOSE * RANK)[views])
+        np.testing.assert_allclose(found.exposures.of, DOSE)
+
+
+def edited(text, old, new):
+    assert old in text
+    return text.replace(old, new)

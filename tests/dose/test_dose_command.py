@@ -204,7 +204,28 @@ def test_flipping_phases_needs_defocus_and_changes_the_views(files, random_weigh
     )
     assert "--warp-xml" in series_record.record_of(unknown, scorer, flip_phases=True).error
     flipped = series_record.record_of(known, scorer, flip_phases=True)
-    assert "phases flipped" in " ".join(flipped.assumptions)
+    assert "phases flipped for 300 kV" in " ".join(flipped.assumptions)
+
+
+def test_phases_are_flipped_alike_with_the_defocus_of_warp_and_relion(
+    files, random_weights, scorer, tmp_path
+):
+    from tomoscore_scipion.dose.sources import Sources
+
+    star = tmp_path / "TS_01.star"
+    defocus = 30000 + 1000.0 * np.arange(len(dose_files.ANGLES))
+    amplitude = np.full(len(defocus), 0.1)
+    star.write_text(
+        dose_files.star(
+            rlnDefocusU=defocus + 300, rlnDefocusV=defocus - 300, rlnAmplitudeContrast=amplitude
+        )
+    )
+    warp = Sources("a", files["stack"], warp_xml=files["xml"], thickness_nm=30.0)
+    relion = Sources("a", files["stack"], star=str(star), thickness_nm=30.0)
+    found = [series_record.record_of(one, scorer, flip_phases=True) for one in (warp, relion)]
+    assert found[0].steps == found[1].steps
+    assert found[0].assumptions == found[1].assumptions
+    assert found[1].steps != series_record.record_of(relion, scorer).steps
 
 
 @pytest.fixture
@@ -253,6 +274,36 @@ def test_a_job_goes_on_where_it_was_and_tries_failed_series_again(job, capsys):
     out, err = capsys.readouterr()
     assert "2 of 3 tilt series are in" in err and "[3/3] TS_02: failed: " in err
     assert "Failed:" in out and "Warnings:\n  TS_03: the header's pixel size is 15 A" in out
+
+
+def test_a_job_with_nothing_but_a_star_file_of_relion_says_what_imods_files_say(
+    files, random_weights, tmp_path
+):
+    entries = {
+        "imod": {key: files[key] for key in ("xf", "tlt", "doses")},
+        "relion": {"tilt_series_star": files["star"]},
+    }
+    content = {
+        "schema": 1,
+        "weights": str(random_weights),
+        "device": "cpu",
+        "tilt_series": [
+            {"ts_id": ts_id, "stack": files["stack"], "thickness_nm": 30.0, **entry}
+            for ts_id, entry in entries.items()
+        ],
+    }
+    path, output = tmp_path / "job.json", tmp_path / "doses.jsonl"
+    path.write_text(json.dumps(content))
+    assert main(["dose", "--job", str(path), "--output", str(output), "--quiet"]) == 0
+    imod, relion = lines_of(output)
+    assert (imod["status"], relion["status"]) == ("ok", "ok")
+    assert relion["warnings"] == imod["warnings"]
+    for name in ("steps", "steps_weighted", "steps_matched"):
+        assert len(relion[name]) == len(imod[name]) > 0
+        for one, other in zip(relion[name], imod[name]):
+            assert one["n_views"] == other["n_views"]
+            for key in ("dose", "angle_range", "angle_step", "tomoscore"):
+                assert one[key] == pytest.approx(other[key], abs=2e-3), (name, key)
 
 
 @pytest.mark.parametrize(

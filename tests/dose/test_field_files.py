@@ -1,59 +1,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Metadata as other programs really write it: read for what it says, or refused, never bent."""
 
-from dataclasses import replace
-
 import dose_files
 import mrcfile
 import numpy as np
 import pytest
-from dose_files import ANGLES, DOSE, PIXEL_ANGSTROM, RANK
+from dose_files import (
+    ANGLES,
+    DOSE,
+    PIXEL_ANGSTROM,
+    RANK,
+    WOBBLING,
+    check,
+    column,
+    edited,
+    xf_of,
+)
 
 from tomoscore_scipion.dose.job import parse_dose_job
-from tomoscore_scipion.dose.sources import UNALIGNED, Sources, read_series
+from tomoscore_scipion.dose.sources import UNALIGNED, read_series
 from tomoscore_scipion.engine.errors import TomogramError
 
 N = len(ANGLES)
-WOBBLING = ANGLES + np.array([0, 0.02, -0.01, 0.03, 0.01, -0.02, 0, 0.02, 0.03, -0.01, 0.01])
-"""Angles as a stage really reaches them: no mirror image of themselves."""
 BIDIRECTIONAL = np.array([5, 4, 3, 2, 1, 0, 6, 7, 8, 9, 10])
-
-
-@pytest.fixture
-def series(files, tmp_path):
-    """Reads the series with files given as their texts, or as paths of sound ones."""
-
-    def read(encoding="utf-8", stack=None, excluded=(), **texts):
-        given = {}
-        for name, text in texts.items():
-            if isinstance(text, str) and "\n" in text:
-                path = tmp_path / f"TS_01.{name}"
-                path.write_bytes(text.encode(encoding))
-                text = str(path)
-            given[name] = text
-        sources = Sources("TS_01", stack or files["stack"], excluded=excluded)
-        return read_series(replace(sources, **given))
-
-    return read
-
-
-def column(*columns):
-    return "".join(" ".join(str(value) for value in row) + "\n" for row in zip(*columns))
-
-
-def xf_of(transforms):
-    return column(*transforms[:, :, :2].reshape(-1, 4).T, *transforms[:, :, 2].T)
-
-
-def check(found, views=None, doses=True):
-    """The series, whatever the files: transforms and doses of the images that are in it."""
-    views = np.arange(N) if views is None else np.asarray(views)
-    assert found.tilts.views.tolist() == views.tolist()
-    expected = dose_files.transforms()[views]
-    np.testing.assert_allclose(found.tilts.transforms, expected, atol=2e-3)
-    if doses:
-        np.testing.assert_allclose(found.exposures.before, (DOSE * RANK)[views])
-        np.testing.assert_allclose(found.exposures.of, DOSE)
 
 
 def shuffled(text):
@@ -84,11 +53,6 @@ def test_sections_of_aretomo_are_the_images_that_they_count(series, files, case)
     views = [view for view in range(N) if view not in dark]
     check(series(aln=text, mdoc=files["mdoc"]), views)
     check(series(aln=text, tlt=files["tlt"], doses=files["doses"]), views)
-
-
-def edited(text, old, new):
-    assert old in text
-    return text.replace(old, new)
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,5 @@ def test_views_that_are_left_may_not_have_one_angle(stack, files, tmp_path):
     flat = tmp_path / "flat.tlt"
     flat.write_text("0.0\n" * 8 + "20\n40\n60\n")
     given = replace(stack, tlt=str(flat), doses=files["doses"], excluded=(8, 9, 10))
-    with pytest.raises(
-        TomogramError, match="flat.tlt: .*different tilt angles, got 0 to 0 degrees"
-    ):
+    with pytest.raises(TomogramError, match="flat.tlt: .*different tilt angles, got 0 to 0"):
         read_series(given)

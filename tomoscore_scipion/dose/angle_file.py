@@ -26,9 +26,9 @@ from tomoscore_scipion.engine.imod_files import (
 ACCUMULATED = 3.0
 """Doses of views grow with tilt by less than this factor: as 1 / cos, up to 70 degrees."""
 EVEN = 0.1
-"""Accumulated doses of equal exposures rise by steps that differ by less than this share, ..."""
+"""Accumulated doses of equal exposures rise by steps that differ by less than this share."""
 SMALLEST_STEP = 0.1
-"""... and by so many e/A^2 at least."""
+"""A view has more e/A^2: smaller steps are differences between the doses of views."""
 
 
 @dataclass(frozen=True)
