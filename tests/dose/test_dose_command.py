@@ -225,7 +225,6 @@ def test_phases_are_flipped_alike_with_the_defocus_of_warp_and_relion(
     found = [series_record.record_of(one, scorer, flip_phases=True) for one in (warp, relion)]
     assert found[0].steps == found[1].steps
     assert found[0].assumptions == found[1].assumptions
-    assert found[1].steps != series_record.record_of(relion, scorer).steps
 
 
 @pytest.fixture

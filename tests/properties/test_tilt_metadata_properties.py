@@ -4,6 +4,7 @@
 import tempfile
 from pathlib import Path
 
+import mrcfile
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from tomoscore_scipion.dose.dose_file import read_doses
 from tomoscore_scipion.dose.exposures import LARGEST_DOSE
 from tomoscore_scipion.dose.mdoc import read_mdoc
 from tomoscore_scipion.dose.relion_star import read_relion_star
+from tomoscore_scipion.dose.sources import Sources, read_series
 from tomoscore_scipion.dose.warp_xml import read_warp_xml
 from tomoscore_scipion.engine.errors import TomogramError
 from tomoscore_scipion.engine.imod_files import read_transforms
@@ -60,10 +62,10 @@ def mdoc_text():
 def star_text():
     names = ["rlnMicrographName", "rlnTomoNominalStageTiltAngle", "rlnMicrographPreExposure"]
     names += ["rlnTomoXTilt", "rlnTomoYTilt", "rlnTomoZRot"]
-    names += ["rlnTomoXShiftAngst", "rlnTomoYShiftAngst"]
+    names += ["rlnTomoXShiftAngst", "rlnTomoYShiftAngst", "rlnDefocusU", "rlnVoltage"]
     head = ["data_TS_01", "", "loop_", *(f"_{name} #{i}" for i, name in enumerate(names, 1))]
     files = [f"{i + 1}@a.mrc" for i in range(N)]
-    rest = [[0] * N, ANGLES, [85.0] * N, range(N), range(N)]
+    rest = [[0] * N, ANGLES, [85.0] * N, range(N), range(N), [3e4] * N, [300] * N]
     return head + rows_of(files, ANGLES, 3.0 * RANK, *rest)
 
 
@@ -73,7 +75,10 @@ def xml_text():
     lines = ["<TiltSeries>"]
     for name, values in columns.items():
         lines += [f"<{name}>", *map(str, values), f"</{name}>"]
-    return [*lines, "</TiltSeries>"]
+    lines += ["<CTF>", '<Param Name="Voltage" Value="300" />', '<Param Name="Defocus" Value="3" />']
+    lines += ["</CTF>", f'<GridCTF Width="1" Height="1" Depth="{N}">']
+    lines += [f'<Node X="0" Y="0" Z="{view}" Value="3.{view}" />' for view in range(N)]
+    return [*lines, "</GridCTF>", "</TiltSeries>"]
 
 
 SOUND = {
@@ -139,6 +144,12 @@ def check_doses(doses):
     assert len(np.unique(doses.before)) == len(doses.before)
 
 
+def check_optics(optics, n_views):
+    if optics is not None:
+        assert optics.defocus_nm.shape == (n_views,) and np.isfinite(optics.defocus_nm).all()
+        assert optics.voltage_kv > 0 and 0 <= optics.amplitude_contrast < 1
+
+
 anything = st.binary(max_size=300)
 
 
@@ -174,6 +185,7 @@ def test_any_star_file_is_a_tilt_series_or_refused(content):
             check_doses(found.exposures)
         transforms = found.transforms(10.0)
         assert transforms is None or np.isfinite(transforms).all()
+        check_optics(found.optics, len(found.angles_deg))
 
 
 @given(st.one_of(spoiled("xml"), anything), st.integers(N - 1, N))
@@ -182,8 +194,11 @@ def test_any_xml_is_warps_or_refused(content, n_views):
     found = read(content, lambda path: read_warp_xml(path, n_views))
     if found is not None:
         assert len(found.angles_deg) == len(found.used) == len(found.exposures.of) == n_views
-        assert np.abs(found.angles_deg).max() <= 90
+        assert np.isfinite(found.angles_deg).all() and np.abs(found.angles_deg).max() <= 90
         check_doses(found.exposures)
+        transforms = found.transforms(10.0)
+        assert transforms is None or np.isfinite(transforms).all()
+        check_optics(found.optics, n_views)
 
 
 @given(st.one_of(spoiled("tlt"), spoiled("tlt with columns"), anything))
@@ -213,6 +228,62 @@ def test_any_xf_has_transforms_within_the_image_or_is_refused(content):
     if found is not None:
         assert found.shape == (N, 2, 3)
         assert np.abs(found[:, :, 2]).max() < max(SHAPE[1:])
+        assert (np.linalg.det(found[:, :, :2]) > 0).all()
+
+
+BESIDE = {
+    "tlt": ("doses", "xf"),
+    "tlt with columns": ("xf",),
+    "aln": ("mdoc",),
+    "mdoc": ("tlt", "xf"),
+    "star": (),
+    "xml": (),
+    "doses": ("tlt", "xf"),
+    "xf": ("tlt", "doses"),
+}
+"""What makes a series with each kind of file; a star file and an XML are series alone."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a stack and sound metadata of it."""
+    folder = tmp_path_factory.mktemp("series")
+    mrcfile.write(folder / "stack.mrc", np.zeros(SHAPE, np.int8), voxel_size=15.0)
+    for kind, lines in SOUND.items():
+        (folder / f"sound.{kind}").write_text("\n".join(lines))
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore::Warning:pandas", "ignore::FutureWarning")
+@given(st.sampled_from(sorted(BESIDE)), st.data())
+@settings(max_examples=300, deadline=None)
+def test_any_file_among_sound_ones_makes_a_sound_series_or_is_refused(folder, kind, data):
+    content = data.draw(spoiled(kind))
+    found = read(content, lambda path: read_series(sources(folder, kind, path)))
+    if found is not None:
+        tilts = found.tilts
+        check_angles(tilts.angles_deg)
+        check_doses(found.exposures)
+        assert len(tilts.views) == len(tilts.angles_deg) == len(found.exposures.of)
+        assert len(set(tilts.views.tolist())) == len(tilts.views)
+        assert 0 <= tilts.views.min() <= tilts.views.max() < N
+        assert np.isfinite(tilts.transforms).all()
+        assert (np.linalg.det(tilts.transforms[:, :, :2]) > 0).all()
+
+
+def sources(folder, kind, path):
+    """Sources of the stack with one file that may be spoiled, and what it needs beside it."""
+    keys = {"tlt with columns": "tlt", "xml": "warp_xml"}
+    files = {keys.get(other, other): str(folder / f"sound.{other}") for other in BESIDE[kind]}
+    files[keys.get(kind, kind)] = path
+    return Sources("TS_01", str(folder / "stack.mrc"), **files)
+
+
+@pytest.mark.parametrize("kind", BESIDE)
+def test_the_sound_files_make_a_series_together(folder, kind):
+    found = read_series(sources(folder, kind, str(folder / f"sound.{kind}")))
+    left = {"xml": [N - 1], "aln": [0]}.get(kind, [])
+    assert found.tilts.views.tolist() == [view for view in range(N) if view not in left]
 
 
 @pytest.mark.parametrize("kind", SOUND)

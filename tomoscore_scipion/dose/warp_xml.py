@@ -186,8 +186,8 @@ def _optics(root: Element, n_views: int) -> Optics | None:
     """Defocus per view from the grid over the views, or one defocus for all."""
     params = {p.get("Name"): p.get("Value", "") for p in root.iterfind("CTF/Param")}
     nodes = root.findall("GridCTF/Node")
-    values = {int(n.get("Z", "0")): n.get("Value", "") for n in nodes}
     try:
+        values = {int(n.get("Z", "0")): n.get("Value", "") for n in nodes}
         if len(nodes) == n_views and len(values) == n_views:
             defocus = np.array([float(values[view]) for view in range(n_views)])
         else:
@@ -197,7 +197,8 @@ def _optics(root: Element, n_views: int) -> Optics | None:
         amplitude = float(params.get("Amplitude", "0.07"))
     except (KeyError, ValueError):
         return None
-    if not (np.isfinite(defocus).all() and 0 <= amplitude < 1 and math.isfinite(voltage)):
+    sound = np.isfinite(defocus).all() and 0 <= amplitude < 1 and math.isfinite(aberration)
+    if not (sound and math.isfinite(voltage) and voltage > 0):
         return None
     # Micrometres and millimetres.
     return Optics(1e3 * defocus, voltage, 1e6 * aberration, amplitude)
