@@ -91,9 +91,11 @@ def _best(found: list[Match], same_sign: bool) -> Match | None:
         return None
     least = min(match.apart_deg for match in found)
     alike = [m for m in found if m.apart_deg <= max(CLEARLY * least, least + ROUNDING_DEG)]
-    if same_sign:
-        alike = _of_same_sign(alike)
-    plainest = min(alike, key=lambda m: (not m.in_order, m.turned, abs(m.offset_deg)))
+    likely = _of_same_sign(alike) if same_sign else alike
+    plainest = min(likely, key=lambda m: (not m.in_order, m.turned, abs(m.offset_deg)))
+    if len(likely) < len(alike) and (plainest.in_order or not any(m.in_order for m in alike)):
+        # Nothing speaks for the other sign; where only that keeps the order, it is a rival.
+        alike = likely
     rivals: list[np.ndarray] = []
     for match in alike:
         if not any(np.array_equal(match.entries, one) for one in (plainest.entries, *rivals)):
@@ -104,7 +106,7 @@ def _best(found: list[Match], same_sign: bool) -> Match | None:
 
 
 def _of_same_sign(alike: list[Match]) -> list[Match]:
-    """Those of the same sign, unless they need a larger common offset than those of the other."""
+    """Those of the same sign, or all where those need the larger common offset."""
     offsets = {
         turned: min((abs(m.offset_deg) for m in alike if m.turned == turned), default=np.inf)
         for turned in (False, True)
