@@ -60,20 +60,20 @@ def test_other_xml_is_refused_and_entities_are_never_expanded(tmp_path, text, me
 def test_sections_of_an_mdoc_find_their_views_by_angle(files):
     found = read_mdoc(files["mdoc"])
     assert found.angles_deg[0] == pytest.approx(0.01)
-    doses = found.exposures.select(found.match(ANGLES).entries)
+    doses = found.exposures.select(found.match(ANGLES, "TS_01.tlt").entries)
     np.testing.assert_allclose(doses.before, DOSE * RANK)
 
 
 @pytest.mark.parametrize("order", [np.argsort(RANK), np.arange(N)])
 def test_without_prior_doses_an_mdoc_tells_the_order_by_its_times(tmp_path, order):
     found = read_mdoc(written(tmp_path, dose_files.mdoc(order, prior=False)))
-    doses = found.exposures.select(found.match(ANGLES).entries)
+    doses = found.exposures.select(found.match(ANGLES, "TS_01.tlt").entries)
     np.testing.assert_allclose(doses.before, DOSE * RANK)
 
 
 def test_an_mdoc_of_another_series_or_without_doses_is_refused(tmp_path, files):
     with pytest.raises(TomogramError, match="got 11 sections.*--doses"):
-        read_mdoc(files["mdoc"]).match(ANGLES + 40)
+        read_mdoc(files["mdoc"]).match(ANGLES + 40, "TS_01.tlt")
     with pytest.raises(TomogramError, match="calibrated.*--doses"):
         read_mdoc(written(tmp_path, dose_files.mdoc(with_doses=False)))
     with pytest.raises(TomogramError, match="metadata"):

@@ -57,13 +57,14 @@ class MdocSeries:
             )
         return order
 
-    def match(self, angles_deg: np.ndarray) -> Match:
+    def match(self, angles_deg: np.ndarray, known: str) -> Match:
         """The section of each view of a stack whose views may have been sorted or left out since.
 
         Where a view was taken twice, the later section is taken.
 
         Args:
             angles_deg: of the stack's views, (n_views,); refined angles do.
+            known: the file that they are from, for messages.
 
         Raises:
             TomogramError: the angles are not those of this stack.
@@ -71,10 +72,11 @@ class MdocSeries:
         found = match_angles(angles_deg, self.angles_deg, self._superseded())
         if found is None:
             raise TomogramError(
-                f"{self.path}: expected a section for each of the {len(angles_deg)} views with its "
-                f"angle, up to a common offset and a turned sign, got {len(self.angles_deg)} "
-                f"sections from {self.angles_deg.min():g} to {self.angles_deg.max():g} degrees, "
-                f"and views from {angles_deg.min():g} to {angles_deg.max():g}; give the doses in a "
+                f"{self.path}: expected a section for each of the {len(angles_deg)} views of "
+                f"{known} with its angle, up to a common offset and a turned sign, got "
+                f"{len(self.angles_deg)} sections from {self.angles_deg.min():g} to "
+                f"{self.angles_deg.max():g} degrees, and views from {angles_deg.min():g} to "
+                f"{angles_deg.max():g}; are both of this stack? If they are, give the doses in a "
                 "text file (--doses), one line per view"
             )
         return found

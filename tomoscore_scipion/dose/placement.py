@@ -153,7 +153,7 @@ def place_mdoc(mdoc: MdocSeries, n_views: int, known: KnownAngles | None) -> Pla
     """
     if known is None:
         return Placed(mdoc.stack_order(n_views), mdoc.warnings)
-    found = mdoc.match(known.angles_deg)
+    found = mdoc.match(known.angles_deg, known.path)
     placed = _placed(mdoc.path, found, known, n_views, tell_order=False)
     return Placed(placed.rows, (*mdoc.warnings, *placed.warnings), placed.rivals)
 

@@ -203,6 +203,12 @@ def _kept(sources: Sources, files: Metadata) -> np.ndarray:
     if kept.sum() < FEWEST_VIEWS:
         raise TomogramError(
             f"{sources.stack}: expected at least {FEWEST_VIEWS} views that are in use, got "
-            f"{kept.sum()} of {n_views}"
+            f"{kept.sum()} of {n_views}; the others are left out by " + _leaving_out(sources)
         )
     return np.flatnonzero(kept)
+
+
+def _leaving_out(sources: Sources) -> str:
+    """What can leave images out."""
+    files = (sources.aln, sources.warp_xml, sources.star, sources.mdoc)
+    return " or ".join([*(path for path in files if path), "the list of those to exclude"])
