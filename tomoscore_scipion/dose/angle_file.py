@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tomoscore_scipion.dose.exposures import Exposures, exposures_of_accumulated
+from tomoscore_scipion.dose.exposures import Exposures, exposures_of_accumulated, plausible
 from tomoscore_scipion.engine.errors import TomogramError
 from tomoscore_scipion.engine.imod_files import (
     as_numbers,
@@ -156,6 +156,7 @@ def _of_order(ranks: np.ndarray, doses: np.ndarray, name: str) -> Exposures:
     given = np.full(int(ranks.max()) + 1, float(np.median(doses)))
     given[ranks] = doses
     before = (np.cumsum(given) - given)[ranks]
-    return Exposures(
+    found = Exposures(
         before, doses, f"doses of {name}: dose of each view, summed in the order of acquisition"
     )
+    return plausible(found, name)

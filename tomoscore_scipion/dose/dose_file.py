@@ -7,7 +7,8 @@ import os
 
 import numpy as np
 
-from tomoscore_scipion.dose.exposures import Exposures, exposures_of_accumulated
+from tomoscore_scipion.dose.exposures import Exposures, exposures_of_accumulated, plausible
+from tomoscore_scipion.dose.plausibility import check_steps, doubts_of_first
 from tomoscore_scipion.engine.errors import TomogramError
 from tomoscore_scipion.engine.imod_files import as_numbers, check_count, read_words
 
@@ -42,4 +43,8 @@ def read_doses(path: str, convention: str | None, n_views: int, stack: str) -> E
             f"{path}: expected the dose before each view in the first column, got {rows[0, 0]:g} "
             "e/A^2 for all views; write the dose accumulated before each view, then the dose of it"
         )
-    return Exposures(rows[:, 0], rows[:, 1], f"doses of {name}: before each view, and of the view")
+    before, of = rows.T
+    found = Exposures(before, of, f"doses of {name}: before each view, and of the view")
+    told = check_steps(path, before, of)
+    first = doubts_of_first(path, float(before.min()), float(np.median(of)), None)
+    return plausible(found, path, (*first, *told))

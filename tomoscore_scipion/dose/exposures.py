@@ -12,6 +12,7 @@ from typing import Sequence
 
 import numpy as np
 
+from tomoscore_scipion.dose.plausibility import INSTEAD, doubts_of_first, doubts_of_total
 from tomoscore_scipion.engine.errors import TomogramError
 
 CONVENTIONS = ("start", "middle", "end")
@@ -19,8 +20,8 @@ CONVENTIONS = ("start", "middle", "end")
 GAP = 1.5
 """A step in dose this much larger than the median step is a view that is missing."""
 
-LARGEST_DOSE = 1e4
-"""No specimen that is worth an image suffered more, e/A^2."""
+LARGEST_DOSE = 3000.0
+"""No frozen specimen that is worth an image suffered more, e/A^2."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Exposures:
         before: accumulated before each view's exposure, e/A^2, shape (n_views,).
         of: dose of each view, e/A^2, shape (n_views,).
         convention: how the accumulated doses of the file were read, for people.
+        warnings: what the user should know about the doses of all views of the file.
 
     Raises:
         TomogramError: doses that are not finite, negative, 0 for a view, beyond what a specimen
@@ -40,6 +42,7 @@ class Exposures:
     before: np.ndarray
     of: np.ndarray
     convention: str
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.before.shape != self.of.shape or self.before.ndim != 1:
@@ -53,16 +56,15 @@ class Exposures:
             view = int(bad[0])
             raise TomogramError(
                 f"{self.convention}; view {view + 1}: expected a dose of the view > 0 and a dose "
-                f"before it >= 0 e/A^2, got {self.of[view]:g} and {self.before[view]:g}; give the "
-                "doses in a text file (--doses), one line per view: dose before it, dose of it"
+                f"before it >= 0 e/A^2, got {self.of[view]:g} and {self.before[view]:g}; {INSTEAD}"
             )
         beyond = np.flatnonzero(self.before + self.of > LARGEST_DOSE)
         if beyond.size:
             view = int(beyond[0])
             raise TomogramError(
                 f"{self.convention}; view {view + 1}: expected an accumulated dose of at most "
-                f"{LARGEST_DOSE:g} e/A^2, got {self.before[view] + self.of[view]:g}; doses "
-                "are per square Angstrom of the specimen"
+                f"{LARGEST_DOSE:g} e/A^2, got {self.before[view] + self.of[view]:g}; are doses in "
+                f"another unit? {INSTEAD}"
             )
         self._check_order()
 
@@ -76,8 +78,7 @@ class Exposures:
             raise TomogramError(
                 f"{self.convention}; views {first + 1} and {second + 1}: expected another dose "
                 f"before each view, got {self.before[first]:g} e/A^2 before both, so that "
-                "their order is not known; give the doses in a text file (--doses), one line per "
-                "view: dose before it, dose of it"
+                f"their order is not known; {INSTEAD}"
             )
 
     @property
@@ -131,6 +132,7 @@ def exposures_of_accumulated(accumulated: np.ndarray, convention: str, source: s
             "(--dose-convention start)"
         )
     of = np.empty_like(accumulated)
+    told = doubts_of_first(source, first, usual, convention)
     if convention == "start":
         of[order] = np.append(steps, usual)
         before = accumulated
@@ -140,7 +142,23 @@ def exposures_of_accumulated(accumulated: np.ndarray, convention: str, source: s
     else:
         of[order] = np.append(min(usual, first), steps)
         before = np.maximum(accumulated - of, 0.0)
-    return Exposures(before, of, described(convention, source))
+    return plausible(Exposures(before, of, described(convention, source)), source, told)
+
+
+def plausible(exposures: Exposures, source: str, told: tuple[str, ...] = ()) -> Exposures:
+    """Doses of all views of a file, with warnings where they are possible and not usual.
+
+    Args:
+        exposures: of all views, before any is left out.
+        source: the file, for messages.
+        told: what is known to be odd already.
+
+    Raises:
+        TomogramError: so small a dose that it is in another unit.
+    """
+    return replace(
+        exposures, warnings=(*told, *doubts_of_total(source, float(exposures.end.max())))
+    )
 
 
 def described(convention: str, source: str) -> str:

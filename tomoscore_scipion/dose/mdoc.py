@@ -9,18 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from tomoscore_scipion.dose.angle_match import Match, match_angles
-from tomoscore_scipion.dose.exposures import Exposures
-from tomoscore_scipion.dose.mdoc_text import Section, seconds_of, sections_of
+from tomoscore_scipion.dose.exposures import Exposures, plausible
+from tomoscore_scipion.dose.mdoc_order import acquisition_order
+from tomoscore_scipion.dose.mdoc_text import Section, sections_of
+from tomoscore_scipion.dose.plausibility import check_steps
 from tomoscore_scipion.engine.errors import TomogramError
 from tomoscore_scipion.engine.imod_files import check_angles, number, read_text
 
 MOST_SECTIONS = 2000
 SAME_ANGLE_DEG = 0.3
 """Sections nearer than this in angle are of one view, taken again."""
-BY_ANGLE = 0.9
-"""Sections of which so many steps in angle have one sign run by angle, not by time."""
-MOST_EQUAL_TIMES = 0.1
-"""Share of sections whose time another one has too, up to which times tell the order."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +106,9 @@ def read_mdoc(path: str) -> MdocSeries:
     if not (doses > 0).all():
         raise TomogramError(_lacks(path, int(np.argmin(doses > 0)), "ExposureDose > 0"))
     before, how, warnings = _before(path, sections, angles, doses)
-    exposures = Exposures(
-        before, doses, f"doses of {os.path.basename(path)}: dose of each view, {how}"
-    )
+    name = os.path.basename(path)
+    exposures = Exposures(before, doses, f"doses of {name}: dose of each view, {how}")
+    exposures = plausible(exposures, name, check_steps(name, before, doses))
     z = np.array([section.z for section in sections])
     return MdocSeries(path, angles, exposures, z, warnings)
 
@@ -145,7 +143,7 @@ def _before(
     prior = _prior(sections)
     if prior is not None:
         return prior, "and the dose before it as it is written there", ()
-    order, how, warnings = _order(path, sections, angles)
+    order, how, warnings = acquisition_order(path, sections, angles)
     before = np.empty(len(doses))
     before[order] = np.cumsum(doses[order]) - doses[order]
     return before, f"summed in the order of {how}", warnings
@@ -159,51 +157,3 @@ def _prior(sections: list[Section]) -> np.ndarray | None:
         return None
     distinct = len(np.unique(prior)) == len(prior)
     return prior if distinct and prior.min() >= 0 else None
-
-
-def _order(
-    path: str, sections: list[Section], angles: np.ndarray
-) -> tuple[np.ndarray, str, tuple[str, ...]]:
-    """Sections in the order of acquisition, of what that is the order, and warnings.
-
-    Times tell it where they differ. Without them sections come as they were taken, unless somebody
-    sorted them by angle.
-
-    Raises:
-        TomogramError: it cannot be told.
-    """
-    name = os.path.basename(path)
-    texts = [section.fields.get("DateTime") for section in sections]
-    times = [None if text is None else seconds_of(text) for text in texts]
-    known = [time for time in times if time is not None]
-    equal = len(times) - len(set(known))
-    if len(known) == len(times) and equal == 0:
-        return np.argsort(known), "their times", ()
-    strange = next((t for t, s in zip(texts, times) if t is not None and s is None), None)
-    if strange is not None:
-        why = f"their times have an unknown form ({strange[:40]!r})"
-    elif len(known) < len(times):
-        why = f"{len(times) - len(known)} of {len(times)} have no time (DateTime)"
-    else:
-        why = f"only {len(set(known))} of {len(times)} have a time of their own"
-    steps = np.sign(np.diff(angles))
-    by_angle = max((steps >= 0).mean(), (steps <= 0).mean()) >= BY_ANGLE
-    if len(known) == len(times) and equal <= MOST_EQUAL_TIMES * len(times):
-        return (
-            np.argsort(known, kind="stable"),
-            "their times",
-            (f"{name}: {why}; those of one time are taken in the order of the file",),
-        )
-    jumbled = bool(len(known) > 1 and np.diff(known).min() < 0)
-    if by_angle or jumbled:
-        run = "times go back and forth" if jumbled else "sections run by angle"
-        raise TomogramError(
-            f"{path}: the order of acquisition is not known: {run}, {why}, and there is no "
-            "PriorRecordDose that differs between them; give the original .mdoc, or the doses in a "
-            "text file (--doses), one line per view: dose before it, dose of it"
-        )
-    return (
-        np.arange(len(sections)),
-        "the file",
-        (f"{name}: sections are taken to have been acquired in the order of the file: {why}",),
-    )

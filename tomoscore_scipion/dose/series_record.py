@@ -93,7 +93,7 @@ def record_of(
         n_views=len(series.tilts.views),
         pixel_size_angstrom=series.tilts.pixel_angstrom,
         shape_zyx=series.stack_shape_zyx,
-        warnings=(*series.warnings, *found.warnings, *unwritten),
+        warnings=(*series.warnings, *series.exposures.warnings, *found.warnings, *unwritten),
         model=scorer.model,
         seconds=round(time.perf_counter() - start, 3),
         **_optima(result),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
@@ -20,9 +19,9 @@ from tomoscore_scipion.dose.exposures import Exposures, exposures_of_accumulated
 from tomoscore_scipion.dose.geometry import transforms_about_axis
 from tomoscore_scipion.dose.series import Optics
 from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.imod_files import check_angles, check_axis, number
+from tomoscore_scipion.engine.imod_files import check_angles, check_axis, number, read_text
 
-LARGEST_BYTES = 64 * 2**20
+WHAT = "Warp's XML metadata of a tilt series"
 
 
 @dataclass(frozen=True)
@@ -134,23 +133,23 @@ def _parse(path: str) -> Element:
             "could name other files; remove that line if you trust the file"
         )
 
-    parser = expat.ParserCreate()
+    text = read_text(path, WHAT)
+    # Text that was saved in another encoding since still declares Warp's.
+    parser = expat.ParserCreate("utf-8")
     parser.StartDoctypeDeclHandler = refuse
     parser.EntityDeclHandler = refuse
     parser.StartElementHandler = builder.start
     parser.EndElementHandler = builder.end
     parser.CharacterDataHandler = builder.data
     try:
-        if os.path.getsize(path) > LARGEST_BYTES:
-            raise TomogramError(f"{path}: expected at most {LARGEST_BYTES >> 20} MB of metadata")
-        parser.Parse(Path(path).read_bytes(), True)
+        parser.Parse(text.encode("utf-8"), True)
         return builder.close()
-    except OSError as error:
-        raise TomogramError(f"{path}: cannot be read: {error.strerror}") from error
     except expat.ExpatError as error:
-        raise TomogramError(f"{path}: expected Warp's XML metadata: {error}") from error
-    except (LookupError, ValueError) as error:
-        raise TomogramError(f"{path}: expected Warp's XML metadata in UTF-8") from error
+        raise TomogramError(
+            f"{path}: expected {WHAT}, got no whole XML: it ends or breaks off in line "
+            f"{error.lineno}; was it cut off, or edited? Copy it anew from Warp's folder, or give "
+            "angles and doses in text files (--tlt, --doses)"
+        ) from error
 
 
 def _numbers(root: Element, name: str, path: str) -> np.ndarray | None:

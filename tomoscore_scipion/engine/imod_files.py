@@ -32,7 +32,7 @@ MINUS = str.maketrans({"\u2212": "-", "\u2013": "-"})
 
 
 def read_text(path: PathLike, what: str) -> str:
-    """The text of a file in UTF-8 or UTF-16 with its mark, or else in Latin-1.
+    """The text of a file in UTF-8 or UTF-16, with or without its mark, or else in Latin-1.
 
     Args:
         path: the file.
@@ -47,16 +47,27 @@ def read_text(path: PathLike, what: str) -> str:
         raw = Path(path).read_bytes()
     except OSError as error:
         raise TomogramError(f"{path}: expected {what}: {error.strerror}") from error
-    encodings = [encoding for mark, encoding in MARKS if raw.startswith(mark)]
-    for encoding in (*encodings, "utf-8", "latin-1"):
+    marked = [encoding for mark, encoding in MARKS if raw.startswith(mark)]
+    for encoding in (*marked, *_encodings_of_two_bytes(raw), "utf-8", "latin-1"):
         try:
             text = raw.decode(encoding)
         except UnicodeDecodeError:
             continue
         if "\0" in text:
-            raise TomogramError(f"{path}: expected {what}, got binary data")
+            raise TomogramError(
+                f"{path}: expected {what}, got binary data; is it another file, or in another "
+                "encoding than UTF-8 and UTF-16?"
+            )
         return text
     raise TomogramError(f"{path}: expected {what}, in UTF-8")
+
+
+def _encodings_of_two_bytes(raw: bytes) -> tuple[str, ...]:
+    """UTF-16 without a mark: half of its bytes, at one side, are 0 where text is of the West."""
+    low, high = raw[::2].count(0), raw[1::2].count(0)
+    if 4 * max(low, high) <= len(raw) or min(low, high) > 0:
+        return ()
+    return ("utf-16-le" if high else "utf-16-be",)
 
 
 def number(word: str) -> float:
