@@ -45,6 +45,6 @@ def read_doses(path: str, convention: str | None, n_views: int, stack: str) -> E
         )
     before, of = rows.T
     found = Exposures(before, of, f"doses of {name}: before each view, and of the view")
-    told = check_steps(path, before, of)
-    first = doubts_of_first(path, float(before.min()), float(np.median(of)), None)
-    return plausible(found, path, (*first, *told))
+    told = check_steps(name, before, of)
+    first = doubts_of_first(name, float(before.min()), float(np.median(of)), None)
+    return plausible(found, name, (*first, *told))

@@ -2,7 +2,7 @@
 """Times of the sections of an .mdoc (DateTime), and the order that they tell.
 
 SerialEM writes 24-hour clocks. Others, and computers set up for other countries, write 12-hour
-ones: with AM and PM they are as good; without, 12:58 comes before 1:04, and both may be day or night.
+ones: with AM and PM they are as good; without, 12:58 comes before 1:04.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ CLOCK = re.compile(
     r"(?P<h>\d{1,2}):(?P<m>\d{2}):(?P<s>\d{2}(?:\.\d+)?)(?:Z|\s*(?P<half>[AaPp])\.?[Mm]\.?)?"
 )
 HALF_DAY_S = 43200.0
-LONGEST_PAUSE_S = 6 * 3600.0
-"""A series that pauses longer, and would not on a 12-hour clock, has one without AM and PM."""
+LONG_PAUSE_S, TIMES_LONGER = 3600.0, 3.0
+"""A series that pauses so long, and so many times longer than it would on a 12-hour clock that goes
+over 12, may have such a clock."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def over_noon(times: Sequence[Time]) -> np.ndarray | None:
     12-hour clock that goes over 12 would not have.
 
     Args:
-        times: all different, of one section each.
+        times: of one section each.
 
     Returns:
         The sections in the order of such a clock, (n_sections,); None where times are plain.
@@ -78,16 +79,15 @@ def over_noon(times: Sequence[Time]) -> np.ndarray | None:
     if any(time.marked or not 1 <= time.hour <= 12 for time in times) or len(times) < 2:
         return None
     seconds = np.array([time.seconds for time in times])
-    plain = np.argsort(seconds)
-    if np.diff(seconds[plain]).max() <= LONGEST_PAUSE_S:
-        return None
+    plain = np.argsort(seconds, kind="stable")
     on_dial = seconds % HALF_DAY_S
     order = np.argsort(on_dial, kind="stable")
-    pauses = np.diff(np.append(on_dial[order], on_dial[order[0]] + HALF_DAY_S))
-    begin = int(np.argmax(pauses)) + 1
-    order = np.roll(order, -begin)
-    same = np.array_equal(order, plain)
-    return None if same or HALF_DAY_S - pauses.max() > LONGEST_PAUSE_S else order
+    around = np.diff(np.append(on_dial[order], on_dial[order[0]] + HALF_DAY_S))
+    order = np.roll(order, -int(np.argmax(around)) - 1)
+    if np.array_equal(order, plain):
+        return None
+    pause, on_dial_pause = float(np.diff(seconds[plain]).max()), float(np.sort(around)[-2])
+    return order if pause > max(LONG_PAUSE_S, TIMES_LONGER * on_dial_pause) else None
 
 
 def _hour_of_day(written: int, half: str | None) -> int | None:

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Times of an .mdoc on 12-hour and 24-hour clocks: the order that they tell, or none."""
+
+import dose_files
+import numpy as np
+import pytest
+from dose_files import ANGLES, DOSE, RANK
+
+from tomoscore_scipion.dose.mdoc import read_mdoc
+from tomoscore_scipion.dose.mdoc_times import time_of
+from tomoscore_scipion.engine.errors import TomogramError
+
+N = len(ANGLES)
+BY_ANGLE, AS_TAKEN = np.arange(N), np.argsort(RANK)
+FROM_11_45 = 11 * 60 + 45
+"""Minutes of the day at which the series begins: it goes over noon."""
+
+
+def clock(rank, step=4):
+    return divmod(FROM_11_45 + step * int(rank), 60)
+
+
+def twelve(form, step=4):
+    """Times as a 12-hour clock shows them."""
+
+    def line(rank):
+        hour, minute = clock(rank, step)
+        half = "AM" if hour < 12 else "PM"
+        shown = form.format(h=(hour - 1) % 12 + 1, m=minute, half=half, small=half.lower())
+        return f"DateTime = 14-Mar-24  {shown}"
+
+    return line
+
+
+def read(tmp_path, order, times):
+    path = tmp_path / "TS_01.mdoc"
+    path.write_text(dose_files.mdoc(order, prior=False, times=times))
+    found = read_mdoc(str(path))
+    order = np.argsort(found.angles_deg)
+    return found.exposures.before[order], found.warnings
+
+
+@pytest.mark.parametrize("order", [BY_ANGLE, AS_TAKEN], ids=["by angle", "as taken"])
+@pytest.mark.parametrize(
+    "form", ["{h:02d}:{m:02d}:30 {half}", "{h}:{m:02d}:30{half}", "{h}:{m:02d}:30.25 {half[0]}.M."]
+)
+def test_times_with_am_and_pm_tell_the_order(tmp_path, order, form):
+    before, warnings = read(tmp_path, order, twelve(form))
+    np.testing.assert_allclose(before, DOSE * RANK)
+    assert warnings == ()
+    small = twelve(form.replace("{half", "{small").replace("M.", "m."))
+    before, _ = read(tmp_path, order, small)
+    np.testing.assert_allclose(before, DOSE * RANK)
+
+
+@pytest.mark.parametrize("step", [2, 4, 15, 30])
+@pytest.mark.parametrize("order", [BY_ANGLE, BY_ANGLE[::-1]], ids=["rising", "falling"])
+def test_times_over_noon_without_am_and_pm_tell_no_order(tmp_path, order, step):
+    with pytest.raises(TomogramError, match=r"TS_01\.mdoc: the order.*12-hour clock.*--doses"):
+        read(tmp_path, order, twelve("{h:02d}:{m:02d}:30", step=10 + step))
+
+
+def test_times_over_noon_without_am_and_pm_may_agree_with_the_order_of_the_file(tmp_path):
+    before, warnings = read(tmp_path, AS_TAKEN, twelve("{h:02d}:{m:02d}:30", step=15))
+    np.testing.assert_allclose(before, DOSE * RANK)
+    assert "12-hour clock without AM and PM" in warnings[0]
+
+
+def test_am_and_pm_in_some_times_only_tell_no_order(tmp_path):
+    def times(rank):
+        return twelve("{h:02d}:{m:02d}:30 {half}" if rank % 2 else "{h:02d}:{m:02d}:30")(rank)
+
+    with pytest.raises(TomogramError, match="some of their times have AM or PM"):
+        read(tmp_path, BY_ANGLE, times)
+
+
+def twenty_four(start, step, day=14):
+    def line(rank):
+        minutes = start + step * int(rank)
+        hour, minute = divmod(minutes % 1440, 60)
+        return f"DateTime = {day + minutes // 1440}-Mar-24  {hour:02d}:{minute:02d}:30"
+
+    return line
+
+
+@pytest.mark.parametrize(
+    ("start", "step"),
+    [(FROM_11_45, 4), (FROM_11_45, 15), (FROM_11_45, 60), (60, 4), (60, 60), (23 * 60, 30)],
+    ids=["noon", "past one", "to the evening", "at night", "all morning", "over midnight"],
+)
+def test_a_24_hour_clock_needs_no_word(tmp_path, start, step):
+    before, warnings = read(tmp_path, BY_ANGLE, twenty_four(start, step))
+    np.testing.assert_allclose(before, DOSE * RANK)
+    assert warnings == ()
+
+
+def test_a_series_that_paused_for_the_night_is_as_its_file_has_it(tmp_path):
+    def times(rank):
+        return twenty_four(60, 4)(rank) if rank < 6 else twenty_four(11 * 60, 4)(rank)
+
+    before, warnings = read(tmp_path, AS_TAKEN, times)
+    np.testing.assert_allclose(before, DOSE * RANK)
+    assert warnings == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["14-Mar-24  13:05:30 PM", "14-Mar-24  00:05:30 AM", "14-Mar-24  24:00:00", "14-Mar-24  1:2:3"]
+    + ["14-Foo-24  10:00:00", "32-Mar-24  10:00:00", "10:00:00", "14/03/24 10:00:00", "noon"],
+)
+def test_times_that_no_clock_shows_are_none(text):
+    assert time_of(text) is None
