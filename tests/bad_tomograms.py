@@ -4,6 +4,7 @@
 Every maker gets the path where its file is to be.
 """
 
+import bz2
 import gzip
 import os
 import struct
@@ -92,6 +93,28 @@ REFUSED = {
         spoiled((208, "8s", b"JUNKJUNK"), (0, "<i", 47)),
         "expected the word MAP at byte 208, found neither it nor a header that agrees",
     ),
+    "far longer than its header says": (
+        spoiled((8, "<i", 2)),
+        "far longer than its header says: expected 19456 bytes for columns x rows x sections 48 x "
+        "48 x 2, mode 2, found 56320; the header is damaged",
+    ),
+    "mode of smaller values": (spoiled((12, "<i", 0)), "found 56320; it has the size of mode 2"),
+    "mode of larger values": (
+        holding(
+            content(texture().astype("i2"))[:12]
+            + struct.pack("<i", 2)
+            + content(texture().astype("i2"))[16:]
+        ),
+        "or its mode is wrong, for it has the size of mode 1 or 6 or 12",
+    ),
+    "values in another byte order": (
+        holding(content()[:1024] + content(texture().astype(">f4"))[1024:]),
+        "expected values of little-endian byte order, as its header is, found values of big-endian",
+    ),
+    "header in another byte order": (
+        holding(content(texture().astype(">f4"))[:1024] + content()[1024:]),
+        "expected values of big-endian byte order, as its header is, found values of little-endian",
+    ),
     "unknown mode": (spoiled((12, "<i", 77)), "expected mode 0, 1, 2, 6 or 12, found 77"),
     "complex mode": (spoiled((12, "<i", 4)), "cannot be scored: mode 4, complex 32-bit floats"),
     "colours": (spoiled((12, "<i", 16)), "cannot be scored: mode 16, colours (RGB)"),
@@ -114,7 +137,15 @@ REFUSED = {
         "is not believable (1e+06, 1e+06, 1e+06 A); give --voxel-size",
     ),
     "voxel size anisotropic": (spoiled((40, "<f", 480.0)), "differs between the axes (10, 16, 16"),
-    "damaged gzip": (holding(gzip.compress(content())[:5000]), "expected sound gzip data, found"),
+    "damaged gzip": (
+        holding(gzip.compress(content())[:5000]),
+        "sound gzip data, found a file that",
+    ),
+    "cut off bzip2": (holding(bz2.compress(content())[:-9]), "sound bzip2 data, found a file that"),
+    "spoiled gzip": (
+        holding(gzip.compress(content())[:-8] + bytes(8)),
+        "sound gzip data, found damage; get",
+    ),
     "gzip bomb": (
         holding(
             gzip.compress(

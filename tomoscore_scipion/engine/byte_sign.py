@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from tomoscore_scipion.engine.data_samples import samples
 from tomoscore_scipion.engine.mrc_header import MrcHeader
 from tomoscore_scipion.engine.source_file import SourceFile
 
@@ -24,8 +25,6 @@ SHARE = 5e-4
 """Each side of the junction at 127 and -128 must hold so much of all bytes ..."""
 TIMES = 5.0
 """... and both together (their geometric mean) so many times what lies around 0."""
-CHUNKS, CHUNK_BYTES = 16, 2**16
-"""What is looked at of a file, spread evenly over its data."""
 
 WRAPS = (
     "bytes read as unsigned: the header does not tell, and as signed ones their histogram would "
@@ -61,10 +60,7 @@ def settle_bytes(source: SourceFile, header: MrcHeader) -> MrcHeader:
 
 
 def _counts(source: SourceFile, header: MrcHeader) -> np.ndarray:
-    first, last = header.data_offset, header.file_bytes
-    chunk = np.empty(min(CHUNK_BYTES, last - first), dtype=np.uint8)
     counts = np.zeros(256, dtype=np.int64)
-    for offset in np.unique(np.linspace(first, last - len(chunk), CHUNKS).astype(np.int64)):
-        read = source.read_into(chunk, int(offset))
-        counts += np.bincount(chunk[:read], minlength=256)
+    for chunk in samples(source, header):
+        counts += np.bincount(chunk, minlength=256)
     return counts

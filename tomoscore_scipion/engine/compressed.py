@@ -109,4 +109,5 @@ def _reason(error: Exception, kind: str) -> str:
             f"cannot be decompressed: {os.strerror(error.errno)}; decompress it yourself, or set "
             "TMPDIR to a folder that can be written and has more room"
         )
-    return f"expected sound {kind} data, found damage ({error}); get the file anew"
+    found = "a file that is cut off" if isinstance(error, EOFError) else "damage"
+    return f"expected sound {kind} data, found {found}; get the file anew"

@@ -95,7 +95,8 @@ def _conversion_by_content(head: bytes) -> str | None:
 
 def _text(head: bytes, kind: FileKind) -> str | None:
     # A real header always holds zero bytes; text holds no control bytes but tabs and line ends.
-    if any(byte < 9 or 13 < byte < 32 for byte in head):
+    # Erased storage holds bytes of 255, of which text has a mark at most.
+    if any(byte < 9 or 13 < byte < 32 for byte in head) or head.count(255) > 2:
         return None
     start = " ".join(head.decode("latin-1").split())[:40]
     if start.lower().startswith(("<!doctype", "<html")):

@@ -216,8 +216,29 @@ def _check_file_size(fields: MrcFields, file_size: int, name: str, kind: FileKin
             f"{name}: is shorter than its header says: expected {fields.file_bytes} bytes for "
             f"{_dimensions(fields)}, mode {fields.mode}, found {file_size}; it was cut off, or is "
             f"still being written: {kind.use} it when it is complete"
+            + _other_mode(fields, file_size, "; or its mode is wrong, for it has")
+        )
+    data_bytes = fields.file_bytes - HEADER_BYTES - fields.extended_bytes
+    if -missing >= max(data_bytes, HEADER_BYTES):
+        raise TomogramError(
+            f"{name}: is far longer than its header says: expected {fields.file_bytes} bytes for "
+            f"{_dimensions(fields)}, mode {fields.mode}, found {file_size}"
+            + _other_mode(fields, file_size, "; it has")
+            + "; the header is damaged, or of another file: write the file anew"
         )
     return (f"the file is {-missing} bytes longer than its header says",) if missing else ()
+
+
+def _other_mode(fields: MrcFields, file_size: int, how: str) -> str:
+    """That the size of the file is that of other modes; empty where it is of none."""
+    n_x, n_y, n_z = fields.dims_xyz
+    data_bytes = file_size - HEADER_BYTES - fields.extended_bytes
+    modes = [
+        str(mode)
+        for mode, kind in _DTYPES.items()
+        if n_x * n_y * n_z * np.dtype(kind).itemsize == data_bytes
+    ]
+    return f"{how} the size of mode {' or '.join(modes)}" if modes else ""
 
 
 def _origin(fields: MrcFields) -> tuple[float, float, float]:

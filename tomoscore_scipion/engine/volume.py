@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from tomoscore_scipion.engine.byte_order import check_byte_order
 from tomoscore_scipion.engine.byte_sign import settle_bytes
 from tomoscore_scipion.engine.compressed import compression_of, decompress
 from tomoscore_scipion.engine.errors import TomogramError
@@ -185,6 +186,7 @@ def open_volume(
             header.voxel_size_xyz_angstrom, voxel_size_angstrom, name, kind
         )
         header = settle_bytes(source, header)
+        check_byte_order(source, header, kind)
         on_error.pop_all()
     return MrcVolume(source, header, size, warnings + header.warnings + size_warnings, kind)
 
