@@ -122,3 +122,49 @@ def test_gain_offset_and_turns_change_nothing():
     np.testing.assert_array_equal(valid_pixels(np.float32(-300) * plane), valid)
     np.testing.assert_array_equal(valid_pixels(plane[::-1]), valid[::-1])
     np.testing.assert_array_equal(valid_pixels(np.ascontiguousarray(plane.T)), valid.T)
+
+
+@pytest.mark.parametrize("sigma", [0.7, 1.0, 2.0])
+@pytest.mark.parametrize("level", [3.0, -6.0, 20.0])
+@pytest.mark.parametrize("empty", ["corners", "half"])
+def test_the_slope_beside_an_empty_area_of_another_level_is_no_data(sigma, level, empty):
+    blank = CORNERS if empty == "corners" else X >= 100
+    plane = ndimage.gaussian_filter(np.where(blank, level, FIELD), sigma).astype(np.float32)
+    valid = valid_pixels(plane)
+    assert (~valid[blank]).mean() > 0.99
+    assert valid[~blank].mean() > 0.9
+    assert np.abs(plane[valid]).max() < 1.3 * np.abs(ndimage.gaussian_filter(FIELD, sigma)).max()
+
+
+@pytest.mark.parametrize("level", [5.0, -20.0])
+def test_what_is_thinner_than_a_block_at_the_edge_of_a_round_field_is_no_data(level):
+    blank = (Y - 79.5) ** 2 + (X - 99.5) ** 2 > 98**2
+    blank |= (Y - 79.5) ** 2 > 78**2
+    plane = ndimage.gaussian_filter(np.where(blank, level, FIELD), 1.0)
+    valid = valid_pixels(plane)
+    assert (~valid[blank]).mean() > 0.9
+    assert valid[~blank].mean() > 0.9
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+@pytest.mark.parametrize("cut", [0.2, 0.25, 0.3])
+def test_what_rings_on_at_the_opposite_edge_is_no_data(cut, turns):
+    n = 320
+    plane = np.random.default_rng(4).standard_normal((n, n)).astype(np.float32)
+    plane = ndimage.gaussian_filter(plane, 1.5, mode="wrap")
+    plane[:, n // 2 :] = 0
+    k = np.hypot(np.fft.fftfreq(n)[:, None], np.fft.rfftfreq(n)[None])
+    filtered = np.fft.irfft2(np.fft.rfft2(plane) * (k < cut), s=(n, n)).astype(np.float32)
+    valid = np.rot90(valid_pixels(np.rot90(filtered, turns)), -turns)
+    assert not valid[:, n // 2 + 3 * BLOCK :].any()
+    assert valid[:, : n // 2].mean() > 0.97
+
+
+@pytest.mark.parametrize("gap", [2, 4, 8])
+def test_two_parts_of_a_field_apart_are_both_data(gap):
+    middle = FIELD.shape[1] // 2
+    plane = FIELD.copy()
+    plane[:, middle : middle + gap * BLOCK] = 0
+    valid = valid_pixels(plane)
+    assert valid[:, : middle - BLOCK].mean() > 0.97
+    assert valid[:, middle + (gap + 1) * BLOCK :].mean() > 0.97

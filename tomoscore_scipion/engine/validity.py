@@ -22,6 +22,13 @@ RIPPLED, RIPPLED_AT_EDGE = 0.25, 0.35
 """Blocks with less than this share of the field's spread can be empty and hold ripples."""
 LEVEL = 0.04
 """Means over 3 x 3 blocks of ripples differ by less than this share of the field's spread."""
+ISLAND = 0.1
+"""A part of the field that is apart from the largest and smaller than this share of it is none."""
+STEP = 1.0
+"""Beside an empty area, pixels on its side of the field's median by so many of the field's spreads
+belong to the slope between the two."""
+CLIFF = 3.0
+"""An empty area so many spreads from the field's median goes on wherever values stay near it."""
 TYPICAL = 0.75
 """Quantile of the spread of blocks that stands for the field's."""
 LIVELY = 0.95
@@ -52,8 +59,11 @@ def valid_pixels(plane: np.ndarray) -> np.ndarray:
     finite &= ~_thin_borders(filled, typical)
     if not empty.any():
         return finite
-    valid = finite & ~_as_pixels(empty, plane.shape)
-    return valid & ~_flat_margin(filled, valid)
+    valid = finite & ~_as_pixels(empty | _islands(~empty), plane.shape)
+    nearest = ndimage.distance_transform_edt(valid, return_distances=False, return_indices=True)
+    beside = filled[tuple(nearest)]
+    valid &= ~_flat_margin(filled, valid, beside)
+    return valid & ~_slope(filled, valid, beside)
 
 
 def _rippled(spread: np.ndarray, means: np.ndarray, typical: float) -> np.ndarray:
@@ -129,13 +139,58 @@ def _as_pixels(blocks: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return blocks[rows[:, None], columns]
 
 
-def _flat_margin(plane: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Pixels of mixed blocks that go on with the value of the empty ones beside them."""
-    rest = ~valid
-    around = ndimage.binary_dilation(rest, iterations=BLOCK) & valid
+def _islands(field: np.ndarray) -> np.ndarray:
+    """Mask of the blocks that are left over of an empty area: small or narrow, and on their own.
+
+    A filter by Fourier transform lets data ring on at the opposite edge of the slice.
+
+    Args:
+        field: (rows, columns) bool, the blocks that are not empty.
+    """
+    labels, count = ndimage.label(field)
+    if count < 2:
+        return np.zeros_like(field)
+    number = np.arange(1, count + 1)
+    sizes = ndimage.sum(field, labels, number)
+    cores = ndimage.maximum(ndimage.binary_erosion(field, np.ones((3, 3))), labels, number)
+    island = (sizes < ISLAND * sizes.max()) | (~cores.astype(bool) & (sizes < sizes.max()))
+    return np.asarray(np.concatenate([[False], island])[labels])
+
+
+def _flat_margin(plane: np.ndarray, valid: np.ndarray, beside: np.ndarray) -> np.ndarray:
+    """Pixels of mixed blocks that go on with the value of the empty ones beside them.
+
+    Args:
+        plane: (y, x).
+        valid: the same shape.
+        beside: of each pixel the value of the nearest empty one.
+    """
+    around = ndimage.binary_dilation(~valid, iterations=BLOCK) & valid
     if not around.any():
         return around
-    index = ndimage.distance_transform_edt(valid, return_distances=False, return_indices=True)
-    nearest = plane[tuple(index)]
     spread = float(plane[valid].std())
-    return around & (np.abs(plane - nearest) <= EMPTY * spread / 4)
+    return np.asarray(around & (np.abs(plane - beside) <= EMPTY * spread / 4))
+
+
+def _slope(plane: np.ndarray, valid: np.ndarray, beside: np.ndarray) -> np.ndarray:
+    """Pixels between an empty area of another level than the field's, and the field.
+
+    A filter makes a slope of the step between the two, which is stronger than the specimen.
+
+    Args:
+        plane: (y, x).
+        valid: the same shape.
+        beside: of each pixel the value of the nearest empty one.
+    """
+    around = ndimage.binary_dilation(~valid, iterations=2 * BLOCK) & valid
+    if not around.any():
+        return around
+    low, middle, high = np.percentile(plane[valid], [16, 50, 84])
+    spread = float(high - low) / 2
+    height = beside - middle
+    share = (plane - middle) / np.where(height == 0, 1, height)
+    slope = around & (np.abs(height) > STEP * spread) & (share * np.abs(height) > STEP * spread)
+    # What lies at the edge of the slice may be too thin for a block, and is nearly as high.
+    slope |= valid & (np.abs(height) > CLIFF * spread) & (share > 0.5)
+    first = slope & ndimage.binary_dilation(~valid)
+    return np.asarray(ndimage.binary_propagation(first, mask=slope))
