@@ -192,6 +192,16 @@ def test_sections_as_they_were_taken_are_taken_so_and_it_is_told(series, files, 
     assert "in the order of the file" in found.warnings[0]
 
 
+@pytest.mark.parametrize("with_xf", [False, True])
+def test_an_mdoc_alone_is_of_a_stack_in_its_order_and_it_is_told(series, files, with_xf):
+    beside = {"xf": files["xf"]} if with_xf else {}
+    as_taken = series(mdoc=dose_files.mdoc(), **beside)
+    assert any("in the order of the sections" in text for text in as_taken.warnings)
+    by_angle = series(mdoc=dose_files.mdoc(np.arange(N)), **beside)
+    assert not any("in the order of the sections" in text for text in by_angle.warnings)
+    np.testing.assert_allclose(by_angle.exposures.before, DOSE * RANK)
+
+
 MIRRORED = {
     "other sign and order": (-WOBBLING[::-1], BIDIRECTIONAL[::-1], {"order", "sign"}),
     "other sign": (-WOBBLING, BIDIRECTIONAL, {"sign"}),

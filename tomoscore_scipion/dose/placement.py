@@ -152,10 +152,24 @@ def place_mdoc(mdoc: MdocSeries, n_views: int, known: KnownAngles | None) -> Pla
         TomogramError: the angles are those of another series, or there is another number of them.
     """
     if known is None:
-        return Placed(mdoc.stack_order(n_views), mdoc.warnings)
+        rows = mdoc.stack_order(n_views)
+        doubt = _doubt_order(mdoc.path, mdoc.angles_deg[rows])
+        return Placed(rows, (*mdoc.warnings, *doubt))
     found = mdoc.match(known.angles_deg, known.path)
     placed = _placed(mdoc.path, found, known, n_views, tell_order=False)
     return Placed(placed.rows, (*mdoc.warnings, *placed.warnings), placed.rivals)
+
+
+def _doubt_order(path: str, angles_deg: np.ndarray) -> tuple[str, ...]:
+    """A warning where sections are taken for the images in order, and do not run by angle."""
+    steps = np.diff(angles_deg)
+    if (steps >= 0).all() or (steps <= 0).all():
+        return ()
+    return (
+        f"{os.path.basename(path)}: sections are not in the order of angles: the stack is taken to "
+        "have its images in the order of the sections; give the angles of the stack (--tlt) if it "
+        "has not",
+    )
 
 
 def place_star(star: RelionSeries, n_views: int, known: KnownAngles | None) -> Placed:
