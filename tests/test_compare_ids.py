@@ -50,6 +50,12 @@ def test_one_name_alone_finds_its_tilt_series():
     assert (cuts["A"].end, cuts["B"].end) == ("_10.00Apx", "_Vol")
 
 
+@pytest.mark.parametrize("other", ["TS_03_Vol", "TS_03_10.00Apx", "TS_03_rec"])
+def test_sets_of_one_name_each_find_each_other(other):
+    cuts = common_names({"A": ["TS_03"], "B": [other]})
+    assert cuts["B"].of(other) == cuts["A"].of("TS_03") == "TS_03"
+
+
 @pytest.mark.parametrize(
     "sets",
     [
@@ -57,6 +63,9 @@ def test_one_name_alone_finds_its_tilt_series():
         {"A": ["TS_1", "TS_2"], "B": ["Position_1", "Position_2"]},
         {"A": ["grid1_01", "grid1_02"], "B": ["grid2_01", "grid2_02"]},
         {"A": ["TS_1", "TS_2"], "B": []},
+        {"A": ["TS_01"], "B": ["TS_02_Vol"]},
+        {"A": ["TS_01_Vol"], "B": ["TS_02_rec"]},
+        {"A": ["TS_01_10.00Apx"], "B": ["TS_02_10.00Apx"], "C": ["TS_03"]},
     ],
 )
 def test_names_that_differ_at_their_beginning_are_never_joined(sets):

@@ -60,7 +60,7 @@ def common_names(sets: Mapping[str, Sequence[str]]) -> dict[str, Cut]:
             for name in sets
         }
         value = _value(sets, chosen)
-        if value > best_value and _is_safe(chosen):
+        if value > best_value and _is_safe(sets, chosen):
             best, best_value = chosen, value
     return best
 
@@ -100,9 +100,17 @@ def _closest(ids: Sequence[str], cuts: Sequence[Cut], keys: set[str]) -> Cut:
     return max(cuts, key=lambda c: (sum(c.of(ts_id) in keys for ts_id in ids), -len(c)))
 
 
-def _is_safe(cuts: Mapping[str, Cut]) -> bool:
-    """Whether some set keeps its beginning: else names of different specimens might be joined."""
-    return any(not cut.beginning for cut in cuts.values())
+def _is_safe(sets: Mapping[str, Sequence[str]], cuts: Mapping[str, Cut]) -> bool:
+    """Whether names of different specimens are not joined.
+
+    Some set keeps its beginning. Sets of one name each share all of it with themselves: they keep
+    their numbers, unless a set has the rest as it stands.
+    """
+    if all(cut.beginning for cut in cuts.values()):
+        return False
+    if any(len(ids) > 1 for ids in sets.values()) or any(len(cut) == 0 for cut in cuts.values()):
+        return True
+    return not any(cut.end.lstrip(SEPARATORS)[:1].isdigit() for cut in cuts.values())
 
 
 def _cuts(ids: Sequence[str]) -> list[Cut]:
