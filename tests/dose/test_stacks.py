@@ -4,13 +4,17 @@
 import struct
 from dataclasses import replace
 
+import dose_files
 import mrcfile
 import numpy as np
 import pytest
+import torch
 from dose_files import ANGLES, PIXEL_ANGSTROM
 
+from tomoscore_scipion.dose.series_record import record_of
 from tomoscore_scipion.dose.sources import Sources, read_series
 from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.engine.tilt_series import aligned_views
 from tomoscore_scipion.engine.volume import images_in_stack, open_stack
 
 N = len(ANGLES)
@@ -119,3 +123,50 @@ def test_a_pixel_size_that_is_given_mends_the_header(series, changed):
     assert found.tilts.pixel_angstrom == 12.0
     (warning,) = found.warnings
     assert "the header's pixel size is unset" in warning and "12 A is used" in warning
+
+
+def stack_with(path, view, region, value):
+    with mrcfile.open(dose_files.write_stack(path, (32, 32)), "r+") as mrc:
+        mrc.data[view][region] = value
+    return str(path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("region", [np.s_[3, 4], np.s_[:5], np.s_[:, ::2]])
+def test_nan_and_inf_in_an_image_are_filled_and_told(series, tmp_path, value, region):
+    stack = stack_with(tmp_path / "TS_01.mrc", 3, region, value)
+    told = []
+    views = aligned_views(read_series(replace(series, stack=stack)).tilts, 20.0, warn=told.append)
+    assert torch.isfinite(views).all()
+    assert all(view.std() > 0 for view in views)
+    (warning,) = told
+    assert "TS_01.mrc: image 4 holds" in warning and "pixels of NaN or inf" in warning
+
+
+def test_an_image_without_any_value_is_refused_with_the_way_out(series, tmp_path):
+    stack = stack_with(tmp_path / "TS_01.mrc", 3, np.s_[:], np.nan)
+    tilts = read_series(replace(series, stack=stack)).tilts
+    with pytest.raises(
+        TomogramError, match=r"TS_01\.mrc: image 4: .*NaN or inf alone.*--exclude 3"
+    ):
+        aligned_views(tilts, 20.0)
+    left = read_series(replace(series, stack=stack, excluded=(3,))).tilts
+    assert len(aligned_views(left, 20.0)) == 10
+
+
+@pytest.mark.parametrize(("view", "value"), [(0, 0.0), (3, -7.5), (10, 1e6)])
+def test_an_image_of_one_value_is_told(series, tmp_path, view, value):
+    stack = stack_with(tmp_path / "TS_01.mrc", view, np.s_[:], value)
+    told = []
+    aligned_views(read_series(replace(series, stack=stack)).tilts, 20.0, warn=told.append)
+    assert told == [
+        f"TS_01.mrc: image {view + 1} holds one value everywhere: leave it out (--exclude {view})"
+    ]
+
+
+def test_odd_images_are_told_in_the_record(tmp_path, scorer):
+    stack = stack_with(tmp_path / "TS_01.mrc", slice(0, 6), np.s_[:, :4], np.nan)
+    tlt, doses = dose_files.write_tlt(tmp_path / "a.tlt"), dose_files.write_doses(tmp_path / "d")
+    record = record_of(Sources("TS_01", stack, tlt=tlt, doses=doses, thickness_nm=4), scorer)
+    told = [text for text in record.warnings if "NaN" in text]
+    assert len(told) == 3 and "the same of 3 more images" in record.warnings

@@ -29,6 +29,8 @@ MOST_STEPS = 61
 """Points of a curve; series with more views get as many, evenly spread."""
 SCORED_STEPS = 8
 """Steps whose tomograms go through the network, without dose weighting; with it the last one."""
+MOST_ODD = 3
+"""Images that are named in warnings."""
 LARGEST_PIXELS = 26_000_000
 """Pixels of all views at the pixel of the analysis: 41 views of 1.2 x 1.2 um, 0.4 GB a slice."""
 
@@ -114,7 +116,9 @@ def measure(
     voxel = max(10 * CANONICAL_NM, series.tilts.pixel_angstrom)
     angles = np.asarray(series.tilts.angles_deg, dtype=np.float64)
     device = torch.device(scorer.device)
-    images, warnings = cropped(aligned_images(series, voxel, settings.flip_phases, device), voxel)
+    odd: list[str] = []
+    images = aligned_images(series, voxel, settings.flip_phases, device, odd.append)
+    images, warnings = cropped(images, voxel)
     n_z = max(round(10 * settings.thickness_nm / voxel), 1)
     steps = cumulative(angles, series.exposures, MOST_STEPS)
     scored = spread(len(steps), SCORED_STEPS)
@@ -138,8 +142,15 @@ def measure(
         slice_z=np.array([plan.z for plan in plans]),
         n_z=n_z,
         voxel_angstrom=voxel,
-        warnings=warnings,
+        warnings=(*_few(odd), *warnings),
     )
+
+
+def _few(odd: list[str]) -> tuple[str, ...]:
+    """What is odd about images; of many the first ones, and how many more there are."""
+    if len(odd) <= MOST_ODD:
+        return tuple(odd)
+    return (*odd[:MOST_ODD], f"the same of {len(odd) - MOST_ODD} more images")
 
 
 class _Collector:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Callable
 
 import numpy as np
 import torch
@@ -66,14 +67,20 @@ class DoseSeries:
 
 
 def aligned_images(
-    series: DoseSeries, voxel_angstrom: float, flip_phases: bool, device: torch.device
+    series: DoseSeries,
+    voxel_angstrom: float,
+    flip_phases: bool,
+    device: torch.device,
+    warn: Callable[[str], None] | None = None,
 ) -> torch.Tensor:
     """The aligned views at a pixel, (n_views, y, x), mean 0, with phases flipped if wanted.
+
+    `warn` is called with what is odd about an image.
 
     Raises:
         TomogramError: the stack cannot be read, or nothing is known of its defocus.
     """
-    images = aligned_views(series.tilts, voxel_angstrom, device)
+    images = aligned_views(series.tilts, voxel_angstrom, device, warn)
     if not flip_phases:
         return images
     optics = series.optics

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Sequence, Union
+from typing import Callable, Sequence, Union
 
 import numpy as np
 import torch
@@ -171,7 +171,10 @@ def fourier_crop(image: torch.Tensor, shape_yx: tuple[int, int]) -> torch.Tensor
 
 
 def aligned_views(
-    series: TiltSeries, pixel_angstrom: float, device: str | torch.device = "cpu"
+    series: TiltSeries,
+    pixel_angstrom: float,
+    device: str | torch.device = "cpu",
+    warn: Callable[[str], None] | None = None,
 ) -> torch.Tensor:
     """The aligned images at a coarser pixel: mean 0 per view, their contrast kept.
 
@@ -182,12 +185,15 @@ def aligned_views(
         series: the tilt series; its images are read one by one.
         pixel_angstrom: pixel size of the result, that of the series or coarser.
         device: where the result lies.
+        warn: called with a warning of images that hold NaN or inf, or nothing; those pixels are
+            filled with the mean of the others.
 
     Returns:
         float32 tensor of shape (n_views, y, x); x and y cover the field of the stack.
 
     Raises:
-        TomogramError: a stack that cannot be read, or a pixel size finer than its own.
+        TomogramError: a stack that cannot be read, an image without any finite value, or a pixel
+            size finer than its own.
     """
     if pixel_angstrom < series.pixel_angstrom * 0.999:
         raise TomogramError(
@@ -202,10 +208,37 @@ def aligned_views(
         large = (round(small[0] * binning), round(small[1] * binning))
         step = (small[0] * binning / large[0], small[1] * binning / large[1])
         for view, transform in zip(series.views, series.transforms):
-            image = torch.from_numpy(volume.read_slice(int(view))).to(device)
+            values = volume.read_slice(int(view))
+            values, odd = _sound_values(values, series.path, int(view))
+            if odd and warn is not None:
+                warn(odd)
+            image = torch.from_numpy(values).to(device)
             aligned = apply_transform(image - image.mean(), transform, large, step)
             views.append(fourier_crop(aligned, small))
     return torch.stack(views)
+
+
+def _sound_values(image: np.ndarray, path: Path, view: int) -> tuple[np.ndarray, str]:
+    """An image (y, x) with finite values only, and what is odd about it; empty for nothing.
+
+    Raises:
+        TomogramError: it has no finite value.
+    """
+    finite = np.isfinite(image)
+    if not finite.any():
+        raise TomogramError(
+            f"{path}: image {view + 1}: expected grey values, found NaN or inf alone; leave it out "
+            f"(--exclude {view})"
+        )
+    name = f"{os.path.basename(path)}: image {view + 1}"
+    odd = ""
+    if not finite.all():
+        mean = image[finite].mean(dtype=np.float64)
+        image = np.where(finite, image, mean).astype(np.float32)
+        odd = f"{name} holds {int((~finite).sum())} pixels of NaN or inf: its mean is taken there"
+    if image.min() == image.max():
+        odd = f"{name} holds one value everywhere: leave it out (--exclude {view})"
+    return image, odd
 
 
 def reconstruct(
