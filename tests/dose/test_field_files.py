@@ -344,7 +344,8 @@ def test_an_mdoc_may_hold_anything_beside_what_is_asked_of_it(series, files, cas
     ("old", "new", "message"),
     [
         ("TiltAngle = 0.01", "TiltAngle = ", "section 1: expected TiltAngle"),
-        ("TiltAngle = 0.01", "TiltAngle = flat", "section 1: expected TiltAngle"),
+        ("TiltAngle = 0.01", "TiltAngle = flat", "section 1: expected a number.*TiltAngle.*'flat'"),
+        ("ExposureDose = 3.0", "ExposureDose = 3,0", "decimal point, as ExposureDose, got '3,0'"),
         ("TiltAngle = -7.99", "Tilt = -7.99", "section 2: expected TiltAngle"),
         ("ExposureDose = 3.0", "ExposureDose = ", "section 1: expected ExposureDose.*--doses"),
         ("ExposureDose = 3.0", "ExposureDose = -1", "expected ExposureDose > 0.*--doses"),

@@ -124,15 +124,19 @@ def _numbers(path: str, sections: list[Section], key: str) -> np.ndarray:
         try:
             values[at] = number(section.fields.get(key, ""))
         except ValueError:
-            raise TomogramError(_lacks(path, at, key)) from None
+            raise TomogramError(_lacks(path, at, key, section.fields.get(key))) from None
     return values
 
 
-def _lacks(path: str, at: int, what: str) -> str:
+def _lacks(path: str, at: int, what: str, found: str | None = None) -> str:
+    if found is not None:
+        what = f"a number, with a decimal point, as {what}, got {found[:40]!r}"
+    else:
+        what = f"{what}, as in every section"
     return (
-        f"{path}: section {at + 1}: expected {what}, as in every section; SerialEM writes doses "
-        "only where they are calibrated: give them in a text file (--doses), one line per view: "
-        "dose before it, dose of it"
+        f"{path}: section {at + 1}: expected {what}; SerialEM writes doses only where they are "
+        "calibrated: give them in a text file (--doses), one line per view: dose before it, dose "
+        "of it"
     )
 
 
