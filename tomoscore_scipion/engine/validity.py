@@ -192,5 +192,9 @@ def _slope(plane: np.ndarray, valid: np.ndarray, beside: np.ndarray) -> np.ndarr
     slope = around & (np.abs(height) > STEP * spread) & (share * np.abs(height) > STEP * spread)
     # What lies at the edge of the slice may be too thin for a block, and is nearly as high.
     slope |= valid & (np.abs(height) > CLIFF * spread) & (share > 0.5)
-    first = slope & ndimage.binary_dilation(~valid)
+    rim = ndimage.binary_dilation(~valid) & around & (np.abs(height) > STEP * spread)
+    first = slope & rim
+    # Beside a sharp step only noise is on that side here and there.
+    if 2 * first.sum() < rim.sum():
+        return np.zeros_like(valid)
     return np.asarray(ndimage.binary_propagation(first, mask=slope))
