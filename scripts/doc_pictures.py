@@ -83,7 +83,7 @@ def tour(window, project, scored, compared, pictures):
     form.adjustSize()
     window.root.after(0, form.show)
     yield "TomoScore form"
-    take("TomoScore form", pictures / "box.png")
+    take("TomoScore form", pictures / "form.png")
     form.protocol.preset.set(3)
     window.root.after(0, lambda: TomoScoreThresholdWizard().show(form))
     yield "TomoScore: threshold"

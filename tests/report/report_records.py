@@ -41,6 +41,14 @@ def record_of(curve, ts_id="TS_01", *, voxel=10.0, planes=100, slab=(20, 79), sc
     )
 
 
+def faulty_session():
+    """Six records whose two best ones have faults: a looks unflipped, a and b are too thin."""
+    levels = {"a": 0.6, "b": 0.55, "d": 0.5, "c": 0.5, "e": 0.53, "f": 0.3}
+    thin = {"slab": (50, 51)}
+    changes = {"a": {**thin, "warnings": ("looks unflipped: turn it",)}, "b": thin}
+    return [record_of([level] * 6, key, **changes.get(key, {})) for key, level in levels.items()]
+
+
 def session(number=12):
     """Records of a session: scores that rise, one failed, ids that are not made to be safe."""
     records = []

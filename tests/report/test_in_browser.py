@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from browser import PATIENCE_S, Browser, find_program
 from PIL import Image
-from report_records import NASTY, NASTY_ID, session
+from report_records import NASTY, NASTY_ID, faulty_session, session
 
 from tomoscore_scipion.engine.pictures import as_jpeg, as_webp, picture
 from tomoscore_scipion.engine.thumbnail_files import (
@@ -83,8 +83,8 @@ def texts(browser, selector):
 
 def slide(browser, value):
     browser.do(
-        f"const s = document.getElementById('slider'); s.value = {value};"
-        "s.dispatchEvent(new Event('input'))"
+        f"{{ const s = document.getElementById('slider'); s.value = {value};"
+        "s.dispatchEvent(new Event('input')) }"
     )
 
 
@@ -251,6 +251,52 @@ def test_borderline_tomograms_get_the_verdict_that_was_asked_for(browser, tmp_pa
     shown = set(texts(browser, "#rows .verdict.borderline"))
     assert borderline_at(1.2)
     assert len(shown) == 1 and verdict in shown.pop()
+
+
+def test_a_table_by_verdict_is_sorted_again_when_the_threshold_moves(browser):
+    click(browser, "#heads th:nth-child(7) button")
+    for threshold in (1, 2):
+        slide(browser, threshold)
+        words = [text.split()[1].strip(",") for text in texts(browser, "#rows .verdict")]
+        changes = sum(word != following for word, following in zip(words, words[1:]))
+        assert len(words) == len(RECORDS) and changes == len(set(words)) - 1 == 2
+
+
+def test_faults_and_a_number_decide_as_in_the_protocol(browser, tmp_path):
+    path = tmp_path / "other.html"
+    write_report(faulty_session(), str(path), rejecting=("unflipped", "too thin"), at_most=2)
+    browser.open(path)
+    assert verdicts(browser, tmp_path) == {
+        "a": ("rejected", "unflipped, too thin"),
+        "b": ("rejected", "too thin"),
+        "d": ("rejected", "score"),
+        "c": ("accepted", "score"),
+        "e": ("accepted", "score"),
+        "f": ("rejected", "score"),
+    }
+    shown = dict(zip(texts(browser, ".card .name"), texts(browser, ".card .verdict")))
+    assert shown["a"] == "\u25bc rejected: unflipped, too thin"
+    assert shown["d"] == "\u25bc rejected, not among the best 2"
+    assert texts(browser, "#criteria")[0].split() == (
+        "Rejected regardless of the score: unflipped, too thin. "
+        "At most the best 2 are accepted."
+    ).split()
+    slide(browser, 4)
+    assert [key for key, (word, _) in verdicts(browser, tmp_path).items() if word == "accepted"] == [
+        "e"
+    ]
+
+
+def test_a_hand_overrules_a_fault(browser, tmp_path):
+    path = tmp_path / "other.html"
+    write_report(faulty_session(), str(path), rejecting=("too thin",))
+    browser.open(path)
+    browser.do("localStorage.clear()")
+    browser.do(f"{card_of('b')}.focus()")
+    browser.press("a")
+    assert verdicts(browser, tmp_path)["b"] == ("accepted", "hand")
+    browser.press("u")
+    assert verdicts(browser, tmp_path)["b"] == ("rejected", "too thin")
 
 
 def card_of(name):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import scoring_fakes
-from report_records import NASTY, NASTY_ID, record_of, session
+from report_records import NASTY, NASTY_ID, faulty_session, record_of, session
 
 from tomoscore_scipion.engine.cli import main
 from tomoscore_scipion.engine.output import json_line
@@ -128,6 +128,17 @@ def test_the_verdict_on_borderline_tomograms_is_handed_to_the_page():
         content_of(records, title="t", created="now", borderline=b) for b in ("score", "rejected")
     ]
     assert [content["borderline"] for content in given] == ["score", "rejected"]
+
+
+def test_only_the_faults_that_reject_are_handed_to_the_page(results):
+    Path("r.jsonl").write_text("".join(map(json_line, faulty_session())))
+    words = ["--reject", "out of the model's depth", "--reject", "too thin", "--at-most", "2"]
+    shown = report(*words).json["content"]
+    faults = {t["id"]: t["faults"] for t in shown["tomograms"]}
+    assert faults == {**dict.fromkeys("abcdef", []), "a": ["too thin"], "b": ["too thin"]}
+    assert (shown["rejecting"], shown["at_most"]) == (["out of the model's depth", "too thin"], 2)
+    shown = report().json["content"]
+    assert not any(t["faults"] for t in shown["tomograms"]) and shown["at_most"] == 0
 
 
 def test_a_failure_begins_with_its_cause_and_ends_with_the_file():
@@ -262,6 +273,8 @@ def test_content_is_plain_json():
         (["r.jsonl", "--output", "r.html", "--maps", "t"], 1, "t: expected a folder of maps"),
         (["r.jsonl", "--output", "r.html", "--threshold", "6"], 2, "expected octaves from 0 to 5"),
         (["r.jsonl", "--output", "r.html", "--threshold", "x"], 2, "expected octaves"),
+        (["r.jsonl", "--output", "r.html", "--reject", "ugly"], 2, "invalid choice: 'ugly'"),
+        (["r.jsonl", "--output", "r.html", "--at-most", "0"], 2, "expected a number of tomograms"),
         (["r.jsonl"], 2, "--output"),
         (["--output", "r.html"], 2, "RESULTS.jsonl"),
     ],

@@ -14,6 +14,7 @@ from lab import ids, log_of
 
 from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.protocols import exchange, reporting
+from tomoscore_scipion.protocols.verdict import Criteria
 
 NASTY = "<script>alert(1)</script>"
 
@@ -51,7 +52,7 @@ class Desk:
         program.write_text(f"import os, sys, time\nfolder = {str(folder)!r}\n{script}\n")
         command = f"{shlex.quote(sys.executable)} {shlex.quote(str(program))}"
         self.reporter = reporting.Reporter(
-            str(folder), command, dict(os.environ), threshold=1.25, title="it's $(touch owned) 100%"
+            str(folder), command, dict(os.environ), Criteria(1.25), title="it's $(touch owned) 100%"
         )
 
     def calls(self):
@@ -85,7 +86,8 @@ def test_reports_are_made_at_most_every_so_often_and_at_the_end(tmp_path, monkey
         str(tmp_path / n) for n in ("batches", "thumbnails", "report.html")
     )
     expected = ["report", batches, "--output", html, "--thumbnails", thumbnails]
-    expected += ["--threshold", "1.25", "--order", str(tmp_path / "order.csv")]
+    expected += ["--threshold", "1.25", "--borderline", "accepted"]
+    expected += ["--order", str(tmp_path / "order.csv")]
     expected += ["--title=it's $(touch owned) 100%"]
     assert desk.calls() == [repr(expected)] * 3
     assert not (tmp_path / "owned").exists() and not Path("owned").exists()
@@ -187,9 +189,21 @@ def test_a_run_ends_with_a_report_of_every_tomogram(lab):
     for tomogram in scored.scoredTomograms:
         assert Path(tomogram._tomoScoreThumbnail.get()).read_bytes().startswith(b"\xff\xd8")
     assert {t._tomoScoreThumbnail.get() for t in scored.failedTomograms} == {None}
+    told = content_of(scored)
+    assert (told["threshold"], told["borderline"], told["rejecting"]) == (1.5, "accepted", [])
     scored.threshold.set(3.0)
     lab.resume(scored)
     assert content_of(scored)["threshold"] == 3.0
+
+
+def test_the_report_gives_the_verdicts_of_the_protocol(lab):
+    entries = [lab.tomogram("a", 4.0, shape_zyx=(64, 16, 64)), lab.tomogram("b", 3.0)]
+    options = {"rejectUnflipped": True, "acceptBorderline": False, "atMost": 5}
+    scored = lab.score(lab.source(entries), **options)
+    assert ids(scored, "rejectedTomograms") == ["a"]
+    told = content_of(scored)
+    assert {t["id"]: t["faults"] for t in told["tomograms"]} == {"a": ["unflipped"], "b": []}
+    assert (told["borderline"], told["at_most"]) == ("rejected", 5)
 
 
 def test_a_decline_through_two_workers_is_a_decline_in_report_and_plot(project, lab):
@@ -254,8 +268,9 @@ def test_all_failed_is_reported_too(lab):
 
 @pytest.mark.parametrize("name", ["two words", "$(touch owned)", "it's", "100%s"])
 def test_the_command_runs_in_a_folder_of_any_name(tmp_path, name):
-    def said(title, **options):
-        command = reporting.command("printf '%s\\n'", tmp_path / name, 2.5, title, **options)
+    def said(title, maps=False, **criteria):
+        told = Criteria(2.5, **criteria)
+        command = reporting.command("printf '%s\\n'", tmp_path / name, told, title, maps)
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
         return done.stdout.splitlines()
 
@@ -265,5 +280,10 @@ def test_the_command_runs_in_a_folder_of_any_name(tmp_path, name):
     assert words[-1] == "--title=-x $(touch owned)"
     assert "--maps" not in words
     assert said("x", maps=True)[-3:-1] == ["--maps", str(tmp_path / name / "maps")]
-    assert said("x", borderline="rejected")[-3:-1] == ["--borderline", "rejected"]
+    assert words[6:10] == ["--threshold", "2.5", "--borderline", "accepted"]
+    assert said("x", accept_borderline=False)[9] == "rejected"
+    told = said("x", faults=frozenset({"too thin", "out of the model's depth"}), at_most=7)
+    assert told[10:16] == [
+        *("--reject", "out of the model's depth", "--reject", "too thin", "--at-most", "7")
+    ]
     assert not (tmp_path / "owned").exists()

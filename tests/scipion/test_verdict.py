@@ -84,6 +84,7 @@ SAVED = """ts_id,verdict,decided_by
 TS_01,accepted,score
 "with, comma",accepted,hand
 TS_03,rejected,hand
+TS_04,rejected,"unflipped, too thin"
 """
 
 
@@ -92,6 +93,7 @@ def test_the_file_of_the_report_has_a_verdict_of_each():
     assert ids.of("TS_01") == ("accepted", "score")
     assert ids.of("with, comma") == ("accepted", "hand")
     assert ids.of("TS_03") == ("rejected", "hand")
+    assert ids.of("TS_04") == ("rejected", "unflipped, too thin")
     assert ids.of("another") == ("rejected", "hand")
 
 
@@ -109,10 +111,10 @@ def test_a_plain_list_has_the_ids_to_accept(text):
     [
         (" \n", "is empty"),
         ("ts_id,verdict,decided_by\n", "no ids"),
-        (SAVED + "TS_04,perhaps,hand", "line 5: expected an id, accepted or rejected, score or"),
-        (SAVED + "TS_04,accepted,somebody", "line 5: expected"),
-        (SAVED + "TS_04", "line 5: expected"),
-        (SAVED + "TS_01,rejected,hand", "line 5: TS_01 has another verdict before"),
+        (SAVED + "TS_05,perhaps,hand", "line 6: expected an id, accepted or rejected, score,"),
+        (SAVED + "TS_05,accepted,somebody", "line 6: expected"),
+        (SAVED + "TS_05", "line 6: expected"),
+        (SAVED + "TS_01,rejected,hand", "line 6: TS_01 has another verdict before"),
     ],
 )
 def test_a_list_that_cannot_be_meant_is_refused(text, fault):

@@ -4,6 +4,7 @@
     ts_id,verdict,decided_by
     TS_01,accepted,score
     TS_02,rejected,hand
+    TS_03,rejected,too thin
 
 Knows nothing of Scipion.
 """
@@ -15,10 +16,10 @@ from dataclasses import dataclass
 from typing import Dict, Tuple
 
 from tomoscore_scipion.protocols.verdict import ACCEPTED, BY_HAND, BY_SCORE, REJECTED
+from tomoscore_scipion.report.reasons import FAULTS
 
 HEADER = ("ts_id", "verdict", "decided_by")
 VERDICTS = (ACCEPTED, REJECTED)
-DECIDERS = (BY_SCORE, BY_HAND)
 
 
 class IdListError(Exception):
@@ -72,13 +73,18 @@ def _verdicts(lines):
     found = {}
     for number, cells in lines:
         ts_id, verdict, decider = (*cells, "", "", "")[: len(HEADER)]
-        if not ts_id or verdict not in VERDICTS or decider not in DECIDERS:
+        if not ts_id or verdict not in VERDICTS or not _is_decider(decider):
             raise IdListError(
                 f"the list of ids, line {number}: expected an id, {' or '.join(VERDICTS)}, "
-                f"{' or '.join(DECIDERS)}, found {','.join(cells)}"
+                f"{BY_SCORE}, {BY_HAND} or faults, found {','.join(cells)}"
             )
         if found.setdefault(ts_id, (verdict, decider)) != (verdict, decider):
             raise IdListError(f"the list of ids, line {number}: {ts_id} has another verdict before")
     if not found:
         raise IdListError("the list of ids has a header and no ids")
     return found
+
+
+def _is_decider(text):
+    """Whether a text is "score", "hand", or the faults for which a tomogram was rejected."""
+    return text in (BY_SCORE, BY_HAND) or set(text.split(", ")) <= set(FAULTS)

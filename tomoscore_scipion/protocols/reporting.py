@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 from tomoscore_scipion.protocols.exchange import last_words, note_failure
+from tomoscore_scipion.protocols.verdict import ACCEPTED, REJECTED
 from tomoscore_scipion.report.order import order_text, read_order
 
 logger = logging.getLogger(__name__)
@@ -40,20 +41,19 @@ POLL_S = 0.1
 class Reporter:
     """Keeps the report of a run up to date; the end of its `with` statement makes the last one."""
 
-    def __init__(self, folder, program, environ, threshold, title, maps=False, borderline=None):
+    def __init__(self, folder, program, environ, criteria, title, maps=False):
         """Begin without a report; one that an earlier run left stays until there is a new one.
 
         Args:
             folder: where all of it lies.
             program: the engine's program for a shell, its activation included.
             environ: its environment variables.
-            threshold: from which TomoScore on a tomogram is accepted, octaves.
+            criteria: by what tomograms are accepted, verdict.Criteria with a threshold.
             title: of the report; any text.
             maps: whether quality maps are written.
-            borderline: verdict on tomograms whose interval contains the threshold; None: by score.
         """
         self._folder = Path(folder)
-        self._command = command(program, folder, threshold, title, maps, borderline)
+        self._command = command(program, folder, criteria, title, maps)
         self._folders = (THUMBNAILS, MAPS) if maps else (THUMBNAILS,)
         self._environ = environ
         self._asked = any((self._folder / BATCHES).rglob("*.jsonl"))
@@ -167,7 +167,7 @@ class NoReport:
         """Nothing is made."""
 
 
-def command(program, folder, threshold, title, maps=False, borderline=None):
+def command(program, folder, criteria, title, maps=False):
     """The words of the command that makes the report.
 
     The program's activation wants a shell.  What is the user's (paths, the title) is handed to it
@@ -175,11 +175,19 @@ def command(program, folder, threshold, title, maps=False, borderline=None):
     """
     paths = {name: str(Path(folder) / name) for name in (BATCHES, THUMBNAILS, MAPS, REPORT)}
     words = ["report", paths[BATCHES], "--output", paths[REPORT]]
-    words += ["--thumbnails", paths[THUMBNAILS], "--threshold", f"{threshold:g}"]
+    words += ["--thumbnails", paths[THUMBNAILS], *_told(criteria)]
     words += ["--order", str(Path(folder) / ORDER)]
     words += ["--maps", paths[MAPS]] if maps else []
-    words += ["--borderline", borderline] if borderline else []
     return ["/bin/sh", "-c", f'( {program} "$@" )', "sh", *words, f"--title={title}"]
+
+
+def _told(criteria):
+    """The words that tell the report by what tomograms are accepted."""
+    borderline = ACCEPTED if criteria.accept_borderline else REJECTED
+    words = ["--threshold", f"{criteria.threshold:g}", "--borderline", borderline]
+    for fault in sorted(criteria.faults):
+        words += ["--reject", fault]
+    return words + (["--at-most", str(criteria.at_most)] if criteria.at_most else [])
 
 
 def write_order(folder, order):

@@ -19,7 +19,7 @@ from tomoscore_scipion.protocols.outputs import (
     SET_OF,
     TomoScoreOutputs,
 )
-from tomoscore_scipion.protocols.verdict import ACCEPTED, REJECTED, accepted_by
+from tomoscore_scipion.protocols.verdict import accepted_by
 from tomoscore_scipion.report.failures import cause_first
 from tomoscore_scipion.report.reasons import faults_of
 
@@ -41,10 +41,9 @@ class TomoScoreScoring(TomoScoreEngineRuns, TomoScoreOutputs):
             os.path.abspath(self._getExtraPath()),
             Plugin.getProgram(),
             Plugin.getEnviron(),
-            threshold=self.getThreshold(),
+            self.getCriteria(),
             title=f"{self.getProject().getShortName()}: {self.getRunName()}",
             maps=self.writeMaps.get(),
-            borderline=ACCEPTED if self.getCriteria().accept_borderline else REJECTED,
         )
 
     # --------------------------- start ---------------------------------------

@@ -6,6 +6,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError
 
 from tomoscore_scipion.engine.bands import N_SCORED
+from tomoscore_scipion.report.reasons import FAULTS
 
 DESCRIPTION = """\
 Make a report of scored tomograms: one HTML file with table, histogram and threshold, gallery, and
@@ -25,6 +26,13 @@ def octaves(text: str) -> float:
     if not 0 <= value <= N_SCORED:
         raise ArgumentTypeError(f"expected octaves from 0 to {N_SCORED}, got {text!r}")
     return value
+
+
+def count(text: str) -> int:
+    """A number of tomograms of the command line."""
+    if not text.isdecimal() or int(text) == 0:
+        raise ArgumentTypeError(f"expected a number of tomograms from 1 on, got {text!r}")
+    return int(text)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -69,6 +77,23 @@ def add_arguments(parser: ArgumentParser) -> None:
         default="score",
         help="verdict on tomograms whose 90 %% interval contains the threshold: that of the score "
         "(default), or always one",
+    )
+    add(
+        "--reject",
+        action="append",
+        default=[],
+        choices=FAULTS,
+        metavar="FAULT",
+        help="reject tomograms with this fault regardless of their score: one of "
+        + ", ".join(FAULTS)
+        + "; may be repeated",
+    )
+    add(
+        "--at-most",
+        type=count,
+        default=0,
+        metavar="N",
+        help="accept only the N best of the tomograms that would be accepted (default: all)",
     )
     add(
         "--compare",

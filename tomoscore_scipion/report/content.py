@@ -19,12 +19,12 @@ from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.engine.thumbnail_files import chosen_slices, slices_shown
 from tomoscore_scipion.report.failures import cause_first
 from tomoscore_scipion.report.order import Order, in_order
-from tomoscore_scipion.report.reasons import reasons_of
+from tomoscore_scipion.report.reasons import faults_of, reasons_of
 
 DEFAULT_THRESHOLD = 2.5
+"""Where the slider stands at first, in octaves."""
 BY_SCORE = "score"
 """Tomograms whose interval contains the threshold get the verdict of their score."""
-"""Where the slider stands at first, in octaves."""
 
 
 def latest_of_each(records: Iterable[Score]) -> list[Score]:
@@ -42,6 +42,8 @@ def content_of(
     created: str,
     threshold: float = DEFAULT_THRESHOLD,
     borderline: str = BY_SCORE,
+    rejecting: Sequence[str] = (),
+    at_most: int = 0,
     order: Order | None = None,
     comparison: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -53,6 +55,8 @@ def content_of(
         created: when, for people.
         threshold: where the slider stands at first, octaves.
         borderline: verdict on tomograms whose interval contains the threshold, or `BY_SCORE`.
+        rejecting: faults for which tomograms are rejected whatever their score, of `FAULTS`.
+        at_most: so many tomograms are accepted, the best; 0: all.
         order: from `order.read_order`, by which the records are ordered; None: not known.
         comparison: with other sets, from `compared.section_of`; None: no such section.
     """
@@ -65,6 +69,8 @@ def content_of(
         "definition": SCORE_DEFINITION,
         "threshold": threshold,
         "borderline": borderline,
+        "rejecting": list(rejecting),
+        "at_most": at_most,
         "largest": N_SCORED,
         "nothing_seen": NOTHING_SEEN,
         "readily_seen": READILY_SEEN,
@@ -73,7 +79,12 @@ def content_of(
         "comparison": comparison,
         "order": ordered_by,
         "tomograms": [
-            {**_tomogram(record), "acquired": _time(order.get(record.ts_id))} for record in records
+            {
+                **_tomogram(record),
+                "faults": [fault for fault in faults_of(record) if fault in rejecting],
+                "acquired": _time(order.get(record.ts_id)),
+            }
+            for record in records
         ],
     }
 

@@ -45,6 +45,8 @@ def main(args: Namespace) -> int:
         maps=args.maps,
         threshold=threshold,
         borderline=args.borderline,
+        rejecting=args.reject,
+        at_most=args.at_most,
         title=args.title,
         order=order,
         comparison=section_of(sets) if sets else None,
@@ -65,6 +67,8 @@ def write_report(
     maps: Sequence[str] = (),
     threshold: float = DEFAULT_THRESHOLD,
     borderline: str = BY_SCORE,
+    rejecting: Sequence[str] = (),
+    at_most: int = 0,
     title: str = "TomoScore report",
     order: Order | None = None,
     comparison: dict[str, Any] | None = None,
@@ -78,6 +82,8 @@ def write_report(
         maps: folders of quality maps.
         threshold: where the slider stands at first, octaves.
         borderline: verdict on tomograms whose interval contains the threshold, or `BY_SCORE`.
+        rejecting: faults for which tomograms are rejected whatever their score, of `FAULTS`.
+        at_most: so many tomograms are accepted, the best; 0: all.
         title: of the page.
         order: that of the session, from `order.read_order`; None: the records have it.
         comparison: with other sets, from `compared.section_of`.
@@ -94,6 +100,8 @@ def write_report(
         created=created,
         threshold=threshold,
         borderline=borderline,
+        rejecting=rejecting,
+        at_most=at_most,
         order=order,
         comparison=comparison,
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows what the boxes made: the report, tables, images, plots, and one tomogram closely."""
+"""Shows what the protocols made: the report, tables, images, plots, and one tomogram closely."""
 
 from pyworkflow.protocol import params
 from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer

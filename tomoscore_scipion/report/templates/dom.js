@@ -28,20 +28,42 @@ function fill(node, attributes, children) {
 function verdictOf(t) {
   if (t.score === null) return 'failed';
   if (state.hand.has(t.id)) return state.hand.get(t.id);
-  if (isBorderline(t) && content.borderline !== 'score') return content.borderline;
-  return t.score >= state.threshold ? 'accepted' : 'rejected';
+  return isGood(t) && isAmongBest(t) ? 'accepted' : 'rejected';
 }
 
-function decidedBy(t) { return state.hand.has(t.id) ? 'hand' : 'score'; }
-
-// The score alone does not settle it: the 90 % interval contains the threshold.
-function isBorderline(t) {
-  return t.score !== null && !state.hand.has(t.id)
-    && t.interval[0] <= state.threshold && state.threshold <= t.interval[1];
+// Whether a tomogram is accepted as long as no other one is better.
+function isGood(t) {
+  if (t.faults.length) return false;
+  if (isUncertain(t) && content.borderline !== 'score') return content.borderline === 'accepted';
+  return t.score >= state.threshold;
 }
+
+// The 90 % interval contains the threshold: the score alone does not settle it.
+function isUncertain(t) { return t.interval[0] <= state.threshold && state.threshold <= t.interval[1]; }
+
+// Of equal scores the first by name is better, as in the protocol.
+const best = { threshold: null, chosen: null };
+function isAmongBest(t) {
+  if (!content.at_most) return true;
+  if (best.threshold !== state.threshold) {
+    best.threshold = state.threshold;
+    const ranked = scored.filter(isGood).sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1));
+    best.chosen = new Set(ranked.slice(0, content.at_most));
+  }
+  return best.chosen.has(t);
+}
+
+function decidedBy(t) { return state.hand.has(t.id) ? 'hand' : t.faults.join(', ') || 'score'; }
+
+function isBorderline(t) { return t.score !== null && !state.hand.has(t.id) && isUncertain(t); }
 
 function verdictText(t) {
-  return SIGNS[verdictOf(t)] + (state.hand.has(t.id) ? ' by hand' : isBorderline(t) ? ', borderline' : '');
+  const text = SIGNS[verdictOf(t)];
+  if (t.score === null) return text;
+  if (state.hand.has(t.id)) return `${text} by hand`;
+  if (t.faults.length) return `${text}: ${t.faults.join(', ')}`;
+  const limit = isGood(t) && !isAmongBest(t) ? `, not among the best ${content.at_most}` : '';
+  return text + (isBorderline(t) ? ', borderline' : '') + limit;
 }
 
 function scaleOf(score) {

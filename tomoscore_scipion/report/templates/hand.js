@@ -65,12 +65,12 @@ function onKey(event) {
 function handButtons(t) {
   const button = (key, text) => element('button', { type: 'button', 'data-key': key, 'aria-keyshortcuts': key,
     onclick: () => decide(t, KEYS[key]) }, `${text} (${key})`);
-  return [button('a', 'Accept'), ' ', button('r', 'Reject'), ' ', button('u', 'As the score says')];
+  return [button('a', 'Accept'), ' ', button('r', 'Reject'), ' ', button('u', 'Decide by the score')];
 }
 
 // Lines of ts_id,verdict,decided_by: what "TomoScore - filter by score" reads. An id stands as it is.
 function saveVerdicts() {
   const quoted = (text) => (/[",\n\r]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text);
-  const lines = scored.map((t) => `${quoted(t.id)},${verdictOf(t)},${decidedBy(t)}\n`);
+  const lines = scored.map((t) => `${quoted(t.id)},${verdictOf(t)},${quoted(decidedBy(t))}\n`);
   save('tomoscore-verdicts.csv', 'text/csv', `ts_id,verdict,decided_by\n${lines.join('')}`);
 }

@@ -31,7 +31,7 @@ function repaint() {
     if (rows.has(t.number)) paintVerdict(rows.get(t.number), t);
   }
   if (shownNow && byId('details').open) paintVerdict(byId('details-verdict'), shownNow);
-  if (byId('verdict').value || sorting.column === 5) table();
+  if (byId('verdict').value || COLUMNS[sorting.column][0] === 'Verdict') table();
 }
 
 function saveIds(verdict) {

@@ -10,6 +10,7 @@ const COLUMNS = [
   ['Likely reason', (t) => (t.reasons && t.reasons.length ? t.reasons[0][0] : '')],
   ['Warnings', (t) => t.warnings.length, (t, v) => (v ? String(v) : '')],
 ];
+const WORDS = ['Tomogram', 'Verdict', 'Likely reason'];  // columns of words, the others of numbers
 const sorting = { column: 1, up: false };
 
 function gallery() {
@@ -28,7 +29,7 @@ function gallery() {
 
 function heads() {
   byId('heads').replaceChildren(...COLUMNS.map(([name], i) => element('th', {
-    scope: 'col', class: [0, 5, 6].includes(i) ? undefined : 'n', 'aria-sort': i !== sorting.column ? 'none' : sorting.up ? 'ascending' : 'descending',
+    scope: 'col', class: WORDS.includes(name) ? undefined : 'n', 'aria-sort': i !== sorting.column ? 'none' : sorting.up ? 'ascending' : 'descending',
   }, element('button', { type: 'button', onclick: () => sortBy(i) },
     name + (i !== sorting.column ? '' : sorting.up ? ' \u25b2' : ' \u25bc')))));
 }
