@@ -17,7 +17,7 @@ from tomoscore_scipion.protocols.outputs import (
     value,
 )
 from tomoscore_scipion.protocols.recovery import readable_output
-from tomoscore_scipion.protocols.verdict import CUSTOM, LARGEST, in_words
+from tomoscore_scipion.protocols.verdict import CUSTOM, LARGEST, accepted_by, in_words
 
 STEP = 0.05
 PICTURE_PX = 150
@@ -84,7 +84,7 @@ def consequence(measured, criteria):
         measured: {tsId: verdict.Measured}.
         criteria: verdict.Criteria.
     """
-    accepted = sum(map(criteria.accepts, measured.values()))
+    accepted = len(accepted_by(criteria, measured))
     borderline = sum(one.is_borderline(criteria.threshold) for one in measured.values())
     return (
         f"{in_words(criteria.threshold)}: {accepted} accepted, {len(measured) - accepted} "

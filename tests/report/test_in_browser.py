@@ -49,6 +49,7 @@ def page(tmp_path_factory):
         str(folder / "report.html"),
         folders=[str(folder)],
         maps=[str(folder)],
+        threshold=2.5,
         title=NASTY_ID,
     )
     return folder / "report.html"
@@ -264,7 +265,8 @@ def test_a_table_by_verdict_is_sorted_again_when_the_threshold_moves(browser):
 
 def test_faults_and_a_number_decide_as_in_the_protocol(browser, tmp_path):
     path = tmp_path / "other.html"
-    write_report(faulty_session(), str(path), rejecting=("unflipped", "too thin"), at_most=2)
+    criteria = {"threshold": 2.5, "rejecting": ("unflipped", "too thin"), "at_most": 2}
+    write_report(faulty_session(), str(path), **criteria)
     browser.open(path)
     assert verdicts(browser, tmp_path) == {
         "a": ("rejected", "unflipped, too thin"),
@@ -289,7 +291,7 @@ def test_faults_and_a_number_decide_as_in_the_protocol(browser, tmp_path):
 
 def test_a_hand_overrules_a_fault(browser, tmp_path):
     path = tmp_path / "other.html"
-    write_report(faulty_session(), str(path), rejecting=("too thin",))
+    write_report(faulty_session(), str(path), threshold=2.5, rejecting=("too thin",))
     browser.open(path)
     browser.do("localStorage.clear()")
     browser.do(f"{card_of('b')}.focus()")

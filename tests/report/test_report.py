@@ -65,7 +65,7 @@ def test_the_page_holds_every_record(results, capsys):
     shown = report().json["content"]
     assert [t["id"] for t in shown["tomograms"]] == [r.ts_id for r in session()]
     assert [t["score"] for t in shown["tomograms"]] == [r.tomoscore for r in session()]
-    assert shown["threshold"] == 2.5
+    assert shown["threshold"] == 1.5
     assert "r.html: 14 tomograms, 1 of them failed\n" in capsys.readouterr().err
 
 

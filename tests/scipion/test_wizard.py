@@ -118,6 +118,8 @@ def test_the_wizard_counts_what_a_threshold_would_do():
     assert said == begin + "2 accepted, 2 rejected; borderline: 1"
     said = consequence(measured, Criteria(2.0, accept_borderline=False))
     assert said == begin + "2 accepted, 2 rejected; borderline: 1"
+    said = consequence(measured, Criteria(2.0, at_most=1))
+    assert said == begin + "1 accepted, 3 rejected; borderline: 1"
 
 
 @pytest.mark.parametrize(

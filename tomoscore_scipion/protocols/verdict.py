@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from typing import FrozenSet, Optional, Tuple
 
 from tomoscore_scipion.engine.bands import N_SCORED, readable_scale, scale_nm
+from tomoscore_scipion.report.content import DEFAULT_THRESHOLD
 
 ACCEPTED, REJECTED, FAILED = "accepted", "rejected", "failed"
 
 BY_SCORE, BY_HAND = "score", "hand"
 """Who decided on a tomogram; where a fault did, it is the fault's name."""
 
-STRICT_FROM, BALANCED_FROM, PERMISSIVE_FROM = 3.0, 1.5, 0.75
+STRICT_FROM, BALANCED_FROM, PERMISSIVE_FROM = 3.0, DEFAULT_THRESHOLD, 0.75
 """The TomoScore in octaves from which each preset accepts.
 
-Strict is where membranes are seen as lines. Balanced is below what the real images of
-docs/model_card.rst score that a reader finds good, all but crops of 127 nm."""
+Strict is where membranes are seen as lines. Balanced is where the slider of the report stands at
+first."""
 
 PRESETS = (
     ("Strict", STRICT_FROM),

@@ -6,6 +6,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError
 
 from tomoscore_scipion.engine.bands import N_SCORED
+from tomoscore_scipion.report.content import DEFAULT_THRESHOLD
 from tomoscore_scipion.report.reasons import FAULTS
 
 DESCRIPTION = """\
@@ -69,7 +70,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--threshold",
         type=octaves,
         metavar="S",
-        help="where the slider stands at first, in octaves (default: 2.5)",
+        default=DEFAULT_THRESHOLD,
+        help=f"where the slider stands at first, in octaves (default: {DEFAULT_THRESHOLD:g})",
     )
     add(
         "--borderline",

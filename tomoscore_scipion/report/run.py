@@ -35,7 +35,6 @@ def main(args: Namespace) -> int:
     check_folders(args.maps, "maps")
     records = records_of(args.results)
     order = read_order(args.order) if args.order else {}
-    threshold = DEFAULT_THRESHOLD if args.threshold is None else args.threshold
     latest = latest_of_each(records)
     sets = sets_of(args.results, latest, args.compare, args.names) if args.compare else {}
     write_report(
@@ -43,7 +42,7 @@ def main(args: Namespace) -> int:
         args.output,
         folders=args.thumbnails,
         maps=args.maps,
-        threshold=threshold,
+        threshold=args.threshold,
         borderline=args.borderline,
         rejecting=args.reject,
         at_most=args.at_most,
