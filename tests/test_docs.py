@@ -100,3 +100,10 @@ def test_reasons_that_are_explained_are_those_that_are_given():
     table = text.partition("what to try")[2].partition("Choosing a threshold")[0]
     explained = re.findall(r"^([a-z][a-z ]+?)  +\S", table, re.MULTILINE)
     assert len(explained) >= 9 and set(explained) <= given
+
+
+def test_the_readme_names_every_parameter_of_the_template():
+    template = ROOT / "tomoscore_scipion" / "templates" / "tomoscore.json.template"
+    names = re.findall(r"\|(\w+)~", template.read_text(encoding="utf-8"))
+    readme = (ROOT / "README.rst").read_text(encoding="utf-8")
+    assert len(names) == 5 and all(f"``{name}``" in readme for name in names)

@@ -108,7 +108,7 @@ def test_few_usable_slices():
     uneven = record_of(MIDDLING, slab=(20, 79), scores={**scores, 38: score + 1.2, 42: score + 1})
     assert found(even) == {}
     assert found(uneven) == {"few usable slices": "high"}
-    assert "around plane 38" in reasons_of(uneven)[0].text
+    assert "around slice 38" in reasons_of(uneven)[0].text
 
 
 def test_a_single_odd_slice_is_no_reason():

@@ -151,7 +151,7 @@ def test_slab_limits_reach_the_engine_and_are_told(lab):
     assert ids(scored, "acceptedTomograms") == ["thick"], log_of(scored)
     assert ids(scored, "failedTomograms") == ["thin"]
     error = item(scored, "failedTomograms", "thin")._tomoScoreError.get()
-    assert "slab limits 2 to 11: expected planes within 0 to 7" in error
+    assert "slab limits 2 to 11: expected slices within 0 to 7" in error
     (results,) = Path(scored._getExtraPath("batches")).glob("*/results.jsonl")
     records = [Score.from_json(line) for line in results.read_text().splitlines()]
     assert [r.slab_z for r in records if not r.error] == [(2, 11)]

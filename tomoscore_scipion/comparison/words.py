@@ -7,8 +7,8 @@ from tomoscore_scipion.comparison.paired import CONFIDENCE, FEWEST, Comparison, 
 
 METHOD = (
     "Paired by tilt series: mean difference of the scores, with the interval of a paired bootstrap "
-    f"over tilt series ({100 * CONFIDENCE:.0f} % for all pairs together). It does not hold errors "
-    "that the model makes with all of them alike."
+    f"over tilt series ({100 * CONFIDENCE:.0f} % for all pairs together). It does not include "
+    "errors that the model makes with all of them alike."
 )
 
 

@@ -28,7 +28,7 @@ def check_z_range(value: Any) -> ZRange | None:
         if last is None or first <= last:
             return first, last
     raise ValueError(
-        "expected [first, last] plane, counted from 0, first <= last, last null for the volume's "
+        "expected [first, last] slice, counted from 0, first <= last, last null for the volume's "
         f"last one, or null for all, got {value!r}"
     )
 
@@ -47,7 +47,7 @@ def planes_within(z_range: ZRange | None, n_z: int) -> tuple[int, int]:
     first, last = check_z_range(z_range) or (0, None)
     if first >= n_z or (last is not None and last >= n_z):
         raise TomogramError(
-            f"slab limits {first} to {'the end' if last is None else last}: expected planes "
+            f"slab limits {first} to {'the end' if last is None else last}: expected slices "
             f"within 0 to {n_z - 1}, which the volume has; score it with limits of its own"
         )
     return first, n_z - 1 if last is None else last

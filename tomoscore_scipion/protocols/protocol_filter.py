@@ -25,10 +25,11 @@ IDS = f"criterion == {BY_IDS}"
 SHOWN = 3
 
 IDS_HELP = (
-    "The verdicts of a person. Either the file that *Save ids* of the report writes: each line has "
-    "the id of a tomogram, *accepted* or *rejected*, and *score* or *hand*, whoever decided. Or "
-    "the ids of the tomograms to accept, one per line or with commas between them. Tomograms that "
-    "are not in the list are rejected. Who decided stands in the column _tomoScoreDecidedBy."
+    "The verdicts of a person. Either the file that *Save verdicts* of the report writes: each "
+    "line has the id of a tomogram, *accepted* or *rejected*, and who decided: *score*, *hand* or "
+    "a fault. Or the ids of the tomograms to accept, one per line or with commas between them. "
+    "Tomograms that are not in the list are rejected. The column _tomoScoreDecidedBy says who "
+    "decided."
 )
 
 
@@ -52,7 +53,7 @@ class ProtTomoScoreFilter(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
         form.add_input(
             definition,
             "Scored tomograms",
-            "scoredTomograms of the protocol TomoScore, or a subset or join of such sets.",
+            "*scoredTomograms* of *TomoScore - score tomograms*, or a subset or join of such sets.",
         )
         definition.addParam(
             "criterion",

@@ -229,7 +229,7 @@ def _uneven(facts: Facts) -> Iterator[Reason]:
     gain = min(facts.scores[z] for z in best) - facts.score
     if gain >= 0.7:
         text = (
-            f"Few usable slices: the best ones (around plane {best[-1]}) reach "
+            f"Few usable slices: the best ones (around slice {best[-1]}) reach "
             f"{facts.scores[best[-1]]:.1f}, the slab as a whole {facts.score:.1f}. That depth may "
             "be worth segmenting by itself."
         )

@@ -37,7 +37,7 @@ function detailsOf(t) {
   if (why.length) why.unshift(element('h3', {}, 'Likely reasons for a low score'));
   const warnings = t.warnings.length ? [element('h3', {}, 'Warnings'),
     element('ul', {}, ...t.warnings.map((w) => element('li', {}, w)))] : [];
-  const facts = [['file', t.path || 'in memory'], ['content', t.content === null ? 'unknown' : `${(100 * t.content).toFixed(0)} % of the slab holds specimen`],
+  const facts = [['file', t.path || 'in memory'], ['content', t.content === null ? 'unknown' : `${(100 * t.content).toFixed(0)} % of the slab contains specimen`],
     ['slab', slabOf(t)],
     ['size', `${[...t.shape].reverse().join(' x ')} voxels of ${t.voxel} A`],
     ['model', t.model], ['engine', `${t.engine} on ${t.device}, ${t.seconds} s`]];
