@@ -23,6 +23,7 @@ from tomoscore_scipion.engine.pictures import (
     as_jpeg,
     as_webp,
     contrast_limits,
+    grey_levels,
     picture,
 )
 from tomoscore_scipion.engine.products import Products
@@ -144,6 +145,19 @@ def test_lines_at_half_the_pictures_nyquist_keep_their_contrast(longest, encode,
 
     found = decoded(encode(picture(values, longest)))
     assert contrast(found) >= 0.8 * contrast(ideal_resize(values, (longest, longest)))
+
+
+def test_a_window_that_shrinks_a_slice_shows_it_with_full_contrast():
+    values = like_a_tomogram((960, 960))
+    shown = resized_by_mean(grey_levels(values, 960, 240), 4)
+    assert np.asarray(picture(values, 240)).std() == pytest.approx(np.clip(shown, 0, 255).std(), rel=0.1)
+    assert resized_by_mean(np.asarray(picture(values, 960)), 4).std() < 0.9 * shown.std()
+
+
+def resized_by_mean(values, factor):
+    """What is shown where each `factor` by `factor` pixels become one."""
+    n_y, n_x = (n // factor for n in values.shape)
+    return values.reshape(n_y, factor, n_x, factor).astype(float).mean(axis=(1, 3))
 
 
 def test_a_small_slice_is_not_enlarged():

@@ -43,6 +43,28 @@ def picture(values: np.ndarray, longest_px: int = DETAIL_PX) -> Image.Image:
     return Image.fromarray(_grey(_resized(_finite(values)[::-1], longest_px)))
 
 
+def grey_levels(values: np.ndarray, longest_px: int, shown_px: int) -> np.ndarray:
+    """A slice as grey levels for a window that shrinks it once more.
+
+    What a window shows with fewer pixels has less noise and less contrast. So 0 and 255 are the
+    limits of the slice resampled to the size at which it is shown, and finer noise goes beyond
+    them: the window has to resample before it clips.
+
+    Args:
+        values: (y, x) float32; what is not finite is shown as the middle of the rest.
+        longest_px: pixels along the longer edge; smaller slices are not enlarged.
+        shown_px: the same in the window.
+
+    Returns:
+        (y, x) float32, row 0 at the top; 0 is black and 255 white.
+    """
+    finite = _finite(values)[::-1]
+    low, high = contrast_limits(_resized(finite, shown_px))
+    if _is_constant(low, high):
+        return np.full(finite.shape, 128.0, dtype=np.float32)
+    return (_resized(finite, longest_px) - np.float32(low)) * np.float32(255 / (high - low))
+
+
 def _finite(values: np.ndarray) -> np.ndarray:
     """Values scaled to at most 1, so that no sum overflows; the median where they are not finite.
 
@@ -80,9 +102,13 @@ def _weights(length: int, wanted: int) -> np.ndarray:
 def _grey(values: np.ndarray) -> np.ndarray:
     """Values as 8 bits between robust limits; 128 everywhere where they are constant."""
     low, high = contrast_limits(values)
-    if high - low <= 1e-6 * max(abs(low), abs(high)):
+    if _is_constant(low, high):
         return np.full(values.shape, 128, dtype=np.uint8)
     return np.asarray((np.clip((values - low) / (high - low), 0, 1) * 255).round(), dtype=np.uint8)
+
+
+def _is_constant(low: float, high: float) -> bool:
+    return high - low <= 1e-6 * max(abs(low), abs(high))
 
 
 def contrast_limits(values: np.ndarray) -> tuple[float, float]:

@@ -21,7 +21,7 @@ def draw(axes, scores, threshold=None):
     bad = [score for score in scores if threshold is not None and score < threshold]
     names = [f"below the threshold ({len(bad)})", f"from it on ({len(good)})"]
     axes.hist([bad, good], bins=edges, stacked=True, color=[REJECTED, ACCEPTED], label=names)
-    axes.set_title(f"TomoScore of {len(scores)} tomograms", fontsize=10)
+    axes.set_title(f"TomoScore, {len(scores)} scored", fontsize=10)
     if threshold is not None:
         axes.axvline(threshold, color="black", linewidth=1.5, label=f"threshold {threshold:g}")
         axes.legend(fontsize=8)

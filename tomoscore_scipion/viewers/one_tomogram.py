@@ -16,8 +16,11 @@ from tomoscore_scipion.viewers.colours import ACCEPTED, NEUTRAL, SLAB
 from tomoscore_scipion.viewers.runs import chosen
 from tomoscore_scipion.viewers.slices import read_picture
 
-SIZE = (13.0, 8.5)
+SIZE = (13.0, 9.0)
 """Of the figure, inches."""
+CHARTS = 0.27
+"""Height of the charts, as a share of the figure; the slices get what is left."""
+KINDS = ("best", "median", "worst")
 LINE = 160
 """Letters in a line of the text below."""
 
@@ -34,15 +37,15 @@ def draw(figure, record, pictures, note=""):
     figure.clear()
     lines = remarks(record) + ([note] if note else [])
     text = "\n".join(fill(line, LINE) for line in lines)
-    room = 0.08 + 0.022 * (text.count("\n") + 1 if text else 0)
-    grid = figure.add_gridspec(
-        2, 6, top=0.88, bottom=room + 0.05, left=0.07, right=0.98, hspace=0.3, wspace=0.9
-    )
-    figure.suptitle(heading(record), fontsize=11)
-    for place, kind in enumerate(("best", "median", "worst")):
-        _draw_slice(figure.add_subplot(grid[0, 2 * place : 2 * place + 2]), record, kind, pictures)
-    draw_profile(figure.add_subplot(grid[1, :3]), record)
-    draw_curve(figure.add_subplot(grid[1, 3:]), record)
+    bottom = 0.08 + 0.021 * (text.count("\n") + 1 if text else 0)
+    top = bottom + CHARTS
+    figure.suptitle(heading(record), fontsize=11, y=0.985)
+    slices = figure.add_gridspec(1, 3, top=0.93, bottom=top + 0.05, left=0.01, right=0.99, wspace=0.02)
+    for place, kind in enumerate(KINDS):
+        _draw_slice(figure.add_subplot(slices[0, place]), record, kind, pictures)
+    charts = figure.add_gridspec(1, 2, top=top, bottom=bottom, left=0.06, right=0.98, wspace=0.15)
+    draw_profile(figure.add_subplot(charts[0, 0]), record)
+    draw_curve(figure.add_subplot(charts[0, 1]), record)
     figure.text(0.02, 0.01, text, fontsize=8, va="bottom")
 
 
@@ -65,7 +68,7 @@ def remarks(record):
 def _draw_slice(axes, record, kind, pictures):
     axes.set_axis_off()
     if kind in pictures:
-        axes.imshow(pictures[kind], cmap="gray", vmin=0, vmax=255)
+        axes.imshow(pictures[kind], cmap="gray", vmin=0, vmax=255, interpolation_stage="data")
     else:
         axes.text(0.5, 0.5, "no picture", ha="center", transform=axes.transAxes)
     z = chosen(record).get(kind)

@@ -4,7 +4,7 @@
 import numpy as np
 
 from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.pictures import picture
+from tomoscore_scipion.engine.pictures import grey_levels
 from tomoscore_scipion.engine.thumbnails import slice_to_show
 from tomoscore_scipion.engine.volume import open_volume
 from tomoscore_scipion.report.failures import cause_first
@@ -12,6 +12,8 @@ from tomoscore_scipion.viewers.runs import chosen
 
 LONGEST_PX = 1200
 """More than a window shows at first: its zoom tool shows the rest."""
+SHOWN_PX = 400
+"""About what a window shows of a slice at first."""
 
 
 def slices_of(record, kept):
@@ -22,7 +24,8 @@ def slices_of(record, kept):
         kept: {kind: path} of the pictures that its run has kept.
 
     Returns:
-        ({kind: array (y, x) or (y, x, 3) of 8 bits}, a remark where they are not from the file).
+        ({kind: array (y, x) float32 with 0 for black and 255 for white, or (y, x, 3) of 8 bits},
+        a remark where they are not from the file).
     """
     try:
         with open_volume(record.path, record.voxel_size_angstrom) as volume:
@@ -40,7 +43,7 @@ def slices_of(record, kept):
 
 
 def _read(volume, z):
-    return np.asarray(picture(slice_to_show(volume, z), LONGEST_PX))
+    return grey_levels(slice_to_show(volume, z), LONGEST_PX, SHOWN_PX)
 
 
 def read_picture(path):
