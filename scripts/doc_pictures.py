@@ -12,6 +12,7 @@ environment of `make venv-scipion`.
 import os
 import subprocess
 import sys
+import time
 import tkinter as tk
 import traceback
 from pathlib import Path
@@ -20,7 +21,7 @@ from demo_scipion import run, set_environment
 
 PROJECT = "TomoScoreTutorial"
 VOXEL_ANGSTROM = 16.0
-SETTLE_MS = 4000
+SETTLE_MS = 8000
 """From a window's coming up until it is drawn."""
 POLL_MS = 500
 SMALL = ["-strip", "+dither", "-colors", "128", "-define", "png:compression-level=9"]
@@ -68,8 +69,11 @@ def windows(title):
 
 def take(title, path):
     """A picture of the newest window of a title; noise of tomograms is smaller as JPEG."""
-    small = SMALL if path.suffix == ".png" else ["-strip", "-quality", "80"]
-    subprocess.run(["import", "-window", windows(title)[-1], *small, str(path)], check=True)
+    small = SMALL if path.suffix == ".png" else ["-strip", "-quality", "70"]
+    window = windows(title)[-1]
+    subprocess.run(["xdotool", "windowraise", window], check=True)
+    time.sleep(1)  # until what lay above it is drawn anew
+    subprocess.run(["import", "-window", window, *small, str(path)], check=True)
 
 
 def tour(window, project, scored, compared, pictures):
@@ -87,7 +91,7 @@ def tour(window, project, scored, compared, pictures):
     form.protocol.preset.set(3)
     window.root.after(0, lambda: TomoScoreThresholdWizard().show(form))
     yield "TomoScore: threshold"
-    take("TomoScore: threshold", pictures / "wizard.png")
+    take("TomoScore: threshold", pictures / "wizard.jpg")
     next(w for w in form.root.winfo_children() if w.winfo_class() == "Toplevel")._handleResult(0)
     yield "TomoScore form"
     form.close()
@@ -104,8 +108,9 @@ def tour(window, project, scored, compared, pictures):
     for view in viewer._table():
         view.show()
     yield "Metadata:"
-    resize = ["xdotool", "windowsize", windows("Metadata:")[-1], "1150", "560"]
-    subprocess.run(resize, check=True)
+    for change in (("windowmove", "0", "0"), ("windowsize", "1400", "700")):
+        command = ["xdotool", change[0], windows("Metadata:")[-1], *change[1:]]
+        subprocess.run(command, check=True)
     yield "Metadata:"
     take("Metadata:", pictures / "table.jpg")
     shown = TomoScoreCompareViewer(project=project, protocol=compared, parent=window)
@@ -121,7 +126,7 @@ def report(scored, pictures):
     page = Path(scored._getExtraPath("report.html")).resolve().as_uri()
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
     path = pictures / "report.png"
-    size = ["--window-size=1240,1290", f"--screenshot={path}"]
+    size = ["--window-size=1240,1510", f"--screenshot={path}"]
     subprocess.run(["chromium", *options, *size, page], check=True, stderr=subprocess.DEVNULL)
     subprocess.run(["convert", str(path), "-resize", "72%", *SMALL, str(path)], check=True)
 

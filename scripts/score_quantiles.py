@@ -48,8 +48,8 @@ def main(argv: list[str] | None = None) -> int:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--specimens", type=int, default=25)
-    parser.add_argument("--acquisitions", type=int, default=3, help="tomograms of each specimen")
+    parser.add_argument("--specimens", type=int, default=15)
+    parser.add_argument("--acquisitions", type=int, default=2, help="tomograms of each specimen")
     parser.add_argument("--seed", type=int, default=700_000, help="of the first specimen")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--write", action="store_true", help="put the figures into the source")

@@ -179,5 +179,7 @@ def test_the_histogram_has_the_scores_and_the_threshold(viewer, monkeypatch):
     (axes,) = plotter.getFigure().axes
     assert sum(patch.get_height() for patch in axes.patches) == 5
     assert axes.lines[0].get_xdata()[0] == 2.5
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert names == ["rejected (3)", "accepted (2)", "threshold 2.5"]
     viewer.which.set(3)
     assert viewer._there[3][0] == "failedTomograms"

@@ -43,7 +43,9 @@ def _draw_scores(axes: Axes, comparison: Comparison) -> None:
     axes.set_xlim(-0.3, len(places) - 0.7)
     axes.set_ylim(0, N_SCORED)
     axes.set_ylabel("TomoScore (octaves)")
-    axes.set_xlabel(f"{len(comparison.ts_ids)} tilt series, a line each; diamonds: means")
+    colours = "\nblue: higher in the second set, orange: lower" if len(places) == 2 else ""
+    count = len(comparison.ts_ids)
+    axes.set_xlabel(f"{count} tilt series, a line each; diamonds: means{colours}")
 
 
 def _draw_gains(axes: Axes, comparison: Comparison) -> None:

@@ -191,7 +191,7 @@ def _empty_slices(facts: Facts) -> Iterator[Reason]:
         match = re.match(r"(\d+) of (\d+) scored slices are constant", warning)
         if match and 3 * int(match.group(1)) >= int(match.group(2)):
             text = (
-                f"Few usable slices: {match.group(1)} of {match.group(2)} scored slices are "
+                f"{match.group(1)} of {match.group(2)} scored slices are "
                 "constant, as in a padded or cut volume."
             )
             yield Reason("few usable slices", text, HIGH)
@@ -214,7 +214,7 @@ def _voxel(facts: Facts) -> Iterator[Reason]:
     if facts.highest >= GOOD + 1 or seen < 0.3:
         return
     text = (
-        f"Voxel too coarse: {facts.voxel_nm:.3g} nm carries nothing finer than "
+        f"A voxel of {facts.voxel_nm:.3g} nm carries nothing finer than "
         f"{2 * facts.voxel_nm:.3g} nm, and features near that are still seen (R = {seen:.2f}). "
         f"The score cannot exceed {facts.highest:.1f}; bin less."
     )
@@ -229,7 +229,7 @@ def _uneven(facts: Facts) -> Iterator[Reason]:
     gain = min(facts.scores[z] for z in best) - facts.score
     if gain >= 0.7:
         text = (
-            f"Few usable slices: the best ones (around slice {best[-1]}) reach "
+            f"The best slices (around slice {best[-1]}) reach "
             f"{facts.scores[best[-1]]:.1f}, the slab as a whole {facts.score:.1f}. That depth may "
             "be worth segmenting by itself."
         )
@@ -239,15 +239,15 @@ def _uneven(facts: Facts) -> Iterator[Reason]:
 def _thickness(facts: Facts) -> Iterator[Reason]:
     if facts.slab_nm >= THICK_NM:
         text = (
-            f"Too thick: the specimen fills {facts.slab_nm:.0f} nm; beyond about {THICK_NM:.0f} nm "
+            f"The specimen fills {facts.slab_nm:.0f} nm; beyond about {THICK_NM:.0f} nm "
             "most electrons scatter more than once and contrast is lost."
         )
         yield Reason("too thick", text, HIGH if facts.slab_nm >= VERY_THICK_NM else MEDIUM)
     elif facts.planes > 1 and facts.slab_nm < THIN_NM:
         cut = facts.slab_nm > 0.8 * facts.depth_nm
-        what = "the volume holds only" if cut else "specimen is found in only"
+        what = "The volume has only" if cut else "Specimen is found in only"
         text = (
-            f"Too thin: {what} {facts.slab_nm:.0f} nm of depth; large features do not fit into it."
+            f"{what} {facts.slab_nm:.0f} nm of depth; large features do not fit into it."
         )
         yield Reason(TOO_THIN, text, LOW if cut else MEDIUM)
 
@@ -257,7 +257,7 @@ def _contrast(facts: Facts) -> Iterator[Reason]:
     large = sum(facts.curve[:3]) / 3
     if large < 0.4:
         text = (
-            f"Low contrast: even features of 128 to 16 nm are hardly seen (mean R = {large:.2f}): "
+            f"Even features of 128 to 16 nm are hardly seen (mean R = {large:.2f}): "
             "few electrons, little defocus, thick ice, or little in the field of view."
         )
         yield Reason("low contrast", text, HIGH if large < 0.3 else MEDIUM)
@@ -270,7 +270,7 @@ def _only_coarse(facts: Facts) -> Iterator[Reason]:
     if lost not in (2, 3) or min(carried[:2]) < 0.45 or max(carried[lost:]) > 0.25:
         return
     text = (
-        f"Only coarse features: what is larger than {PERIODS_NM[lost][0]:.0f} nm is seen (R = "
+        f"What is larger than {PERIODS_NM[lost][0]:.0f} nm is seen (R = "
         f"{carried[lost - 1]:.2f} down to there), finer is lost: blur, as by tilts that are not "
         "well aligned, radiation damage, or a strong filter or denoiser."
     )

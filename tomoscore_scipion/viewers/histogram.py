@@ -2,29 +2,37 @@
 """The histogram of scores, with a second axis in nm and the line of the threshold."""
 
 from tomoscore_scipion.engine.bands import N_SCORED, scale_nm
-from tomoscore_scipion.viewers.colours import ACCEPTED, REJECTED
+from tomoscore_scipion.viewers.colours import ACCEPTED, NEUTRAL, REJECTED
 
 BINS_PER_OCTAVE = 4
 
 
-def draw(axes, scores, threshold=None):
-    """Draw the histogram.
+def draw(axes, accepted, rejected, undecided=(), threshold=None):
+    """Draw the histogram, the tomograms coloured by their verdict as in the report.
 
     Args:
         axes: a matplotlib axes; cleared first.
-        scores: TomoScores in octaves, at least one.
+        accepted: TomoScores in octaves of the accepted tomograms.
+        rejected: of the rejected ones.
+        undecided: of those whose verdict is still open.
         threshold: accepted from here on, in octaves; no line when None.
     """
     axes.clear()
     edges = [number / BINS_PER_OCTAVE for number in range(N_SCORED * BINS_PER_OCTAVE + 1)]
-    good = [score for score in scores if threshold is None or score >= threshold]
-    bad = [score for score in scores if threshold is not None and score < threshold]
-    names = [f"below the threshold ({len(bad)})", f"from it on ({len(good)})"]
-    axes.hist([bad, good], bins=edges, stacked=True, color=[REJECTED, ACCEPTED], label=names)
-    axes.set_title(f"TomoScore, {len(scores)} scored", fontsize=10)
+    groups = [("rejected", rejected, REJECTED), ("accepted", accepted, ACCEPTED)]
+    groups += [("not decided yet", undecided, NEUTRAL)] if undecided else []
+    axes.hist(
+        [scores for _, scores, _ in groups],
+        bins=edges,
+        stacked=True,
+        color=[colour for _, _, colour in groups],
+        label=[f"{name} ({len(scores)})" for name, scores, _ in groups],
+    )
+    count = len(accepted) + len(rejected) + len(undecided)
+    axes.set_title(f"TomoScore, {count} scored", fontsize=10)
     if threshold is not None:
         axes.axvline(threshold, color="black", linewidth=1.5, label=f"threshold {threshold:g}")
-        axes.legend(fontsize=8)
+    axes.legend(fontsize=8)
     ticks = range(N_SCORED + 1)
     names = [f"{tick}\n{scale_nm(tick):.0f} nm" if tick else "0" for tick in ticks]
     axes.set_xticks(list(ticks), names)

@@ -37,7 +37,7 @@ def draw(figure, record, pictures, note=""):
     figure.clear()
     lines = remarks(record) + ([note] if note else [])
     text = "\n".join(fill(line, LINE) for line in lines)
-    bottom = 0.08 + 0.021 * (text.count("\n") + 1 if text else 0)
+    bottom = 0.07 + 0.018 * (text.count("\n") + 1 if text else 0)
     top = bottom + CHARTS
     figure.suptitle(heading(record), fontsize=11, y=0.985)
     slices = figure.add_gridspec(1, 3, top=0.93, bottom=top + 0.05, left=0.01, right=0.99, wspace=0.02)

@@ -11,6 +11,7 @@ from tomoscore_scipion.protocols.outputs import (
     REJECTED_SET,
     SCORED_SET,
 )
+from tomoscore_scipion.protocols.verdict import ACCEPTED, REJECTED
 from tomoscore_scipion.viewers import histogram, one_tomogram, runs, session, slices
 from tomoscore_scipion.viewers.views import Page, TomoScoreTable, plot
 
@@ -168,15 +169,19 @@ class TomoScoreViewer(ProtocolViewer):
 
     def _histogram(self, param=None):
         rows = runs.rows_of(self._chosen())
-        scores = [row.score for row in rows if row.score is not None]
-        if not scores:
+        scored = [row for row in rows if row.score is not None]
+        if not scored:
             return [self.infoMessage(NO_SCORES, title="TomoScore")]
         threshold = runs.threshold_of(self.protocol)
+        groups = [
+            [row.score for row in scored if row.verdict == verdict]
+            for verdict in (ACCEPTED, REJECTED, None)
+        ]
         return [
             plot(
                 "TomoScore",
                 lambda figure: histogram.draw(
-                    figure.add_axes((0.1, 0.16, 0.86, 0.75)), scores, threshold
+                    figure.add_axes((0.1, 0.16, 0.86, 0.75)), *groups, threshold
                 ),
             )
         ]
