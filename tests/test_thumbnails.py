@@ -150,7 +150,9 @@ def test_lines_at_half_the_pictures_nyquist_keep_their_contrast(longest, encode,
 def test_a_window_that_shrinks_a_slice_shows_it_with_full_contrast():
     values = like_a_tomogram((960, 960))
     shown = resized_by_mean(grey_levels(values, 960, 240), 4)
-    assert np.asarray(picture(values, 240)).std() == pytest.approx(np.clip(shown, 0, 255).std(), rel=0.1)
+    assert np.asarray(picture(values, 240)).std() == pytest.approx(
+        np.clip(shown, 0, 255).std(), rel=0.1
+    )
     assert resized_by_mean(np.asarray(picture(values, 960)), 4).std() < 0.9 * shown.std()
 
 

@@ -163,7 +163,9 @@ class ThresholdDialog(dialog.Dialog):
         for label, where, ts_id in zip(self._sides, ("below", "above"), beside(scores, self.value)):
             self._show(label, where, ts_id)
         good = accepted_by(criteria, self.found.measured)
-        groups = [[s for ts_id, s in scores.items() if (ts_id in good) is yes] for yes in (True, False)]
+        groups = [
+            [s for ts_id, s in scores.items() if (ts_id in good) is yes] for yes in (True, False)
+        ]
         draw(self._axes, *groups, threshold=self.value)
         self._canvas.draw_idle()
 

@@ -279,14 +279,17 @@ def test_faults_and_a_number_decide_as_in_the_protocol(browser, tmp_path):
     shown = dict(zip(texts(browser, ".card .name"), texts(browser, ".card .verdict")))
     assert shown["a"] == "\u25bc rejected: unflipped, too thin"
     assert shown["d"] == "\u25bc rejected, not among the best 2"
-    assert texts(browser, "#criteria")[0].split() == (
-        "Rejected regardless of the score: unflipped, too thin. "
-        "At most the best 2 are accepted."
-    ).split()
+    assert (
+        texts(browser, "#criteria")[0].split()
+        == (
+            "Rejected regardless of the score: unflipped, too thin. "
+            "At most the best 2 are accepted."
+        ).split()
+    )
     slide(browser, 4)
-    assert [key for key, (word, _) in verdicts(browser, tmp_path).items() if word == "accepted"] == [
-        "e"
-    ]
+    assert [
+        key for key, (word, _) in verdicts(browser, tmp_path).items() if word == "accepted"
+    ] == ["e"]
 
 
 def test_a_hand_overrules_a_fault(browser, tmp_path):

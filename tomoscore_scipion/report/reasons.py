@@ -246,9 +246,7 @@ def _thickness(facts: Facts) -> Iterator[Reason]:
     elif facts.planes > 1 and facts.slab_nm < THIN_NM:
         cut = facts.slab_nm > 0.8 * facts.depth_nm
         what = "The volume has only" if cut else "Specimen is found in only"
-        text = (
-            f"{what} {facts.slab_nm:.0f} nm of depth; large features do not fit into it."
-        )
+        text = f"{what} {facts.slab_nm:.0f} nm of depth; large features do not fit into it."
         yield Reason(TOO_THIN, text, LOW if cut else MEDIUM)
 
 

@@ -40,7 +40,9 @@ def draw(figure, record, pictures, note=""):
     bottom = 0.07 + 0.018 * (text.count("\n") + 1 if text else 0)
     top = bottom + CHARTS
     figure.suptitle(heading(record), fontsize=11, y=0.985)
-    slices = figure.add_gridspec(1, 3, top=0.93, bottom=top + 0.05, left=0.01, right=0.99, wspace=0.02)
+    slices = figure.add_gridspec(
+        1, 3, top=0.93, bottom=top + 0.05, left=0.01, right=0.99, wspace=0.02
+    )
     for place, kind in enumerate(KINDS):
         _draw_slice(figure.add_subplot(slices[0, place]), record, kind, pictures)
     charts = figure.add_gridspec(1, 2, top=top, bottom=bottom, left=0.06, right=0.98, wspace=0.15)
