@@ -115,6 +115,7 @@ def draw_curve(axes, record):
         if value is None:
             axes.text(number, 0.03, "beyond\nNyquist", ha="center", fontsize=7)
     axes.set_xticks(range(len(names)), names, fontsize=8)
+    axes.set_xlim(-0.6, len(names) - 0.4)  # also where the last ones have no bar
     axes.set_ylim(0, 1)
     axes.set_xlabel("feature size (nm); the last is not scored")
     axes.set_title("Resolvability of the slab", fontsize=9)

@@ -165,7 +165,7 @@ function profile(t) {
     class: 'slab', x: left, width: c.x(t.slab[1] + 0.5) - left, y: c.m.top, height: c.height - c.m.top - c.m.bottom,
   }, svg('title', {}, 'slab')), c.root.firstChild);
   c.root.append(svg('polyline', { class: 'line', points: t.slices.map(([z, s]) => `${c.x(z)} ${c.y(s)}`).join(',') }));
-  const shown = new Set(Object.values(t.chosen));
+  const shown = new Set(DETAILS.map((kind) => t.chosen[kind]));
   for (const [z, s] of t.slices) {
     c.root.append(svg('circle', { class: 'accepted', cx: c.x(z), cy: c.y(s), r: 3.5 }, svg('title', {}, `slice ${z}: ${s.toFixed(2)}`)));
     if (shown.has(z)) c.root.append(svg('circle', { class: 'mark', cx: c.x(z), cy: c.y(s), r: 6.5 }));
@@ -182,7 +182,8 @@ function curve(t) {
   });
   t.curve.forEach((r, i) => {
     if (r === null) {
-      c.root.append(svg('text', { x: c.x(i + 0.5), y: c.y(0.03), 'text-anchor': 'middle' }, 'no detail'));
+      ['beyond', 'Nyquist'].forEach((word, line) => c.root.append(
+        svg('text', { x: c.x(i + 0.5), y: c.y(0.1) + 14 * line, 'text-anchor': 'middle' }, word)));
       return;
     }
     const bar = svg('rect', {

@@ -26,7 +26,7 @@ function detailsOf(t) {
     element('span', { id: 'details-verdict' }));
   const hand = element('p', { class: 'actions' }, ...handButtons(t));
   const scores = new Map(t.slices);
-  const three = element('div', { class: 'three' }, ...['best', 'median', 'worst'].filter((k) => k in t.chosen)
+  const three = element('div', { class: 'three' }, ...DETAILS.filter((k) => k in t.chosen)
     .map((kind) => figure(frameOf(t, t.chosen[kind]),
       `${kind} slice of the slab: slice ${t.chosen[kind]}, ${scores.get(t.chosen[kind]).toFixed(2)}; shown: ${t.shown}`)));
   const two = element('div', { class: 'two' },

@@ -5,6 +5,8 @@ const state = { threshold: content.threshold, hand: new Map() };  // hand: id to
 const SIGNS = { accepted: '\u2713 accepted', rejected: '\u25bc rejected', failed: '\u2715 failed' };
 const byScore = [...scored].sort((a, b) => b.score - a.score || a.number - b.number);
 
+const DETAILS = ['best', 'median', 'worst'];  // the slices that are shown in detail
+
 function byId(id) { return document.getElementById(id); }
 
 // An element with attributes and children; text becomes text, never markup.
