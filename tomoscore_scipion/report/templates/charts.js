@@ -183,7 +183,7 @@ function curve(t) {
   t.curve.forEach((r, i) => {
     if (r === null) {
       ['beyond', 'Nyquist'].forEach((word, line) => c.root.append(
-        svg('text', { x: c.x(i + 0.5), y: c.y(0.1) + 14 * line, 'text-anchor': 'middle' }, word)));
+        svg('text', { x: c.x(i + 0.5), y: c.y(0.08) + 13 * line, 'text-anchor': 'middle' }, word)));
       return;
     }
     const bar = svg('rect', {
