@@ -91,7 +91,7 @@ REFUSED = {
     "voxel size endless": (job_of(entry(voxel_size_angstrom=10**400)), "number > 0"),
     "slab upside down": (
         job_of({**entry(), "z_range": [9, 8]}),
-        r"tomogram 1 \(TS_01\): z_range: expected \[first, last\] plane.*got \[9, 8\]",
+        r"tomogram 1 \(TS_01\): z_range: expected \[first, last\] slice.*got \[9, 8\]",
     ),
     "slab of text": (job_of({**entry(), "z_range": "all"}), "z_range: expected.*got 'all'"),
     "slab of fractions": (job_of({**entry(), "z_range": [1.5, 2]}), "z_range: expected"),
