@@ -333,7 +333,7 @@ def test_slab_limits_outside_the_volume_are_an_error_of_that_tomogram(scorer, li
 
 
 def test_slab_limits_that_are_none_are_refused(scorer):
-    with pytest.raises(ValueError, match="expected .first, last. plane"):
+    with pytest.raises(ValueError, match="expected .first, last. slice"):
         scorer.score(VOLUME, COARSER, z_range=(5, 2))
 
 
