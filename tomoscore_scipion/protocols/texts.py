@@ -199,9 +199,13 @@ def methods(protocol):
         f"the idea of {PAPER}; {program(made)}): the number of octaves of feature scale, from "
         "128 nm to 4 nm, that can be readily distinguished in xy slices"
         f"{', of ' + slab(made) if slab(made) else ''}. The median was {middle:.2f} octaves "
-        f"({readable_scale(scale_nm(middle))}). {size_of(protocol, ACCEPTED_SET)} tomograms were "
+        f"({readable_scale(scale_nm(middle))}). {_were(size_of(protocol, ACCEPTED_SET))} "
         f"accepted for further processing ({criterion(made)}), {end}."
     ]
+
+
+def _were(number):
+    return f"{number} tomogram was" if number == 1 else f"{number} tomograms were"
 
 
 def program(made):

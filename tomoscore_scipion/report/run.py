@@ -53,7 +53,8 @@ def main(args: Namespace) -> int:
     failed = sum(record.tomoscore is None for record in latest)
     again = len(records) - len(latest)
     note = f"; {again} earlier records of the same ids left out" if again else ""
-    count = f"{len(latest)} tomograms, {failed} of them failed"
+    noun = "tomogram" if len(latest) == 1 else "tomograms"
+    count = f"{len(latest)} {noun}, {failed} of them failed"
     write_text(sys.stderr, printable(f"tomoscore: {args.output}: {count}{note}") + "\n")
     return 0
 

@@ -86,7 +86,8 @@ function connect() {
   });
 }
 
-byId('summary').textContent = `${tomograms.length} tomograms, ${scored.length} scored, `
+const noun = tomograms.length === 1 ? 'tomogram' : 'tomograms';
+byId('summary').textContent = `${tomograms.length} ${noun}, ${scored.length} scored, `
   + `${tomograms.length - scored.length} failed. ${content.created}`;
 readHand();
 showHand(true);
