@@ -18,8 +18,8 @@ THUMBNAIL_PX = 240
 WEBP_QUALITY, JPEG_QUALITY = 80, 90
 """What they lose of a noisy slice is less than 1 % of its variance.
 
-At this quality a picture of 480 px takes about 100 kB where the slice is raw and noisy, 50 to 100
-kB where it is denoised. With less quality its correlation with the ideal resize falls below 0.98."""
+At this quality a picture of 480 px takes about 100 kB where the slice is raw and noisy, 50 to
+100 kB where it is denoised. With less its correlation with the ideal resize falls below 0.98."""
 LOBES = 6
 """Of the Lanczos filter: with twice the usual three its edge in frequency is twice as steep."""
 STRETCH_PERCENT = (0.25, 99.75)
