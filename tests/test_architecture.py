@@ -14,6 +14,9 @@ FLOW = (
     "errors",
     "bands",
     "z_range",
+    "text_file",
+    "star_file",
+    "warp_metadata",
     "file_kind",
     "foreign",
     "source_file",
@@ -38,6 +41,7 @@ FLOW = (
     "inference",
     "tomogram",
     "record",
+    "acceptance",
     "scorer",
     "file_names",
     "aside",
@@ -49,6 +53,10 @@ FLOW = (
     "products",
     "job",
     "output",
+    "relion_tomograms",
+    "warp_folder",
+    "sources",
+    "accepted_files",
     "record_files",
     "table",
     "progress",
@@ -73,7 +81,7 @@ ENDS = ("__init__", "__main__", "cli")
 """The engine's front doors, which may import every part of it."""
 
 REPORT_READS = ("errors", "bands", "record", "file_names", "thumbnail_files", "output", "table")
-REPORT_READS += ("record_files", "aside", "pictures")
+REPORT_READS += ("record_files", "aside", "pictures", "acceptance")
 """Steps of the engine that report and comparison may use: what is written, and never a model."""
 
 SCIPION = ("scipion", "pyworkflow", "pwem", "tomo")

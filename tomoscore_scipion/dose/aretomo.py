@@ -16,12 +16,8 @@ import numpy as np
 
 from tomoscore_scipion.dose.geometry import transforms_about_axis
 from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.imod_files import (
-    check_angles,
-    check_transforms,
-    number,
-    read_text,
-)
+from tomoscore_scipion.engine.imod_files import check_angles, check_transforms, number
+from tomoscore_scipion.engine.text_file import read_text
 
 COLUMNS = 10
 """SEC ROT GMAG TX TY SMEAN SFIT SCALE BASE TILT."""

@@ -14,7 +14,8 @@ from tomoscore_scipion.dose.mdoc_order import acquisition_order
 from tomoscore_scipion.dose.mdoc_text import Section, sections_of
 from tomoscore_scipion.dose.plausibility import check_steps
 from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.imod_files import check_angles, number, read_text
+from tomoscore_scipion.engine.imod_files import check_angles, number
+from tomoscore_scipion.engine.text_file import read_text
 
 MOST_SECTIONS = 2000
 SAME_ANGLE_DEG = 0.3

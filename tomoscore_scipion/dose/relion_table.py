@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Sequence
+from typing import TYPE_CHECKING, Sequence
 
 import numpy as np
 
 from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.imod_files import number, read_text
+from tomoscore_scipion.engine.imod_files import number
+from tomoscore_scipion.engine.star_file import read_star
 
 if TYPE_CHECKING:
     import pandas
@@ -21,7 +19,6 @@ SERIES = "rlnTomoName"
 LIST_OF_SERIES = "rlnTomoTiltSeriesStarFile"
 MATRICES = "rlnTomoProjX"
 EMPTY = ("nan", "<na>", "none", "")
-BLOCK = re.compile(r"^[ \t]*data_([^\r\n]*)$", re.MULTILINE)
 INSTEAD = "give angles, alignment and doses in text files (--tlt, --xf, --doses)"
 
 
@@ -35,7 +32,7 @@ def read_table(path: str, as_words: Sequence[str]) -> pandas.DataFrame:
     Raises:
         TomogramError: the file cannot be read, or does not hold one tilt series of RELION 5.
     """
-    blocks = _blocks(path, [NOMINAL, REFINED, SERIES, LIST_OF_SERIES, *as_words])
+    blocks = read_star(path, [NOMINAL, REFINED, SERIES, LIST_OF_SERIES, *as_words])
     tables = {name: block for name, block in blocks.items() if hasattr(block, "columns")}
     wanted = {
         name: table
@@ -85,47 +82,6 @@ def column(path: str, table: pandas.DataFrame, name: str) -> np.ndarray | None:
                 f"{path}: row {row + 1}: expected a finite number in {name}, got {word[:40]!r}"
             ) from None
     return values
-
-
-def _blocks(path: str, as_words: Sequence[str]) -> dict[str, Any]:
-    import starfile
-
-    text = read_text(path, "a star file of RELION 5")
-    _check_names_of_blocks(path, text)
-    try:
-        # The package reads files, in UTF-8 and with line feeds only.
-        with TemporaryDirectory(prefix="tomoscore-") as folder:
-            plain = Path(folder, "plain.star")
-            plain.write_text("\n".join(text.splitlines()) + "\n", encoding="utf-8")
-            return dict(starfile.read(plain, always_dict=True, parse_as_string=list(as_words)))
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, OSError) as error:
-        raise TomogramError(
-            f"{path}: expected a star file of RELION 5, got one with tables that cannot be read "
-            f"({type(error).__name__}); is it whole, with a word in each column of each row?"
-        ) from error
-
-
-def _check_names_of_blocks(path: str, text: str) -> None:
-    """Refuse what readers of star files take for another table than it is.
-
-    Of two tables of one name they keep the last one, and a row that begins with data_ ends its
-    table.
-
-    Raises:
-        TomogramError: a table is there twice, or a row begins with data_.
-    """
-    names = [found.strip() for found in BLOCK.findall(text)]
-    for name in names:
-        if len(name.split()) > 1:
-            raise TomogramError(
-                f"{path}: expected no row that begins with data_, which begins a table in star "
-                f"files, got {('data_' + name)[:80]!r}; put another column first"
-            )
-        if names.count(name) > 1:
-            raise TomogramError(
-                f"{path}: expected each table once, got data_{name[:80]} {names.count(name)} "
-                "times; which of them is right? Leave the others out"
-            )
 
 
 def _check_one_series(path: str, table: pandas.DataFrame) -> None:

@@ -1,17 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Warp's metadata of a tilt series (.xml): angles, doses, alignment, defocus, views in use.
-
-Read with the standard library's parser without document types and entities, which Warp never
-writes and which can blow up or read other files.
-"""
+"""Warp's metadata of a tilt series (.xml): angles, doses, alignment, defocus, views in use."""
 
 from __future__ import annotations
 
 import math
 import os
 from dataclasses import dataclass, replace
-from xml.etree.ElementTree import Element, TreeBuilder
-from xml.parsers import expat
+from xml.etree.ElementTree import Element
 
 import numpy as np
 
@@ -19,9 +14,8 @@ from tomoscore_scipion.dose.exposures import Exposures, exposures_of_accumulated
 from tomoscore_scipion.dose.geometry import transforms_about_axis
 from tomoscore_scipion.dose.series import Optics
 from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.imod_files import check_angles, check_axis, number, read_text
-
-WHAT = "Warp's XML metadata of a tilt series"
+from tomoscore_scipion.engine.imod_files import check_angles, check_axis, number
+from tomoscore_scipion.engine.warp_metadata import read_xml
 
 
 @dataclass(frozen=True)
@@ -80,7 +74,7 @@ def read_warp_xml(path: str, n_views: int, convention: str | None = None) -> War
     Raises:
         TomogramError: it cannot be read, is not Warp's, or is of another number of views.
     """
-    root = _parse(path)
+    root = read_xml(path, ", or give angles and doses in text files (--tlt, --doses)")
     angles = _numbers(root, "Angles", path)
     doses = _numbers(root, "Dose", path)
     if angles is None or doses is None:
@@ -121,35 +115,6 @@ def read_warp_xml(path: str, n_views: int, convention: str | None = None) -> War
         optics=_optics(root, n_all),
     )
     return series if n_views == n_all else series.select(np.flatnonzero(used))
-
-
-def _parse(path: str) -> Element:
-    """The root of an XML file that has no document type."""
-    builder = TreeBuilder()
-
-    def refuse(*_: object) -> None:
-        raise TomogramError(
-            f"{path}: it has a document type (DOCTYPE), which Warp never writes: not read, for it "
-            "could name other files; remove that line if you trust the file"
-        )
-
-    text = read_text(path, WHAT)
-    # Text that was saved in another encoding since still declares Warp's.
-    parser = expat.ParserCreate("utf-8")
-    parser.StartDoctypeDeclHandler = refuse
-    parser.EntityDeclHandler = refuse
-    parser.StartElementHandler = builder.start
-    parser.EndElementHandler = builder.end
-    parser.CharacterDataHandler = builder.data
-    try:
-        parser.Parse(text.encode("utf-8"), True)
-        return builder.close()
-    except expat.ExpatError as error:
-        raise TomogramError(
-            f"{path}: expected {WHAT}, got no whole XML: it ends or breaks off in line "
-            f"{error.lineno}; was it cut off, or edited? Copy it anew from Warp's folder, or give "
-            "angles and doses in text files (--tlt, --doses)"
-        ) from error
 
 
 def _numbers(root: Element, name: str, path: str) -> np.ndarray | None:

@@ -78,7 +78,7 @@ def run_items(
     outcome: Outcome[AnyRecord] = Outcome()
     with Supervisor(work, weights, device, args.threads, args.timeout, args.debug) as supervisor:
         if not args.quiet:
-            _tell(supervisor.notices)
+            tell(supervisor.notices)
         try:
             with ExitStack() as files:
                 writers, kept = open_results(supervisor.model["sha256"], files)
@@ -92,7 +92,7 @@ def run_items(
                 there = {record.ts_id for record in kept}
                 if there and not args.quiet:
                     of = f"{len(there)} of {len(items)} {work.items}"
-                    _tell([f"{of} are in {args.output} already"])
+                    tell([f"{of} are in {args.output} already"])
                 rest = [item for item in items if item.ts_id not in there]
                 shown = progress.choose(len(items), len(there), args.quiet, says)
                 batch.run(supervisor, rest, on_record, shown)
@@ -104,14 +104,15 @@ def run_items(
 def tell_stop(outcome: Outcome[AnyRecord], total: int, items: str) -> None:
     """Say how far a batch was stopped."""
     if outcome.stopped:
-        _tell([f"stopped: {len(outcome.records)} of {total} {items} are done"])
+        tell([f"stopped: {len(outcome.records)} of {total} {items} are done"])
 
 
 def tell_failures(records: Sequence[AnyRecord]) -> None:
     """Say why items failed, where nothing else is shown."""
-    _tell([f"{r.ts_id}: failed: {r.error}" for r in records if r.error])
+    tell([f"{r.ts_id}: failed: {r.error}" for r in records if r.error])
 
 
-def _tell(lines: Sequence[str]) -> None:
+def tell(lines: Sequence[str]) -> None:
+    """Say lines on standard error."""
     for line in lines:
         write_text(sys.stderr, f"tomoscore: {printable(line)}\n")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`tomoscore score`: from the arguments to records, CSV file and table."""
+"""`tomoscore score`: from the arguments to records, CSV file, table, and lists of the accepted."""
 
 from __future__ import annotations
 
@@ -14,15 +14,21 @@ from itertools import combinations
 from typing import Callable, Sequence
 
 from tomoscore_scipion.engine import output, stopping
+from tomoscore_scipion.engine.acceptance import DEFAULT_THRESHOLD, accepted_of, octaves
+from tomoscore_scipion.engine.accepted_files import AcceptedFile, files_of
 from tomoscore_scipion.engine.errors import StartError
-from tomoscore_scipion.engine.job import Job, read_job, tomograms_of_paths
-from tomoscore_scipion.engine.job_runner import run_items, tell_failures, tell_stop
+from tomoscore_scipion.engine.job import Job, read_job
+from tomoscore_scipion.engine.job_runner import run_items, tell, tell_failures, tell_stop
 from tomoscore_scipion.engine.progress import score_in_words
 from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.engine.scoring import Scoring
+from tomoscore_scipion.engine.sources import WHICH, Source, source_of
 from tomoscore_scipion.engine.table import make_table, write_text
+from tomoscore_scipion.engine.warp_folder import LIST_SUFFIX
 
-RESULTS = ("output", "csv", "report")
+ACCEPTED = ("output_star", "output_list")
+"""Options that name a file for the accepted tomograms."""
+RESULTS = ("output", "csv", "report", *ACCEPTED)
 """Options that name a file to be written."""
 
 DESCRIPTION = """\
@@ -31,6 +37,10 @@ output (to standard error when a result goes to /dev/stdout), progress to standa
 
 A tomogram's id is its file name without .mrc, .rec, .map (.gz, .bz2). Where files of one name lie
 in folders of different names, "-" and the folder's name follow; what is still the same gets -2, -3.
+
+PATH may also be one tomograms.star of RELION 5, or one processing folder of Warp or WarpTools (that
+with the folder reconstruction); ids are then the names of the tilt series. --output-star and
+--output-list write those of them that are accepted, for the next program.
 
 Exit status: 0 all scored; 3 some tomograms failed, the others are written; 1 could not start, or
 could not write; 2 wrong usage; 130 stopped (Ctrl-C, SIGTERM), finished records are written.
@@ -59,7 +69,13 @@ def positive_integer(text: str) -> int:
 def add_arguments(parser: ArgumentParser) -> None:
     """The arguments of `tomoscore score`."""
     add = parser.add_argument
-    add("paths", nargs="*", metavar="PATH", help="tomograms: .mrc, .rec, .map (also .gz, .bz2)")
+    add(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="tomograms: .mrc, .rec, .map (also .gz, .bz2); or RELION's tomograms.star; or a "
+        "processing folder of Warp",
+    )
     add(
         "--job",
         metavar="JOB.json",
@@ -90,6 +106,35 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="DIR",
         help="write pictures of each tomogram's central, best, median and worst slice (JPEG)",
     )
+    add(
+        "--which",
+        choices=WHICH,
+        help="which tomograms of a star file or a folder of Warp (default: reconstructed)",
+    )
+    add(
+        "--output-star",
+        metavar="FILE.star",
+        help="write RELION's star file with the accepted rows only and the columns tomoScore, "
+        "tomoScoreLow, tomoScoreHigh; replaces the file",
+    )
+    add(
+        "--output-list",
+        metavar="FILE.txt",
+        help="write the accepted tilt series of a folder of Warp (.tomostar, one per line) for "
+        "--input_data of WarpTools; replaces the file",
+    )
+    add(
+        "--tomostar",
+        metavar="DIR",
+        help="folder of the .tomostar files (default: found by the metadata, or beside the folder)",
+    )
+    add(
+        "--threshold",
+        type=octaves,
+        metavar="S",
+        help="accepted is a TomoScore of at least so many octaves "
+        f"(default: {DEFAULT_THRESHOLD:g})",
+    )
     add("--weights", metavar="FILE", help="weights to use (default: those shipped)")
     add("--threads", type=positive_integer, metavar="N", help="threads on the CPU")
     add(
@@ -110,10 +155,20 @@ def check_arguments(args: Namespace) -> None:
     if args.job:
         for name in ("weights", "device", "voxel_size", "map", "thumbnails"):
             if getattr(args, name) is not None:
-                option = "--" + name.replace("_", "-")
-                args.wrong_usage(f"{option} does not go with --job: the job file says it")
+                args.wrong_usage(f"{_option(name)} does not go with --job: the job file says it")
+        for name in ("which", *ACCEPTED):
+            if getattr(args, name) is not None:
+                args.wrong_usage(
+                    f"{_option(name)} does not go with --job: name the star file or folder as PATH"
+                )
         if not args.output:
             args.wrong_usage("--job needs --output")
+    if args.threshold is not None and not any(getattr(args, name) for name in ACCEPTED):
+        args.wrong_usage("--threshold needs --output-star or --output-list")
+    if args.tomostar and not args.output_list:
+        args.wrong_usage("--tomostar needs --output-list")
+    if args.output_list and not args.output_list.lower().endswith(LIST_SUFFIX):
+        args.wrong_usage(f"--output-list: WarpTools needs a name that ends with {LIST_SUFFIX}")
     if args.quiet and not (args.output or args.csv or args.report):
         args.wrong_usage(
             "--quiet needs --output, --csv or --report: the scores would be shown nowhere"
@@ -121,7 +176,12 @@ def check_arguments(args: Namespace) -> None:
     results = [(name, getattr(args, name)) for name in RESULTS if getattr(args, name)]
     for (one, path), (other, same) in combinations(results, 2):
         if _same_file(path, same):
-            args.wrong_usage(f"--{one} and --{other} name the same file")
+            args.wrong_usage(f"{_option(one)} and {_option(other)} name the same file")
+
+
+def _option(name: str) -> str:
+    """The option that has a name among the arguments."""
+    return "--" + name.replace("_", "-")
 
 
 def main(args: Namespace) -> int:
@@ -134,8 +194,12 @@ def main(args: Namespace) -> int:
         StartError: nothing can be scored, or results cannot be written.
     """
     check_arguments(args)
-    job = _job_of(args)
-    _protect_inputs(args, job)
+    source = Source(()) if args.job else source_of(args.paths, args.voxel_size, args.which)
+    job = read_job(args.job) if args.job else _job_of(args, source)
+    accepted_files = files_of(source, args.output_star, args.output_list, args.tomostar)
+    _protect_inputs(args, job, source)
+    if not args.quiet:
+        tell(source.notices)
     with ExitStack() as at_the_end:
         if args.report:
             output.check_replaceable(args.report)
@@ -157,22 +221,37 @@ def main(args: Namespace) -> int:
         records = outcome.in_order(job.tomograms)
         if args.report and records:
             _write_report(args.report, job, records)
+        _write_accepted(accepted_files, args, records, outcome.stopped)
     _print_table(args, records)
     tell_stop(outcome, len(job.tomograms), work.items)
     return outcome.status(is_job=bool(args.job))
 
 
-def _job_of(args: Namespace) -> Job:
-    if args.job:
-        return read_job(args.job)
-    tomograms = tomograms_of_paths(args.paths, args.voxel_size)
+def _job_of(args: Namespace, source: Source) -> Job:
     return Job(
-        tomograms=tomograms,
+        tomograms=source.tomograms,
         weights=args.weights,
         device=args.device or "auto",
         map_dir=args.map,
         thumbnail_dir=args.thumbnails,
     )
+
+
+def _write_accepted(
+    files: Sequence[AcceptedFile], args: Namespace, records: Sequence[Score], stopped: bool
+) -> None:
+    """The files of accepted tomograms; none after a stop, since they would lack some."""
+    threshold = DEFAULT_THRESHOLD if args.threshold is None else args.threshold
+    accepted = accepted_of(records, threshold)
+    lines = []
+    for file in files:
+        if stopped:
+            lines.append(f"{file.path}: not written, since not all tomograms are scored")
+        else:
+            found = f"{file.write(accepted)} of {len(records)} tomograms"
+            lines.append(f"{file.path}: {found}, TomoScore >= {threshold:g}")
+    if not args.quiet:
+        tell(lines)
 
 
 def _write_report(path: str, job: Job, records: Sequence[Score]) -> None:
@@ -188,9 +267,9 @@ def _same_file(one: str, other: str) -> bool:
     return os.path.realpath(one) == os.path.realpath(other)
 
 
-def _protect_inputs(args: Namespace, job: Job) -> None:
+def _protect_inputs(args: Namespace, job: Job, source: Source) -> None:
     """A result must not replace what it is made from."""
-    inputs = [tomogram.path for tomogram in job.tomograms]
+    inputs = [tomogram.path for tomogram in job.tomograms] + list(source.inputs)
     inputs += [path for path in (args.job, job.weights) if path]
     inputs_on_disk = {os.path.realpath(path) for path in inputs}
     for path in (getattr(args, name) for name in RESULTS):

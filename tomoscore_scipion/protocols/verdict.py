@@ -8,8 +8,8 @@ import math
 from dataclasses import dataclass
 from typing import FrozenSet, Optional, Tuple
 
+from tomoscore_scipion.engine.acceptance import DEFAULT_THRESHOLD
 from tomoscore_scipion.engine.bands import N_SCORED, readable_scale, scale_nm
-from tomoscore_scipion.report.content import DEFAULT_THRESHOLD
 
 ACCEPTED, REJECTED, FAILED = "accepted", "rejected", "failed"
 

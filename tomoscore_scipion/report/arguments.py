@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError
 
-from tomoscore_scipion.engine.bands import N_SCORED
-from tomoscore_scipion.report.content import DEFAULT_THRESHOLD
+from tomoscore_scipion.engine.acceptance import DEFAULT_THRESHOLD, octaves
 from tomoscore_scipion.report.reasons import FAULTS
 
 DESCRIPTION = """\
@@ -16,17 +15,6 @@ the curve and profile of each tomogram. It opens from a disk in any browser and 
 Results of several runs may be given together; where an id comes more than once, its last record
 counts. The session is shown in the order of the results, or in that of --order.
 """
-
-
-def octaves(text: str) -> float:
-    """A TomoScore of the command line."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= N_SCORED:
-        raise ArgumentTypeError(f"expected octaves from 0 to {N_SCORED}, got {text!r}")
-    return value
 
 
 def count(text: str) -> int:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Iterable, Sequence
 
 from tomoscore_scipion import __version__
+from tomoscore_scipion.engine.acceptance import DEFAULT_THRESHOLD
 from tomoscore_scipion.engine.bands import (
     N_SCORED,
     NOTHING_SEEN,
@@ -21,11 +22,6 @@ from tomoscore_scipion.report.failures import cause_first
 from tomoscore_scipion.report.order import Order, in_order
 from tomoscore_scipion.report.reasons import faults_of, reasons_of
 
-DEFAULT_THRESHOLD = 1.5
-"""Where the slider stands at first, in octaves; below what good real tomograms score.
-
-Of the real images of docs/model_card.rst that a reader estimated at 2.5 or more, all score 1.6 or
-more, except two crops of 127 nm."""
 BY_SCORE = "score"
 """Tomograms whose interval contains the threshold get the verdict of their score."""
 

@@ -9,13 +9,14 @@ from argparse import Namespace
 from datetime import datetime
 from typing import Any, Sequence
 
+from tomoscore_scipion.engine.acceptance import DEFAULT_THRESHOLD
 from tomoscore_scipion.engine.errors import StartError
 from tomoscore_scipion.engine.output import is_direct, open_lines
 from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.engine.record_files import files_of, records_of
 from tomoscore_scipion.engine.table import printable, write_text
 from tomoscore_scipion.report.compared import section_of, sets_of
-from tomoscore_scipion.report.content import BY_SCORE, DEFAULT_THRESHOLD, content_of, latest_of_each
+from tomoscore_scipion.report.content import BY_SCORE, content_of, latest_of_each
 from tomoscore_scipion.report.order import Order, in_order, read_order
 from tomoscore_scipion.report.page import render
 from tomoscore_scipion.report.pictures import check_folders, map_of, pictures_of

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""RELION 5's tomograms.star: what is scored of it, and the table of accepted tomograms."""
+
+import os
+import re
+
+import numpy as np
+import pytest
+import relion_files
+import scoring_fakes
+import starfile
+
+from tomoscore_scipion.engine import supervisor
+from tomoscore_scipion.engine.cli import main
+from tomoscore_scipion.engine.errors import StartError, TomogramError
+from tomoscore_scipion.engine.output import read_records
+from tomoscore_scipion.engine.relion_tomograms import FILES, read_tomograms
+
+NAMES = ("TS_01", "TS_02", "TS_03")
+
+
+def save_score(path):
+    """A tomogram whose score by the fake is the number in its name."""
+    with open(path, "wb") as file:
+        np.save(file, np.full((2, 2), float(re.search(r"TS_0(\d)", path.name).group(1))))
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project, the current folder, with tomograms of the scores 1, 2, 3."""
+    monkeypatch.setattr(supervisor, "command", scoring_fakes.command)
+    relion_files.write_project(tmp_path, NAMES, save_score)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def words_of(text):
+    """{name of a tomogram: {label: word}} as RELION reads them, by blanks."""
+    labels = re.findall(r"^_(\S+) #\d+", text, re.MULTILINE)
+    rows = [line.split() for line in text.splitlines() if line.startswith("TS_")]
+    return {row[0]: dict(zip(labels, row)) for row in rows}
+
+
+def test_names_files_and_voxel_sizes_are_those_of_relion(project):
+    found = read_tomograms(relion_files.STAR).tomograms
+    assert [tomogram.ts_id for tomogram in found] == list(NAMES)
+    assert [tomogram.path for tomogram in found] == [
+        f"Tomograms/job007/tomograms/rec_{name}.mrc" for name in NAMES
+    ]
+    assert {tomogram.voxel_size_angstrom for tomogram in found} == {13.5}
+
+
+@pytest.mark.parametrize("folder", ["Tomograms/job007", "elsewhere"])
+def test_paths_start_at_the_project_from_wherever_it_is_called(project, monkeypatch, folder):
+    (project / "elsewhere").mkdir()
+    monkeypatch.chdir(project / folder)
+    star = os.path.relpath(project / relion_files.STAR)
+    relative = [tomogram.path for tomogram in read_tomograms(star).tomograms]
+    absolute = [t.path for t in read_tomograms(str(project / relion_files.STAR)).tomograms]
+    assert all(os.path.exists(path) for path in relative + absolute)
+    assert not any(map(os.path.isabs, relative)) and all(map(os.path.isabs, absolute))
+
+
+def test_a_project_whose_tomograms_are_gone_is_known_by_relions_own_files(project, monkeypatch):
+    for name in NAMES:
+        (project / f"Tomograms/job007/tomograms/rec_{name}.mrc").unlink()
+    (project / "default_pipeline.star").touch()
+    monkeypatch.chdir("/")
+    found = read_tomograms(str(project / relion_files.STAR)).tomograms
+    assert found[0].path == str(project / "Tomograms/job007/tomograms/rec_TS_01.mrc")
+
+
+def test_a_voxel_size_that_is_given_wins_and_an_untold_one_is_the_headers(project):
+    given = read_tomograms(relion_files.STAR, voxel_size_angstrom=7.5).tomograms
+    assert {tomogram.voxel_size_angstrom for tomogram in given} == {7.5}
+    text = relion_files.star_text(NAMES, rlnTomoTomogramBinning=None)
+    (project / "old.star").write_text(text)
+    assert {t.voxel_size_angstrom for t in read_tomograms("old.star").tomograms} == {None}
+
+
+@pytest.mark.parametrize("which", sorted(FILES))
+def test_each_kind_of_tomogram_can_be_chosen(project, which):
+    columns = {label: f"{kind}/{{name}}.mrc" for kind, label in FILES.items()}
+    (project / "all.star").write_text(relion_files.star_text(NAMES, **columns))
+    found = read_tomograms("all.star", which).tomograms
+    assert [t.path for t in found] == [f"{which}/{name}.mrc" for name in NAMES]
+
+
+def test_tomograms_without_a_file_of_the_kind_are_left_out_and_told(project, capsys):
+    label = FILES["denoised"]
+    text = relion_files.star_text(NAMES, **{label: "Tomograms/job007/tomograms/rec_{name}.mrc"})
+    text = re.sub(r"(TS_02 .*) \S+ \n", r"\1 N/A \n", text)
+    (project / "some.star").write_text(text)
+    command = ["score", "some.star", "--which", "denoised", "--output", "r.jsonl"]
+    assert main(command) == 0
+    assert [record.ts_id for record in read_records("r.jsonl")] == ["TS_01", "TS_03"]
+    assert f"1 tomograms have no file in {label} and are left out: TS_02" in capsys.readouterr().err
+
+
+def test_accepted_rows_keep_every_word_and_get_the_score(project, capsys):
+    before = (project / relion_files.STAR).read_text()
+    command = ["score", relion_files.STAR, "--output-star", "accepted.star", "--threshold", "2"]
+    assert main([*command, "--output", "r.jsonl"]) == 0
+    assert "accepted.star: 2 of 3 tomograms, TomoScore >= 2" in capsys.readouterr().err
+    text = (project / "accepted.star").read_text()
+    assert re.search(r"^# version 50001$", text, re.MULTILINE)
+    old, new = words_of(before), words_of(text)
+    assert list(new) == ["TS_02", "TS_03"]
+    for record in read_records("r.jsonl")[1:]:
+        low, high = record.tomoscore_interval
+        values = (record.tomoscore, low, high)
+        added = {
+            label: f"{value:.4f}"
+            for label, value in zip(("tomoScore", "tomoScoreLow", "tomoScoreHigh"), values)
+        }
+        assert new[record.ts_id] == {**old[record.ts_id], **added}
+    assert (project / relion_files.STAR).read_text() == before
+
+
+def test_the_accepted_table_is_read_by_starfile_and_scored_again(project):
+    command = ["score", "--output-star", "accepted.star", "--threshold", "2", "--quiet"]
+    assert main([*command, "--output", "r.jsonl", relion_files.STAR]) == 0
+    blocks = starfile.read("accepted.star", always_dict=True)
+    assert list(blocks) == ["global"]
+    assert list(blocks["global"]["tomoScore"]) == [2.0, 3.0]
+    again = ["score", "accepted.star", "--output-star", "twice.star", "--threshold", "3"]
+    assert main(again) == 0
+    words = words_of((project / "twice.star").read_text())
+    assert list(words) == ["TS_03"]
+    assert list(words["TS_03"]).count("tomoScore") == 1
+
+
+def test_further_blocks_and_names_with_blanks_are_kept(project):
+    text = relion_files.star_text(NAMES, rlnOpticsGroupName='"my optics"')
+    (project / "two.star").write_text(f"data_general\n\n_rlnTomoSubTomosAre2DStacks 1\n\n{text}")
+    assert main(["score", "two.star", "--output-star", "accepted.star", "--threshold", "3"]) == 0
+    blocks = starfile.read("accepted.star", always_dict=True)
+    assert blocks["general"] == {"rlnTomoSubTomosAre2DStacks": 1}
+    assert list(blocks["global"]["rlnOpticsGroupName"]) == ["my optics"]
+
+
+def test_where_none_is_accepted_the_table_is_there_without_rows(project):
+    (project / "accepted.star").write_text("of an earlier run")
+    assert main(["score", relion_files.STAR, "--output-star", "accepted.star"]) == 0
+    (project / "Tomograms/job007/tomograms/rec_TS_03.mrc").unlink()
+    assert main(["score", relion_files.STAR, "--output-star", "accepted.star"]) == 3
+    blocks = starfile.read("accepted.star", always_dict=True)
+    assert len(blocks["global"]) == 0
+    assert "rlnTomoName" in blocks["global"]
+
+
+def test_after_a_stop_no_table_is_written(project, capsys):
+    tomograms = project / "Tomograms/job007/tomograms"
+    os.rename(tomograms / "rec_TS_02.mrc", tomograms / "interrupt.npy")
+    text = (project / relion_files.STAR).read_text().replace("rec_TS_02.mrc", "interrupt.npy")
+    (project / relion_files.STAR).write_text(text)
+    assert main(["score", relion_files.STAR, "--output-star", "accepted.star"]) == 130
+    assert not (project / "accepted.star").exists()
+    assert "accepted.star: not written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"rlnTomoName": None}, "a table that has rlnTomoName and rlnTomoReconstructedTomogram"),
+        ({"rlnTomoReconstructedTomogram": None}, "expected rlnTomoReconstructedTomogram; the file"),
+        (
+            {
+                "rlnTomoReconstructedTomogram": None,
+                "rlnTomoReconstructedTomogramHalf1": "a.mrc",
+                "rlnTomoReconstructedTomogramHalf2": "b.mrc",
+            },
+            "another kind: choose it, --which half1 or half2",
+        ),
+        ({"rlnTomoReconstructedTomogram": "None"}, "found none in any row"),
+        ({"rlnTomoName": "TS_01"}, "the same ts_id twice: 'TS_01'"),
+        ({"rlnTomoTomogramBinning": "0"}, "row 1: expected a number > 0 in rlnTomoTomogramBinning"),
+        ({"rlnTomoTiltSeriesPixelSize": "nan"}, "row 1: expected a number > 0 in .*got 'nan'"),
+    ],
+)
+def test_a_star_file_that_cannot_be_used_is_refused_with_the_way_out(tmp_path, changed, says):
+    path = tmp_path / "tomograms.star"
+    path.write_text(relion_files.star_text(NAMES, **changed))
+    with pytest.raises(StartError, match=says) as caught:
+        read_tomograms(str(path))
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [None, "", "data_global\n\nloop_\n_rlnTomoName #1\na b c\nd\n"])
+def test_a_file_that_is_no_star_file_is_refused(tmp_path, text):
+    path = tmp_path / "tomograms.star"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises((StartError, TomogramError), match="tomograms.star: expected"):
+        read_tomograms(str(path))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["a.mrc", "--output-star", "b.star"], 1, "needs a star file of RELION"),
+        (["a.mrc", "--which", "half1"], 1, "--which half1 chooses among"),
+        ([relion_files.STAR, "a.mrc"], 1, "is scored alone, got 2 paths"),
+        ([relion_files.STAR, "--which", "deconvolved"], 1, "RELION knows no deconvolved"),
+        ([relion_files.STAR, "--output-star", relion_files.STAR], 1, "is an input"),
+        ([relion_files.STAR, "--csv", relion_files.STAR], 1, "is an input"),
+        ([relion_files.STAR, "--output-star", "none/b.star"], 1, "none does not exist"),
+        ([relion_files.STAR, "--threshold", "2"], 2, "--threshold needs --output-star"),
+        ([relion_files.STAR, "--output-star", "b", "--threshold", "6"], 2, "octaves from 0 to 5"),
+        (
+            [relion_files.STAR, "--output-star", "b", "--csv", "b"],
+            2,
+            "--csv and --output-star name",
+        ),
+        (
+            ["--job", "j", "--output", "r", "--output-star", "b"],
+            2,
+            "--output-star does not go with",
+        ),
+    ],
+)
+def test_what_cannot_start_says_why_and_writes_nothing(project, capsys, arguments, status, says):
+    before = sorted(project.rglob("*"))
+    assert main(["score", *arguments]) == status
+    assert says in capsys.readouterr().err
+    assert sorted(project.rglob("*")) == before
