@@ -36,6 +36,7 @@ ENGINE = [
     "starfile>=0.5.8; python_version >= '3.10'",  # RELION's star files
     NUMPY,
     MRCFILE,
+    "watchdog>=3.0",  # events of the file system in a running session
     "scipy>=1.10",  # simulate and train
     "tqdm>=4.60",
 ]

@@ -130,7 +130,7 @@ SCIPION_FILES = named(
 def test_engine_imports_neither_scipion_nor_what_is_built_on_it(path):
     above = [
         f"tomoscore_scipion.{name}"
-        for name in ("simulation", "benchmark", "training", "comparison", "dose")
+        for name in ("simulation", "benchmark", "training", "comparison", "dose", "session")
     ]
     above += [f"tomoscore_scipion.{name}" for name in ("plugin", "Plugin")]
     above += [f"tomoscore_scipion.{name}" for name in ("protocols", "viewers", "wizards")]
@@ -167,6 +167,14 @@ def test_the_dose_analysis_stands_on_the_engine_alone(path):
     allowed = [f"tomoscore_scipion.{name}" for name in ("engine", "dose", "__version__")]
     assert not [name for name in beside if not within(name, *allowed)]
     assert not [name for name in imported(path) if within(name, *SCIPION)]
+
+
+@pytest.mark.parametrize("path", named((PACKAGE / "session").rglob("*.py")))
+def test_a_session_stands_on_engine_and_report(path):
+    beside = [name for name in imported(path) if within(name, "tomoscore_scipion")]
+    allowed = [f"tomoscore_scipion.{name}" for name in ("engine", "report", "session")]
+    assert not [name for name in beside if not within(name, *allowed)]
+    assert not [name for name in imported(path) if within(name, "torch", *SCIPION)]
 
 
 @pytest.mark.parametrize("path", SCIPION_FILES)

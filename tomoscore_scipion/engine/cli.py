@@ -39,6 +39,11 @@ COMMANDS: dict[str, Command] = {
         "tomoscore_scipion.engine.score_command",
         "tomoscore_scipion.engine.score_command",
     ),
+    "watch": Command(
+        "score tomograms of a running session as they become complete",
+        "tomoscore_scipion.session.arguments",
+        "tomoscore_scipion.session.run",
+    ),
     "dose": Command(
         "how many electrons of a tilt series are worth it",
         "tomoscore_scipion.dose.arguments",

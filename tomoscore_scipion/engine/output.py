@@ -274,7 +274,12 @@ def csv_heading() -> str:
 
 
 def csv_line(record: Score) -> str:
-    """A record as a line of the CSV file; a cell is empty where there is no number.
+    """A record as a line of the CSV file."""
+    return csv_row(csv_cells(record))
+
+
+def csv_cells(record: Score) -> tuple:
+    """A record as cells of the CSV file, those of `CSV_COLUMNS`; None where there is no number.
 
     Text that a spreadsheet would take for a formula gets an apostrophe in front.
     """
@@ -286,7 +291,7 @@ def csv_line(record: Score) -> str:
     scores = (record.tomoscore, low, high, record.scale_nm, *curve)
     place = (record.content, first, last, voxel)
     remarks = (harmless("; ".join(record.warnings)), harmless(record.error or ""))
-    return csv_row(names + scores + place + remarks)
+    return names + scores + place + remarks
 
 
 def harmless(text: str) -> str:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Iterable, Sequence
+from typing import Any, Iterable, List, Mapping, Sequence
 
 from tomoscore_scipion import __version__
 from tomoscore_scipion.engine.acceptance import DEFAULT_THRESHOLD
@@ -22,6 +22,8 @@ from tomoscore_scipion.report.failures import cause_first
 from tomoscore_scipion.report.order import Order, in_order
 from tomoscore_scipion.report.reasons import faults_of, reasons_of
 
+Facts = Mapping[str, List[List[str]]]
+"""{id of a tomogram: pairs of what and how much}, for its details."""
 BY_SCORE = "score"
 """Tomograms whose interval contains the threshold get the verdict of their score."""
 
@@ -45,6 +47,7 @@ def content_of(
     at_most: int = 0,
     order: Order | None = None,
     comparison: dict[str, Any] | None = None,
+    facts: Facts | None = None,
 ) -> dict[str, Any]:
     """What the page shows, without the pictures.
 
@@ -58,8 +61,9 @@ def content_of(
         at_most: so many tomograms are accepted, the best; 0: all.
         order: from `order.read_order`, by which the records are ordered; None: not known.
         comparison: with other sets, from `compared.section_of`; None: no such section.
+        facts: what else is known of tomograms, see `Facts`.
     """
-    order = order or {}
+    order, facts = order or {}, facts or {}
     _, ordered_by = in_order(records, (record.ts_id for record in records), order)
     return {
         "title": title,
@@ -82,6 +86,7 @@ def content_of(
                 **_tomogram(record),
                 "faults": [fault for fault in faults_of(record) if fault in rejecting],
                 "acquired": _time(order.get(record.ts_id)),
+                "facts": facts.get(record.ts_id, []),
             }
             for record in records
         ],

@@ -42,12 +42,13 @@ def check_folders(folders: Sequence[str], what: str) -> None:
             )
 
 
-def pictures_of(record: Score, folders: Sequence[str]) -> dict[str, str]:
+def pictures_of(record: Score, folders: Sequence[str], with_details: bool = True) -> dict[str, str]:
     """The pictures of a tomogram that are there.
 
     Args:
         record: its record.
         folders: folders of thumbnails; the first one that has a picture gives it.
+        with_details: whether to give the slices in detail, and not the thumbnail alone.
 
     Returns:
         {"thumbnail" or the slice: the picture as data URL}.
@@ -56,7 +57,7 @@ def pictures_of(record: Score, folders: Sequence[str]) -> dict[str, str]:
         StartError: a picture is there and cannot be read.
     """
     chosen = chosen_slices(record)
-    slices = [chosen[kind] for kind in DETAILS if kind in chosen]
+    slices = [chosen[kind] for kind in DETAILS if kind in chosen and with_details]
     names = {str(z): detail_name(record.ts_id, z) for z in slices}
     if THUMBNAIL in chosen:
         names["thumbnail"] = thumbnail_name(record.ts_id, chosen[THUMBNAIL])

@@ -16,7 +16,7 @@ from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.engine.record_files import files_of, records_of
 from tomoscore_scipion.engine.table import printable, write_text
 from tomoscore_scipion.report.compared import section_of, sets_of
-from tomoscore_scipion.report.content import BY_SCORE, content_of, latest_of_each
+from tomoscore_scipion.report.content import BY_SCORE, Facts, content_of, latest_of_each
 from tomoscore_scipion.report.order import Order, in_order, read_order
 from tomoscore_scipion.report.page import render
 from tomoscore_scipion.report.pictures import check_folders, map_of, pictures_of
@@ -73,6 +73,8 @@ def write_report(
     title: str = "TomoScore report",
     order: Order | None = None,
     comparison: dict[str, Any] | None = None,
+    facts: Facts | None = None,
+    with_details: bool = True,
 ) -> None:
     """Write the report of some records; an earlier file of its name is replaced when it is whole.
 
@@ -88,6 +90,9 @@ def write_report(
         title: of the page.
         order: that of the session, from `order.read_order`; None: the records have it.
         comparison: with other sets, from `compared.section_of`.
+        facts: what else is known of tomograms, for their details.
+        with_details: whether pictures of slices in detail are put in; else the thumbnails alone,
+            a tenth of the size.
 
     Raises:
         StartError: pictures cannot be read, or the file cannot be written.
@@ -105,9 +110,10 @@ def write_report(
         at_most=at_most,
         order=order,
         comparison=comparison,
+        facts=facts,
     )
     pictures = (
-        (i, {**pictures_of(record, folders), **map_of(record, maps)})
+        (i, {**pictures_of(record, folders, with_details), **map_of(record, maps)})
         for i, record in enumerate(latest)
     )
     with open_lines(path) as file:

@@ -40,6 +40,7 @@ function detailsOf(t) {
   const facts = [['file', t.path || 'in memory'], ['content', t.content === null ? 'unknown' : `${(100 * t.content).toFixed(0)} % of the slab contains specimen`],
     ['slab', slabOf(t)],
     ['size', `${[...t.shape].reverse().join(' x ')} voxels of ${t.voxel} A`],
+    ...t.facts,
     ['model', t.model], ['engine', `${t.engine} on ${t.device}, ${t.seconds} s`]];
   const list = element('dl', {}, ...facts.flatMap(([k, v]) => [element('dt', {}, k), element('dd', {}, v)]));
   const map = element('div', {});

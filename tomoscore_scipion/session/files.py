@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files of a folder that may be tomograms: which there are, how large, and whether whole."""
+
+from __future__ import annotations
+
+import os
+import stat
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import NamedTuple, Sequence
+
+from tomoscore_scipion.engine.compressed import compression_of
+from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.engine.mrc_fields import HEADER_BYTES
+from tomoscore_scipion.engine.mrc_header import parse_header
+from tomoscore_scipion.engine.source_file import open_source
+
+HALVES = ("*_EVN_Vol.mrc", "*_ODD_Vol.mrc")
+"""Half tomograms of AreTomo3, which a pattern for its tomograms matches too."""
+
+
+class State(NamedTuple):
+    """What changes when somebody writes a file: its size in bytes and its time of writing."""
+
+    size: int
+    mtime_ns: int
+
+
+def state_of(path: str) -> State | None:
+    """The state of a regular file; None where there is none of this name, or nobody may see it."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    is_file = stat.S_ISREG(status.st_mode)
+    return State(status.st_size, status.st_mtime_ns) if is_file else None
+
+
+def states_in(folder: str, pattern: str, exclude: Sequence[str]) -> dict[str, State] | None:
+    """The files of a folder that match a pattern.
+
+    Args:
+        folder: the folder.
+        pattern: as in a shell, below the folder: "*_Vol.mrc", "reconstruction/*.mrc", "**/*.mrc".
+        exclude: patterns of file names that are left out.
+
+    Returns:
+        {path: state}; None where the folder cannot be read now.
+    """
+    found = {}
+    try:
+        os.scandir(folder).close()
+        for entry in Path(folder).glob(pattern):
+            path, name = str(entry), entry.name
+            if name.startswith(".") or any(fnmatch(name, left_out) for left_out in exclude):
+                continue
+            state = state_of(path)
+            if state is not None:
+                found[path] = state
+    except OSError:
+        return None
+    return found
+
+
+def is_whole(path: str) -> bool:
+    """Whether a file is as large as its header says.
+
+    Of a compressed file nobody can tell before it is decompressed: it is taken for whole.
+    """
+    try:
+        source = open_source(path)
+        try:
+            head = source.head(HEADER_BYTES)
+            if compression_of(head) is None:
+                parse_header(head, source.size, path)
+        finally:
+            source.close()
+    except TomogramError:
+        return False
+    return True

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The results of a session in a folder, from which it goes on after a stop.
+
+results.jsonl has one record per tomogram, as `tomoscore score --output` writes them; files.jsonl the
+state in which each file was scored: a file that was written again since is scored again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from contextlib import ExitStack
+from itertools import chain, count
+from typing import Iterable, NamedTuple
+
+from tomoscore_scipion.engine.errors import StartError
+from tomoscore_scipion.engine.output import (
+    CSV_COLUMNS,
+    LineFile,
+    begin_with,
+    csv_cells,
+    csv_row,
+    json_line,
+    open_lines,
+    parse_lines,
+    read_records,
+)
+from tomoscore_scipion.engine.record import OK, Score, default_ts_id
+from tomoscore_scipion.session.aretomo_metrics import COLUMNS, MetricsFiles
+from tomoscore_scipion.session.files import State
+
+RESULTS, FILES, CSV, LOCK = "results.jsonl", "files.jsonl", "scores.csv", ".lock"
+
+
+class Scored(NamedTuple):
+    """A file that was scored: its absolute path, the id of its record, and its state then."""
+
+    path: str
+    ts_id: str
+    state: State
+
+
+class Results:
+    """The records of a session. A context manager, which holds the folder for one watch alone.
+
+    Attributes:
+        records: {id: record}, in the order in which the tomograms came.
+        metrics: what AreTomo3 says of the tilt series.
+    """
+
+    def __init__(self, folder: str, model_sha256: str) -> None:
+        """Read what is there.
+
+        Args:
+            folder: an existing folder.
+            model_sha256: of the model that scores.
+
+        Raises:
+            StartError: another watch writes there, the records are of another model, or something
+                cannot be read or written.
+        """
+        self.metrics = MetricsFiles()
+        self._folder = folder
+        self._files: dict[str, LineFile] = {}
+        self._stack = ExitStack()
+        try:
+            self._hold()
+            self._stack.callback(self._close_files)  # before another watch may begin
+            self.records = self._earlier_records(model_sha256)
+            self._scored = self._earlier_files()
+            named = [(record.path, ts_id) for ts_id, record in self.records.items()]
+            self._ids = {os.path.abspath(path): ts_id for path, ts_id in named if path}
+            self._begin(RESULTS, map(json_line, self.records.values()))
+            self._begin(FILES, map(_scored_line, self._scored.values()))
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def __enter__(self) -> Results:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    def done(self, path: str) -> State | None:
+        """The state in which a file was scored.
+
+        None where it was not, or failed in an earlier run.
+        """
+        scored = self._scored.get(os.path.abspath(path))
+        return scored.state if scored is not None else None
+
+    def id_for(self, path: str) -> str:
+        """The id of a file: that of its earlier record, else its name, made unique."""
+        key = os.path.abspath(path)
+        if key in self._ids:
+            return self._ids[key]
+        name = default_ts_id(path)
+        in_folder = f"{name}-{default_ts_id(os.path.dirname(key))}"
+        numbered = (f"{in_folder}-{number}" for number in count(2))
+        candidates = chain((name, in_folder), numbered)
+        return next(ts_id for ts_id in candidates if ts_id not in self.records)
+
+    def add(self, record: Score, path: str, state: State) -> None:
+        """Keep a record; one of the same id is replaced.
+
+        Args:
+            record: of a tomogram.
+            path: its file.
+            state: in which the file was scored.
+
+        Raises:
+            StartError: it cannot be written.
+        """
+        is_new = record.ts_id not in self.records
+        self.records[record.ts_id] = record
+        if is_new:
+            self._files[RESULTS].write(json_line(record))
+        else:
+            self._begin(RESULTS, map(json_line, self.records.values()))
+        scored = Scored(os.path.abspath(path), record.ts_id, state)
+        self._scored[scored.path] = scored
+        self._ids[scored.path] = record.ts_id
+        self._files[FILES].write(_scored_line(scored))
+
+    def write_csv(self) -> None:
+        """Write the table of all records, with what AreTomo3 says.
+
+        Raises:
+            StartError: it cannot be written.
+        """
+        with open_lines(os.path.join(self._folder, CSV)) as file:
+            file.write(csv_row((*CSV_COLUMNS, *COLUMNS)), is_row=False)
+            for record in self.records.values():
+                metrics = self.metrics.of(record.path) if record.path else None
+                cells = metrics.cells if metrics else (None,) * len(COLUMNS)
+                file.write(csv_row((*csv_cells(record), *cells)))
+
+    def _hold(self) -> None:
+        path = os.path.join(self._folder, LOCK)
+        try:
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._stack.callback(os.close, lock)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StartError(
+                f"{self._folder}: another `tomoscore watch` writes there: name another folder, or "
+                "end that one"
+            ) from error
+        except OSError as error:
+            raise StartError(
+                f"cannot lock {path}: {error.strerror}: name a folder on another disk"
+            ) from error
+
+    def _earlier_records(self, model_sha256: str) -> dict[str, Score]:
+        path = os.path.join(self._folder, RESULTS)
+        records = {r.ts_id: r for r in read_records(path)} if os.path.exists(path) else {}
+        others = [r for r in records.values() if r.model and r.model["sha256"] != model_sha256]
+        if others:
+            raise StartError(
+                f"{path}: expected records of the model that scores, found {len(others)} of "
+                "another one: name another folder, or the same weights"
+            )
+        return records
+
+    def _earlier_files(self) -> dict[str, Scored]:
+        """Those whose tomograms are scored; failed ones are tried again."""
+        path = os.path.join(self._folder, FILES)
+        if not os.path.exists(path):
+            return {}
+        lines = parse_lines(path, _scored_of, "a file of a session")
+        ids = {ts_id for ts_id, record in self.records.items() if record.status == OK}
+        return {scored.path: scored for scored in lines if scored.ts_id in ids}
+
+    def _begin(self, name: str, lines: Iterable[str]) -> None:
+        """Let a file hold these lines, and open it to append to."""
+        earlier = self._files.pop(name, None)
+        if earlier is not None:
+            earlier.__exit__(None, None, None)
+        self._files[name] = begin_with(os.path.join(self._folder, name), lines)
+
+    def _close_files(self) -> None:
+        for file in self._files.values():
+            file.__exit__(None, None, None)
+
+
+def _scored_line(scored: Scored) -> str:
+    size, mtime_ns = scored.state
+    line = {"path": scored.path, "ts_id": scored.ts_id, "size": size, "mtime_ns": mtime_ns}
+    return json.dumps(line) + "\n"
+
+
+def _scored_of(line: str) -> Scored:
+    content = json.loads(line)
+    try:
+        state = State(int(content["size"]), int(content["mtime_ns"]))
+        return Scored(str(content["path"]), str(content["ts_id"]), state)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"it lacks {error}") from error

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A running session: looks at the folder, scores what is complete, keeps the results up to date."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import Callable, Sequence
+
+from tomoscore_scipion.engine.job import Tomogram
+from tomoscore_scipion.engine.job_runner import tell
+from tomoscore_scipion.engine.progress import score_in_words
+from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.engine.stopping import Check
+from tomoscore_scipion.engine.supervisor import Supervisor
+from tomoscore_scipion.report.run import write_report
+from tomoscore_scipion.session.events import Events
+from tomoscore_scipion.session.files import State, state_of, states_in
+from tomoscore_scipion.session.results import Results
+from tomoscore_scipion.session.waiting import Waiting
+
+REPORT, PICTURES = "report.html", "pictures"
+LOOK_S = 1.0
+"""A file that is being written causes events all the time; the folder is looked at less often."""
+CHECK_S = 0.2
+"""A stop that was asked for is noticed within this time."""
+REFRESH_S = 10.0
+"""CSV and report are not written more often than this, ..."""
+REFRESH_SHARE = 20.0
+"""... and take at most one part in so many of the time."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is watched, and how.
+
+    Attributes:
+        folder: where tomograms are made.
+        output: folder of the results.
+        pattern: of the tomograms' files, below the folder.
+        exclude: patterns of file names that are left out.
+        settle_s: seconds that a file must stand still.
+        poll_s: seconds after which the folder is looked at without an event.
+        idle_s: seconds without a change after which the session is over; None: never.
+        voxel_size_angstrom: a voxel size that wins over headers; None: the headers'.
+        quiet: say nothing but errors.
+    """
+
+    folder: str
+    output: str
+    pattern: str
+    exclude: Sequence[str]
+    settle_s: float
+    poll_s: float
+    idle_s: float | None = None
+    voxel_size_angstrom: float | None = None
+    quiet: bool = False
+
+
+class Session:
+    """The watch over one folder."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        supervisor: Supervisor[Tomogram, Score],
+        results: Results,
+        events: Events,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Get ready; nothing is looked at yet.
+
+        Args:
+            plan: what is watched, and how.
+            supervisor: has tomograms scored.
+            results: takes their records.
+            events: say when it is worth looking.
+            clock: gives seconds.
+        """
+        self._plan = plan
+        self._supervisor = supervisor
+        self._results = results
+        self._events = events
+        self._clock = clock
+        now = clock()
+        self._waiting = Waiting(plan.settle_s, now)
+        self._active = now
+        self._looked = now
+        self._next_look = now
+        self._next_refresh = now
+        self._is_fresh = False
+        self._can_look = True
+
+    def run(self, check: Check) -> None:
+        """Watch until nothing new came for the plan's time.
+
+        Args:
+            check: called several times a second; what it raises ends the watch.
+
+        Raises:
+            StartError: results cannot be written, or the process that scores does not come up.
+        """
+        while True:
+            check()
+            now = self._clock()
+            if now >= self._next_look:
+                self._look(now)
+            file = self._waiting.next(self._clock())
+            if file is not None:
+                self._score(*file, check)
+            if not self._is_fresh and self._clock() >= self._next_refresh:
+                self.refresh()
+            if file is None:
+                if self._is_over():
+                    break
+                self._wait(check)
+        for path, state in self._waiting.rest():
+            self._score(path, state, check)
+
+    def refresh(self, is_last: bool = False) -> None:
+        """Write CSV and report anew.
+
+        Args:
+            is_last: put pictures in detail into the report, which makes it large.
+
+        Raises:
+            StartError: they cannot be written.
+        """
+        begin = self._clock()
+        self._results.write_csv()
+        records = list(self._results.records.values())
+        metrics = {r.ts_id: self._results.metrics.of(r.path) for r in records if r.path}
+        write_report(
+            records,
+            os.path.join(self._plan.output, REPORT),
+            folders=[os.path.join(self._plan.output, PICTURES)],
+            title=f"TomoScore of {self._plan.folder}",
+            facts={ts_id: found.facts for ts_id, found in metrics.items() if found},
+            with_details=is_last,
+        )
+        self._is_fresh = True
+        end = self._clock()
+        self._next_refresh = end + max(REFRESH_S, REFRESH_SHARE * (end - begin))
+
+    def _look(self, now: float) -> None:
+        """See what is there; a folder that cannot be read now is looked at again later."""
+        plan = self._plan
+        found = states_in(plan.folder, plan.pattern, plan.exclude)
+        if found is not None:
+            self._waiting.look(found, self._results.done, now)
+        if self._can_look != (found is not None) and not plan.quiet:
+            told = "can be read again" if found is not None else "cannot be read now; trying again"
+            tell([f"{plan.folder}: {told}"])
+        self._can_look = found is not None
+        self._looked = self._clock()
+        self._next_look = self._looked + plan.poll_s
+
+    def _score(self, path: str, state: State, check: Check) -> None:
+        """Score a file; one that is gone, or was written meanwhile, is not done."""
+        if state_of(path) == state:
+            ts_id = self._results.id_for(path)
+            tomogram = Tomogram(ts_id, path, self._plan.voxel_size_angstrom)
+            record = self._supervisor.do(tomogram, check=check)
+            self._active = self._clock()
+        if state_of(path) != state:
+            self._look(self._clock())
+            return
+        self._results.add(record, path, state)
+        self._waiting.forget(path)
+        self._is_fresh = False
+        if not self._plan.quiet:
+            tell([self._line(record)])
+
+    def _line(self, record: Score) -> str:
+        """A record in a line: "[12] TS_03_Vol: TomoScore 2.41 (24 nm), 2.1 s; AreTomo3: ..."."""
+        number = f"[{len(self._results.records)}] {record.ts_id}"
+        if record.error is not None:
+            return f"{number}: failed: {record.error}"
+        metrics = self._results.metrics.of(record.path) if record.path else None
+        more = f"; {metrics.in_words()}" if metrics and metrics.facts else ""
+        return f"{number}: {score_in_words(record)}, {record.seconds:.1f} s{more}"
+
+    def _is_over(self) -> bool:
+        idle_s = self._plan.idle_s
+        last = max(self._active, self._waiting.changed)
+        return idle_s is not None and self._clock() - last >= idle_s
+
+    def _wait(self, check: Check) -> None:
+        """Wait for an event, for a file to stand still, or for the next look."""
+        begin = self._clock()
+        until = begin + self._waiting.wait_s(begin, max(0.0, self._next_look - begin))
+        while self._clock() < until:
+            check()
+            if self._events.wait(min(CHECK_S, max(0.0, until - self._clock()))):
+                self._next_look = min(self._next_look, self._looked + LOOK_S)
+                until = min(until, self._next_look)
+            if self._is_over():
+                return
