@@ -72,6 +72,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         f"NFS (default: {POLL_S:g})",
     )
     add(
+        "--serve",
+        type=port,
+        metavar="PORT",
+        help="show the report as it grows at http://127.0.0.1:PORT/, on this machine only",
+    )
+    add(
         "--voxel-size",
         type=positive_number,
         metavar="A",

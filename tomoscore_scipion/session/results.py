@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The results of a session in a folder, from which it goes on after a stop.
 
-results.jsonl has one record per tomogram, as `tomoscore score --output` writes them; files.jsonl the
-state in which each file was scored: a file that was written again since is scored again.
+results.jsonl has one record per tomogram, as `tomoscore score --output` writes them. files.jsonl
+has the state in which each file was scored: one that was written again since is scored again.
 """
 
 from __future__ import annotations

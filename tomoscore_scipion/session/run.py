@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
+from contextlib import nullcontext
 
 from tomoscore_scipion.engine import stopping
 from tomoscore_scipion.engine.errors import StartError
@@ -15,6 +16,7 @@ from tomoscore_scipion.engine.supervisor import Supervisor
 from tomoscore_scipion.session.events import Events
 from tomoscore_scipion.session.files import HALVES
 from tomoscore_scipion.session.results import Results
+from tomoscore_scipion.session.server import LivePage
 from tomoscore_scipion.session.session import PICTURES, Plan, Session
 
 SECONDS_PER_MINUTE = 60.0
@@ -41,7 +43,10 @@ def main(args: Namespace) -> int:
         with supervisor, Results(plan.output, supervisor.model["sha256"]) as results:
             if not plan.quiet:
                 tell(supervisor.notices)
-            return _watch(plan, supervisor, results)
+            with LivePage(plan.output, args.serve) if args.serve else nullcontext() as page:
+                if page is not None and not plan.quiet:
+                    tell([f"the report is shown at {page.address}"])
+                return _watch(plan, supervisor, results)
 
 
 def _plan_of(args: Namespace) -> Plan:

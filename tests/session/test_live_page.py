@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The live page: what it shows, in a browser too, and whom it refuses."""
+
+import http.client
+import json
+import socket
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from session_files import Watch
+
+from tomoscore_scipion.engine.errors import StartError
+from tomoscore_scipion.engine.output import csv_heading
+from tomoscore_scipion.session.server import LivePage
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "report"))
+
+from browser import Browser, find_program  # noqa: E402
+
+REPORT = "byId('report').contentDocument"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def page(tmp_path):
+    """A page of a folder with a report, a table, and a file beside that is nobody's business."""
+    folder = tmp_path / "scores"
+    folder.mkdir()
+    (folder / "report.html").write_text("<p>the report</p>")
+    (folder / "scores.csv").write_text(csv_heading())
+    (folder / "secret").write_text("secret")
+    (tmp_path / "secret").write_text("secret")
+    with LivePage(str(folder), free_port()) as page:
+        yield page
+
+
+def ask(page, path="/", method="GET", **headers):
+    """Status, headers and body of an answer; headers are named with _ for -."""
+    port = int(page.address.rsplit(":", 1)[1].strip("/"))
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.putrequest(method, path, skip_host="Host" in given, skip_accept_encoding=True)
+    for name, value in given.items():
+        if value is not None:
+            connection.putheader(name, value)
+    connection.endheaders()
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer.status, answer.headers, body
+
+
+def test_the_page_the_report_and_the_state_are_given(page):
+    status, headers, body = ask(page)
+    assert status == 200 and b"running session" in body
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert ask(page, "/report.html")[2] == b"<p>the report</p>"
+    state = json.loads(ask(page, "/state")[2])
+    assert (state["tomograms"], state["failed"]) == (0, 0) and state["report"].isdecimal()
+
+
+def test_nothing_is_there_before_the_first_report(tmp_path):
+    with LivePage(str(tmp_path), free_port()) as page:
+        assert json.loads(ask(page, "/state")[2])["report"] is None
+        assert ask(page, "/report.html")[0] == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/secret",
+        "/../secret",
+        "/..%2fsecret",
+        "/%2e%2e/secret",
+        "//etc/passwd",
+        "/report.html/../secret",
+        "/report.html%00",
+        "/scores.csv",
+        "/results.jsonl",
+        "/?a=1",
+        "http://127.0.0.1/",
+        "/" + "a" * 5000,
+    ],
+)
+def test_nothing_else_is_given_by_any_path(page, path):
+    status, _, body = ask(page, path)
+    assert status == 404 and b"secret" not in body
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Host": "evil.example:8000"},
+        {"Host": "127.0.0.1.evil.example"},
+        {"Host": "localhost@evil.example"},
+        {"Host": ""},
+        {"Host": None},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/", "/state", "/report.html", "/none"])
+def test_requests_of_other_sites_are_refused(page, path, headers):
+    status, answered, body = ask(page, path, **headers)
+    assert (status, body) == (403, b"Not for other sites.\n")
+    assert "Access-Control-Allow-Origin" not in answered
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:9000", "LOCALHOST:1", "[::1]:8000"])
+def test_names_of_this_machine_are_answered_through_a_tunnel_too(page, host):
+    assert ask(page, Host=host)[0] == 200
+    assert ask(page, "/state", Host=host, Origin=f"http://{host}")[0] == 200
+
+
+def test_two_hosts_are_refused(page):
+    port = int(page.address.rsplit(":", 1)[1].strip("/"))
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n")
+        assert b" 403 " in connection.recv(100)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+def test_nothing_can_be_changed(page, method):
+    assert ask(page, method=method)[0] == 501
+
+
+def test_only_this_machine_can_reach_it(page):
+    port = int(page.address.rsplit(":", 1)[1].strip("/"))
+    others = {found[4][0] for found in socket.getaddrinfo(socket.gethostname(), port)}
+    for address in {"127.0.0.2", *others} - {"127.0.0.1"}:
+        with pytest.raises(OSError), socket.create_connection((address, port), timeout=5):
+            pass
+
+
+def test_a_silent_client_does_not_keep_others_waiting(page):
+    port = int(page.address.rsplit(":", 1)[1].strip("/"))
+    with socket.create_connection(("127.0.0.1", port)):
+        assert ask(page)[0] == 200
+
+
+def test_a_port_that_is_taken_is_refused_with_the_way_out(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(StartError, match="cannot listen on port.*--serve"):
+            LivePage(str(tmp_path), taken.getsockname()[1])
+
+
+@pytest.mark.skipif(find_program() is None, reason="Chromium is not installed")
+def test_a_browser_shows_the_report_and_the_newer_one_when_asked(tmp_path):
+    port = free_port()
+    with Watch(tmp_path, "--serve", str(port)) as watch:
+        watch.write("TS_01.mrc", 1.5)
+        watch.until(lambda: '"TS_01"' in text_of(watch.output / "report.html"))
+        browser = Browser(find_program(), tmp_path)
+        lines = []
+        threading.Thread(target=lambda: lines.extend(watch.process.stderr), daemon=True).start()
+        try:
+            browser.call("Page.navigate", url=f"http://127.0.0.1:{port}/")
+            browser.wait("document.readyState === 'complete'")
+            browser.wait(f"{REPORT}.body.textContent.includes('TS_01')")
+            browser.wait(f"{REPORT}.documentElement.dataset.ready === 'yes'")
+            assert browser.do("byId('newer').hidden") is True
+            watch.write("TS_02.mrc", 2.5)
+            browser.wait("byId('newer').hidden === false")
+            assert browser.do("byId('state').textContent").startswith("2 tomograms, 0 of")
+            assert browser.do(f"{REPORT}.body.textContent.includes('TS_02')") is False
+            browser.do("byId('newer').click()")
+            browser.wait(f"{REPORT}.body.textContent.includes('TS_02')")
+            assert browser.errors == []
+        finally:
+            browser.close()
+
+
+def text_of(path):
+    return path.read_text(encoding="utf-8") if path.exists() else ""
