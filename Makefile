@@ -18,7 +18,7 @@ PYTHON38 ?= $(firstword $(shell python3.8 -c 'import sys; print(sys.executable)'
 	$(wildcard $(HOME)/.pyenv/versions/3.8.*/bin/python3.8))
 
 .PHONY: help venv venv-scipion venv-scipion38 demo demo-open demo-real test test-scipion \
-	test-scipion-slow test-scipion38 test-slow lint faults night manual benchmark-speed \
+	test-scipion-slow test-scipion38 test-slow lint faults night night-watch manual benchmark-speed \
 	benchmark-truth benchmark-batches
 
 help:
@@ -32,6 +32,7 @@ help:
 	@echo 'make test-slow        the tests that take minutes, those in Scipion and on Python 3.8 too'
 	@echo 'make faults           try every row of docs/faults.rst, and count'
 	@echo 'make night            1,000 tomograms in streaming, with faults: 35 minutes, prints figures'
+	@echo 'make night-watch      1,000 files in a folder that tomoscore watch scores: 20 minutes, figures'
 	@echo 'make manual           make the pages that Help opens in Scipion anew, of docs/*.rst'
 	@echo 'make lint             format, lint and types only'
 	@echo 'make benchmark-speed  seconds and memory per tomogram, beside other tools'
@@ -112,6 +113,9 @@ faults: venv venv-scipion
 
 night: venv-scipion
 	$(SCIPION_PYTHON) scripts/night.py
+
+night-watch: venv
+	$(PYTHON) scripts/session_night.py
 
 manual: venv
 	$(PYTHON) scripts/manual.py

@@ -11,9 +11,9 @@ import sys
 import time
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from statistics import linear_regression, median
 
 import psutil
+from night_figures import print_trend, spread
 
 SETS = ("acceptedTomograms", "rejectedTomograms", "failedTomograms")
 LOOK_S = 0.5
@@ -187,13 +187,6 @@ def print_figures(watch):
     print(f"reports {len(watch.reports)}: {spread(watch.reports)} s")
 
 
-def spread(values):
-    """The median and the worst of some values, in words."""
-    if not values:
-        return "none"
-    return f"median {median(values):.3g}, worst {max(values):.3g}"
-
-
 def rates(samples, step=50):
     """[(tomograms done, seconds of processor time for 100 more)] of a process."""
     found, before = [], samples[0]
@@ -202,15 +195,3 @@ def rates(samples, step=50):
             found.append((sample[0], 100 * (sample[2] - before[2]) / (sample[0] - before[0])))
             before = sample
     return found
-
-
-def print_trend(what, points):
-    """Print a line: the median of [(tomograms done, value)], of its halves, and its slope."""
-    if len({number for number, _ in points}) < 4:
-        return
-    middle = sorted(number for number, _ in points)[len(points) // 2]
-    early = median(value for number, value in points if number < middle)
-    late = median(value for number, value in points if number >= middle)
-    slope = 1000 * linear_regression(*zip(*points)).slope
-    all_of_it = median(value for _, value in points)
-    print(f"{what:28}  {all_of_it:6.2f}  {early:10.2f}  {late:11.2f}  {slope:+18.2f}")
