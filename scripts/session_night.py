@@ -6,9 +6,9 @@
 Tomograms are written in pieces, as AreTomo3 writes its volumes, into a folder that the command
 watches, with a row of metrics each. The real engine scores them, with weights that know nothing and
 are made for it. On the way files are renamed, deleted, written again and left half-written, and the
-watch is stopped once and killed once, and started again. Prints how long each took from its last byte
-to its record, and the memory of both processes; ends with status 1 where a tomogram has not the one
-record that it should have.
+watch is stopped once and killed once, and started again. Prints how long each took from its last
+byte to its record, and the memory of both processes; ends with status 1 where a tomogram has not
+the one record that it should have.
 """
 
 import argparse
@@ -28,7 +28,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "session")]
 
 from night_figures import print_trend, spread  # noqa: E402
 
-SHAPE_ZYX = (24, 96, 96)
+SHAPE_ZYX = (4, 64, 64)
 VOXEL_ANGSTROM = 15.0
 SETTLE_S, POLL_S = 2.0, 5.0
 IDLE_MINUTES = 1.0
