@@ -39,6 +39,18 @@ def test_csv_and_report_are_there_while_it_runs(tmp_path):
         assert (watch.output / "scores.csv").exists()
 
 
+def test_a_report_that_cannot_be_written_does_not_end_the_watch(tmp_path):
+    (tmp_path / "scores" / "report.html").mkdir(parents=True)
+    with Watch(tmp_path) as watch:
+        watch.write("TS_01.mrc", 1.5)
+        watch.until(lambda: watch.scores() == {"TS_01": 1.5})
+        said = iter(watch.process.stderr.readline, "")
+        assert any("report.html: expected a file, found a folder" in line for line in said)
+        (watch.output / "report.html").rmdir()
+        assert watch.stop()[0] == 130
+    assert "TS_01" in (watch.output / "report.html").read_text(encoding="utf-8")
+
+
 def test_files_that_are_there_already_are_scored_the_first_one_written_first(tmp_path):
     (tmp_path / "data").mkdir()
     for name, time in (("b", 10), ("a", 20), ("c", 5)):
@@ -230,6 +242,9 @@ def test_what_aretomo3_measured_is_shown_with_the_score(tmp_path):
         ([".", "--output", "file"], 1, "cannot make the folder file"),
         (["."], 2, "--output"),
         ([".", "--output", "o", "--idle", "0"], 2, "expected a number > 0"),
+        ([".", "--output", "o", "--pattern", "/data/*.mrc"], 2, "a pattern below the folder"),
+        ([".", "--output", "o", "--pattern", ""], 2, "a pattern below the folder"),
+        ([".", "--output", "o", "--serve", "0"], 2, "expected a port"),
         ([".", "--output", "o", "--weights", "none.safetensors"], 1, "no such file"),
     ],
 )

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError
+from pathlib import Path
 
 from tomoscore_scipion.engine.score_command import positive_integer, positive_number
 from tomoscore_scipion.session.files import HALVES
 
 SETTLE_S, POLL_S = 5.0, 10.0
+NOWHERE = Path("/nowhere")
 
 DESCRIPTION = """\
 Watch a folder in which tomograms are made, and score each as soon as its file is complete: it is as
@@ -25,6 +27,17 @@ written.
 """
 
 
+def pattern(text: str) -> str:
+    """A pattern of files below a folder, of the command line."""
+    try:
+        next(iter(NOWHERE.glob(text)), None)
+    except (ValueError, NotImplementedError, IndexError):
+        raise ArgumentTypeError(
+            f"expected a pattern below the folder, such as '*_Vol.mrc' or '**/*.mrc', got {text!r}"
+        ) from None
+    return text
+
+
 def port(text: str) -> int:
     """A port of the command line."""
     if not (text.isdecimal() and 0 < int(text) < 65536):
@@ -39,6 +52,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--output", required=True, metavar="DIR", help="folder of the results; made if need be")
     add(
         "--pattern",
+        type=pattern,
         default="*.mrc",
         metavar="P",
         help="which files below FOLDER are tomograms, such as '*_Vol.mrc' (AreTomo3), "
@@ -82,6 +96,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=positive_number,
         metavar="A",
         help="voxel size in angstrom; wins over the files' headers",
+    )
+    add(
+        "--map",
+        metavar="DIR",
+        help="write a map of each tomogram, TomoScore per place (.mrc), and a picture of it (.png)",
     )
     add("--device", default="auto", metavar="auto|cpu|cuda:N", help="where to score")
     add("--weights", metavar="FILE", help="weights to use (default: those shipped)")

@@ -34,7 +34,7 @@ def main(args: Namespace) -> int:
     plan = _plan_of(args)
     if not os.path.isdir(plan.folder):
         raise StartError(f"{plan.folder}: expected a folder to watch, found none: make it first")
-    work = Scoring(thumbnail_dir=os.path.join(plan.output, PICTURES))
+    work = Scoring(thumbnail_dir=os.path.join(plan.output, PICTURES), map_dir=plan.maps)
     work.products.prepare()
     with stopping.as_interrupt():
         supervisor = Supervisor(
@@ -59,6 +59,7 @@ def _plan_of(args: Namespace) -> Plan:
         poll_s=args.poll,
         idle_s=None if args.idle is None else SECONDS_PER_MINUTE * args.idle,
         voxel_size_angstrom=args.voxel_size,
+        maps=args.map,
         quiet=args.quiet,
     )
 

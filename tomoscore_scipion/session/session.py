@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Callable, Sequence
 
+from tomoscore_scipion.engine.errors import StartError
 from tomoscore_scipion.engine.job import Tomogram
 from tomoscore_scipion.engine.job_runner import tell
 from tomoscore_scipion.engine.progress import score_in_words
@@ -44,6 +45,7 @@ class Plan:
         poll_s: seconds after which the folder is looked at without an event.
         idle_s: seconds without a change after which the session is over; None: never.
         voxel_size_angstrom: a voxel size that wins over headers; None: the headers'.
+        maps: folder of the quality maps; None: none are made.
         quiet: say nothing but errors.
     """
 
@@ -55,6 +57,7 @@ class Plan:
     poll_s: float
     idle_s: float | None = None
     voxel_size_angstrom: float | None = None
+    maps: str | None = None
     quiet: bool = False
 
 
@@ -91,6 +94,7 @@ class Session:
         self._next_refresh = now
         self._is_fresh = False
         self._can_look = True
+        self._fault: str | None = None
 
     def run(self, check: Check) -> None:
         """Watch until nothing new came for the plan's time.
@@ -110,7 +114,7 @@ class Session:
             if file is not None:
                 self._score(*file, check)
             if not self._is_fresh and self._clock() >= self._next_refresh:
-                self.refresh()
+                self._try_to_refresh()
             if file is None:
                 if self._is_over():
                     break
@@ -122,7 +126,7 @@ class Session:
         """Write CSV and report anew.
 
         Args:
-            is_last: put pictures in detail into the report, which makes it large.
+            is_last: put maps and pictures in detail into the report, which makes it large.
 
         Raises:
             StartError: they cannot be written.
@@ -135,6 +139,7 @@ class Session:
             records,
             os.path.join(self._plan.output, REPORT),
             folders=[os.path.join(self._plan.output, PICTURES)],
+            maps=[self._plan.maps] if self._plan.maps and is_last else [],
             title=f"TomoScore of {self._plan.folder}",
             facts={ts_id: found.facts for ts_id, found in metrics.items() if found},
             with_details=is_last,
@@ -142,6 +147,17 @@ class Session:
         self._is_fresh = True
         end = self._clock()
         self._next_refresh = end + max(REFRESH_S, REFRESH_SHARE * (end - begin))
+
+    def _try_to_refresh(self) -> None:
+        """Write CSV and report anew; where that fails it is told, and tried again later."""
+        try:
+            self.refresh()
+            self._fault = None
+        except StartError as error:
+            self._next_refresh = self._clock() + REFRESH_S
+            if self._fault != str(error):
+                self._fault = str(error)
+                tell([f"{error}; the watch goes on"])
 
     def _look(self, now: float) -> None:
         """See what is there; a folder that cannot be read now is looked at again later."""
