@@ -161,27 +161,24 @@ def test_a_port_that_is_taken_is_refused_with_the_way_out(tmp_path):
 def test_a_browser_shows_the_report_and_the_newer_one_when_asked(tmp_path):
     port = free_port()
     with Watch(tmp_path, "--serve", str(port)) as watch:
-        watch.write("TS_01.mrc", 1.5)
-        watch.until(lambda: '"TS_01"' in text_of(watch.output / "report.html"))
+        watch.until((watch.output / "report.html").exists)
         browser = Browser(find_program(), tmp_path)
         lines = []
         threading.Thread(target=lambda: lines.extend(watch.process.stderr), daemon=True).start()
         try:
             browser.call("Page.navigate", url=f"http://127.0.0.1:{port}/")
             browser.wait("document.readyState === 'complete'")
-            browser.wait(f"{REPORT}.body.textContent.includes('TS_01')")
-            browser.wait(f"{REPORT}.documentElement.dataset.ready === 'yes'")
+            browser.wait(f"{REPORT}?.body?.textContent.includes('0 tomograms')")
+            watch.write("TS_01.mrc", 1.5)
+            browser.wait(f"{REPORT}?.body?.textContent.includes('TS_01')")
+            browser.wait(f"{REPORT}?.documentElement?.dataset.ready === 'yes'")
             assert browser.do("byId('newer').hidden") is True
             watch.write("TS_02.mrc", 2.5)
             browser.wait("byId('newer').hidden === false")
             assert browser.do("byId('state').textContent").startswith("2 tomograms, 0 of")
-            assert browser.do(f"{REPORT}.body.textContent.includes('TS_02')") is False
+            assert browser.do(f"{REPORT}?.body?.textContent.includes('TS_02')") is False
             browser.do("byId('newer').click()")
-            browser.wait(f"{REPORT}.body.textContent.includes('TS_02')")
+            browser.wait(f"{REPORT}?.body?.textContent.includes('TS_02')")
             assert browser.errors == []
         finally:
             browser.close()
-
-
-def text_of(path):
-    return path.read_text(encoding="utf-8") if path.exists() else ""

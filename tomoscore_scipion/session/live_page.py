@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The page around the report of a running session: it says when there is a newer one.
 
-The report is not shown anew by itself, unless that is asked for: somebody may be looking at it.
+The report is not shown anew by itself, unless it was empty or that is asked for: somebody may be
+looking at it.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ PROGRAM = """
 'use strict';
 const EVERY_MS = 3000;
 const byId = (id) => document.getElementById(id);
-let shown = null, latest = null;
+let shown = null, latest = null, count = 0, countShown = 0;
 
 function show() {
   shown = latest;
+  countShown = count;
   byId('newer').hidden = true;
   byId('report').contentWindow.location.replace('/report.html');
 }
@@ -34,10 +36,11 @@ async function look() {
     if (!answer.ok) throw new Error(answer.status);
     const state = await answer.json();
     latest = state.report;
+    count = state.tomograms;
     byId('state').textContent = state.report === null
       ? 'Nothing is scored yet.' : `${state.tomograms} tomograms, ${state.failed} of them failed.`;
     if (latest !== null && latest !== shown) {
-      if (shown === null || byId('at-once').checked) show(); else byId('newer').hidden = false;
+      if (countShown === 0 || byId('at-once').checked) show(); else byId('newer').hidden = false;
     }
   } catch (error) {
     byId('state').textContent = 'The watch does not answer: it has ended, or is busy.';
