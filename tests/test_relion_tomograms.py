@@ -195,6 +195,13 @@ def test_a_file_that_is_no_star_file_is_refused(tmp_path, text):
         read_tomograms(str(path))
 
 
+def test_a_name_that_would_begin_a_table_is_refused(tmp_path):
+    path = tmp_path / "tomograms.star"
+    path.write_text(relion_files.star_text(["data_1"]))
+    with pytest.raises(TomogramError, match="no row that begins with data_"):
+        read_tomograms(str(path))
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [

@@ -21,6 +21,7 @@ from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.engine.thumbnail_files import chosen_slices, detail_name, thumbnail_name
 from tomoscore_scipion.report.content import content_of, latest_of_each, models_of
 from tomoscore_scipion.report.failures import cause_first
+from tomoscore_scipion.report.pictures import pictures_of
 
 ROOT = Path(scoring_fakes.__file__).resolve().parents[1]
 JPEG, WEBP = b"\xff\xd8 not really a picture", b"RIFF\0\0\0\0WEBP neither"
@@ -109,6 +110,22 @@ def test_pictures_of_the_chosen_slices_come_along(results):
     best = chosen["best"]
     assert found[str(best)] == url_of("webp", WEBP + b"%d" % best)
     assert "pictures-1" not in page.json
+
+
+def test_a_report_may_have_the_small_pictures_alone(results):
+    os.mkdir("pictures")
+    record = session()[0]
+    chosen = chosen_slices(record)
+    (Path("pictures") / thumbnail_name(record.ts_id, chosen["central"])).write_bytes(JPEG)
+    (Path("pictures") / detail_name(record.ts_id, chosen["best"])).write_bytes(WEBP)
+    assert pictures_of(record, ["pictures"]).keys() == {"thumbnail", str(chosen["best"])}
+    assert pictures_of(record, ["pictures"], with_details=False).keys() == {"thumbnail"}
+
+
+def test_what_else_is_known_of_a_tomogram_is_shown():
+    facts = {"TS_1": [["thickness", "200 nm"]]}
+    shown = content_of(session(2), title="t", created="now", facts=facts)["tomograms"]
+    assert {t["id"]: t["facts"] for t in shown if t["facts"]} == facts
 
 
 def url_of(kind, content):

@@ -241,6 +241,7 @@ def test_what_aretomo3_measured_is_shown_with_the_score(tmp_path):
         (["none", "--output", "o"], 1, "none: expected a folder to watch"),
         ([".", "--output", "file"], 1, "cannot make the folder file"),
         (["."], 2, "--output"),
+        ([".", "--output", "mine"], 1, "mine/scores.csv would be replaced, and is not of a watch"),
         ([".", "--output", "o", "--idle", "0"], 2, "expected a number > 0"),
         ([".", "--output", "o", "--pattern", "/data/*.mrc"], 2, "a pattern below the folder"),
         ([".", "--output", "o", "--pattern", ""], 2, "a pattern below the folder"),
@@ -254,5 +255,8 @@ def test_what_cannot_start_says_why(tmp_path, monkeypatch, capsys, arguments, st
     monkeypatch.setattr(supervisor, "command", session_files.command)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "scores.csv").write_text("mine")
     assert cli.main(["watch", *arguments]) == status
     assert says in capsys.readouterr().err
+    assert (tmp_path / "mine" / "scores.csv").read_text() == "mine"

@@ -25,8 +25,8 @@ def read_star(path: str, as_words: Sequence[str]) -> dict[str, Any]:
         {name of a block: pandas.DataFrame of a table, or dict of a block without one}.
 
     Raises:
-        TomogramError: it cannot be read, is not a star file, has a table twice, or a row that begins
-            with data_.
+        TomogramError: it cannot be read, is not a star file, has a table twice, or has a row that
+            begins with data_.
     """
     import starfile
 

@@ -30,7 +30,8 @@ from tomoscore_scipion.engine.record import OK, Score, default_ts_id
 from tomoscore_scipion.session.aretomo_metrics import COLUMNS, MetricsFiles
 from tomoscore_scipion.session.files import State
 
-RESULTS, FILES, CSV, LOCK = "results.jsonl", "files.jsonl", "scores.csv", ".lock"
+RESULTS, FILES, CSV, REPORT = "results.jsonl", "files.jsonl", "scores.csv", "report.html"
+LOCK = ".lock"
 
 
 class Scored(NamedTuple):
@@ -64,6 +65,7 @@ class Results:
         self._folder = folder
         self._files: dict[str, LineFile] = {}
         self._stack = ExitStack()
+        self._check_ours()
         try:
             self._hold()
             self._stack.callback(self._close_files)  # before another watch may begin
@@ -136,6 +138,18 @@ class Results:
                 metrics = self.metrics.of(record.path) if record.path else None
                 cells = metrics.cells if metrics else (None,) * len(COLUMNS)
                 file.write(csv_row((*csv_cells(record), *cells)))
+
+    def _check_ours(self) -> None:
+        """Refuse a folder with files of these names that no watch has written."""
+        names = [name for name in (RESULTS, CSV, REPORT) if self._has(name)]
+        if names and RESULTS not in names:
+            raise StartError(
+                f"{os.path.join(self._folder, names[0])} would be replaced, and is not of a watch: "
+                "name another folder (--output)"
+            )
+
+    def _has(self, name: str) -> bool:
+        return os.path.isfile(os.path.join(self._folder, name))
 
     def _hold(self) -> None:
         path = os.path.join(self._folder, LOCK)

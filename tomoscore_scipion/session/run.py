@@ -40,12 +40,10 @@ def main(args: Namespace) -> int:
         supervisor = Supervisor(
             work, args.weights, args.device, args.threads, args.timeout, args.debug
         )
-        with supervisor, Results(plan.output, supervisor.model["sha256"]) as results:
-            if not plan.quiet:
-                tell(supervisor.notices)
-            with LivePage(plan.output, args.serve) if args.serve else nullcontext() as page:
-                if page is not None and not plan.quiet:
-                    tell([f"the report is shown at {page.address}"])
+        with LivePage(plan.output, args.serve) if args.serve else nullcontext() as page:
+            if page is not None and not plan.quiet:
+                tell([f"the report is shown at {page.address}"])
+            with supervisor, Results(plan.output, supervisor.model["sha256"]) as results:
                 return _watch(plan, supervisor, results)
 
 
@@ -69,7 +67,9 @@ def _watch(plan: Plan, supervisor: Supervisor, results: Results) -> int:
     stopped = False
     with Events(plan.folder) as events:
         session = Session(plan, supervisor, results, events)
-        _tell_begin(plan, results, events)
+        if not plan.quiet:
+            tell(supervisor.notices)
+            _tell_begin(plan, results, events)
         try:
             with stopping.noted() as check:
                 session.run(check)
@@ -91,5 +91,4 @@ def _tell_begin(plan: Plan, results: Results, events: Events) -> None:
     if events.why_not:
         why = f"no events of the file system ({events.why_not})"
         lines.append(f"{why}: looking every {plan.poll_s:g} s")
-    if not plan.quiet:
-        tell(lines)
+    tell(lines)

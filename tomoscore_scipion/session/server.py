@@ -19,11 +19,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tomoscore_scipion.engine.errors import StartError
 from tomoscore_scipion.session.live_page import PAGE, POLICY
-from tomoscore_scipion.session.results import CSV
+from tomoscore_scipion.session.results import CSV, REPORT
 from tomoscore_scipion.session.summary import counts_of
 
 ADDRESS = "127.0.0.1"
-REPORT = "report.html"
 OUR_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 """Any port: that of a tunnel (ssh -L) may be another one."""
 OWN_REQUESTS = (None, "same-origin", "none")

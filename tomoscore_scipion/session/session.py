@@ -18,10 +18,10 @@ from tomoscore_scipion.engine.supervisor import Supervisor
 from tomoscore_scipion.report.run import write_report
 from tomoscore_scipion.session.events import Events
 from tomoscore_scipion.session.files import State, state_of, states_in
-from tomoscore_scipion.session.results import Results
+from tomoscore_scipion.session.results import REPORT, Results
 from tomoscore_scipion.session.waiting import Waiting
 
-REPORT, PICTURES = "report.html", "pictures"
+PICTURES = "pictures"
 LOOK_S = 1.0
 """A file that is being written causes events all the time; the folder is looked at less often."""
 CHECK_S = 0.2

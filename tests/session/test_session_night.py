@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The script of the night: a short one, with every fault and the real engine."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import session_night  # noqa: E402
+
+
+@pytest.mark.slow
+def test_a_short_night_with_every_fault(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(session_night, "IDLE_MINUTES", 0.2)
+    for number, fault in enumerate(("REWRITTEN", "RENAMED", "DELETED", "HALF"), 5):
+        monkeypatch.setattr(session_night, fault, number)
+    assert session_night.have(tmp_path, 12, 0.5) == 0
+    assert "records: 10 ok, 1 failed; the watch ended with 0" in capsys.readouterr().out
+
+
+def test_make_night_watch_runs_it():
+    make = ["make", "--dry-run", "night-watch"]
+    done = subprocess.run(make, cwd=ROOT, capture_output=True, text=True)
+    assert "scripts/session_night.py" in done.stdout
