@@ -40,6 +40,7 @@ ENGINE = [
     "scipy>=1.10",  # simulate and train
     "tqdm>=4.60",
 ]
+NAPARI = ["napari[all]>=0.5"]  # beside the engine: shows scored tomograms
 DEV = [
     "pytest>=7",
     "pytest-cov>=4",
@@ -72,13 +73,14 @@ setup(
     ],
     python_requires=">=3.8",
     install_requires=PLUGIN,
-    extras_require={"engine": ENGINE, "dev": DEV},
+    extras_require={"engine": ENGINE, "napari": NAPARI, "dev": DEV},
     packages=find_packages(include=["tomoscore_scipion", "tomoscore_scipion.*"]),
     package_data={
         "tomoscore_scipion": [
             "engine/requirements.txt",
             "icon.png",
             "manual/*.html",
+            "napari_plugin/napari.yaml",
             "protocols.conf",
             "report/templates/*",
             "templates/*.template",
@@ -87,6 +89,9 @@ setup(
     },
     entry_points={
         "pyworkflow.plugin": ["tomoscore_scipion = tomoscore_scipion"],
+        "napari.manifest": [
+            "scipion-em-tomoscore = tomoscore_scipion.napari_plugin:napari.yaml",
+        ],
         "console_scripts": ["tomoscore = tomoscore_scipion.engine.cli:main"],
     },
     zip_safe=False,

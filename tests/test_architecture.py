@@ -130,7 +130,15 @@ SCIPION_FILES = named(
 def test_engine_imports_neither_scipion_nor_what_is_built_on_it(path):
     above = [
         f"tomoscore_scipion.{name}"
-        for name in ("simulation", "benchmark", "training", "comparison", "dose", "session")
+        for name in (
+            "simulation",
+            "benchmark",
+            "training",
+            "comparison",
+            "dose",
+            "session",
+            "napari_plugin",
+        )
     ]
     above += [f"tomoscore_scipion.{name}" for name in ("plugin", "Plugin")]
     above += [f"tomoscore_scipion.{name}" for name in ("protocols", "viewers", "wizards")]
@@ -173,6 +181,14 @@ def test_the_dose_analysis_stands_on_the_engine_alone(path):
 def test_a_session_stands_on_engine_and_report(path):
     beside = [name for name in imported(path) if within(name, "tomoscore_scipion")]
     allowed = [f"tomoscore_scipion.{name}" for name in ("engine", "report", "session")]
+    assert not [name for name in beside if not within(name, *allowed)]
+    assert not [name for name in imported(path) if within(name, "torch", *SCIPION)]
+
+
+@pytest.mark.parametrize("path", named((PACKAGE / "napari_plugin").rglob("*.py")))
+def test_the_plugin_of_napari_stands_on_the_engine_alone(path):
+    beside = [name for name in imported(path) if within(name, "tomoscore_scipion")]
+    allowed = [f"tomoscore_scipion.{name}" for name in ("engine", "napari_plugin")]
     assert not [name for name in beside if not within(name, *allowed)]
     assert not [name for name in imported(path) if within(name, "torch", *SCIPION)]
 

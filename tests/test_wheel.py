@@ -76,7 +76,8 @@ def metadata(wheel):
 def test_wheel_holds_weights_and_all_that_scipion_reads_and_no_tests(wheel):
     with zipfile.ZipFile(wheel) as files:
         names = files.namelist()
-    assert {f"tomoscore_scipion/{name}" for name in ("protocols.conf", "icon.png")} <= set(names)
+    read = ("protocols.conf", "icon.png", "napari_plugin/napari.yaml")
+    assert {f"tomoscore_scipion/{name}" for name in read} <= set(names)
     assert [name for name in names if name.endswith("LICENSE")]
     assert [name for name in names if name.endswith(".safetensors")]
     in_sources = {str(path.relative_to(ROOT)) for path in ROOT.glob("tomoscore_scipion/**/*.py")}

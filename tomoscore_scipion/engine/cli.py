@@ -54,6 +54,11 @@ COMMANDS: dict[str, Command] = {
         "tomoscore_scipion.report.arguments",
         "tomoscore_scipion.report.run",
     ),
+    "napari": Command(
+        "show scored tomograms with their quality maps in napari",
+        "tomoscore_scipion.napari_plugin.arguments",
+        "tomoscore_scipion.napari_plugin.run",
+    ),
     "compare": Command(
         "compare scores of the same tilt series: which way to make tomograms wins",
         "tomoscore_scipion.comparison.arguments",

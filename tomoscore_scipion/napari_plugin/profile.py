@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The widget for napari: the TomoScore of each slice of a tomogram, and the slice shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
+from matplotlib.figure import Figure
+
+from tomoscore_scipion.engine.bands import N_SCORED
+from tomoscore_scipion.napari_plugin.layers import METADATA
+
+
+class SliceProfile(FigureCanvasQTAgg):
+    """A curve over the slices; the line marks the slice that the viewer shows."""
+
+    def __init__(self, napari_viewer: Any) -> None:
+        """Draw, and draw again when another layer or slice is chosen."""
+        super().__init__(Figure(figsize=(4, 3), layout="constrained"))
+        self._viewer = napari_viewer
+        self._axes = self.figure.add_subplot()
+        self._viewer.layers.selection.events.active.connect(self._draw_profile)
+        self._viewer.dims.events.current_step.connect(self._draw_profile)
+        self._draw_profile()
+
+    def _draw_profile(self, event: Any = None) -> None:
+        axes = self._axes
+        axes.clear()
+        axes.set(xlabel="slice", ylabel="TomoScore (octaves)", ylim=(0, N_SCORED))
+        layer = self._viewer.layers.selection.active
+        record = layer.metadata.get(METADATA) if layer is not None else None
+        if record is None:
+            axes.set_title("Select a scored tomogram")
+        else:
+            axes.set_title(f"{record['ts_id']}: {record['tomoscore']:.2f}")
+            planes = [entry["z"] for entry in record["slices"]]
+            axes.plot(planes, [entry["tomoscore"] for entry in record["slices"]], "o-")
+            first, last = record["slab_z"]
+            axes.axvspan(first, last, alpha=0.15)
+            axes.axvline(self._shown(layer), color="black")
+        self.draw_idle()
+
+    def _shown(self, layer: Any) -> float:
+        """The slice of a layer that the viewer shows."""
+        return float(layer.world_to_data(self._viewer.dims.point)[0])
