@@ -7,6 +7,7 @@ All are in Angstrom, with axes z, y, x, so that a coarse map lies over its tomog
 from __future__ import annotations
 
 import os
+import weakref
 from typing import Any, Sequence, Tuple
 
 import numpy as np
@@ -39,7 +40,8 @@ class LazySlices:
     ndim = 3
 
     def __init__(self, volume: Volume) -> None:
-        """Take over an open tomogram."""
+        """Take over an open tomogram; it is closed when nobody has the layer any more."""
+        weakref.finalize(self, volume.close)
         self.shape = volume.shape_zyx
         self._volume = volume
 
