@@ -11,12 +11,15 @@ from tomoscore_scipion.engine.bands import N_BANDS
 from tomoscore_scipion.engine.features import ODD, RATIOS
 from tomoscore_scipion.engine.inference import as_volume, measure
 from tomoscore_scipion.engine.network import (
+    FINER_FROM,
     SHAPES,
     STRENGTHS,
     Measured,
+    ResolvabilityNet,
     polarity,
     shares,
     strengths,
+    with_finer,
 )
 from tomoscore_scipion.engine.octaves import OCTAVES
 
@@ -102,8 +105,12 @@ def test_a_tile_is_judged_by_how_its_power_stands_in_the_volume(measured):
     assert float(change[0, 0, 0].abs().max()) > 1e-3
 
 
-def test_an_octave_is_decided_by_itself_and_the_next_coarser_one(measured):
-    """Octaves finest first, bands coarsest first: band 4 - i is octave i."""
+def test_an_octave_is_decided_by_itself_and_its_neighbours(measured):
+    """Octaves finest first, bands coarsest first: band 4 - i is octave i.
+
+    The next finer octave has a say from 32 nm on only, so that what voxels carry of the finest
+    octaves changes nothing.
+    """
     for spoiled in range(OCTAVES):
         means = measured.means.clone()
         # Another slice's: what a filter, or another voxel size, makes of this octave alone.
@@ -112,12 +119,29 @@ def test_an_octave_is_decided_by_itself_and_the_next_coarser_one(measured):
         level[..., spoiled] += torch.linspace(-1, 1, level.shape[1])
         found = predict(replace(measured, means=means, level=level))
         expected = predict(measured)
-        for octave in range(OCTAVES):
-            if octave in (spoiled, spoiled - 1):
-                continue
-            if abs(octave - spoiled) > 1 or octave > spoiled:
-                # Contrast is one for all octaves; here it does not turn.
-                assert_same(found[..., 4 - octave], expected[..., 4 - octave], 1e-4)
+        helped = {spoiled + 1} if spoiled + 1 >= FINER_FROM else set()
+        for octave in set(range(OCTAVES)) - {spoiled, spoiled - 1} - helped:
+            # Contrast is one for all octaves; here it does not turn.
+            assert_same(found[..., 4 - octave], expected[..., 4 - octave], 1e-4)
+
+
+def test_tensors_of_a_network_that_saw_no_finer_octaves_ignore_them(measured):
+    tensors = NETWORK.state_dict()
+    before = dict(tensors)
+    width = tensors["head.0.weight"].shape[1]
+    before["head.0.weight"] = tensors["head.0.weight"][:, : 2 * (width - OCTAVES) // 3 + OCTAVES]
+    network = ResolvabilityNet()
+    network.load_state_dict(with_finer(before))
+    assert torch.equal(
+        network.head[0].weight[:, : before["head.0.weight"].shape[1]], before["head.0.weight"]
+    )
+    means = measured.means.clone()
+    means[..., 1, :] = means[..., 1, :].flip(1)
+    found, expected = (
+        network.eval()(replace(measured, means=m)).curves for m in (means, measured.means)
+    )
+    assert_same(found[..., 2], expected[..., 2], 1e-4)
+    assert with_finer(tensors) is tensors
 
 
 def test_turned_contrast_changes_nothing():

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The network: what was measured of the tiles of a volume in, resolvability and content out.
 
-Every octave is judged by itself: from its ratios and those of the next coarser octave, in the tile,
-in its slice and in the volume, and from how its power stands against that of the same octave
-elsewhere in the volume. One set of weights serves all octaves.
+Every octave is judged by itself and its neighbours: from its ratios and those of the next coarser
+octave, from 32 nm on those of the next finer one too, in the tile, in its slice and in the volume,
+and from how its power stands against that of the same octave elsewhere in the volume. One set of
+weights serves all octaves.
 """
 
 from __future__ import annotations
@@ -35,6 +36,11 @@ STRENGTHS = 7
 """Numbers of a tile and octave that tell of its power."""
 SHAPES = slice(9, 28)
 """The ratios of the centre alone, which every volume has."""
+FINER_FROM = 2
+"""The finest octave, 32-16 nm, that the next finer one helps to judge: matter whose fine structure
+is seen is seen at coarser periods too, of which a slice holds few waves. Finer octaves have no such
+help, so that neither a low-pass nor the voxel size changes what is said of an octave that both
+leave."""
 _N_SHAPES = SHAPES.stop - SHAPES.start
 _OWN = N_RATIOS + STRENGTHS + 2 * (N_RATIOS + PERSISTENCE) + 3 * GIST
 
@@ -87,7 +93,7 @@ class ResolvabilityNet(nn.Module):
             nn.Linear(N_RATIOS + STRENGTHS + OCTAVES, LOOK), nn.GELU(), nn.Linear(LOOK, GIST + 1)
         )
         self.head = nn.Sequential(
-            nn.Linear(2 * _OWN + OCTAVES, WIDTH),
+            nn.Linear(3 * _OWN + OCTAVES, WIDTH),
             nn.GELU(),
             nn.Linear(WIDTH, 96),
             nn.GELU(),
@@ -138,9 +144,11 @@ class ResolvabilityNet(nn.Module):
         """
         context = torch.cat([around, whole], dim=-1)[:, None].expand(-1, own.shape[1], -1, -1)
         known = torch.cat([own, context], dim=-1)
-        coarser = torch.cat([known[..., 1:, :], torch.zeros_like(known[..., :1, :])], dim=-2)
+        none = torch.zeros_like(known)
+        coarser = torch.cat([known[..., 1:, :], none[..., :1, :]], dim=-2)
+        finer = torch.cat([none[..., :FINER_FROM, :], known[..., FINER_FROM - 1 : -1, :]], dim=-2)
         place = torch.eye(OCTAVES, device=own.device).expand(*own.shape[:2], -1, -1)
-        hidden: torch.Tensor = self.head(torch.cat([known, coarser, place], dim=-1))
+        hidden: torch.Tensor = self.head(torch.cat([known, coarser, place, finer], dim=-1))
         return hidden
 
     def shapes(self, measured: Measured) -> torch.Tensor:
@@ -171,6 +179,19 @@ class ResolvabilityNet(nn.Module):
         found = torch.cat([octaves, self.finest(hidden[..., :1, :])], dim=-2)
         assert found.shape[-2] == N_BANDS
         return Prediction(found[..., 0], torch.sigmoid(found[..., 1]))
+
+
+def with_finer(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Tensors of a network whose octaves did not see finer ones, as those of one that ignores them.
+
+    Args:
+        tensors: by name; those of a network of now come back as they are.
+    """
+    name, before = "head.0.weight", 2 * _OWN + OCTAVES
+    weight = tensors.get(name)
+    if weight is None or weight.shape != (WIDTH, before):
+        return tensors
+    return {**tensors, name: F.pad(weight, (0, _OWN))}
 
 
 def polarity(of_volume: torch.Tensor) -> torch.Tensor:

@@ -124,7 +124,7 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[ResolvabilityNet, dict[s
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from tomoscore_scipion.engine.network import ResolvabilityNet
+    from tomoscore_scipion.engine.network import ResolvabilityNet, with_finer
     from tomoscore_scipion.engine.sampling import INPUT_CONTRACT
 
     card = read_card(path)
@@ -138,7 +138,7 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[ResolvabilityNet, dict[s
         )
     network = ResolvabilityNet()
     try:
-        network.load_state_dict(load_file(name), strict=True)
+        network.load_state_dict(with_finer(load_file(name)), strict=True)
     except (SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise StartError(f"{name}: do not fit this network: {reason}; {WAY_OUT}") from error
