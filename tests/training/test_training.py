@@ -32,8 +32,11 @@ from tomoscore_scipion.training.samples import (
     nothing_samples,
 )
 from tomoscore_scipion.training.train import (
+    KEPT_ODDS,
+    WORTH_KEEPING,
     Trainer,
     TrainingRecipe,
+    balanced,
     loss_of,
     soft_score,
     volume_curves,
@@ -350,3 +353,13 @@ def test_what_was_held_out_is_usual_and_other_things_are_strange(trained):
         usual = network.strangeness(batch.measured)
     assert float((usual > 1.0001).float().mean()) <= max(0.02, 1 / len(held_out)) + 1e-6
     assert float(usual.max()) >= 1
+
+
+def test_poor_volumes_do_not_crowd_out_those_that_are_worth_keeping():
+    """Nine in ten hold nothing: every half octave is drawn about as often, good ones more."""
+    scores = np.concatenate([np.zeros(900), np.linspace(0.5, 4.99, 100)])
+    odds = balanced(scores)
+    assert odds.sum() == pytest.approx(1)
+    good, middling = odds[scores >= WORTH_KEEPING], odds[(scores > 0.5) & (scores < WORTH_KEEPING)]
+    assert good.mean() == pytest.approx(KEPT_ODDS * middling.mean(), rel=0.2)
+    assert middling.mean() > 2 * odds[0]

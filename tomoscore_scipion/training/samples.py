@@ -32,7 +32,7 @@ from tomoscore_scipion.simulation.truth import plane_density, tile_content, tile
 
 from .fields import Field, random_field
 
-GENERATOR_VERSION = 10
+GENERATOR_VERSION = 11
 """Raised whenever a seed no longer gives the same samples."""
 ALONE = 0.2
 """Share of the specimens that hold a single ingredient: purified, or little of anything."""

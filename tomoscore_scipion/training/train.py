@@ -23,8 +23,12 @@ from tomoscore_scipion.engine.weights import load_weights, sha256_of
 
 from .dataset import Batch, Shards
 
-NOTHINGS = 3.5
+NOTHINGS = 2.5
 """Odds of the lowest half octave over those of any other."""
+WORTH_KEEPING = 2.5
+"""TomoScore from which on tomograms are worth keeping, octaves: most that users score are."""
+KEPT_ODDS = 3.0
+"""Odds of those, over those of poorer ones."""
 MOST_FAVOURED = 4.0
 """How much more often than the mean a volume of a rare score may be drawn."""
 EMPTY_TILE = 0.15
@@ -133,12 +137,15 @@ def balanced(scores: np.ndarray) -> np.ndarray:
     Random simulations are mostly poor; a model that has seen them as often as that takes what it
     cannot judge, such as a single image, for poor. Each half octave gets the same odds, the lowest
     one, with all that holds nothing, `NOTHINGS` times as much, as far as no volume is drawn more
-    than `MOST_FAVOURED` times as often as the mean one.
+    than `MOST_FAVOURED` times as often as the mean one. Those that are worth keeping are drawn
+    `KEPT_ODDS` times as often in the end: where the measurements do not decide, the network should
+    expect what users have.
     """
     place = np.minimum((scores * 2).astype(int), 2 * N_SCORED - 1)
     counts = np.bincount(place, minlength=2 * N_SCORED)
     odds = np.where(place == 0, NOTHINGS, 1.0) / counts[place]
     odds = np.minimum(odds / odds.mean(), MOST_FAVOURED)
+    odds = odds * np.where(scores >= WORTH_KEEPING, KEPT_ODDS, 1.0)
     return np.asarray(odds / odds.sum())
 
 
