@@ -124,6 +124,8 @@ def test_engine_imports_neither_scipion_nor_what_is_built_on_it(path):
         f"tomoscore_scipion.{name}"
         for name in ("simulation", "benchmark", "training", "comparison", "dose")
     ]
+    if path.stem != "scoring":
+        above.append("tomoscore_scipion.halves")
     above += [f"tomoscore_scipion.{name}" for name in ("plugin", "Plugin")]
     above += [f"tomoscore_scipion.{name}" for name in ("protocols", "viewers", "wizards")]
     assert not [name for name in imported(path) if within(name, *SCIPION, *above)]
@@ -159,6 +161,21 @@ def test_the_dose_analysis_stands_on_the_engine_alone(path):
     allowed = [f"tomoscore_scipion.{name}" for name in ("engine", "dose", "__version__")]
     assert not [name for name in beside if not within(name, *allowed)]
     assert not [name for name in imported(path) if within(name, *SCIPION)]
+
+
+@pytest.mark.parametrize("path", named((PACKAGE / "halves").rglob("*.py")))
+def test_halves_stand_on_the_steps_up_to_the_record(path):
+    beside = [name for name in imported(path) if within(name, "tomoscore_scipion")]
+    allowed = ("tomoscore_scipion.engine", "tomoscore_scipion.halves")
+    assert not [name for name in beside if not within(name, *allowed)]
+    assert steps_imported(path) <= set(FLOW[: FLOW.index("record") + 1])
+    assert not [name for name in imported(path) if within(name, *SCIPION)]
+
+
+def test_what_reads_notes_of_halves_needs_no_model():
+    path = PACKAGE / "halves" / "note.py"
+    assert steps_imported(path) <= {"bands", "record"}
+    assert not [name for name in imported(path) if within(name, "torch", "scipy")]
 
 
 @pytest.mark.parametrize("path", SCIPION_FILES)

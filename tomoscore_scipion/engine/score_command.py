@@ -72,6 +72,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="A",
         help="voxel size in angstrom; wins over the files' headers",
     )
+    for number, which in enumerate(("odd", "even"), 1):
+        add(
+            f"--half{number}",
+            metavar="FILE",
+            help=f"the tomogram of the {which} frames or tilts: the score is also measured from "
+            "both halves (one tomogram only; in a job: half1, half2)",
+        )
     add("--device", metavar="auto|cpu|cuda:N", help="where to score (default: auto)")
     add("--output", metavar="FILE.jsonl", help="write records (JSON Lines); replaces the file")
     add("--csv", metavar="FILE.csv", help="write one row per tomogram; replaces the file")
@@ -108,12 +115,16 @@ def check_arguments(args: Namespace) -> None:
     if bool(args.job) == bool(args.paths):
         args.wrong_usage("name tomograms (PATH...) or a job (--job), one of the two")
     if args.job:
-        for name in ("weights", "device", "voxel_size", "map", "thumbnails"):
+        for name in ("weights", "device", "voxel_size", "map", "thumbnails", "half1", "half2"):
             if getattr(args, name) is not None:
                 option = "--" + name.replace("_", "-")
                 args.wrong_usage(f"{option} does not go with --job: the job file says it")
         if not args.output:
             args.wrong_usage("--job needs --output")
+    if bool(args.half1) != bool(args.half2):
+        args.wrong_usage("--half1 and --half2 go together: name both halves")
+    if args.half1 and len(args.paths) != 1:
+        args.wrong_usage("--half1 and --half2 are the halves of one tomogram: name one PATH")
     if args.quiet and not (args.output or args.csv or args.report):
         args.wrong_usage(
             "--quiet needs --output, --csv or --report: the scores would be shown nowhere"
@@ -166,6 +177,8 @@ def _job_of(args: Namespace) -> Job:
     if args.job:
         return read_job(args.job)
     tomograms = tomograms_of_paths(args.paths, args.voxel_size)
+    if args.half1:
+        tomograms = (replace(tomograms[0], half1=args.half1, half2=args.half2),)
     return Job(
         tomograms=tomograms,
         weights=args.weights,
@@ -191,6 +204,7 @@ def _same_file(one: str, other: str) -> bool:
 def _protect_inputs(args: Namespace, job: Job) -> None:
     """A result must not replace what it is made from."""
     inputs = [tomogram.path for tomogram in job.tomograms]
+    inputs += [half for tomogram in job.tomograms for half in tomogram.halves or ()]
     inputs += [path for path in (args.job, job.weights) if path]
     inputs_on_disk = {os.path.realpath(path) for path in inputs}
     for path in (getattr(args, name) for name in RESULTS):
