@@ -17,8 +17,9 @@ BY_FRAME, BY_TILT, UNKNOWN = "by-frame", "by-tilt", "unknown"
 
 EQUAL = 1 - 1e-6
 """Correlation from which on two volumes are the same but for rounding."""
-UNRELATED = 8.0
-"""A correlation of phases below so many standard deviations is chance: a million values have 5."""
+UNRELATED = 20.0
+"""A correlation of phases below so many standard deviations is chance: other specimens reach 9,
+halves of noisy single slices 60."""
 FAR = 1
 """Voxels by which a half may lie off the tomogram."""
 CLEARLY = 1.3
@@ -59,7 +60,6 @@ def examine(volume: Volume, halves: Halves, slab_z: tuple[int, int]) -> Seen:
     """
     block = blocks.block_of(volume.shape_zyx, slab_z, volume.voxel_size_angstrom / 10)
     values = [blocks.read_block(half, block) for half in halves]
-    follows = blocks.noise_follows_features(values[0], values[1], block.voxel_nm)
     names = tuple(str(half.path) for half in halves)
     for name, half in zip(names, values):
         if not half.any() or float(half.std()) == 0:
@@ -73,6 +73,7 @@ def examine(volume: Volume, halves: Halves, slab_z: tuple[int, int]) -> Seen:
             "the halves correlate up to Nyquist: they share their noise, as when both are made "
             "from one volume; name reconstructions from separate frames or tilts"
         )
+    follows = blocks.noise_follows_features(values[0], values[1], block.voxel_nm)
     spokes = blocks.spokes_in_common(one, other, block)
     _check_noise(blocks.power_in_wedge(one, block), follows, spokes, block)
     if spokes is None:

@@ -19,7 +19,7 @@ from tomoscore_scipion.engine.inference import SliceCurves
 from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.engine.volume import Volume
 from tomoscore_scipion.halves.errors import HalvesError
-from tomoscore_scipion.halves.faults import BY_TILT, UNKNOWN, Seen, examine
+from tomoscore_scipion.halves.faults import BY_FRAME, BY_TILT, UNKNOWN, Seen, examine
 from tomoscore_scipion.halves.files import open_halves
 from tomoscore_scipion.halves.measured import Measure, Measured, measured_curve
 from tomoscore_scipion.halves.note import MEASURED, refused
@@ -37,6 +37,10 @@ KIND_UNKNOWN = (
 )
 TILTS_UNKNOWN = (
     f"the tilt range does not show: {UNKNOWN_DEG[0]:g} to {UNKNOWN_DEG[-1]:g} degrees are assumed"
+)
+SHARED = (
+    "the predicted score is lower than the measured one: halves of frames do not see what both share "
+    "(misalignment, an uncorrected CTF), so that the predicted one may be right"
 )
 DIGITS = 4
 
@@ -61,9 +65,6 @@ def with_halves(
         paths: of both halves.
         measure: measures a slice, as the scorer does.
         size_was_given: whether the voxel size was given and holds whatever headers say.
-
-    Raises:
-        TomogramError: the tomogram's file cannot be read any more.
     """
     try:
         note = _note(volume, slices, record, paths, measure, size_was_given)
@@ -90,12 +91,16 @@ def _note(
             seen = examine(volume, halves, record.slab_z)
             share = _share(volume, seen)
             factor = wedge_factor_of(seen.max_tilt_deg)
-            found = measured_curve(halves, inside, factor, share, measure)
+            found = measured_curve(halves, volume.voxel_size_angstrom / 10, inside, factor, share, measure)
         except TomogramError as error:
-            raise HalvesError(f"a half cannot be read: {error}") from error
+            raise HalvesError(f"a file cannot be read: {error}") from error
     if found is None:
         raise HalvesError("nothing varies in the halves where the tomogram has its slab: empty?")
-    return _as_note(found, seen, share, paths)
+    note = _as_note(found, seen, share, paths)
+    assert record.tomoscore_interval is not None
+    if seen.kind == BY_FRAME and record.tomoscore_interval[1] < found.score:
+        note["warnings"] += (SHARED,)
+    return note
 
 
 def _share(volume: Volume, seen: Seen) -> np.ndarray:

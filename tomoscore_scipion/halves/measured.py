@@ -49,6 +49,7 @@ class Measured:
 
 def measured_curve(
     halves: Halves,
+    voxel_nm: float,
     slices: Sequence[SliceCurves],
     factor: WedgeFactor,
     share: np.ndarray,
@@ -58,6 +59,7 @@ def measured_curve(
 
     Args:
         halves: both, open.
+        voxel_nm: of the tomogram in nm; what the headers of the halves say does not count.
         slices: curves and content of the slab's slices as predicted; the content weights tiles.
         factor: what the missing wedge leaves.
         share: (N_BANDS,) what counts of each band: 0 where it is left out or beyond Nyquist.
@@ -66,7 +68,7 @@ def measured_curve(
     Raises:
         TomogramError: a file cannot be read any more.
     """
-    rings = [ring_of_tiles(halves, piece.z, measure) for piece in slices]
+    rings = [ring_of_tiles(halves, voxel_nm, piece.z, measure) for piece in slices]
     tiles = [_tiles(piece, ring) for piece, ring in zip(slices, rings) if ring is not None]
     if not tiles:
         return None
@@ -96,12 +98,13 @@ def measured_curve(
 
 
 def ring_of_tiles(
-    halves: Halves, z: int, measure: Measure
+    halves: Halves, voxel_nm: float, z: int, measure: Measure
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Fourier ring correlation of a slice per tile, whitened, as the prediction sees it.
 
     Args:
         halves: both, open.
+        voxel_nm: voxel size in nm.
         z: plane in the middle of the slice.
         measure: measures a slice.
 
@@ -109,9 +112,7 @@ def ring_of_tiles(
         F (tiles_y, tiles_x, N_SCORED), coarsest octave first, and the share of each tile with data,
         (tiles_y, tiles_x); None where nothing varies.
     """
-    one, _ = halves
-    voxel_nm = one.voxel_size_angstrom / 10
-    centre = plan_slice(z, one.shape_zyx[0], voxel_nm).centre
+    centre = plan_slice(z, halves[0].shape_zyx[0], voxel_nm).centre
     planes = [mean_plane(half.read_slice, centre.planes, centre.weights) for half in halves]
     valid = valid_pixels(planes[0]) & valid_pixels(planes[1])
     found = measure(normalise(z, [*planes, None, None], valid, voxel_nm))
