@@ -151,7 +151,9 @@ def test_one_file_for_both_halves_is_refused(note, files, cell):
 
 def test_the_file_of_the_tomogram_as_a_half_is_refused(note, files, cell):
     whole, odd, _ = files(*cell.by_frame)
-    check_refused(*note(whole, odd, os.path.join(os.path.dirname(whole), ".", "whole.mrc")), "itself")
+    check_refused(
+        *note(whole, odd, os.path.join(os.path.dirname(whole), ".", "whole.mrc")), "itself"
+    )
 
 
 def test_a_half_that_is_missing_is_refused(note, files, cell):

@@ -176,9 +176,9 @@ def resume_lines(
     """Open a job's results to append to, with the records in it that need not be done again.
 
     Kept are the "ok" records of the job's tomograms (ts_id and path) that the same model scored,
-    with the voxel size that the job gives, if it gives one, the same z range and the same halves.  Others, failed
-    ones too, are taken out and done again, as is a last line that a kill cut short.  A pipe or
-    device has none.
+    with the voxel size that the job gives, if it gives one, the same z range and the same halves.
+    Others, failed ones too, are taken out and done again, as is a last line that a kill cut short.
+    A pipe or device has none.
 
     Raises:
         StartError: the file cannot be written, or holds something else than records.

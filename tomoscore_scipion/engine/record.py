@@ -21,6 +21,7 @@ SCHEMA = 1
 LATER_KEYS = ("z_range", "content", "halves")
 """Keys that schema 1 had not from the beginning: where they are missing they are None."""
 
+HALVES_KEYS: tuple[str, ...]
 HALVES_KEYS = ("half1", "half2", "status", "error", "tomoscore", "interval", "curve", "kind")
 HALVES_KEYS += ("max_tilt_deg", "octaves", "warnings")
 """Keys of `Score.halves`: both files, "measured" or "refused", why refused, the measured score with

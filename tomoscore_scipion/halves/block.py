@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A block in the middle of a tomogram and of its halves, in Fourier space: what they have in common.
+"""A block in the middle of a tomogram and of its halves, in Fourier space.
 
 The block tells what single slices cannot: the angles at which a volume was seen. A tilt image at an
 angle fills the plane kz = kx tan(angle), so that a volume has spokes of power in (kz, kx), none
@@ -50,7 +50,7 @@ class Block:
         return self.shape[0] >= FEWEST_PLANES
 
     def frequencies(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """kz (z, 1, 1), ky (1, y, 1) and kx (1, 1, x // 2 + 1) in 1/nm."""
+        """Frequencies kz (z, 1, 1), ky (1, y, 1) and kx (1, 1, x // 2 + 1) in 1/nm."""
         nz, ny, nx = self.shape
         kz, ky = (np.fft.fftfreq(n, self.voxel_nm).astype(np.float32) for n in (nz, ny))
         kx = np.fft.rfftfreq(nx, self.voxel_nm).astype(np.float32)
@@ -160,7 +160,7 @@ def spokes_in_common(one: np.ndarray, other: np.ndarray, block: Block) -> float 
 
 
 def _across(block: Block, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """kz and the frequency across a tilt axis (1: y, 2: x), of one shape."""
+    """Frequency kz and the one across a tilt axis (1: y, 2: x), of one shape."""
     kz, ky, kx = block.frequencies()
     across = kx[:, 0] if axis == 1 else ky[:, :, 0]
     z, a = np.broadcast_arrays(kz[:, :, 0], across)
@@ -223,7 +223,9 @@ def noise_follows_features(one: np.ndarray, other: np.ndarray, voxel_nm: float) 
     gains = [max(float(part.std()), 1e-30) for part in (one, other)]
     spectra = [fft.rfft2(part[::step] / gain) for part, gain in zip((one, other), gains)]
     shape = one.shape[1:]
-    flat = np.hypot(np.fft.fftfreq(shape[0], voxel_nm)[:, None], np.fft.rfftfreq(shape[1], voxel_nm))
+    flat = np.hypot(
+        np.fft.fftfreq(shape[0], voxel_nm)[:, None], np.fft.rfftfreq(shape[1], voxel_nm)
+    )
     top = SHARE_OF_NYQUIST * 0.5 / voxel_nm
     found = [0.0]
     for coarse in (32.0, 16.0, 8.0):

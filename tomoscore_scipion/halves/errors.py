@@ -5,4 +5,4 @@ from tomoscore_scipion.engine.errors import TomoScoreError
 
 
 class HalvesError(TomoScoreError):
-    """Halves that say nothing of their tomogram; the score of the tomogram does not depend on it."""
+    """Halves that say nothing of their tomogram; the predicted score holds all the same."""

@@ -39,8 +39,8 @@ TILTS_UNKNOWN = (
     f"the tilt range does not show: {UNKNOWN_DEG[0]:g} to {UNKNOWN_DEG[-1]:g} degrees are assumed"
 )
 SHARED = (
-    "the predicted score is lower than the measured one: halves of frames do not see what both share "
-    "(misalignment, an uncorrected CTF), so that the predicted one may be right"
+    "the predicted score is lower than the measured one: halves of frames do not see what both "
+    "share (misalignment, an uncorrected CTF), so that the predicted one may be right"
 )
 DIGITS = 4
 
@@ -91,7 +91,9 @@ def _note(
             seen = examine(volume, halves, record.slab_z)
             share = _share(volume, seen)
             factor = wedge_factor_of(seen.max_tilt_deg)
-            found = measured_curve(halves, volume.voxel_size_angstrom / 10, inside, factor, share, measure)
+            found = measured_curve(
+                halves, volume.voxel_size_angstrom / 10, inside, factor, share, measure
+            )
         except TomogramError as error:
             raise HalvesError(f"a file cannot be read: {error}") from error
     if found is None:

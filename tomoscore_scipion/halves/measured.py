@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The measured curve of a tomogram: from its halves, over the slices and tiles of its prediction."""
+"""The measured curve of a tomogram: from its halves, over the tiles of its prediction."""
 
 from __future__ import annotations
 
