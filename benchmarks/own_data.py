@@ -142,9 +142,8 @@ def print_table(cases: list[Case]) -> None:
         "aligned to 1 nm": [case for case in cases if case.aligned],
         "others": [case for case in cases if not case.aligned],
     }
-    print(
-        f"{'':18} {'score':10} {'n':>3} {'median error':>13} {'bias':>6} {'largest excess':>15} {'held':>5}"
-    )
+    heads = f"{'median error':>13} {'bias':>6} {'largest excess':>15} {'held':>5}"
+    print(f"{'':18} {'score':10} {'n':>3} {heads}")
     for title, group in groups.items():
         rows = {"predicted": [(c.predicted, c.true[0], c.held[0]) for c in group]}
         for i, kind in enumerate(KINDS):

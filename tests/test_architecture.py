@@ -122,7 +122,7 @@ SCIPION_FILES = named(
 def test_engine_imports_neither_scipion_nor_what_is_built_on_it(path):
     above = [
         f"tomoscore_scipion.{name}"
-        for name in ("simulation", "benchmark", "training", "comparison", "dose")
+        for name in ("simulation", "benchmark", "training", "comparison", "dose", "agreement")
     ]
     if path.stem != "scoring":
         above.append("tomoscore_scipion.halves")
@@ -153,6 +153,15 @@ def test_the_comparison_needs_scores_and_nothing_else(path):
     assert steps_imported(path) <= set(REPORT_READS)
     heavy = ("torch", "scipy", "safetensors", "mrcfile", "tomoscore_scipion.report", *SCIPION)
     assert not [name for name in imported(path) if within(name, *heavy)]
+
+
+@pytest.mark.parametrize("path", named((PACKAGE / "agreement").rglob("*.py")))
+def test_the_agreement_needs_scores_and_notes_of_halves(path):
+    assert steps_imported(path) <= set(REPORT_READS)
+    heavy = ("torch", "scipy", "safetensors", "mrcfile", "tomoscore_scipion.report", *SCIPION)
+    assert not [name for name in imported(path) if within(name, *heavy)]
+    of_halves = [name for name in imported(path) if within(name, "tomoscore_scipion.halves")]
+    assert not [name for name in of_halves if not within(name, "tomoscore_scipion.halves.note")]
 
 
 @pytest.mark.parametrize("path", named((PACKAGE / "dose").rglob("*.py")))

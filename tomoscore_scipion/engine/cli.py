@@ -54,6 +54,11 @@ COMMANDS: dict[str, Command] = {
         "tomoscore_scipion.comparison.arguments",
         "tomoscore_scipion.comparison.run",
     ),
+    "agreement": Command(
+        "compare predicted scores of a session with those measured from halves",
+        "tomoscore_scipion.agreement.arguments",
+        "tomoscore_scipion.agreement.run",
+    ),
     "info": Command(
         "show versions, weights and devices",
         "tomoscore_scipion.engine.info",
