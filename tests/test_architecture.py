@@ -122,7 +122,15 @@ SCIPION_FILES = named(
 def test_engine_imports_neither_scipion_nor_what_is_built_on_it(path):
     above = [
         f"tomoscore_scipion.{name}"
-        for name in ("simulation", "benchmark", "training", "comparison", "dose", "agreement")
+        for name in (
+            "simulation",
+            "benchmark",
+            "training",
+            "comparison",
+            "dose",
+            "agreement",
+            "examples",
+        )
     ]
     if path.stem != "scoring":
         above.append("tomoscore_scipion.halves")
@@ -153,6 +161,14 @@ def test_the_comparison_needs_scores_and_nothing_else(path):
     assert steps_imported(path) <= set(REPORT_READS)
     heavy = ("torch", "scipy", "safetensors", "mrcfile", "tomoscore_scipion.report", *SCIPION)
     assert not [name for name in imported(path) if within(name, *heavy)]
+
+
+@pytest.mark.parametrize("path", named((PACKAGE / "examples").rglob("*.py")))
+def test_thresholds_from_examples_need_scores_and_nothing_else(path):
+    beside = [name for name in imported(path) if within(name, "tomoscore_scipion")]
+    allowed = ("tomoscore_scipion.engine", "tomoscore_scipion.examples")
+    assert not [name for name in beside if not within(name, *allowed)]
+    assert steps_imported(path) <= set(REPORT_READS)
 
 
 @pytest.mark.parametrize("path", named((PACKAGE / "agreement").rglob("*.py")))
