@@ -14,7 +14,7 @@ from pathlib import Path
 from docutils.core import publish_parts
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("tutorial", "reading_the_score", "dose", "facilities")
+PAGES = ("tutorial", "reading_the_score", "own_data", "dose", "facilities")
 MANUAL = ROOT / "tomoscore_scipion" / "manual"
 
 HTML = """<!DOCTYPE html>

@@ -19,6 +19,31 @@ MODEL = {"name": "fake", "version": "1", "sha256": "ab" * 32}
 SHAPE_ZYX = (20, 32, 32)
 
 
+HALVES = {
+    "half1": "o.mrc",
+    "half2": "e.mrc",
+    "status": "measured",
+    "error": None,
+    "tomoscore": 1.9,
+    "interval": (1.4, 2.2),
+    "curve": {"period_nm": PERIODS_NM, "resolvability": (0.6, 0.5, 0.3, None, None, None)},
+    "kind": "by-tilt",
+    "max_tilt_deg": 60.0,
+    "octaves": PERIODS_NM[:3],
+    "warnings": ("finer octaves are left out",),
+}
+"""What a record says of halves by tilt."""
+REFUSED_HALVES = {
+    **dict.fromkeys(HALVES),
+    "half1": "o.mrc",
+    "half2": "e.mrc",
+    "status": "refused",
+    "error": "both halves are the file o.mrc",
+    "octaves": (),
+    "warnings": (),
+}
+
+
 def make_score(ts_id="TS_01", tomoscore=2.5, **changes):
     """A valid record; `changes` replace fields."""
     fields = {

@@ -138,8 +138,12 @@ def test_engine_imports_neither_scipion_nor_what_is_built_on_it(path):
             "dose",
             "session",
             "napari_plugin",
+            "agreement",
+            "examples",
         )
     ]
+    if path.stem != "scoring":
+        above.append("tomoscore_scipion.halves")
     above += [f"tomoscore_scipion.{name}" for name in ("plugin", "Plugin")]
     above += [f"tomoscore_scipion.{name}" for name in ("protocols", "viewers", "wizards")]
     assert not [name for name in imported(path) if within(name, *SCIPION, *above)]
@@ -169,6 +173,23 @@ def test_the_comparison_needs_scores_and_nothing_else(path):
     assert not [name for name in imported(path) if within(name, *heavy)]
 
 
+@pytest.mark.parametrize("path", named((PACKAGE / "examples").rglob("*.py")))
+def test_thresholds_from_examples_need_scores_and_nothing_else(path):
+    beside = [name for name in imported(path) if within(name, "tomoscore_scipion")]
+    allowed = ("tomoscore_scipion.engine", "tomoscore_scipion.examples")
+    assert not [name for name in beside if not within(name, *allowed)]
+    assert steps_imported(path) <= set(REPORT_READS)
+
+
+@pytest.mark.parametrize("path", named((PACKAGE / "agreement").rglob("*.py")))
+def test_the_agreement_needs_scores_and_notes_of_halves(path):
+    assert steps_imported(path) <= set(REPORT_READS)
+    heavy = ("torch", "scipy", "safetensors", "mrcfile", "tomoscore_scipion.report", *SCIPION)
+    assert not [name for name in imported(path) if within(name, *heavy)]
+    of_halves = [name for name in imported(path) if within(name, "tomoscore_scipion.halves")]
+    assert not [name for name in of_halves if not within(name, "tomoscore_scipion.halves.note")]
+
+
 @pytest.mark.parametrize("path", named((PACKAGE / "dose").rglob("*.py")))
 def test_the_dose_analysis_stands_on_the_engine_alone(path):
     beside = [name for name in imported(path) if within(name, "tomoscore_scipion")]
@@ -191,6 +212,21 @@ def test_the_plugin_of_napari_stands_on_the_engine_alone(path):
     allowed = [f"tomoscore_scipion.{name}" for name in ("engine", "napari_plugin")]
     assert not [name for name in beside if not within(name, *allowed)]
     assert not [name for name in imported(path) if within(name, "torch", *SCIPION)]
+
+
+@pytest.mark.parametrize("path", named((PACKAGE / "halves").rglob("*.py")))
+def test_halves_stand_on_the_steps_up_to_the_record(path):
+    beside = [name for name in imported(path) if within(name, "tomoscore_scipion")]
+    allowed = ("tomoscore_scipion.engine", "tomoscore_scipion.halves")
+    assert not [name for name in beside if not within(name, *allowed)]
+    assert steps_imported(path) <= set(FLOW[: FLOW.index("record") + 1])
+    assert not [name for name in imported(path) if within(name, *SCIPION)]
+
+
+def test_what_reads_notes_of_halves_needs_no_model():
+    path = PACKAGE / "halves" / "note.py"
+    assert steps_imported(path) <= {"bands", "record"}
+    assert not [name for name in imported(path) if within(name, "torch", "scipy")]
 
 
 @pytest.mark.parametrize("path", SCIPION_FILES)

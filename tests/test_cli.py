@@ -171,6 +171,12 @@ def test_quiet_prints_errors_only(tomograms, capsys):
         (["score", "--job", "job.json"], "--job needs --output"),
         (["score", "--job", "j", "--output", "r", "--device", "cpu"], "--device does not go with"),
         (["score", "--job", "j", "--output", "r", "--voxel-size", "1"], "--voxel-size does not"),
+        (
+            ["score", "--job", "j", "--output", "r", "--half1", "h"],
+            "--half1 does not go with --job",
+        ),
+        (["score", "a.npy", "--half1", "h"], "--half1 and --half2 go together"),
+        (["score", "a", "b", "--half1", "h", "--half2", "i"], "the halves of one tomogram"),
         (["score", "--job", "j", "--output", "r", "--weights", "w"], "--weights does not go"),
         (["score", "--job", "j", "--output", "r", "--thumbnails", "t"], "--thumbnails does not go"),
         (["score", "a.npy", "--quiet"], "--quiet needs --output, --csv or --report"),

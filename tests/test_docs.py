@@ -76,7 +76,7 @@ def test_commands_and_options_that_it_names_are_there(page):
 
         parser = _parser(name, import_module(COMMANDS[name].arguments))
         known = {option for action in parser._actions for option in action.option_strings}
-        assert set(re.findall(r"--[a-z-]+", rest)) <= known, name
+        assert set(re.findall(r"--[a-z0-9-]+", rest)) <= known, name
 
 
 def test_every_picture_is_shown_and_small():

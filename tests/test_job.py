@@ -63,6 +63,12 @@ def test_a_tomogram_may_have_slab_limits(z_range):
     assert tomogram.z_range == (z_range and tuple(z_range))
 
 
+def test_a_tomogram_may_have_halves():
+    assert parse_job(job_of(entry())).tomograms[0].halves is None
+    (tomogram,) = parse_job(job_of({**entry(), "half1": "o.mrc", "half2": "e.mrc"})).tomograms
+    assert tomogram.halves == ("o.mrc", "e.mrc")
+
+
 REFUSED = {
     "not an object": ([], "expected a JSON object, got list"),
     "no schema": ({"tomograms": []}, "lacks schema"),
@@ -79,6 +85,8 @@ REFUSED = {
     "tomogram of text": (job_of("a.mrc"), "tomogram 1: expected a JSON object, got str"),
     "no path": (job_of(entry(), {"ts_id": "b"}), "tomogram 2 lacks path"),
     "unknown key of a tomogram": (job_of({**entry(), "z": 1}), "tomogram 1 has unknown keys 'z'"),
+    "one half": (job_of({**entry(), "half1": "o.mrc"}), r"half2: expected a path.*got None"),
+    "half of a number": (job_of({**entry(), "half1": 1, "half2": "e"}), "half1: expected a path"),
     "empty id": (job_of(entry("")), "tomogram 1: ts_id: expected printable text"),
     "id of two lines": (job_of(entry("a\nb")), "ts_id: expected printable text"),
     "id of a number": (job_of(entry(5)), "ts_id: expected printable text .* got 5"),

@@ -9,7 +9,7 @@ import threading
 from contextlib import contextmanager
 
 import pytest
-from scoring_fakes import MODEL, make_score
+from scoring_fakes import HALVES, MODEL, REFUSED_HALVES, make_score
 
 from tomoscore_scipion.engine.errors import StartError
 from tomoscore_scipion.engine.job import Tomogram
@@ -296,6 +296,7 @@ def test_the_csv_columns_are_these():
     assert csv_heading() == (
         "ts_id,path,status,tomoscore,tomoscore_low,tomoscore_high,scale_nm,"
         "r_128_64_nm,r_64_32_nm,r_32_16_nm,r_16_8_nm,r_8_4_nm,r_4_3_nm,"
+        "halves_tomoscore,halves_low,halves_high,halves_octaves,halves_kind,"
         "content,slab_first,slab_last,voxel_size_angstrom,warnings,error\n"
     )
 
@@ -311,6 +312,26 @@ def test_a_scored_tomogram_is_a_row_of_numbers():
     assert (row["scale_nm"], row["r_128_64_nm"], row["r_4_3_nm"]) == ("22.6", "0.7", "")
     assert (row["slab_first"], row["slab_last"]) == ("4", "15")
     assert (row["warnings"], row["error"]) == ("one; two", "")
+
+
+def test_what_halves_say_is_in_the_row():
+    measured, refused = rows_of(make_score(halves=HALVES), make_score(halves=REFUSED_HALVES))
+    names = ("halves_tomoscore", "halves_low", "halves_high", "halves_octaves", "halves_kind")
+    assert [measured[name] for name in names] == ["1.9", "1.4", "2.2", "3", "by-tilt"]
+    assert [refused[name] for name in names] == [""] * 5
+
+
+def test_a_job_measures_halves_that_an_earlier_run_had_not(tmp_path):
+    path = tmp_path / "r.jsonl"
+    path.write_text(json_line(make_score("TS_01")) + json_line(make_score("TS_02", halves=HALVES)))
+    halves = {"half1": "o.mrc", "half2": "e.mrc"}
+    with_halves = [Tomogram(name, f"{name}.npy", **halves) for name in ("TS_01", "TS_02")]
+    file, kept = resume_lines(str(path), with_halves, SHA256)
+    file.discard()
+    assert [record.ts_id for record in kept] == ["TS_02"]
+    file, kept = resume_lines(str(path), [Tomogram("TS_02", "TS_02.npy")], SHA256)
+    file.discard()
+    assert kept == []
 
 
 def test_a_failed_tomogram_is_a_row_with_its_reason():

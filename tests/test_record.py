@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scoring_fakes import MODEL, make_score
+from scoring_fakes import HALVES, MODEL, REFUSED_HALVES, make_score
 
 from tomoscore_scipion.engine.record import Score, default_ts_id
 
@@ -25,6 +25,7 @@ KEYS = [
     "slab_z",
     "z_range",
     "slices",
+    "halves",
     "voxel_size_angstrom",
     "shape_zyx",
     "warnings",
@@ -49,6 +50,8 @@ def test_a_record_has_the_keys_of_schema_1_in_order():
         make_score(ts_id="caf\u00e9 'x' $(y) %s"),
         make_score(path="bad\udcff.mrc"),
         make_score(z_range=(2, None)),
+        make_score(halves=HALVES),
+        make_score(halves=REFUSED_HALVES),
         Score.failed("TS_02", "b.mrc", "empty", model=MODEL, device="cpu", seconds=0.1),
     ],
 )

@@ -4,7 +4,7 @@
 import io
 
 import pytest
-from scoring_fakes import make_score
+from scoring_fakes import HALVES, REFUSED_HALVES, make_score
 
 from tomoscore_scipion.engine.progress import Bar, Log, Silent, choose, result_line
 from tomoscore_scipion.engine.record import Score
@@ -49,6 +49,19 @@ def test_the_table_shows_each_tomogram_in_the_given_order():
         "15",
         "-",
     ]
+
+
+def test_halves_have_a_column_where_there_are_any():
+    measured, refused = make_score("a", halves=HALVES), make_score("b", halves=REFUSED_HALVES)
+    lines = make_table([measured, refused, make_score("c")]).splitlines()
+    column = lines[0].index("by halves")
+    assert [line[column : column + 24].rstrip() for line in lines[2:5]] == [
+        "1.90 (1.40 to 2.20) of 3",
+        "refused",
+        "-",
+    ]
+    assert "  a: finer octaves are left out" in lines
+    assert "by halves" not in make_table([make_score("c")]).lower()
 
 
 def test_columns_are_aligned_whatever_the_ids():

@@ -6,12 +6,11 @@ import pytest
 
 from tomoscore_scipion.benchmark.halves import (
     measured_curve,
-    noise_free_correlation,
     noise_free_series,
-    ring_correlation,
     split_ceiling,
     wedge_factor,
 )
+from tomoscore_scipion.halves.correlation import noise_free_correlation, ring_correlation
 
 SHAPE = (6, 128, 120)
 

@@ -70,6 +70,20 @@ def test_the_page_holds_every_record(results, capsys):
     assert "r.html: 14 tomograms, 1 of them failed\n" in capsys.readouterr().err
 
 
+def test_what_halves_say_is_shown(results):
+    with open("r.jsonl", "a") as file:
+        file.write(json_line(scoring_fakes.make_score("H", halves=scoring_fakes.HALVES)))
+        refused = scoring_fakes.make_score("R", halves=scoring_fakes.REFUSED_HALVES)
+        file.write(json_line(refused))
+    shown = {t["id"]: t.get("halves") for t in report().json["content"]["tomograms"]}
+    assert shown["H"]["tomoscore"] == 1.9
+    assert shown["H"]["octaves"] == 3
+    assert shown["H"]["curve"] == [0.6, 0.5, 0.3, None, None, None]
+    assert shown["R"]["error"] == "both halves are the file o.mrc"
+    assert shown["R"]["curve"] is None
+    assert shown[session()[0].ts_id] is None
+
+
 def test_nothing_of_the_users_becomes_markup(results):
     page = report("--title", NASTY_ID)
     shown = page.json["content"]

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The curve of a real tomogram from its own halves: what a prediction can be held against.
 
-Tomograms of the odd and of the even views have independent noise. With F their Fourier ring
-correlation, C = sqrt(2 F / (1 + F)) is the correlation of the whole tomogram with a noise-free one
-of the same views (Rosenthal and Henderson, J. Mol. Biol. 333, 721 (2003)). That one lacks the
-missing wedge, so that R, the correlation with the specimen, is C times what a noise-free
-reconstruction from the same tilt range reaches, which simulation tells. What both halves share -
-misalignment, CTF, beads - F does not see.
+C of `halves.correlation` is the correlation of the whole tomogram with a noise-free one of the same
+views. That one lacks the missing wedge, so that R, the correlation with the specimen, is C times
+what a noise-free reconstruction from the same tilt range reaches, which simulation tells. What both
+halves share - misalignment, CTF, beads - F does not see.
 
 Halves split by tilt sample different angles. Each has streaks in place of the other's views, which
 are opposite in the two, so that even without noise C stays below 1: `split_ceiling` tells how far.
@@ -24,7 +22,8 @@ from typing import Iterable, Iterator
 import numpy as np
 import torch
 
-from tomoscore_scipion.engine.bands import N_BANDS, PERIODS_NM
+from tomoscore_scipion.engine.bands import N_SCORED
+from tomoscore_scipion.halves.correlation import noise_free_correlation, ring_correlation
 from tomoscore_scipion.simulation.acquisition import Acquisition, Microscope
 from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.recipe import Recipe
@@ -33,40 +32,6 @@ from tomoscore_scipion.simulation.specimen import random_specimen
 NOISE_FREE = Recipe(total_dose=1e7, defocus_nm=1000.0, damage=False, ctf_correction="phase_flip")
 PLANES = 5
 """Planes in the middle of each simulated specimen that are asked."""
-
-
-def ring_correlation(odd: np.ndarray, even: np.ndarray, voxel_nm: float) -> np.ndarray:
-    """Fourier ring correlation of two half tomograms per band, over all their xy slices.
-
-    Args:
-        odd: (z, y, x).
-        even: the same shape.
-        voxel_nm: voxel size in nm.
-
-    Raises:
-        ValueError: two shapes.
-
-    Returns:
-        (N_BANDS,) -1 to 1, NaN where no frequency lies in a band.
-    """
-    if odd.shape != even.shape or odd.ndim != 3:
-        raise ValueError(f"expected halves (z, y, x) of one shape, got {odd.shape}, {even.shape}")
-    one, other = np.fft.rfft2(odd), np.fft.rfft2(even)
-    k_y = np.fft.fftfreq(odd.shape[1], voxel_nm)[:, None]
-    radius = np.hypot(k_y, np.fft.rfftfreq(odd.shape[2], voxel_nm)[None, :])
-    found = np.full(N_BANDS, np.nan)
-    for band, (coarse, fine) in enumerate(PERIODS_NM):
-        ring = (radius >= 1 / coarse) & (radius < 1 / fine)
-        power = (np.abs(one[:, ring]) ** 2).sum() * (np.abs(other[:, ring]) ** 2).sum()
-        if ring.any() and power > 0:
-            found[band] = (one[:, ring] * other[:, ring].conj()).sum().real / np.sqrt(power)
-    return found
-
-
-def noise_free_correlation(ring: np.ndarray) -> np.ndarray:
-    """C of F, see above; 0 where F is not positive."""
-    positive = np.maximum(ring, 0.0)
-    return np.sqrt(2 * positive / (1 + positive))
 
 
 def noise_free_series(
@@ -93,6 +58,15 @@ def wedge_factor(series: Acquisition) -> np.ndarray:
     wanted = _central(series)
     truths = [series.truth(plane, z) for plane, z in zip(series.planes(wanted), wanted)]
     return np.stack([truth.numpy() for truth in truths]).mean(axis=(0, 1, 2))
+
+
+def content_weighted_factor(series: Acquisition) -> np.ndarray:
+    """The same of the scored octaves, weighted by content as a score's curve is, (N_SCORED,)."""
+    wanted = _central(series)
+    planes = zip(series.planes(wanted), wanted)
+    truths = np.stack([series.truth(plane, z).numpy() for plane, z in planes])[..., :N_SCORED]
+    content = np.stack([series.content(z).numpy() for z in wanted])[..., :N_SCORED]
+    return np.asarray((content * truths).sum(axis=(0, 1, 2)) / content.sum(axis=(0, 1, 2)))
 
 
 def split_ceiling(series: Acquisition) -> np.ndarray:

@@ -64,6 +64,16 @@ COMMANDS: dict[str, Command] = {
         "tomoscore_scipion.comparison.arguments",
         "tomoscore_scipion.comparison.run",
     ),
+    "agreement": Command(
+        "compare predicted scores of a session with those measured from halves",
+        "tomoscore_scipion.agreement.arguments",
+        "tomoscore_scipion.agreement.run",
+    ),
+    "threshold": Command(
+        "find the threshold that agrees with tomograms marked as good and as bad",
+        "tomoscore_scipion.examples.arguments",
+        "tomoscore_scipion.examples.run",
+    ),
     "info": Command(
         "show versions, weights and devices",
         "tomoscore_scipion.engine.info",

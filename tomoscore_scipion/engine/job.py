@@ -5,7 +5,7 @@ A job is one JSON object:
 
     {"schema": 1, "weights": null, "device": "auto", "map_dir": null, "thumbnail_dir": null,
      "tomograms": [{"ts_id": "TS_01", "path": "TS_01.mrc", "voxel_size_angstrom": null,
-                    "z_range": null}]}
+                    "z_range": null, "half1": null, "half2": null}]}
 
 schema, tomograms, ts_id and path must be there; what else is left out has the value shown.
 Relative paths start at the current working directory, as they do in a shell, wherever the job file
@@ -31,7 +31,7 @@ SCHEMA = 1
 """The version of the job's form.  A later one is refused."""
 
 JOB_KEYS = ("schema", "weights", "device", "map_dir", "thumbnail_dir", "tomograms")
-TOMOGRAM_KEYS = ("ts_id", "path", "voxel_size_angstrom", "z_range")
+TOMOGRAM_KEYS = ("ts_id", "path", "voxel_size_angstrom", "z_range", "half1", "half2")
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,22 @@ class Tomogram:
         path: its file, as the user named it.
         voxel_size_angstrom: a voxel size that wins over the file's header; None: the header's.
         z_range: (first, last) plane to score, see z_range.py; None: the whole volume.
+        half1: the tomogram of one half of its frames or tilts, by which the score is checked; None
+            without halves.
+        half2: that of the other half.
     """
 
     ts_id: str
     path: str
     voxel_size_angstrom: float | None = None
     z_range: ZRange | None = None
+    half1: str | None = None
+    half2: str | None = None
+
+    @property
+    def halves(self) -> tuple[str, str] | None:
+        """Both halves; None where there are none."""
+        return (self.half1, self.half2) if self.half1 and self.half2 else None
 
 
 @dataclass(frozen=True)
@@ -213,7 +223,12 @@ def _tomogram(number: int, entry: Any) -> Tomogram:
         z_range = check_z_range(entry.get("z_range"))
     except ValueError as error:
         raise StartError(f"{what} ({ts_id}): z_range: {error}") from error
-    return Tomogram(ts_id, entry["path"], voxel_size, z_range)
+    halves = [entry.get(key) for key in ("half1", "half2")]
+    if halves != [None, None]:
+        for key, half in zip(("half1", "half2"), halves):
+            expected = "a path, since the other half is named, or null for both"
+            check_path(half, f"{what} ({ts_id}): {key}", expected)
+    return Tomogram(ts_id, entry["path"], voxel_size, z_range, *halves)
 
 
 def check_device(device: Any) -> None:

@@ -176,9 +176,9 @@ def resume_lines(
     """Open a job's results to append to, with the records in it that need not be done again.
 
     Kept are the "ok" records of the job's tomograms (ts_id and path) that the same model scored,
-    with the voxel size that the job gives, if it gives one, and the same z range.  Others, failed
-    ones too, are taken out and done again, as is a last line that a kill cut short.  A pipe or
-    device has none.
+    with the voxel size that the job gives, if it gives one, the same z range and the same halves.
+    Others, failed ones too, are taken out and done again, as is a last line that a kill cut short.
+    A pipe or device has none.
 
     Raises:
         StartError: the file cannot be written, or holds something else than records.
@@ -252,8 +252,9 @@ def _still_holds(record: Score, tomogram: Tomogram, model_sha256: str) -> bool:
         return False
     given, used = tomogram.voxel_size_angstrom, record.voxel_size_angstrom
     same_size = given is None or (used is not None and abs(used - given) <= 1e-3 * given)
-    same_planes = record.z_range == tomogram.z_range
-    return same_size and same_planes and record.model["sha256"] == model_sha256
+    noted = record.halves and (record.halves["half1"], record.halves["half2"])
+    same_files = record.z_range == tomogram.z_range and noted == tomogram.halves
+    return same_size and same_files and record.model["sha256"] == model_sha256
 
 
 def json_line(record: Score) -> str:
@@ -264,6 +265,7 @@ def json_line(record: Score) -> str:
 CSV_COLUMNS = (
     ("ts_id", "path", "status", "tomoscore", "tomoscore_low", "tomoscore_high", "scale_nm")
     + tuple(f"r_{coarse:g}_{fine:g}_nm" for coarse, fine in PERIODS_NM)
+    + ("halves_tomoscore", "halves_low", "halves_high", "halves_octaves", "halves_kind")
     + ("content", "slab_first", "slab_last", "voxel_size_angstrom", "warnings", "error")
 )
 
@@ -288,10 +290,18 @@ def csv_cells(record: Score) -> tuple:
     curve = record.curve["resolvability"] if record.curve else (None,) * len(PERIODS_NM)
     names = (harmless(record.ts_id), harmless(record.path or ""), record.status)
     voxel = record.voxel_size_angstrom
-    scores = (record.tomoscore, low, high, record.scale_nm, *curve)
+    scores = (record.tomoscore, low, high, record.scale_nm, *curve, *_halves_cells(record))
     place = (record.content, first, last, voxel)
     remarks = (harmless("; ".join(record.warnings)), harmless(record.error or ""))
     return names + scores + place + remarks
+
+
+def _halves_cells(record: Score) -> tuple:
+    """What the halves say: score, interval, number of octaves that it counts, kind."""
+    halves = record.halves
+    if halves is None or halves["tomoscore"] is None:
+        return (None,) * 5
+    return (halves["tomoscore"], *halves["interval"], len(halves["octaves"]), halves["kind"])
 
 
 def harmless(text: str) -> str:

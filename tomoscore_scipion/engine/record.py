@@ -18,8 +18,16 @@ from tomoscore_scipion.engine.z_range import ZRange, check_z_range
 
 SCHEMA = 1
 """The version of the record's form.  Reading refuses any other."""
-LATER_KEYS = ("z_range", "content")
+LATER_KEYS = ("z_range", "content", "halves")
 """Keys that schema 1 had not from the beginning: where they are missing they are None."""
+
+HALVES_KEYS: tuple[str, ...]
+HALVES_KEYS = ("half1", "half2", "status", "error", "tomoscore", "interval", "curve", "kind")
+HALVES_KEYS += ("max_tilt_deg", "octaves", "warnings")
+"""Keys of `Score.halves`: both files, "measured" or "refused", why refused, the measured score with
+its 90 % interval and curve, "by-frame", "by-tilt" or "unknown", half of the tilt range, the periods
+of the octaves that count, and what the user should know. The score of halves by tilt counts fewer
+octaves than the predicted one. Refused ones have None, and no octaves."""
 
 OK, FAILED = "ok", "failed"
 LARGEST = sys.float_info.max
@@ -62,6 +70,7 @@ class Score:
         z_range: the limits that were asked for, (first, last) plane, 0-based, inclusive, last None
             for the volume's last; None where the whole volume was scored.
         slices: ({"z", "tomoscore", "scale_nm"}, ...) of the scored slices.
+        halves: what its halves say, see `HALVES_KEYS`; None where none were named.
         voxel_size_angstrom: the voxel size that was used.
         shape_zyx: the volume's shape (z, y, x).
         warnings: what the user should know about this tomogram.
@@ -87,6 +96,7 @@ class Score:
     slab_z: tuple[int, int] | None = None
     z_range: ZRange | None = None
     slices: tuple[Mapping[str, Any], ...] = ()
+    halves: Mapping[str, Any] | None = None
     voxel_size_angstrom: float | None = None
     shape_zyx: tuple[int, int, int] | None = None
     warnings: tuple[str, ...] = ()
@@ -228,7 +238,7 @@ def _check_failed(score: Score) -> None:
     """A failed record has a reason and no result."""
     reason = isinstance(score.error, str) and bool(score.error.strip())
     _expect(reason, "error", "the reason of the failure", score.error)
-    for name in ("tomoscore", "tomoscore_interval", "scale_nm", "curve", "slab_z"):
+    for name in ("tomoscore", "tomoscore_interval", "scale_nm", "curve", "slab_z", "halves"):
         value = getattr(score, name)
         _expect(value is None, name, "None in a failed record", value)
     _expect(score.slices == (), "slices", "none in a failed record", score.slices)
@@ -255,6 +265,25 @@ def _check_scored(score: Score) -> None:
     inside = _are_integers(slab, 2, 0) and slab is not None and slab[0] <= slab[1] < depth
     _expect(inside, "slab_z", f"(first, last) within {depth} slices", slab)
     _check_slices(score.slices, depth)
+    if score.halves is not None:
+        _check_halves(score.halves)
+
+
+def _check_halves(halves: Any) -> None:
+    known = isinstance(halves, dict) and set(HALVES_KEYS) <= halves.keys()
+    _expect(known, "halves", ", ".join(HALVES_KEYS), halves)
+    if halves["tomoscore"] is None:
+        reason = isinstance(halves["error"], str) and bool(halves["error"].strip())
+        _expect(reason, "halves.error", "why they are refused", halves["error"])
+        return
+    _expect(halves["error"] is None, "halves.error", "None beside a score", halves["error"])
+    fine = _is_number(halves["tomoscore"], 0, N_SCORED)
+    _expect(fine, "halves.tomoscore", f"a number, 0 to {N_SCORED}", halves["tomoscore"])
+    interval = halves["interval"]
+    fine = isinstance(interval, tuple) and len(interval) == 2
+    fine = fine and all(_is_number(bound, 0, N_SCORED) for bound in interval)
+    _expect(fine, "halves.interval", f"(low, high) within 0 to {N_SCORED}", interval)
+    _check_curve(halves["curve"])
 
 
 def _check_value(where: str, tomoscore: Any, scale_nm: Any) -> None:

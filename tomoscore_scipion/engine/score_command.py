@@ -88,6 +88,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="A",
         help="voxel size in angstrom; wins over the files' headers",
     )
+    for number, which in enumerate(("odd", "even"), 1):
+        add(
+            f"--half{number}",
+            metavar="FILE",
+            help=f"the tomogram of the {which} frames or tilts: the score is also measured from "
+            "both halves (one tomogram only; in a job: half1, half2)",
+        )
     add("--device", metavar="auto|cpu|cuda:N", help="where to score (default: auto)")
     add("--output", metavar="FILE.jsonl", help="write records (JSON Lines); replaces the file")
     add("--csv", metavar="FILE.csv", help="write one row per tomogram; replaces the file")
@@ -153,7 +160,7 @@ def check_arguments(args: Namespace) -> None:
     if bool(args.job) == bool(args.paths):
         args.wrong_usage("name tomograms (PATH...) or a job (--job), one of the two")
     if args.job:
-        for name in ("weights", "device", "voxel_size", "map", "thumbnails"):
+        for name in ("weights", "device", "voxel_size", "map", "thumbnails", "half1", "half2"):
             if getattr(args, name) is not None:
                 args.wrong_usage(f"{_option(name)} does not go with --job: the job file says it")
         for name in ("which", *ACCEPTED):
@@ -169,6 +176,10 @@ def check_arguments(args: Namespace) -> None:
         args.wrong_usage("--tomostar needs --output-list")
     if args.output_list and not args.output_list.lower().endswith(LIST_SUFFIX):
         args.wrong_usage(f"--output-list: WarpTools needs a name that ends with {LIST_SUFFIX}")
+    if bool(args.half1) != bool(args.half2):
+        args.wrong_usage("--half1 and --half2 go together: name both halves")
+    if args.half1 and len(args.paths) != 1:
+        args.wrong_usage("--half1 and --half2 are the halves of one tomogram: name one PATH")
     if args.quiet and not (args.output or args.csv or args.report):
         args.wrong_usage(
             "--quiet needs --output, --csv or --report: the scores would be shown nowhere"
@@ -228,8 +239,16 @@ def main(args: Namespace) -> int:
 
 
 def _job_of(args: Namespace, source: Source) -> Job:
+    tomograms = source.tomograms
+    if args.half1:
+        if len(tomograms) != 1:
+            args.wrong_usage(
+                f"--half1 and --half2 are the halves of one tomogram: {args.paths[0]} names "
+                f"{len(tomograms)}"
+            )
+        tomograms = (replace(tomograms[0], half1=args.half1, half2=args.half2),)
     return Job(
-        tomograms=source.tomograms,
+        tomograms=tomograms,
         weights=args.weights,
         device=args.device or "auto",
         map_dir=args.map,
@@ -270,6 +289,7 @@ def _same_file(one: str, other: str) -> bool:
 def _protect_inputs(args: Namespace, job: Job, source: Source) -> None:
     """A result must not replace what it is made from."""
     inputs = [tomogram.path for tomogram in job.tomograms] + list(source.inputs)
+    inputs += [half for tomogram in job.tomograms for half in tomogram.halves or ()]
     inputs += [path for path in (args.job, job.weights) if path]
     inputs_on_disk = {os.path.realpath(path) for path in inputs}
     for path in (getattr(args, name) for name in RESULTS):

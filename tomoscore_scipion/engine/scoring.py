@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Sequence
 
 from tomoscore_scipion.engine.file_kind import TOMOGRAM
 from tomoscore_scipion.engine.job import Tomogram
@@ -13,7 +13,9 @@ from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.engine.work import Progress, Work
 
 if TYPE_CHECKING:
-    from tomoscore_scipion.engine.scorer import Scorer
+    from tomoscore_scipion.engine.inference import SliceCurves
+    from tomoscore_scipion.engine.scorer import Finish, Scorer
+    from tomoscore_scipion.engine.volume import Volume
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Scoring(Work[Tomogram, Score]):
             TomogramError: it cannot be read, or nothing in it can be scored.
         """
         scorer.finish = self.products
+        if item.halves is not None:
+            scorer.finish = self._with_halves(scorer, item)
         return scorer.score(
             item.path,
             voxel_size_angstrom=item.voxel_size_angstrom,
@@ -57,6 +61,19 @@ class Scoring(Work[Tomogram, Score]):
             progress=progress,
             z_range=item.z_range,
         )
+
+    def _with_halves(self, scorer: Scorer, item: Tomogram) -> Finish:
+        """The products, and what the halves of a tomogram say in its record."""
+        from tomoscore_scipion.halves.measure import with_halves
+
+        paths, given = item.halves, item.voxel_size_angstrom is not None
+        assert paths is not None
+
+        def finish(volume: Volume, slices: Sequence[SliceCurves], record: Score) -> Score:
+            record = with_halves(volume, slices, record, paths, scorer.measure, given)
+            return self.products(volume, slices, record)
+
+        return finish
 
     def failed(self, item: Tomogram, error: str, **known: Any) -> Score:
         """The record of a tomogram that could not be scored."""

@@ -12,10 +12,16 @@ HEADINGS = (
     "tomogram",
     "TomoScore",
     "90 % interval",
+    "by halves",
     "resolvable scale",
     "content",
     "slab z",
     "warnings",
+)
+BY_HALVES = HEADINGS.index("by halves")
+OF_HALVES = (
+    "By halves: the score measured from half tomograms, with its 90 % interval; of so many octaves "
+    "where not all are measured."
 )
 EXPLANATION = (
     "TomoScore: octaves of feature scale that can be readily distinguished, 0 (nothing) to "
@@ -42,10 +48,16 @@ def make_table(records: Sequence[Score]) -> str:
         Lines, the last one with its end.
     """
     rows = [HEADINGS] + [_cells(record) for record in records]
+    if all(record.halves is None for record in records):
+        rows = [row[:BY_HALVES] + row[BY_HALVES + 1 :] for row in rows]
     lines = aligned(rows)
     lines.insert(1, "-" * max(len(line) for line in lines))
     lines += ["", EXPLANATION, *_models(records)]
+    if len(rows[0]) == len(HEADINGS):
+        lines.append(OF_HALVES)
     lines += remarks("Warnings:", [(r.ts_id, w) for r in records for w in r.warnings])
+    told = [(r.ts_id, w) for r in records if r.halves for w in r.halves["warnings"]]
+    lines += remarks("Halves:", told)
     lines += remarks("Failed:", [(r.ts_id, r.error or "") for r in records if r.status != OK])
     return "\n".join(lines) + "\n"
 
@@ -53,17 +65,30 @@ def make_table(records: Sequence[Score]) -> str:
 def _cells(record: Score) -> tuple:
     warnings = str(len(record.warnings)) if record.warnings else "-"
     if record.tomoscore is None or not record.tomoscore_interval or not record.slab_z:
-        return (printable(record.ts_id), "failed", "-", "-", "-", "-", warnings)
+        return (printable(record.ts_id), "failed", "-", "-", "-", "-", "-", warnings)
     low, high = record.tomoscore_interval
     return (
         printable(record.ts_id),
         f"{record.tomoscore:.2f}",
         f"{low:.2f} to {high:.2f}",
+        _by_halves(record),
         readable_scale(record.scale_nm),
         "-" if record.content is None else f"{record.content:.0%}",
         f"{record.slab_z[0]} to {record.slab_z[1]}",
         warnings,
     )
+
+
+def _by_halves(record: Score) -> str:
+    """The measured score with its interval, "2.41 (2.10 to 2.60) of 3", "refused", or "-"."""
+    if record.halves is None:
+        return "-"
+    if record.halves["tomoscore"] is None:
+        return "refused"
+    low, high = record.halves["interval"]
+    octaves = len(record.halves["octaves"])
+    of = f" of {octaves}" if octaves < N_SCORED else ""
+    return f"{record.halves['tomoscore']:.2f} ({low:.2f} to {high:.2f}){of}"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -242,6 +242,21 @@ def add_weights(form):
     )
 
 
+def add_halves(form):
+    """Whether to measure the score of tomograms with half maps."""
+    form.addParam(
+        "measureHalves",
+        params.BooleanParam,
+        default=True,
+        label="Measure half maps",
+        help="Where a tomogram has half maps (odd and even, as MotionCor3, AreTomo, WarpTools and "
+        "RELION make them) its score is also measured from them: _tomoScoreHalves with its 90 % "
+        "interval, beside the predicted score, which decides as before. Half maps that cannot be "
+        "used (denoised, displaced, of another tomogram) are named in the log and the report. It "
+        "takes about twice the time.",
+    )
+
+
 def add_maps(form):
     """Whether to write quality maps."""
     form.addParam(

@@ -28,13 +28,18 @@ SCORE = "_tomoScore"
 LOW = "_tomoScoreLow"
 HIGH = "_tomoScoreHigh"
 SCALE = "_tomoScoreScale"
+HALVES = "_tomoScoreHalves"  # measured from half maps; None without any, or where refused
+HALVES_LOW = "_tomoScoreHalvesLow"
+HALVES_HIGH = "_tomoScoreHalvesHigh"
+HALVES_OCTAVES = "_tomoScoreHalvesOctaves"  # how many octaves it counts: 5, of halves by tilt 3
 VERDICT = "_tomoScoreVerdict"
 BORDERLINE = "_tomoScoreBorderline"  # whether its interval contains the threshold
 DECIDED_BY = "_tomoScoreDecidedBy"  # score, hand, or the faults for which it is rejected
 FAULTS = "_tomoScoreFaults"  # what is wrong with it whatever its score, with commas between
 ERROR = "_tomoScoreError"
 THUMBNAIL = "_tomoScoreThumbnail"  # path of a picture of the middle of the specimen
-ATTRIBUTES = (SCORE, LOW, HIGH, SCALE, VERDICT, BORDERLINE, DECIDED_BY, FAULTS, ERROR, THUMBNAIL)
+ATTRIBUTES = (SCORE, LOW, HIGH, SCALE, HALVES, HALVES_LOW, HALVES_HIGH, HALVES_OCTAVES)
+ATTRIBUTES += (VERDICT, BORDERLINE, DECIDED_BY, FAULTS, ERROR, THUMBNAIL)
 
 MODEL_SHA256 = "_tomoScoreModelSha256"
 PROVENANCE = {
@@ -80,6 +85,13 @@ def annotate(item, record=None, error=None, thumbnail=None, faults=()):
     setattr(item, LOW, Float(low))
     setattr(item, HIGH, Float(high))
     setattr(item, SCALE, Float(record.scale_nm if record else None))
+    halves = (record and record.halves) or {}
+    low, high = halves.get("interval") or (None, None)
+    octaves = len(halves.get("octaves", ()))
+    setattr(item, HALVES, Float(halves.get("tomoscore")))
+    setattr(item, HALVES_LOW, Float(low))
+    setattr(item, HALVES_HIGH, Float(high))
+    setattr(item, HALVES_OCTAVES, Integer(octaves))
     setattr(item, ERROR, String(error))
     setattr(item, THUMBNAIL, String(thumbnail))
     setattr(item, FAULTS, String(SEPARATOR.join(faults) or None))

@@ -65,6 +65,7 @@ class ProtTomoScore(
         form.add_faults(definition)
         form.add_slab(definition)
         form.add_scoring_options(definition)
+        form.add_halves(definition)
         form.add_maps(definition)
         form.add_parallel(definition)
 

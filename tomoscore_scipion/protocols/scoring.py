@@ -129,6 +129,7 @@ class TomoScoreScoring(TomoScoreEngineRuns, TomoScoreOutputs):
             "path": _path_of(item),
             "voxel_size_angstrom": size if size and 0 < size < math.inf else None,
             "z_range": self.getZRange(),
+            **(_halves_of(item) if self.measureHalves.get() else {}),
         }
 
     def _refused(self, key, item, reason):
@@ -143,8 +144,10 @@ class TomoScoreScoring(TomoScoreEngineRuns, TomoScoreOutputs):
             return False
         entry = self._jobEntry(record.ts_id, item)
         size = entry["voxel_size_angstrom"]
+        noted = record.halves or {}
         return (
-            record.path == entry["path"]
+            all(noted.get(half) == entry.get(half) for half in ("half1", "half2"))
+            and record.path == entry["path"]
             and record.z_range == (entry["z_range"] and tuple(entry["z_range"]))
             and record.model["sha256"] == self.getModelSha256()
             and (size is None or math.isclose(size, record.voxel_size_angstrom, rel_tol=1e-3))
@@ -208,5 +211,14 @@ def _size_of(item):
 
 
 def _path_of(item):
-    path = item.getFileName()
-    return os.path.abspath(path[: -len(":mrc")] if path.endswith(":mrc") else path)
+    return _as_path(item.getFileName())
+
+
+def _halves_of(item):
+    """{"half1", "half2"} of a tomogram's half maps; {} where it has not two."""
+    paths = [_as_path(half) for half in item.getHalfMaps(asList=True)]
+    return dict(zip(("half1", "half2"), paths)) if len(paths) == 2 else {}
+
+
+def _as_path(name):
+    return os.path.abspath(name[: -len(":mrc")] if name.endswith(":mrc") else name)

@@ -125,6 +125,7 @@ def _tomogram(record: Score) -> dict[str, Any]:
         "scale_nm": record.scale_nm,
         "curve": shown["curve"]["resolvability"],
         "content": record.content,
+        "halves": _halves(shown["halves"]),
         "slab": shown["slab_z"],
         "slices": [[s["z"], s["tomoscore"]] for s in shown["slices"]],
         "voxel": record.voxel_size_angstrom,
@@ -137,6 +138,19 @@ def _tomogram(record: Score) -> dict[str, Any]:
         "engine": record.engine_version,
         "device": record.device,
         "seconds": record.seconds,
+    }
+
+
+def _halves(halves: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What the page shows of halves; None where there are none."""
+    if halves is None:
+        return None
+    names = ("tomoscore", "interval", "kind", "error", "warnings")
+    curve = halves["curve"]
+    return {
+        **{name: halves[name] for name in names},
+        "octaves": len(halves["octaves"]),
+        "curve": curve and curve["resolvability"],
     }
 
 

@@ -90,6 +90,15 @@ class Acquisition:
         noise = reconstruct_planes(self.split, self.tilts_deg, heights)
         return planes + noise, planes - noise
 
+    def halves_by_tilt(self, heights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Planes at heights in voxels of the tomograms of every other tilt, (z, y, x) each."""
+        by_angle = torch.argsort(self.tilts_deg)
+        one, other = (
+            reconstruct_planes(self.filtered[views], self.tilts_deg[views], heights)
+            for views in (by_angle[::2], by_angle[1::2])
+        )
+        return one, other
+
     def truth(self, plane: torch.Tensor, z: int) -> torch.Tensor:
         """Signed curves per tile, (tiles, tiles, N_BANDS), of plane z of `planes`.
 
@@ -115,20 +124,33 @@ class Microscope:
         self._spectra = plane_spectra(specimen.scatter)
 
     def acquire(
-        self, rng: np.random.Generator, recipe: Recipe, headroom: float = 1.5
+        self,
+        rng: np.random.Generator,
+        recipe: Recipe,
+        headroom: float = 1.5,
+        halves: bool = False,
     ) -> Acquisition:
-        """Expose a tilt series; the tomogram is `headroom` times as high as the specimen."""
+        """Expose a tilt series; the tomogram is `headroom` times as high as the specimen.
+
+        Args:
+            rng: source of randomness.
+            recipe: how.
+            headroom: see above.
+            halves: whether the halves of the electrons are wanted, too.
+        """
         views = take_views(rng, self.specimen, self._spectra, recipe)
         voxel_nm = recipe.binning * recipe.voxel_nm
         nz = self.specimen.density.shape[0] * self.specimen.grid.pixel_nm / voxel_nm
         filtered = filtered_views(views, self.specimen.grid, recipe)
         tilts = views.scheme.tilts_deg
         taken = Acquisition(self.specimen, recipe, filtered, tilts, max(4, int(nz * headroom)))
-        if recipe.post != TRAINED:
+        trained = recipe.post == TRAINED
+        if not (trained or halves):
             return taken
         noise = split_noise(rng, views, self.specimen.grid, recipe)
         split = filtered_views(noise, self.specimen.grid, recipe)
-        return _with_denoiser(replace(taken, split=split), int(rng.integers(2**62)))
+        taken = replace(taken, split=split)
+        return _with_denoiser(taken, int(rng.integers(2**62))) if trained else taken
 
 
 def _with_denoiser(acquisition: Acquisition, seed: int) -> Acquisition:

@@ -173,7 +173,7 @@ function profile(t) {
   return c.root;
 }
 
-// R per octave; hatched bands are reported and do not count.
+// R per octave, as bars, and as diamonds where halves say it; hatched bands are reported and do not count.
 function curve(t) {
   const c = chart({
     width: 520, height: 250, x: [0, content.periods.length], y: [0, 1],
@@ -191,6 +191,13 @@ function curve(t) {
     }, svg('title', {}, `${content.periods[i]} nm: R = ${r}`));
     if (i >= content.largest) bar.style.opacity = 0.4;
     c.root.append(bar, svg('text', { x: c.x(i + 0.5), y: c.y(r) - 4, 'text-anchor': 'middle' }, r.toFixed(2)));
+  });
+  const measured = (t.halves && t.halves.curve) || [];
+  measured.forEach((r, i) => {
+    if (r === null) return;
+    const x = c.x(i + 0.5), y = c.y(r);
+    c.root.append(svg('path', { class: 'measured', d: `M${x} ${y - 6}l6 6l-6 6l-6 -6Z` },
+      svg('title', {}, `${content.periods[i]} nm: R = ${r} by halves`)));
   });
   for (const [level, name] of [[content.nothing_seen, 'seen from here'], [content.readily_seen, 'counts in full']]) {
     c.root.append(svg('line', { class: 'limit', x1: c.m.left, x2: c.width - c.m.right, y1: c.y(level), y2: c.y(level) }));

@@ -31,7 +31,8 @@ function detailsOf(t) {
       `${kind} slice of the slab: slice ${t.chosen[kind]}, ${scores.get(t.chosen[kind]).toFixed(2)}; shown: ${t.shown}`)));
   const two = element('div', { class: 'two' },
     figure(profile(t), 'Slice by slice; the slab is shaded, the slices above are circled.'),
-    figure(curve(t), 'Resolvability of the slab per octave; the last band is reported only.'));
+    figure(curve(t), 'Resolvability of the slab per octave; the last band is reported only.'
+      + (t.halves && t.halves.curve ? ' Diamonds: measured from its halves.' : '')));
   const why = t.reasons.map(([code, text, confidence]) => element('p', { class: 'reason' },
     element('b', {}, code), ` (${confidence} confidence). `, text));
   if (why.length) why.unshift(element('h3', {}, 'Likely reasons for a low score'));
@@ -45,7 +46,20 @@ function detailsOf(t) {
   const list = element('dl', {}, ...facts.flatMap(([k, v]) => [element('dt', {}, k), element('dd', {}, v)]));
   const map = element('div', {});
   showMap(map, t);
-  return [head, hand, three, ...why, two, map, ...warnings, list];
+  return [head, hand, three, ...why, two, ...halvesOf(t), map, ...warnings, list];
+}
+
+// What the halves say: "2.41 (2.10 to 2.60)", with the number of octaves where some are left out.
+function measuredText(t) {
+  const of = t.halves.octaves < content.largest ? ` of ${t.halves.octaves} octaves` : '';
+  return `${t.halves.tomoscore.toFixed(2)} (${t.halves.interval.map((v) => v.toFixed(2)).join(' to ')})${of}`;
+}
+
+function halvesOf(t) {
+  if (!t.halves) return [];
+  if (t.halves.tomoscore === null) return [element('p', {}, `Its halves are refused: ${t.halves.error}.`)];
+  return [element('p', {}, element('strong', {}, `Measured from its halves (${t.halves.kind}): ${measuredText(t)}. `),
+    ...t.halves.warnings.map((w) => `${w}. `))];
 }
 
 async function showMap(place, t) {

@@ -3,6 +3,7 @@ const COLUMNS = [
   ['Tomogram', (t) => t.id],
   ['TomoScore', (t) => t.score, (t) => t.score.toFixed(2)],
   ['90 % interval', (t) => t.interval && t.interval[0], (t) => t.interval.map((v) => v.toFixed(2)).join(' to ')],
+  ...(tomograms.some((t) => t.halves) ? [['By halves', (t) => (t.halves ? t.halves.tomoscore : null), (t) => measuredText(t)]] : []),
   ['Scale', (t) => t.score, (t) => t.scale],
   ['Content (%)', (t) => t.content, (t, v) => (100 * v).toFixed(0)],
   ['Slab (nm)', (t) => t.slab && (t.slab[1] - t.slab[0] + 1) * t.voxel / 10, (t, v) => v.toFixed(0)],

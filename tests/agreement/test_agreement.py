@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Predicted against measured: what is said of a session, and when nothing is said."""
+
+import json
+
+import numpy as np
+import pytest
+from scoring_fakes import HALVES, MODEL, REFUSED_HALVES, make_score
+
+from tomoscore_scipion.agreement.figures import agreement_of, rank_correlation
+from tomoscore_scipion.agreement.words import sentences, verdict
+from tomoscore_scipion.engine.bands import N_SCORED, NOTHING_SEEN, PERIODS_NM, READILY_SEEN
+from tomoscore_scipion.engine.cli import main
+from tomoscore_scipion.engine.output import json_line
+
+QUALITIES = np.linspace(0.5, 4.5, 10)
+
+
+def curve_of(score):
+    """A curve whose octaves all count alike."""
+    level = NOTHING_SEEN + (READILY_SEEN - NOTHING_SEEN) * score / N_SCORED
+    return {"period_nm": PERIODS_NM, "resolvability": (round(level, 6),) * 5 + (None,)}
+
+
+def record(ts_id, predicted, measured, octaves=5):
+    score = measured * octaves / 5
+    halves = {**HALVES, "tomoscore": score, "interval": (0.0, 5.0), "kind": "by-frame"}
+    halves["octaves"] = PERIODS_NM[:octaves]
+    values = curve_of(measured)["resolvability"][:octaves] + (None,) * (6 - octaves)
+    halves["curve"] = {"period_nm": PERIODS_NM, "resolvability": values}
+    return make_score(ts_id, predicted, curve=curve_of(predicted), halves=halves)
+
+
+def session(predict, **options):
+    """Ten tomograms whose measured scores go from 0.5 to 4.5."""
+    return [record(f"T{i}", predict(i, q), q, **options) for i, q in enumerate(QUALITIES)]
+
+
+def test_a_session_that_agrees_can_be_trusted():
+    found = agreement_of(session(lambda i, quality: quality + 0.1 * (-1) ** i))
+    assert verdict(found) == "On this session the score can be trusted."
+    assert found.rank.value > 0.95
+    assert found.bias.low <= 0 <= found.bias.high
+
+
+@pytest.mark.parametrize(("shift", "word"), [(-0.5, "low"), (0.4, "high")])
+def test_a_shift_is_told_with_its_size(shift, word):
+    found = agreement_of(session(lambda i, quality: quality + shift))
+    assert verdict(found) == f"On this session the score is {abs(shift):.1f} octave too {word}."
+    assert found.bias.value == pytest.approx(shift, abs=1e-3)
+    per_octave = shift / N_SCORED * (READILY_SEEN - NOTHING_SEEN)
+    assert [bias.value for bias in found.band_bias] == pytest.approx([per_octave] * 5, abs=1e-4)
+
+
+def test_scores_that_do_not_rank_are_told():
+    order = [4, 9, 0, 7, 2, 5, 1, 8, 3, 6]
+    found = agreement_of(session(lambda i, quality: QUALITIES[order[i]]))
+    assert "does not rank" in verdict(found)
+
+
+def test_tomograms_that_are_all_alike_have_no_order():
+    records = [record(f"T{i}", 2.5 + 0.01 * i, 2.5 + 0.01 * (i % 3)) for i in range(8)]
+    assert "all tomograms are alike" in verdict(agreement_of(records))
+
+
+def test_halves_of_tilts_are_compared_over_their_octaves():
+    found = agreement_of(session(lambda i, quality: quality, octaves=3))
+    np.testing.assert_allclose(found.predicted, 0.6 * QUALITIES, atol=1e-4)
+    np.testing.assert_allclose(found.measured, 0.6 * QUALITIES)
+    assert [bias is None for bias in found.band_bias] == [False, False, False, True, True]
+    assert "  16 to 8 nm: too few tomograms" in sentences(found)
+
+
+def test_five_tomograms_are_too_few():
+    records = session(lambda i, quality: quality)[:5]
+    records += [make_score("none"), make_score("bad", halves=REFUSED_HALVES)]
+    with pytest.raises(ValueError, match="at least 6 .*found 5 of 7"):
+        agreement_of(records)
+
+
+def test_rank_correlation_is_spearmans_with_ties():
+    from scipy.stats import spearmanr
+
+    one, other = np.array([1, 2, 2, 3, 5.0]), np.array([2, 1, 3, 3, 4.0])
+    assert rank_correlation(one, other) == pytest.approx(spearmanr(one, other)[0])
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    records = [*session(lambda i, quality: quality), make_score("none")]
+    (tmp_path / "r.jsonl").write_text("".join(map(json_line, records)))
+    return tmp_path
+
+
+def test_the_command_prints_writes_and_draws(results, capsys):
+    assert main(["agreement", "r.jsonl", "--json", "a.json", "--plot", "a.png"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("On this session the score can be trusted.\n")
+    assert (
+        "10 tomograms with measured halves (10 by-frame).\nWithout measured halves: none." in said
+    )
+    content = json.loads((results / "a.json").read_text())
+    assert content["verdict"] == "trusted"
+    assert content["left_out"] == ["none"]
+    assert (results / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_scores_of_two_models_are_not_mixed(results, capsys):
+    other = make_score("other", model={**MODEL, "sha256": "cd" * 32})
+    with open("r.jsonl", "a") as file:
+        file.write(json_line(other))
+    assert main(["agreement", "r.jsonl"]) == 1
+    assert "2 models" in capsys.readouterr().err
+
+
+def test_an_input_is_not_replaced(results, capsys):
+    assert main(["agreement", "r.jsonl", "--json", "r.jsonl"]) == 1
+    assert "would be replaced" in capsys.readouterr().err
+
+
+def test_too_few_are_an_error_with_the_way_out(results, capsys):
+    (results / "few.jsonl").write_text(json_line(make_score("a")))
+    assert main(["agreement", "few.jsonl"]) == 1
+    assert "found 0 of 1: score more with --half1" in capsys.readouterr().err

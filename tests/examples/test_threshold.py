@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A threshold from marked tomograms: where it lies, how sure it is, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+from scoring_fakes import MODEL, make_score
+
+from tomoscore_scipion.engine.cli import main
+from tomoscore_scipion.engine.output import json_line
+from tomoscore_scipion.examples.fit import threshold_of
+
+
+def marked(threshold, count, spread, seed=0):
+    """Examples of somebody with a threshold whose marks scatter."""
+    rng = np.random.default_rng(seed)
+    scores = rng.uniform(0.5, 4.5, count)
+    is_good = scores + spread * rng.standard_normal(count) > threshold
+    ids = {f"T{i}": score for i, score in enumerate(scores)}
+    good = {ts_id: score for (ts_id, score), mark in zip(ids.items(), is_good) if mark}
+    return good, {ts_id: score for ts_id, score in ids.items() if ts_id not in good}
+
+
+@pytest.mark.parametrize("threshold", [1.5, 2.5, 3.3])
+def test_many_examples_give_back_the_threshold_of_who_marked_them(threshold):
+    found = threshold_of(*marked(threshold, 200, 0.3))
+    assert found.threshold == pytest.approx(threshold, abs=0.15)
+    assert found.interval[0] < threshold < found.interval[1]
+    assert found.agreement > 0.85
+    assert found.separates
+
+
+def test_ten_examples_give_a_sensible_threshold_that_is_less_sure():
+    errors, widths = [], []
+    for seed in range(20):
+        good, bad = marked(2.5, 10, 0.3, seed)
+        if min(len(good), len(bad)) >= 3:
+            found = threshold_of(good, bad)
+            errors.append(abs(found.threshold - 2.5))
+            widths.append(np.ptp(found.interval))
+    assert len(errors) > 10
+    assert np.median(errors) < 0.35
+    assert np.median(widths) > np.ptp(threshold_of(*marked(2.5, 200, 0.3)).interval)
+
+
+def test_examples_that_a_threshold_separates_have_it_between_them():
+    good = {f"g{i}": 3.0 + 0.1 * i for i in range(5)}
+    bad = {f"b{i}": 1.0 + 0.1 * i for i in range(5)}
+    found = threshold_of(good, bad)
+    assert 1.4 < found.threshold < 3.0
+    assert found.agreement == 1
+    assert found.disagree == ()
+    assert found.auroc == 1
+    assert found.roc[-1] == (1.0, 1.0)
+
+
+def test_those_that_disagree_are_named_the_farthest_first():
+    good = {**{f"g{i}": 3.0 + 0.1 * i for i in range(8)}, "odd": 0.5, "near": 1.9}
+    bad = {f"b{i}": 1.0 + 0.1 * i for i in range(8)}
+    found = threshold_of(good, bad)
+    assert [ts_id for ts_id, _, _ in found.disagree][0] == "odd"
+    assert found.agreement == pytest.approx(1 - len(found.disagree) / 18)
+
+
+def test_many_good_and_few_bad_examples_hardly_pull_the_threshold_down():
+    good, bad = marked(2.5, 400, 0.1)
+    few = dict(list(bad.items())[:20])
+    assert threshold_of(good, few).threshold == pytest.approx(2.5, abs=0.35)
+
+
+@pytest.mark.parametrize(("good", "bad"), [(2, 20), (20, 2), (4, 5)])
+def test_too_few_examples_are_refused(good, bad):
+    examples = [{f"{n}{i}": 1.0 + n for i in range(count)} for n, count in enumerate((good, bad))]
+    with pytest.raises(ValueError, match=f"found {good} good and {bad} bad"):
+        threshold_of(*examples)
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    scores = [0.4 * i + 0.2 for i in range(12)]
+    lines = [json_line(make_score(f"T{i}", score)) for i, score in enumerate(scores)]
+    (tmp_path / "r.jsonl").write_text("".join(lines))
+    (tmp_path / "good").write_text("".join(f"T{i}\n" for i in range(6, 12)))
+    (tmp_path / "bad").write_text("\n".join(f"T{i}" for i in range(6)) + "\n\n")
+    return tmp_path
+
+
+COMMAND = ["threshold", "r.jsonl", "--good", "good", "--bad", "bad"]
+
+
+def test_the_command_prints_and_writes_the_threshold(results, capsys):
+    assert main([*COMMAND, "--json", "t.json"]) == 0
+    assert "6 good and 6 bad examples; 100% of them agree." in capsys.readouterr().out
+    content = json.loads((results / "t.json").read_text())
+    assert 2.2 < content["threshold"] < 2.6
+    assert content["model_sha256"] == [MODEL["sha256"][:12]]
+
+
+def test_examples_that_the_score_does_not_tell_apart_are_told(results, capsys):
+    (results / "good").write_text("".join(f"T{i}\n" for i in range(0, 12, 2)))
+    (results / "bad").write_text("".join(f"T{i}\n" for i in range(1, 12, 2)))
+    assert main(COMMAND) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("The score does not tell these good examples from the bad ones")
+    assert "Look at these again:" in said
+
+
+@pytest.mark.parametrize(
+    ("good", "says"),
+    [
+        ("T6\nT5\n", "T5 is in good and in bad"),
+        ("T6\nTX\n", r"good: no score of 1 of 2 ids (TX)"),
+        ("T6\nT7\n", "found 2 good and 6 bad"),
+    ],
+)
+def test_marks_that_cannot_be_used_are_an_error(results, capsys, good, says):
+    (results / "good").write_text(good)
+    assert main(COMMAND) == 1
+    assert says in capsys.readouterr().err
+
+
+def test_a_list_that_is_missing_is_an_error(results, capsys):
+    assert main([*COMMAND[:-1], "none"]) == 1
+    assert "cannot read the ids in none" in capsys.readouterr().err
+
+
+def test_an_input_is_not_replaced(results, capsys):
+    assert main([*COMMAND, "--json", "good"]) == 1
+    assert "would be replaced" in capsys.readouterr().err

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The measured score beside the predicted one: near the truth, and refused where halves are bad."""
+
+import os
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from tomoscore_scipion.engine.job import Tomogram
+from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.engine.scoring import Scoring
+from tomoscore_scipion.halves.note import predicted_over_the_same
+from tomoscore_scipion.simulation.postprocessing import nlm
+
+
+@pytest.fixture
+def note(shipped):
+    """What the record of a tomogram with halves says of them, and the record."""
+
+    def score(whole, half1, half2, size=None):
+        item = Tomogram("TS", whole, size, None, half1, half2)
+        record = Scoring().do(shipped, item, lambda done, total: None)
+        return record.halves, record
+
+    return score
+
+
+def test_halves_of_frames_measure_the_true_score(note, files, cell):
+    halves, record = note(*files(*cell.by_frame))
+    assert halves["status"] == "measured"
+    assert halves["kind"] == "by-frame"
+    assert len(halves["octaves"]) == 5
+    assert halves["max_tilt_deg"] == pytest.approx(60, abs=3)
+    assert halves["tomoscore"] == pytest.approx(cell.truth["tomoscore"], abs=0.5)
+    low, high = halves["interval"]
+    assert low <= cell.truth["tomoscore"] <= high
+    measured, true = halves["curve"]["resolvability"], cell.truth["curve"]["resolvability"]
+    np.testing.assert_allclose(measured[2:5], true[2:5], atol=0.12)
+    assert Score.from_json(record.to_json()) == record
+
+
+def test_halves_of_tilts_are_told_and_count_coarse_octaves_only(note, files, cell):
+    halves, record = note(*files(*cell.by_tilt))
+    assert halves["kind"] == "by-tilt"
+    assert [fine for _, fine in halves["octaves"]] == [64, 32, 16]
+    assert halves["curve"]["resolvability"][3:] == (None, None, None)
+    assert "left out" in halves["warnings"][0]
+    assert 0 < predicted_over_the_same(record) <= 3
+    assert predicted_over_the_same(record) <= record.tomoscore
+
+
+def test_halves_change_nothing_of_the_prediction(note, files, cell, shipped):
+    paths = files(*cell.by_frame)
+    shipped.finish = None
+    alone = shipped.score(paths[0], ts_id="TS")
+    _, record = note(*paths)
+    assert record.tomoscore == alone.tomoscore
+    assert record.curve == alone.curve
+    assert record.warnings == alone.warnings
+
+
+def test_filters_of_the_tomogram_do_not_change_what_raw_halves_measure(note, files, cell):
+    plain, _ = note(*files(*cell.by_frame))
+    smooth = torch.nn.functional.avg_pool2d(torch.from_numpy(cell.whole)[None], 3, 1, 1)[0]
+    filtered, _ = note(*files(*cell.by_frame, whole=smooth.numpy()))
+    assert filtered["tomoscore"] == pytest.approx(plain["tomoscore"], abs=0.15)
+
+
+def test_filters_of_the_halves_do_not_change_what_they_measure(note, files, cell):
+    plain, _ = note(*files(*cell.by_frame))
+    radius = np.hypot(np.fft.fftfreq(192)[:, None], np.fft.rfftfreq(192))
+    gain = 1 / (0.05 + radius)
+    halves = [np.fft.irfft2(np.fft.rfft2(half) * gain, s=(192, 192)) for half in cell.by_frame]
+    filtered, _ = note(*files(*halves))
+    assert filtered["tomoscore"] == pytest.approx(plain["tomoscore"], abs=0.15)
+
+
+def test_noise_of_a_tilt_series_measures_nothing(note, files, cell, another):
+    depth = min(len(cell.whole), len(another.whole))
+    odd, even = (one.by_frame[0][:depth] - one.by_frame[1][:depth] for one in (cell, another))
+    halves, _ = note(*files(odd, even, whole=odd + even))
+    assert halves["tomoscore"] < 0.3
+
+
+def blurred_noise(shape, seed):
+    noise = np.random.default_rng(seed).standard_normal(shape)
+    return noise + np.roll(noise, 1, axis=2) + np.roll(noise, 1, axis=1)
+
+
+def refusals(cell, another):
+    """What is wrong: the halves and words of the message."""
+    odd, even = cell.by_frame
+    noise = [0.02 * float(odd.std()) * blurred_noise(odd.shape, seed) for seed in (1, 2)]
+    depth = len(odd) - len(another.whole)
+    others = [np.pad(half, ((0, depth), (0, 0), (0, 0)), "reflect") for half in another.by_frame]
+    denoised = [nlm(torch.from_numpy(half), 0.5).numpy() for half in (odd, even)]
+    return {
+        "identical contents": (odd, odd, "hold the same volume"),
+        "one volume": (cell.whole + noise[0], cell.whole + noise[1], "share their noise"),
+        "a half is the tomogram": (cell.whole, even, "holds the tomogram itself"),
+        "another shape": (odd[1:], even, "has the shape"),
+        "opposite contrast": (odd, -even, "opposite contrast"),
+        "displaced": (odd, np.roll(even, (0, 5, -7), (0, 1, 2)), r"displaced by \(-7, 5, 0\)"),
+        "displaced in z": (odd, np.roll(even, 4, 0), r"displaced by \(0, 0, [345]\)"),
+        "constant": (odd, np.ones_like(odd), "constant"),
+        "denoised": (*denoised, "denoised"),
+        "other tilt series": (*others, "nothing in common"),
+    }
+
+
+KINDS = (
+    "identical contents",
+    "one volume",
+    "a half is the tomogram",
+    "another shape",
+    "opposite contrast",
+    "displaced",
+    "displaced in z",
+    "constant",
+    "denoised",
+    "other tilt series",
+)
+
+
+@pytest.fixture(scope="module")
+def bad(cell, another):
+    return refusals(cell, another)
+
+
+def check_refused(halves, record, words):
+    assert halves["status"] == "refused"
+    assert re.search(words, halves["error"])
+    assert halves["tomoscore"] is None
+    assert record.status == "ok"
+    assert record.tomoscore is not None
+    assert record.warnings[-1] == f"its halves are refused: {halves['error']}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_bad_halves_are_refused_and_the_prediction_is_given(kind, note, files, bad):
+    half1, half2, words = bad[kind]
+    check_refused(*note(*files(half1, half2)), words)
+
+
+def test_one_file_for_both_halves_is_refused(note, files, cell):
+    whole, odd, _ = files(*cell.by_frame)
+    check_refused(*note(whole, odd, odd), "both halves are the file")
+
+
+def test_the_file_of_the_tomogram_as_a_half_is_refused(note, files, cell):
+    whole, odd, _ = files(*cell.by_frame)
+    check_refused(
+        *note(whole, odd, os.path.join(os.path.dirname(whole), ".", "whole.mrc")), "itself"
+    )
+
+
+def test_a_half_that_is_missing_is_refused(note, files, cell):
+    whole, odd, even = files(*cell.by_frame)
+    os.remove(even)
+    check_refused(*note(whole, odd, even), "cannot be read.*none of this name")
+
+
+def test_a_half_that_is_cut_off_is_refused(note, files, cell):
+    whole, odd, even = files(*cell.by_frame)
+    os.truncate(even, os.path.getsize(even) // 2)
+    check_refused(*note(whole, odd, even), "cannot be read")
+
+
+def test_halves_of_another_voxel_size_are_refused(note, files, cell):
+    halves, record = note(*files(*cell.by_frame, sizes=(None, 10.0, 10.0)))
+    check_refused(halves, record, "has a voxel size of 10 A, expected 15 A")
+
+
+def test_a_voxel_size_that_is_given_holds_for_the_halves(note, files, cell):
+    paths = files(*cell.by_frame, sizes=(10.0, 10.0, 10.0))
+    halves, _ = note(*paths, size=cell.voxel_size_angstrom)
+    assert halves["status"] == "measured"
+
+
+def test_halves_without_a_voxel_size_have_that_of_the_tomogram(note, files, cell):
+    halves, _ = note(*files(*cell.by_frame, sizes=(None, 0.0, 0.0)))
+    assert halves["status"] == "measured"
+    halves, _ = note(*files(*cell.by_frame, sizes=(None, 1.0, 1.0)))
+    assert halves["status"] == "measured"

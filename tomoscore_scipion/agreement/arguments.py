@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The arguments of `tomoscore agreement`; help comes at once."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+
+DESCRIPTION = """\
+Compare the predicted scores of a session with those measured from halves: do they rank the
+tomograms alike, and is the prediction too high or too low?
+
+At least 6 tomograms with measured halves are needed (tomoscore score --half1 F --half2 F, or half1
+and half2 in a job). Where halves of tilts measure coarse octaves only, the prediction is compared
+over the same octaves.
+
+Exit status: 0 compared; 1 too few tomograms, or files cannot be read or written; 2 wrong usage.
+"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The arguments of `tomoscore agreement`."""
+    add = parser.add_argument
+    add(
+        "results",
+        nargs="+",
+        metavar="RESULTS.jsonl",
+        help="records, as `tomoscore score --output` writes them, or a folder of such",
+    )
+    add("--plot", metavar="FILE.png", help="draw them; .png, .svg or .pdf; replaces the file")
+    add("--json", metavar="FILE.json", help="write all that was found; replaces the file")

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The arguments of `tomoscore threshold`; help comes at once."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+
+DESCRIPTION = """\
+Find the threshold that agrees best with examples: tomograms that somebody has marked as good and as
+bad. At least 3 of each are needed, and 10 in all; more make the threshold surer.
+
+The files of ids have one id per line, as the report saves them ("Save ids of accepted", "Save ids
+of rejected").
+
+Exit status: 0 found; 1 too few examples, or files cannot be read or written; 2 wrong usage.
+"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The arguments of `tomoscore threshold`."""
+    add = parser.add_argument
+    add(
+        "results",
+        nargs="+",
+        metavar="RESULTS.jsonl",
+        help="records, as `tomoscore score --output` writes them, or a folder of such",
+    )
+    add("--good", metavar="FILE", required=True, help="ids of good tomograms, one per line")
+    add("--bad", metavar="FILE", required=True, help="ids of bad tomograms, one per line")
+    add("--json", metavar="FILE.json", help="write all that was found; replaces the file")

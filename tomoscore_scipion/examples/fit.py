@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A threshold from examples: logistic regression on the score, and how sure it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Mapping
+
+import numpy as np
+
+from tomoscore_scipion.engine.bands import N_SCORED
+
+FEWEST_OF_EACH = 3
+FEWEST = 10
+DRAWS = 300
+STEPS = 60
+GENTLE = 0.05
+"""Weight of the square of the slope: examples that a threshold separates would make it infinite."""
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """What examples say.
+
+    Attributes:
+        threshold: TomoScore at which a tomogram is as likely good as bad, octaves.
+        interval: its 90 % interval, from examples drawn with replacement.
+        slope: of the logarithm of the odds, per octave.
+        auroc: probability that a good example scores higher than a bad one.
+        auroc_interval: its 90 % interval.
+        agreement: share of the examples on their side of the threshold.
+        good: number of good examples.
+        bad: number of bad ones.
+        disagree: (id, score, whether marked good) of those on the other side, the farthest first.
+        roc: (share of bad accepted, share of good accepted) from the highest score down.
+    """
+
+    threshold: float
+    interval: tuple[float, float]
+    slope: float
+    auroc: float
+    auroc_interval: tuple[float, float]
+    agreement: float
+    good: int
+    bad: int
+    disagree: tuple[tuple[str, float, bool], ...]
+    roc: tuple[tuple[float, float], ...]
+
+    @property
+    def separates(self) -> bool:
+        """Whether good examples score higher than bad ones beyond doubt."""
+        return self.auroc_interval[0] > 0.5
+
+
+def threshold_of(good: Mapping[str, float], bad: Mapping[str, float]) -> Threshold:
+    """The threshold of examples.
+
+    Args:
+        good: {id: TomoScore} of the good ones.
+        bad: the same of the bad ones.
+
+    Raises:
+        ValueError: they are too few; the message says how many.
+    """
+    few = min(len(good), len(bad)) < FEWEST_OF_EACH or len(good) + len(bad) < FEWEST
+    if few:
+        raise ValueError(
+            f"expected at least {FEWEST} examples, {FEWEST_OF_EACH} good and {FEWEST_OF_EACH} bad "
+            f"ones among them, found {len(good)} good and {len(bad)} bad: mark more tomograms"
+        )
+    high, low = (np.array(list(part.values()), dtype=float) for part in (good, bad))
+    middle, slope = _logistic(high, low)
+    rng = np.random.default_rng(0)
+    draws = [(rng.choice(high, len(high)), rng.choice(low, len(low))) for _ in range(DRAWS)]
+    middles = [_logistic(*drawn)[0] for drawn in draws]
+    areas = [auroc(*drawn) for drawn in draws]
+    marked = [(i, s, True) for i, s in good.items()] + [(i, s, False) for i, s in bad.items()]
+    other_side = [mark for mark in marked if (mark[1] >= middle) != mark[2]]
+    return Threshold(
+        threshold=middle,
+        interval=_ends(middles),
+        slope=slope,
+        auroc=auroc(high, low),
+        auroc_interval=_ends(areas),
+        agreement=1 - len(other_side) / len(marked),
+        good=len(good),
+        bad=len(bad),
+        disagree=tuple(sorted(other_side, key=lambda mark: -abs(mark[1] - middle))),
+        roc=_roc(high, low),
+    )
+
+
+def _logistic(high: np.ndarray, low: np.ndarray) -> tuple[float, float]:
+    """Threshold and slope by Newton's method.
+
+    The threshold stays between the lowest and the highest score: where examples are the wrong way
+    round, it lies where they overlap least badly, and `auroc` tells.
+    """
+    x = np.concatenate([high, low])
+    y = np.concatenate([np.ones(len(high)), np.zeros(len(low))])
+    centre = (high.mean() + low.mean()) / 2
+    design = np.stack([x - centre, np.ones(len(x))], axis=1)
+    ridge = np.diag([GENTLE, 1e-6])
+    found = np.zeros(2)
+    for _ in range(STEPS):
+        p = 1 / (1 + np.exp(-np.clip(design @ found, -30, 30)))
+        gradient = design.T @ (p - y) + ridge @ found
+        curvature = (design * (p * (1 - p) + 1e-9)[:, None]).T @ design + ridge
+        step = np.linalg.solve(curvature, gradient)
+        found -= np.clip(step, -1, 1)
+        if np.abs(step).max() < 1e-8:
+            break
+    slope = float(found[0])
+    middle = centre - found[1] / slope if slope > 1e-3 else centre
+    return float(np.clip(middle, max(x.min(), 0.0), min(x.max(), N_SCORED))), slope
+
+
+def auroc(high: np.ndarray, low: np.ndarray) -> float:
+    """Probability that one of `high` is above one of `low`; ties count half."""
+    above = high[:, None] - low[None, :]
+    return float((above > 0).mean() + 0.5 * (above == 0).mean())
+
+
+def _roc(high: np.ndarray, low: np.ndarray) -> tuple[tuple[float, float], ...]:
+    steps = sorted({*high.tolist(), *low.tolist()}, reverse=True)
+    curve = [(float((low >= s).mean()), float((high >= s).mean())) for s in steps]
+    return ((0.0, 0.0), *curve)
+
+
+def _ends(values: list[float]) -> tuple[float, float]:
+    low, high = np.quantile(values, [0.05, 0.95])
+    return float(low), float(high)

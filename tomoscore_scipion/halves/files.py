@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files of two halves, open, as far as their headers fit each other and the tomogram."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import Iterator, Tuple
+
+from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.engine.volume import Volume, open_volume
+from tomoscore_scipion.engine.voxel_size import TOLERANCE
+from tomoscore_scipion.halves.errors import HalvesError
+
+Halves = Tuple[Volume, Volume]
+NOT_KNOWN_ANGSTROM = 1.0
+"""Many programs write this voxel size when they do not know it."""
+
+
+@contextmanager
+def open_halves(paths: tuple[str, str], volume: Volume, size_was_given: bool) -> Iterator[Halves]:
+    """Open the halves of a tomogram.
+
+    Args:
+        paths: of both.
+        volume: the tomogram, open.
+        size_was_given: whether its voxel size was given and holds whatever headers say.
+
+    Raises:
+        HalvesError: they cannot be read, are one file or the tomogram's, or differ in shape or
+            voxel size.
+    """
+    _check_names(paths, volume)
+    with _opened(paths[0], volume) as one, _opened(paths[1], volume) as other:
+        for half in (one, other):
+            _check_shape(half, volume)
+        _check_sizes(one, other, volume, size_was_given)
+        yield one, other
+
+
+def _check_names(paths: tuple[str, str], volume: Volume) -> None:
+    if _is_same(paths[0], paths[1]):
+        raise HalvesError(
+            f"both halves are the file {paths[0]}: name the tomogram of the odd and the one of the "
+            "even frames or tilts"
+        )
+    for path in paths:
+        if volume.path is not None and _is_same(path, volume.path):
+            raise HalvesError(f"the half {path} is the tomogram itself: name the file of the half")
+
+
+def _is_same(one: str, other: str) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _opened(path: str, volume: Volume) -> Volume:
+    """A half; where its header has no voxel size, that of the tomogram holds."""
+    try:
+        return open_volume(path)
+    except TomogramError:
+        pass
+    try:
+        return open_volume(path, volume.voxel_size_angstrom)
+    except TomogramError as error:
+        raise HalvesError(f"a half cannot be read: {error}") from error
+
+
+def _check_shape(half: Volume, volume: Volume) -> None:
+    if half.shape_zyx != volume.shape_zyx:
+        raise HalvesError(
+            f"the half {half.path} has the shape {_shape(half)}, expected that of the tomogram, "
+            f"{_shape(volume)} (z, y, x): reconstruct it in the same way"
+        )
+
+
+def _shape(volume: Volume) -> str:
+    return " x ".join(str(n) for n in volume.shape_zyx)
+
+
+def _check_sizes(one: Volume, other: Volume, volume: Volume, size_was_given: bool) -> None:
+    """Stop where headers tell of different voxel sizes; those that are not known do not count."""
+    sizes = [(half, half.voxel_size_angstrom) for half in (one, other)]
+    known = [(half, size) for half, size in sizes if size != NOT_KNOWN_ANGSTROM]
+    if not size_was_given:
+        known.append((volume, volume.voxel_size_angstrom))
+    for half, size in known[:-1]:
+        last, expected = known[-1]
+        if abs(size - expected) > TOLERANCE * max(size, expected):
+            raise HalvesError(
+                f"the half {half.path} has a voxel size of {size:g} A, expected {expected:g} A as "
+                f"{last.path} has: name halves of one reconstruction, or correct the header"
+            )

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Joins the steps: halves beside a tomogram that was scored, and its record with what they say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Sequence
+
+import numpy as np
+
+from tomoscore_scipion.engine.bands import (
+    N_SCORED,
+    PERIODS_NM,
+    curve_as_list,
+    share_below_nyquist,
+)
+from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.engine.inference import SliceCurves
+from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.engine.volume import Volume
+from tomoscore_scipion.halves.errors import HalvesError
+from tomoscore_scipion.halves.faults import BY_FRAME, BY_TILT, UNKNOWN, Seen, examine
+from tomoscore_scipion.halves.files import open_halves
+from tomoscore_scipion.halves.measured import Measure, Measured, measured_curve
+from tomoscore_scipion.halves.note import MEASURED, refused
+from tomoscore_scipion.halves.wedge import UNKNOWN_DEG, wedge_factor_of
+
+FINEST_BY_TILT_NM = 16.0
+"""Halves of other tilts say too little of finer octaves."""
+LEFT_OUT = (
+    "the halves are of different tilts, whose views differ in fine detail: octaves finer than "
+    f"{FINEST_BY_TILT_NM:g} nm are left out of the measured score"
+)
+KIND_UNKNOWN = (
+    "whether the halves are of frames or of tilts does not show: of tilts, octaves finer than "
+    f"{FINEST_BY_TILT_NM:g} nm come out too low"
+)
+TILTS_UNKNOWN = (
+    f"the tilt range does not show: {UNKNOWN_DEG[0]:g} to {UNKNOWN_DEG[-1]:g} degrees are assumed"
+)
+SHARED = (
+    "the predicted score is lower than the measured one: halves of frames do not see what both "
+    "share (misalignment, an uncorrected CTF), so that the predicted one may be right"
+)
+DIGITS = 4
+
+
+def with_halves(
+    volume: Volume,
+    slices: Sequence[SliceCurves],
+    record: Score,
+    paths: tuple[str, str],
+    measure: Measure,
+    size_was_given: bool = False,
+) -> Score:
+    """The record of a tomogram with the curve that its halves give.
+
+    Halves that cannot be used do not take the prediction away: the record has a warning with the
+    reason then.
+
+    Args:
+        volume: the tomogram, open.
+        slices: what the network says of its slices.
+        record: its record.
+        paths: of both halves.
+        measure: measures a slice, as the scorer does.
+        size_was_given: whether the voxel size was given and holds whatever headers say.
+    """
+    try:
+        note = _note(volume, slices, record, paths, measure, size_was_given)
+    except HalvesError as error:
+        warning = f"its halves are refused: {error}"
+        note = refused(*paths, str(error))
+        return replace(record, halves=note, warnings=(*record.warnings, warning))
+    return replace(record, halves=note)
+
+
+def _note(
+    volume: Volume,
+    slices: Sequence[SliceCurves],
+    record: Score,
+    paths: tuple[str, str],
+    measure: Measure,
+    size_was_given: bool,
+) -> dict[str, Any]:
+    assert record.slab_z is not None
+    first, last = record.slab_z
+    inside = [piece for piece in slices if first <= piece.z <= last]
+    with open_halves(paths, volume, size_was_given) as halves:
+        try:
+            seen = examine(volume, halves, record.slab_z)
+            share = _share(volume, seen)
+            factor = wedge_factor_of(seen.max_tilt_deg)
+            found = measured_curve(
+                halves, volume.voxel_size_angstrom / 10, inside, factor, share, measure
+            )
+        except TomogramError as error:
+            raise HalvesError(f"a file cannot be read: {error}") from error
+    if found is None:
+        raise HalvesError("nothing varies in the halves where the tomogram has its slab: empty?")
+    note = _as_note(found, seen, share, paths)
+    assert record.tomoscore_interval is not None
+    if seen.kind == BY_FRAME and record.tomoscore_interval[1] < found.score:
+        note["warnings"] += (SHARED,)
+    return note
+
+
+def _share(volume: Volume, seen: Seen) -> np.ndarray:
+    """What counts of each band, (N_BANDS,)."""
+    share = share_below_nyquist(volume.voxel_size_angstrom / 10)
+    if seen.kind == BY_TILT:
+        share = share * np.array([fine >= FINEST_BY_TILT_NM for _, fine in PERIODS_NM])
+    share[N_SCORED:] = 0
+    return share
+
+
+def _as_note(
+    found: Measured, seen: Seen, share: np.ndarray, paths: tuple[str, str]
+) -> dict[str, Any]:
+    warnings = [LEFT_OUT] if seen.kind == BY_TILT else []
+    warnings += [KIND_UNKNOWN] if seen.kind == UNKNOWN else []
+    warnings += [TILTS_UNKNOWN] if seen.max_tilt_deg is None else []
+    low, high = found.interval
+    return {
+        "half1": paths[0],
+        "half2": paths[1],
+        "status": MEASURED,
+        "error": None,
+        "tomoscore": round(found.score, DIGITS),
+        "interval": (round(low, DIGITS), round(high, DIGITS)),
+        "curve": {"period_nm": PERIODS_NM, "resolvability": curve_as_list(found.curve, share)},
+        "kind": seen.kind,
+        "max_tilt_deg": seen.max_tilt_deg,
+        "octaves": tuple(p for p, s in zip(PERIODS_NM, share) if s > 0),
+        "warnings": tuple(warnings),
+    }
