@@ -16,7 +16,7 @@ from tomoscore_scipion.engine.volume import open_stack, open_volume
 
 OF_ANOTHER = re.compile(r"tomoscore [a-z]+( --[a-z-]+)+")
 """A whole command that is named, as the way to something else."""
-OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*(?!\w)")
 TOLD_BY_KIND = "file_kind.py"
 """Its options depend on what a file is read as: see the other test."""
 
