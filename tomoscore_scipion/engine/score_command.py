@@ -88,9 +88,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="A",
         help="voxel size in angstrom; wins over the files' headers",
     )
-    for number, which in enumerate(("odd", "even"), 1):
+    for option, which in (("--half1", "odd"), ("--half2", "even")):
         add(
-            f"--half{number}",
+            option,
             metavar="FILE",
             help=f"the tomogram of the {which} frames or tilts: the score is also measured from "
             "both halves (one tomogram only; in a job: half1, half2)",
