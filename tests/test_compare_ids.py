@@ -63,12 +63,21 @@ def test_sets_of_one_name_each_find_each_other(other):
         {"A": ["TS_1", "TS_2"], "B": ["Position_1", "Position_2"]},
         {"A": ["grid1_01", "grid1_02"], "B": ["grid2_01", "grid2_02"]},
         {"A": ["TS_1", "TS_2"], "B": []},
+    ],
+)
+def test_names_that_differ_at_their_beginning_are_never_joined(sets):
+    assert set(common_names(sets).values()) == {Cut()}
+
+
+@pytest.mark.parametrize(
+    "sets",
+    [
         {"A": ["TS_01"], "B": ["TS_02_Vol"]},
         {"A": ["TS_01_Vol"], "B": ["TS_02_rec"]},
         {"A": ["TS_01_10.00Apx"], "B": ["TS_02_10.00Apx"], "C": ["TS_03"]},
     ],
 )
-def test_names_that_differ_at_their_beginning_are_never_joined(sets):
+def test_single_names_that_differ_by_their_number_are_not_joined(sets):
     assert set(common_names(sets).values()) == {Cut()}
 
 
