@@ -63,13 +63,34 @@ def test_sets_of_one_name_each_find_each_other(other):
         {"A": ["TS_1", "TS_2"], "B": ["Position_1", "Position_2"]},
         {"A": ["grid1_01", "grid1_02"], "B": ["grid2_01", "grid2_02"]},
         {"A": ["TS_1", "TS_2"], "B": []},
-        {"A": ["TS_01"], "B": ["TS_02_Vol"]},
-        {"A": ["TS_01_Vol"], "B": ["TS_02_rec"]},
-        {"A": ["TS_01_10.00Apx"], "B": ["TS_02_10.00Apx"], "C": ["TS_03"]},
     ],
 )
 def test_names_that_differ_at_their_beginning_are_never_joined(sets):
     assert set(common_names(sets).values()) == {Cut()}
+
+
+@pytest.mark.parametrize(
+    "sets",
+    [
+        {"A": ["TS_01"], "B": ["TS_02_Vol"]},
+        {"A": ["TS_01_Vol"], "B": ["TS_02_rec"]},
+        {"A": ["TS_01_10.00Apx"], "B": ["TS_02_10.00Apx"], "C": ["TS_03"]},
+        {"A": ["TS_1"], "B": ["TS_1_2"]},
+        {"A": ["TS_1_rec"], "B": ["TS_1_2_rec"]},
+        {"A": ["TS_1"], "B": ["TS_1-2.rec"]},
+    ],
+)
+def test_single_names_that_differ_by_their_number_are_not_joined(sets):
+    assert set(common_names(sets).values()) == {Cut()}
+
+
+@pytest.mark.parametrize("ends", [("", "_2"), ("_rec", "_2_rec"), ("_Vol", "-002.rec")])
+def test_a_number_that_all_names_of_a_set_share_counts_specimens(ends):
+    series = [f"Position_{n}" for n in range(1, 9)]
+    sets = {end: named("{}" + end, series) for end in ends}
+    cuts = common_names(sets)
+    keys = [{cuts[name].of(ts_id) for ts_id in ids} for name, ids in sets.items()]
+    assert not keys[0] & keys[1]
 
 
 def write(path, names, **more):

@@ -44,6 +44,10 @@ SECTIONS = {
     "from 0, dark ones from 0": ((0, 4), dose_files.aln(dark=(0, 4), dark_first=0)),
     "from 1, with local alignment": ((3,), dose_files.aln(dark=(3,), first=1) + LOCAL),
     "from 0, with local alignment": ((), dose_files.aln() + LOCAL),
+    "from 1, comments without blanks": (
+        (4,),
+        dose_files.aln(dark=(4,), first=1).replace("# ", "#"),
+    ),
 }
 
 
@@ -343,7 +347,7 @@ def test_an_mdoc_may_hold_anything_beside_what_is_asked_of_it(series, files, cas
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("TiltAngle = 0.01", "TiltAngle = ", "section 1: expected TiltAngle"),
+        ("TiltAngle = 0.01", "TiltAngle = ", "section 1: expected TiltAngle.*--tlt, --doses"),
         ("TiltAngle = 0.01", "TiltAngle = flat", "section 1: expected a number.*TiltAngle.*'flat'"),
         ("ExposureDose = 3.0", "ExposureDose = 3,0", "decimal point, as ExposureDose, got '3,0'"),
         ("TiltAngle = -7.99", "Tilt = -7.99", "section 2: expected TiltAngle"),

@@ -376,6 +376,23 @@ def test_relion_tells_defocus_by_image(series, files):
 @pytest.mark.parametrize(
     "columns",
     [
+        {"rlnTomoXShiftAngst": None, "rlnTomoYShiftAngst": None},
+        {"rlnTomoYShiftAngst": ["nan"] * N},
+        {"rlnTomoZRot": ["<NA>"] * N},
+    ],
+    ids=["no shifts", "no numbers", "no axis"],
+)
+def test_a_part_of_an_alignment_in_a_star_file_is_refused(series, files, columns):
+    with pytest.raises(
+        TomogramError, match=rf"TS_01\.star: .*no numbers in {list(columns)[0]}.*--xf"
+    ):
+        series(star=dose_files.star(**columns))
+    check(series(star=dose_files.star(**columns), xf=files["xf"]))
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
         {},
         {"rlnDefocusU": np.zeros(N), "rlnDefocusV": np.zeros(N)},
         {**KNOWN, "rlnDefocusU": np.where(np.arange(N) == 2, np.nan, DEFOCUS)},

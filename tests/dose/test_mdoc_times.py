@@ -74,6 +74,62 @@ def test_am_and_pm_in_some_times_only_tell_no_order(tmp_path):
         read(tmp_path, BY_ANGLE, times)
 
 
+@pytest.mark.parametrize("order", [BY_ANGLE, AS_TAKEN], ids=["by angle", "as taken"])
+@pytest.mark.parametrize("zone", ["Z", "+01:00", "-0530"])
+def test_times_with_a_time_zone_tell_the_order(tmp_path, order, zone):
+    def times(rank):
+        return "DateTime = 2024-03-14T{:02d}:{:02d}:30.125{}".format(*clock(rank, 15), zone)
+
+    before, warnings = read(tmp_path, order, times)
+    np.testing.assert_allclose(before, DOSE * RANK)
+    assert warnings == ()
+
+
+def test_the_hour_that_a_time_zone_changes_does_not_count(tmp_path):
+    def times(rank):
+        if rank < 5:
+            return f"DateTime = 2024-10-27T02:{50 + rank}:00+02:00"
+        return f"DateTime = 2024-10-27T02:{rank:02d}:00+01:00"
+
+    before, _ = read(tmp_path, BY_ANGLE, times)
+    np.testing.assert_allclose(before, DOSE * RANK)
+
+
+def test_a_time_zone_in_some_times_only_tells_no_order(tmp_path):
+    def times(rank):
+        return twenty_four(600, 4)(rank) + ("+01:00" if rank % 2 else "")
+
+    with pytest.raises(TomogramError, match="or a time zone, and others have not"):
+        read(tmp_path, BY_ANGLE, times)
+
+
+def with_prior(tmp_path, priors, times=None):
+    path = tmp_path / "TS_01.mdoc"
+    text = dose_files.mdoc(BY_ANGLE, times=times)
+    for view, prior in enumerate(priors):
+        old = f"PriorRecordDose = {DOSE * RANK[view]}"
+        head, section = text.split(f"[ZValue = {view}]")
+        text = head + f"[ZValue = {view}]" + section.replace(old, f"PriorRecordDose = {prior}", 1)
+    path.write_text(text)
+    return read_mdoc(str(path))
+
+
+@pytest.mark.parametrize("priors", [DOSE * np.arange(N), DOSE * np.arange(N)[::-1]])
+def test_doses_that_were_summed_against_the_times_are_told(tmp_path, priors):
+    (warning,) = with_prior(tmp_path, priors).warnings
+    assert "another order of acquisition than the doses" in warning and "--doses" in warning
+
+
+def test_doses_in_the_order_of_the_times_need_no_word(tmp_path):
+    assert with_prior(tmp_path, DOSE * RANK).warnings == ()
+    assert with_prior(tmp_path, DOSE * RANK, times=lambda rank: "").warnings == ()
+
+
+def test_doses_of_an_mdoc_that_do_not_begin_with_0_are_told(tmp_path):
+    (warning,) = with_prior(tmp_path, DOSE * (RANK + 1)).warnings
+    assert "TS_01.mdoc: the first view has a PriorRecordDose of 3 e/A^2" in warning
+
+
 def twenty_four(start, step, day=14):
     def line(rank):
         minutes = start + step * int(rank)

@@ -4,12 +4,13 @@
 What all names of one set share at their end, from a separator on, tells of the program and not of
 the tilt series. It is left out where more names agree then; so is what they share at their
 beginning, but only where another set has the rest as its whole name: names that differ at their
-beginning may well be those of other specimens.
+beginning may well be those of other specimens. A whole number at the end stays.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from typing import Mapping, Sequence
 
@@ -19,6 +20,8 @@ GIVE_IDS = (
     "tomogram the ts_id of its tilt series (tomoscore score --job)"
 )
 SEPARATORS = "_-. "
+COUNTED = re.compile(r"[_\-. ]+\d+(?!\.?\d)(?=[_\-. ]|$)")
+"""A whole number at the beginning of an end counts specimens: Position_1_2 is not Position_1."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,8 @@ def _cuts(ids: Sequence[str]) -> list[Cut]:
 
 def _is_an_end(ids: Sequence[str], length: int) -> bool:
     """Whether names may be cut so long before their end: at a separator, or as in TS01rec."""
+    if COUNTED.match(ids[0][-length:]):
+        return False
     first = ids[0][-length]
     if first in SEPARATORS:
         return True

@@ -88,11 +88,11 @@ def _parse(path: str) -> _Content:
     rows: list[list[float]] = []
     dark: list[list[int]] = []
     for at, line in enumerate(read_text(path, "AreTomo's .aln alignment").splitlines(), start=1):
-        words = line.replace("=", " = ").split()
+        words = line.replace("#", "# ").replace("=", " = ").split()
         try:
             if not words:
                 continue
-            if not words[0].startswith("#"):
+            if words[0] != "#":
                 rows.append(_row(words))
             elif "RawSize" in words:
                 x, y, z = (_whole(word) for word in words[words.index("=") + 1 :][:3])

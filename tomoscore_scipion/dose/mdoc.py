@@ -10,9 +10,9 @@ import numpy as np
 
 from tomoscore_scipion.dose.angle_match import Match, match_angles
 from tomoscore_scipion.dose.exposures import Exposures, plausible
-from tomoscore_scipion.dose.mdoc_order import acquisition_order
+from tomoscore_scipion.dose.mdoc_order import acquisition_order, times_contradict
 from tomoscore_scipion.dose.mdoc_text import Section, sections_of
-from tomoscore_scipion.dose.plausibility import check_steps
+from tomoscore_scipion.dose.plausibility import SAME, check_steps
 from tomoscore_scipion.engine.errors import TomogramError
 from tomoscore_scipion.engine.imod_files import check_angles, number
 from tomoscore_scipion.engine.text_file import read_text
@@ -134,11 +134,13 @@ def _lacks(path: str, at: int, what: str, found: str | None = None) -> str:
         what = f"a number, with a decimal point, as {what}, got {found[:40]!r}"
     else:
         what = f"{what}, as in every section"
-    return (
-        f"{path}: section {at + 1}: expected {what}; SerialEM writes doses only where they are "
-        "calibrated: give them in a text file (--doses), one line per view: dose before it, dose "
-        "of it"
+    way_out = (
+        "SerialEM writes doses only where they are calibrated: give them in a text file (--doses), "
+        "one line per view: dose before it, dose of it"
     )
+    if "TiltAngle" in what:
+        way_out = "mend it, or give angles and doses in text files (--tlt, --doses)"
+    return f"{path}: section {at + 1}: expected {what}; {way_out}"
 
 
 def _before(
@@ -147,11 +149,32 @@ def _before(
     """Dose before each section, how it is known, and warnings."""
     prior = _prior(sections)
     if prior is not None:
-        return prior, "and the dose before it as it is written there", ()
+        doubts = _doubts_of_prior(os.path.basename(path), sections, prior, doses)
+        return prior, "and the dose before it as it is written there", doubts
     order, how, warnings = acquisition_order(path, sections, angles)
     before = np.empty(len(doses))
     before[order] = np.cumsum(doses[order]) - doses[order]
     return before, f"summed in the order of {how}", warnings
+
+
+def _doubts_of_prior(
+    name: str, sections: list[Section], prior: np.ndarray, doses: np.ndarray
+) -> tuple[str, ...]:
+    """Warnings of doses before the sections that do not begin with 0, or of times against them."""
+    told = []
+    if prior.min() > SAME * float(np.median(doses)):
+        told.append(
+            f"{name}: the first view has a PriorRecordDose of {prior.min():g} e/A^2, as where "
+            "views are missing before it; if these are the doses after the views, give those "
+            "before them in a text file (--doses)"
+        )
+    if times_contradict(sections, prior):
+        told.append(
+            f"{name}: times (DateTime) tell another order of acquisition than the doses before the "
+            "views (PriorRecordDose), which are taken; if they were summed in the order of the "
+            "file, give the doses in a text file (--doses)"
+        )
+    return tuple(told)
 
 
 def _prior(sections: list[Section]) -> np.ndarray | None:

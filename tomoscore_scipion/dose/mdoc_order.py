@@ -49,6 +49,22 @@ def acquisition_order(path: str, sections: Sequence[Section], angles: np.ndarray
     return _as_they_come(path, angles, unsure, jumbled)
 
 
+def times_contradict(sections: Sequence[Section], before: np.ndarray) -> bool:
+    """Whether the times of sections go back where they are put in the order of their doses.
+
+    Args:
+        sections: of the file.
+        before: dose before each of them, (n_sections,), all different.
+    """
+    texts = [section.fields.get("DateTime") for section in sections]
+    times = [None if text is None else time_of(text) for text in texts]
+    known = [time for time in times if time is not None]
+    if _why_unsure(texts, times) is not None or over_noon(known) is not None:
+        return False
+    seconds = np.array([time.seconds for time in known])
+    return bool((np.diff(seconds[np.argsort(before)]) < 0).any())
+
+
 def _why_unsure(texts: Sequence[str | None], times: Sequence[Time | None]) -> str | None:
     """Why times do not tell an order; None where there is one, in a known form, in each section."""
     strange = next((t for t, time in zip(texts, times) if t is not None and time is None), None)
@@ -58,7 +74,7 @@ def _why_unsure(texts: Sequence[str | None], times: Sequence[Time | None]) -> st
     if len(known) < len(times):
         return f"{len(times) - len(known)} of {len(times)} have no time (DateTime)"
     if len({time.marked for time in known}) > 1:
-        return "some of their times have AM or PM and others have not"
+        return "some of their times have AM or PM, or a time zone, and others have not"
     return None
 
 

@@ -21,7 +21,8 @@ FORMS = (
     re.compile(r"(?P<y>\d{4})[-/](?P<m>\d{1,2}|[A-Za-z]{3})[-/](?P<d>\d{1,2})[ T]+(?P<t>.+)"),
 )
 CLOCK = re.compile(
-    r"(?P<h>\d{1,2}):(?P<m>\d{2}):(?P<s>\d{2}(?:\.\d+)?)(?:Z|\s*(?P<half>[AaPp])\.?[Mm]\.?)?"
+    r"(?P<h>\d{1,2}):(?P<m>\d{2}):(?P<s>\d{2}(?:\.\d+)?)"
+    r"(?:Z|(?P<zone>[+-]\d{2}:?\d{2})|\s*(?P<half>[AaPp])\.?[Mm]\.?)?"
 )
 HALF_DAY_S = 43200.0
 LONG_PAUSE_S, TIMES_LONGER = 3600.0, 3.0
@@ -36,7 +37,7 @@ class Time:
     Attributes:
         seconds: to compare with others; as on a 24-hour clock where there is no AM or PM.
         hour: as it is written.
-        marked: whether AM or PM is written.
+        marked: whether AM or PM, or a time zone, is written.
     """
 
     seconds: float
@@ -60,7 +61,8 @@ def time_of(text: str) -> Time | None:
         # Months of 31 days keep the order, and series that go over midnight.
         days = ((year % 100) * 12 + number - 1) * 31 + day
         seconds = days * 86400.0 + hour * 3600 + minutes * 60 + float(clock.group("s"))
-        return Time(seconds, written, clock.group("half") is not None)
+        half, zone = clock.group("half"), clock.group("zone")
+        return Time(seconds - _zone_s(zone), written, (half or zone) is not None)
     return None
 
 
@@ -97,6 +99,14 @@ def _hour_of_day(written: int, half: str | None) -> int | None:
     if not 1 <= written <= 12:
         return None
     return written % 12 + (12 if half in "Pp" else 0)
+
+
+def _zone_s(zone: str | None) -> float:
+    """Seconds that a clock of a time zone, as +01:00, is ahead of UTC; 0 without one."""
+    if zone is None:
+        return 0.0
+    ahead = 3600.0 * int(zone[1:3]) + 60.0 * int(zone[-2:])
+    return -ahead if zone[0] == "-" else ahead
 
 
 def _whole(text: str) -> int:

@@ -55,6 +55,7 @@ class RelionSeries:
             files of their own.
         alignment: angle of the tilt axis from y in degrees, and shifts (x, y) of the projection in
             Angstrom, (n_rows, 3); None where there is no alignment.
+        lacking: columns of an alignment of which others are there; empty where it is whole.
         optics: contrast transfer; None where it is not known of all rows.
     """
 
@@ -65,9 +66,19 @@ class RelionSeries:
     images: np.ndarray | None
     alignment: np.ndarray | None
     optics: Optics | None
+    lacking: tuple[str, ...] = ()
 
     def transforms(self, pixel_angstrom: float) -> np.ndarray | None:
-        """The alignment in IMOD's form, (n_rows, 2, 3) in pixels; None where there is none."""
+        """The alignment in IMOD's form, (n_rows, 2, 3) in pixels; None where there is none.
+
+        Raises:
+            TomogramError: it lacks columns.
+        """
+        if self.lacking:
+            raise TomogramError(
+                f"{self.path}: expected {', '.join(ALIGNMENT)} for an alignment, or none of them, "
+                f"got no numbers in {', '.join(self.lacking)}; {INSTEAD}"
+            )
         if self.alignment is None:
             return None
         return transforms_about_axis(self.alignment[:, 0], self.alignment[:, 1:] / pixel_angstrom)
@@ -90,6 +101,7 @@ def read_relion_star(path: str, convention: str | None = None) -> RelionSeries:
     if alignment[0] is not None:
         check_axis(path, alignment[0])
     there = [values for values in alignment if values is not None]
+    lacking = [name for name, values in zip(ALIGNMENT, alignment) if values is None]
     return RelionSeries(
         path=path,
         angles_deg=angles,
@@ -98,6 +110,7 @@ def read_relion_star(path: str, convention: str | None = None) -> RelionSeries:
         images=_images(path, table),
         alignment=np.stack(there, axis=1) if len(there) == len(ALIGNMENT) else None,
         optics=_optics(path, table),
+        lacking=tuple(lacking) if there else (),
     )
 
 
