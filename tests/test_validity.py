@@ -124,7 +124,7 @@ def test_gain_offset_and_turns_change_nothing():
     np.testing.assert_array_equal(valid_pixels(np.ascontiguousarray(plane.T)), valid.T)
 
 
-@pytest.mark.parametrize("sigma", [0.7, 1.0, 2.0])
+@pytest.mark.parametrize("sigma", [0.7, 1.0, 2.0, 3.0])
 @pytest.mark.parametrize("level", [3.0, -6.0, 20.0])
 @pytest.mark.parametrize("empty", ["corners", "half"])
 def test_the_slope_beside_an_empty_area_of_another_level_is_no_data(sigma, level, empty):
@@ -132,8 +132,9 @@ def test_the_slope_beside_an_empty_area_of_another_level_is_no_data(sigma, level
     plane = ndimage.gaussian_filter(np.where(blank, level, FIELD), sigma).astype(np.float32)
     valid = valid_pixels(plane)
     assert (~valid[blank]).mean() > 0.99
-    assert valid[~blank].mean() > 0.9
-    assert np.abs(plane[valid]).max() < 1.3 * np.abs(ndimage.gaussian_filter(FIELD, sigma)).max()
+    assert valid[~blank].mean() > 0.95 - 0.07 * sigma
+    alone = ndimage.gaussian_filter(FIELD, sigma)
+    assert np.abs(plane - alone)[valid].max() < 0.5 * alone.std()
 
 
 @pytest.mark.parametrize("level", [5.0, -20.0])

@@ -175,7 +175,8 @@ def _flat_margin(plane: np.ndarray, valid: np.ndarray, beside: np.ndarray) -> np
 def _slope(plane: np.ndarray, valid: np.ndarray, beside: np.ndarray) -> np.ndarray:
     """Pixels between an empty area of another level than the field's, and the field.
 
-    A filter makes a slope of the step between the two, which is stronger than the specimen.
+    A filter makes a slope of the step between the two, which is stronger than the specimen. Its
+    lower half cannot be told from the field pixel by pixel: it is taken to be as wide as the upper.
 
     Args:
         plane: (y, x).
@@ -197,4 +198,10 @@ def _slope(plane: np.ndarray, valid: np.ndarray, beside: np.ndarray) -> np.ndarr
     # Beside a sharp step only noise is on that side here and there.
     if 2 * first.sum() < rim.sum():
         return np.zeros_like(valid)
-    return np.asarray(ndimage.binary_propagation(first, mask=slope))
+    upper = ndimage.binary_propagation(first, mask=slope)
+    if not upper.any():
+        return np.asarray(upper)
+    outer = upper & ndimage.binary_dilation(valid & ~upper)
+    falling = upper & (share < 0.9)
+    width = int(np.ceil(min(falling.sum() / max(1, outer.sum()), BLOCK)))
+    return np.asarray(ndimage.binary_dilation(upper, iterations=width) & valid)
