@@ -187,6 +187,13 @@ def test_a_star_file_that_cannot_be_used_is_refused_with_the_way_out(tmp_path, c
     assert str(path) in str(caught.value)
 
 
+def test_a_table_without_rows_is_told_as_such(tmp_path):
+    path = tmp_path / "accepted.star"
+    path.write_text(relion_files.star_text([], rlnTomoReconstructedTomogramDenoised="den.mrc"))
+    with pytest.raises(StartError, match="accepted.star: expected tomograms, found none"):
+        read_tomograms(str(path))
+
+
 @pytest.mark.parametrize("text", [None, "", "data_global\n\nloop_\n_rlnTomoName #1\na b c\nd\n"])
 def test_a_file_that_is_no_star_file_is_refused(tmp_path, text):
     path = tmp_path / "tomograms.star"

@@ -2,6 +2,7 @@
 """The parts of a watch: when a file is complete, what AreTomo3 says, events."""
 
 import gzip
+import os
 import time
 
 import pytest
@@ -49,6 +50,16 @@ def test_only_files_that_can_be_seen_are_found(tmp_path):
     found = states_in(str(tmp_path), "*.mrc", ())
     assert {path: state.size for path, state in found.items()} == {str(tmp_path / "a.mrc"): 5}
     assert states_in(str(tmp_path / "none"), "*.mrc", ()) is None
+
+
+@pytest.mark.parametrize("maps", ["maps", "."])
+def test_quality_maps_of_the_watch_are_no_tomograms(tmp_path, maps):
+    files = ("a.mrc", "maps/b.mrc", f"{maps}/a-quality.mrc", "other/c-quality.mrc")
+    for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = states_in(str(tmp_path), "**/*.mrc", (), str(tmp_path / "other" / ".." / maps))
+    assert {os.path.relpath(path, tmp_path) for path in found} == {*files} - {files[2]}
 
 
 def test_a_file_is_next_when_it_stands_still_and_is_whole():

@@ -11,6 +11,8 @@ import pytest
 import session_files
 from session_files import Watch, metrics_row, mrc_bytes
 
+from tomoscore_scipion.engine.output import read_records
+
 
 def test_files_are_scored_as_they_come_and_the_results_are_kept_up_to_date(tmp_path):
     with Watch(tmp_path) as watch:
@@ -211,6 +213,23 @@ def test_patterns_choose_files_and_halves_are_left_out(tmp_path):
     expected = ["TS_01_Vol", "TS_01_Vol-a", "TS_01_Vol-b"]
     assert list(again.scores()) == expected
     assert len(again.scored()) == 3
+
+
+def test_tomograms_of_warptools_get_the_ids_and_voxel_sizes_of_score(tmp_path):
+    with Watch(tmp_path, "--pattern", "reconstruction/**/*.mrc") as watch:
+        names = ("TS_01_10.00Apx", "TS_02_12.00Apx", "TS_01_20.00Apx", "denoised/TS_01_10.00Apx")
+        for file in names:
+            count = len(watch.scores())
+            watch.write(f"reconstruction/{file}.mrc", 1.0)
+            watch.until(lambda count=count: len(watch.scores()) == count + 1)
+        watch.stop()
+    records = read_records(str(watch.output / "results.jsonl"))
+    assert {record.ts_id: record.voxel_size_angstrom for record in records} == {
+        "TS_01": 10.0,
+        "TS_02": 12.0,
+        "TS_01_20.00Apx": 20.0,
+        "TS_01-denoised": 10.0,
+    }
 
 
 def test_what_aretomo3_measured_is_shown_with_the_score(tmp_path):

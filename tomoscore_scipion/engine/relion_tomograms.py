@@ -89,6 +89,8 @@ def read_tomograms(
     twice = sorted(set(table.columns[table.columns.duplicated()]))
     if twice:
         raise StartError(f"{path}: expected each label once, found {', '.join(twice)} twice")
+    if table.empty:
+        raise StartError(f"{path}: expected tomograms, found none: the table has no rows")
     ids = [str(word) for word in table[NAME]]
     for row, ts_id in enumerate(ids, 1):
         check_id(ts_id, f"{path}: row {row}")

@@ -18,6 +18,9 @@ THUMBNAIL = "central"
 DETAILS = ("best", "median", "worst")
 """Which slices are shown in detail, by their score."""
 
+MAP_END = "-quality"
+"""How names of quality maps and their pictures end, before the suffix."""
+
 SHOWN_NM = 10.0
 """Pictures show the mean over about so much in z: about as thick as a membrane, less noisy."""
 
@@ -62,7 +65,7 @@ def detail_name(ts_id: str, z: int) -> str:
 
 def map_picture_name(ts_id: str) -> str:
     """File name of the picture of a quality map."""
-    return f"{file_stem(ts_id)}-quality.png"
+    return f"{file_stem(ts_id)}{MAP_END}.png"
 
 
 def pictures_of(folder: str | os.PathLike[str], ts_id: str) -> list[str]:

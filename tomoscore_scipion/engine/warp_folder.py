@@ -104,7 +104,7 @@ def read_warp_folder(
         check_id(ts_id, file)
         size = voxel_size_angstrom
         if size is None:
-            size = _size_of_name(file, float(match["pixel"].replace(",", ".")))
+            size = _size_of_name(file, _pixel_size(match))
         tomograms.append(Tomogram(ts_id, file, size))
         series[ts_id] = name
     halves = [os.path.join(path, RECONSTRUCTION, FOLDERS[kind]) for kind in ("half1", "half2")]
@@ -114,6 +114,48 @@ def read_warp_folder(
     names = sorted(set(series.values()))
     deselected = tuple(name for name in names if _is_deselected(path, name))
     return WarpFolder(path, tuple(tomograms), series, n_halves, deselected)
+
+
+@dataclass(frozen=True)
+class WarpFile:
+    """A tomogram that lies and is named as WarpTools lays and names it.
+
+    Attributes:
+        path: the file.
+        series: name of its tilt series.
+        folder: of its kind, a value of `FOLDERS`.
+        named_angstrom: pixel size in Angstrom, of its name.
+    """
+
+    path: str
+    series: str
+    folder: str
+    named_angstrom: float
+
+    @property
+    def voxel_size_angstrom(self) -> float | None:
+        """The voxel size of the name; None where the header has it, more exactly."""
+        return _size_of_name(self.path, self.named_angstrom)
+
+
+def warp_file(path: str) -> WarpFile | None:
+    """The tomogram of WarpTools that a path names; None where it is another file.
+
+    Args:
+        path: a file, which need not be there.
+    """
+    folder, name = os.path.split(os.path.abspath(path))
+    match = FILE.fullmatch(name)
+    above, kind = os.path.split(folder)
+    if kind == RECONSTRUCTION:
+        kind = ""
+    elif kind not in FOLDERS.values() or os.path.basename(above) != RECONSTRUCTION:
+        return None
+    return None if match is None else WarpFile(path, match["series"], kind, _pixel_size(match))
+
+
+def _pixel_size(match: re.Match[str]) -> float:
+    return float(match["pixel"].replace(",", "."))
 
 
 def _names(path: str, folder: str, which: str) -> list[str]:

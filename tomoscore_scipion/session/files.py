@@ -14,6 +14,7 @@ from tomoscore_scipion.engine.errors import TomogramError
 from tomoscore_scipion.engine.mrc_fields import HEADER_BYTES
 from tomoscore_scipion.engine.mrc_header import parse_header
 from tomoscore_scipion.engine.source_file import open_source
+from tomoscore_scipion.engine.thumbnail_files import MAP_END
 
 HALVES = ("*_EVN_Vol.mrc", "*_ODD_Vol.mrc")
 """Half tomograms of AreTomo3, which a pattern for its tomograms matches too."""
@@ -36,23 +37,30 @@ def state_of(path: str) -> State | None:
     return State(status.st_size, status.st_mtime_ns) if is_file else None
 
 
-def states_in(folder: str, pattern: str, exclude: Sequence[str]) -> dict[str, State] | None:
+def states_in(
+    folder: str, pattern: str, exclude: Sequence[str], maps: str | None = None
+) -> dict[str, State] | None:
     """The files of a folder that match a pattern.
 
     Args:
         folder: the folder.
         pattern: as in a shell, below the folder: "*_Vol.mrc", "reconstruction/*.mrc", "**/*.mrc".
         exclude: patterns of file names that are left out.
+        maps: folder whose quality maps are left out: each would get a map in its turn; None: none
+            are made.
 
     Returns:
         {path: state}; None where the folder cannot be read now.
     """
     found = {}
+    own = os.path.realpath(maps) if maps is not None else None
     try:
         os.scandir(folder).close()
         for entry in Path(folder).glob(pattern):
             path, name = str(entry), entry.name
             if name.startswith(".") or any(fnmatch(name, left_out) for left_out in exclude):
+                continue
+            if name.endswith(f"{MAP_END}.mrc") and os.path.realpath(entry.parent) == own:
                 continue
             state = state_of(path)
             if state is not None:

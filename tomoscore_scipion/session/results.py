@@ -27,6 +27,7 @@ from tomoscore_scipion.engine.output import (
     read_records,
 )
 from tomoscore_scipion.engine.record import OK, Score, default_ts_id
+from tomoscore_scipion.engine.warp_folder import warp_file
 from tomoscore_scipion.session.aretomo_metrics import COLUMNS, MetricsFiles
 from tomoscore_scipion.session.files import State
 
@@ -94,14 +95,18 @@ class Results:
         return scored.state if scored is not None else None
 
     def id_for(self, path: str) -> str:
-        """The id of a file: that of its earlier record, else its name, made unique."""
+        """The id of a file: that of its earlier record, else its name, made unique.
+
+        For a tomogram of WarpTools the name is that of the tilt series, as `tomoscore score` has
+        it; "-" and the folder of its kind follow where that is taken, or else the pixel size.
+        """
         key = os.path.abspath(path)
         if key in self._ids:
             return self._ids[key]
         name = default_ts_id(path)
         in_folder = f"{name}-{default_ts_id(os.path.dirname(key))}"
         numbered = (f"{in_folder}-{number}" for number in count(2))
-        candidates = chain((name, in_folder), numbered)
+        candidates = chain(_names_by_warp(path), (name, in_folder), numbered)
         return next(ts_id for ts_id in candidates if ts_id not in self.records)
 
     def add(self, record: Score, path: str, state: State) -> None:
@@ -164,7 +169,8 @@ class Results:
             ) from error
         except OSError as error:
             raise StartError(
-                f"cannot lock {path}: {error.strerror}: name a folder on another disk"
+                f"cannot lock {path}: {error.strerror}: name a folder that can be written, or one "
+                "on another disk"
             ) from error
 
     def _earlier_records(self, model_sha256: str) -> dict[str, Score]:
@@ -197,6 +203,14 @@ class Results:
     def _close_files(self) -> None:
         for file in self._files.values():
             file.__exit__(None, None, None)
+
+
+def _names_by_warp(path: str) -> tuple[str, ...]:
+    """Ids for a tomogram of WarpTools, the best one first; none for another file."""
+    file = warp_file(path)
+    if file is None or not file.series.isprintable():
+        return ()
+    return (file.series, f"{file.series}-{file.folder}") if file.folder else (file.series,)
 
 
 def _scored_line(scored: Scored) -> str:

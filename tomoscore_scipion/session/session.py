@@ -15,6 +15,7 @@ from tomoscore_scipion.engine.progress import score_in_words
 from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.engine.stopping import Check
 from tomoscore_scipion.engine.supervisor import Supervisor
+from tomoscore_scipion.engine.warp_folder import warp_file
 from tomoscore_scipion.report.run import write_report
 from tomoscore_scipion.session.events import Events
 from tomoscore_scipion.session.files import State, state_of, states_in
@@ -162,7 +163,7 @@ class Session:
     def _look(self, now: float) -> None:
         """See what is there; a folder that cannot be read now is looked at again later."""
         plan = self._plan
-        found = states_in(plan.folder, plan.pattern, plan.exclude)
+        found = states_in(plan.folder, plan.pattern, plan.exclude, plan.maps)
         if found is not None:
             self._waiting.look(found, self._results.done, now)
         if self._can_look != (found is not None) and not plan.quiet:
@@ -176,7 +177,7 @@ class Session:
         """Score a file; one that is gone, or was written meanwhile, is not done."""
         if state_of(path) == state:
             ts_id = self._results.id_for(path)
-            tomogram = Tomogram(ts_id, path, self._plan.voxel_size_angstrom)
+            tomogram = Tomogram(ts_id, path, self._voxel_size(path))
             record = self._supervisor.do(tomogram, check=check)
             self._active = self._clock()
         if state_of(path) != state:
@@ -187,6 +188,11 @@ class Session:
         self._is_fresh = False
         if not self._plan.quiet:
             tell([self._line(record)])
+
+    def _voxel_size(self, path: str) -> float | None:
+        """The plan's; else of WarpTools' name where that contradicts the header; None: header."""
+        given, file = self._plan.voxel_size_angstrom, warp_file(path)
+        return file.voxel_size_angstrom if given is None and file is not None else given
 
     def _line(self, record: Score) -> str:
         """A record in a line: "[12] TS_03_Vol: TomoScore 2.41 (24 nm), 2.1 s; AreTomo3: ..."."""
