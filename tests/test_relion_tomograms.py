@@ -187,6 +187,16 @@ def test_a_star_file_that_cannot_be_used_is_refused_with_the_way_out(tmp_path, c
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize("old, new", [(" 10.000000 ", " 1\n"), ("TS_02 ", "TS#02 ")])
+def test_a_row_with_too_few_words_is_refused(tmp_path, old, new):
+    path = tmp_path / "tomograms.star"
+    text = relion_files.star_text(NAMES)
+    at = text.rindex(old)
+    path.write_text(text[:at] + new if "\n" in new else text.replace(old, new))
+    with pytest.raises(TomogramError, match="tomograms.star: line .* each of 7 columns, found"):
+        read_tomograms(str(path))
+
+
 def test_a_table_without_rows_is_told_as_such(tmp_path):
     path = tmp_path / "accepted.star"
     path.write_text(relion_files.star_text([], rlnTomoReconstructedTomogramDenoised="den.mrc"))

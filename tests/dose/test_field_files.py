@@ -571,7 +571,7 @@ SOME_NAN = dose_files.star(rlnTomoXShiftAngst=["nan", *range(N - 1)])
         (dose_files.star(rlnMicrographName=["1@a.mrc"] * N), "each image of the stack once"),
         (dose_files.star(rlnMicrographPreExposure=[0] * N), "different accumulated dose"),
         (dose_files.star(rlnMicrographPreExposure=None), "doses of its views are not known"),
-        (dose_files.star()[:-20], "cannot be read|finite number"),
+        (dose_files.star()[:-20], "cannot be read|finite number|a word in each of 8 columns"),
         ("PixelSpacing = 3\n", "expected RELION 5's star file"),
         ("data_\n", "RELION 5"),
     ],

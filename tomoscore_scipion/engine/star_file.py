@@ -12,6 +12,8 @@ from tomoscore_scipion.engine.errors import TomogramError
 from tomoscore_scipion.engine.text_file import read_text
 
 BLOCK = re.compile(r"^[ \t]*data_([^\r\n]*)$", re.MULTILINE)
+WORD = re.compile(r""""[^"]*"|'[^']*'|#.*|[^\s#]+""")
+"""A word of a row, in quotes or not; from "#" on the rest of the line is a comment."""
 
 
 def read_star(path: str, as_words: Sequence[str]) -> dict[str, Any]:
@@ -25,13 +27,14 @@ def read_star(path: str, as_words: Sequence[str]) -> dict[str, Any]:
         {name of a block: pandas.DataFrame of a table, or dict of a block without one}.
 
     Raises:
-        TomogramError: it cannot be read, is not a star file, has a table twice, or has a row that
-            begins with data_.
+        TomogramError: it cannot be read, is not a star file, has a table twice, a row that begins
+            with data_, or one with too few words.
     """
     import starfile
 
     text = read_text(path, "a star file of RELION 5")
     _check_names_of_blocks(path, text)
+    _check_rows(path, text)
     try:
         # The package reads files, in UTF-8 and with line feeds only.
         with TemporaryDirectory(prefix="tomoscore-") as folder:
@@ -65,4 +68,26 @@ def _check_names_of_blocks(path: str, text: str) -> None:
             raise TomogramError(
                 f"{path}: expected each table once, got data_{name[:80]} {names.count(name)} "
                 "times; which of them is right? Leave the others out"
+            )
+
+
+def _check_rows(path: str, text: str) -> None:
+    """Refuse a row with fewer words than its table has columns: readers fill it with nothing.
+
+    Raises:
+        TomogramError: a row has too few words.
+    """
+    n_labels, in_loop = 0, False
+    for number, line in enumerate(text.splitlines(), 1):
+        words = [word for word in WORD.findall(line) if not word.startswith("#")]
+        if not words:
+            continue
+        if words[0].startswith("data_") or words[0] == "loop_":
+            n_labels, in_loop = 0, words[0] == "loop_"
+        elif in_loop and line.startswith("_"):
+            n_labels += 1
+        elif in_loop and len(words) < n_labels:
+            raise TomogramError(
+                f"{path}: line {number}: expected a word in each of {n_labels} columns, found "
+                f"{len(words)}; is the file whole? A # begins a comment unless it is in quotes"
             )
