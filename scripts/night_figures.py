@@ -13,9 +13,10 @@ def spread(values):
 
 def print_trend(what, points):
     """Print a line: the median of [(tomograms done, value)], of its halves, and its slope."""
-    if len({number for number, _ in points}) < 4:
+    numbers = sorted({number for number, _ in points})
+    if len(numbers) < 4:
         return
-    middle = sorted(number for number, _ in points)[len(points) // 2]
+    middle = numbers[len(numbers) // 2]
     early = median(value for number, value in points if number < middle)
     late = median(value for number, value in points if number >= middle)
     slope = 1000 * linear_regression(*zip(*points)).slope
