@@ -17,8 +17,10 @@ SCIPION38_INSTALLED := $(SCIPION38_VENV)/.installed
 PYTHON38 ?= $(firstword $(shell python3.8 -c 'import sys; print(sys.executable)' 2>/dev/null) \
 	$(wildcard $(HOME)/.pyenv/versions/3.8.*/bin/python3.8))
 
+NAPARI_VENV := .venv-napari
+
 .PHONY: help venv venv-scipion venv-scipion38 demo demo-open demo-real test test-scipion \
-	test-scipion-slow test-scipion38 test-slow lint faults night night-watch manual benchmark-speed \
+	test-scipion-slow test-scipion38 test-napari test-slow lint faults night night-watch manual benchmark-speed \
 	benchmark-truth benchmark-batches
 
 help:
@@ -30,6 +32,7 @@ help:
 	@echo 'make test             lint, types, tests and coverage of the engine'
 	@echo 'make test-scipion     the tests that run in a Scipion project'
 	@echo 'make test-slow        the tests that take minutes, those in Scipion and on Python 3.8 too'
+	@echo 'make test-napari      the tests of the plugin of napari, in an environment with it'
 	@echo 'make faults           try every row of docs/faults.rst, and count'
 	@echo 'make night            1,000 tomograms in streaming, with faults: 35 minutes, prints figures'
 	@echo 'make night-watch      1,000 files in a folder that tomoscore watch scores: 20 minutes, figures'
@@ -107,6 +110,16 @@ test-scipion38: venv venv-scipion38
 
 test-slow: venv test-scipion-slow test-scipion38
 	$(PYTHON) -m pytest -m slow
+
+# napari is large and needs Qt, so that its tests have an environment of their own, without PyTorch.
+$(NAPARI_VENV)/.installed: setup.py
+	$(PYTHON3) -m venv --clear $(NAPARI_VENV)
+	$(NAPARI_VENV)/bin/python -m pip install --quiet 'napari>=0.5' PyQt6 matplotlib mrcfile pytest
+	$(NAPARI_VENV)/bin/python -m pip install --quiet --no-deps .
+	touch $@
+
+test-napari: $(NAPARI_VENV)/.installed
+	QT_QPA_PLATFORM=offscreen $(NAPARI_VENV)/bin/python -m pytest tests/napari_plugin
 
 faults: venv venv-scipion
 	$(PYTHON) scripts/faults.py $(PYTHON) $(SCIPION_PYTHON)
