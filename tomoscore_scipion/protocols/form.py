@@ -37,7 +37,8 @@ PRESET_HELP = (
     + presets_in_words()
     + "\n  *Custom*: the number below.\n"
     "*Balanced* rejects none of the real images of other laboratories that an experienced reader "
-    "found good: they score 1.6 or more. The model card has the figures.\n"
+    "found good: they score 2.1 or more; two crops of 127 nm, which score less, are borderline. "
+    "The model card has the figures.\n"
     + "The wizard shows the scores, when there are any, and how many tomograms would be accepted.\n"
     + simulated_in_words()
     + "\n"
