@@ -70,7 +70,8 @@ def test_filter_splits_by_score_without_an_image(lab, scored, values, accepted, 
     assert "fake 1" in summary and "Median TomoScore 2.00 octaves (32 nm)" in summary
     assert "Worst: E 0.00, A 1.00, B 2.00." in summary
     methods = "\n".join(box.methods())
-    assert "(n = 5)" in methods and f"{len(accepted)} tomograms were accepted" in methods
+    number = "1 tomogram was" if len(accepted) == 1 else f"{len(accepted)} tomograms were"
+    assert "(n = 5)" in methods and f"{number} accepted" in methods
     assert "ab" * 32 in methods and "10.1101/2024.11.06.622356" in methods
 
 

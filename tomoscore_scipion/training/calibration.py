@@ -20,6 +20,9 @@ LEAST_VARIANCE = 0.05
 """Added to the variance of every shape: what hardly varies in simulation may vary in the field."""
 KERNEL = 0.7
 """Sigma in octaves of the neighbourhood in which errors are pooled."""
+ALL_SCORES = 6.0
+"""Errors at all scores count as so many tomograms beside those at a score: a few dozen tomograms in
+all are too few to tell neighbourhoods apart."""
 HELD = 0.9
 """Share of the errors that an interval holds."""
 LEAST_SD = 0.05
@@ -55,7 +58,7 @@ def error_by_score(
     own = ((found - truth) / Z_90) ** 2 - np.square(sampling)
     order = np.argsort(own)
     grid = np.arange(0, N_SCORED + 0.01, 0.5)
-    weight = np.exp(-0.5 * ((grid[:, None] - found[None, order]) / KERNEL) ** 2) + 1e-6
+    weight = np.exp(-0.5 * ((grid[:, None] - found[None, order]) / KERNEL) ** 2) + ALL_SCORES / len(found)
     held = np.cumsum(weight, axis=1) / weight.sum(axis=1, keepdims=True)
     variance = own[order][np.argmax(held >= HELD, axis=1)]
     sd = np.sqrt(np.maximum(variance, LEAST_SD**2))
