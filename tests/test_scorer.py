@@ -61,7 +61,7 @@ def test_record_has_every_field(scorer, tomogram, random_weights):
     assert all(
         getattr(score, field.name) is not None
         for field in dataclasses.fields(score)
-        if field.name not in ("error", "z_range")
+        if field.name not in ("error", "halves", "z_range")
     )
     assert (score.ts_id, score.path, score.status, score.error) == (
         "TS_01",
