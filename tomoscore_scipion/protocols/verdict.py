@@ -30,7 +30,7 @@ PRESETS = (
 """The presets: (name, TomoScore in octaves from which it accepts)."""
 
 SIMULATED_SCORES = {
-    "sha256": "db2a531df490ad8411e97aacaf3712e19ef0fadca4067601956f0509672038d4",
+    "sha256": "e10903cedff4073e9abce8438db10902b8e5a1b5b620ba5995113d2bcad020b7",
     "tomograms": 30,
     "quantiles": {10: 0.59, 25: 1.18, 50: 2.12, 75: 3.02, 90: 3.97},
 }
