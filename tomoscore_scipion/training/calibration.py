@@ -58,7 +58,8 @@ def error_by_score(
     own = ((found - truth) / Z_90) ** 2 - np.square(sampling)
     order = np.argsort(own)
     grid = np.arange(0, N_SCORED + 0.01, 0.5)
-    weight = np.exp(-0.5 * ((grid[:, None] - found[None, order]) / KERNEL) ** 2) + ALL_SCORES / len(found)
+    near = np.exp(-0.5 * ((grid[:, None] - found[None, order]) / KERNEL) ** 2)
+    weight = near + ALL_SCORES / len(found)
     held = np.cumsum(weight, axis=1) / weight.sum(axis=1, keepdims=True)
     variance = own[order][np.argmax(held >= HELD, axis=1)]
     sd = np.sqrt(np.maximum(variance, LEAST_SD**2))
