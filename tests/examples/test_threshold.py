@@ -95,7 +95,7 @@ def test_the_command_prints_and_writes_the_threshold(results, capsys):
     assert "6 good and 6 bad examples; 100% of them agree." in capsys.readouterr().out
     content = json.loads((results / "t.json").read_text())
     assert 2.2 < content["threshold"] < 2.6
-    assert content["model_sha256"] == [MODEL["sha256"][:12]]
+    assert content["model_sha256"] == MODEL["sha256"]
 
 
 def test_examples_that_the_score_does_not_tell_apart_are_told(results, capsys):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import Namespace
 
@@ -12,7 +11,7 @@ from tomoscore_scipion.comparison.paired import Comparison, compare
 from tomoscore_scipion.comparison.sets import joined, read_sets, remarks_on, scores_of
 from tomoscore_scipion.comparison.words import METHOD, sentences
 from tomoscore_scipion.engine.errors import StartError
-from tomoscore_scipion.engine.output import is_direct, open_lines
+from tomoscore_scipion.engine.output import check_results, open_lines
 from tomoscore_scipion.engine.record_files import files_of
 from tomoscore_scipion.engine.table import printable, write_text
 
@@ -31,7 +30,8 @@ def main(args: Namespace) -> int:
     """
     if len(args.results) < 2:
         args.wrong_usage("name two sets of results or more")
-    _protect_inputs(args)
+    inputs = [file for path in args.results for file in files_of(path)]
+    check_results((getattr(args, name) for name in RESULTS), inputs)
     sets, joined_by = joined(read_sets(args.results, args.names))
     try:
         comparison = compare(scores_of(sets))
@@ -51,13 +51,3 @@ def _write(args: Namespace, comparison: Comparison, lines: list[str]) -> None:
                 file.write(text)
     if args.plot:
         write_plot(comparison, args.plot)
-
-
-def _protect_inputs(args: Namespace) -> None:
-    """A result must not replace what it is made from, nor another one."""
-    taken = {os.path.realpath(file) for path in args.results for file in files_of(path)}
-    for path in (getattr(args, name) for name in RESULTS):
-        if path and not is_direct(path):
-            if os.path.realpath(path) in taken:
-                raise StartError(f"{path} would be replaced, and is needed: name another output")
-            taken.add(os.path.realpath(path))

@@ -154,6 +154,27 @@ def check_replaceable(path: str) -> None:
         _check_replaceable(path, os.path.realpath(path))
 
 
+def check_results(results: Iterable[str | None], inputs: Iterable[str]) -> None:
+    """See early that results can be written, and replace no input and no other result.
+
+    Args:
+        results: paths; None for one that is not asked for.
+        inputs: paths of what the results are made from.
+
+    Raises:
+        StartError: one of them cannot be written, or would replace another file.
+    """
+    taken = {os.path.realpath(path) for path in inputs}
+    for path in results:
+        if not path or is_direct(path):
+            continue
+        target = os.path.realpath(path)
+        if target in taken:
+            raise StartError(f"{path} would be replaced, and is needed: name another output")
+        _check_replaceable(path, target)
+        taken.add(target)
+
+
 def _check_replaceable(path: str, target: str) -> None:
     folder = os.path.dirname(target)
     if os.path.isdir(target):

@@ -44,6 +44,22 @@ def records_of(paths: Sequence[str]) -> list[Score]:
     return [record for path in paths for file in files_of(path) for record in read_records(file)]
 
 
+def model_of(records: Sequence[Score]) -> str | None:
+    """SHA-256 of the weights that made records; None where none of them names a model.
+
+    Raises:
+        StartError: several models made them, whose scores cannot be compared.
+    """
+    models = sorted({record.model["sha256"] for record in records if record.model})
+    if len(models) > 1:
+        raise StartError(
+            f"the scores come from {len(models)} models (sha256 "
+            f"{', '.join(sha256[:12] for sha256 in models)}): score all tomograms with the same "
+            "weights"
+        )
+    return models[0] if models else None
+
+
 def _refuse(error: OSError) -> None:
     raise StartError(f"cannot read the folder {error.filename}: {error.strerror}") from error
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from argparse import Namespace
 from dataclasses import asdict
@@ -12,8 +11,8 @@ from typing import Mapping
 
 from tomoscore_scipion.engine.bands import readable_scale, scale_nm
 from tomoscore_scipion.engine.errors import StartError
-from tomoscore_scipion.engine.output import is_direct, open_lines
-from tomoscore_scipion.engine.record_files import files_of, records_of
+from tomoscore_scipion.engine.output import check_results, open_lines
+from tomoscore_scipion.engine.record_files import files_of, model_of, records_of
 from tomoscore_scipion.engine.table import printable, write_text
 from tomoscore_scipion.examples.fit import Threshold, threshold_of
 
@@ -30,14 +29,10 @@ def main(args: Namespace) -> int:
     Raises:
         StartError: it cannot be found or written.
     """
-    _protect_inputs(args)
+    inputs = [file for path in args.results for file in files_of(path)] + [args.good, args.bad]
+    check_results([args.json], inputs)
     records = {record.ts_id: record for record in records_of(args.results)}
-    models = sorted({r.model["sha256"][:12] for r in records.values() if r.model})
-    if len(models) > 1:
-        raise StartError(
-            f"the scores come from {len(models)} models (sha256 {', '.join(models)}): score all "
-            "tomograms with the same weights"
-        )
+    model = model_of(list(records.values()))
     scores = {i: record.tomoscore for i, record in records.items() if record.tomoscore is not None}
     good, bad = read_ids(args.good), read_ids(args.bad)
     both = [ts_id for ts_id in good if ts_id in set(bad)]
@@ -50,7 +45,7 @@ def main(args: Namespace) -> int:
         raise StartError(str(error)) from error
     lines = sentences(found)
     if args.json:
-        content = {"schema": SCHEMA, "model_sha256": models, **asdict(found), "said": lines}
+        content = {"schema": SCHEMA, "model_sha256": model, **asdict(found), "said": lines}
         with open_lines(args.json) as file:
             file.write(json.dumps(content, indent=1, allow_nan=False) + "\n")
     write_text(sys.stdout, "".join(printable(line) + "\n" for line in lines))
@@ -100,11 +95,3 @@ def sentences(found: Threshold) -> list[str]:
     for ts_id, score, is_good in found.disagree:
         lines.append(f"  {ts_id}: marked {'good' if is_good else 'bad'}, TomoScore {score:.2f}")
     return lines
-
-
-def _protect_inputs(args: Namespace) -> None:
-    """The result must not replace what it is made from."""
-    inputs = [file for path in args.results for file in files_of(path)] + [args.good, args.bad]
-    taken = {os.path.realpath(path) for path in inputs}
-    if args.json and not is_direct(args.json) and os.path.realpath(args.json) in taken:
-        raise StartError(f"{args.json} would be replaced, and is an input: name another output")
