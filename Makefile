@@ -94,7 +94,7 @@ lint: venv
 	$(VENV)/bin/mypy
 
 test: lint
-	$(PYTHON) -m pytest -m 'not slow' --cov=tomoscore_scipion.engine --cov-report=term-missing \
+	$(PYTHON) -m pytest -m 'not slow' --cov=tomoscore_scipion --cov-report=term-missing \
 		--cov-fail-under=90
 
 test-scipion: venv-scipion

@@ -92,7 +92,7 @@ setup(
         "napari.manifest": [
             "scipion-em-tomoscore = tomoscore_scipion.napari_plugin:napari.yaml",
         ],
-        "console_scripts": ["tomoscore = tomoscore_scipion.engine.cli:main"],
+        "console_scripts": ["tomoscore = tomoscore_scipion.commands.cli:main"],
     },
     zip_safe=False,
 )

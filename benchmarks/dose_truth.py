@@ -38,10 +38,10 @@ from tomoscore_scipion.dose.measure import Settings, measure
 from tomoscore_scipion.dose.slices import ViewSlices
 from tomoscore_scipion.dose.sources import Sources, read_series
 from tomoscore_scipion.dose.subsets import cumulative
-from tomoscore_scipion.engine.bands import tomoscore
-from tomoscore_scipion.engine.sampling import SlicePlan
-from tomoscore_scipion.engine.scorer import Scorer
-from tomoscore_scipion.engine.tomogram import weighted_curve
+from tomoscore_scipion.model.aggregation import weighted_curve
+from tomoscore_scipion.model.sampling import SlicePlan
+from tomoscore_scipion.model.scorer import Scorer
+from tomoscore_scipion.records.bands import tomoscore
 from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.recipe import Recipe
 from tomoscore_scipion.simulation.specimen import Specimen, random_specimen

@@ -21,11 +21,11 @@ from tomoscore_scipion.benchmark.figures import constant_error, rank_correlation
 from tomoscore_scipion.benchmark.fresh import fresh_tomograms
 from tomoscore_scipion.benchmark.phantoms import VOXEL_NM, phantoms
 from tomoscore_scipion.engine import Scorer
-from tomoscore_scipion.engine.sampling import INPUT_CONTRACT
-from tomoscore_scipion.engine.weights import save_weights
+from tomoscore_scipion.model.sampling import INPUT_CONTRACT
+from tomoscore_scipion.model.weights import save_weights
 from tomoscore_scipion.training.calibration import UNCALIBRATED
 from tomoscore_scipion.training.dataset import Shards
-from tomoscore_scipion.training.run import HELD_OUT_SEED, train_and_measure, write_samples
+from tomoscore_scipion.training.release import HELD_OUT_SEED, train_and_measure, write_samples
 from tomoscore_scipion.training.samples import SampleRecipe
 from tomoscore_scipion.training.train import Trainer, TrainingRecipe
 

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 
 from tomoscore_scipion.engine import Scorer
-from tomoscore_scipion.engine.job import Tomogram
-from tomoscore_scipion.engine.scoring import Scoring
+from tomoscore_scipion.records.job import Tomogram
+from tomoscore_scipion.running.scoring import Scoring
 from tomoscore_scipion.simulation.acquisition import Acquisition, Microscope, tomogram
 from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.recipe import ordinary_recipe

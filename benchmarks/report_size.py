@@ -20,17 +20,17 @@ from pathlib import Path
 import numpy as np
 from volumes import smooth_shapes
 
-from tomoscore_scipion.engine.bands import PERIODS_NM, scale_nm, tomoscore
-from tomoscore_scipion.engine.pictures import THUMBNAIL_PX, as_jpeg, as_webp, picture
-from tomoscore_scipion.engine.record import Score
-from tomoscore_scipion.engine.thumbnail_files import (
+from tomoscore_scipion.images.pictures import THUMBNAIL_PX, as_jpeg, as_webp, picture
+from tomoscore_scipion.records.bands import PERIODS_NM, scale_nm, tomoscore
+from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.thumbnail_files import (
     DETAILS,
     THUMBNAIL,
     chosen_slices,
     detail_name,
     thumbnail_name,
 )
-from tomoscore_scipion.report.run import write_report
+from tomoscore_scipion.report.writing import write_report
 
 NUMBERS = (10, 100, 300)
 SHAPE_ZYX = (150, 928, 928)

@@ -26,11 +26,11 @@ from tomoscore_scipion.benchmark.halves import (
     wedge_factor,
 )
 from tomoscore_scipion.engine import Scorer
-from tomoscore_scipion.engine.bands import share_below_nyquist, tomoscore
-from tomoscore_scipion.engine.errors import TomoScoreError
-from tomoscore_scipion.engine.record import Score
-from tomoscore_scipion.engine.table import make_table
-from tomoscore_scipion.engine.tilt_series import (
+from tomoscore_scipion.records.bands import share_below_nyquist, tomoscore
+from tomoscore_scipion.records.errors import TomoScoreError
+from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.table import make_table
+from tomoscore_scipion.tomography.tilt_series import (
     TiltSeries,
     random_shifts,
     read_imod_series,

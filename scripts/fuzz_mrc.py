@@ -16,8 +16,8 @@ import atheris
 import numpy as np
 
 with atheris.instrument_imports(include=["tomoscore_scipion"]):
-    from tomoscore_scipion.engine.errors import TomogramError
-    from tomoscore_scipion.engine.volume import open_volume
+    from tomoscore_scipion.reading.volume import open_volume
+    from tomoscore_scipion.records.errors import TomogramError
 
 MOST_SLICES = 64
 """A file of one voxel per slice can have thousands of them."""

@@ -19,7 +19,7 @@ from matplotlib import pyplot as plt
 
 from tomoscore_scipion.benchmark.fresh import fresh_tomograms
 from tomoscore_scipion.engine import Scorer
-from tomoscore_scipion.engine.volume import open_volume
+from tomoscore_scipion.reading.volume import open_volume
 from tomoscore_scipion.simulation.grid import Grid
 
 FIELD_PX = 384

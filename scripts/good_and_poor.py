@@ -15,7 +15,7 @@ import numpy as np
 from score_ladder import QUALITY, RUNGS, SEED, request_for, show
 
 from tomoscore_scipion.engine import Scorer
-from tomoscore_scipion.engine.bands import readable_scale
+from tomoscore_scipion.records.bands import readable_scale
 from tomoscore_scipion.simulation.simulated import simulate
 
 GOOD, POOR = RUNGS[3], RUNGS[1]

@@ -13,7 +13,7 @@ import json
 import sys
 from pathlib import Path
 
-from tomoscore_scipion.engine.weights import FOLDER, load_weights, save_weights, sha256_of
+from tomoscore_scipion.model.weights import FOLDER, load_weights, save_weights, sha256_of
 
 
 def main(argv: list[str] | None = None) -> int:

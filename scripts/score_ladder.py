@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tomoscore_scipion.engine.bands import readable_scale, scale_nm
+from tomoscore_scipion.records.bands import readable_scale, scale_nm
 from tomoscore_scipion.simulation.simulated import Request, simulate
 
 SEED = 30

@@ -3,7 +3,7 @@
 
 Run as `python scripts/score_quantiles.py --write` in the environment of `make venv` whenever the
 shipped weights change. It scores fresh simulated tomograms, on which no model was trained, and puts
-the figures into SIMULATED_SCORES of tomoscore_scipion/protocols/verdict.py; about ten seconds per
+the figures into SIMULATED_SCORES of tomoscore_scipion/records/verdict.py; about ten seconds per
 tomogram on two cores.
 """
 

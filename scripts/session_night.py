@@ -45,7 +45,7 @@ def write_weights(path):
     """Weights that are valid in every respect and know nothing."""
     from small_model import CARD, random_network
 
-    from tomoscore_scipion.engine.weights import save_weights
+    from tomoscore_scipion.model.weights import save_weights
 
     save_weights(path, random_network(), CARD)
 
@@ -191,7 +191,7 @@ def resident_mb(pid):
 
 def records_of(path):
     """{id: status} of the results; an id that is there twice is an error."""
-    from tomoscore_scipion.engine.output import read_records
+    from tomoscore_scipion.records.line_files import read_records
 
     records = read_records(str(path))
     found = {record.ts_id: record.status for record in records}

@@ -16,7 +16,7 @@ def random_weights(tmp_path_factory):
     """Path of weights that are valid in every respect and know nothing."""
     from small_model import CARD, random_network
 
-    from tomoscore_scipion.engine.weights import save_weights
+    from tomoscore_scipion.model.weights import save_weights
 
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
     save_weights(path, random_network(), CARD)
@@ -26,6 +26,6 @@ def random_weights(tmp_path_factory):
 @pytest.fixture(scope="session")
 def scorer(random_weights):
     """A scorer with these weights on the CPU."""
-    from tomoscore_scipion.engine.scorer import Scorer
+    from tomoscore_scipion.model.scorer import Scorer
 
     return Scorer.load(random_weights, device="cpu")

@@ -11,9 +11,9 @@ import types
 
 import numpy as np
 
-from tomoscore_scipion.engine.bands import PERIODS_NM, scale_nm
-from tomoscore_scipion.engine.errors import StartError, TomogramError
-from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.records.bands import PERIODS_NM, scale_nm
+from tomoscore_scipion.records.errors import StartError, TomogramError
+from tomoscore_scipion.records.record import Score
 
 MODEL = {"name": "fake", "version": "1", "sha256": "ab" * 32}
 SHAPE_ZYX = (20, 32, 32)
@@ -198,14 +198,14 @@ DEEDS = {
 
 def as_module(scorer_class=FakeScorer):
     """A module to stand where the real scorer's is, which would load torch."""
-    module = types.ModuleType("tomoscore_scipion.engine.scorer")
+    module = types.ModuleType("tomoscore_scipion.model.scorer")
     module.Scorer = scorer_class
     return module
 
 
 def dose_record_of(sources, scorer, flip_phases=False, preview=None, progress=None):
     """In place of `series_record.record_of`: the best dose is the mean of the stack, a .npy."""
-    from tomoscore_scipion.dose.record import DoseRecord
+    from tomoscore_scipion.records.dose_record import DoseRecord
 
     DEEDS.get(os.path.basename(sources.stack), do_nothing)()
     time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
@@ -245,9 +245,10 @@ def command():
 
 
 def main(argv):
-    from tomoscore_scipion.engine import cli, supervisor, worker
+    from tomoscore_scipion.commands import cli
+    from tomoscore_scipion.running import supervisor, worker
 
-    sys.modules["tomoscore_scipion.engine.scorer"] = as_module()
+    sys.modules["tomoscore_scipion.model.scorer"] = as_module()
     sys.modules["tomoscore_scipion.dose.series_record"] = as_dose_module()
     if argv == ["worker"]:
         return worker.main()

@@ -4,12 +4,12 @@
 import numpy as np
 import torch
 
-from tomoscore_scipion.engine.bands import N_BANDS
-from tomoscore_scipion.engine.features import ratios
-from tomoscore_scipion.engine.inference import SliceCurves, as_volume, measure
-from tomoscore_scipion.engine.network import ResolvabilityNet
-from tomoscore_scipion.engine.normalisation import canonical_slice
-from tomoscore_scipion.engine.sampling import INPUT_CONTRACT, plan_slice
+from tomoscore_scipion.model.features import ratios
+from tomoscore_scipion.model.inference import SliceCurves, as_volume, measure
+from tomoscore_scipion.model.network import ResolvabilityNet
+from tomoscore_scipion.model.normalisation import canonical_slice
+from tomoscore_scipion.model.sampling import INPUT_CONTRACT, plan_slice
+from tomoscore_scipion.records.bands import N_BANDS
 
 CPU = torch.device("cpu")
 CARD = {

@@ -1,90 +1,53 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who may import whom, read from the sources."""
+"""The folders of the package are rooms: which may import which, read from the sources."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "tomoscore_scipion"
-ENGINE = PACKAGE / "engine"
 
-FLOW = (
-    "errors",
-    "bands",
-    "z_range",
-    "text_file",
-    "star_file",
-    "warp_metadata",
-    "file_kind",
-    "foreign",
-    "source_file",
-    "mrc_fields",
-    "mrc_header",
-    "voxel_size",
-    "data_samples",
-    "byte_sign",
-    "byte_order",
-    "compressed",
-    "volume",
-    "sampling",
-    "validity",
-    "tiles",
-    "normalisation",
-    "octaves",
-    "statistics",
-    "features",
-    "network",
-    "weights",
-    "device",
-    "inference",
-    "tomogram",
-    "record",
-    "acceptance",
-    "scorer",
-    "file_names",
-    "aside",
-    "pictures",
-    "thumbnail_files",
-    "thumbnails",
-    "quality_map",
-    "map_files",
-    "products",
-    "job",
-    "output",
-    "relion_tomograms",
-    "warp_folder",
-    "sources",
-    "accepted_files",
-    "record_files",
-    "table",
-    "progress",
-    "stopping",
-    "helper_process",
-    "work",
-    "scoring",
-    "worker",
-    "supervisor",
-    "batch",
-    "job_runner",
-    "score_command",
-    "info",
-    "cli",
+ENGINE_ROOMS = (
+    "records",
+    "reading",
+    "tilt_metadata",
+    "tomography",
+    "model",
+    "halves",
+    "images",
+    "pipelines",
+    "running",
+    "comparison",
+    "agreement",
+    "examples",
+    "report",
+    "session",
+    "dose",
+    "napari_plugin",
+    "simulation",
+    "benchmark",
+    "training",
+    "commands",
+    "engine",
 )
-"""The steps of the engine in the order in which data goes through them."""
+"""Rooms that know nothing of Scipion. Each may import those before it and none after it."""
 
-BESIDE_THE_FLOW = ("damage", "contrast_transfer", "backprojection", "imod_files", "tilt_series")
-"""Modules that make tomograms: they may use steps of the engine, and no step uses them."""
+SCIPION_ROOMS = ("protocols", "viewers", "tests")
+"""Rooms that Scipion loads, as it does the modules beside them (plugin, wizards and others)."""
 
-ENDS = ("__init__", "__main__", "cli")
-"""The engine's front doors, which may import every part of it."""
+WITHOUT_TORCH = ("records", "reading", "pipelines", "comparison", "agreement", "examples")
+WITHOUT_TORCH += ("report", "session", "napari_plugin", *SCIPION_ROOMS)
+"""Rooms that work where torch is not installed."""
 
-REPORT_READS = ("errors", "bands", "record", "file_names", "thumbnail_files", "output", "table")
-REPORT_READS += ("record_files", "aside", "pictures", "acceptance")
-"""Steps of the engine that report and comparison may use: what is written, and never a model."""
+READ_BY_SCIPION = ("records", "reading", "images", "comparison", "agreement", "examples", "report")
+"""Rooms of the engine that may be imported in the process of Scipion."""
 
 SCIPION = ("scipion", "pyworkflow", "pwem", "tomo")
+LARGEST_SHARE = 0.15
+"""No room holds a larger part of the lines."""
 
 
 def imported(path):
@@ -106,146 +69,108 @@ def within(name, *packages):
     return any(name == package or name.startswith(package + ".") for package in packages)
 
 
-def steps_imported(path):
-    """Names of the engine's modules that a file imports; "__init__" for names of the facade."""
-    modules = {module.stem for module in ENGINE.glob("*.py")}
-    inside = {name for name in imported(path) if within(name, "tomoscore_scipion.engine")}
-    steps = {(*name.split("."), "__init__")[2] for name in inside}
-    return {step if step in modules else "__init__" for step in steps}
+def room_of(path):
+    """The folder below the package in which a file lies; "" for the package itself."""
+    parts = path.relative_to(PACKAGE).parts
+    return parts[0] if len(parts) > 1 else ""
 
 
-def named(paths):
-    return [pytest.param(path, id=str(path.relative_to(PACKAGE))) for path in sorted(paths)]
+def rooms_imported(path):
+    """The other rooms that a file imports; modules beside the rooms have their own names."""
+    inside = (name.split(".") for name in imported(path) if within(name, "tomoscore_scipion"))
+    return {parts[1] for parts in inside if len(parts) > 1} - {room_of(path), "__version__"}
 
 
-ENGINE_FILES = named(ENGINE.rglob("*.py"))
-SCIPION_FILES = named(
-    path
-    for pattern in ("*.py", "protocols/**/*.py", "viewers/**/*.py", "wizards/**/*.py")
-    for path in PACKAGE.glob(pattern)
-)
+def files_of(*rooms):
+    paths = [path for path in sorted(PACKAGE.rglob("*.py")) if room_of(path) in rooms]
+    return [pytest.param(path, id=str(path.relative_to(PACKAGE))) for path in paths]
 
 
-@pytest.mark.parametrize("path", ENGINE_FILES)
-def test_engine_imports_neither_scipion_nor_what_is_built_on_it(path):
-    above = [
-        f"tomoscore_scipion.{name}"
-        for name in (
-            "simulation",
-            "benchmark",
-            "training",
-            "comparison",
-            "dose",
-            "session",
-            "napari_plugin",
-            "agreement",
-            "examples",
-        )
-    ]
-    if path.stem != "scoring":
-        above.append("tomoscore_scipion.halves")
-    above += [f"tomoscore_scipion.{name}" for name in ("plugin", "Plugin")]
-    above += [f"tomoscore_scipion.{name}" for name in ("protocols", "viewers", "wizards")]
-    assert not [name for name in imported(path) if within(name, *SCIPION, *above)]
+def test_every_folder_with_code_is_a_room():
+    folders = {room_of(path) for path in PACKAGE.rglob("*.py")} - {""}
+    assert folders == {*ENGINE_ROOMS, *SCIPION_ROOMS}
 
 
-@pytest.mark.parametrize("path", ENGINE_FILES)
-def test_every_engine_module_has_a_place_in_the_flow(path):
-    assert path.stem in (*FLOW, *BESIDE_THE_FLOW, *ENDS), "give the new module its place in FLOW"
+def test_every_room_says_what_it_is_for():
+    for room in (*ENGINE_ROOMS, *SCIPION_ROOMS):
+        assert ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text())), room
 
 
-@pytest.mark.parametrize("step", [step for step in FLOW if step not in ENDS])
-def test_a_step_imports_only_steps_before_it(step):
-    assert steps_imported(ENGINE / f"{step}.py") <= set(FLOW[: FLOW.index(step)])
+def test_no_room_is_a_hall():
+    lines = Counter()
+    for path in PACKAGE.rglob("*.py"):
+        lines[room_of(path)] += len(path.read_text(encoding="utf-8").splitlines())
+    room, largest = lines.most_common(1)[0]
+    assert largest <= LARGEST_SHARE * sum(lines.values()), room
 
 
-@pytest.mark.parametrize("path", named((PACKAGE / "report").rglob("*.py")))
-def test_the_report_reads_what_is_written_and_never_a_model(path):
-    assert steps_imported(path) <= set(REPORT_READS)
-    heavy = ("torch", "safetensors", "mrcfile", *SCIPION)
-    assert not [name for name in imported(path) if within(name, *heavy)]
+@pytest.mark.parametrize("path", files_of(*ENGINE_ROOMS))
+def test_a_room_imports_only_rooms_before_it(path):
+    before = ENGINE_ROOMS[: ENGINE_ROOMS.index(room_of(path))]
+    assert rooms_imported(path) <= set(before)
 
 
-@pytest.mark.parametrize("path", named((PACKAGE / "comparison").rglob("*.py")))
-def test_the_comparison_needs_scores_and_nothing_else(path):
-    assert steps_imported(path) <= set(REPORT_READS)
-    heavy = ("torch", "scipy", "safetensors", "mrcfile", "tomoscore_scipion.report", *SCIPION)
-    assert not [name for name in imported(path) if within(name, *heavy)]
-
-
-@pytest.mark.parametrize("path", named((PACKAGE / "examples").rglob("*.py")))
-def test_thresholds_from_examples_need_scores_and_nothing_else(path):
-    beside = [name for name in imported(path) if within(name, "tomoscore_scipion")]
-    allowed = ("tomoscore_scipion.engine", "tomoscore_scipion.examples")
-    assert not [name for name in beside if not within(name, *allowed)]
-    assert steps_imported(path) <= set(REPORT_READS)
-
-
-@pytest.mark.parametrize("path", named((PACKAGE / "agreement").rglob("*.py")))
-def test_the_agreement_needs_scores_and_notes_of_halves(path):
-    assert steps_imported(path) <= set(REPORT_READS)
-    heavy = ("torch", "scipy", "safetensors", "mrcfile", "tomoscore_scipion.report", *SCIPION)
-    assert not [name for name in imported(path) if within(name, *heavy)]
-    of_halves = [name for name in imported(path) if within(name, "tomoscore_scipion.halves")]
-    assert not [name for name in of_halves if not within(name, "tomoscore_scipion.halves.note")]
-
-
-@pytest.mark.parametrize("path", named((PACKAGE / "dose").rglob("*.py")))
-def test_the_dose_analysis_stands_on_the_engine_alone(path):
-    beside = [name for name in imported(path) if within(name, "tomoscore_scipion")]
-    allowed = [f"tomoscore_scipion.{name}" for name in ("engine", "dose", "__version__")]
-    assert not [name for name in beside if not within(name, *allowed)]
+@pytest.mark.parametrize("path", files_of(*ENGINE_ROOMS))
+def test_the_engine_never_imports_scipion(path):
     assert not [name for name in imported(path) if within(name, *SCIPION)]
 
 
-@pytest.mark.parametrize("path", named((PACKAGE / "session").rglob("*.py")))
-def test_a_session_stands_on_engine_and_report(path):
-    beside = [name for name in imported(path) if within(name, "tomoscore_scipion")]
-    allowed = [f"tomoscore_scipion.{name}" for name in ("engine", "report", "session")]
-    assert not [name for name in beside if not within(name, *allowed)]
-    assert not [name for name in imported(path) if within(name, "torch", *SCIPION)]
+@pytest.mark.parametrize("path", files_of(*ENGINE_ROOMS, *SCIPION_ROOMS, ""))
+def test_only_the_front_door_imports_commands(path):
+    allowed = {PACKAGE / "engine" / "__main__.py"}
+    assert path in allowed or "commands" not in rooms_imported(path)
 
 
-@pytest.mark.parametrize("path", named((PACKAGE / "napari_plugin").rglob("*.py")))
-def test_the_plugin_of_napari_stands_on_the_engine_alone(path):
-    beside = [name for name in imported(path) if within(name, "tomoscore_scipion")]
-    allowed = [f"tomoscore_scipion.{name}" for name in ("engine", "napari_plugin")]
-    assert not [name for name in beside if not within(name, *allowed)]
-    assert not [name for name in imported(path) if within(name, "torch", *SCIPION)]
-
-
-@pytest.mark.parametrize("path", named((PACKAGE / "halves").rglob("*.py")))
-def test_halves_stand_on_the_steps_up_to_the_record(path):
-    beside = [name for name in imported(path) if within(name, "tomoscore_scipion")]
-    allowed = ("tomoscore_scipion.engine", "tomoscore_scipion.halves")
-    assert not [name for name in beside if not within(name, *allowed)]
-    assert steps_imported(path) <= set(FLOW[: FLOW.index("record") + 1])
-    assert not [name for name in imported(path) if within(name, *SCIPION)]
-
-
-def test_what_reads_notes_of_halves_needs_no_model():
-    path = PACKAGE / "halves" / "note.py"
-    assert steps_imported(path) <= {"bands", "record"}
-    assert not [name for name in imported(path) if within(name, "torch", "scipy")]
-
-
-@pytest.mark.parametrize("path", SCIPION_FILES)
-def test_what_scipion_loads_never_imports_torch(path):
+@pytest.mark.parametrize("path", files_of(*WITHOUT_TORCH, ""))
+def test_rooms_without_torch_never_import_it(path):
     assert not [name for name in imported(path) if within(name, "torch", "safetensors")]
 
 
+@pytest.mark.parametrize("path", files_of(*SCIPION_ROOMS, ""))
+def test_scipion_reads_what_is_written_and_never_runs_a_model(path):
+    assert not rooms_imported(path) & (set(ENGINE_ROOMS) - set(READ_BY_SCIPION))
+
+
+@pytest.mark.parametrize("path", files_of("records"))
+def test_records_are_light(path):
+    heavy = ("scipy", "mrcfile", "matplotlib", "PIL", "jinja2", "pandas", "starfile")
+    assert not [name for name in imported(path) if within(name, *heavy)]
+
+
+@pytest.mark.parametrize("room", [*ENGINE_ROOMS, *SCIPION_ROOMS])
+def test_modules_of_a_room_do_not_import_one_another_in_a_circle(room):
+    names = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+        for path in PACKAGE.rglob("*.py")
+        if room_of(path) == room and path.stem != "__init__"
+    }
+    uses = {
+        name: {other for other in names if other != name and within_any(imported(path), other)}
+        for name, path in names.items()
+    }
+    while uses:
+        leaves = {name for name, others in uses.items() if not others & set(uses)}
+        assert leaves, f"a circle among {sorted(uses)}"
+        uses = {name: others for name, others in uses.items() if name not in leaves}
+
+
+def within_any(names, package):
+    return any(within(name, package) for name in names)
+
+
 def test_imports_are_seen_in_every_form(tmp_path, monkeypatch):
-    source = tmp_path / "tomoscore_scipion" / "engine" / "volume.py"
+    source = tmp_path / "tomoscore_scipion" / "reading" / "volume.py"
     source.parent.mkdir(parents=True)
     source.write_text(
-        "import torch.nn\nfrom . import cli\nfrom .batch import run\nfrom .. import simulation\n"
-        "def later():\n    from tomoscore_scipion.engine import scorer\n"
+        "import torch.nn\nfrom . import headers\nfrom .batch import run\n"
+        "from .. import simulation\n"
+        "def later():\n    from tomoscore_scipion.model import scorer\n"
     )
     monkeypatch.setattr("test_architecture.ROOT", tmp_path)
     assert imported(source) == {
         "torch.nn",
-        "tomoscore_scipion.engine.cli",
-        "tomoscore_scipion.engine.batch.run",
+        "tomoscore_scipion.reading.headers",
+        "tomoscore_scipion.reading.batch.run",
         "tomoscore_scipion.simulation",
-        "tomoscore_scipion.engine.scorer",
+        "tomoscore_scipion.model.scorer",
     }

@@ -6,8 +6,8 @@ import pytest
 import torch
 from skimage.transform import iradon
 
-from tomoscore_scipion.engine import backprojection
-from tomoscore_scipion.engine.backprojection import (
+from tomoscore_scipion.tomography import backprojection
+from tomoscore_scipion.tomography.backprojection import (
     RadialFilter,
     Sheared,
     backproject,

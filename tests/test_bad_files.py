@@ -15,9 +15,9 @@ import mrcfile
 import numpy as np
 import pytest
 
-from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.source_file import SourceFile
-from tomoscore_scipion.engine.volume import open_volume
+from tomoscore_scipion.reading.source_file import SourceFile
+from tomoscore_scipion.reading.volume import open_volume
+from tomoscore_scipion.records.errors import TomogramError
 
 
 @pytest.fixture

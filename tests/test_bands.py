@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from tomoscore_scipion.engine.bands import (
+from tomoscore_scipion.records.bands import (
     N_BANDS,
     N_SCORED,
     NOTHING_SEEN,

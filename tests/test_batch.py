@@ -15,14 +15,14 @@ import scoring_fakes
 from scoring_fakes import MODEL, FakeScorer
 
 from tomoscore_scipion import __version__
-from tomoscore_scipion.engine import batch, helper_process, supervisor
-from tomoscore_scipion.engine.errors import StartError
-from tomoscore_scipion.engine.helper_process import HelperProcess, NoAnswerError, Patience
-from tomoscore_scipion.engine.job import Tomogram
-from tomoscore_scipion.engine.progress import Silent
-from tomoscore_scipion.engine.scoring import Scoring
-from tomoscore_scipion.engine.stopping import no_check
-from tomoscore_scipion.engine.supervisor import Supervisor
+from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.job import Tomogram
+from tomoscore_scipion.running import batch, helper_process, supervisor
+from tomoscore_scipion.running.helper_process import HelperProcess, NoAnswerError, Patience
+from tomoscore_scipion.running.progress import Silent
+from tomoscore_scipion.running.scoring import Scoring
+from tomoscore_scipion.running.stopping import no_check
+from tomoscore_scipion.running.supervisor import Supervisor
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ import bad_tomograms
 import numpy as np
 import pytest
 
-from tomoscore_scipion.engine.byte_sign import WRAPS, wraps
-from tomoscore_scipion.engine.volume import open_stack, open_volume
+from tomoscore_scipion.reading.byte_sign import WRAPS, wraps
+from tomoscore_scipion.reading.volume import open_stack, open_volume
 
 SHAPE = (8, 64, 64)
 

@@ -16,10 +16,11 @@ import pytest
 import scoring_fakes
 
 from tomoscore_scipion import __version__
-from tomoscore_scipion.engine import info, supervisor
-from tomoscore_scipion.engine.cli import main
-from tomoscore_scipion.engine.errors import StartError
-from tomoscore_scipion.engine.output import read_records
+from tomoscore_scipion.commands import info
+from tomoscore_scipion.commands.cli import main
+from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.line_files import read_records
+from tomoscore_scipion.running import supervisor
 
 ROOT = Path(scoring_fakes.__file__).resolve().parents[1]
 
@@ -324,7 +325,7 @@ def run_python(*arguments):
 def test_help_and_info_load_nothing_heavy(tmp_path):
     program = (
         "import sys\n"
-        "from tomoscore_scipion.engine.cli import main\n"
+        "from tomoscore_scipion.commands.cli import main\n"
         "main(['--help']), main(['score', '--help']), main(['info'])\n"
         "print(sorted({'torch', 'scipy', 'pwem', 'pyworkflow'} & set(sys.modules)))"
     )

@@ -16,13 +16,13 @@ import scoring_fakes
 from PIL import Image
 from scoring_fakes import make_score
 
-from tomoscore_scipion.comparison import files, words
+from tomoscore_scipion.commands.cli import main
+from tomoscore_scipion.comparison import files, summary_text
 from tomoscore_scipion.comparison.paired import FEWEST, bootstrap_interval, compare
 from tomoscore_scipion.comparison.sets import names_of
-from tomoscore_scipion.engine.bands import scale_nm
-from tomoscore_scipion.engine.cli import main
-from tomoscore_scipion.engine.output import json_line
-from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.records.bands import scale_nm
+from tomoscore_scipion.records.line_files import json_line
+from tomoscore_scipion.records.record import Score
 
 ROOT = Path(scoring_fakes.__file__).resolve().parents[1]
 
@@ -54,13 +54,13 @@ def test_noise_alone_has_no_winner_but_a_leader():
     found = compare(dict(zip("AB", tilt_series(gain=0.0, seed=3))))
     assert found.winner is None
     assert found.means[found.leader] == max(found.means)
-    assert words.verdict(found).startswith("No winner over 20 tilt series")
+    assert summary_text.verdict(found).startswith("No winner over 20 tilt series")
 
 
 def test_what_is_said_does_not_depend_on_the_order_of_sets():
     one, other = tilt_series(gain=0.3)
     forward, backward = compare({"A": one, "B": other}), compare({"B": other, "A": one})
-    assert words.verdict(forward) == words.verdict(backward)
+    assert summary_text.verdict(forward) == summary_text.verdict(backward)
     gain, same = forward.gain_over(0), backward.gain_over(1)
     assert gain.mean == pytest.approx(same.mean) and gain.mean > 0
     assert gain.interval == pytest.approx(same.interval, abs=0.01)
@@ -96,14 +96,17 @@ def test_ids_join_sets_and_what_is_not_in_all_is_named():
     assert found.scores == ((1.0, 2.0), (1.0, 2.5))
     assert found.left_out == (("only here",), ("c",))
     assert found.best_of_each() == {"a": 1, "b": 1}  # of equal ones that of the leader
-    assert "Left out of A, since another set has no score of it: only here." in words.missing(found)
+    assert (
+        "Left out of A, since another set has no score of it: only here."
+        in summary_text.missing(found)
+    )
 
 
 def test_too_few_tilt_series_decide_nothing():
     sets = {"A": a_set([1.0] * (FEWEST - 1)), "B": a_set([3.0] * (FEWEST - 1))}
     found = compare(sets)
     assert found.winner is None and found.differences[0].interval is None
-    assert "Too few to tell" in words.verdict(found)
+    assert "Too few to tell" in summary_text.verdict(found)
     enough = compare({"A": a_set([1.0] * FEWEST), "B": a_set([3.0] * FEWEST)})
     assert enough.winner == 1
 
@@ -247,7 +250,7 @@ def test_it_needs_no_torch_and_its_sums_nothing_but_numpy():
         "import sys\n"
         "from tomoscore_scipion.comparison.paired import compare\n"
         "compare({'A': {str(n): 1.0 for n in range(9)}, 'B': {str(n): 2.0 for n in range(9)}})\n"
-        "import tomoscore_scipion.comparison.run\n"
+        "import tomoscore_scipion.commands.compare\n"
         "heavy = {'torch', 'scipy', 'matplotlib', 'pwem', 'PIL', 'jinja2'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

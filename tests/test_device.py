@@ -4,8 +4,8 @@
 import pytest
 import torch
 
-from tomoscore_scipion.engine.device import resolve_device
-from tomoscore_scipion.engine.errors import StartError
+from tomoscore_scipion.model.device import resolve_device
+from tomoscore_scipion.records.errors import StartError
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import docutils.nodes
 import docutils.utils
 import pytest
 
-from tomoscore_scipion.engine.cli import COMMANDS, _parser
+from tomoscore_scipion.commands.cli import COMMANDS, _parser
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.rst", *sorted((ROOT / "docs").glob("*.rst"))]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tomoscore_scipion.engine.file_names import LONGEST_STEM, file_stem
+from tomoscore_scipion.records.file_names import LONGEST_STEM, file_stem
 
 PRINTABLE = st.text(min_size=1, max_size=200).filter(str.isprintable)
 

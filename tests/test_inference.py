@@ -6,12 +6,12 @@ import pytest
 import torch
 from small_model import CPU, canonical, random_network, speckle
 
-from tomoscore_scipion.engine import inference
-from tomoscore_scipion.engine.bands import N_BANDS
-from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.inference import Predictor
-from tomoscore_scipion.engine.octaves import OCTAVES
-from tomoscore_scipion.engine.statistics import MEANS, PERSISTENCE
+from tomoscore_scipion.model import inference
+from tomoscore_scipion.model.inference import Predictor
+from tomoscore_scipion.model.octaves import OCTAVES
+from tomoscore_scipion.model.statistics import MEANS, PERSISTENCE
+from tomoscore_scipion.records.bands import N_BANDS
+from tomoscore_scipion.records.errors import TomogramError
 
 PREDICTOR = Predictor(random_network(), CPU)
 

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from tomoscore_scipion.engine.errors import StartError
-from tomoscore_scipion.engine.job import Job, Tomogram, parse_job, read_job, tomograms_of_paths
+from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.job import Job, Tomogram, parse_job, read_job, tomograms_of_paths
 
 
 def job_of(*tomograms, **changes):

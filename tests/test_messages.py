@@ -10,9 +10,9 @@ import bad_tomograms
 import pytest
 from test_architecture import PACKAGE, ROOT, imported
 
-from tomoscore_scipion.engine import cli
-from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.volume import open_stack, open_volume
+from tomoscore_scipion.commands import cli
+from tomoscore_scipion.reading.volume import open_stack, open_volume
+from tomoscore_scipion.records.errors import TomogramError
 
 OF_ANOTHER = re.compile(r"tomoscore [a-z]+( --[a-z-]+)+")
 """A whole command that is named, as the way to something else."""

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from mrcfile.dtypes import HEADER_DTYPE
 
-from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.mrc_header import parse_header
+from tomoscore_scipion.reading.mrc_header import parse_header
+from tomoscore_scipion.records.errors import TomogramError
 
 IMOD_STAMP = 1146047817
 SIZE = 1024 + 3 * 4 * 5 * 2

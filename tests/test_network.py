@@ -7,10 +7,9 @@ import pytest
 import torch
 from small_model import CPU, canonical, random_network, speckle
 
-from tomoscore_scipion.engine.bands import N_BANDS
-from tomoscore_scipion.engine.features import ODD, RATIOS
-from tomoscore_scipion.engine.inference import as_volume, measure
-from tomoscore_scipion.engine.network import (
+from tomoscore_scipion.model.features import ODD, RATIOS
+from tomoscore_scipion.model.inference import as_volume, measure
+from tomoscore_scipion.model.network import (
     FINER_FROM,
     SHAPES,
     STRENGTHS,
@@ -21,7 +20,8 @@ from tomoscore_scipion.engine.network import (
     strengths,
     with_finer,
 )
-from tomoscore_scipion.engine.octaves import OCTAVES
+from tomoscore_scipion.model.octaves import OCTAVES
+from tomoscore_scipion.records.bands import N_BANDS
 
 NETWORK = random_network()
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from small_model import canonical, speckle
 
-from tomoscore_scipion.engine.normalisation import (
+from tomoscore_scipion.model.normalisation import (
     SMALLEST_VOXEL_NM,
     WILDEST,
     canonical_slice,
@@ -15,7 +15,7 @@ from tomoscore_scipion.engine.normalisation import (
     robust_spread,
     without_background,
 )
-from tomoscore_scipion.engine.sampling import plan_slice
+from tomoscore_scipion.model.sampling import plan_slice
 
 VOXEL = 2.0
 """At which a plane is a slice of its own."""

@@ -8,9 +8,9 @@ import pytest
 import torch
 from small_model import CPU, canonical, filtered, speckle, white
 
-from tomoscore_scipion.engine.features import ODD, RATIOS, ratios
-from tomoscore_scipion.engine.inference import measure
-from tomoscore_scipion.engine.octaves import OCTAVES, octaves
+from tomoscore_scipion.model.features import ODD, RATIOS, ratios
+from tomoscore_scipion.model.inference import measure
+from tomoscore_scipion.model.octaves import OCTAVES, octaves
 
 N = 256
 VOLUME = speckle((3, N, N), seed=1)

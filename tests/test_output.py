@@ -11,9 +11,9 @@ from contextlib import contextmanager
 import pytest
 from scoring_fakes import HALVES, MODEL, REFUSED_HALVES, make_score
 
-from tomoscore_scipion.engine.errors import StartError
-from tomoscore_scipion.engine.job import Tomogram
-from tomoscore_scipion.engine.output import (
+from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.job import Tomogram
+from tomoscore_scipion.records.line_files import (
     csv_heading,
     csv_line,
     json_line,
@@ -22,7 +22,7 @@ from tomoscore_scipion.engine.output import (
     resume_lines,
     standard_stream,
 )
-from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.records.record import Score
 
 SHA256 = MODEL["sha256"]
 

@@ -30,7 +30,7 @@ def test_newest_entry_of_changes_is_this_version():
     assert versions[0] == tomoscore_scipion.__version__
 
 
-@pytest.mark.parametrize("module", ["tomoscore_scipion", "tomoscore_scipion.engine.cli"])
+@pytest.mark.parametrize("module", ["tomoscore_scipion", "tomoscore_scipion.commands.cli"])
 def test_import_is_light(module):
     heavy = ("torch", "scipy", "pwem", "pyworkflow", "skimage", "matplotlib")
     code = f"import sys, {module}; print(*(set({heavy}) & set(sys.modules)))"

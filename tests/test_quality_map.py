@@ -9,16 +9,16 @@ from PIL import Image
 from scoring_fakes import make_score
 from small_model import CPU, canonical, speckle, white
 
-from tomoscore_scipion.engine.bands import N_BANDS, share_below_nyquist
-from tomoscore_scipion.engine.cli import main
-from tomoscore_scipion.engine.inference import SliceCurves, measure
-from tomoscore_scipion.engine.map_files import colours, overlay, write_map
-from tomoscore_scipion.engine.output import read_records
-from tomoscore_scipion.engine.quality_map import _tile_centres, quality_map
-from tomoscore_scipion.engine.sampling import canonical_shape
-from tomoscore_scipion.engine.statistics import MEANS
-from tomoscore_scipion.engine.tiles import CELL_PX, cells_along, tiles_along
-from tomoscore_scipion.engine.volume import ArrayVolume, open_volume
+from tomoscore_scipion.commands.cli import main
+from tomoscore_scipion.images.map_files import colours, overlay, write_map
+from tomoscore_scipion.model.inference import SliceCurves, measure
+from tomoscore_scipion.model.quality_map import _tile_centres, quality_map
+from tomoscore_scipion.model.sampling import canonical_shape
+from tomoscore_scipion.model.statistics import MEANS
+from tomoscore_scipion.model.tiles import CELL_PX, cells_along, tiles_along
+from tomoscore_scipion.reading.volume import ArrayVolume, open_volume
+from tomoscore_scipion.records.bands import N_BANDS, share_below_nyquist
+from tomoscore_scipion.records.line_files import read_records
 
 SHAPE = (40, 300, 420)
 VOXEL = 15.0

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scoring_fakes import HALVES, MODEL, REFUSED_HALVES, make_score
 
-from tomoscore_scipion.engine.record import Score, default_ts_id
+from tomoscore_scipion.records.record import Score, default_ts_id
 
 KEYS = [
     "schema",

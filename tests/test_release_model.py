@@ -7,7 +7,7 @@ import pytest
 from tomoscore_scipion.benchmark.figures import figures_of
 from tomoscore_scipion.benchmark.fresh import compare, fresh_tomograms
 from tomoscore_scipion.engine import Scorer
-from tomoscore_scipion.engine.weights import read_card, shipped_weights_path
+from tomoscore_scipion.model.weights import read_card, shipped_weights_path
 from tomoscore_scipion.simulation.grid import Grid
 
 

@@ -10,11 +10,11 @@ import relion_files
 import scoring_fakes
 import starfile
 
-from tomoscore_scipion.engine import supervisor
-from tomoscore_scipion.engine.cli import main
-from tomoscore_scipion.engine.errors import StartError, TomogramError
-from tomoscore_scipion.engine.output import read_records
-from tomoscore_scipion.engine.relion_tomograms import FILES, read_tomograms
+from tomoscore_scipion.commands.cli import main
+from tomoscore_scipion.pipelines.relion_tomograms import FILES, read_tomograms
+from tomoscore_scipion.records.errors import StartError, TomogramError
+from tomoscore_scipion.records.line_files import read_records
+from tomoscore_scipion.running import supervisor
 
 NAMES = ("TS_01", "TS_02", "TS_03")
 

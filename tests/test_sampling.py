@@ -4,8 +4,7 @@
 import numpy as np
 import pytest
 
-from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.sampling import (
+from tomoscore_scipion.model.sampling import (
     DISTANT_NM,
     FAR_NM,
     LARGEST_PIXELS,
@@ -16,6 +15,7 @@ from tomoscore_scipion.engine.sampling import (
     plan_slice,
     plan_slices,
 )
+from tomoscore_scipion.records.errors import TomogramError
 
 VOXELS_NM = (0.1, 0.3, 0.5, 0.75, 1.0, 1.3, 1.5, 2.0, 5.0, 50.0)
 HEIGHTS = (1, 2, 3, 4, 5, 7, 10, 24, 25, 48, 61, 200)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from tomoscore_scipion.engine.scorer import Scorer
+from tomoscore_scipion.model.scorer import Scorer
 from tomoscore_scipion.simulation.acquisition import Microscope
 from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.recipe import FILTERS, Recipe

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tomoscore_scipion.engine.weights import sha256_of, shipped_weights_path
+from tomoscore_scipion.model.weights import sha256_of, shipped_weights_path
 
 ROOT = Path(__file__).resolve().parents[1]
 VERDICT = ROOT / "tomoscore_scipion" / "protocols" / "verdict.py"

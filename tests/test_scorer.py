@@ -18,15 +18,15 @@ from small_model import CARD, random_network, speckle
 
 import tomoscore_scipion.engine as engine
 from tomoscore_scipion import __version__
-from tomoscore_scipion.engine import inference
-from tomoscore_scipion.engine import scorer as module
-from tomoscore_scipion.engine.bands import PERIODS_NM, curve_as_list, share_below_nyquist
-from tomoscore_scipion.engine.errors import StartError, TomogramError
-from tomoscore_scipion.engine.record import Score
-from tomoscore_scipion.engine.sampling import MAX_SLICES, plan_slices
-from tomoscore_scipion.engine.scorer import Scorer
-from tomoscore_scipion.engine.volume import ArrayVolume
-from tomoscore_scipion.engine.weights import save_weights, sha256_of
+from tomoscore_scipion.model import inference
+from tomoscore_scipion.model import scorer as module
+from tomoscore_scipion.model.sampling import MAX_SLICES, plan_slices
+from tomoscore_scipion.model.scorer import Scorer
+from tomoscore_scipion.model.weights import save_weights, sha256_of
+from tomoscore_scipion.reading.volume import ArrayVolume
+from tomoscore_scipion.records.bands import PERIODS_NM, curve_as_list, share_below_nyquist
+from tomoscore_scipion.records.errors import StartError, TomogramError
+from tomoscore_scipion.records.record import Score
 
 VOLUME = speckle((12, 96, 96))
 VOXEL = 15.0
@@ -492,7 +492,7 @@ def test_weights_that_are_not_there_are_no_start(tmp_path):
 
 def test_shipped_weights_are_taken_when_none_are_named(random_weights, monkeypatch, tmp_path):
     shutil.copy(random_weights, tmp_path)
-    monkeypatch.setattr("tomoscore_scipion.engine.weights.FOLDER", tmp_path)
+    monkeypatch.setattr("tomoscore_scipion.model.weights.FOLDER", tmp_path)
     assert Scorer.load(device="cpu").model["sha256"] == sha256_of(random_weights)
 
 

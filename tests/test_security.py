@@ -94,7 +94,16 @@ def test_no_source_uses_a_shell_but_for_the_administrators_own_command(path):
 def test_the_engine_starts_processes_in_two_places_only():
     starting = {
         path.name
-        for path in (PACKAGE / "engine").glob("*.py")
+        for room in (
+            "commands",
+            "images",
+            "model",
+            "reading",
+            "records",
+            "running",
+            "tilt_metadata",
+        )
+        for path in (PACKAGE / room).rglob("*.py")
         if any(name.startswith(("subprocess.", "os.exec", "os.spawn")) for name, _ in calls(path))
     }
     assert starting == STARTS_PROCESSES
@@ -169,7 +178,7 @@ def test_a_name_that_looks_like_an_option_is_none(tmp_path):
 
 def test_temporary_files_are_private_and_gone_in_the_end(tmp_path, monkeypatch):
     """What is decompressed has no name, so that nobody else can open it, and no kill leaves it."""
-    from tomoscore_scipion.engine.volume import open_volume
+    from tomoscore_scipion.reading.volume import open_volume
 
     packed, folder = tmp_path / "t.mrc.gz", tmp_path / "tmp"
     packed.write_bytes(gzip.compress(bad_tomograms.content()))
@@ -185,7 +194,7 @@ def test_temporary_files_are_private_and_gone_in_the_end(tmp_path, monkeypatch):
 
 def test_the_result_that_is_written_aside_is_in_the_folder_of_the_result(tmp_path):
     """Never in a folder that all can write to."""
-    source = ast.parse((PACKAGE / "engine" / "output.py").read_text(encoding="utf-8"))
+    source = ast.parse((PACKAGE / "records" / "line_files.py").read_text(encoding="utf-8"))
     assert "tempfile" not in ast.dump(source)
     np.save(tmp_path / "a.npy", np.ones(2))
     run([*FAKE, "score", "a.npy", "--output", "r.jsonl"], cwd=tmp_path, env={"TMPDIR": "/nowhere"})

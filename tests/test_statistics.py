@@ -8,10 +8,10 @@ import pytest
 import torch
 from small_model import CPU, canonical, filtered, white
 
-from tomoscore_scipion.engine.features import N_RATIOS, RATIOS, ratios
-from tomoscore_scipion.engine.inference import measure
-from tomoscore_scipion.engine.octaves import OCTAVES
-from tomoscore_scipion.engine.statistics import MEANS, PERSISTENCE
+from tomoscore_scipion.model.features import N_RATIOS, RATIOS, ratios
+from tomoscore_scipion.model.inference import measure
+from tomoscore_scipion.model.octaves import OCTAVES
+from tomoscore_scipion.model.statistics import MEANS, PERSISTENCE
 
 AT = {name: place for place, name in enumerate(RATIOS)}
 N = 512

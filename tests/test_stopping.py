@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tomoscore_scipion.engine import stopping
+from tomoscore_scipion.running import stopping
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 

@@ -6,9 +6,9 @@ import io
 import pytest
 from scoring_fakes import HALVES, REFUSED_HALVES, make_score
 
-from tomoscore_scipion.engine.progress import Bar, Log, Silent, choose, result_line
-from tomoscore_scipion.engine.record import Score
-from tomoscore_scipion.engine.table import make_table, printable, write_text
+from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.table import make_table, printable, write_text
+from tomoscore_scipion.running.progress import Bar, Log, Silent, choose, result_line
 
 FAILED = Score.failed("TS_02", "b.mrc", "b.mrc: expected a file, found nothing")
 

@@ -13,11 +13,8 @@ from PIL import Image
 from scoring_fakes import make_score
 from small_model import speckle
 
-from tomoscore_scipion.engine.bands import scale_nm
-from tomoscore_scipion.engine.cli import main
-from tomoscore_scipion.engine.errors import StartError
-from tomoscore_scipion.engine.output import read_records
-from tomoscore_scipion.engine.pictures import (
+from tomoscore_scipion.commands.cli import main
+from tomoscore_scipion.images.pictures import (
     DETAIL_PX,
     THUMBNAIL_PX,
     as_jpeg,
@@ -26,17 +23,20 @@ from tomoscore_scipion.engine.pictures import (
     grey_levels,
     picture,
 )
-from tomoscore_scipion.engine.products import Products
-from tomoscore_scipion.engine.record import Score
-from tomoscore_scipion.engine.thumbnail_files import (
+from tomoscore_scipion.images.thumbnails import slice_to_show, write_thumbnails
+from tomoscore_scipion.reading.volume import ArrayVolume
+from tomoscore_scipion.records.bands import scale_nm
+from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.line_files import read_records
+from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.thumbnail_files import (
     chosen_slices,
     detail_name,
     pictures_of,
     slices_shown,
     thumbnail_name,
 )
-from tomoscore_scipion.engine.thumbnails import slice_to_show, write_thumbnails
-from tomoscore_scipion.engine.volume import ArrayVolume
+from tomoscore_scipion.running.products import Products
 
 
 def slices_of(scores):

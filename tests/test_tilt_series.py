@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.tilt_series import (
+from tomoscore_scipion.records.errors import TomogramError
+from tomoscore_scipion.tomography.tilt_series import (
     aligned_views,
     apply_transform,
     fourier_crop,

@@ -6,9 +6,7 @@ import pytest
 import torch
 from small_model import curves_of
 
-from tomoscore_scipion.engine.bands import N_BANDS, tomoscore
-from tomoscore_scipion.engine.inference import SliceCurves
-from tomoscore_scipion.engine.tomogram import (
+from tomoscore_scipion.model.aggregation import (
     NOTHING_THERE,
     bootstrap_sd,
     own_error,
@@ -21,6 +19,8 @@ from tomoscore_scipion.engine.tomogram import (
     usable_tiles,
     weighted_curve,
 )
+from tomoscore_scipion.model.inference import SliceCurves
+from tomoscore_scipion.records.bands import N_BANDS, tomoscore
 
 SHARE = np.ones(N_BANDS)
 FULL = 1 / (1 + NOTHING_THERE)

@@ -6,7 +6,7 @@ import pytest
 from scipy import ndimage
 from small_model import white
 
-from tomoscore_scipion.engine.validity import BLOCK, valid_pixels
+from tomoscore_scipion.model.validity import BLOCK, valid_pixels
 
 SHAPE = (160, 200)
 FIELD = white(SHAPE, seed=1)

@@ -12,8 +12,8 @@ import mrcfile
 import numpy as np
 import pytest
 
-from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.volume import ArrayVolume, open_volume
+from tomoscore_scipion.reading.volume import ArrayVolume, open_volume
+from tomoscore_scipion.records.errors import TomogramError
 
 DTYPES = ("int8", "int16", "uint16", "float16", "float32")
 COMPRESSORS = {".gz": gzip.compress, ".bz2": bz2.compress}

@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.voxel_size import check_given_voxel_size, choose_voxel_size
+from tomoscore_scipion.reading.voxel_size import check_given_voxel_size, choose_voxel_size
+from tomoscore_scipion.records.errors import TomogramError
 
 BAD_HEADERS = {
     "zero": ((0.0, 0.0, 0.0), "unset"),

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import scoring_fakes
 
-from tomoscore_scipion.engine import supervisor
-from tomoscore_scipion.engine.cli import main
-from tomoscore_scipion.engine.errors import StartError, TomogramError
-from tomoscore_scipion.engine.output import read_records
-from tomoscore_scipion.engine.warp_folder import read_warp_folder, tomostar_files
+from tomoscore_scipion.commands.cli import main
+from tomoscore_scipion.pipelines.warp_folder import read_warp_folder, tomostar_files
+from tomoscore_scipion.records.errors import StartError, TomogramError
+from tomoscore_scipion.records.line_files import read_records
+from tomoscore_scipion.running import supervisor
 
 W = "warp_tiltseries"
 XML = (

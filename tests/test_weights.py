@@ -14,9 +14,8 @@ from faulty_worlds import TOMOSCORE, run, unprivileged
 from small_model import CARD, random_network
 from torch import nn
 
-from tomoscore_scipion.engine import weights as module
-from tomoscore_scipion.engine.errors import StartError
-from tomoscore_scipion.engine.weights import (
+from tomoscore_scipion.model import weights as module
+from tomoscore_scipion.model.weights import (
     load_weights,
     read_card,
     save_weights,
@@ -24,6 +23,7 @@ from tomoscore_scipion.engine.weights import (
     shipped_weights_path,
     tensors_sha256,
 )
+from tomoscore_scipion.records.errors import StartError
 
 
 @pytest.fixture
@@ -224,7 +224,7 @@ def test_weights_that_may_not_be_read_are_refused(sound):
 
 def test_the_card_is_read_without_torch(sound):
     code = (
-        "import sys; from tomoscore_scipion.engine.weights import read_card, sha256_of; "
+        "import sys; from tomoscore_scipion.model.weights import read_card, sha256_of; "
         "print(read_card(sys.argv[1])['name'], len(sha256_of(sys.argv[1])), "
         "{'torch', 'safetensors'} & set(sys.modules))"
     )

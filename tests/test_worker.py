@@ -12,9 +12,9 @@ import scoring_fakes
 from scoring_fakes import MODEL, FakeScorer, as_module
 
 from tomoscore_scipion import __version__
-from tomoscore_scipion.engine import worker
-from tomoscore_scipion.engine.record import Score
-from tomoscore_scipion.engine.scoring import Scoring
+from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.running import worker
+from tomoscore_scipion.running.scoring import Scoring
 
 START = {
     "weights": None,
@@ -30,7 +30,7 @@ READY = {"ready": {"model": MODEL, "device": "cpu", "notices": list(FakeScorer.n
 def answers(tmp_path, monkeypatch):
     """A function: the answers to tomograms in the current folder, and to what is loaded first."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(sys.modules, "tomoscore_scipion.engine.scorer", as_module())
+    monkeypatch.setitem(sys.modules, "tomoscore_scipion.model.scorer", as_module())
     np.save("a.npy", np.full((2, 2), 1.5))
 
     def ask(*paths, **start):
@@ -113,7 +113,7 @@ def test_our_own_modules_never_count_as_missing_packages(answers, monkeypatch):
         def load(cls, weights=None, device="auto"):
             import tomoscore_scipion.no_such_module  # noqa: F401
 
-    monkeypatch.setitem(sys.modules, "tomoscore_scipion.engine.scorer", as_module(Broken))
+    monkeypatch.setitem(sys.modules, "tomoscore_scipion.model.scorer", as_module(Broken))
     with pytest.raises(ModuleNotFoundError):
         answers()
 

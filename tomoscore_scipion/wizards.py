@@ -17,7 +17,7 @@ from tomoscore_scipion.protocols.outputs import (
     value,
 )
 from tomoscore_scipion.protocols.recovery import readable_output
-from tomoscore_scipion.protocols.verdict import CUSTOM, LARGEST, accepted_by, in_words
+from tomoscore_scipion.records.verdict import CUSTOM, LARGEST, accepted_by, in_words
 
 STEP = 0.05
 PICTURE_PX = 150

@@ -28,8 +28,8 @@ from tomoscore_scipion.benchmark.invariances import (
 )
 from tomoscore_scipion.benchmark.nulls import null_volumes
 from tomoscore_scipion.benchmark.phantoms import CORRELATED, GRID, PLANES, phantoms
-from tomoscore_scipion.benchmark.run import as_text
-from tomoscore_scipion.engine.bands import N_BANDS
+from tomoscore_scipion.benchmark.summary_text import as_text
+from tomoscore_scipion.records.bands import N_BANDS
 from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.recipe import Recipe
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tomoscore_scipion.dose.agreement import Agreement, correlation, falling_fit, gram_of
-from tomoscore_scipion.engine.bands import PERIODS_NM
+from tomoscore_scipion.records.bands import PERIODS_NM
 
 N_VIEWS, N = 12, 320
 ANGLES = np.linspace(-60, 60, N_VIEWS)

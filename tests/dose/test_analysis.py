@@ -17,7 +17,7 @@ from tomoscore_scipion.dose.analysis import (
     find_optimum,
     smoothing,
 )
-from tomoscore_scipion.engine.bands import N_BANDS
+from tomoscore_scipion.records.bands import N_BANDS
 
 N_STEPS = 40
 VIEWS = np.arange(3, 3 + N_STEPS)

@@ -9,9 +9,9 @@ import mrcfile
 import numpy as np
 import pytest
 
+from tomoscore_scipion.commands.cli import main
 from tomoscore_scipion.dose import plot, results, series_record
-from tomoscore_scipion.dose.record import DoseRecord
-from tomoscore_scipion.engine.cli import main
+from tomoscore_scipion.records.dose_record import DoseRecord
 
 KEYS = [
     "schema",

@@ -13,12 +13,12 @@ import pytest
 import scoring_fakes
 from faulty_worlds import FAKE, run
 
-from tomoscore_scipion.dose.record import DoseRecord
-from tomoscore_scipion.dose.source_files import Sources
+from tomoscore_scipion.commands.cli import main
 from tomoscore_scipion.dose.work import DoseAnalysis, SeriesTask
-from tomoscore_scipion.engine import batch, supervisor
-from tomoscore_scipion.engine.cli import main
-from tomoscore_scipion.engine.supervisor import Supervisor
+from tomoscore_scipion.records.dose_record import DoseRecord
+from tomoscore_scipion.records.dose_source_files import Sources
+from tomoscore_scipion.running import batch, supervisor
+from tomoscore_scipion.running.supervisor import Supervisor
 
 COMMAND = ["dose", "--job", "job.json", "--output", "d.jsonl"]
 
@@ -140,7 +140,7 @@ def test_what_a_process_is_told_of_a_series_comes_back_whole():
     task = SeriesTask(sources, "p.mrc")
     from dataclasses import asdict
 
-    from tomoscore_scipion.engine.work import work_of
+    from tomoscore_scipion.running.work import work_of
 
     assert work.item_of(json.loads(json.dumps(asdict(task)))) == task
     assert work_of(json.loads(json.dumps(work.told()))) == work

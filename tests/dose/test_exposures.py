@@ -4,9 +4,9 @@
 import numpy as np
 import pytest
 
-from tomoscore_scipion.dose.dose_file import read_doses
-from tomoscore_scipion.dose.exposures import Exposures, exposures_of_accumulated
-from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.records.errors import TomogramError
+from tomoscore_scipion.tilt_metadata.dose_file import read_doses
+from tomoscore_scipion.tilt_metadata.exposures import Exposures, exposures_of_accumulated
 
 
 @pytest.mark.parametrize(

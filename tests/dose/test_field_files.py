@@ -17,9 +17,9 @@ from dose_files import (
     xf_of,
 )
 
-from tomoscore_scipion.dose.job import parse_dose_job
 from tomoscore_scipion.dose.sources import UNALIGNED, read_series
-from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.records.dose_job import parse_dose_job
+from tomoscore_scipion.records.errors import TomogramError
 
 N = len(ANGLES)
 BIDIRECTIONAL = np.array([5, 4, 3, 2, 1, 0, 6, 7, 8, 9, 10])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from dose_files import ANGLES, DOSE, RANK, WOBBLING, check, column, edited, xf_of
 
-from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.records.errors import TomogramError
 
 N = len(ANGLES)
 REVERSED = np.arange(N)[::-1]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from dose_files import ANGLES, DOSE, PIXEL_ANGSTROM, RANK
 
-from tomoscore_scipion.dose.aretomo import read_aln
-from tomoscore_scipion.dose.mdoc import read_mdoc
-from tomoscore_scipion.dose.warp_xml import read_warp_xml
-from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.records.errors import TomogramError
+from tomoscore_scipion.tilt_metadata.aretomo import read_aln
+from tomoscore_scipion.tilt_metadata.mdoc import read_mdoc
+from tomoscore_scipion.tilt_metadata.warp_xml import read_warp_xml
 
 N = len(ANGLES)
 SHAPE = (N, 96, 96)

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from dose_files import DOSE, RANK
 
-from tomoscore_scipion.dose.angle_file import read_angle_file
-from tomoscore_scipion.dose.dose_file import read_doses
-from tomoscore_scipion.dose.mdoc import read_mdoc
-from tomoscore_scipion.dose.relion_star import read_relion_star
 from tomoscore_scipion.dose.series_record import record_of
-from tomoscore_scipion.dose.source_files import Sources
-from tomoscore_scipion.dose.warp_xml import read_warp_xml
-from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.records.dose_source_files import Sources
+from tomoscore_scipion.records.errors import TomogramError
+from tomoscore_scipion.tilt_metadata.angle_file import read_angle_file
+from tomoscore_scipion.tilt_metadata.dose_file import read_doses
+from tomoscore_scipion.tilt_metadata.mdoc import read_mdoc
+from tomoscore_scipion.tilt_metadata.relion_star import read_relion_star
+from tomoscore_scipion.tilt_metadata.warp_xml import read_warp_xml
 
 N = len(RANK)
 

@@ -7,14 +7,14 @@ import torch
 from dose_files import ANGLES, DOSE, RANK
 
 from tomoscore_scipion.dose import measure
-from tomoscore_scipion.dose.exposures import Exposures
-from tomoscore_scipion.dose.series import dose_weighted, frequencies
 from tomoscore_scipion.dose.slices import ViewSlices
 from tomoscore_scipion.dose.subsets import cumulative
-from tomoscore_scipion.engine.backprojection import backproject, filter_views
-from tomoscore_scipion.engine.damage import surviving_amplitude
-from tomoscore_scipion.engine.normalisation import canonical_slice
-from tomoscore_scipion.engine.sampling import plan_slices
+from tomoscore_scipion.model.normalisation import canonical_slice
+from tomoscore_scipion.model.sampling import plan_slices
+from tomoscore_scipion.tilt_metadata.exposures import Exposures
+from tomoscore_scipion.tomography.backprojection import backproject, filter_views
+from tomoscore_scipion.tomography.dose_series import dose_weighted, frequencies
+from tomoscore_scipion.tomography.radiation_damage import surviving_amplitude
 
 EXPOSURES = Exposures(DOSE * RANK, np.full(len(RANK), DOSE), "test")
 SHAPE = (40, 64, 72)

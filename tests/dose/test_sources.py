@@ -9,7 +9,7 @@ import pytest
 from dose_files import ANGLES, DOSE, RANK
 
 from tomoscore_scipion.dose.sources import UNALIGNED, Sources, read_series
-from tomoscore_scipion.engine.errors import TomogramError
+from tomoscore_scipion.records.errors import TomogramError
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from dose_files import ANGLES, PIXEL_ANGSTROM
 
 from tomoscore_scipion.dose.series_record import record_of
 from tomoscore_scipion.dose.sources import Sources, read_series
-from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.tilt_series import aligned_views
-from tomoscore_scipion.engine.volume import images_in_stack, open_stack
+from tomoscore_scipion.reading.volume import images_in_stack, open_stack
+from tomoscore_scipion.records.errors import TomogramError
+from tomoscore_scipion.tomography.tilt_series import aligned_views
 
 N = len(ANGLES)
 NX, MODE, MZ, CELL_X, CELL_Z, ISPG, NSYMBT, STAMP = 0, 12, 36, 40, 48, 88, 92, 212

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from dose_files import ANGLES, DOSE, RANK
 
-from tomoscore_scipion.dose.exposures import Exposures
 from tomoscore_scipion.dose.subsets import cumulative, matched, spread
-from tomoscore_scipion.engine.backprojection import view_weights
+from tomoscore_scipion.tilt_metadata.exposures import Exposures
+from tomoscore_scipion.tomography.backprojection import view_weights
 
 EXPOSURES = Exposures(DOSE * RANK, np.full(len(RANK), DOSE), "test")
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scoring_fakes import MODEL, make_score
 
-from tomoscore_scipion.engine.cli import main
-from tomoscore_scipion.engine.output import json_line
+from tomoscore_scipion.commands.cli import main
 from tomoscore_scipion.examples.fit import threshold_of
+from tomoscore_scipion.records.line_files import json_line
 
 
 def marked(threshold, count, spread, seed=0):

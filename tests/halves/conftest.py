@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from simulated_halves import simulated
 
-from tomoscore_scipion.engine.scorer import Scorer
+from tomoscore_scipion.model.scorer import Scorer
 
 
 @pytest.fixture(scope="session")

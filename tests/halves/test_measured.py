@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from tomoscore_scipion.engine.job import Tomogram
-from tomoscore_scipion.engine.record import Score
-from tomoscore_scipion.engine.scoring import Scoring
-from tomoscore_scipion.halves.note import predicted_over_the_same
+from tomoscore_scipion.records.halves_block import predicted_over_the_same
+from tomoscore_scipion.records.job import Tomogram
+from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.running.scoring import Scoring
 from tomoscore_scipion.simulation.postprocessing import nlm
 
 

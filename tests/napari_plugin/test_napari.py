@@ -10,12 +10,12 @@ import pytest
 from scoring_fakes import make_score
 
 import tomoscore_scipion.napari_plugin as plugin
-from tomoscore_scipion.engine.cli import main
-from tomoscore_scipion.engine.errors import StartError, TomogramError
-from tomoscore_scipion.engine.output import json_line
-from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.commands.cli import main
 from tomoscore_scipion.napari_plugin.layers import LazySlices, layers_of
 from tomoscore_scipion.napari_plugin.reader import MOST, get_reader
+from tomoscore_scipion.records.errors import StartError, TomogramError
+from tomoscore_scipion.records.line_files import json_line
+from tomoscore_scipion.records.record import Score
 
 MANIFEST = Path(plugin.__file__).with_name("napari.yaml")
 SHAPE_ZYX = (20, 32, 48)

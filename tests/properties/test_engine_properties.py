@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from small_model import CPU
 
-from tomoscore_scipion.engine.bands import N_BANDS, N_SCORED, share_below_nyquist, tomoscore
-from tomoscore_scipion.engine.errors import StartError
-from tomoscore_scipion.engine.inference import SliceCurves
-from tomoscore_scipion.engine.normalisation import canonical_slice
-from tomoscore_scipion.engine.octaves import LIMIT, octaves
-from tomoscore_scipion.engine.sampling import MAX_SLICES, plan_slice, plan_slices
-from tomoscore_scipion.engine.tomogram import summarise
-from tomoscore_scipion.engine.weights import read_card
+from tomoscore_scipion.model.aggregation import summarise
+from tomoscore_scipion.model.inference import SliceCurves
+from tomoscore_scipion.model.normalisation import canonical_slice
+from tomoscore_scipion.model.octaves import LIMIT, octaves
+from tomoscore_scipion.model.sampling import MAX_SLICES, plan_slice, plan_slices
+from tomoscore_scipion.model.weights import read_card
+from tomoscore_scipion.records.bands import N_BANDS, N_SCORED, share_below_nyquist, tomoscore
+from tomoscore_scipion.records.errors import StartError
 
 voxels_nm = st.floats(0.01, 100)
 correlations = st.one_of(st.floats(-1, 1), st.just(float("nan")))

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.mrc_header import MAX_SLICE_VOXELS, parse_header
-from tomoscore_scipion.engine.volume import open_volume
+from tomoscore_scipion.reading.mrc_header import MAX_SLICE_VOXELS, parse_header
+from tomoscore_scipion.reading.volume import open_volume
+from tomoscore_scipion.records.errors import TomogramError
 
 DTYPES = ("<i1", "<i2", ">i2", "<u2", ">u2", "<f2", ">f2", "<f4", ">f4")
 INTEGERS = st.sampled_from([0, 1, 2, 3, 6, 12, 101, 256, 401, 2**30, 2**31 - 1, -1, -(2**31)])

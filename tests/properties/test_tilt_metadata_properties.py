@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tomoscore_scipion.dose.angle_file import read_angle_file
-from tomoscore_scipion.dose.angle_match import match_angles
-from tomoscore_scipion.dose.aretomo import read_aln
-from tomoscore_scipion.dose.dose_file import read_doses
-from tomoscore_scipion.dose.exposures import LARGEST_DOSE
-from tomoscore_scipion.dose.mdoc import read_mdoc
-from tomoscore_scipion.dose.relion_star import read_relion_star
 from tomoscore_scipion.dose.sources import Sources, read_series
-from tomoscore_scipion.dose.warp_xml import read_warp_xml
-from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.imod_files import read_transforms
+from tomoscore_scipion.records.errors import TomogramError
+from tomoscore_scipion.tilt_metadata.angle_file import read_angle_file
+from tomoscore_scipion.tilt_metadata.angle_match import match_angles
+from tomoscore_scipion.tilt_metadata.aretomo import read_aln
+from tomoscore_scipion.tilt_metadata.dose_file import read_doses
+from tomoscore_scipion.tilt_metadata.exposures import LARGEST_DOSE
+from tomoscore_scipion.tilt_metadata.imod_files import read_transforms
+from tomoscore_scipion.tilt_metadata.mdoc import read_mdoc
+from tomoscore_scipion.tilt_metadata.relion_star import read_relion_star
+from tomoscore_scipion.tilt_metadata.warp_xml import read_warp_xml
 
 N = 7
 SHAPE = (N, 64, 96)

@@ -4,14 +4,14 @@
 import numpy as np
 from scoring_fakes import make_score
 
-from tomoscore_scipion.engine.bands import (
+from tomoscore_scipion.records.bands import (
     PERIODS_NM,
     curve_as_list,
     scale_nm,
     share_below_nyquist,
     tomoscore,
 )
-from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.records.record import Score
 
 NASTY = "<script>alert(1)</script>'\"&amp;\u2028"
 """What must never become markup; the last character once ended lines of JavaScript."""

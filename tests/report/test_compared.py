@@ -8,8 +8,8 @@ from browser import Browser, find_program
 from report_records import NASTY_ID, record_of, session
 from test_report import Page
 
-from tomoscore_scipion.engine.cli import main
-from tomoscore_scipion.engine.output import json_line
+from tomoscore_scipion.commands.cli import main
+from tomoscore_scipion.records.line_files import json_line
 
 PROGRAM = find_program()
 

@@ -13,15 +13,15 @@ from browser import PATIENCE_S, Browser, find_program
 from PIL import Image
 from report_records import NASTY, NASTY_ID, faulty_session, session
 
-from tomoscore_scipion.engine.pictures import as_jpeg, as_webp, picture
-from tomoscore_scipion.engine.thumbnail_files import (
+from tomoscore_scipion.images.pictures import as_jpeg, as_webp, picture
+from tomoscore_scipion.records.thumbnail_files import (
     chosen_slices,
     detail_name,
     map_picture_name,
     thumbnail_name,
 )
 from tomoscore_scipion.report import reasons
-from tomoscore_scipion.report.run import write_report
+from tomoscore_scipion.report.writing import write_report
 
 PROGRAM = find_program()
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="Chromium is not installed")

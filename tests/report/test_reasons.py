@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from report_records import record_of
 
-from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.report.reasons import CONFIDENCES, reasons_of
 
 GOOD = [0.8, 0.8, 0.75, 0.5, 0.2, 0.1]

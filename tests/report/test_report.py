@@ -15,10 +15,10 @@ import pytest
 import scoring_fakes
 from report_records import NASTY, NASTY_ID, faulty_session, record_of, session
 
-from tomoscore_scipion.engine.cli import main
-from tomoscore_scipion.engine.output import json_line
-from tomoscore_scipion.engine.record import Score
-from tomoscore_scipion.engine.thumbnail_files import chosen_slices, detail_name, thumbnail_name
+from tomoscore_scipion.commands.cli import main
+from tomoscore_scipion.records.line_files import json_line
+from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.thumbnail_files import chosen_slices, detail_name, thumbnail_name
 from tomoscore_scipion.report.content import content_of, latest_of_each, models_of
 from tomoscore_scipion.report.failures import cause_first
 from tomoscore_scipion.report.pictures import pictures_of
@@ -337,7 +337,7 @@ def test_what_is_no_picture_is_refused_by_name(results, capsys):
 def test_a_report_loads_no_torch_and_help_no_jinja(results):
     program = (
         "import sys\n"
-        "from tomoscore_scipion.engine.cli import main\n"
+        "from tomoscore_scipion.commands.cli import main\n"
         "main(['--help']), main(['report', '--help']), main(['score', '--help'])\n"
         "early = {'torch', 'jinja2', 'PIL'} & set(sys.modules)\n"
         "main(['report', 'r.jsonl', '--output', 'r.html'])\n"

@@ -8,7 +8,7 @@ import struct
 from lab import write_mrc
 
 from tomoscore_scipion import __version__
-from tomoscore_scipion.engine.bands import scale_nm
+from tomoscore_scipion.records.bands import scale_nm
 
 RISING = "still rising at the last view"
 PREVIEW_ZYX, PREVIEW_ANGSTROM = (8, 32, 48), 16.0

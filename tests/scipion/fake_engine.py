@@ -25,11 +25,11 @@ import time
 import fake_dose
 
 from tomoscore_scipion import __version__
-from tomoscore_scipion.engine.bands import N_BANDS, PERIODS_NM, scale_nm
-from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.record import Score
-from tomoscore_scipion.engine.thumbnail_files import chosen_slices, thumbnail_name
-from tomoscore_scipion.engine.z_range import planes_within
+from tomoscore_scipion.records.bands import N_BANDS, PERIODS_NM, scale_nm
+from tomoscore_scipion.records.errors import TomogramError
+from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.thumbnail_files import chosen_slices, thumbnail_name
+from tomoscore_scipion.records.z_range import planes_within
 
 PATHS = {"score": "path", "dose": "stack"}
 """The key of an entry's file, per command."""
@@ -151,7 +151,7 @@ def report(argv):
             time.sleep(1)
         print(f"tomoscore: error: {env('FAKE_REPORT')}", file=sys.stderr)
         return 1
-    from tomoscore_scipion.engine.cli import main as real
+    from tomoscore_scipion.commands.cli import main as real
 
     return real(argv)
 

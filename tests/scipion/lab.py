@@ -93,7 +93,7 @@ class Lab:
         The threshold is `THRESHOLD` unless told otherwise, whatever the presets are.
         """
         from tomoscore_scipion.protocols import ProtTomoScore, ProtTomoScoreFilter
-        from tomoscore_scipion.protocols.verdict import CUSTOM
+        from tomoscore_scipion.records.verdict import CUSTOM
 
         if kind is ProtTomoScore:
             values.setdefault("numberOfThreads", 3)

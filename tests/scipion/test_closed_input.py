@@ -144,7 +144,7 @@ def test_what_has_no_value_has_none_when_it_is_read_again(project, scored):
 
 
 def test_slab_limits_reach_the_engine_and_are_told(lab):
-    from tomoscore_scipion.engine.record import Score
+    from tomoscore_scipion.records.record import Score
 
     entries = [lab.tomogram("thick", 3.0), lab.tomogram("thin", 3.0, shape_zyx=(8, 64, 64))]
     scored = lab.score(lab.source(entries), slabFirst=2, slabLast=11)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from lab import write_mrc
 
-from tomoscore_scipion.dose.record import DoseRecord
 from tomoscore_scipion.protocols import dose_session, tilt_files
+from tomoscore_scipion.records.dose_record import DoseRecord
 
 EYE = np.eye(3)
 
@@ -166,16 +166,16 @@ def test_a_session_has_a_range_where_half_of_the_series_have_one():
 
 
 def test_warnings_of_the_engine_are_in_the_summary(scipion):
-    from tomoscore_scipion.protocols import dose_texts
+    from tomoscore_scipion.protocols import dose_summary_text
 
     odd = "the file is 9 bytes longer than its header says"
     records = [record("a", warnings=[odd]), record("b", warnings=[odd, "another"]), record("c")]
-    assert dose_texts.warning_lines(records) == [
+    assert dose_summary_text.warning_lines(records) == [
         "*Warnings*:",
         f"  a and 1 more: {odd}",
         "  b: another",
     ]
-    assert dose_texts.warning_lines([record("c")]) == []
+    assert dose_summary_text.warning_lines([record("c")]) == []
 
 
 @pytest.mark.parametrize("low_high", [(15, 25), None])

@@ -10,10 +10,10 @@ from random import Random
 
 import pytest
 
-from tomoscore_scipion.engine.job import read_job
-from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.protocols import exchange
 from tomoscore_scipion.protocols.batches import LARGEST, Batches, EngineDiedError
+from tomoscore_scipion.records.job import read_job
+from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.report.failures import cause_first
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import tomoscore_scipion
-from tomoscore_scipion.protocols import verdict
+from tomoscore_scipion.records import verdict
 
 PACKAGE = Path(tomoscore_scipion.__file__).parent
 
@@ -225,11 +225,7 @@ def test_every_protocol_has_its_place_in_the_tree(scipion):
 
 
 def test_every_parameter_is_explained(scipion):
-    from tomoscore_scipion.protocols import (
-        ProtTomoScore,
-        ProtTomoScoreDose,
-        ProtTomoScoreFilter,
-    )
+    from tomoscore_scipion.protocols import ProtTomoScore, ProtTomoScoreDose, ProtTomoScoreFilter
 
     for kind in (ProtTomoScore, ProtTomoScoreFilter, ProtTomoScoreDose):
         for name, param in kind().getDefinition().iterParams():

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from lab import ids, log_of
 
-from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.protocols import exchange, reporting
-from tomoscore_scipion.protocols.verdict import Criteria
+from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.verdict import Criteria
 
 NASTY = "<script>alert(1)</script>"
 

@@ -3,9 +3,9 @@
 
 import pytest
 
-from tomoscore_scipion.protocols import verdict
 from tomoscore_scipion.protocols.id_lists import IdListError, read_id_list
-from tomoscore_scipion.protocols.verdict import Criteria, Measured
+from tomoscore_scipion.records import verdict
+from tomoscore_scipion.records.verdict import Criteria, Measured
 
 
 def certain(**scores):

@@ -3,7 +3,7 @@
 
 import pytest
 
-from tomoscore_scipion.protocols import verdict
+from tomoscore_scipion.records import verdict
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_the_wizard_takes_a_number_when_nothing_is_scored(scipion, asked, answer
 
 
 def test_the_wizard_counts_what_a_threshold_would_do():
-    from tomoscore_scipion.protocols.verdict import Criteria, Measured
+    from tomoscore_scipion.records.verdict import Criteria, Measured
     from tomoscore_scipion.wizards import consequence
 
     measured = {

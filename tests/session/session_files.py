@@ -51,8 +51,8 @@ class FakeScorer(scoring_fakes.FakeScorer):
     """Scores MRC files by their first voxel, and notes the name of each in $SCORED."""
 
     def score(self, path, voxel_size_angstrom=None, ts_id=None, progress=None, z_range=None):
-        from tomoscore_scipion.engine.errors import TomogramError
-        from tomoscore_scipion.engine.volume import open_volume
+        from tomoscore_scipion.reading.volume import open_volume
+        from tomoscore_scipion.records.errors import TomogramError
 
         with open(os.environ["SCORED"], "a") as file:
             file.write(os.path.basename(path) + "\n")
@@ -105,7 +105,7 @@ class Watch:
 
     def scores(self):
         """{id: score} of the results so far, None of failed ones."""
-        from tomoscore_scipion.engine.output import read_records
+        from tomoscore_scipion.records.line_files import read_records
 
         path = self.output / "results.jsonl"
         records = read_records(str(path)) if path.exists() else []
@@ -141,9 +141,10 @@ def command():
 
 
 def main(argv):
-    from tomoscore_scipion.engine import cli, supervisor, worker
+    from tomoscore_scipion.commands import cli
+    from tomoscore_scipion.running import supervisor, worker
 
-    sys.modules["tomoscore_scipion.engine.scorer"] = scoring_fakes.as_module(FakeScorer)
+    sys.modules["tomoscore_scipion.model.scorer"] = scoring_fakes.as_module(FakeScorer)
     if argv == ["worker"]:
         return worker.main()
     supervisor.command = command

@@ -9,7 +9,7 @@ import pytest
 import session_files
 from session_files import metrics_row, mrc_bytes
 
-from tomoscore_scipion.session.aretomo_metrics import Metrics, MetricsFiles, read_metrics
+from tomoscore_scipion.pipelines.aretomo_metrics import Metrics, MetricsFiles, read_metrics
 from tomoscore_scipion.session.events import Events
 from tomoscore_scipion.session.files import State, is_whole, states_in
 from tomoscore_scipion.session.waiting import STALE_S, Waiting

@@ -11,7 +11,7 @@ import pytest
 import session_files
 from session_files import Watch, metrics_row, mrc_bytes
 
-from tomoscore_scipion.engine.output import read_records
+from tomoscore_scipion.records.line_files import read_records
 
 
 def test_files_are_scored_as_they_come_and_the_results_are_kept_up_to_date(tmp_path):
@@ -269,7 +269,8 @@ def test_what_aretomo3_measured_is_shown_with_the_score(tmp_path):
     ],
 )
 def test_what_cannot_start_says_why(tmp_path, monkeypatch, capsys, arguments, status, says):
-    from tomoscore_scipion.engine import cli, supervisor
+    from tomoscore_scipion.commands import cli
+    from tomoscore_scipion.running import supervisor
 
     monkeypatch.setattr(supervisor, "command", session_files.command)
     monkeypatch.chdir(tmp_path)

@@ -8,11 +8,11 @@ import pytest
 import torch
 from small_worlds import GRID, PERFECT, point, specimen_of
 
-from tomoscore_scipion.engine import contrast_transfer, damage
 from tomoscore_scipion.simulation import detector, optics
 from tomoscore_scipion.simulation.projection import plane_spectra
 from tomoscore_scipion.simulation.recipe import Recipe
 from tomoscore_scipion.simulation.views import take_views
+from tomoscore_scipion.tomography import contrast_transfer, radiation_damage
 
 
 def images_of(specimen, recipe, seed=0):
@@ -99,14 +99,16 @@ def test_contrast_is_twice_the_phase_shift_of_the_projected_density():
 
 @pytest.mark.parametrize(("k_per_nm", "dose"), [(0.1, 526.61), (1.0, 14.138), (2.0, 6.382)])
 def test_critical_dose_is_that_of_grant_and_grigorieff(k_per_nm, dose):
-    assert float(damage.critical_dose(torch.tensor(k_per_nm))) == pytest.approx(dose, rel=1e-3)
+    assert float(radiation_damage.critical_dose(torch.tensor(k_per_nm))) == pytest.approx(
+        dose, rel=1e-3
+    )
 
 
 def test_amplitude_is_one_over_e_at_twice_the_critical_dose():
     k = torch.tensor([0.05, 0.2, 0.33])
-    left = damage.surviving_amplitude(k, 2 * damage.critical_dose(k))
+    left = radiation_damage.surviving_amplitude(k, 2 * radiation_damage.critical_dose(k))
     assert left.tolist() == pytest.approx([math.exp(-1)] * 3, rel=1e-5)
 
 
 def test_frequency_zero_survives_any_dose():
-    assert float(damage.surviving_amplitude(torch.tensor(0.0), torch.tensor(1e4))) == 1.0
+    assert float(radiation_damage.surviving_amplitude(torch.tensor(0.0), torch.tensor(1e4))) == 1.0

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from tomoscore_scipion.simulation.nothing import _TEXTURES, HEIGHTS, VOXELS_NM, random_nothing
+from tomoscore_scipion.simulation.noise_only import _TEXTURES, HEIGHTS, VOXELS_NM, random_nothing
 
 WIDTH_NM = 96.0
 

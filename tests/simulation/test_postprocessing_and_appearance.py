@@ -8,7 +8,8 @@ from small_worlds import GRID, texture
 
 from tomoscore_scipion.simulation import postprocessing
 from tomoscore_scipion.simulation.appearance import finish, quantise
-from tomoscore_scipion.simulation.direct import (
+from tomoscore_scipion.simulation.grid import Grid
+from tomoscore_scipion.simulation.phantoms import (
     SPECTRA,
     DirectRecipe,
     _leaves,
@@ -17,7 +18,6 @@ from tomoscore_scipion.simulation.direct import (
     phantom,
     random_direct_recipe,
 )
-from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.recipe import POST_PROCESSING, TRAINED, Recipe
 from tomoscore_scipion.simulation.truth import tile_curves
 

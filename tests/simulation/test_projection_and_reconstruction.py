@@ -9,13 +9,13 @@ import pytest
 import torch
 from small_worlds import GRID, PERFECT, point, specimen_of
 
-from tomoscore_scipion.engine.backprojection import LANDWEBER_STEP
 from tomoscore_scipion.simulation.acquisition import Microscope
 from tomoscore_scipion.simulation.grid import Grid, crop_spectrum
 from tomoscore_scipion.simulation.projection import plane_spectra, project
 from tomoscore_scipion.simulation.recipe import FILTERS, POST_PROCESSING, Recipe
 from tomoscore_scipion.simulation.reconstruction import field_size, radial_filter
 from tomoscore_scipion.simulation.views import detector_frequency
+from tomoscore_scipion.tomography.backprojection import LANDWEBER_STEP
 
 
 def projections(volume, tilts_deg, axis_error_deg=0.0):

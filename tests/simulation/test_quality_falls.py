@@ -6,7 +6,7 @@ import pytest
 import torch
 from small_worlds import crowded
 
-from tomoscore_scipion.engine.bands import tomoscore
+from tomoscore_scipion.records.bands import tomoscore
 from tomoscore_scipion.simulation.acquisition import Microscope, tomogram
 from tomoscore_scipion.simulation.recipe import POST_PROCESSING, Recipe, random_recipe
 

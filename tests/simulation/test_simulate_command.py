@@ -9,19 +9,19 @@ import mrcfile
 import numpy as np
 import pytest
 
-from tomoscore_scipion.engine import cli
-from tomoscore_scipion.engine.bands import (
+from tomoscore_scipion.commands import cli
+from tomoscore_scipion.commands.arguments.simulate import INGREDIENT_NAMES
+from tomoscore_scipion.reading.volume import open_volume
+from tomoscore_scipion.records.bands import (
     N_BANDS,
     PERIODS_NM,
     scale_nm,
     share_below_nyquist,
     tomoscore,
 )
-from tomoscore_scipion.engine.errors import StartError
-from tomoscore_scipion.engine.volume import open_volume
+from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.simulation import demo
 from tomoscore_scipion.simulation import simulated as simulated_module
-from tomoscore_scipion.simulation.arguments import INGREDIENT_NAMES
 from tomoscore_scipion.simulation.quality import QUALITIES
 from tomoscore_scipion.simulation.simulated import Request, simulate, write
 from tomoscore_scipion.simulation.specimen import INGREDIENTS
@@ -181,7 +181,7 @@ def test_files_are_replaced_whole_or_not_at_all(tmp_path):
 def test_help_names_what_can_be_left_out_and_needs_no_torch():
     assert (*INGREDIENTS, "contamination") == INGREDIENT_NAMES
     code = (
-        "import sys; from tomoscore_scipion.engine.cli import main; "
+        "import sys; from tomoscore_scipion.commands.cli import main; "
         "status = main(['simulate', '--help']); print(status, 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)

@@ -9,10 +9,10 @@ import pytest
 import torch
 from small_worlds import GRID, PERFECT, crowded, point, specimen_of
 
-from tomoscore_scipion.engine.backprojection import backproject
 from tomoscore_scipion.simulation.recipe import Recipe
 from tomoscore_scipion.simulation.stack import Ageing, take_stack
 from tomoscore_scipion.simulation.truth import plane_density, tile_curves
+from tomoscore_scipion.tomography.backprojection import backproject
 
 FINE = replace(PERFECT, tilt_step_deg=2.0, defocus_nm=4000.0, mean_free_path_nm=1e9)
 

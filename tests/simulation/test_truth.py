@@ -8,8 +8,8 @@ import pytest
 import torch
 from small_worlds import GRID, PERFECT, crowded, texture, wave
 
-from tomoscore_scipion.engine.bands import N_BANDS, tomoscore
-from tomoscore_scipion.engine.tomogram import specimen_share, weighted_curve
+from tomoscore_scipion.model.aggregation import specimen_share, weighted_curve
+from tomoscore_scipion.records.bands import N_BANDS, tomoscore
 from tomoscore_scipion.simulation.acquisition import Microscope
 from tomoscore_scipion.simulation.grid import Grid, crop_spectrum
 from tomoscore_scipion.simulation.truth import plane_density, tile_content, tile_curves

@@ -6,9 +6,9 @@ import pytest
 import torch
 from small_model import canonical, speckle
 
-from tomoscore_scipion.engine.features import ratios
-from tomoscore_scipion.engine.inference import measure
-from tomoscore_scipion.engine.sampling import CHANNELS
+from tomoscore_scipion.model.features import ratios
+from tomoscore_scipion.model.inference import measure
+from tomoscore_scipion.model.sampling import CHANNELS
 from tomoscore_scipion.training.augmentation import (
     NEIGHBOURS,
     NEIGHBOURS_LOST,

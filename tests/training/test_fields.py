@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from tomoscore_scipion.engine.inference import measure
-from tomoscore_scipion.engine.normalisation import canonical_slice
-from tomoscore_scipion.engine.sampling import plan_slice
+from tomoscore_scipion.model.inference import measure
+from tomoscore_scipion.model.normalisation import canonical_slice
+from tomoscore_scipion.model.sampling import plan_slice
 from tomoscore_scipion.training.fields import (
     FEWEST_CELLS,
     Field,

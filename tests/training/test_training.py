@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from tomoscore_scipion.commands.cli import main
 from tomoscore_scipion.engine import Scorer
-from tomoscore_scipion.engine.bands import N_BANDS
-from tomoscore_scipion.engine.cli import main
-from tomoscore_scipion.engine.network import Measured, Prediction, ResolvabilityNet
-from tomoscore_scipion.engine.octaves import OCTAVES
-from tomoscore_scipion.engine.statistics import MEANS, PERSISTENCE
-from tomoscore_scipion.engine.tomogram import weighted_curve
-from tomoscore_scipion.engine.weights import load_weights, read_card, sha256_of
+from tomoscore_scipion.model.aggregation import weighted_curve
+from tomoscore_scipion.model.network import Measured, Prediction, ResolvabilityNet
+from tomoscore_scipion.model.octaves import OCTAVES
+from tomoscore_scipion.model.statistics import MEANS, PERSISTENCE
+from tomoscore_scipion.model.weights import load_weights, read_card, sha256_of
+from tomoscore_scipion.records.bands import N_BANDS
 from tomoscore_scipion.simulation.recipe import Recipe
 from tomoscore_scipion.simulation.specimen import INGREDIENTS
 from tomoscore_scipion.training.calibration import (
@@ -304,7 +304,7 @@ def test_the_loss_of_a_bias_is_more_than_that_of_scatter():
 
 
 def test_the_score_of_the_loss_is_the_score_of_the_engine():
-    from tomoscore_scipion.engine.bands import tomoscore
+    from tomoscore_scipion.records.bands import tomoscore
 
     curves, share = torch.rand((5, 6)), torch.rand((5, 6))
     expected = [float(tomoscore(c.numpy(), s.numpy())) for c, s in zip(curves, share)]

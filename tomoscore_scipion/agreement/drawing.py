@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tomoscore_scipion.agreement.figures import PERIODS, Agreement
-from tomoscore_scipion.agreement.words import verdict
-from tomoscore_scipion.engine.bands import N_SCORED
+from tomoscore_scipion.agreement.summary_text import verdict
+from tomoscore_scipion.records.bands import N_SCORED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,9 +8,9 @@ from typing import Sequence
 
 import numpy as np
 
-from tomoscore_scipion.engine.bands import N_SCORED, PERIODS_NM
-from tomoscore_scipion.engine.record import Score
-from tomoscore_scipion.halves.note import measured_score, predicted_over_the_same
+from tomoscore_scipion.records.bands import N_SCORED, PERIODS_NM
+from tomoscore_scipion.records.halves_block import measured_score, predicted_over_the_same
+from tomoscore_scipion.records.record import Score
 
 FEWEST = 6
 """Tomograms below which nothing is said."""

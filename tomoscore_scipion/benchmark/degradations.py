@@ -8,14 +8,13 @@ from typing import Any, Iterable
 
 import numpy as np
 
-from tomoscore_scipion.engine.scorer import Scorer
+from tomoscore_scipion.benchmark.figures import APART
+from tomoscore_scipion.model.scorer import Scorer
 from tomoscore_scipion.simulation.acquisition import Microscope, tomogram
 from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.recipe import Recipe
 from tomoscore_scipion.simulation.specimen import random_specimen
 from tomoscore_scipion.simulation.summary import truth_summary
-
-from .figures import APART
 
 GOOD = Recipe(total_dose=120.0, defocus_nm=4000.0, misalignment_nm=1.5, voxel_nm=1.8)
 LADDERS: dict[str, list[dict[str, Any]]] = {

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tomoscore_scipion.engine.bands import N_SCORED
-
-from .fresh import Comparison
+from tomoscore_scipion.benchmark.fresh import Comparison
+from tomoscore_scipion.records.bands import N_SCORED
 
 BLUE, GREY = "#0072B2", "0.6"
 

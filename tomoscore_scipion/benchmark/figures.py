@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tomoscore_scipion.engine.bands import N_BANDS
-
-from .fresh import Comparison
+from tomoscore_scipion.benchmark.fresh import Comparison
+from tomoscore_scipion.records.bands import N_BANDS
 
 RANK_DRAWS = 1000
 """Draws of specimens behind the interval of the rank correlation."""

@@ -8,8 +8,8 @@ from typing import Any, Callable, Iterable, Iterator
 
 import numpy as np
 
-from tomoscore_scipion.engine.bands import share_below_nyquist
-from tomoscore_scipion.engine.scorer import Scorer
+from tomoscore_scipion.model.scorer import Scorer
+from tomoscore_scipion.records.bands import share_below_nyquist
 from tomoscore_scipion.simulation.acquisition import Microscope, tomogram
 from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.recipe import Recipe, random_recipe

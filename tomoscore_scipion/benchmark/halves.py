@@ -22,8 +22,8 @@ from typing import Iterable, Iterator
 import numpy as np
 import torch
 
-from tomoscore_scipion.engine.bands import N_SCORED
 from tomoscore_scipion.halves.correlation import noise_free_correlation, ring_correlation
+from tomoscore_scipion.records.bands import N_SCORED
 from tomoscore_scipion.simulation.acquisition import Acquisition, Microscope
 from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.recipe import Recipe

@@ -7,9 +7,8 @@ from typing import Callable, Iterable
 
 import numpy as np
 
-from tomoscore_scipion.engine.scorer import Scorer
-
-from .fresh import Case
+from tomoscore_scipion.benchmark.fresh import Case
+from tomoscore_scipion.model.scorer import Scorer
 
 Change = Callable[[np.ndarray], np.ndarray]
 

@@ -15,8 +15,8 @@ import torch
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from tomoscore_scipion.engine.bands import share_below_nyquist, tomoscore
-from tomoscore_scipion.engine.tomogram import weighted_curve
+from tomoscore_scipion.model.aggregation import weighted_curve
+from tomoscore_scipion.records.bands import share_below_nyquist, tomoscore
 from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.truth import tile_content, tile_curves
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tomoscore_scipion.comparison.paired import CONFIDENCE, Comparison
-from tomoscore_scipion.comparison.words import verdict
-from tomoscore_scipion.engine.bands import N_SCORED
+from tomoscore_scipion.comparison.summary_text import verdict
+from tomoscore_scipion.records.bands import N_SCORED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,8 +8,8 @@ import os
 from typing import Any, Mapping, Sequence
 
 from tomoscore_scipion.comparison.paired import CONFIDENCE, Comparison, Difference
-from tomoscore_scipion.engine.errors import StartError
-from tomoscore_scipion.engine.output import check_replaceable, csv_row, harmless
+from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.line_files import check_replaceable, csv_row, harmless
 
 SCHEMA = 1
 """The version of the JSON form. Reading refuses any other."""
@@ -94,7 +94,7 @@ def write_plot(comparison: Comparison, path: str) -> None:
     from matplotlib.figure import Figure
 
     from tomoscore_scipion.comparison.drawing import SIZE, draw
-    from tomoscore_scipion.engine.aside import written_aside
+    from tomoscore_scipion.records.atomic_write import written_aside
 
     figure = Figure(figsize=SIZE, dpi=DPI)
     draw(figure, comparison)

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Iterable, Mapping, Sequence
 
 from tomoscore_scipion.comparison.ids import common_names, remark_on
-from tomoscore_scipion.engine.errors import StartError
-from tomoscore_scipion.engine.record import Score, default_ts_id
-from tomoscore_scipion.engine.record_files import SUFFIX, records_of
+from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.record import Score, default_ts_id
+from tomoscore_scipion.records.record_files import SUFFIX, records_of
 
 HASH_SHOWN = 12
 

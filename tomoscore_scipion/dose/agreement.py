@@ -26,8 +26,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from tomoscore_scipion.engine.bands import N_BANDS, PERIODS_NM
-from tomoscore_scipion.engine.normalisation import robust_spread
+from tomoscore_scipion.model.normalisation import robust_spread
+from tomoscore_scipion.records.bands import N_BANDS, PERIODS_NM
 
 TILE_NM = 192.0
 """Edge of a tile: what the coarsest band needs."""

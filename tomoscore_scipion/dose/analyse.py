@@ -17,8 +17,8 @@ from tomoscore_scipion.dose.analysis import (
 )
 from tomoscore_scipion.dose.measure import Kind, Measurements
 from tomoscore_scipion.dose.subsets import Subset
-from tomoscore_scipion.engine.bands import scale_nm, share_below_nyquist, tomoscore
-from tomoscore_scipion.engine.tomogram import Z_90, slab
+from tomoscore_scipion.model.aggregation import Z_90, slab
+from tomoscore_scipion.records.bands import scale_nm, share_below_nyquist, tomoscore
 
 DIGITS = 4
 
@@ -53,7 +53,7 @@ def analyse(found: Measurements, calibration: dict[str, Any]) -> Analysis:
 
     Args:
         found: the measurements.
-        calibration: the card's "interval", see `engine.tomogram.summarise`.
+        calibration: the card's "interval", see `model.aggregation.summarise`.
     """
     share = share_below_nyquist(found.voxel_angstrom / 10)
     whole = zip(found.plain.network[-1][:, None], found.plain.content[-1][:, None])

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tomoscore_scipion.dose.agreement import correlation
-from tomoscore_scipion.engine.bands import tomoscore
+from tomoscore_scipion.records.bands import tomoscore
 
 WITHIN_OCTAVE = 0.1
 MAJORITY = 0.5

@@ -14,14 +14,14 @@ import numpy as np
 import torch
 
 from tomoscore_scipion.dose.agreement import Agreement, gram_of
-from tomoscore_scipion.dose.series import DoseSeries, aligned_images, dose_weighted
 from tomoscore_scipion.dose.slices import ViewSlices
 from tomoscore_scipion.dose.subsets import Subset, cumulative, matched, spread
-from tomoscore_scipion.engine.backprojection import filter_views
-from tomoscore_scipion.engine.inference import MeasuredSlice
-from tomoscore_scipion.engine.sampling import CANONICAL_NM, SlicePlan, plan_slices
-from tomoscore_scipion.engine.scorer import Scorer
-from tomoscore_scipion.engine.tomogram import slice_content, slice_curve
+from tomoscore_scipion.model.aggregation import slice_content, slice_curve
+from tomoscore_scipion.model.inference import MeasuredSlice
+from tomoscore_scipion.model.sampling import CANONICAL_NM, SlicePlan, plan_slices
+from tomoscore_scipion.model.scorer import Scorer
+from tomoscore_scipion.tomography.backprojection import filter_views
+from tomoscore_scipion.tomography.dose_series import DoseSeries, aligned_images, dose_weighted
 
 SLICES = 12
 """Slices that are looked at."""

@@ -7,9 +7,9 @@ import os
 from textwrap import fill
 from typing import Any, Mapping, Sequence
 
-from tomoscore_scipion.dose.record import DoseRecord
-from tomoscore_scipion.engine.aside import written_aside
-from tomoscore_scipion.engine.errors import StartError
+from tomoscore_scipion.records.atomic_write import written_aside
+from tomoscore_scipion.records.dose_record import DoseRecord
+from tomoscore_scipion.records.errors import StartError
 
 SIZE_INCHES = (7.0, 5.6)
 DPI = 110

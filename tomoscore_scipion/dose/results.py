@@ -6,9 +6,9 @@ from __future__ import annotations
 import os
 from typing import Sequence
 
-from tomoscore_scipion.dose.record import OK, DoseRecord
-from tomoscore_scipion.dose.source_files import Sources
-from tomoscore_scipion.engine.output import (
+from tomoscore_scipion.records.dose_record import OK, DoseRecord
+from tomoscore_scipion.records.dose_source_files import Sources
+from tomoscore_scipion.records.line_files import (
     LineFile,
     begin_with,
     is_direct,

@@ -14,14 +14,14 @@ from tomoscore_scipion import __version__
 from tomoscore_scipion.dose.analyse import Analysis, analyse
 from tomoscore_scipion.dose.analysis import NO_FALL, STILL_RISING, Optimum
 from tomoscore_scipion.dose.measure import Progress, Settings, measure
-from tomoscore_scipion.dose.record import DoseRecord
-from tomoscore_scipion.dose.series import DoseSeries
-from tomoscore_scipion.dose.source_files import Sources
 from tomoscore_scipion.dose.sources import read_series
-from tomoscore_scipion.engine.aside import written_aside
-from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.scorer import Scorer
-from tomoscore_scipion.engine.tilt_series import reconstruct
+from tomoscore_scipion.model.scorer import Scorer
+from tomoscore_scipion.records.atomic_write import written_aside
+from tomoscore_scipion.records.dose_record import DoseRecord
+from tomoscore_scipion.records.dose_source_files import Sources
+from tomoscore_scipion.records.errors import TomogramError
+from tomoscore_scipion.tomography.dose_series import DoseSeries
+from tomoscore_scipion.tomography.tilt_series import reconstruct
 
 PREVIEW_ANGSTROM = 20.0
 ACQUIRED = "views count in the order of acquisition, that of their accumulated doses"

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 
 from tomoscore_scipion.dose.subsets import Subset
-from tomoscore_scipion.engine.backprojection import backproject_slabs
-from tomoscore_scipion.engine.normalisation import CanonicalSlice, normalise
-from tomoscore_scipion.engine.sampling import PlaneMean, SlicePlan
-from tomoscore_scipion.engine.validity import valid_pixels
+from tomoscore_scipion.model.normalisation import CanonicalSlice, normalise
+from tomoscore_scipion.model.sampling import PlaneMean, SlicePlan
+from tomoscore_scipion.model.validity import valid_pixels
+from tomoscore_scipion.tomography.backprojection import backproject_slabs
 
 SUBSETS_AT_ONCE = 8
 

@@ -14,23 +14,28 @@ from pathlib import Path
 
 import numpy as np
 
-from tomoscore_scipion.dose.dose_file import read_doses
-from tomoscore_scipion.dose.doubts import (
+from tomoscore_scipion.dose.subsets import FEWEST_VIEWS
+from tomoscore_scipion.reading.volume import open_stack
+from tomoscore_scipion.records.dose_source_files import Sources
+from tomoscore_scipion.records.errors import TomogramError
+from tomoscore_scipion.tilt_metadata.dose_file import read_doses
+from tomoscore_scipion.tilt_metadata.doubts import (
     doubts_of_angles,
     doubts_of_axis,
     doubts_of_shifts,
     on_one_side,
 )
-from tomoscore_scipion.dose.exposures import Exposures
-from tomoscore_scipion.dose.metadata import Metadata, read_metadata
-from tomoscore_scipion.dose.placement import NO_ROW, KnownAngles, Placed
-from tomoscore_scipion.dose.series import DoseSeries, Optics
-from tomoscore_scipion.dose.source_files import Sources
-from tomoscore_scipion.dose.subsets import FEWEST_VIEWS
-from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.imod_files import NARROWEST_DEG, check_transforms, read_transforms
-from tomoscore_scipion.engine.tilt_series import TiltSeries
-from tomoscore_scipion.engine.volume import open_stack
+from tomoscore_scipion.tilt_metadata.exposures import Exposures
+from tomoscore_scipion.tilt_metadata.imod_files import (
+    NARROWEST_DEG,
+    check_transforms,
+    read_transforms,
+)
+from tomoscore_scipion.tilt_metadata.metadata import Metadata, read_metadata
+from tomoscore_scipion.tilt_metadata.optics import Optics
+from tomoscore_scipion.tilt_metadata.placement import NO_ROW, KnownAngles, Placed
+from tomoscore_scipion.tomography.dose_series import DoseSeries
+from tomoscore_scipion.tomography.tilt_series import TiltSeries
 
 __all__ = ["UNALIGNED", "Sources", "read_series"]
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tomoscore_scipion.dose.exposures import Exposures
-from tomoscore_scipion.engine.backprojection import view_weights
+from tomoscore_scipion.tilt_metadata.exposures import Exposures
+from tomoscore_scipion.tomography.backprojection import view_weights
 
 FEWEST_VIEWS = 3
 """Fewer views make no tomogram worth a score."""

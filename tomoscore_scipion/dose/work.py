@@ -6,13 +6,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tomoscore_scipion.dose.record import DoseRecord
-from tomoscore_scipion.dose.source_files import Sources
-from tomoscore_scipion.engine.file_kind import STACK
-from tomoscore_scipion.engine.work import Progress, Work
+from tomoscore_scipion.reading.file_kind import STACK
+from tomoscore_scipion.records.dose_record import DoseRecord
+from tomoscore_scipion.records.dose_source_files import Sources
+from tomoscore_scipion.running.work import Progress, Work
 
 if TYPE_CHECKING:
-    from tomoscore_scipion.engine.scorer import Scorer
+    from tomoscore_scipion.model.scorer import Scorer
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 
 import sys
 
-from tomoscore_scipion.engine.cli import main
+from tomoscore_scipion.commands.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

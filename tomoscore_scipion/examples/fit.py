@@ -8,7 +8,7 @@ from typing import Mapping
 
 import numpy as np
 
-from tomoscore_scipion.engine.bands import N_SCORED
+from tomoscore_scipion.records.bands import N_SCORED
 
 FEWEST_OF_EACH = 3
 FEWEST = 10

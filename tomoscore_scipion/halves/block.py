@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft, ndimage
 
-from tomoscore_scipion.engine.volume import Volume
+from tomoscore_scipion.reading.volume import Volume
 
 DEPTH_NM = 120.0
 MOST_PLANES = 96

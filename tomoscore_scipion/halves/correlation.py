@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tomoscore_scipion.engine.bands import N_BANDS, PERIODS_NM
+from tomoscore_scipion.records.bands import N_BANDS, PERIODS_NM
 
 
 def ring_correlation(odd: np.ndarray, even: np.ndarray, voxel_nm: float) -> np.ndarray:

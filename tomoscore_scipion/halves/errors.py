@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Why halves are refused."""
 
-from tomoscore_scipion.engine.errors import TomoScoreError
+from tomoscore_scipion.records.errors import TomoScoreError
 
 
 class HalvesError(TomoScoreError):

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tomoscore_scipion.engine.volume import Volume
 from tomoscore_scipion.halves import block as blocks
 from tomoscore_scipion.halves.block import Block, Lag
 from tomoscore_scipion.halves.errors import HalvesError
 from tomoscore_scipion.halves.files import Halves
+from tomoscore_scipion.reading.volume import Volume
 
 BY_FRAME, BY_TILT, UNKNOWN = "by-frame", "by-tilt", "unknown"
 

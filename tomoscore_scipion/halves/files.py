@@ -7,10 +7,10 @@ import os
 from contextlib import contextmanager
 from typing import Iterator, Tuple
 
-from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.volume import Volume, open_volume
-from tomoscore_scipion.engine.voxel_size import TOLERANCE
 from tomoscore_scipion.halves.errors import HalvesError
+from tomoscore_scipion.reading.volume import Volume, open_volume
+from tomoscore_scipion.reading.voxel_size import TOLERANCE
+from tomoscore_scipion.records.errors import TomogramError
 
 Halves = Tuple[Volume, Volume]
 NOT_KNOWN_ANGSTROM = 1.0

@@ -8,22 +8,22 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from tomoscore_scipion.engine.bands import (
+from tomoscore_scipion.halves.errors import HalvesError
+from tomoscore_scipion.halves.faults import BY_FRAME, BY_TILT, UNKNOWN, Seen, examine
+from tomoscore_scipion.halves.files import open_halves
+from tomoscore_scipion.halves.measured import Measure, Measured, measured_curve
+from tomoscore_scipion.halves.wedge import UNKNOWN_DEG, wedge_factor_of
+from tomoscore_scipion.model.inference import SliceCurves
+from tomoscore_scipion.reading.volume import Volume
+from tomoscore_scipion.records.bands import (
     N_SCORED,
     PERIODS_NM,
     curve_as_list,
     share_below_nyquist,
 )
-from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.inference import SliceCurves
-from tomoscore_scipion.engine.record import Score
-from tomoscore_scipion.engine.volume import Volume
-from tomoscore_scipion.halves.errors import HalvesError
-from tomoscore_scipion.halves.faults import BY_FRAME, BY_TILT, UNKNOWN, Seen, examine
-from tomoscore_scipion.halves.files import open_halves
-from tomoscore_scipion.halves.measured import Measure, Measured, measured_curve
-from tomoscore_scipion.halves.note import MEASURED, refused
-from tomoscore_scipion.halves.wedge import UNKNOWN_DEG, wedge_factor_of
+from tomoscore_scipion.records.errors import TomogramError
+from tomoscore_scipion.records.halves_block import MEASURED, refused
+from tomoscore_scipion.records.record import Score
 
 FINEST_BY_TILT_NM = 16.0
 """Halves of other tilts say too little of finer octaves."""

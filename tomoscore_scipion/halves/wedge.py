@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tomoscore_scipion.engine.bands import N_SCORED
+from tomoscore_scipion.records.bands import N_SCORED
 
 MAX_TILTS_DEG = (40.0, 50.0, 60.0, 70.0)
 FACTORS = np.array(

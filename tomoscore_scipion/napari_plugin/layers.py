@@ -12,11 +12,11 @@ from typing import Any, Sequence, Tuple
 
 import numpy as np
 
-from tomoscore_scipion.engine.bands import N_SCORED
-from tomoscore_scipion.engine.errors import StartError
-from tomoscore_scipion.engine.record import OK, Score
-from tomoscore_scipion.engine.thumbnail_files import map_picture_name
-from tomoscore_scipion.engine.volume import Volume, open_volume
+from tomoscore_scipion.reading.volume import Volume, open_volume
+from tomoscore_scipion.records.bands import N_SCORED
+from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.record import OK, Score
+from tomoscore_scipion.records.thumbnail_files import map_picture_name
 
 LayerData = Tuple[Any, dict, str]
 

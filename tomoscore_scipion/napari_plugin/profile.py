@@ -8,8 +8,8 @@ from typing import Any
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
 
-from tomoscore_scipion.engine.bands import N_SCORED
 from tomoscore_scipion.napari_plugin.layers import METADATA
+from tomoscore_scipion.records.bands import N_SCORED
 
 
 class SliceProfile(FigureCanvasQTAgg):

@@ -6,10 +6,10 @@ from __future__ import annotations
 import os
 from typing import Callable, Sequence, Union
 
-from tomoscore_scipion.engine.errors import StartError
-from tomoscore_scipion.engine.output import read_records
-from tomoscore_scipion.engine.record import OK
 from tomoscore_scipion.napari_plugin.layers import LayerData, layers_of
+from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.line_files import read_records
+from tomoscore_scipion.records.record import OK
 
 Paths = Union[str, Sequence[str]]
 MAPS = "maps"

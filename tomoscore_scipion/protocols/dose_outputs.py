@@ -12,8 +12,6 @@ from pwem.objects import EMSet, Transform
 from pyworkflow.object import Float, String
 from tomo.objects import SetOfTiltSeries, SetOfTomograms, Tomogram
 
-from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.volume import open_volume
 from tomoscore_scipion.protocols.outputs import (
     ERROR,
     HIGH,
@@ -24,6 +22,8 @@ from tomoscore_scipion.protocols.outputs import (
     TomoScoreOutputs,
     value,
 )
+from tomoscore_scipion.reading.volume import open_volume
+from tomoscore_scipion.records.errors import TomogramError
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,6 @@ import os
 from pwem.objects import EMSet
 from pyworkflow.utils.retry_streaming import retry_on_sqlite_lock
 
-from tomoscore_scipion.dose.record import DoseRecord
-from tomoscore_scipion.engine.file_names import file_stem
 from tomoscore_scipion.protocols import exchange, tilt_files
 from tomoscore_scipion.protocols.dose_outputs import (
     FAILED_SERIES_SET,
@@ -20,6 +18,8 @@ from tomoscore_scipion.protocols.dose_outputs import (
     preview_of,
 )
 from tomoscore_scipion.protocols.engine_runs import TomoScoreEngineRuns
+from tomoscore_scipion.records.dose_record import DoseRecord
+from tomoscore_scipion.records.file_names import file_stem
 from tomoscore_scipion.report.failures import cause_first
 
 logger = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ import os
 import shlex
 from pathlib import Path
 
-from tomoscore_scipion.engine.record import Score
-from tomoscore_scipion.engine.thumbnail_files import chosen_slices, thumbnail_name
+from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.thumbnail_files import chosen_slices, thumbnail_name
 
 JOB, RESULTS, LOG = "job.json", "results.jsonl", "engine.log"
 FAILED = "failed.jsonl"

@@ -3,7 +3,7 @@
 
 from pyworkflow.protocol import GPU_LIST, USE_GPU, params
 
-from tomoscore_scipion.protocols.verdict import (
+from tomoscore_scipion.records.verdict import (
     BALANCED,
     CHOICES,
     CUSTOM,

@@ -14,7 +14,7 @@ from pyworkflow.utils.retry_streaming import retry_on_sqlite_lock
 from tomo.objects import SetOfTomograms
 
 from tomoscore_scipion.protocols import recovery
-from tomoscore_scipion.protocols.verdict import ACCEPTED, FAILED, REJECTED, Measured
+from tomoscore_scipion.records.verdict import ACCEPTED, FAILED, REJECTED, Measured
 
 logger = logging.getLogger(__name__)
 

@@ -13,13 +13,13 @@ from tomo.objects import SetOfTomograms
 
 from tomoscore_scipion.comparison import files, ids, sets
 from tomoscore_scipion.comparison.paired import FEWEST, compare
-from tomoscore_scipion.comparison.words import METHOD, sentences
-from tomoscore_scipion.engine.errors import StartError
+from tomoscore_scipion.comparison.summary_text import METHOD, sentences
 from tomoscore_scipion.protocols import form, outputs
 from tomoscore_scipion.protocols.naming import TomoScoreNamed
 from tomoscore_scipion.protocols.outputs import MODEL_SHA256, SCORE, TomoScoreOutputs, value
-from tomoscore_scipion.protocols.texts import PAPER, slab
-from tomoscore_scipion.protocols.verdict import Criteria
+from tomoscore_scipion.protocols.summary_text import PAPER, slab
+from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.verdict import Criteria
 
 BEST_SET = "bestTomograms"
 MADE_BY = "_tomoScoreBestOf"  # the name of the set from which a tomogram comes

@@ -6,7 +6,7 @@ from pyworkflow import BETA
 from pyworkflow.protocol import ProtStreamingBase, params
 from pyworkflow.utils import Message
 
-from tomoscore_scipion.protocols import dose_texts, form, tilt_files
+from tomoscore_scipion.protocols import dose_summary_text, form, tilt_files
 from tomoscore_scipion.protocols.dose_outputs import THICKNESS
 from tomoscore_scipion.protocols.dosing import TomoScoreDosing
 from tomoscore_scipion.protocols.engine_protocol import TomoScoreEngineProtocol
@@ -139,10 +139,10 @@ class ProtTomoScoreDose(
 
     # --------------------------- information ---------------------------------
     def _summary(self):
-        return dose_texts.summary(self)
+        return dose_summary_text.summary(self)
 
     def _methods(self):
-        return dose_texts.methods(self)
+        return dose_summary_text.methods(self)
 
     def _citations(self):
         return ["Tan2024", "Grant2015"]

@@ -8,7 +8,7 @@ from pyworkflow import BETA
 from pyworkflow.protocol import params
 from pyworkflow.utils import Message
 
-from tomoscore_scipion.protocols import form, outputs, texts, verdict
+from tomoscore_scipion.protocols import form, outputs, summary_text
 from tomoscore_scipion.protocols.id_lists import IdListError, read_id_list
 from tomoscore_scipion.protocols.naming import TomoScoreNamed
 from tomoscore_scipion.protocols.outputs import (
@@ -19,6 +19,7 @@ from tomoscore_scipion.protocols.outputs import (
     VERDICT,
     TomoScoreOutputs,
 )
+from tomoscore_scipion.records import verdict
 
 BY_THRESHOLD, BY_COUNT, BY_PERCENT, BY_IDS = range(4)
 IDS = f"criterion == {BY_IDS}"
@@ -250,10 +251,10 @@ class ProtTomoScoreFilter(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
         return warnings
 
     def _summary(self):
-        return texts.summary(self)
+        return summary_text.summary(self)
 
     def _methods(self):
-        return texts.methods(self)
+        return summary_text.methods(self)
 
     def _citations(self):
         return ["Tan2024"]

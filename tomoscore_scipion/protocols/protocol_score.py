@@ -8,10 +8,11 @@ from pyworkflow import BETA
 from pyworkflow.protocol import ProtStreamingBase, params
 from pyworkflow.utils import Message
 
-from tomoscore_scipion.protocols import form, reporting, texts, verdict
+from tomoscore_scipion.protocols import form, reporting, summary_text
 from tomoscore_scipion.protocols.engine_protocol import TomoScoreEngineProtocol
 from tomoscore_scipion.protocols.naming import TomoScoreNamed
 from tomoscore_scipion.protocols.scoring import TomoScoreScoring
+from tomoscore_scipion.records import verdict
 
 UNFLIPPED_RATIO = 0.6
 """A y at most this share of z looks unflipped, as to the engine."""
@@ -163,10 +164,10 @@ class ProtTomoScore(
 
     # --------------------------- information ---------------------------------
     def _summary(self):
-        return texts.summary(self) + reporting.summary(self._getExtraPath())
+        return summary_text.summary(self) + reporting.summary(self._getExtraPath())
 
     def _methods(self):
-        return texts.methods(self)
+        return summary_text.methods(self)
 
     def _citations(self):
         return ["Tan2024"]

@@ -7,7 +7,6 @@ import os
 
 from pyworkflow.utils.retry_streaming import retry_on_sqlite_lock
 
-from tomoscore_scipion.engine.record import Score
 from tomoscore_scipion.plugin import Plugin
 from tomoscore_scipion.protocols import exchange, outputs, reporting
 from tomoscore_scipion.protocols.engine_runs import TomoScoreEngineRuns
@@ -19,7 +18,8 @@ from tomoscore_scipion.protocols.outputs import (
     SET_OF,
     TomoScoreOutputs,
 )
-from tomoscore_scipion.protocols.verdict import accepted_by
+from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.verdict import accepted_by
 from tomoscore_scipion.report.failures import cause_first
 from tomoscore_scipion.report.reasons import faults_of
 

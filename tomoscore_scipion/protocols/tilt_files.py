@@ -12,8 +12,8 @@ difference of the two, and both are written.
 import os
 from typing import List, NamedTuple, Optional, Tuple
 
-from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.volume import images_in_stack
+from tomoscore_scipion.reading.volume import images_in_stack
+from tomoscore_scipion.records.errors import TomogramError
 
 MRC_SUFFIXES = (":mrc", ":mrcs")
 NOISE = 0.05

@@ -8,9 +8,9 @@ from typing import Any, Mapping, Sequence
 from tomoscore_scipion.comparison.files import as_dict
 from tomoscore_scipion.comparison.paired import compare
 from tomoscore_scipion.comparison.sets import joined, names_of, read_sets, remarks_on, scores_of
-from tomoscore_scipion.comparison.words import METHOD, sentences
-from tomoscore_scipion.engine.errors import StartError
-from tomoscore_scipion.engine.record import Score
+from tomoscore_scipion.comparison.summary_text import METHOD, sentences
+from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.record import Score
 
 
 def sets_of(

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any, Iterable, List, Mapping, Sequence
 
 from tomoscore_scipion import __version__
-from tomoscore_scipion.engine.acceptance import DEFAULT_THRESHOLD
-from tomoscore_scipion.engine.bands import (
+from tomoscore_scipion.records.acceptance import DEFAULT_THRESHOLD
+from tomoscore_scipion.records.bands import (
     N_SCORED,
     NOTHING_SEEN,
     PERIODS_NM,
@@ -16,8 +16,8 @@ from tomoscore_scipion.engine.bands import (
     SCORE_DEFINITION,
     readable_scale,
 )
-from tomoscore_scipion.engine.record import Score
-from tomoscore_scipion.engine.thumbnail_files import chosen_slices, slices_shown
+from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.thumbnail_files import chosen_slices, slices_shown
 from tomoscore_scipion.report.failures import cause_first
 from tomoscore_scipion.report.order import Order, in_order
 from tomoscore_scipion.report.reasons import faults_of, reasons_of

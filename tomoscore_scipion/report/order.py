@@ -13,7 +13,7 @@ import os
 from datetime import datetime
 from typing import Iterable, Mapping, Optional, Sequence, TypeVar
 
-from tomoscore_scipion.engine.errors import StartError
+from tomoscore_scipion.records.errors import StartError
 
 Item = TypeVar("Item")
 Order = Mapping[str, Optional[datetime]]

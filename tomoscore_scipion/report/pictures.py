@@ -7,10 +7,10 @@ import base64
 import os
 from typing import Sequence
 
-from tomoscore_scipion.engine.errors import StartError
-from tomoscore_scipion.engine.pictures import as_webp
-from tomoscore_scipion.engine.record import Score
-from tomoscore_scipion.engine.thumbnail_files import (
+from tomoscore_scipion.images.pictures import as_webp
+from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.thumbnail_files import (
     DETAILS,
     THUMBNAIL,
     chosen_slices,

@@ -12,13 +12,13 @@ import re
 from dataclasses import dataclass
 from typing import Callable, Iterator, Sequence
 
-from tomoscore_scipion.engine.bands import (
+from tomoscore_scipion.records.bands import (
     N_SCORED,
     NOTHING_SEEN,
     PERIODS_NM,
     share_below_nyquist,
 )
-from tomoscore_scipion.engine.record import OK, Score
+from tomoscore_scipion.records.record import OK, Score
 
 HIGH, MEDIUM, LOW = "high", "medium", "low"
 CONFIDENCES = (HIGH, MEDIUM, LOW)

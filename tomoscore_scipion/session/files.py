@@ -9,12 +9,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple, Sequence
 
-from tomoscore_scipion.engine.compressed import compression_of
-from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.mrc_fields import HEADER_BYTES
-from tomoscore_scipion.engine.mrc_header import parse_header
-from tomoscore_scipion.engine.source_file import open_source
-from tomoscore_scipion.engine.thumbnail_files import MAP_END
+from tomoscore_scipion.reading.compressed import compression_of
+from tomoscore_scipion.reading.mrc_fields import HEADER_BYTES
+from tomoscore_scipion.reading.mrc_header import parse_header
+from tomoscore_scipion.reading.source_file import open_source
+from tomoscore_scipion.records.errors import TomogramError
+from tomoscore_scipion.records.thumbnail_files import MAP_END
 
 HALVES = ("*_EVN_Vol.mrc", "*_ODD_Vol.mrc")
 """Half tomograms of AreTomo3, which a pattern for its tomograms matches too."""

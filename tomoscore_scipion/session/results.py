@@ -14,8 +14,10 @@ from contextlib import ExitStack
 from itertools import chain, count
 from typing import Iterable, NamedTuple
 
-from tomoscore_scipion.engine.errors import StartError
-from tomoscore_scipion.engine.output import (
+from tomoscore_scipion.pipelines.aretomo_metrics import COLUMNS, MetricsFiles
+from tomoscore_scipion.pipelines.warp_folder import warp_file
+from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.line_files import (
     CSV_COLUMNS,
     LineFile,
     begin_with,
@@ -26,9 +28,7 @@ from tomoscore_scipion.engine.output import (
     parse_lines,
     read_records,
 )
-from tomoscore_scipion.engine.record import OK, Score, default_ts_id
-from tomoscore_scipion.engine.warp_folder import warp_file
-from tomoscore_scipion.session.aretomo_metrics import COLUMNS, MetricsFiles
+from tomoscore_scipion.records.record import OK, Score, default_ts_id
 from tomoscore_scipion.session.files import State
 
 RESULTS, FILES, CSV, REPORT = "results.jsonl", "files.jsonl", "scores.csv", "report.html"

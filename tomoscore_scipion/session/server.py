@@ -17,7 +17,7 @@ from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from tomoscore_scipion.engine.errors import StartError
+from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.session.live_page import PAGE, POLICY
 from tomoscore_scipion.session.results import CSV, REPORT
 from tomoscore_scipion.session.summary import counts_of

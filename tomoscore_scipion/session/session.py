@@ -8,15 +8,15 @@ import time
 from dataclasses import dataclass
 from typing import Callable, Sequence
 
-from tomoscore_scipion.engine.errors import StartError
-from tomoscore_scipion.engine.job import Tomogram
-from tomoscore_scipion.engine.job_runner import tell
-from tomoscore_scipion.engine.progress import score_in_words
-from tomoscore_scipion.engine.record import Score
-from tomoscore_scipion.engine.stopping import Check
-from tomoscore_scipion.engine.supervisor import Supervisor
-from tomoscore_scipion.engine.warp_folder import warp_file
-from tomoscore_scipion.report.run import write_report
+from tomoscore_scipion.pipelines.warp_folder import warp_file
+from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.job import Tomogram
+from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.report.writing import write_report
+from tomoscore_scipion.running.job_runner import tell
+from tomoscore_scipion.running.progress import score_in_words
+from tomoscore_scipion.running.stopping import Check
+from tomoscore_scipion.running.supervisor import Supervisor
 from tomoscore_scipion.session.events import Events
 from tomoscore_scipion.session.files import State, state_of, states_in
 from tomoscore_scipion.session.results import REPORT, Results

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import csv
 
-from tomoscore_scipion.engine.record import FAILED
+from tomoscore_scipion.records.record import FAILED
 
 
 def counts_of(path: str) -> tuple[int, int]:

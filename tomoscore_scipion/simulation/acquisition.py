@@ -10,15 +10,19 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from . import postprocessing
-from .appearance import finish
-from .noise2noise import REACH, Denoiser, denoise, train
-from .projection import plane_spectra
-from .recipe import TRAINED, Recipe
-from .reconstruction import field_size, filtered_views, reconstruct_planes
-from .specimen import Specimen
-from .truth import plane_density, tile_content, tile_curves
-from .views import split_noise, take_views
+from tomoscore_scipion.simulation import postprocessing
+from tomoscore_scipion.simulation.appearance import finish
+from tomoscore_scipion.simulation.noise2noise import REACH, Denoiser, denoise, train
+from tomoscore_scipion.simulation.projection import plane_spectra
+from tomoscore_scipion.simulation.recipe import TRAINED, Recipe
+from tomoscore_scipion.simulation.reconstruction import (
+    field_size,
+    filtered_views,
+    reconstruct_planes,
+)
+from tomoscore_scipion.simulation.specimen import Specimen
+from tomoscore_scipion.simulation.truth import plane_density, tile_content, tile_curves
+from tomoscore_scipion.simulation.views import split_noise, take_views
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,13 @@ import numpy as np
 import torch
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from . import macromolecules as mm
-from .membranes import add_bilayer, add_ellipsoid, ellipsoid_distance, random_surface
+from tomoscore_scipion.simulation import macromolecules as mm
+from tomoscore_scipion.simulation.membranes import (
+    add_bilayer,
+    add_ellipsoid,
+    ellipsoid_distance,
+    random_surface,
+)
 
 MEMBRANE_NM = 4.0
 """Soluble matter stays this far from the middle of a membrane."""

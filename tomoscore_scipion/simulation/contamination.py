@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .grid import Grid
-from .membranes import random_surface
+from tomoscore_scipion.simulation.grid import Grid
+from tomoscore_scipion.simulation.membranes import random_surface
 
 GOLD_DENSITY = 10.0
 """Mean inner potential of gold over that of protein minus ice (about 25 V against 2.5 V)."""

@@ -10,11 +10,9 @@ import argparse
 import sys
 from typing import Sequence
 
-from tomoscore_scipion.engine.errors import StartError
-
-from .quality import QUALITIES
-from .run import make_folder, truth_line
-from .simulated import Request, simulate, write
+from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.simulation.quality import QUALITIES
+from tomoscore_scipion.simulation.simulated import Request, make_folder, simulate, truth_line, write
 
 SEED = 30
 """The specimen: chosen by eye, it shows much of what a cell has."""

@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from .grid import Grid
-from .membranes import random_surface
+from tomoscore_scipion.simulation.grid import Grid
+from tomoscore_scipion.simulation.membranes import random_surface
 
 PLATINUM_DENSITY = 6.0
 """Of grains of sputtered platinum, protein minus ice = 1, mean over a grain and its gaps."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from .recipe import Recipe
+from tomoscore_scipion.simulation.recipe import Recipe
 
 
 def residual_shifts(

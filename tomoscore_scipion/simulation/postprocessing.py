@@ -15,7 +15,7 @@ from typing import Callable
 import torch
 import torch.nn.functional as F
 
-from .recipe import TRAINED, Recipe
+from tomoscore_scipion.simulation.recipe import TRAINED, Recipe
 
 DIFFUSED_PER_STEP = 0.14
 """Share of a difference between neighbours that flows in one step; stable below 1 / 6."""

@@ -7,7 +7,7 @@ On specimens of 60 to 150 nm that are not nearly empty, the truths are about 3 t
 
 from __future__ import annotations
 
-from .recipe import Recipe
+from tomoscore_scipion.simulation.recipe import Recipe
 
 QUALITIES = {
     "good": Recipe(total_dose=120, defocus_nm=4000, misalignment_nm=2.2, voxel_nm=2.0),

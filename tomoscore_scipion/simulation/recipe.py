@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .worlds import NEWEST_WORLD, is_old
+from tomoscore_scipion.simulation.worlds import NEWEST_WORLD, is_old
 
 ORDERS = ("dose_symmetric", "bidirectional", "unidirectional")
 FILTERS = ("ramp", "ramp_rolloff", "hamming", "sirt_like", "sart_like")

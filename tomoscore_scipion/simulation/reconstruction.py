@@ -11,13 +11,12 @@ import math
 
 import torch
 
-from tomoscore_scipion.engine import damage
-from tomoscore_scipion.engine.backprojection import RadialFilter, Sheared, slabs_at
-
-from .grid import Grid, crop_spectrum
-from .recipe import Recipe
-from .view_filters import interpolation_transfer, recipe_transfer
-from .views import Views
+from tomoscore_scipion.simulation.grid import Grid, crop_spectrum
+from tomoscore_scipion.simulation.recipe import Recipe
+from tomoscore_scipion.simulation.view_filters import interpolation_transfer, recipe_transfer
+from tomoscore_scipion.simulation.views import Views
+from tomoscore_scipion.tomography import radiation_damage
+from tomoscore_scipion.tomography.backprojection import RadialFilter, Sheared, slabs_at
 
 COLUMNS_PER_VOXEL = 2
 """Views are sampled so finely that the engine's interpolation between columns hardly matters."""
@@ -63,7 +62,7 @@ def filtered_views(views: Views, grid: Grid, recipe: Recipe) -> torch.Tensor:
         weighted *= transfer
     if recipe.dose_weighting:
         dose = views.scheme.dose_middle[:, None, None]
-        weighted *= damage.surviving_amplitude(views.frequency, dose)
+        weighted *= radiation_damage.surviving_amplitude(views.frequency, dose)
     images = torch.fft.irfft2(crop_spectrum(weighted, m), s=(m, COLUMNS_PER_VOXEL * m))
     return images.transpose(1, 2).contiguous() * COLUMNS_PER_VOXEL
 

@@ -12,9 +12,9 @@ from typing import Callable
 import numpy as np
 import torch
 
-from . import macromolecules as mm
-from .canvas import Canvas
-from .membranes import ellipsoid_distance
+from tomoscore_scipion.simulation import macromolecules as mm
+from tomoscore_scipion.simulation.canvas import Canvas
+from tomoscore_scipion.simulation.membranes import ellipsoid_distance
 
 STRAIGHT_NM = 1e7
 """Stiffness of microtubules that hold one another."""

@@ -14,14 +14,14 @@ from typing import Any, Iterator, Mapping
 import mrcfile
 import numpy as np
 
-from tomoscore_scipion.engine.errors import StartError
-
-from .acquisition import Microscope, tomogram
-from .grid import Grid
-from .quality import QUALITIES, RANDOM
-from .recipe import Recipe, random_recipe
-from .specimen import INGREDIENTS, Specimen, random_specimen
-from .summary import truth_summary
+from tomoscore_scipion.records.bands import readable_scale
+from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.simulation.acquisition import Microscope, tomogram
+from tomoscore_scipion.simulation.grid import Grid
+from tomoscore_scipion.simulation.quality import QUALITIES, RANDOM
+from tomoscore_scipion.simulation.recipe import Recipe, random_recipe
+from tomoscore_scipion.simulation.specimen import INGREDIENTS, Specimen, random_specimen
+from tomoscore_scipion.simulation.summary import truth_summary
 
 SCHEMA = 1
 """Version of the form of the truth files."""
@@ -186,3 +186,26 @@ def _written_aside(path: Path) -> Iterator[Path]:
         ) from error
     finally:
         aside.unlink(missing_ok=True)
+
+
+def make_folder(name: str) -> Path:
+    """The folder of that name, made if it does not exist.
+
+    Raises:
+        StartError: it cannot be made.
+    """
+    folder = Path(name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(
+            f"cannot make the folder {folder}: {error.strerror}: name another one"
+        ) from error
+    return folder
+
+
+def truth_line(path: Path, truth: Mapping[str, Any]) -> str:
+    """What was written, in one line."""
+    shape = " x ".join(str(n) for n in truth["shape_zyx"])
+    scale = readable_scale(truth["scale_nm"])
+    return f"{path}  {shape}  true TomoScore {truth['tomoscore']:.2f} ({scale})"

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from . import lamella
-from . import macromolecules as mm
-from .canvas import Canvas
-from .contamination import Bead, add_contamination
-from .grid import Grid
-from .membranes import add_bilayer, add_ellipsoid, random_surface
-from .scenes import SCENES, draw_scene
-from .worlds import NEWEST_WORLD, is_old
+from tomoscore_scipion.simulation import lamella
+from tomoscore_scipion.simulation import macromolecules as mm
+from tomoscore_scipion.simulation.canvas import Canvas
+from tomoscore_scipion.simulation.contamination import Bead, add_contamination
+from tomoscore_scipion.simulation.grid import Grid
+from tomoscore_scipion.simulation.membranes import add_bilayer, add_ellipsoid, random_surface
+from tomoscore_scipion.simulation.scenes import SCENES, draw_scene
+from tomoscore_scipion.simulation.worlds import NEWEST_WORLD, is_old
 
 INGREDIENTS = (
     "membranes",

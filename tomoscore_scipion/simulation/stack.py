@@ -15,19 +15,18 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from tomoscore_scipion.engine import contrast_transfer, damage
-
-from . import detector, optics
-from .misalignment import residual_shifts
-from .projection import plane_spectra, project
-from .recipe import Recipe
-from .specimen import Specimen
-from .tilt_scheme import TiltScheme, tilt_scheme
+from tomoscore_scipion.simulation import detector, optics
+from tomoscore_scipion.simulation.misalignment import residual_shifts
+from tomoscore_scipion.simulation.projection import plane_spectra, project
+from tomoscore_scipion.simulation.recipe import Recipe
+from tomoscore_scipion.simulation.specimen import Specimen
+from tomoscore_scipion.simulation.tilt_scheme import TiltScheme, tilt_scheme
+from tomoscore_scipion.tomography import contrast_transfer, radiation_damage
 
 
 @dataclass(frozen=True)
 class Ageing:
-    """What the specimen suffers besides the damage of `engine/damage.py`; doses in e/A^2.
+    """Blur of the specimen beyond `tomography/radiation_damage.py`; doses in e/A^2.
 
     Attributes:
         sensitivity: the dose counts so many times for radiation damage.
@@ -111,7 +110,7 @@ def _contrast(
             * contrast_transfer.ctf(frequency, recipe.defocus_nm, recipe.amplitude_contrast)
         )
         if recipe.damage:
-            transfer = transfer * damage.surviving_amplitude(frequency, dose)
+            transfer = transfer * radiation_damage.surviving_amplitude(frequency, dose)
         transfer = transfer * math.exp(-float(scheme.dose_middle[view]) / ageing.mass_loss_dose)
         transfer = transfer * torch.exp(-2 * (math.pi * frequency * blur_nm[view]) ** 2)
         if not recipe.energy_filter:

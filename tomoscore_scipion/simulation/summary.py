@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tomoscore_scipion.engine.bands import (
+from tomoscore_scipion.model.aggregation import specimen_share, weighted_curve
+from tomoscore_scipion.records.bands import (
     N_BANDS,
     PERIODS_NM,
     curve_as_list,
@@ -15,7 +16,6 @@ from tomoscore_scipion.engine.bands import (
     share_below_nyquist,
     tomoscore,
 )
-from tomoscore_scipion.engine.tomogram import specimen_share, weighted_curve
 
 
 def truth_summary(

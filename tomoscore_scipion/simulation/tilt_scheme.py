@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from .recipe import Recipe
+from tomoscore_scipion.simulation.recipe import Recipe
 
 
 @dataclass(frozen=True)

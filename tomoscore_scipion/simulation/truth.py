@@ -6,10 +6,9 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from tomoscore_scipion.engine.bands import PERIODS_NM
-from tomoscore_scipion.engine.tiles import CELL_PX, TILE_CELLS
-
-from .grid import Grid, crop_spectrum
+from tomoscore_scipion.model.tiles import CELL_PX, TILE_CELLS
+from tomoscore_scipion.records.bands import PERIODS_NM
+from tomoscore_scipion.simulation.grid import Grid, crop_spectrum
 
 SPECIMEN_FLOOR = 3e-4
 """Added to the specimen's variance in a band: with nothing to distinguish, R is 0."""

@@ -10,9 +10,8 @@ import math
 
 import torch
 
-from tomoscore_scipion.engine import contrast_transfer
-
-from .recipe import Recipe
+from tomoscore_scipion.simulation.recipe import Recipe
+from tomoscore_scipion.tomography import contrast_transfer
 
 MTF_PERIOD_NM = 3.0
 """Where `Recipe.signal_mtf` and `noise_mtf` are what is left."""

@@ -10,17 +10,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from tomoscore_scipion.engine import contrast_transfer, damage
-
-from . import detector, optics
-from .contamination import Bead
-from .grid import Grid
-from .misalignment import residual_shifts
-from .projection import project
-from .recipe import Recipe
-from .specimen import Specimen
-from .tilt_scheme import TiltScheme, tilt_scheme
-from .view_filters import detector_transfer
+from tomoscore_scipion.simulation import detector, optics
+from tomoscore_scipion.simulation.contamination import Bead
+from tomoscore_scipion.simulation.grid import Grid
+from tomoscore_scipion.simulation.misalignment import residual_shifts
+from tomoscore_scipion.simulation.projection import project
+from tomoscore_scipion.simulation.recipe import Recipe
+from tomoscore_scipion.simulation.specimen import Specimen
+from tomoscore_scipion.simulation.tilt_scheme import TiltScheme, tilt_scheme
+from tomoscore_scipion.simulation.view_filters import detector_transfer
+from tomoscore_scipion.tomography import contrast_transfer, radiation_damage
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,9 @@ def _transfer(
     )
     transfer = -2 * optics.phase_per_density_nm() * contrast
     if recipe.damage:
-        transfer *= damage.surviving_amplitude(frequency, scheme.dose_middle[:, None, None])
+        transfer *= radiation_damage.surviving_amplitude(
+            frequency, scheme.dose_middle[:, None, None]
+        )
     if recipe.motion_blur_nm:
         blur = recipe.motion_blur_nm * torch.from_numpy(rng.random(len(bad))).float()
         blur = torch.where(bad, 10 + 4 * blur, blur)

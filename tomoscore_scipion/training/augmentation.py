@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tomoscore_scipion.engine.sampling import CHANNELS
-from tomoscore_scipion.engine.statistics import MEANS
+from tomoscore_scipion.model.sampling import CHANNELS
+from tomoscore_scipion.model.statistics import MEANS
 
 FEWER_SLICES = 0.3
 """Share of the volumes that are seen with some of their slices only."""

@@ -8,11 +8,10 @@ from typing import Any, Iterator
 import numpy as np
 import torch
 
-from tomoscore_scipion.engine.bands import N_SCORED
-from tomoscore_scipion.engine.network import ResolvabilityNet
-from tomoscore_scipion.engine.tomogram import Z_90
-
-from .dataset import Batch, Shards
+from tomoscore_scipion.model.aggregation import Z_90
+from tomoscore_scipion.model.network import ResolvabilityNet
+from tomoscore_scipion.records.bands import N_SCORED
+from tomoscore_scipion.training.dataset import Batch, Shards
 
 STRANGE = 0.02
 """Share of the volumes held out that may lie out of the model's depth."""
@@ -50,7 +49,7 @@ def error_by_score(
             it too, and an interval adds it again, so that it is taken out.
 
     Returns:
-        {"score": 0 to 5 in half octaves, "sd": octaves}, as `engine.tomogram.summarise` wants it:
+        {"score": 0 to 5 in half octaves, "sd": octaves}, as `model.aggregation.summarise` wants it:
         `Z_90` of these are half of a 90 % interval.
     """
     if len(found) == 0 or found.shape != truth.shape:

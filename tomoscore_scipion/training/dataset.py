@@ -10,9 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tomoscore_scipion.engine.network import Measured
-
-from .augmentation import NEIGHBOURS, fewer, lost_neighbours, without_neighbours
+from tomoscore_scipion.model.network import Measured
+from tomoscore_scipion.training.augmentation import (
+    NEIGHBOURS,
+    fewer,
+    lost_neighbours,
+    without_neighbours,
+)
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,10 @@ import numpy as np
 import torch
 
 from tomoscore_scipion.benchmark.figures import rank_correlation
-from tomoscore_scipion.engine.bands import N_BANDS, tomoscore
-from tomoscore_scipion.engine.network import ResolvabilityNet
-
-from .dataset import Shards
-from .train import volume_curves
+from tomoscore_scipion.model.network import ResolvabilityNet
+from tomoscore_scipion.records.bands import N_BANDS, tomoscore
+from tomoscore_scipion.training.dataset import Shards
+from tomoscore_scipion.training.train import volume_curves
 
 
 @torch.inference_mode()

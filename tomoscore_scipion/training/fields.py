@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from tomoscore_scipion.engine.inference import MeasuredSlice
-from tomoscore_scipion.engine.tiles import CELL_PX
+from tomoscore_scipion.model.inference import MeasuredSlice
+from tomoscore_scipion.model.tiles import CELL_PX
 
 WHOLE = 0.35
 """Share of the volumes of which the whole field is kept."""

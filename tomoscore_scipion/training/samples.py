@@ -9,28 +9,27 @@ from typing import Sequence
 import numpy as np
 import torch
 
-from tomoscore_scipion.engine.bands import N_BANDS, share_below_nyquist
-from tomoscore_scipion.engine.inference import MeasuredSlice, measure
-from tomoscore_scipion.engine.normalisation import canonical_slice
-from tomoscore_scipion.engine.sampling import ReadPlane, SlicePlan, plan_slice
-from tomoscore_scipion.engine.tiles import CELL_PX
+from tomoscore_scipion.model.inference import MeasuredSlice, measure
+from tomoscore_scipion.model.normalisation import canonical_slice
+from tomoscore_scipion.model.sampling import ReadPlane, SlicePlan, plan_slice
+from tomoscore_scipion.model.tiles import CELL_PX
+from tomoscore_scipion.records.bands import N_BANDS, share_below_nyquist
 from tomoscore_scipion.simulation.acquisition import Acquisition, Microscope
 from tomoscore_scipion.simulation.appearance import finish
-from tomoscore_scipion.simulation.direct import (
+from tomoscore_scipion.simulation.grid import Grid
+from tomoscore_scipion.simulation.noise_only import random_nothing
+from tomoscore_scipion.simulation.phantoms import (
     DirectRecipe,
     direct_planes,
     phantom,
     random_direct_recipe,
     smoothing_nm,
 )
-from tomoscore_scipion.simulation.grid import Grid
-from tomoscore_scipion.simulation.nothing import random_nothing
 from tomoscore_scipion.simulation.picture import as_picture
 from tomoscore_scipion.simulation.recipe import Recipe, random_recipe
 from tomoscore_scipion.simulation.specimen import INGREDIENTS, Specimen, random_specimen
 from tomoscore_scipion.simulation.truth import plane_density, tile_content, tile_curves
-
-from .fields import Field, random_field
+from tomoscore_scipion.training.fields import Field, random_field
 
 GENERATOR_VERSION = 11
 """Raised whenever a seed no longer gives the same samples."""

@@ -16,7 +16,12 @@ from typing import Iterable
 import numpy as np
 import torch
 
-from .samples import GENERATOR_VERSION, SampleRecipe, nothing_samples, specimen_samples
+from tomoscore_scipion.training.samples import (
+    GENERATOR_VERSION,
+    SampleRecipe,
+    nothing_samples,
+    specimen_samples,
+)
 
 MAKERS = {"": specimen_samples, "nothing-": nothing_samples}
 """What makes the samples of a seed, by what stands before it in a shard's name."""

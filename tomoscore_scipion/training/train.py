@@ -15,13 +15,12 @@ from typing import Any, Iterator
 import numpy as np
 import torch
 
-from tomoscore_scipion.engine.bands import N_SCORED, NOTHING_SEEN, READILY_SEEN
-from tomoscore_scipion.engine.features import ratios
-from tomoscore_scipion.engine.network import Prediction, ResolvabilityNet
-from tomoscore_scipion.engine.tomogram import NOTHING_THERE, USABLE_WEIGHT
-from tomoscore_scipion.engine.weights import load_weights, sha256_of
-
-from .dataset import Batch, Shards
+from tomoscore_scipion.model.aggregation import NOTHING_THERE, USABLE_WEIGHT
+from tomoscore_scipion.model.features import ratios
+from tomoscore_scipion.model.network import Prediction, ResolvabilityNet
+from tomoscore_scipion.model.weights import load_weights, sha256_of
+from tomoscore_scipion.records.bands import N_SCORED, NOTHING_SEEN, READILY_SEEN
+from tomoscore_scipion.training.dataset import Batch, Shards
 
 NOTHINGS = 2.5
 """Odds of the lowest half octave over those of any other."""
@@ -70,7 +69,7 @@ class TrainingRecipe:
 
 
 def soft_score(curve: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-    """TomoScore in octaves, differentiable, of (b, N_BANDS) curves; see `engine.bands`."""
+    """TomoScore in octaves, differentiable, of (b, N_BANDS) curves; see `records.bands`."""
     seen = ((curve - NOTHING_SEEN) / (READILY_SEEN - NOTHING_SEEN)).clamp(0, 1)
     return (seen * share)[:, :N_SCORED].sum(dim=1)
 
@@ -78,7 +77,7 @@ def soft_score(curve: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
 def volume_curves(
     curves: torch.Tensor, content: torch.Tensor, weight: torch.Tensor
 ) -> torch.Tensor:
-    """Curves of volumes by content, (v, N_BANDS); see `engine.tomogram.weighted_curve`.
+    """Curves of volumes by content, (v, N_BANDS); see `model.aggregation.weighted_curve`.
 
     Args:
         curves: (v, s, t, N_BANDS).

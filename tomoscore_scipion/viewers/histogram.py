@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The histogram of scores, with a second axis in nm and the line of the threshold."""
 
-from tomoscore_scipion.engine.bands import N_SCORED, scale_nm
+from tomoscore_scipion.records.bands import N_SCORED, scale_nm
 from tomoscore_scipion.viewers.colours import ACCEPTED, NEUTRAL, REJECTED
 
 BINS_PER_OCTAVE = 4

@@ -3,14 +3,14 @@
 
 from textwrap import fill
 
-from tomoscore_scipion.engine.bands import (
+from tomoscore_scipion.records.bands import (
     N_SCORED,
     NOTHING_SEEN,
     PERIODS_NM,
     READILY_SEEN,
     readable_scale,
 )
-from tomoscore_scipion.engine.thumbnail_files import slices_shown
+from tomoscore_scipion.records.thumbnail_files import slices_shown
 from tomoscore_scipion.report.reasons import reasons_of
 from tomoscore_scipion.viewers.colours import ACCEPTED, NEUTRAL, SLAB
 from tomoscore_scipion.viewers.runs import chosen

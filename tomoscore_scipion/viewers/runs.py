@@ -9,8 +9,6 @@ import json
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from tomoscore_scipion.engine.record import Score
-from tomoscore_scipion.engine.thumbnail_files import chosen_slices, detail_name, map_picture_name
 from tomoscore_scipion.protocols import ProtTomoScore, reporting
 from tomoscore_scipion.protocols.exchange import latest_lines
 from tomoscore_scipion.protocols.outputs import (
@@ -25,6 +23,8 @@ from tomoscore_scipion.protocols.outputs import (
     provenance_of,
     value,
 )
+from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.thumbnail_files import chosen_slices, detail_name, map_picture_name
 from tomoscore_scipion.report.order import in_order
 
 

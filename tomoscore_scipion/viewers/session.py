@@ -3,8 +3,8 @@
 
 from statistics import median
 
-from tomoscore_scipion.engine.bands import N_SCORED
-from tomoscore_scipion.protocols.verdict import FAILED, REJECTED
+from tomoscore_scipion.records.bands import N_SCORED
+from tomoscore_scipion.records.verdict import FAILED, REJECTED
 from tomoscore_scipion.viewers.colours import ACCEPTED, NEUTRAL
 from tomoscore_scipion.viewers.colours import REJECTED as REJECTED_COLOUR
 

@@ -3,10 +3,10 @@
 
 import numpy as np
 
-from tomoscore_scipion.engine.errors import TomogramError
-from tomoscore_scipion.engine.pictures import grey_levels
-from tomoscore_scipion.engine.thumbnails import slice_to_show
-from tomoscore_scipion.engine.volume import open_volume
+from tomoscore_scipion.images.pictures import grey_levels
+from tomoscore_scipion.images.thumbnails import slice_to_show
+from tomoscore_scipion.reading.volume import open_volume
+from tomoscore_scipion.records.errors import TomogramError
 from tomoscore_scipion.report.failures import cause_first
 from tomoscore_scipion.viewers.runs import chosen
 

@@ -6,7 +6,7 @@ from pwem.viewers.mdviewer.viewer import MDView
 from pyworkflow.protocol import params
 from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer
 
-from tomoscore_scipion.protocols import ProtTomoScoreDose, dose_texts
+from tomoscore_scipion.protocols import ProtTomoScoreDose, dose_summary_text
 from tomoscore_scipion.protocols.dose_outputs import (
     DOSE_ATTRIBUTES,
     FAILED_SERIES_SET,
@@ -44,7 +44,7 @@ class TomoScoreDoseViewer(ProtocolViewer):
     def _defineParams(self, definition):
         definition.addSection(label="Dose")
         self._there = [(name, text) for name, text in SETS if self._output(name) is not None]
-        self._records = dose_texts.records_in(self.protocol)
+        self._records = dose_summary_text.records_in(self.protocol)
         if not self._there:
             definition.addParam(
                 "nothing",

@@ -11,7 +11,7 @@ from tomoscore_scipion.protocols.outputs import (
     REJECTED_SET,
     SCORED_SET,
 )
-from tomoscore_scipion.protocols.verdict import ACCEPTED, REJECTED
+from tomoscore_scipion.records.verdict import ACCEPTED, REJECTED
 from tomoscore_scipion.viewers import histogram, one_tomogram, runs, session, slices
 from tomoscore_scipion.viewers.views import Page, TomoScoreTable, plot
 

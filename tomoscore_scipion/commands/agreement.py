@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`tomoscore agreement`: from files of records to a verdict, figures, and a plot."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from argparse import Namespace
+from dataclasses import asdict
+from typing import Any, Sequence
+
+from tomoscore_scipion.agreement.figures import Agreement, agreement_of
+from tomoscore_scipion.agreement.summary_text import sentences
+from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.line_files import check_results, open_lines
+from tomoscore_scipion.records.record import OK
+from tomoscore_scipion.records.record_files import files_of, model_of, records_of
+from tomoscore_scipion.records.table import printable, write_text
+
+SCHEMA = 1
+PLOTS = (".png", ".svg", ".pdf")
+
+
+def main(args: Namespace) -> int:
+    """Compare what the arguments name.
+
+    Returns:
+        Exit status.
+
+    Raises:
+        StartError: it cannot be compared or written.
+    """
+    _check_outputs(args)
+    latest = {record.ts_id: record for record in records_of(args.results)}
+    scored = [record for record in latest.values() if record.status == OK]
+    model_of(scored)  # stops where there are several
+    try:
+        found = agreement_of(scored)
+    except ValueError as error:
+        raise StartError(f"{', '.join(args.results)}: {error}") from error
+    lines = sentences(found)
+    if args.json:
+        with open_lines(args.json) as file:
+            file.write(json.dumps(as_dict(found, lines), indent=1, allow_nan=False) + "\n")
+    if args.plot:
+        _write_plot(found, args.plot)
+    write_text(sys.stdout, "".join(printable(line) + "\n" for line in lines))
+    return 0
+
+
+def as_dict(found: Agreement, lines: Sequence[str]) -> dict[str, Any]:
+    """An agreement as JSON knows it, with what is said of it."""
+    content = asdict(found)
+    content["predicted"], content["measured"] = found.predicted.tolist(), found.measured.tolist()
+    return {"schema": SCHEMA, **content, "verdict": found.verdict, "said": list(lines)}
+
+
+def _write_plot(found: Agreement, path: str) -> None:
+    from matplotlib.figure import Figure
+
+    from tomoscore_scipion.agreement.drawing import SIZE, draw
+
+    figure = Figure(figsize=SIZE)
+    draw(figure, found)
+    try:
+        figure.savefig(path, dpi=150)
+    except OSError as error:
+        raise StartError(f"cannot write {path}: {error.strerror}: name another file") from error
+
+
+def _check_outputs(args: Namespace) -> None:
+    """A result must not replace what it is made from, nor another one."""
+    if args.plot and os.path.splitext(args.plot)[1].lower() not in PLOTS:
+        raise StartError(f"--plot {args.plot}: expected a name that ends with {', '.join(PLOTS)}")
+    inputs = [file for path in args.results for file in files_of(path)]
+    check_results((args.plot, args.json), inputs)

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`tomoscore napari`: opens the viewer on scored tomograms."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any
+
+from tomoscore_scipion.napari_plugin.layers import layers_of
+from tomoscore_scipion.napari_plugin.reader import MOST, map_folders
+from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.line_files import read_records
+from tomoscore_scipion.records.record import OK, Score
+
+PLUGIN, WIDGET = "scipion-em-tomoscore", "Slice profile"
+
+
+def main(args: Namespace) -> int:
+    """Show what the arguments say, until the window is closed.
+
+    Returns:
+        Exit status.
+
+    Raises:
+        StartError: napari is not installed, or the tomograms cannot be shown.
+        TomogramError: a tomogram cannot be read.
+    """
+    records = chosen(args.results, args.ids)
+    maps = map_folders(args.results) if args.maps is None else args.maps
+    layers = [layer for record in records for layer in layers_of(record, maps)]
+    napari = _napari()
+    viewer = napari.Viewer(title=f"TomoScore: {args.results}")
+    for data, arguments, kind in layers:
+        getattr(viewer, f"add_{kind}")(data, **arguments)
+    viewer.layers.selection.active = viewer.layers[0]
+    viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
+    napari.run()
+    return 0
+
+
+def chosen(path: str, ids: list[str]) -> list[Score]:
+    """The records of some tomograms, of all where none is named.
+
+    Raises:
+        StartError: one is not there or was not scored, or there are too many.
+    """
+    records = {record.ts_id: record for record in read_records(path)}
+    missing = [ts_id for ts_id in ids if ts_id not in records]
+    if missing:
+        raise StartError(f"{path}: expected a record of {missing[0]}, found none of this id")
+    found = [records[i] for i in ids] if ids else [r for r in records.values() if r.status == OK]
+    if not 0 < len(found) <= MOST:
+        raise StartError(
+            f"{path}: expected 1 to {MOST} tomograms to show, found {len(found)}: name some "
+            "by their ids"
+        )
+    return found
+
+
+def _napari() -> Any:
+    try:
+        import napari
+    except ModuleNotFoundError as error:
+        raise StartError(
+            f"tomoscore napari needs the Python package {error.name}: pip install "
+            "'scipion-em-tomoscore[engine,napari]'"
+        ) from error
+    return napari

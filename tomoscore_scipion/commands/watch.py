@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`tomoscore watch`: from the arguments to a running session and its end."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from contextlib import nullcontext
+
+from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.record import FAILED
+from tomoscore_scipion.running import stopping
+from tomoscore_scipion.running.job_runner import EXIT_STOPPED, tell
+from tomoscore_scipion.running.scoring import Scoring
+from tomoscore_scipion.running.supervisor import Supervisor
+from tomoscore_scipion.session.events import Events
+from tomoscore_scipion.session.files import HALVES
+from tomoscore_scipion.session.results import Results
+from tomoscore_scipion.session.server import LivePage
+from tomoscore_scipion.session.session import PICTURES, Plan, Session
+
+SECONDS_PER_MINUTE = 60.0
+
+
+def main(args: Namespace) -> int:
+    """Watch what the arguments say.
+
+    Returns:
+        Exit status.
+
+    Raises:
+        StartError: the watch cannot begin, or results cannot be written.
+    """
+    plan = _plan_of(args)
+    if not os.path.isdir(plan.folder):
+        raise StartError(f"{plan.folder}: expected a folder to watch, found none: make it first")
+    work = Scoring(thumbnail_dir=os.path.join(plan.output, PICTURES), map_dir=plan.maps)
+    work.products.prepare()
+    with stopping.as_interrupt():
+        supervisor = Supervisor(
+            work, args.weights, args.device, args.threads, args.timeout, args.debug
+        )
+        with LivePage(plan.output, args.serve) if args.serve else nullcontext() as page:
+            if page is not None and not plan.quiet:
+                tell([f"the report is shown at {page.address}"])
+            with supervisor, Results(plan.output, supervisor.model["sha256"]) as results:
+                return _watch(plan, supervisor, results)
+
+
+def _plan_of(args: Namespace) -> Plan:
+    return Plan(
+        folder=args.folder,
+        output=args.output,
+        pattern=args.pattern,
+        exclude=HALVES if args.exclude is None else args.exclude,
+        settle_s=args.settle,
+        poll_s=args.poll,
+        idle_s=None if args.idle is None else SECONDS_PER_MINUTE * args.idle,
+        voxel_size_angstrom=args.voxel_size,
+        maps=args.map,
+        quiet=args.quiet,
+    )
+
+
+def _watch(plan: Plan, supervisor: Supervisor, results: Results) -> int:
+    """Watch until the end of the session or a stop; the last report has all pictures."""
+    stopped = False
+    with Events(plan.folder) as events:
+        session = Session(plan, supervisor, results, events)
+        if not plan.quiet:
+            tell(supervisor.notices)
+            _tell_begin(plan, results, events)
+        try:
+            with stopping.noted() as check:
+                session.run(check)
+        except KeyboardInterrupt:
+            stopped = True
+        session.refresh(is_last=True)
+    if not plan.quiet:
+        failed = sum(record.status == FAILED for record in results.records.values())
+        how = "stopped" if stopped else "nothing new came"
+        count = f"{len(results.records)} tomograms, {failed} of them failed"
+        tell([f"{how}: {count}; results are in {plan.output}"])
+    return EXIT_STOPPED if stopped else 0
+
+
+def _tell_begin(plan: Plan, results: Results, events: Events) -> None:
+    lines = [f"watching {plan.folder} for {plan.pattern}; Ctrl-C ends it"]
+    if results.records:
+        lines.append(f"{len(results.records)} tomograms are in {plan.output} already")
+    if events.why_not:
+        why = f"no events of the file system ({events.why_not})"
+        lines.append(f"{why}: looking every {plan.poll_s:g} s")
+    tell(lines)

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pictures of a tomogram's slices, for reports and viewers."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from tomoscore_scipion.images.pictures import THUMBNAIL_PX, as_jpeg, as_webp, picture
+from tomoscore_scipion.reading.volume import Volume
+from tomoscore_scipion.records.atomic_write import write_file
+from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.thumbnail_files import (
+    DETAILS,
+    THUMBNAIL,
+    chosen_slices,
+    detail_name,
+    pictures_of,
+    slices_shown,
+    thumbnail_name,
+)
+
+
+def write_thumbnails(volume: Volume, record: Score, folder: str) -> None:
+    """Write the pictures of a scored tomogram; earlier ones of the same id are removed.
+
+    Args:
+        volume: the tomogram, open.
+        record: its record, which says what is to be shown.
+        folder: where to; it exists.
+
+    Raises:
+        OSError: they cannot be written.
+        TomogramError: the tomogram's file cannot be read any more.
+    """
+    for path in pictures_of(folder, record.ts_id):
+        os.remove(path)
+    chosen = chosen_slices(record)
+    details = {chosen[kind] for kind in DETAILS if kind in chosen}
+    for z in sorted(set(chosen.values())):
+        values = slice_to_show(volume, z)
+        if z == chosen[THUMBNAIL]:
+            thumbnail = as_jpeg(picture(values, THUMBNAIL_PX))
+            write_file(os.path.join(folder, thumbnail_name(record.ts_id, z)), thumbnail)
+        if z in details:
+            detail = as_webp(picture(values))
+            write_file(os.path.join(folder, detail_name(record.ts_id, z)), detail)
+
+
+def slice_to_show(volume: Volume, z: int) -> np.ndarray:
+    """The mean over about 10 nm in z around slice `z`, see `slices_shown`: (y, x) float32.
+
+    Raises:
+        TomogramError: the file cannot be read.
+    """
+    planes = slices_shown(z, volume.shape_zyx[0], volume.voxel_size_angstrom / 10)
+    total = volume.read_slice(planes[0])
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is shown as grey
+        for plane in planes[1:]:
+            total += volume.read_slice(plane)
+        total /= np.float32(len(planes))
+    return total

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the curves of tiles to one tomogram: slab, curve, score, interval.
+
+Features that are there decide, wherever in the field they lie: tiles count by their content, so
+that a sharp cell in empty ice is a sharp tomogram. A tomogram that holds nothing scores near 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Sequence
+
+import numpy as np
+
+from tomoscore_scipion.model.inference import SliceCurves
+from tomoscore_scipion.records.bands import N_BANDS, N_SCORED, tomoscore
+
+NOTHING_THERE = 0.01
+"""Content per tile below which there is nothing that could be distinguished."""
+SLAB_LEVEL = 0.5
+"""The slab is where what is seen in slices reaches this share of the best one."""
+NOTHING = 0.02
+"""Below this mean of what is seen in the best slice there is no slab to be found."""
+SOMETHING = 0.5
+"""A tile holds specimen where its content of any octave down to 8 nm reaches this."""
+DRAWS = 300
+Z_90 = 1.6449
+"""Half width of a 90 % interval in standard deviations of a normal distribution."""
+USABLE_WEIGHT = 0.5
+"""Tiles with less data than this are left out, unless a slice has no better ones."""
+
+
+@dataclass(frozen=True)
+class TomogramScore:
+    """What is known of a tomogram.
+
+    Attributes:
+        score: TomoScore, octaves.
+        interval: 90 % interval (low, high), octaves.
+        curve: (N_BANDS,) resolvability over the slab, weighted by content, signed.
+        content: share of the slab's tiles that hold specimen, 0 to 1.
+        slab_z: (first, last) plane of the slab, inclusive.
+        slice_z: (n,) planes of the scored slices.
+        slice_scores: (n,) TomoScore of each.
+    """
+
+    score: float
+    interval: tuple[float, float]
+    curve: np.ndarray
+    content: float
+    slab_z: tuple[int, int]
+    slice_z: np.ndarray
+    slice_scores: np.ndarray
+
+
+def summarise(
+    slices: Sequence[SliceCurves],
+    planes: tuple[int, int],
+    share: np.ndarray,
+    calibration: dict[str, Any],
+    strangeness: float = 0.0,
+) -> TomogramScore:
+    """Summarise the slices of a tomogram.
+
+    Args:
+        slices: at least one, in order of z.
+        planes: (first, last) plane, inclusive, that the slices were sampled from.
+        share: (N_BANDS,) from `share_below_nyquist`.
+        calibration: the card's "interval": {"score": [...], "sd": [...], "thin": f, "strange": f},
+            the standard deviation in octaves of the model's own error at a score, interpolated
+            between; its factor for volumes of one slice, and per unit of strangeness beyond 1.
+        strangeness: of the volume, see `inference.Predictor.strangeness`.
+    """
+    tiles = [usable_tiles(piece) for piece in slices]
+    curves = np.stack([weighted_curve(*part) for part in tiles])
+    z = np.array([s.z for s in slices])
+    first, last = slab(tiles, share)
+    inside = tiles[first : last + 1]
+    curve = weighted_curve(*(np.concatenate(part) for part in zip(*inside)))
+    score = float(tomoscore(curve, share))
+    own = own_error(score, len(slices), strangeness, calibration)
+    half = Z_90 * float(np.hypot(own, bootstrap_sd(inside, share)))
+    return TomogramScore(
+        score=score,
+        interval=(max(0.0, score - half), min(float(N_SCORED), score + half)),
+        curve=curve,
+        content=specimen_share(np.concatenate([content for _, content in inside])),
+        slab_z=slab_planes(z, first, last, planes),
+        slice_z=z,
+        slice_scores=tomoscore(curves, share),
+    )
+
+
+def own_error(score: float, slices: int, strangeness: float, calibration: dict[str, Any]) -> float:
+    """Standard deviation of the model's own error in octaves; see `summarise`."""
+    sd = float(np.interp(score, calibration["score"], calibration["sd"]))
+    thin = float(calibration.get("thin", 1.0))
+    strange = 1 + float(calibration.get("strange", 0.0)) * max(0.0, strangeness - 1)
+    return sd * (1 + (thin - 1) / slices) * strange
+
+
+def usable_tiles(piece: SliceCurves) -> tuple[np.ndarray, np.ndarray]:
+    """Curves and content of the tiles of a slice that carry data, (n, N_BANDS) each, n >= 1."""
+    weight = piece.weight.numpy()
+    best = float(weight.max())
+    if best == 0:
+        return np.zeros((1, N_BANDS)), np.zeros((1, N_BANDS))
+    usable = weight >= min(USABLE_WEIGHT, best)
+    curves, content = (np.asarray(x.numpy()[usable], float) for x in (piece.curves, piece.content))
+    return curves, content
+
+
+def weighted_curve(curves: np.ndarray, content: np.ndarray) -> np.ndarray:
+    """Curve of tiles by their content: sum(o R) / (sum(o) + 0.01 n), (N_BANDS,), signed.
+
+    Args:
+        curves: (n, N_BANDS), R.
+        content: (n, N_BANDS), o.
+    """
+    total = (content * curves).sum(axis=0)
+    return np.asarray(total / (content.sum(axis=0) + NOTHING_THERE * len(curves)))
+
+
+def slice_curve(piece: SliceCurves) -> np.ndarray:
+    """Curve of a slice, (N_BANDS,), signed; see `weighted_curve`."""
+    return weighted_curve(*usable_tiles(piece))
+
+
+def slice_content(piece: SliceCurves) -> np.ndarray:
+    """Mean content of the tiles of a slice, and what counts beside it, (N_BANDS,)."""
+    return np.asarray(usable_tiles(piece)[1].mean(axis=0) + NOTHING_THERE)
+
+
+def specimen_share(content: np.ndarray) -> float:
+    """Share of tiles, (n, N_BANDS) content each, that hold specimen."""
+    return float((content[:, : N_SCORED - 1].max(axis=1) >= SOMETHING).mean())
+
+
+def seen(tiles: tuple[np.ndarray, np.ndarray], share: np.ndarray) -> float:
+    """How much is seen in a slice: the mean over its tiles and the scored bands of o R."""
+    curves, content = tiles
+    return float((np.clip(curves, 0, 1) * content * share)[:, :N_SCORED].mean())
+
+
+def slab(slices: Sequence[tuple[np.ndarray, np.ndarray]], share: np.ndarray) -> tuple[int, int]:
+    """First and last slice, inclusive, of the specimen among scored slices.
+
+    A slice belongs to the slab from the first to the last in which half of what is seen in the
+    best one is seen, as the median of three slices: single odd slices do not count, and the edges
+    of the slab stay sharp.
+
+    Args:
+        slices: (curves, content) of each slice from `usable_tiles`.
+        share: (N_BANDS,) share of the bands below Nyquist.
+    """
+    level = np.array([seen(part, share) for part in slices])
+    if len(level) > 2:
+        padded = np.pad(level, 1, mode="reflect")
+        level = np.median([padded[:-2], padded[1:-1], padded[2:]], axis=0)
+    best = float(level.max())
+    if best < NOTHING:
+        return 0, len(level) - 1
+    good = np.flatnonzero(level >= SLAB_LEVEL * best)
+    return int(good[0]), int(good[-1])
+
+
+def slab_planes(z: np.ndarray, first: int, last: int, planes: tuple[int, int]) -> tuple[int, int]:
+    """Planes of the volume from half-way before slice `first` to half-way after slice `last`.
+
+    Where there is no slice before or after it they end where `planes`, those sampled from, do.
+    """
+    low = planes[0] if first == 0 else int((z[first - 1] + z[first] + 1) // 2)
+    high = planes[1] if last == len(z) - 1 else int((z[last] + z[last + 1]) // 2)
+    return low, high
+
+
+def bootstrap_sd(slices: Sequence[tuple[np.ndarray, np.ndarray]], share: np.ndarray) -> float:
+    """Standard deviation of the score over slices and tiles drawn with replacement, octaves.
+
+    The draws have a fixed seed: the same tomogram gives the same interval.
+    """
+    rng = np.random.default_rng(0)
+    # Neighbouring tiles share most of their pixels: about one in nine is independent.
+    sums = []
+    for curves, content in slices:
+        n = len(curves)
+        drawn = rng.integers(0, n, (DRAWS, max(1, n // 9)))
+        scale = 1.0 / drawn.shape[1]
+        product = (content * curves)[drawn].sum(axis=1) * scale
+        sums.append((product, content[drawn].sum(axis=1) * scale))
+    products, contents = (np.stack(part) for part in zip(*sums))
+    chosen = rng.integers(0, len(slices), (DRAWS, len(slices)))
+    draw = np.arange(DRAWS)[:, None]
+    product, content = products[chosen, draw].mean(axis=1), contents[chosen, draw].mean(axis=1)
+    return float(tomoscore(product / (content + NOTHING_THERE), share).std())

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which device scores: decided once, at the edge."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+
+from tomoscore_scipion.records.errors import StartError
+
+
+def resolve_device(name: str) -> tuple[torch.device, list[str]]:
+    """The device of a name, and what the user should know about the choice.
+
+    Args:
+        name: "cpu", "cuda", "cuda:N", or "auto": the first GPU where there is one.
+
+    Raises:
+        StartError: the name is none of these, or the device is not there.
+    """
+    if name == "cpu":
+        return torch.device("cpu"), []
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda:0"), []
+        return torch.device("cpu"), ["no GPU that torch can use: scoring on the CPU"]
+    if not re.fullmatch(r"cuda(:\d+)?", name):
+        raise StartError(f"device: expected auto, cpu or cuda:N, got {name!r}")
+    index = int(name.partition(":")[2] or 0)
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if index >= count:
+        there = f"{count} visible GPUs" if count else "no GPU that torch can use"
+        raise StartError(
+            f"device {name}: found {there}; use --device cpu or auto, or check the driver, "
+            "CUDA_VISIBLE_DEVICES, and that torch is a CUDA build"
+        )
+    return torch.device("cuda", index), []

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""RELION 5's tomograms.star: its tomograms to be scored, and the same table of the accepted ones.
+
+Labels are those of RELION 5 (src/metadata_label.h). Paths in the file start at the folder of the
+RELION project. A tomogram's voxel size is rlnTomoTiltSeriesPixelSize, in Angstrom, times
+rlnTomoTomogramBinning. RELION keeps columns whose labels it does not know, as text
+(src/metadata_table.cpp, readStarLoop and write).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
+
+from tomoscore_scipion.reading.star_file import read_star
+from tomoscore_scipion.reading.text_file import read_text
+from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.job import Tomogram, check_id, check_unique
+from tomoscore_scipion.records.line_files import open_lines
+from tomoscore_scipion.records.record import Score
+
+if TYPE_CHECKING:
+    import pandas
+
+NAME = "rlnTomoName"
+PIXEL_SIZE = "rlnTomoTiltSeriesPixelSize"
+BINNING = "rlnTomoTomogramBinning"
+FILES = {
+    "reconstructed": "rlnTomoReconstructedTomogram",
+    "denoised": "rlnTomoReconstructedTomogramDenoised",
+    "half1": "rlnTomoReconstructedTomogramHalf1",
+    "half2": "rlnTomoReconstructedTomogramHalf2",
+}
+"""The label of each kind of tomogram."""
+ADDED = ("tomoScore", "tomoScoreLow", "tomoScoreHigh")
+"""Labels of the score, in octaves, and of the bounds of its 90 % interval."""
+NO_FILE = ("", "n/a", "none", "nan", "<na>")
+"""What stands in the place of a file that there is not."""
+MISSING = "nan"
+PROJECT_MARKS = (".gui_projectdir", "default_pipeline.star")
+"""Files that RELION makes in the folder of a project."""
+VERSION = re.compile(r"^# version \d+$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class RelionTomograms:
+    """A tomograms.star that was read.
+
+    Attributes:
+        path: the file.
+        tomograms: those that have a file of the kind asked for; ids are RELION's names.
+        without_file: names of the others.
+        blocks: {name of a block: its table or dict}; all values of tables are text.
+        table: name of the block with the tomograms.
+        version: the line that tells RELION's version of the form; empty where there is none.
+    """
+
+    path: str
+    tomograms: tuple[Tomogram, ...]
+    without_file: tuple[str, ...]
+    blocks: Mapping[str, Any]
+    table: str
+    version: str
+
+
+def read_tomograms(
+    path: str, which: str = "reconstructed", voxel_size_angstrom: float | None = None
+) -> RelionTomograms:
+    """Read a tomograms.star of RELION 5.
+
+    Args:
+        path: the file.
+        which: the kind of tomogram, a key of `FILES`.
+        voxel_size_angstrom: a voxel size that wins over the table's.
+
+    Raises:
+        TomogramError: the file is no star file.
+        StartError: it has no table of tomograms, or the table cannot be used; the message says
+            which row or column.
+    """
+    labels = [label for block in read_star(path, ()).values() for label in block]
+    blocks = read_star(path, labels)
+    name = _block_of_tomograms(path, blocks, which)
+    table = blocks[name].fillna(MISSING)
+    blocks[name] = table
+    twice = sorted(set(table.columns[table.columns.duplicated()]))
+    if twice:
+        raise StartError(f"{path}: expected each label once, found {', '.join(twice)} twice")
+    if table.empty:
+        raise StartError(f"{path}: expected tomograms, found none: the table has no rows")
+    ids = [str(word) for word in table[NAME]]
+    for row, ts_id in enumerate(ids, 1):
+        check_id(ts_id, f"{path}: row {row}")
+    try:
+        check_unique(ids)
+    except StartError as error:
+        raise StartError(f"{path}: {NAME}: {error}") from error
+    files = [str(word) for word in table[FILES[which]]]
+    there = [file.lower() not in NO_FILE for file in files]
+    if not any(there):
+        raise StartError(
+            f"{path}: expected files in {FILES[which]}, found none in any row; "
+            f"{_others(table, which)}"
+        )
+    project = _project_folder(path, [file for file, is_there in zip(files, there) if is_there])
+    given = voxel_size_angstrom
+    tomograms = tuple(
+        Tomogram(
+            ts_id,
+            _from_here(path, project, file),
+            _voxel_size(path, table, row) if given is None else given,
+        )
+        for row, (ts_id, file) in enumerate(zip(ids, files))
+        if there[row]
+    )
+    without = tuple(ts_id for ts_id, is_there in zip(ids, there) if not is_there)
+    version = VERSION.search(read_text(path, "a star file of RELION 5"))
+    return RelionTomograms(
+        path, tomograms, without, blocks, name, version.group() if version else ""
+    )
+
+
+def _block_of_tomograms(path: str, blocks: Mapping[str, Any], which: str) -> str:
+    """The name of the one block whose table has names and files of tomograms."""
+    tables = {name: block for name, block in blocks.items() if hasattr(block, "columns")}
+    named = [name for name, table in tables.items() if NAME in table]
+    found = [name for name in named if FILES[which] in tables[name]]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise StartError(
+            f"{path}: expected one table with {NAME} and {FILES[which]}, found {len(found)}: "
+            f"{', '.join(found)}; take the others out"
+        )
+    if not named:
+        raise StartError(
+            f"{path}: expected RELION 5's tomograms.star, with a table that has {NAME} and "
+            f"{FILES[which]}; found no table with {NAME}"
+        )
+    raise StartError(f"{path}: expected {FILES[which]}; {_others(tables[named[0]], which)}")
+
+
+def _others(table: pandas.DataFrame, which: str) -> str:
+    """What can be scored instead of a kind that is not there."""
+    kinds = [kind for kind in FILES if kind != which and FILES[kind] in table]
+    if kinds:
+        return f"found tomograms of another kind: choose it, --which {' or '.join(kinds)}"
+    return "the file names no tomograms: give the tomograms.star that Reconstruct tomograms wrote"
+
+
+def _project_folder(path: str, files: Sequence[str]) -> str:
+    """The folder at which the paths in the file start.
+
+    It is the nearest folder above the file from which one of them is there; else the nearest with
+    a mark of RELION's, else the current one.
+    """
+    above = []
+    folder = os.path.dirname(os.path.abspath(path))
+    while folder not in above:
+        above.append(folder)
+        folder = os.path.dirname(folder)
+    for wanted in (files, PROJECT_MARKS):
+        for folder in above:
+            if any(os.path.exists(os.path.join(folder, name)) for name in wanted):
+                return folder
+    return os.getcwd()
+
+
+def _from_here(path: str, project: str, file: str) -> str:
+    """The path of a tomogram: absolute where it or the star file is so, else from here."""
+    whole = os.path.join(project, file)
+    return whole if os.path.isabs(path) or os.path.isabs(file) else os.path.relpath(whole)
+
+
+def _voxel_size(path: str, table: pandas.DataFrame, row: int) -> float | None:
+    """Angstrom; None, for that of the tomogram's header, where the table does not tell."""
+    if PIXEL_SIZE not in table or BINNING not in table:
+        return None
+    size = 1.0
+    for label in (PIXEL_SIZE, BINNING):
+        word = str(table[label].iloc[row])
+        try:
+            value = float(word)
+        except ValueError:
+            value = math.nan
+        if not 0 < value < math.inf:
+            raise StartError(
+                f"{path}: row {row + 1}: expected a number > 0 in {label}, got {word[:40]!r}; "
+                "mend it, or give --voxel-size"
+            )
+        size *= value
+    return float(f"{size:.8g}")
+
+
+def write_accepted(source: RelionTomograms, accepted: Mapping[str, Score], path: str) -> int:
+    """Write the same file with the rows of accepted tomograms only, and their scores.
+
+    Columns, words and further blocks stay as they are; `ADDED` is added at the right, or replaced
+    where an earlier run added it.
+
+    Args:
+        source: what was read.
+        accepted: the accepted records by their ids.
+        path: the file to be written; one that is there is replaced when the new one is whole.
+
+    Returns:
+        How many rows there are.
+
+    Raises:
+        StartError: it cannot be written.
+    """
+    import starfile
+
+    table = source.blocks[source.table]
+    table = table[[name in accepted for name in table[NAME]]].copy()
+    scores = [_octaves(accepted[name]) for name in table[NAME]]
+    for column, label in enumerate(ADDED):
+        table[label] = [f"{numbers[column]:.4f}" for numbers in scores]
+    text = starfile.to_string({**source.blocks, source.table: table}, na_rep=MISSING)
+    if source.version:
+        heading, _, rest = text.partition("\n")
+        text = f"{heading}\n\n{source.version}\n{rest}"
+    with open_lines(path) as file:
+        file.write(text, is_row=False)
+    return len(table)
+
+
+def _octaves(record: Score) -> tuple[float, float, float]:
+    """The numbers of `ADDED` of a scored tomogram."""
+    low, high = record.tomoscore_interval or (math.nan, math.nan)
+    return (math.nan if record.tomoscore is None else record.tomoscore), low, high

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the tomograms of a command line come from: files, RELION's star file, Warp's folder."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Sequence
+
+from tomoscore_scipion.pipelines.relion_tomograms import FILES, RelionTomograms, read_tomograms
+from tomoscore_scipion.pipelines.warp_folder import (
+    FOLDERS,
+    WarpFolder,
+    is_warp_folder,
+    read_warp_folder,
+)
+from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.job import Tomogram, tomograms_of_paths
+
+STAR = ".star"
+WHICH = tuple(dict.fromkeys((*FILES, *FOLDERS)))
+"""The kinds of tomograms that star files and folders know."""
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Source:
+    """Tomograms to be scored, and what they were found by.
+
+    Attributes:
+        tomograms: each with an id of its own.
+        inputs: files beside the tomograms that must not be replaced.
+        notices: what the user should know of what was found.
+        relion: the star file that names them; None for any other source.
+        warp: the processing folder that holds them; None for any other source.
+    """
+
+    tomograms: tuple[Tomogram, ...]
+    inputs: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+    relion: RelionTomograms | None = None
+    warp: WarpFolder | None = None
+
+
+def source_of(
+    paths: Sequence[str], voxel_size_angstrom: float | None = None, which: str | None = None
+) -> Source:
+    """The tomograms of a command line.
+
+    Args:
+        paths: files of tomograms, or one star file of RELION, or one processing folder of Warp.
+        voxel_size_angstrom: a voxel size that wins over all others.
+        which: the kind of tomogram, one of `WHICH`; None: as reconstructed.
+
+    Raises:
+        StartError: the source cannot be used, or does not know this kind of tomogram.
+        TomogramError: a star file or Warp's metadata cannot be read.
+    """
+    stars = [path for path in paths if path.lower().endswith(STAR)]
+    folders = [path for path in paths if is_warp_folder(path)]
+    if (stars or folders) and len(paths) > 1:
+        raise StartError(
+            f"{(stars + folders)[0]}: a star file or a folder of Warp is scored alone, got "
+            f"{len(paths)} paths: give one at a time"
+        )
+    if stars:
+        return _of_star(stars[0], voxel_size_angstrom, which or "reconstructed")
+    if folders:
+        return _of_warp(folders[0], voxel_size_angstrom, which or "reconstructed")
+    if which is not None:
+        raise StartError(
+            f"--which {which} chooses among the tomograms of a star file of RELION or a processing "
+            f"folder of Warp, got {paths[0]}: leave it out, or give one of these"
+        )
+    return Source(tomograms_of_paths(paths, voxel_size_angstrom))
+
+
+def _of_star(path: str, voxel_size_angstrom: float | None, which: str) -> Source:
+    if which not in FILES:
+        raise StartError(f"{path}: RELION knows no {which} tomograms: {', '.join(FILES)}")
+    relion = read_tomograms(path, which, voxel_size_angstrom)
+    notices = []
+    if relion.without_file:
+        notices.append(
+            f"{path}: {len(relion.without_file)} tomograms have no file in {FILES[which]} and are "
+            f"left out: {_some(relion.without_file)}"
+        )
+    return Source(relion.tomograms, (path,), tuple(notices), relion=relion)
+
+
+def _of_warp(path: str, voxel_size_angstrom: float | None, which: str) -> Source:
+    warp = read_warp_folder(path, which, voxel_size_angstrom)
+    notices = [f"{path}: {len(warp.tomograms)} tomograms, {warp.n_halves} of them with halves"]
+    if warp.deselected:
+        notices.append(
+            f"{len(warp.deselected)} tilt series are deselected in Warp: scored, but not listed as "
+            f"accepted: {_some(warp.deselected)}"
+        )
+    metadata = [os.path.join(path, f"{name}.xml") for name in set(warp.series.values())]
+    return Source(warp.tomograms, tuple(metadata), tuple(notices), warp=warp)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")

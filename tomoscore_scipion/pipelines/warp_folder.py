@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The processing folder of Warp or WarpTools: its tomograms, and a list of the accepted ones.
+
+Names are those of WarpLib (TiltSeries.cs): a tomogram is reconstruction/NAME_10.00Apx.mrc, with
+the name of its tilt series and the pixel size in Angstrom; other kinds lie in folders below it, of
+the same name. NAME.xml in the processing folder holds the metadata, which is never changed.
+NAME.tomostar, in the folder of the data, stands for the tilt series on the command line of
+WarpTools; a .txt file with one such path per line may follow --input_data (BaseOptions.cs).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Mapping
+
+from tomoscore_scipion.reading.file_kind import TOMOGRAM
+from tomoscore_scipion.reading.mrc_fields import HEADER_BYTES
+from tomoscore_scipion.reading.mrc_header import parse_header
+from tomoscore_scipion.reading.source_file import open_source
+from tomoscore_scipion.reading.voxel_size import choose_voxel_size
+from tomoscore_scipion.records.errors import StartError, TomogramError
+from tomoscore_scipion.records.job import Tomogram, check_id
+from tomoscore_scipion.records.line_files import open_lines
+from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.tilt_metadata.warp_metadata import read_xml
+
+RECONSTRUCTION = "reconstruction"
+FOLDERS = {
+    "reconstructed": "",
+    "denoised": "denoised",
+    "deconvolved": "deconv",
+    "half1": "odd",
+    "half2": "even",
+}
+"""The folder of each kind of tomogram, below `RECONSTRUCTION`."""
+FILE = re.compile(r"(?P<series>.+)_(?P<pixel>\d+[.,]\d{2})Apx\.mrc")
+"""WarpTools writes the pixel size as its user's language does, with a point or a comma."""
+ROUNDING_ANGSTROM = 0.0051
+"""The name tells the pixel size to two decimals."""
+LIST_SUFFIX = ".txt"
+"""WarpTools takes a file of any other extension for data."""
+
+
+@dataclass(frozen=True)
+class WarpFolder:
+    """A processing folder that was looked through.
+
+    Attributes:
+        path: the folder.
+        tomograms: those of the kind asked for, in the order of their names.
+        series: {id of a tomogram: name of its tilt series}.
+        n_halves: how many of the tomograms have both halves beside them.
+        deselected: names of the tilt series that are deselected in Warp.
+    """
+
+    path: str
+    tomograms: tuple[Tomogram, ...]
+    series: Mapping[str, str]
+    n_halves: int
+    deselected: tuple[str, ...]
+
+
+def is_warp_folder(path: str) -> bool:
+    """Whether a path is a processing folder of Warp with a folder of tomograms."""
+    return os.path.isdir(os.path.join(path, RECONSTRUCTION))
+
+
+def read_warp_folder(
+    path: str, which: str = "reconstructed", voxel_size_angstrom: float | None = None
+) -> WarpFolder:
+    """Find the tomograms of a processing folder.
+
+    The id of a tomogram is the name of its tilt series; where one has tomograms of several pixel
+    sizes, the pixel size follows, as in the file's name.
+
+    Args:
+        path: the folder.
+        which: the kind of tomogram, a key of `FOLDERS`.
+        voxel_size_angstrom: a voxel size that wins over names and headers.
+
+    Raises:
+        StartError: the folder cannot be read, or has no tomogram of this kind.
+        TomogramError: metadata (.xml) of a tilt series cannot be read.
+    """
+    folder = os.path.join(path, RECONSTRUCTION, FOLDERS[which])
+    found = [match for match in map(FILE.fullmatch, _names(path, folder, which)) if match]
+    if not found:
+        kinds = [kind for kind in FOLDERS if kind != which and _has_tomograms(path, kind)]
+        other = f"; there are others: --which {' or '.join(kinds)}" if kinds else ""
+        raise StartError(
+            f"{path}: expected tomograms in {folder}, named as WarpTools names them "
+            f"(TS_01_10.00Apx.mrc), found none{other}"
+        )
+    counts = Counter(match["series"] for match in found)
+    tomograms, series = [], {}
+    for match in found:
+        file = os.path.join(folder, match.group())
+        name = match["series"]
+        ts_id = name if counts[name] == 1 else match.group()[: -len(".mrc")]
+        check_id(ts_id, file)
+        size = voxel_size_angstrom
+        if size is None:
+            size = _size_of_name(file, _pixel_size(match))
+        tomograms.append(Tomogram(ts_id, file, size))
+        series[ts_id] = name
+    halves = [os.path.join(path, RECONSTRUCTION, FOLDERS[kind]) for kind in ("half1", "half2")]
+    n_halves = sum(
+        all(os.path.isfile(os.path.join(half, match.group())) for half in halves) for match in found
+    )
+    names = sorted(set(series.values()))
+    deselected = tuple(name for name in names if _is_deselected(path, name))
+    return WarpFolder(path, tuple(tomograms), series, n_halves, deselected)
+
+
+@dataclass(frozen=True)
+class WarpFile:
+    """A tomogram that lies and is named as WarpTools lays and names it.
+
+    Attributes:
+        path: the file.
+        series: name of its tilt series.
+        folder: of its kind, a value of `FOLDERS`.
+        named_angstrom: pixel size in Angstrom, of its name.
+    """
+
+    path: str
+    series: str
+    folder: str
+    named_angstrom: float
+
+    @property
+    def voxel_size_angstrom(self) -> float | None:
+        """The voxel size of the name; None where the header has it, more exactly."""
+        return _size_of_name(self.path, self.named_angstrom)
+
+
+def warp_file(path: str) -> WarpFile | None:
+    """The tomogram of WarpTools that a path names; None where it is another file.
+
+    Args:
+        path: a file, which need not be there.
+    """
+    folder, name = os.path.split(os.path.abspath(path))
+    match = FILE.fullmatch(name)
+    above, kind = os.path.split(folder)
+    if kind == RECONSTRUCTION:
+        kind = ""
+    elif kind not in FOLDERS.values() or os.path.basename(above) != RECONSTRUCTION:
+        return None
+    return None if match is None else WarpFile(path, match["series"], kind, _pixel_size(match))
+
+
+def _pixel_size(match: re.Match[str]) -> float:
+    return float(match["pixel"].replace(",", "."))
+
+
+def _names(path: str, folder: str, which: str) -> list[str]:
+    """The names of files in a folder, sorted."""
+    try:
+        return sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StartError(f"{path}: cannot read {folder} ({which}): {error.strerror}") from error
+
+
+def _has_tomograms(path: str, kind: str) -> bool:
+    folder = os.path.join(path, RECONSTRUCTION, FOLDERS[kind])
+    return any(FILE.fullmatch(name) for name in _names(path, folder, kind))
+
+
+def _size_of_name(file: str, named_angstrom: float) -> float | None:
+    """The voxel size of a file's name; None where the header has it, more exactly.
+
+    A file that cannot be read has none: why not is said when it is scored.
+    """
+    try:
+        source = open_source(file)
+        try:
+            header = parse_header(source.head(HEADER_BYTES), source.size, file, TOMOGRAM)
+        finally:
+            source.close()
+        size, _ = choose_voxel_size(header.voxel_size_xyz_angstrom, None, file)
+    except TomogramError:
+        size = math.nan
+    return None if abs(size - named_angstrom) <= ROUNDING_ANGSTROM else named_angstrom
+
+
+def _is_deselected(path: str, name: str) -> bool:
+    """Whether the metadata of a tilt series says that it is deselected, by hand or by filter."""
+    file = os.path.join(path, f"{name}.xml")
+    if not os.path.exists(file):
+        return False
+    root = read_xml(file)
+    marks = [root.get(key, "") for key in ("UnselectManual", "UnselectFilter")]
+    # What is selected by hand is so whatever the filter says.
+    by_hand, by_filter = (mark.strip().lower() for mark in marks)
+    return by_hand == "true" or (by_hand != "false" and by_filter == "true")
+
+
+def tomostar_files(source: WarpFolder, folder: str | None = None) -> dict[str, str]:
+    """The .tomostar file of each tilt series, absolute: {name: path}.
+
+    They are looked for in the folder given; else in that of the data, as the metadata tells it, in
+    the processing folder itself, and in folders beside it.
+
+    Args:
+        source: the processing folder.
+        folder: where they are; None: not known.
+
+    Raises:
+        StartError: one cannot be found, or tilt series have several tomograms each.
+    """
+    several = [name for name, count in Counter(source.series.values()).items() if count > 1]
+    if several:
+        raise StartError(
+            f"{source.path}: expected one tomogram of each tilt series for the list of accepted "
+            f"ones, found several pixel sizes of {', '.join(several[:3])}; move those of the other "
+            "pixel sizes away, or score without --output-list"
+        )
+    folders = [folder] if folder is not None else _data_folders(source.path)
+    found = {}
+    for name in source.series.values():
+        candidates = list(folders)
+        if folder is None:
+            candidates = [*_told_folder(source.path, name), *folders]
+        paths = [os.path.join(place, f"{name}.tomostar") for place in candidates]
+        there = next(filter(os.path.isfile, paths), None)
+        if there is None:
+            raise StartError(
+                f"{name}.tomostar: expected it in {' or '.join(candidates[:4])}, found none; name "
+                "the folder of the .tomostar files: --tomostar DIR"
+            )
+        found[name] = os.path.abspath(there)
+    return found
+
+
+def _told_folder(path: str, name: str) -> list[str]:
+    """The folder of the data as the metadata tells it."""
+    file = os.path.join(path, f"{name}.xml")
+    told = read_xml(file).get("DataDirectory", "") if os.path.exists(file) else ""
+    return [os.path.join(path, told)] if told else []
+
+
+def _data_folders(path: str) -> list[str]:
+    """The processing folder, and those beside it that hold .tomostar files."""
+    above = os.path.dirname(os.path.abspath(path))
+    try:
+        beside = sorted(entry.path for entry in os.scandir(above) if entry.is_dir())
+        holding = [
+            folder
+            for folder in beside
+            if os.access(folder, os.R_OK | os.X_OK)
+            and any(name.endswith(".tomostar") for name in os.listdir(folder))
+        ]
+    except OSError as error:
+        raise StartError(f"cannot read {error.filename}: {error.strerror}") from error
+    return [path, *holding]
+
+
+def write_list(
+    source: WarpFolder, tomostar: Mapping[str, str], accepted: Mapping[str, Score], path: str
+) -> int:
+    """Write the .tomostar files of accepted tomograms, one per line; deselected ones are left out.
+
+    Args:
+        source: the processing folder.
+        tomostar: from `tomostar_files`.
+        accepted: the accepted records by their ids.
+        path: the file to be written; one that is there is replaced when the new one is whole.
+
+    Returns:
+        How many there are.
+
+    Raises:
+        StartError: it cannot be written.
+    """
+    names = [source.series[tomogram.ts_id] for tomogram in source.tomograms]
+    ids = {source.series[tomogram.ts_id]: tomogram.ts_id for tomogram in source.tomograms}
+    listed = [name for name in names if ids[name] in accepted and name not in source.deselected]
+    with open_lines(path) as file:
+        for name in listed:
+            file.write(tomostar[name] + "\n")
+    return len(listed)

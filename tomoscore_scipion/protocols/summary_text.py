@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the protocols say about their results: summary and methods."""
+
+from collections import Counter
+from statistics import median
+
+from tomoscore_scipion.protocols.outputs import (
+    ACCEPTED_SET,
+    ERROR,
+    FAILED_SET,
+    MODEL_SHA256,
+    REJECTED_SET,
+    SCORED_SET,
+    SET_OF,
+    decisions_of,
+    provenance_of,
+    scores_of,
+    value,
+)
+from tomoscore_scipion.protocols.recovery import readable_output
+from tomoscore_scipion.records.bands import readable_scale, scale_nm
+from tomoscore_scipion.records.verdict import BY_HAND, BY_SCORE, in_words
+
+WORST = 3
+FAILURES_SHOWN = 5
+SHA256_SHOWN = 12
+JUDGED = (ACCEPTED_SET, REJECTED_SET)
+PAPER = "Tan et al., 2024, doi:10.1101/2024.11.06.622356"
+
+
+def summary(protocol):
+    """Counts, criterion, median, the worst, the failed, slab limits, model and device.
+
+    Args:
+        protocol: one with the output sets as attributes.
+
+    Returns:
+        A list of lines.
+    """
+    lines = _scored_lines(protocol) + _lost_lines(protocol)
+    failed = readable_output(protocol, FAILED_SET)
+    if failed is not None and not failed.isEmpty():
+        shown = failed.iterItems(limit=FAILURES_SHOWN)
+        lines += [f"*{failed.getSize()} failed*:"]
+        lines += [f"  {item.getTsId()}: {value(item, ERROR)}" for item in shown]
+        failed.close()
+    return lines or ["No tomogram is scored yet."]
+
+
+def _lost_lines(protocol):
+    """What is said of outputs that cannot be read."""
+    names = [name for name, _ in protocol.iterOutputAttributes()]
+    lost = [name for name in names if readable_output(protocol, name) is None]
+    if not lost:
+        return []
+    return [f"*Cannot be read: {', '.join(lost)}*. Continue makes them again."]
+
+
+def _scored_lines(protocol):
+    scores = scores_in(protocol)
+    if not scores:
+        return []
+    made = provenance_in(protocol)
+    middle = median(scores.values())
+    decisions = decisions_in(protocol)
+    scored = f"*scored {len(decisions)}*, " if SCORED_SET in protocol._possibleOutputs else ""
+    lines = [
+        f"Tomograms: {scored}{in_numbers(verdict for verdict, _, _ in decisions)}.",
+        f"Accepted: {criterion(made)}.",
+        *decision_lines(decisions),
+        f"Median TomoScore {middle:.2f} octaves ({readable_scale(scale_nm(middle))}).",
+    ]
+    worst = worst_of(scores)
+    if worst:
+        named = ", ".join(f"{key} {score:.2f}" for key, score in worst)
+        lines.append(f"Worst: {named}.")
+    if slab(made):
+        lines.append(f"Scored {slab(made)}.")
+    return [*lines, f"Model {model(made)}, on {made['_tomoScoreDevice'] or 'an unknown device'}."]
+
+
+def worst_of(scores):
+    """[(tsId, TomoScore)] of the worst, three at most, and never the best."""
+    ranked = sorted(scores.items(), key=lambda pair: pair[1])
+    return [pair for pair in ranked[:WORST] if pair[1] < ranked[-1][1]]
+
+
+def decisions_in(protocol):
+    """[(verdict, whether borderline, who decided)] of the tomograms of a protocol.
+
+    Each is counted once, in the scored set where there is one: that is written last, so that the
+    numbers agree also while the protocol runs.
+    """
+    found = []
+    for tomograms in judged_sets(protocol):
+        found += decisions_of(tomograms)
+        tomograms.close()
+    return found
+
+
+def decision_lines(decisions):
+    """How many tomograms are borderline, and how many were not decided by their score."""
+    lines = []
+    borderline = [verdict for verdict, is_borderline, _ in decisions if is_borderline]
+    if borderline:
+        lines.append(
+            f"*Borderline {len(borderline)}* (the 90 % interval contains the threshold): "
+            f"{in_numbers(borderline)}."
+        )
+    others = Counter((verdict, who) for verdict, _, who in decisions if who not in (None, BY_SCORE))
+    for (verdict, who), number in sorted(others.items()):
+        how = "by hand" if who == BY_HAND else f"regardless of the score: {who}"
+        lines.append(f"{verdict.capitalize()} {how}: {number}.")
+    return lines
+
+
+def in_numbers(verdicts):
+    """Verdicts in words: "*accepted 3*, *rejected 1*"; one that is open has none yet."""
+    numbers = Counter(verdicts)
+    words = [f"*{verdict} {numbers[verdict]}*" for verdict in SET_OF if numbers[verdict]]
+    return ", ".join([*words, *([f"*not decided yet {numbers[None]}*"] if numbers[None] else [])])
+
+
+def judged_sets(protocol):
+    """The sets that have all tomograms with a verdict, once each."""
+    names = (SCORED_SET,) if SCORED_SET in protocol._possibleOutputs else JUDGED
+    there = (readable_output(protocol, name) for name in names)
+    return [tomograms for tomograms in there if tomograms is not None]
+
+
+def scores_in(protocol):
+    """{tsId: TomoScore} of the tomograms that a protocol scored, or split."""
+    found = {}
+    for tomograms in judged_sets(protocol):
+        found.update(scores_of(tomograms))
+        tomograms.close()
+    return {key: score for key, score in found.items() if score is not None}
+
+
+def provenance_in(protocol):
+    """{name: value} of what the outputs of a protocol say of their making."""
+    return provenance_of(judged_sets(protocol)[0])
+
+
+def size_of(protocol, name):
+    """The number of items of an output, 0 where it is not there."""
+    tomograms = readable_output(protocol, name)
+    return tomograms.getSize() if tomograms is not None else 0
+
+
+def criterion(made):
+    """By what tomograms were accepted, from a set's provenance."""
+    words = []
+    if made["_tomoScoreThreshold"] is not None:
+        words.append(in_words(made["_tomoScoreThreshold"]))
+        if made["_tomoScoreAcceptBorderline"] is not None:
+            accepted = made["_tomoScoreAcceptBorderline"]
+            words.append("borderline ones too" if accepted else "without borderline ones")
+    if made["_tomoScoreAtMost"]:
+        words.append(f"at most the best {made['_tomoScoreAtMost']}")
+    if made["_tomoScorePercent"] is not None:
+        words.append(f"the best {made['_tomoScorePercent']:g} %")
+    if made["_tomoScoreIds"]:
+        words.append(f"by the list of ids of {made['_tomoScoreIds']}")
+    if made["_tomoScoreRejectFaults"]:
+        words.append(f"rejected regardless of the score: {made['_tomoScoreRejectFaults']}")
+    return "; ".join(words)
+
+
+def slab(made):
+    """The slices that were scored, from a set's provenance; "" where there were no limits."""
+    first, last = made["_tomoScoreSlabFirst"] or 0, made["_tomoScoreSlabLast"]
+    last = None if last is None or last < 0 else last
+    if first == 0 and last is None:
+        return ""
+    return f"slices {first} to {'the last' if last is None else last} (counted from 0)"
+
+
+def model(made):
+    """The model's name, version and the beginning of its hash, from a set's provenance."""
+    if not made[MODEL_SHA256]:
+        return "unknown (subsets and joins do not tell it)"
+    sha256 = made[MODEL_SHA256][:SHA256_SHOWN]
+    return f"{made['_tomoScoreModel']} {made['_tomoScoreModelVersion']} ({sha256})"
+
+
+def methods(protocol):
+    """A paragraph that is ready for a paper; nothing before there are results."""
+    scores = scores_in(protocol)
+    if not scores:
+        return []
+    made = provenance_in(protocol)
+    middle = median(scores.values())
+    end = f"{size_of(protocol, REJECTED_SET)} rejected"
+    if SCORED_SET in protocol._possibleOutputs:
+        end += f", and {size_of(protocol, FAILED_SET)} could not be scored"
+    return [
+        f"Tomograms (n = {len(scores)}) were rated by TomoScore (independent implementation of "
+        f"the idea of {PAPER}; {program(made)}): the number of octaves of feature scale, from "
+        "128 nm to 4 nm, that can be readily distinguished in xy slices"
+        f"{', of ' + slab(made) if slab(made) else ''}. The median was {middle:.2f} octaves "
+        f"({readable_scale(scale_nm(middle))}). {_were(size_of(protocol, ACCEPTED_SET))} "
+        f"accepted for further processing ({criterion(made)}), {end}."
+    ]
+
+
+def _were(number):
+    return f"{number} tomogram was" if number == 1 else f"{number} tomograms were"
+
+
+def program(made):
+    """Program and model with what a reader needs to find them, from a set's provenance."""
+    if not made[MODEL_SHA256]:
+        return "scipion-em-tomoscore; version and model as of the scored set"
+    return (
+        f"scipion-em-tomoscore {made['_tomoScoreEngineVersion']}, model {made['_tomoScoreModel']} "
+        f"{made['_tomoScoreModelVersion']}, sha256 {made[MODEL_SHA256]}"
+    )

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Text files of other programs, in the encodings that these and editors write."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Union
+
+from tomoscore_scipion.records.errors import TomogramError
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+LARGEST_BYTES = 64 * 2**20
+MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+"""Byte order marks and the encodings that they announce."""
+
+
+def read_text(path: PathLike, what: str) -> str:
+    """The text of a file in UTF-8 or UTF-16, with or without its mark, or else in Latin-1.
+
+    Args:
+        path: the file.
+        what: what it should be, for messages.
+
+    Raises:
+        TomogramError: it cannot be read, or holds no text.
+    """
+    try:
+        if os.path.getsize(path) > LARGEST_BYTES:
+            raise TomogramError(f"{path}: expected {what}, of at most {LARGEST_BYTES >> 20} MB")
+        raw = Path(path).read_bytes()
+    except OSError as error:
+        raise TomogramError(f"{path}: expected {what}: {error.strerror}") from error
+    marked = [encoding for mark, encoding in MARKS if raw.startswith(mark)]
+    for encoding in (*marked, *_encodings_of_two_bytes(raw), "utf-8", "latin-1"):
+        try:
+            text = raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" in text:
+            raise TomogramError(
+                f"{path}: expected {what}, got binary data; is it another file, or in another "
+                "encoding than UTF-8 and UTF-16?"
+            )
+        return text
+    raise TomogramError(f"{path}: expected {what}, in UTF-8")
+
+
+def _encodings_of_two_bytes(raw: bytes) -> tuple[str, ...]:
+    """UTF-16 without a mark: half of its bytes, at one side, are 0 where text is of the West."""
+    low, high = raw[::2].count(0), raw[1::2].count(0)
+    if 4 * max(low, high) <= len(raw) or min(low, high) > 0:
+        return ()
+    return ("utf-16-le" if high else "utf-16-be",)

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which tomograms are good enough: presets, thresholds, borderline scores, faults, the best N.
+
+Knows nothing of Scipion.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Mapping
+
+from tomoscore_scipion.records.acceptance import DEFAULT_THRESHOLD
+from tomoscore_scipion.records.bands import N_SCORED, readable_scale, scale_nm
+
+ACCEPTED, REJECTED, FAILED = "accepted", "rejected", "failed"
+
+BY_SCORE, BY_HAND = "score", "hand"
+"""Who decided on a tomogram; where a fault did, it is the fault's name."""
+
+STRICT_FROM, BALANCED_FROM, PERMISSIVE_FROM = 3.0, DEFAULT_THRESHOLD, 0.75
+"""The TomoScore in octaves from which each preset accepts.
+
+Strict is where membranes are seen as lines. Balanced is where the slider of the report stands at
+first."""
+
+PRESETS = (
+    ("Strict", STRICT_FROM),
+    ("Balanced", BALANCED_FROM),
+    ("Permissive", PERMISSIVE_FROM),
+)
+"""The presets: (name, TomoScore in octaves from which it accepts)."""
+
+SIMULATED_SCORES: dict = {
+    "sha256": "e10903cedff4073e9abce8438db10902b8e5a1b5b620ba5995113d2bcad020b7",
+    "tomograms": 30,
+    "quantiles": {10: 0.59, 25: 1.18, 50: 2.12, 75: 3.02, 90: 3.97},
+}
+"""How simulated tomograms score with the weights of this sha256: {percent: TomoScore below which so
+many of them are}. Measured by scripts/score_quantiles.py; without tomograms help claims nothing."""
+
+BALANCED = 1
+CUSTOM = len(PRESETS)
+CHOICES = [f"{name} (>= {value})" for name, value in PRESETS] + ["Custom"]
+LARGEST = float(N_SCORED)
+
+
+def threshold_of(preset: int, custom: float) -> float:
+    """The threshold in octaves: a preset's, or the custom one."""
+    return float(custom) if preset == CUSTOM else PRESETS[preset][1]
+
+
+def in_words(threshold: float) -> str:
+    """A threshold as a condition: "TomoScore >= 2.5 (22.6 nm or finer)"."""
+    if threshold <= 0:
+        return f"TomoScore >= {threshold:g} (all)"
+    return f"TomoScore >= {threshold:g} ({readable_scale(scale_nm(threshold))} or finer)"
+
+
+def presets_in_words() -> str:
+    """The presets with what they mean, one a line, for help texts."""
+    return "\n".join(f"  *{name}*: {in_words(value)}" for name, value in PRESETS)
+
+
+def simulated_in_words() -> str:
+    """How simulated tomograms score, for help texts; "" where that has not been measured."""
+    if not SIMULATED_SCORES["tomograms"]:
+        return ""
+    below = [
+        f"{'half' if percent == 50 else f'{percent} %'}{'' if number else ' score'} below {score:g}"
+        for number, (percent, score) in enumerate(sorted(SIMULATED_SCORES["quantiles"].items()))
+    ]
+    return (
+        f"Of {SIMULATED_SCORES['tomograms']} simulated tomograms of all qualities "
+        + f"{', '.join(below)}. Those of a real session differ: look at its own histogram.\n"
+    )
+
+
+def reachable(voxel_size_angstrom: float) -> float:
+    """The highest TomoScore that a voxel size can carry: what lies beyond Nyquist counts 0."""
+    nyquist_nm = max(2.0 * voxel_size_angstrom / 10.0, 128.0 / 2.0**N_SCORED)
+    return max(math.log2(128.0 / nyquist_nm), 0.0)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a verdict depends on.
+
+    Attributes:
+        score: TomoScore in octaves; None where there is none.
+        low, high: its 90 % interval; None where it is not known.
+        faults: names of what is wrong with the tomogram whatever its score.
+    """
+
+    score: float | None
+    low: float | None = None
+    high: float | None = None
+    faults: tuple[str, ...] = ()
+
+    def is_borderline(self, threshold: float | None) -> bool:
+        """Whether the interval contains the threshold: the score may lie on either side of it."""
+        if self.score is None or self.low is None or self.high is None or threshold is None:
+            return False
+        return self.low <= threshold <= self.high
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """By what a tomogram is accepted.
+
+    Attributes:
+        threshold: TomoScore in octaves from which a tomogram is accepted; None for no threshold.
+        accept_borderline: whether tomograms whose interval contains the threshold are accepted.
+        faults: a tomogram with one of these is rejected whatever its score.
+        at_most: so many are accepted at most, the best; 0: all.
+    """
+
+    threshold: float | None
+    accept_borderline: bool = True
+    faults: frozenset[str] = frozenset()
+    at_most: int = 0
+
+    def accepts(self, measured: Measured) -> bool:
+        """Whether a tomogram is accepted, as long as it is alone."""
+        if measured.score is None or self.deciding_faults(measured):
+            return False
+        if measured.is_borderline(self.threshold):
+            return self.accept_borderline
+        return self.threshold is None or measured.score >= self.threshold
+
+    def deciding_faults(self, measured: Measured) -> tuple[str, ...]:
+        """The names of the faults for which a tomogram is rejected."""
+        return tuple(fault for fault in measured.faults if fault in self.faults)
+
+    def decided_by(self, measured: Measured) -> str:
+        """Who decides on a tomogram: the score, or the faults for which it is rejected."""
+        return ", ".join(self.deciding_faults(measured)) or BY_SCORE
+
+
+def accepted_by(criteria: Criteria, tomograms: Mapping[str, Measured]) -> set[str]:
+    """The ids that are accepted.
+
+    Args:
+        criteria: Criteria.
+        tomograms: {id: Measured}.
+
+    Returns:
+        A set of ids.
+    """
+    good = {
+        key: one.score
+        for key, one in tomograms.items()
+        if one.score is not None and criteria.accepts(one)
+    }
+    return best(good, criteria.at_most) if criteria.at_most else set(good)
+
+
+def best(scores: Mapping[str, float], count: int) -> set[str]:
+    """The ids of the `count` best scores; of equal ones those that come first by name."""
+    ranked = sorted(scores, key=lambda key: (-scores[key], key))
+    return set(ranked[:count])
+
+
+def best_percent(scores: Mapping[str, float], percent: float, total: int | None = None) -> set[str]:
+    """The ids of the best tomograms.
+
+    Args:
+        scores: {id: TomoScore} of those that may be accepted.
+        percent: so much of the total, rounded up to whole tomograms.
+        total: the number of scored tomograms; that of scores when None.
+    """
+    total = len(scores) if total is None else total
+    return best(scores, math.ceil(total * percent / 100.0 - 1e-9))

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Limits of the slab that is scored: the first and the last plane, as somebody asked for them.
+
+A z range is (first, last): planes counted from 0, both included; last None is the last plane of
+whatever volume it is.  None in its place is the whole volume.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional, Tuple
+
+from tomoscore_scipion.records.errors import TomogramError
+
+ZRange = Tuple[int, Optional[int]]
+
+
+def check_z_range(value: Any) -> ZRange | None:
+    """A z range from JSON or a caller, (first, last) as list or tuple.
+
+    Raises:
+        ValueError: it is none; the message says what was expected and found.
+    """
+    if value is None:
+        return None
+    pair = isinstance(value, (list, tuple)) and len(value) == 2
+    if pair and _is_plane(value[0]) and (value[1] is None or _is_plane(value[1])):
+        first, last = value
+        if last is None or first <= last:
+            return first, last
+    raise ValueError(
+        "expected [first, last] slice, counted from 0, first <= last, last null for the volume's "
+        f"last one, or null for all, got {value!r}"
+    )
+
+
+def _is_plane(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def planes_within(z_range: ZRange | None, n_z: int) -> tuple[int, int]:
+    """First and last plane, inclusive, of a volume of `n_z` planes that a z range leaves.
+
+    Raises:
+        TomogramError: it does not lie within the volume.
+        ValueError: it is no z range.
+    """
+    first, last = check_z_range(z_range) or (0, None)
+    if first >= n_z or (last is not None and last >= n_z):
+        raise TomogramError(
+            f"slab limits {first} to {'the end' if last is None else last}: expected slices "
+            f"within 0 to {n_z - 1}, which the volume has; score it with limits of its own"
+        )
+    return first, n_z - 1 if last is None else last

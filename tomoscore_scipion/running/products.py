@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is made of a tomogram beside its record, while its file is open: thumbnails and maps."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Sequence
+
+from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.record import Score
+
+if TYPE_CHECKING:
+    from tomoscore_scipion.model.inference import SliceCurves
+    from tomoscore_scipion.reading.volume import Volume
+
+
+@dataclass(frozen=True)
+class Products:
+    """Which products are wanted, and where they go.
+
+    Attributes:
+        thumbnail_dir: folder for pictures of slices; None: none are made.
+        map_dir: folder for quality maps; None: none are made.
+    """
+
+    thumbnail_dir: str | None = None
+    map_dir: str | None = None
+
+    def prepare(self) -> None:
+        """Make the folders.
+
+        Raises:
+            StartError: one cannot be made or written in.
+        """
+        for folder in (self.thumbnail_dir, self.map_dir):
+            if folder is not None:
+                make_folder(folder)
+
+    def __call__(self, volume: Volume, slices: Sequence[SliceCurves], record: Score) -> Score:
+        """Make the products of one tomogram.
+
+        Args:
+            volume: the tomogram, open.
+            slices: what the network says of its slices.
+            record: its record.
+
+        Returns:
+            The record; where a product could not be written, with a warning that says why.
+
+        Raises:
+            TomogramError: the tomogram's file cannot be read any more.
+        """
+        if self.thumbnail_dir is not None:
+            from tomoscore_scipion.images.thumbnails import write_thumbnails
+
+            try:
+                write_thumbnails(volume, record, self.thumbnail_dir)
+            except OSError as error:
+                record = _warned(record, "thumbnails", self.thumbnail_dir, error)
+        if self.map_dir is not None:
+            from tomoscore_scipion.images.map_files import write_map
+
+            try:
+                write_map(volume, slices, record, self.map_dir)
+            except OSError as error:
+                record = _warned(record, "map", self.map_dir, error)
+        return record
+
+
+def make_folder(path: str) -> None:
+    """Make a folder and those above it, where they do not exist.
+
+    Raises:
+        StartError: it cannot be made, or nothing can be written in it.
+    """
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise StartError(
+            f"cannot make the folder {path}: {error.strerror}: name another one"
+        ) from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise StartError(f"cannot write in the folder {path}: allow writing, or name another one")
+
+
+def _warned(record: Score, what: str, folder: str, error: OSError) -> Score:
+    warning = f"its {what} could not be written to {folder}: {error.strerror}; the score holds"
+    return replace(record, warnings=(*record.warnings, warning))

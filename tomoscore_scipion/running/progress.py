@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a user sees while a batch runs: a bar on a terminal, plain lines in a log, or nothing."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Callable, TextIO
+
+from tomoscore_scipion.records.bands import readable_scale
+from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.table import printable, write_text
+
+Says = Callable[[Any], str]
+"""What is said of a record that did not fail."""
+
+
+def score_in_words(record: Score) -> str:
+    """What is said of a scored tomogram: "TomoScore 2.41 (24.1 nm)"."""
+    return f"TomoScore {record.tomoscore:.2f} ({readable_scale(record.scale_nm)})"
+
+
+def result_line(number: int, total: int, record: Any, says: Says = score_in_words) -> str:
+    """A finished item in a line: "[3/12] TS_03: TomoScore 2.41 (24.1 nm), 2.1 s"."""
+    if record.error is not None:
+        return printable(f"[{number}/{total}] {record.ts_id}: failed: {record.error}")
+    said = f"{says(record)}, {record.seconds:.1f} s"
+    return printable(f"[{number}/{total}] {record.ts_id}: {said}")
+
+
+class Silent:
+    """Shows nothing.  Also the interface of the others."""
+
+    def start(self, ts_id: str) -> None:
+        """An item is begun."""
+
+    def slices(self, done: int, total: int) -> None:
+        """Some of the item's slices are done."""
+
+    def finish(self, record: Any) -> None:
+        """The item is done, or has failed."""
+
+    def close(self) -> None:
+        """The batch has ended, finished or not."""
+
+
+class Log(Silent):
+    """A line for each finished item."""
+
+    def __init__(
+        self,
+        total: int,
+        done: int = 0,
+        stream: TextIO = sys.stderr,
+        says: Says = score_in_words,
+    ) -> None:
+        """Begin a batch.
+
+        Args:
+            total: items in the batch.
+            done: how many of them are there already.
+            stream: where the lines go.
+            says: what is said of a record that did not fail.
+        """
+        self._total = total
+        self._number = done + 1
+        self._stream = stream
+        self._says = says
+
+    def finish(self, record: Any) -> None:
+        """Print the item's line."""
+        line = result_line(self._number, self._total, record, self._says)
+        write_text(self._stream, line + "\n")
+        self._number += 1
+
+
+class Bar(Log):
+    """The lines of `Log`, and below them a bar over the slices of the item in work."""
+
+    _bar: Any = None
+
+    def start(self, ts_id: str) -> None:
+        """Show a bar; how long it is is not known yet."""
+        from tqdm import tqdm
+
+        label = printable(f"[{self._number}/{self._total}] {ts_id}")
+        self._bar = tqdm(desc=label, unit="slice", leave=False, file=self._stream)
+
+    def slices(self, done: int, total: int) -> None:
+        """Move the bar."""
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)
+
+    def finish(self, record: Any) -> None:
+        """Take the bar away and print the item's line."""
+        self.close()
+        super().finish(record)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def choose(total: int, done: int = 0, quiet: bool = False, says: Says = score_in_words) -> Silent:
+    """The progress for this process: a bar where standard error is a terminal, else lines."""
+    if quiet:
+        return Silent()
+    kind = Bar if sys.stderr.isatty() else Log
+    return kind(total, done, sys.stderr, says)

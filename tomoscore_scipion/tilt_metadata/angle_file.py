@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The text file of tilt angles, with what programs write beside them.
+
+One column is the angle. A second one is the order of acquisition (AreTomo 2, RELION 5) or the
+accumulated dose (Scipion); three are angle, order of acquisition and dose of the view (AreTomo 3),
+or the accumulated dose, where it rises from view to view in the order of acquisition and by more
+than the doses of views differ.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from tomoscore_scipion.records.errors import TomogramError
+from tomoscore_scipion.tilt_metadata.exposures import Exposures, exposures_of_accumulated, plausible
+from tomoscore_scipion.tilt_metadata.imod_files import (
+    as_numbers,
+    check_angles,
+    check_count,
+    read_words,
+)
+
+ACCUMULATED = 3.0
+"""Doses of views grow with tilt by less than this factor: as 1 / cos, up to 70 degrees."""
+EVEN = 0.1
+"""Accumulated doses of equal exposures rise by steps that differ by less than this share."""
+SMALLEST_STEP = 0.1
+"""A view has more e/A^2: smaller steps are differences between the doses of views."""
+
+
+@dataclass(frozen=True)
+class AngleFile:
+    """What the file says, per view in the order of the stack.
+
+    Attributes:
+        path: the file.
+        angles_deg: (n_views,).
+        columns: all of it, (n_views, 1 to 3).
+        order: rank in the order of acquisition where a column has it, (n_views,); else None.
+    """
+
+    path: str
+    angles_deg: np.ndarray
+    columns: np.ndarray
+    order: np.ndarray | None
+
+    def exposures(self, convention: str | None) -> Exposures | None:
+        """The doses; None where the file has none.
+
+        Args:
+            convention: of accumulated doses; "end" of the exposure when None.
+
+        Raises:
+            TomogramError: the doses are impossible.
+        """
+        name = os.path.basename(self.path)
+        if self.columns.shape[1] == 3 and self.order is not None:
+            if self.accumulated:
+                return exposures_of_accumulated(self.columns[:, 2], convention or "end", name)
+            return _of_order(self.order, self.columns[:, 2], name)
+        if self.columns.shape[1] == 2 and self.order is None:
+            return exposures_of_accumulated(self.columns[:, 1], convention or "end", name)
+        return None
+
+    @property
+    def accumulated(self) -> bool:
+        """Whether the third column is the accumulated dose, and not that of each view."""
+        doses = self._doses_as_taken()
+        if doses is None or np.diff(doses).min() < 0 or doses[-1] <= 0:
+            return False
+        step = float(np.median(np.diff(doses)))
+        even = step >= SMALLEST_STEP and bool(np.ptp(np.diff(doses)) <= EVEN * step)
+        return even or bool(doses[-1] >= ACCUMULATED * doses[0])
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What the user should know of its doses."""
+        doses = self._doses_as_taken()
+        if doses is None or np.diff(doses).min() <= 0:
+            return ()
+        rising = (
+            f"{os.path.basename(self.path)}: its third column rises from {doses[0]:g} to "
+            f"{doses[-1]:g} in the order of acquisition"
+        )
+        if self.accumulated:
+            return (
+                f"{rising}: it is taken for the accumulated dose; give the doses in a text file "
+                "(--doses) if it is that of each view",
+            )
+        return (
+            f"{rising}: it is taken for the dose of each view, as AreTomo 3 writes it; give the "
+            "doses in a text file (--doses) if it is the accumulated dose",
+        )
+
+    def _doses_as_taken(self) -> np.ndarray | None:
+        """The third column in the order of acquisition, (n_views,), of at least two views."""
+        if self.columns.shape[1] != 3 or self.order is None or len(self.columns) < 2:
+            return None
+        return np.asarray(self.columns[np.argsort(self.order), 2])
+
+
+def read_angle_file(path: str, n_views: int, stack: str) -> AngleFile:
+    """Read the angles of a stack of `n_views` images.
+
+    Raises:
+        TomogramError: it cannot be read, has another number of rows, or impossible angles.
+    """
+    words = read_words(path)
+    n_columns = len(words[0]) if words else 1
+    if n_columns > 3:
+        raise TomogramError(
+            f"{path}: expected one to three columns (tilt angle; order of acquisition or "
+            f"accumulated dose; dose of the view), got {n_columns} in its first row"
+        )
+    table = as_numbers(path, words, n_columns)
+    check_count(path, len(table), n_views, stack)
+    check_angles(path, table[:, 0])
+    order = _order([row[1] for row in words]) if n_columns > 1 else None
+    if n_columns == 3 and order is None:
+        raise TomogramError(
+            f"{path}: expected the order of acquisition, another whole number for each view, in "
+            "the second of three columns"
+        )
+    return AngleFile(path, table[:, 0], table, order)
+
+
+def has_further_columns(path: str) -> bool:
+    """Whether a file has more than angles, such as doses; one that cannot be read has not."""
+    try:
+        words = read_words(path)
+    except TomogramError:
+        return False
+    return bool(words) and len(words[0]) > 1
+
+
+def _order(words: list[str]) -> np.ndarray | None:
+    """Ranks of acquisition, from 0; None where the words are no such ranks.
+
+    Whole numbers that mostly follow one another are ranks: those of views that are missing may be
+    left out. Accumulated doses have decimals, or larger steps.
+    """
+    if not all(word.isdecimal() and len(word) < 7 for word in words):
+        return None
+    ranks = np.array([int(word) for word in words])
+    steps = np.diff(np.sort(ranks))
+    if steps.size == 0 or steps.min() < 1 or np.median(steps) != 1 or ranks.min() > len(ranks):
+        return None
+    return ranks - min(int(ranks.min()), 1)
+
+
+def _of_order(ranks: np.ndarray, doses: np.ndarray, name: str) -> Exposures:
+    """Doses of ranked views; a view that is missing has given the median dose."""
+    given = np.full(int(ranks.max()) + 1, float(np.median(doses)))
+    given[ranks] = doses
+    before = (np.cumsum(given) - given)[ranks]
+    found = Exposures(
+        before, doses, f"doses of {name}: dose of each view, summed in the order of acquisition"
+    )
+    return plausible(found, name)

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The text file of doses: one line per view, in the order of the stack."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from tomoscore_scipion.records.errors import TomogramError
+from tomoscore_scipion.tilt_metadata.exposures import Exposures, exposures_of_accumulated, plausible
+from tomoscore_scipion.tilt_metadata.imod_files import as_numbers, check_count, read_words
+from tomoscore_scipion.tilt_metadata.plausibility import check_steps, doubts_of_first
+
+
+def read_doses(path: str, convention: str | None, n_views: int, stack: str) -> Exposures:
+    """Doses of a text file, one line per view in the order of the stack, e/A^2.
+
+    Args:
+        path: two columns (dose before the view, dose of the view), or one (accumulated dose).
+        convention: of one column: "start", "middle" or "end" (the default, None) of the exposure.
+        n_views: of the stack.
+        stack: its name, for messages.
+
+    Raises:
+        TomogramError: it cannot be read, has another number of lines, or impossible doses.
+    """
+    words = read_words(path)
+    columns = len(words[0]) if words else 0
+    if columns not in (1, 2):
+        raise TomogramError(
+            f"{path}: expected one column (accumulated dose) or two (dose before the view, dose "
+            f"of the view), one line per view, got {columns} columns in its first line; a file of "
+            "angles that has doses beside them is given as such (--tlt)"
+        )
+    rows = as_numbers(path, words, columns)
+    check_count(path, len(rows), n_views, stack)
+    name = os.path.basename(path)
+    if columns == 1:
+        return exposures_of_accumulated(rows[:, 0], convention or "end", name)
+    if n_views > 1 and np.ptp(rows[:, 0]) == 0:
+        raise TomogramError(
+            f"{path}: expected the dose before each view in the first column, got {rows[0, 0]:g} "
+            "e/A^2 for all views; write the dose accumulated before each view, then the dose of it"
+        )
+    before, of = rows.T
+    found = Exposures(before, of, f"doses of {name}: before each view, and of the view")
+    told = check_steps(name, before, of)
+    first = doubts_of_first(name, float(before.min()), float(np.median(of)), None)
+    return plausible(found, name, (*first, *told))

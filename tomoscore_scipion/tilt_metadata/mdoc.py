@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SerialEM's metadata (.mdoc): angles and doses of the images, and their order of acquisition."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from tomoscore_scipion.reading.text_file import read_text
+from tomoscore_scipion.records.errors import TomogramError
+from tomoscore_scipion.tilt_metadata.angle_match import Match, match_angles
+from tomoscore_scipion.tilt_metadata.exposures import Exposures, plausible
+from tomoscore_scipion.tilt_metadata.imod_files import check_angles, number
+from tomoscore_scipion.tilt_metadata.mdoc_order import acquisition_order, times_contradict
+from tomoscore_scipion.tilt_metadata.mdoc_text import Section, sections_of
+from tomoscore_scipion.tilt_metadata.plausibility import SAME, check_steps
+
+MOST_SECTIONS = 2000
+SAME_ANGLE_DEG = 0.3
+"""Sections nearer than this in angle are of one view, taken again."""
+
+
+@dataclass(frozen=True)
+class MdocSeries:
+    """What the file says, per section in the order of the file.
+
+    Attributes:
+        path: the file.
+        angles_deg: nominal tilt angles, (n_sections,).
+        exposures: doses.
+        z: numbers in the stack that the file describes, (n_sections,).
+        warnings: what the user should know.
+    """
+
+    path: str
+    angles_deg: np.ndarray
+    exposures: Exposures
+    z: np.ndarray
+    warnings: tuple[str, ...] = ()
+
+    def stack_order(self, n_views: int) -> np.ndarray:
+        """Sections in the order of the stack that the file describes, (n_views,).
+
+        Raises:
+            TomogramError: there are more or fewer of them than views.
+        """
+        order = np.arange(len(self.z))
+        if len(set(self.z.tolist())) == len(self.z):
+            order = np.argsort(self.z)
+        if len(order) != n_views:
+            raise TomogramError(
+                f"{self.path}: expected {n_views} sections, one per image of the stack, got "
+                f"{len(self.z)}; give the angles of the stack (--tlt)"
+            )
+        return order
+
+    def match(self, angles_deg: np.ndarray, known: str) -> Match:
+        """The section of each view of a stack whose views may have been sorted or left out since.
+
+        Where a view was taken twice, the later section is taken.
+
+        Args:
+            angles_deg: of the stack's views, (n_views,); refined angles do.
+            known: the file that they are from, for messages.
+
+        Raises:
+            TomogramError: the angles are not those of this stack.
+        """
+        found = match_angles(angles_deg, self.angles_deg, self._superseded())
+        if found is None:
+            raise TomogramError(
+                f"{self.path}: expected a section for each of the {len(angles_deg)} views of "
+                f"{known} with its angle, up to a common offset and a turned sign, got "
+                f"{len(self.angles_deg)} sections from {self.angles_deg.min():g} to "
+                f"{self.angles_deg.max():g} degrees, and views from {angles_deg.min():g} to "
+                f"{angles_deg.max():g}; are both of this stack? If they are, give the doses in a "
+                "text file (--doses), one line per view"
+            )
+        return found
+
+    def _superseded(self) -> np.ndarray:
+        """Sections of which another one at the same angle was taken later, (n_sections,) bool."""
+        before = self.exposures.before
+        near = np.abs(self.angles_deg[:, None] - self.angles_deg[None, :]) < SAME_ANGLE_DEG
+        return (near & (before[None, :] > before[:, None])).any(axis=1)
+
+
+def read_mdoc(path: str) -> MdocSeries:
+    """Read SerialEM's metadata of a tilt series.
+
+    Raises:
+        TomogramError: it cannot be read, has no angles or doses, or does not tell the order of
+            acquisition.
+    """
+    sections = sections_of(read_text(path, "SerialEM's .mdoc of a tilt series"))
+    if not 1 < len(sections) <= MOST_SECTIONS:
+        raise TomogramError(
+            f"{path}: expected SerialEM's .mdoc of a tilt series, with a section [ZValue = ...] "
+            f"for each image, got {len(sections)} sections; the .mdoc of a single image or movie "
+            "says nothing of its series"
+        )
+    angles = _numbers(path, sections, "TiltAngle")
+    check_angles(path, angles)
+    doses = _numbers(path, sections, "ExposureDose")
+    if not (doses > 0).all():
+        raise TomogramError(_lacks(path, int(np.argmin(doses > 0)), "ExposureDose > 0"))
+    before, how, warnings = _before(path, sections, angles, doses)
+    name = os.path.basename(path)
+    exposures = Exposures(before, doses, f"doses of {name}: dose of each view, {how}")
+    exposures = plausible(exposures, name, check_steps(name, before, doses))
+    z = np.array([section.z for section in sections])
+    return MdocSeries(path, angles, exposures, z, warnings)
+
+
+def _numbers(path: str, sections: list[Section], key: str) -> np.ndarray:
+    """A number of every section.
+
+    Raises:
+        TomogramError: a section has none.
+    """
+    values = np.empty(len(sections))
+    for at, section in enumerate(sections):
+        try:
+            values[at] = number(section.fields.get(key, ""))
+        except ValueError:
+            raise TomogramError(_lacks(path, at, key, section.fields.get(key))) from None
+    return values
+
+
+def _lacks(path: str, at: int, what: str, found: str | None = None) -> str:
+    if found is not None:
+        what = f"a number, with a decimal point, as {what}, got {found[:40]!r}"
+    else:
+        what = f"{what}, as in every section"
+    way_out = (
+        "SerialEM writes doses only where they are calibrated: give them in a text file (--doses), "
+        "one line per view: dose before it, dose of it"
+    )
+    if "TiltAngle" in what:
+        way_out = "mend it, or give angles and doses in text files (--tlt, --doses)"
+    return f"{path}: section {at + 1}: expected {what}; {way_out}"
+
+
+def _before(
+    path: str, sections: list[Section], angles: np.ndarray, doses: np.ndarray
+) -> tuple[np.ndarray, str, tuple[str, ...]]:
+    """Dose before each section, how it is known, and warnings."""
+    prior = _prior(sections)
+    if prior is not None:
+        doubts = _doubts_of_prior(os.path.basename(path), sections, prior, doses)
+        return prior, "and the dose before it as it is written there", doubts
+    order, how, warnings = acquisition_order(path, sections, angles)
+    before = np.empty(len(doses))
+    before[order] = np.cumsum(doses[order]) - doses[order]
+    return before, f"summed in the order of {how}", warnings
+
+
+def _doubts_of_prior(
+    name: str, sections: list[Section], prior: np.ndarray, doses: np.ndarray
+) -> tuple[str, ...]:
+    """Warnings of doses before the sections that do not begin with 0, or of times against them."""
+    told = []
+    if prior.min() > SAME * float(np.median(doses)):
+        told.append(
+            f"{name}: the first view has a PriorRecordDose of {prior.min():g} e/A^2, as where "
+            "views are missing before it; if these are the doses after the views, give those "
+            "before them in a text file (--doses)"
+        )
+    if times_contradict(sections, prior):
+        told.append(
+            f"{name}: times (DateTime) tell another order of acquisition than the doses before the "
+            "views (PriorRecordDose), which are taken; if they were summed in the order of the "
+            "file, give the doses in a text file (--doses)"
+        )
+    return tuple(told)
+
+
+def _prior(sections: list[Section]) -> np.ndarray | None:
+    """Doses before the sections where all have another one; else None."""
+    try:
+        prior = np.array([number(s.fields.get("PriorRecordDose", "")) for s in sections])
+    except ValueError:
+        return None
+    distinct = len(np.unique(prior)) == len(prior)
+    return prior if distinct and prior.min() >= 0 else None

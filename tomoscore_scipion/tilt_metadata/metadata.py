@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files that describe a tilt series: read, and compared with one another by their angles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tomoscore_scipion.records.dose_source_files import Sources
+from tomoscore_scipion.tilt_metadata.angle_file import AngleFile, read_angle_file
+from tomoscore_scipion.tilt_metadata.aretomo import AlnSeries, read_aln
+from tomoscore_scipion.tilt_metadata.mdoc import MdocSeries, read_mdoc
+from tomoscore_scipion.tilt_metadata.placement import (
+    KnownAngles,
+    Placed,
+    check_agree,
+    in_order,
+    place_mdoc,
+    place_star,
+    place_warp,
+)
+from tomoscore_scipion.tilt_metadata.relion_star import RelionSeries, read_relion_star
+from tomoscore_scipion.tilt_metadata.warp_xml import WarpSeries, read_warp_xml
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What the files say, and which of their rows belong to which image.
+
+    Attributes:
+        n_views: images of the stack.
+        shape_yx: of them.
+        tlt: angles.
+        aln: AreTomo's alignment.
+        warp: Warp's metadata.
+        star: RELION's.
+        mdoc: SerialEM's.
+        known: angles by which rows were placed.
+        warp_rows: by image.
+        star_rows: by image.
+        mdoc_rows: by image.
+        warnings: what the user should know.
+    """
+
+    n_views: int
+    shape_yx: tuple[int, int]
+    tlt: AngleFile | None
+    aln: AlnSeries | None
+    warp: WarpSeries | None
+    star: RelionSeries | None
+    mdoc: MdocSeries | None
+    known: KnownAngles | None
+    warp_rows: Placed
+    star_rows: Placed
+    mdoc_rows: Placed
+    warnings: tuple[str, ...]
+
+
+def read_metadata(sources: Sources, stack_shape_zyx: tuple[int, int, int]) -> Metadata:
+    """Read and place what there is.
+
+    Raises:
+        TomogramError: a file cannot be read, or they are not of one series.
+    """
+    n_views, n_y, n_x = stack_shape_zyx
+    tlt = read_angle_file(sources.tlt, n_views, sources.stack) if sources.tlt else None
+    aln = read_aln(sources.aln, stack_shape_zyx) if sources.aln else None
+    warp = star = mdoc = None
+    known, warnings = _known(sources, tlt, aln)
+    warp_rows = star_rows = mdoc_rows = in_order(n_views)
+    if sources.warp_xml:
+        warp = read_warp_xml(sources.warp_xml, n_views, sources.convention)
+        warp_rows = place_warp(sources.warp_xml, warp.angles_deg, n_views, known)
+    if sources.star:
+        star = read_relion_star(sources.star, sources.convention)
+        star_rows = place_star(star, n_views, known)
+    if sources.mdoc:
+        mdoc = read_mdoc(sources.mdoc)
+        mdoc_rows = place_mdoc(mdoc, n_views, known)
+    for placed in (warp_rows, star_rows, mdoc_rows):
+        warnings = (*warnings, *placed.warnings)
+    return Metadata(
+        n_views=n_views,
+        shape_yx=(n_y, n_x),
+        tlt=tlt,
+        aln=aln,
+        warp=warp,
+        star=star,
+        mdoc=mdoc,
+        known=known,
+        warp_rows=warp_rows,
+        star_rows=star_rows,
+        mdoc_rows=mdoc_rows,
+        warnings=warnings,
+    )
+
+
+def _known(
+    sources: Sources, tlt: AngleFile | None, aln: AlnSeries | None
+) -> tuple[KnownAngles | None, tuple[str, ...]]:
+    """Angles that are in the order of the stack for certain, and what the user should know."""
+    of_tlt = of_aln = None
+    told: tuple[str, ...] = ()
+    if tlt is not None:
+        of_tlt = KnownAngles(tlt.path, np.arange(len(tlt.angles_deg)), tlt.angles_deg)
+    if aln is not None:
+        of_aln = KnownAngles(str(sources.aln), aln.views, aln.angles_deg)
+        told = aln.warnings
+    if of_tlt is not None and of_aln is not None:
+        told = (*told, *check_agree(of_tlt, of_aln))
+    return of_tlt or of_aln, told

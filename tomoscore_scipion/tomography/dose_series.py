@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An aligned tilt series with its doses, and its views as the analysis needs them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Callable
+
+import torch
+
+from tomoscore_scipion.records.errors import TomogramError
+from tomoscore_scipion.tilt_metadata.exposures import Exposures
+from tomoscore_scipion.tilt_metadata.optics import Optics
+from tomoscore_scipion.tomography import contrast_transfer
+from tomoscore_scipion.tomography.radiation_damage import surviving_amplitude
+from tomoscore_scipion.tomography.tilt_series import TiltSeries, aligned_views
+
+
+@dataclass(frozen=True)
+class DoseSeries:
+    """A tilt series and what its views cost; views that are left out are not in it.
+
+    Attributes:
+        tilts: images, angles, alignment.
+        exposures: doses of the same views.
+        optics: contrast transfer of the same views, where it is known.
+        stack_shape_zyx: shape of the whole stack.
+        warnings: what the user should know about the input.
+    """
+
+    tilts: TiltSeries
+    exposures: Exposures
+    optics: Optics | None = None
+    stack_shape_zyx: tuple[int, int, int] = (0, 0, 0)
+    warnings: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if len(self.exposures.of) != len(self.tilts.views):
+            raise ValueError(
+                f"expected doses of {len(self.tilts.views)} views, got {len(self.exposures.of)}"
+            )
+
+
+def aligned_images(
+    series: DoseSeries,
+    voxel_angstrom: float,
+    flip_phases: bool,
+    device: torch.device,
+    warn: Callable[[str], None] | None = None,
+) -> torch.Tensor:
+    """The aligned views at a pixel, (n_views, y, x), mean 0, with phases flipped if wanted.
+
+    `warn` is called with what is odd about an image.
+
+    Raises:
+        TomogramError: the stack cannot be read, or nothing is known of its defocus.
+    """
+    images = aligned_views(series.tilts, voxel_angstrom, device, warn)
+    if not flip_phases:
+        return images
+    optics = series.optics
+    if optics is None:
+        raise TomogramError(
+            f"{series.tilts.path}: the defocus of its views is not known, or a phase plate was "
+            "used, so that phases cannot be flipped: give the defocus in Warp's metadata "
+            "(--warp-xml) or RELION's star file (--tilt-series-star), or leave --flip-phases out"
+        )
+    frequency = frequencies(images.shape[1], images.shape[2], voxel_angstrom / 10).to(device)
+    wavelength = contrast_transfer.wavelength_nm(optics.voltage_kv)
+    for image, defocus in zip(images, optics.defocus_nm):
+        transfer = contrast_transfer.ctf(
+            frequency,
+            float(defocus),
+            optics.amplitude_contrast,
+            wavelength,
+            optics.spherical_aberration_nm,
+        )
+        image.copy_(_filtered(image, torch.sign(transfer)))
+    return images
+
+
+def dose_weighted(
+    images: torch.Tensor, exposures: Exposures, voxel_angstrom: float
+) -> torch.Tensor:
+    """Views filtered by what radiation leaves of each frequency at the middle of their exposure.
+
+    Grant and Grigorieff's law (`tomography/radiation_damage.py`), for 300 kV. The sum is not
+    divided by the sum of squared weights, since a back-projection has no place for it.
+    """
+    frequency = frequencies(images.shape[1], images.shape[2], voxel_angstrom / 10).to(images.device)
+    weighted = torch.empty_like(images)
+    for view, dose in enumerate(exposures.middle):
+        kept = surviving_amplitude(frequency, torch.tensor(float(dose), device=images.device))
+        weighted[view] = _filtered(images[view], kept)
+    return weighted
+
+
+def frequencies(n_y: int, n_x: int, pixel_nm: float) -> torch.Tensor:
+    """|k| of an rfft2 in 1/nm, (n_y, n_x // 2 + 1)."""
+    k_y = torch.fft.fftfreq(n_y, pixel_nm)[:, None]
+    return torch.hypot(k_y, torch.fft.rfftfreq(n_x, pixel_nm)[None, :])
+
+
+def _filtered(image: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    return torch.fft.irfft2(torch.fft.rfft2(image) * factor, s=tuple(image.shape))
