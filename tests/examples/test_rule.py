@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rule files: what they accept, for which scores they hold, and what is refused on reading."""
+
+import json
+
+import pytest
+from scoring_fakes import MODEL, make_score
+
+from tomoscore_scipion.examples.rule import BY_OCTAVES, BY_SCORE, Rule, read_rule, write_rule
+from tomoscore_scipion.records.bands import PERIODS_NM
+from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.record import Score
+
+BY_2 = Rule(BY_SCORE, threshold=2.0, interval=(1.8, 2.3), model_sha256=MODEL["sha256"])
+SHARP = Rule(BY_OCTAVES, weights=(0, 0, 0, 2.0, 2.0), intercept=-1.0)
+
+
+def with_curve(*values):
+    return make_score(curve={"period_nm": PERIODS_NM, "resolvability": values})
+
+
+def test_a_threshold_accepts_from_it_on():
+    assert BY_2.accepts(make_score(tomoscore=2.0))
+    assert not BY_2.accepts(make_score(tomoscore=1.99))
+    assert not BY_2.accepts(Score.failed("a", "a.mrc", "no such file"))
+    assert not BY_2.needs_curve
+
+
+def test_a_rule_over_octaves_accepts_by_the_curve_and_not_by_the_score():
+    assert SHARP.accepts(with_curve(0.1, 0.1, 0.1, 0.6, 0.6, None))
+    assert not SHARP.accepts(with_curve(0.9, 0.9, 0.9, 0.2, 0.2, None))
+    assert not SHARP.accepts(with_curve(0.9, 0.9, 0.9, None, None, None))
+    assert SHARP.needs_curve
+    with pytest.raises(ValueError, match="expected a resolvability curve"):
+        SHARP.accepts_values(3.0)
+
+
+@pytest.mark.parametrize("rule", [BY_2, SHARP])
+def test_a_rule_comes_back_from_its_file(tmp_path, rule):
+    write_rule(str(tmp_path / "rule.json"), rule)
+    assert read_rule(str(tmp_path / "rule.json")) == rule
+
+
+def test_a_rule_is_for_its_weights_and_calibration_alone():
+    BY_2.check_made_for(MODEL["sha256"], None)
+    BY_2.check_made_for(None, None)
+    with pytest.raises(ValueError, match="weights abababababab .*those of cdcd"):
+        BY_2.check_made_for("cd" * 32, None)
+    with pytest.raises(ValueError, match="calibration none .*found efef"):
+        BY_2.check_made_for(MODEL["sha256"], "ef" * 32)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"what": "TomoScore calibration"}, "expected a TomoScore rule, found 'TomoScore calib"),
+        ({"schema": 2}, "expected a TomoScore rule of schema 1, found 2"),
+        ({"threshold": None}, "threshold: expected a number, got None"),
+        ({"interval": [1]}, r"expected 2 numbers, got \[1\]"),
+        ({"kind": "octaves"}, "intercept: expected a number"),
+        ({"kind": "luck"}, "kind: expected threshold or octaves"),
+    ],
+)
+def test_a_file_that_is_no_rule_is_refused(tmp_path, change, says):
+    path = tmp_path / "rule.json"
+    write_rule(str(path), BY_2)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(StartError, match=says):
+        read_rule(str(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "no valid JSON"),
+        ("[]", "found 'list'"),
+        ('{"what": "TomoScore rule", "schema": 1}', "lacks kind"),
+    ],
+)
+def test_a_file_of_something_else_is_refused(tmp_path, text, says):
+    (tmp_path / "rule.json").write_text(text)
+    with pytest.raises(StartError, match=says):
+        read_rule(str(tmp_path / "rule.json"))
+
+
+def test_a_missing_file_is_an_error(tmp_path):
+    with pytest.raises(StartError, match="cannot read .*none"):
+        read_rule(str(tmp_path / "none"))

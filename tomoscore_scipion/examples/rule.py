@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A rule file: how the examples of a person split tomograms into accepted and rejected ones.
+
+A rule is a threshold on the TomoScore, or a weighted sum over the octaves of the curve. It holds
+for scores of the weights and the calibration that it was learned with, and for no others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Sequence
+
+import numpy as np
+
+from tomoscore_scipion.records.bands import N_SCORED, NOTHING_SEEN, READILY_SEEN
+from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.small_file import is_finite, numbers, read_object, write_object
+
+WHAT, SCHEMA = "TomoScore rule", 1
+BY_SCORE, BY_OCTAVES = "threshold", "octaves"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule; what does not belong to its kind is None.
+
+    Attributes:
+        kind: `BY_SCORE` or `BY_OCTAVES`.
+        threshold: TomoScore from which a tomogram is accepted, octaves.
+        interval: 90 % interval (low, high) of the threshold, octaves.
+        weights: (N_SCORED,) weight of what is seen of each octave, coarsest first; accepted is
+            where their sum and the intercept reach 0.
+        intercept: see there.
+        model_sha256: of the weights behind the scores; None where records name none.
+        calibration_sha256: of the calibration behind the scores; None for uncalibrated ones.
+        good: number of good examples.
+        bad: number of bad ones.
+        agreement: share of the examples that the rule puts where they were put, 0 to 1.
+        engine_version: of the program that learned it.
+        created: when, ISO 8601.
+
+    Raises:
+        ValueError: a number that the kind needs is missing or not finite.
+    """
+
+    kind: str
+    threshold: float | None = None
+    interval: tuple[float, ...] | None = None
+    weights: tuple[float, ...] | None = None
+    intercept: float | None = None
+    model_sha256: str | None = None
+    calibration_sha256: str | None = None
+    good: int = 0
+    bad: int = 0
+    agreement: float | None = None
+    engine_version: str | None = None
+    created: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind == BY_SCORE:
+            if not is_finite(self.threshold):
+                raise ValueError(f"threshold: expected a number, got {self.threshold!r}")
+            if self.interval is not None:
+                object.__setattr__(self, "interval", numbers(self.interval, 2))
+        elif self.kind == BY_OCTAVES:
+            if not is_finite(self.intercept):
+                raise ValueError(f"intercept: expected a number, got {self.intercept!r}")
+            object.__setattr__(self, "weights", numbers(self.weights, N_SCORED))
+        else:
+            raise ValueError(f"kind: expected {BY_SCORE} or {BY_OCTAVES}, got {self.kind!r}")
+
+    @property
+    def needs_curve(self) -> bool:
+        """Whether the score alone does not decide."""
+        return self.kind == BY_OCTAVES
+
+    def accepts(self, record: Score) -> bool:
+        """Whether a tomogram is accepted; one that failed never is."""
+        curve = record.curve["resolvability"] if record.curve else None
+        return self.accepts_values(record.tomoscore, curve)
+
+    def accepts_values(
+        self, tomoscore: float | None, resolvability: Sequence[float | None] | None = None
+    ) -> bool:
+        """Whether a tomogram is accepted by its numbers.
+
+        Args:
+            tomoscore: octaves; None where it failed.
+            resolvability: R of each band as in a record, None beyond Nyquist; a rule over octaves
+                needs it.
+
+        Raises:
+            ValueError: the rule needs a curve, and there is none beside a score.
+        """
+        if tomoscore is None:
+            return False
+        if self.kind == BY_SCORE:
+            assert self.threshold is not None
+            return tomoscore >= self.threshold
+        if resolvability is None:
+            raise ValueError("expected a resolvability curve: the rule weighs its octaves")
+        assert self.intercept is not None
+        return float(np.dot(self.weights or (), seen_of(resolvability)) + self.intercept) >= 0
+
+    def check_made_for(self, model_sha256: str | None, calibration_sha256: str | None) -> None:
+        """Check that scores are of the weights and the calibration that the rule is for.
+
+        Args:
+            model_sha256: of the weights behind the scores; None where it is not known.
+            calibration_sha256: of their calibration; None for uncalibrated scores.
+
+        Raises:
+            ValueError: they are of others; the message says what to do.
+        """
+        known = None not in (self.model_sha256, model_sha256)
+        if known and self.model_sha256 != model_sha256:
+            raise ValueError(
+                f"the rule is for scores of the weights {str(self.model_sha256)[:12]} (sha256), "
+                f"found those of {str(model_sha256)[:12]}: learn it again with these scores"
+            )
+        if self.calibration_sha256 != calibration_sha256:
+            names = [
+                sha[:12] if sha else "none" for sha in (self.calibration_sha256, calibration_sha256)
+            ]
+            raise ValueError(
+                f"the rule is for scores with the calibration {names[0]} (sha256), found "
+                f"{names[1]}: learn it again with these scores, or score with that calibration"
+            )
+
+
+def seen_of(resolvability: Sequence[float | None]) -> np.ndarray:
+    """What is seen of each scored octave, (N_SCORED,), 0 to 1: their sum is the TomoScore.
+
+    Args:
+        resolvability: R of each band as in a record, None beyond Nyquist.
+    """
+    curve = [0.0 if value is None else value for value in resolvability[:N_SCORED]]
+    return np.clip((np.array(curve) - NOTHING_SEEN) / (READILY_SEEN - NOTHING_SEEN), 0, 1)
+
+
+def write_rule(path: str, rule: Rule) -> None:
+    """Write a rule file; one of its name is replaced.
+
+    Raises:
+        StartError: it cannot be written.
+    """
+    write_object(path, {"what": WHAT, "schema": SCHEMA, **_as_dict(rule)})
+
+
+def read_rule(path: str) -> Rule:
+    """Read a rule file.
+
+    Raises:
+        StartError: it cannot be read, or is no rule; the message names the file.
+    """
+    names = [field.name for field in fields(Rule)]
+    content = read_object(path, WHAT, SCHEMA, names)
+    try:
+        return Rule(**{name: content[name] for name in names})
+    except ValueError as error:
+        raise StartError(f"{path}: {error}: write the rule again") from error
+
+
+def _as_dict(rule: Rule) -> dict[str, Any]:
+    content = {field.name: getattr(rule, field.name) for field in fields(rule)}
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in content.items()}
