@@ -1,19 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The entries of an MRC header, in the byte order in which they make sense."""
+"""The entries of an MRC header, in the byte order in which they make sense.
+
+The layout of the header is mrcfile's; mrcfile itself would accept files that are not MRC.
+"""
 
 from __future__ import annotations
 
-import struct
 from typing import NamedTuple
 
-HEADER_BYTES = 1024
+import numpy as np
+from mrcfile.dtypes import HEADER_DTYPE
+
+HEADER_BYTES = HEADER_DTYPE.itemsize
 MODE_BITS = {0: 8, 1: 16, 2: 32, 3: 32, 4: 64, 6: 16, 12: 16, 16: 24, 101: 4}
 """Bits per voxel of every mode that MRC2014 or IMOD defines."""
 
+_STAMP_BYTE = HEADER_DTYPE.fields["machst"][1]
 _ORDER_OF_STAMP = {0x44: "<", 0x11: ">"}
 _ORDER_NAME = {"<": "little-endian", ">": "big-endian"}
 _PLAUSIBLE_DIMENSION = 2**20
 _IMOD_STAMP = 1146047817
+_IMOD_STAMP_BYTE = 152
+"""Where IMOD puts its stamp and, behind it, its flags: in `extra2` of MRC2014."""
 _LARGEST_EXTENDED_BYTES = 2**24
 """No program writes a larger extended header; an entry that says so is damaged."""
 
@@ -28,8 +36,8 @@ class MrcFields(NamedTuple):
     grid_xyz: tuple[int, int, int]
     cell_xyz: tuple[float, float, float]
     axes: tuple[int, int, int]
-    least: float
-    greatest: float
+    value_min: float
+    value_max: float
     space_group: int
     extended_bytes: int
     imod_flags: int | None
@@ -68,7 +76,7 @@ def read_fields(raw: bytes, file_size: int | None) -> tuple[MrcFields, tuple[str
     the file while they agree with it in the other, the entries decide. An extended header that the
     file does not have is left out: its size is then that of header and data, to the byte.
     """
-    stamped = _ORDER_OF_STAMP.get(raw[212])
+    stamped = _ORDER_OF_STAMP.get(raw[_STAMP_BYTE])
     expected, absent = _as_in_file(_unpack(raw, stamped or "<"), file_size)
     swapped, absent_swapped = _as_in_file(
         _unpack(raw, "<" if expected.order == ">" else ">"), file_size
@@ -82,7 +90,7 @@ def read_fields(raw: bytes, file_size: int | None) -> tuple[MrcFields, tuple[str
     if fields.order == stamped:
         return fields, warnings
     return fields, (
-        f"the machine stamp is {raw[212:214].hex()} (hexadecimal); read as "
+        f"the machine stamp is {raw[_STAMP_BYTE : _STAMP_BYTE + 2].hex()} (hexadecimal); read as "
         f"{_ORDER_NAME[fields.order]}, as the dimensions make more sense so",
         *warnings,
     )
@@ -105,20 +113,20 @@ def _sense(fields: MrcFields, file_size: int | None) -> tuple[bool, bool, bool]:
 
 
 def _unpack(raw: bytes, order: str) -> MrcFields:
-    words = struct.unpack_from(order + "10i6f3i3f2i", raw)
-    stamp, flags = struct.unpack_from(order + "2i", raw, 152)
-    origin = struct.unpack_from(order + "3f", raw, 196)
+    layout = HEADER_DTYPE.newbyteorder(order)
+    entries = dict(zip(layout.names, np.frombuffer(raw, layout, count=1).tolist()[0]))
+    stamp, flags = np.frombuffer(raw, order + "i4", count=2, offset=_IMOD_STAMP_BYTE).tolist()
     return MrcFields(
         order=order,
-        dims_xyz=words[0:3],
-        mode=words[3],
-        grid_xyz=words[7:10],
-        cell_xyz=words[10:13],
-        axes=words[16:19],
-        least=words[19],
-        greatest=words[20],
-        space_group=words[22],
-        extended_bytes=words[23],
+        dims_xyz=(entries["nx"], entries["ny"], entries["nz"]),
+        mode=entries["mode"],
+        grid_xyz=(entries["mx"], entries["my"], entries["mz"]),
+        cell_xyz=entries["cella"],
+        axes=(entries["mapc"], entries["mapr"], entries["maps"]),
+        value_min=entries["dmin"],
+        value_max=entries["dmax"],
+        space_group=entries["ispg"],
+        extended_bytes=entries["nsymbt"],
         imod_flags=flags if stamp == _IMOD_STAMP else None,
-        origin_xyz=origin,
+        origin_xyz=entries["origin"],
     )

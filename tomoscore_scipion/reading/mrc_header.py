@@ -196,10 +196,10 @@ def _byte_dtype(fields: MrcFields) -> tuple[np.dtype[Any], Warnings]:
     """Mode 0 is signed in MRC2014 but was unsigned in IMOD, which has had a flag for it since."""
     if fields.imod_flags is not None:
         return np.dtype("i1" if fields.imod_flags & _IMOD_SIGNED_BYTES else "u1"), ()
-    if fields.least >= 0 and 127 < fields.greatest <= 255:
+    if fields.value_min >= 0 and 127 < fields.value_max <= 255:
         return np.dtype("u1"), (
-            f"bytes read as unsigned, as the header gives them a range of {fields.least:g} to "
-            f"{fields.greatest:g}",
+            f"bytes read as unsigned, as the header gives them a range of {fields.value_min:g} to "
+            f"{fields.value_max:g}",
         )
     return np.dtype("i1"), ()
 
