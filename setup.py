@@ -34,6 +34,7 @@ ENGINE = [
     "jinja2>=3.0",  # the report
     "matplotlib>=3.7",  # plots of comparisons and dose curves
     "starfile>=0.5.8; python_version >= '3.10'",  # RELION's star files
+    "defusedxml>=0.7.1",  # metadata of Warp
     NUMPY,
     MRCFILE,
     "watchdog>=3.0",  # events of the file system in a running session

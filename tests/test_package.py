@@ -64,7 +64,7 @@ def test_engine_gets_the_versions_that_the_tests_run_with():
     tested = pins(ROOT / "constraints.txt")
     engine = pins(PACKAGE / "engine" / "requirements.txt")
     needed = {"torch", "safetensors", "numpy", "mrcfile", "scipy", "tqdm", "pillow", "Jinja2"}
-    needed |= {"matplotlib", "starfile", "watchdog"}
+    needed |= {"matplotlib", "starfile", "watchdog", "defusedxml"}
     assert engine.keys() >= needed
     assert engine == {name: tested.get(name) for name in engine}
 

@@ -128,6 +128,6 @@ def test_installed_requirements_of_the_engine_are_the_ones_it_declares(wheel, en
     answer = run(environment / "python", "-c", check, *extras, folder=environment)
     met = dict(line.split() for line in answer.splitlines())
     needed = {"torch", "safetensors", "numpy", "mrcfile", "scipy", "tqdm", "pillow", "jinja2"}
-    needed |= {"matplotlib", "starfile", "watchdog"}
+    needed |= {"matplotlib", "starfile", "watchdog", "defusedxml"}
     assert needed == met.keys()
     assert set(met.values()) == {"True"}

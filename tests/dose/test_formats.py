@@ -40,6 +40,14 @@ def test_warp_may_lack_alignment_and_leave_views_out(tmp_path):
     assert np.flatnonzero(~found.used).tolist() == [2]
 
 
+ENTITY_BOMB = (
+    '<!DOCTYPE a [<!ENTITY b0 "bomb">'
+    + "".join(f'<!ENTITY b{n} "{10 * f"&b{n - 1};"}">' for n in range(1, 10))
+    + "]><a>&b9;</a>"
+)
+"""Ten entities, each ten times the one before: 4 GB when they are expanded."""
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -50,6 +58,9 @@ def test_warp_may_lack_alignment_and_leave_views_out(tmp_path):
         ("<TiltSeries>", "expected Warp's XML"),
         ('<!DOCTYPE a SYSTEM "/etc/passwd"><a/>', "DOCTYPE"),
         ('<!DOCTYPE a [<!ENTITY b "bb">]><a>&b;</a>', "DOCTYPE"),
+        ('<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>', "DOCTYPE"),
+        (ENTITY_BOMB, "DOCTYPE"),
+        ("<a>&b;</a>", "no whole XML.*line 1"),
     ],
 )
 def test_other_xml_is_refused_and_entities_are_never_expanded(tmp_path, text, message):

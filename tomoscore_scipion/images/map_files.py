@@ -24,18 +24,8 @@ if TYPE_CHECKING:
 
     from tomoscore_scipion.model.inference import SliceCurves
 
-VIRIDIS = (
-    (68, 1, 84),
-    (71, 44, 122),
-    (59, 81, 139),
-    (44, 113, 142),
-    (33, 144, 141),
-    (39, 173, 129),
-    (92, 200, 99),
-    (170, 220, 50),
-    (253, 231, 37),
-)
-"""Colours from 0 to 5 octaves at equal steps; they rise in lightness, also for the colour-blind."""
+COLOUR_MAP = "viridis"
+"""matplotlib's; its colours rise in lightness, also for the colour-blind."""
 OPACITY = 0.4
 LONGEST_PX = 640
 BAR_PX = 14
@@ -122,10 +112,17 @@ def overlay(values: np.ndarray, found: QualityMap) -> Image.Image:
 
 
 def colours(scores: np.ndarray) -> np.ndarray:
-    """Scores of any shape as colours, (..., 3), 0 to 255."""
-    places = np.linspace(0, N_SCORED, len(VIRIDIS))
-    channels = [np.interp(scores, places, channel) for channel in zip(*VIRIDIS)]
-    return np.stack(channels, axis=-1)
+    """Colours of scores, from 0 to 5 octaves.
+
+    Args:
+        scores: any shape, in octaves.
+
+    Returns:
+        (..., 3) float64, 0 to 255.
+    """
+    from matplotlib import colormaps
+
+    return np.asarray(255 * colormaps[COLOUR_MAP](np.asarray(scores) / N_SCORED)[..., :3])
 
 
 def _with_scale(image: Image.Image) -> Image.Image:

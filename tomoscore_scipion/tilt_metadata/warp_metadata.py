@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Warp's metadata of a tilt series (.xml), parsed and never changed.
 
-Read with the standard library's parser without document types and entities, which Warp never
-writes and which can blow up or read other files.
+Document types and entities are refused by defusedxml: Warp never writes them, and they can name
+other files or expand to more than fits in memory.
 """
 
 from __future__ import annotations
 
-from xml.etree.ElementTree import Element, TreeBuilder
-from xml.parsers import expat
+from typing import TYPE_CHECKING, cast
 
 from tomoscore_scipion.reading.text_file import read_text
 from tomoscore_scipion.records.errors import TomogramError
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 WHAT = "Warp's XML metadata of a tilt series"
 
@@ -26,28 +28,21 @@ def read_xml(path: str, instead: str = "") -> Element:
     Raises:
         TomogramError: it cannot be read, is no whole XML, or has a document type.
     """
-    builder = TreeBuilder()
+    from defusedxml import DefusedXmlException
+    from defusedxml.ElementTree import ParseError, fromstring
 
-    def refuse(*_: object) -> None:
+    text = read_text(path, WHAT)
+    try:
+        # Text is parsed, not bytes: a file saved in another encoding still declares Warp's.
+        return cast("Element", fromstring(text, forbid_dtd=True))
+    except DefusedXmlException as error:
         raise TomogramError(
             f"{path}: it has a document type (DOCTYPE), which Warp never writes: not read, for it "
             "could name other files; remove that line if you trust the file"
-        )
-
-    text = read_text(path, WHAT)
-    # Text that was saved in another encoding since still declares Warp's.
-    parser = expat.ParserCreate("utf-8")
-    parser.StartDoctypeDeclHandler = refuse
-    parser.EntityDeclHandler = refuse
-    parser.StartElementHandler = builder.start
-    parser.EndElementHandler = builder.end
-    parser.CharacterDataHandler = builder.data
-    try:
-        parser.Parse(text.encode("utf-8"), True)
-        return builder.close()
-    except expat.ExpatError as error:
+        ) from error
+    except ParseError as error:
         raise TomogramError(
             f"{path}: expected {WHAT}, got no whole XML: it ends or breaks off in line "
-            f"{error.lineno}; was it cut off, or edited? Copy it anew from Warp's folder"
+            f"{error.position[0]}; was it cut off, or edited? Copy it anew from Warp's folder"
             f"{instead}"
         ) from error
