@@ -20,8 +20,8 @@ PYTHON38 ?= $(firstword $(shell python3.8 -c 'import sys; print(sys.executable)'
 NAPARI_VENV := .venv-napari
 
 .PHONY: help venv venv-scipion venv-scipion38 demo demo-open demo-real test test-scipion \
-	test-scipion-slow test-scipion38 test-napari test-slow lint faults night night-watch manual benchmark-speed \
-	benchmark-truth benchmark-batches
+	test-scipion-slow test-scipion38 test-napari test-slow lint faults night night-watch docs manual \
+	benchmark-speed benchmark-truth benchmark-batches
 
 help:
 	@echo 'make venv             environment with engine and tools in $(VENV)'
@@ -36,6 +36,7 @@ help:
 	@echo 'make faults           try every row of docs/faults.rst, and count'
 	@echo 'make night            1,000 tomograms in streaming, with faults: 35 minutes, prints figures'
 	@echo 'make night-watch      1,000 files in a folder that tomoscore watch scores: 20 minutes, figures'
+	@echo 'make docs             build the documentation with Sphinx in docs/_build/html'
 	@echo 'make manual           make the pages that Help opens in Scipion anew, of docs/*.rst'
 	@echo 'make lint             format, lint and types only'
 	@echo 'make benchmark-speed  seconds and memory per tomogram, beside other tools'
@@ -129,6 +130,9 @@ night: venv-scipion
 
 night-watch: venv
 	$(PYTHON) scripts/session_night.py
+
+docs: venv
+	$(PYTHON) -m sphinx -W --keep-going -b html docs docs/_build/html
 
 manual: venv
 	$(PYTHON) scripts/manual.py

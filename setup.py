@@ -50,7 +50,8 @@ DEV = [
     "mypy>=1.0",
     "scikit-image>=0.19",
     "setuptools>=70.1",
-    "docutils>=0.20",
+    "docutils>=0.22",
+    "sphinx>=7",  # the documentation
 ]
 
 setup(

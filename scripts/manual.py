@@ -14,7 +14,7 @@ from pathlib import Path
 from docutils.core import publish_parts
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("tutorial", "reading_the_score", "own_data", "dose", "facilities")
+PAGES = ("tutorial", "scipion", "reading_the_score", "own_data", "dose", "facilities", "glossary")
 MANUAL = ROOT / "tomoscore_scipion" / "manual"
 
 HTML = """<!DOCTYPE html>
@@ -35,7 +35,7 @@ def page(name: str) -> str:
     text = re.sub(r"^\.\. image::.*\n(?: +:.*\n)*", "", text, flags=re.MULTILINE)
     text = _with_links_among_pages(text)
     settings = {"report_level": 2, "halt_level": 2, "initial_header_level": 2}
-    parts = publish_parts(text, writer_name="html5", settings_overrides=settings)
+    parts = publish_parts(text, writer="html5", settings_overrides=settings)
     links = " | ".join(f'<a href="{one}.html">{one.replace("_", " ")}</a>' for one in PAGES)
     return HTML.format(title=parts["title"], body=parts["html_body"], links=links)
 
@@ -43,10 +43,8 @@ def page(name: str) -> str:
 def _with_links_among_pages(text: str) -> str:
     """Links to other documents: to their pages, or no links where they have none."""
     for name in PAGES:
-        text = text.replace(f"{name}.rst", f"{name}.html")
-    text = re.sub(r"`([^`<]+) <[^`>]*\.rst[^`>]*>`_", r"\1", text)
-    text = re.sub(r"^\.\. _README: .*\n", "", text, flags=re.MULTILINE)
-    return text.replace("README_", "README")
+        text = text.replace(f"<{name}.rst", f"<{name}.html")
+    return re.sub(r"`([^`<]+) <[^`>]*\.rst[^`>]*>`_", r"\1", text)
 
 
 def main() -> int:

@@ -9,6 +9,8 @@ import docutils.core
 import docutils.nodes
 import docutils.utils
 import pytest
+from docutils.parsers.rst import Directive, directives
+from test_architecture import ENGINE_ROOMS
 
 from tomoscore_scipion.commands.cli import COMMANDS, _parser
 
@@ -18,6 +20,23 @@ IMAGES = ROOT / "docs" / "images"
 LARGEST_BYTES = {"score_ladder.jpg": 300_000}
 ANY_OTHER_BYTES = 150_000
 WARNINGS = 2
+OF_SPHINX = ("toctree", "command-help", "currentmodule")
+OF_SPHINX += ("autoclass", "autoexception", "autofunction")
+README_WORDS = 1000
+
+
+class Ignored(Directive):
+    """A directive that only Sphinx knows; `test_sphinx.py` builds the pages with it."""
+
+    has_content, optional_arguments = True, 1
+    option_spec = dict.fromkeys(("hidden", "members"), directives.unchanged)
+
+    def run(self):
+        return []
+
+
+for name in OF_SPHINX:
+    directives.register_directive(name, Ignored)
 
 
 def parsed(path):
@@ -87,9 +106,29 @@ def test_every_picture_is_shown_and_small():
         assert size <= LARGEST_BYTES.get(name, ANY_OTHER_BYTES), name
 
 
-def test_the_readme_leads_to_the_other_pages():
-    found = {link.partition("#")[0] for link in links(parsed(ROOT / "README.rst"))}
-    assert {f"docs/{page.name}" for page in PAGES[1:]} <= found
+def links_to_files(path):
+    return {link.partition("#")[0] for link in links(parsed(path))}
+
+
+def test_the_readme_leads_to_the_index_and_that_to_every_page():
+    assert "docs/index.rst" in links_to_files(ROOT / "README.rst")
+    others = {page.name for page in PAGES[1:]} - {"index.rst"}
+    assert others <= links_to_files(ROOT / "docs" / "index.rst")
+
+
+def test_the_table_of_contents_has_every_page():
+    toctree = (ROOT / "docs" / "index.rst").read_text(encoding="utf-8").partition("toctree::")[2]
+    listed = re.findall(r"^   (\w+)$", toctree, re.MULTILINE)
+    assert sorted(listed) == sorted(page.stem for page in PAGES[1:] if page.stem != "index")
+
+
+def test_the_readme_is_read_in_some_minutes():
+    assert len((ROOT / "README.rst").read_text(encoding="utf-8").split()) <= README_WORDS
+
+
+def test_the_readme_draws_the_folders_in_their_order():
+    drawn = (ROOT / "README.rst").read_text(encoding="utf-8").partition("The folders of")[2]
+    assert tuple(re.findall(r"^    (\w+)  +\S", drawn, re.MULTILINE)) == ENGINE_ROOMS
 
 
 def test_reasons_that_are_explained_are_those_that_are_given():
@@ -102,8 +141,8 @@ def test_reasons_that_are_explained_are_those_that_are_given():
     assert len(explained) >= 9 and set(explained) <= given
 
 
-def test_the_readme_names_every_parameter_of_the_template():
+def test_every_parameter_of_the_template_is_explained():
     template = ROOT / "tomoscore_scipion" / "templates" / "tomoscore.json.template"
     names = re.findall(r"\|(\w+)~", template.read_text(encoding="utf-8"))
-    readme = (ROOT / "README.rst").read_text(encoding="utf-8")
-    assert len(names) == 5 and all(f"``{name}``" in readme for name in names)
+    page = (ROOT / "docs" / "scipion.rst").read_text(encoding="utf-8")
+    assert len(names) == 5 and all(f"``{name}``" in page for name in names)
