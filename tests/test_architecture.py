@@ -42,7 +42,7 @@ WITHOUT_TORCH = ("records", "reading", "pipelines", "comparison", "agreement", "
 WITHOUT_TORCH += ("report", "session", "napari_plugin", *SCIPION_ROOMS)
 """Rooms that work where torch is not installed."""
 
-READ_BY_SCIPION = ("records", "reading", "images", "comparison", "agreement", "examples", "report")
+READ_BY_SCIPION = ("records", "reading", "images", "comparison", "agreement", "examples")
 """Rooms of the engine that may be imported in the process of Scipion."""
 
 SCIPION = ("scipion", "pyworkflow", "pwem", "tomo")

@@ -133,7 +133,7 @@ def test_the_readme_draws_the_folders_in_their_order():
 
 def test_reasons_that_are_explained_are_those_that_are_given():
     given = set(
-        re.findall(r'"([a-z\' ]+)"', (ROOT / "tomoscore_scipion/report/reasons.py").read_text())
+        re.findall(r'"([a-z\' ]+)"', (ROOT / "tomoscore_scipion/records/reasons.py").read_text())
     )
     text = (ROOT / "docs" / "reading_the_score.rst").read_text()
     table = text.partition("what to try")[2].partition("Choosing a threshold")[0]

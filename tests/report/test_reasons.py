@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from report_records import record_of
 
+from tomoscore_scipion.records.reasons import CONFIDENCES, reasons_of
 from tomoscore_scipion.records.record import Score
-from tomoscore_scipion.report.reasons import CONFIDENCES, reasons_of
 
 GOOD = [0.8, 0.8, 0.75, 0.5, 0.2, 0.1]
 MIDDLING = [0.6, 0.55, 0.45, 0.3, 0.15, 0.05]

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from report_records import record_of
 
+from tomoscore_scipion.records.reasons import FAULTS, faults_of
 from tomoscore_scipion.records.record import Score
-from tomoscore_scipion.report.reasons import FAULTS, faults_of
 
 GOOD = [0.8, 0.8, 0.75, 0.6, 0.4, 0.1]
 

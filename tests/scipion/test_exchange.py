@@ -12,9 +12,9 @@ import pytest
 
 from tomoscore_scipion.protocols import exchange
 from tomoscore_scipion.protocols.batches import LARGEST, Batches, EngineDiedError
+from tomoscore_scipion.records.failures import cause_first
 from tomoscore_scipion.records.job import read_job
 from tomoscore_scipion.records.record import Score
-from tomoscore_scipion.report.failures import cause_first
 
 
 def entries(*names):

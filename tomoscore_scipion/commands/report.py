@@ -10,10 +10,10 @@ from argparse import Namespace
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.line_files import is_direct
 from tomoscore_scipion.records.record_files import files_of, records_of
+from tomoscore_scipion.records.session_order import read_order
 from tomoscore_scipion.records.table import printable, write_text
 from tomoscore_scipion.report.compared import section_of, sets_of
 from tomoscore_scipion.report.content import latest_of_each
-from tomoscore_scipion.report.order import read_order
 from tomoscore_scipion.report.pictures import check_folders
 from tomoscore_scipion.report.writing import write_report
 

@@ -19,8 +19,8 @@ from tomoscore_scipion.protocols.dose_outputs import (
 )
 from tomoscore_scipion.protocols.engine_runs import TomoScoreEngineRuns
 from tomoscore_scipion.records.dose_record import DoseRecord
+from tomoscore_scipion.records.failures import cause_first
 from tomoscore_scipion.records.file_names import file_stem
-from tomoscore_scipion.report.failures import cause_first
 
 logger = logging.getLogger(__name__)
 

@@ -3,6 +3,12 @@
 
 from pyworkflow.protocol import GPU_LIST, USE_GPU, params
 
+from tomoscore_scipion.records.reasons import (
+    TOO_THIN,
+    UNFAMILIAR,
+    UNFLIPPED,
+    UNKNOWN_VOXEL_SIZE,
+)
 from tomoscore_scipion.records.verdict import (
     BALANCED,
     CHOICES,
@@ -11,12 +17,6 @@ from tomoscore_scipion.records.verdict import (
     PRESETS,
     presets_in_words,
     simulated_in_words,
-)
-from tomoscore_scipion.report.reasons import (
-    TOO_THIN,
-    UNFAMILIAR,
-    UNFLIPPED,
-    UNKNOWN_VOXEL_SIZE,
 )
 
 READING = (

@@ -15,8 +15,8 @@ import io
 from dataclasses import dataclass
 from typing import Dict, Tuple
 
+from tomoscore_scipion.records.reasons import FAULTS
 from tomoscore_scipion.records.verdict import ACCEPTED, BY_HAND, BY_SCORE, REJECTED
-from tomoscore_scipion.report.reasons import FAULTS
 
 HEADER = ("ts_id", "verdict", "decided_by")
 VERDICTS = (ACCEPTED, REJECTED)

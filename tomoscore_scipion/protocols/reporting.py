@@ -20,8 +20,8 @@ import time
 from pathlib import Path
 
 from tomoscore_scipion.protocols.exchange import last_words, note_failure
+from tomoscore_scipion.records.session_order import order_text, read_order
 from tomoscore_scipion.records.verdict import ACCEPTED, REJECTED
-from tomoscore_scipion.report.order import order_text, read_order
 
 logger = logging.getLogger(__name__)
 

@@ -18,10 +18,10 @@ from tomoscore_scipion.protocols.outputs import (
     SET_OF,
     TomoScoreOutputs,
 )
+from tomoscore_scipion.records.failures import cause_first
+from tomoscore_scipion.records.reasons import faults_of
 from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.records.verdict import accepted_by
-from tomoscore_scipion.report.failures import cause_first
-from tomoscore_scipion.report.reasons import faults_of
 
 logger = logging.getLogger(__name__)
 

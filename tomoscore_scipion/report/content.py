@@ -16,11 +16,11 @@ from tomoscore_scipion.records.bands import (
     SCORE_DEFINITION,
     readable_scale,
 )
+from tomoscore_scipion.records.failures import cause_first
+from tomoscore_scipion.records.reasons import faults_of, reasons_of
 from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.session_order import Order, in_order
 from tomoscore_scipion.records.thumbnail_files import chosen_slices, slices_shown
-from tomoscore_scipion.report.failures import cause_first
-from tomoscore_scipion.report.order import Order, in_order
-from tomoscore_scipion.report.reasons import faults_of, reasons_of
 
 Facts = Mapping[str, List[List[str]]]
 """{id of a tomogram: pairs of what and how much}, for its details."""
@@ -59,7 +59,7 @@ def content_of(
         borderline: verdict on tomograms whose interval contains the threshold, or `BY_SCORE`.
         rejecting: faults for which tomograms are rejected whatever their score, of `FAULTS`.
         at_most: so many tomograms are accepted, the best; 0: all.
-        order: from `order.read_order`, by which the records are ordered; None: not known.
+        order: from `session_order.read_order`, by which the records are ordered; None: not known.
         comparison: with other sets, from `compared.section_of`; None: no such section.
         facts: what else is known of tomograms, see `Facts`.
     """

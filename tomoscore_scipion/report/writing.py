@@ -9,8 +9,8 @@ from typing import Any, Sequence
 from tomoscore_scipion.records.acceptance import DEFAULT_THRESHOLD
 from tomoscore_scipion.records.line_files import open_lines
 from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.session_order import Order, in_order
 from tomoscore_scipion.report.content import BY_SCORE, Facts, content_of, latest_of_each
-from tomoscore_scipion.report.order import Order, in_order
 from tomoscore_scipion.report.page import render
 from tomoscore_scipion.report.pictures import map_of, pictures_of
 
@@ -43,7 +43,7 @@ def write_report(
         rejecting: faults for which tomograms are rejected whatever their score, of `FAULTS`.
         at_most: so many tomograms are accepted, the best; 0: all.
         title: of the page.
-        order: that of the session, from `order.read_order`; None: the records have it.
+        order: that of the session, from `session_order.read_order`; None: the records have it.
         comparison: with other sets, from `compared.section_of`.
         facts: what else is known of tomograms, for their details.
         with_details: whether pictures of slices in detail are put in; else the thumbnails alone,

@@ -10,8 +10,8 @@ from tomoscore_scipion.records.bands import (
     READILY_SEEN,
     readable_scale,
 )
+from tomoscore_scipion.records.reasons import reasons_of
 from tomoscore_scipion.records.thumbnail_files import slices_shown
-from tomoscore_scipion.report.reasons import reasons_of
 from tomoscore_scipion.viewers.colours import ACCEPTED, NEUTRAL, SLAB
 from tomoscore_scipion.viewers.runs import chosen
 from tomoscore_scipion.viewers.slices import read_picture

@@ -24,8 +24,8 @@ from tomoscore_scipion.protocols.outputs import (
     value,
 )
 from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.session_order import in_order
 from tomoscore_scipion.records.thumbnail_files import chosen_slices, detail_name, map_picture_name
-from tomoscore_scipion.report.order import in_order
 
 
 class Row(NamedTuple):

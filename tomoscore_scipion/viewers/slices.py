@@ -7,7 +7,7 @@ from tomoscore_scipion.images.pictures import grey_levels
 from tomoscore_scipion.images.thumbnails import slice_to_show
 from tomoscore_scipion.reading.volume import open_volume
 from tomoscore_scipion.records.errors import TomogramError
-from tomoscore_scipion.report.failures import cause_first
+from tomoscore_scipion.records.failures import cause_first
 from tomoscore_scipion.viewers.runs import chosen
 
 LONGEST_PX = 1200

@@ -6,7 +6,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError
 
 from tomoscore_scipion.records.acceptance import DEFAULT_THRESHOLD, octaves
-from tomoscore_scipion.report.reasons import FAULTS
+from tomoscore_scipion.records.reasons import FAULTS
 
 DESCRIPTION = """\
 Make a report of scored tomograms: one HTML file with table, histogram and threshold, gallery, and
