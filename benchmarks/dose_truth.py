@@ -35,13 +35,14 @@ import torch
 from tomoscore_scipion.dose.analyse import analyse
 from tomoscore_scipion.dose.analysis import STILL_RISING
 from tomoscore_scipion.dose.measure import Settings, measure
+from tomoscore_scipion.dose.series_files import read_series
 from tomoscore_scipion.dose.slices import ViewSlices
-from tomoscore_scipion.dose.sources import Sources, read_series
 from tomoscore_scipion.dose.subsets import cumulative
 from tomoscore_scipion.model.aggregation import weighted_curve
 from tomoscore_scipion.model.sampling import SlicePlan
 from tomoscore_scipion.model.scorer import Scorer
 from tomoscore_scipion.records.bands import tomoscore
+from tomoscore_scipion.records.dose_source_files import Sources
 from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.recipe import Recipe
 from tomoscore_scipion.simulation.specimen import Specimen, random_specimen

@@ -4,7 +4,8 @@ from dataclasses import replace
 import dose_files
 import pytest
 
-from tomoscore_scipion.dose.sources import Sources, read_series
+from tomoscore_scipion.dose.series_files import read_series
+from tomoscore_scipion.records.dose_source_files import Sources
 
 
 @pytest.fixture(scope="session")

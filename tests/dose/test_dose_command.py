@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from tomoscore_scipion.commands.cli import main
-from tomoscore_scipion.dose import plot, results, series_record
+from tomoscore_scipion.dose import series_record
+from tomoscore_scipion.images import dose_plot
 from tomoscore_scipion.records.dose_record import DoseRecord
+from tomoscore_scipion.records.dose_source_files import Sources
 
 KEYS = [
     "schema",
@@ -137,8 +139,8 @@ def test_the_preview_has_its_voxel_size(done, record):
 def test_titles_of_plots_say_what_the_record_says(record, reason):
     record["suggested_range"] = [9.0, 21.0] if reason is None else None
     shown = DoseRecord.from_json(json.dumps({**record, "reason": reason}))
-    assert (reason or "9 to 21") in plot.verdict(shown)
-    assert plot.draw(shown).axes[0].get_ylabel() == "TomoScore (octaves)"
+    assert (reason or "9 to 21") in dose_plot.verdict(shown)
+    assert dose_plot.draw(shown).axes[0].get_ylabel() == "TomoScore (octaves)"
 
 
 def test_a_faulty_series_has_a_record_and_status_3(files, common, tmp_path, capsys):
@@ -196,8 +198,6 @@ def test_an_input_is_not_replaced(files, common):
 
 
 def test_flipping_phases_needs_defocus_and_changes_the_views(files, random_weights, scorer):
-    from tomoscore_scipion.dose.sources import Sources
-
     known = Sources("a", files["stack"], warp_xml=files["xml"], thickness_nm=30.0)
     unknown = Sources(
         "a", files["stack"], tlt=files["tlt"], doses=files["doses"], thickness_nm=30.0
@@ -210,8 +210,6 @@ def test_flipping_phases_needs_defocus_and_changes_the_views(files, random_weigh
 def test_phases_are_flipped_alike_with_the_defocus_of_warp_and_relion(
     files, random_weights, scorer, tmp_path
 ):
-    from tomoscore_scipion.dose.sources import Sources
-
     star = tmp_path / "TS_01.star"
     defocus = 30000 + 1000.0 * np.arange(len(dose_files.ANGLES))
     amplitude = np.full(len(defocus), 0.1)
@@ -343,4 +341,3 @@ def test_a_record_survives_its_file(done):
     text = (done / "dose.json").read_text()
     again = DoseRecord.from_json(text)
     assert json.loads(again.to_json()) == json.loads(text)
-    assert results.OK == "ok"

@@ -14,10 +14,10 @@ import scoring_fakes
 from faulty_worlds import FAKE, run
 
 from tomoscore_scipion.commands.cli import main
-from tomoscore_scipion.dose.work import DoseAnalysis, SeriesTask
 from tomoscore_scipion.records.dose_record import DoseRecord
 from tomoscore_scipion.records.dose_source_files import Sources
 from tomoscore_scipion.running import batch, supervisor
+from tomoscore_scipion.running.dose_analysis import DoseAnalysis, SeriesTask
 from tomoscore_scipion.running.supervisor import Supervisor
 
 COMMAND = ["dose", "--job", "job.json", "--output", "d.jsonl"]

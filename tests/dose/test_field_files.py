@@ -17,7 +17,7 @@ from dose_files import (
     xf_of,
 )
 
-from tomoscore_scipion.dose.sources import UNALIGNED, read_series
+from tomoscore_scipion.dose.series_files import UNALIGNED, read_series
 from tomoscore_scipion.records.dose_job import parse_dose_job
 from tomoscore_scipion.records.errors import TomogramError
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from dose_files import ANGLES, DOSE, RANK
 
-from tomoscore_scipion.dose.sources import UNALIGNED, Sources, read_series
+from tomoscore_scipion.dose.series_files import UNALIGNED, read_series
+from tomoscore_scipion.records.dose_source_files import Sources
 from tomoscore_scipion.records.errors import TomogramError
 
 

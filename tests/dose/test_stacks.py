@@ -11,9 +11,10 @@ import pytest
 import torch
 from dose_files import ANGLES, PIXEL_ANGSTROM
 
+from tomoscore_scipion.dose.series_files import read_series
 from tomoscore_scipion.dose.series_record import record_of
-from tomoscore_scipion.dose.sources import Sources, read_series
 from tomoscore_scipion.reading.volume import images_in_stack, open_stack
+from tomoscore_scipion.records.dose_source_files import Sources
 from tomoscore_scipion.records.errors import TomogramError
 from tomoscore_scipion.tomography.tilt_series import aligned_views
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tomoscore_scipion.dose.sources import Sources, read_series
+from tomoscore_scipion.dose.series_files import read_series
+from tomoscore_scipion.records.dose_source_files import Sources
 from tomoscore_scipion.records.errors import TomogramError
 from tomoscore_scipion.tilt_metadata.angle_file import read_angle_file
 from tomoscore_scipion.tilt_metadata.angle_match import match_angles

@@ -9,14 +9,13 @@ from argparse import Namespace
 from contextlib import ExitStack
 from typing import Callable, Sequence
 
-from tomoscore_scipion.dose import csv_file
-from tomoscore_scipion.dose.plot import SUFFIXES, write_plot
-from tomoscore_scipion.dose.results import resume, write_record
-from tomoscore_scipion.dose.table import as_text, make_table, verdict
-from tomoscore_scipion.dose.work import DoseAnalysis, SeriesTask
+from tomoscore_scipion.images.dose_plot import SUFFIXES, write_plot
+from tomoscore_scipion.records import dose_csv
 from tomoscore_scipion.records.dose_job import DoseJob, read_dose_job
 from tomoscore_scipion.records.dose_record import OK, DoseRecord
+from tomoscore_scipion.records.dose_record_files import resume, write_record
 from tomoscore_scipion.records.dose_source_files import Sources
+from tomoscore_scipion.records.dose_table import as_text, make_table, verdict
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.file_names import file_stem
 from tomoscore_scipion.records.line_files import (
@@ -28,6 +27,7 @@ from tomoscore_scipion.records.line_files import (
 from tomoscore_scipion.records.record import default_ts_id
 from tomoscore_scipion.records.table import write_text
 from tomoscore_scipion.running import stopping
+from tomoscore_scipion.running.dose_analysis import DoseAnalysis, SeriesTask
 from tomoscore_scipion.running.job_runner import Writers, run_items, tell_failures, tell_stop
 from tomoscore_scipion.tilt_metadata.angle_file import has_further_columns
 
@@ -159,10 +159,10 @@ def _open_results(
         writers.append(lambda record: write_record(args.output, record))
     if args.csv:
         table = files.enter_context(open_lines(args.csv))
-        table.write(csv_file.heading(), is_row=False)
+        table.write(dose_csv.heading(), is_row=False)
 
         def write_rows(record: DoseRecord) -> None:
-            for row in csv_file.rows(record):
+            for row in dose_csv.rows(record):
                 table.write(row)
 
         for record in kept:

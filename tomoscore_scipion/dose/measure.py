@@ -19,7 +19,7 @@ from tomoscore_scipion.dose.subsets import Subset, cumulative, matched, spread
 from tomoscore_scipion.model.aggregation import slice_content, slice_curve
 from tomoscore_scipion.model.inference import MeasuredSlice
 from tomoscore_scipion.model.sampling import CANONICAL_NM, SlicePlan, plan_slices
-from tomoscore_scipion.model.scorer import Scorer
+from tomoscore_scipion.model.scorer import Progress, Scorer
 from tomoscore_scipion.tomography.backprojection import filter_views
 from tomoscore_scipion.tomography.dose_series import DoseSeries, aligned_images, dose_weighted
 
@@ -34,7 +34,6 @@ MOST_ODD = 3
 LARGEST_PIXELS = 26_000_000
 """Pixels of all views at the pixel of the analysis: 41 views of 1.2 x 1.2 um, 0.4 GB a slice."""
 
-Progress = Callable[[int, int], None]
 Hook = Callable[[SlicePlan, ViewSlices], None]
 
 

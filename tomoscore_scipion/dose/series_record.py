@@ -13,9 +13,9 @@ import numpy as np
 from tomoscore_scipion import __version__
 from tomoscore_scipion.dose.analyse import Analysis, analyse
 from tomoscore_scipion.dose.analysis import NO_FALL, STILL_RISING, Optimum
-from tomoscore_scipion.dose.measure import Progress, Settings, measure
-from tomoscore_scipion.dose.sources import read_series
-from tomoscore_scipion.model.scorer import Scorer
+from tomoscore_scipion.dose.measure import Settings, measure
+from tomoscore_scipion.dose.series_files import read_series
+from tomoscore_scipion.model.scorer import Progress, Scorer
 from tomoscore_scipion.records.atomic_write import written_aside
 from tomoscore_scipion.records.dose_record import DoseRecord
 from tomoscore_scipion.records.dose_source_files import Sources

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures of tomograms: thumbnails, quality maps."""
+"""Pictures: thumbnails and quality maps of tomograms, dose curves of tilt series."""

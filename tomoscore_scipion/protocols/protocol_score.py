@@ -12,10 +12,8 @@ from tomoscore_scipion.protocols import form, reporting, summary_text
 from tomoscore_scipion.protocols.engine_protocol import TomoScoreEngineProtocol
 from tomoscore_scipion.protocols.naming import TomoScoreNamed
 from tomoscore_scipion.protocols.scoring import TomoScoreScoring
+from tomoscore_scipion.reading.volume import UNFLIPPED_RATIO
 from tomoscore_scipion.records import verdict
-
-UNFLIPPED_RATIO = 0.6
-"""A y at most this share of z looks unflipped, as to the engine."""
 
 
 class ProtTomoScore(

@@ -161,8 +161,9 @@ def plausible(exposures: Exposures, source: str, told: tuple[str, ...] = ()) -> 
 
 def described(convention: str, source: str) -> str:
     """A convention in words, with where the doses are from."""
-    place = {"start": "start", "middle": "middle", "end": "end"}[convention]
-    return f"accumulated doses of {source} read as those at the {place} of each view's exposure"
+    return (
+        f"accumulated doses of {source} read as those at the {convention} of each view's exposure"
+    )
 
 
 def _some(values: np.ndarray) -> str:

@@ -37,8 +37,6 @@ from tomoscore_scipion.tilt_metadata.placement import NO_ROW, KnownAngles, Place
 from tomoscore_scipion.tomography.dose_series import DoseSeries
 from tomoscore_scipion.tomography.tilt_series import TiltSeries
 
-__all__ = ["UNALIGNED", "Sources", "read_series"]
-
 UNALIGNED = "no alignment given: the stack is taken as aligned, its tilt axis along y"
 
 
