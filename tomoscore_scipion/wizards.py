@@ -9,13 +9,8 @@ from pyworkflow.gui import dialog
 from pyworkflow.wizard import Wizard
 
 from tomoscore_scipion.protocols import ProtTomoScore, ProtTomoScoreFilter
-from tomoscore_scipion.protocols.outputs import (
-    SCORE,
-    SCORED_SET,
-    THUMBNAIL,
-    measured_of,
-    value,
-)
+from tomoscore_scipion.protocols.item_attributes import SCORE, THUMBNAIL, measured_of, value
+from tomoscore_scipion.protocols.output_sets import SCORED_SET
 from tomoscore_scipion.protocols.recovery import readable_output
 from tomoscore_scipion.records.verdict import CUSTOM, LARGEST, accepted_by, in_words
 

@@ -11,9 +11,9 @@ NAMES = [f"TS_{n}" for n in range(6)]
 
 
 def provenance_of(tomograms):
-    from tomoscore_scipion.protocols import outputs
+    from tomoscore_scipion.protocols import provenance
 
-    return outputs.provenance_of(tomograms)
+    return provenance.provenance_of(tomograms)
 
 
 def verdicts(protocol):

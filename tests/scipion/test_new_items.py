@@ -34,7 +34,7 @@ def keys(new, tomograms):
 
 
 def test_only_what_is_new_is_given_whatever_the_order_of_ids(tomograms):
-    from tomoscore_scipion.protocols.outputs import NewItems
+    from tomoscore_scipion.protocols.new_items import NewItems
 
     new = NewItems()
     append(tomograms, 3, 5)
@@ -48,7 +48,7 @@ def test_only_what_is_new_is_given_whatever_the_order_of_ids(tomograms):
 
 
 def test_a_tsid_that_came_before_is_a_problem_of_the_later_one(tomograms):
-    from tomoscore_scipion.protocols.outputs import NewItems
+    from tomoscore_scipion.protocols.new_items import NewItems
 
     new = NewItems()
     append(tomograms, (1, "a"))
@@ -58,7 +58,7 @@ def test_a_tsid_that_came_before_is_a_problem_of_the_later_one(tomograms):
 
 
 def test_identities_can_be_asked_of_a_range(tomograms):
-    from tomoscore_scipion.protocols.outputs import identities_among, identities_of
+    from tomoscore_scipion.protocols.new_items import identities_among, identities_of
 
     assert identities_of(None) == identities_of(tomograms) == set()
     append(tomograms, 1, 4, 7)

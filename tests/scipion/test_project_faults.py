@@ -17,7 +17,7 @@ from bad_tomograms import ONLY_VOXEL_SIZE, REFUSED, SCORED
 from lab import ids, locked_again_and_again, log_of, write_mrc
 from test_real_engine import real_engine  # noqa: F401
 
-from tomoscore_scipion.protocols.outputs import ERROR, SCORE, VERDICT, value
+from tomoscore_scipion.protocols.item_attributes import ERROR, SCORE, VERDICT, value
 
 PATIENT = 1800
 """Seconds to wait for a run: the machine may be busy."""

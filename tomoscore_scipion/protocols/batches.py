@@ -56,13 +56,9 @@ class Batches:
         """Whether a tomogram has not been offered, nor is known, yet."""
         return key not in self._seen
 
-    def is_waiting(self, key):
-        """Whether a tomogram has been offered, and is in no batch."""
-        return key in self._waiting
-
     def waiting(self, key):
-        """A tomogram that is waiting."""
-        return self._waiting[key]
+        """The item of this id where it has been offered, and is in no batch; else None."""
+        return self._waiting.get(key)
 
     def next(self):
         """The tomograms of the next batch, {} when no slot is free or nothing waits.

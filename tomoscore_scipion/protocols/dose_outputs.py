@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sets that ProtTomoScoreDose makes, and what their items carry.
+"""Output sets of ProtTomoScoreDose, and the attributes of their items.
 
 A tilt series is a row of its set and a table of images of its own.  The images are written before
-the row, so that a row is there exactly where the tilt series is complete.
+the row, so that a row exists only where the tilt series is complete.
 """
 
 import logging
@@ -10,18 +10,11 @@ import os
 
 from pwem.objects import EMSet, Transform
 from pyworkflow.object import Float, String
-from tomo.objects import SetOfTiltSeries, SetOfTomograms, Tomogram
+from tomo.objects import SetOfTiltSeries, Tomogram
 
-from tomoscore_scipion.protocols.outputs import (
-    ERROR,
-    HIGH,
-    LOW,
-    PROVENANCE,
-    SCALE,
-    SCORE,
-    TomoScoreOutputs,
-    value,
-)
+from tomoscore_scipion.protocols.item_attributes import ERROR, HIGH, LOW, SCALE, SCORE, value
+from tomoscore_scipion.protocols.output_sets import OutputSets
+from tomoscore_scipion.protocols.provenance import ENGINE_PROVENANCE
 from tomoscore_scipion.reading.volume import open_volume
 from tomoscore_scipion.records.errors import TomogramError
 
@@ -42,21 +35,18 @@ DOSE_ATTRIBUTES = (DOSE, DOSE_LOW, DOSE_HIGH, DOSE_TOTAL, SCORE, LOW, HIGH, SCAL
 DOSE_ATTRIBUTES += (REASON, VIEWS_OFF, CURVE_FILE, ERROR)
 
 THICKNESS = "_tomoScoreThickness"  # nm; 0: the engine's choice
-DOSE_PROVENANCE = {
-    **{name: PROVENANCE[name] for name in list(PROVENANCE)[:5]},  # model, engine, device
-    THICKNESS: Float,
-}
+DOSE_PROVENANCE = {**ENGINE_PROVENANCE, THICKNESS: Float}
 
 FROM_SERIES = ("_firstDim", "_isHeterogeneous", "_hasOddEven", "_ctfCorrected", "_hasAlignment")
 FROM_SERIES += ("_interpolated", "_anglesCount")
-"""What tomo's own append would find out again from each tilt series."""
+"""What tomo's own append would read again from each tilt series."""
 
 
 def annotate_dose(item, record=None, curve_file=None, error=None):
-    """Put all attributes on a tilt series or tomogram: the first item fixes a set's columns.
+    """Set all attributes of a tilt series or preview: the first item fixes a set's columns.
 
     Args:
-        item: it.
+        item: the tilt series or tomogram.
         record: its DoseRecord; None where there is none.
         curve_file: path of its curves.
         error: why it failed.
@@ -75,7 +65,7 @@ def annotate_dose(item, record=None, curve_file=None, error=None):
         HIGH: high,
         SCALE: best.get("scale_nm"),
     }
-    texts = {
+    strings = {
         REASON: record.reason if record else None,
         VIEWS_OFF: ",".join(views_off),
         CURVE_FILE: curve_file,
@@ -83,7 +73,7 @@ def annotate_dose(item, record=None, curve_file=None, error=None):
     }
     for name, number in numbers.items():
         setattr(item, name, Float(number))
-    for name, text in texts.items():
+    for name, text in strings.items():
         setattr(item, name, String(text))
     return item
 
@@ -99,7 +89,7 @@ def preview_of(series, record, curve_file):
         logger.warning("%s: its preview cannot be read: %s", record.ts_id, error)
         return None
     tomogram = Tomogram(tsId=series.getTsId())
-    tomogram.copyObjId(series)  # by both it is known to be in the set already
+    tomogram.copyObjId(series)  # OutputSets.append identifies items by tsId and object id
     tomogram.setFileName(os.path.relpath(record.preview))
     tomogram.setSamplingRate(voxel_size)
     tomogram.setAcquisition(series.getAcquisition().clone())
@@ -113,42 +103,35 @@ def preview_of(series, record, curve_file):
     return annotate_dose(tomogram, record, curve_file)
 
 
-class TomoScoreDoseOutputs(TomoScoreOutputs):
+class DoseOutputSets(OutputSets):
     """Tilt series with the views beyond the dose disabled, previews, and those that failed."""
 
-    _possibleOutputs = {
-        LIMITED_SET: SetOfTiltSeries,
-        PREVIEW_SET: SetOfTomograms,
-        FAILED_SERIES_SET: SetOfTiltSeries,
-    }
-    _provenanceKinds = DOSE_PROVENANCE
-
-    def _describe(self, items):
+    def _copy_description(self, items):
         if isinstance(items, SetOfTiltSeries):
-            items.copyAttributes(self._sourcePointer().get(), *FROM_SERIES)
+            items.copyAttributes(self._source(), *FROM_SERIES)
 
-    def _put(self, items, item):
+    def _append_item(self, items, item):
         if isinstance(items, SetOfTiltSeries):
-            self._putImages(items, item)
+            self._append_images(items, item)
         else:
-            self._describePreviews(items, item)
+            self._describe_previews(items, item)
         EMSet.append(items, item)
 
     @staticmethod
-    def _describePreviews(tomograms, tomogram):
+    def _describe_previews(tomograms, tomogram):
         if tomograms.isEmpty():
             tomograms.setSamplingRate(tomogram.getSamplingRate())
             tomograms.setDim(tomogram.sizeXyz)
         elif list(tomograms.getDim()) != tomogram.sizeXyz:
             tomograms.setIsHeterogeneousSet(True)
 
-    def _putImages(self, many, series):
+    def _append_images(self, many, series):
         """Write a tilt series' table of images, with those beyond its dose disabled."""
-        images = self._imagesOf(series.getTsId())
+        images = self._images_of(series.getTsId())
         off = {int(number) for number in (value(series, VIEWS_OFF) or "").split(",") if number}
         many._setItemMapperPath(series)
         database = series._getMapper().db
-        if not database.missingTables():  # of an attempt that ended before the row was there
+        if not database.missingTables():  # of an attempt that ended before the row was written
             for table in ("Objects", "Classes"):
                 database.executeCommand(f"DROP TABLE {database.tablePrefix}{table}")
             many._setItemMapperPath(series)
@@ -156,10 +139,10 @@ class TomoScoreDoseOutputs(TomoScoreOutputs):
             image.setEnabled(image.isEnabled() and image.getIndex() not in off)
             EMSet.append(series, image)
 
-    def _imagesOf(self, ts_id):
+    def _images_of(self, ts_id):
         """Copies of the images of a tilt series of the input."""
-        source = self._sourcePointer().get()
-        with self._lock:
+        source = self._source()
+        with self._protocol._lock:
             source.close()
             found = source._getMapper().selectBy(_tsId=ts_id)
             if not found:

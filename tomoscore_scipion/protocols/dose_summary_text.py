@@ -16,7 +16,7 @@ from tomoscore_scipion.protocols.dose_outputs import (
     VIEWS_OFF,
 )
 from tomoscore_scipion.protocols.dose_session import session_of
-from tomoscore_scipion.protocols.outputs import ERROR, SCORE, value
+from tomoscore_scipion.protocols.item_attributes import ERROR, SCORE, value
 from tomoscore_scipion.protocols.recovery import readable_output
 from tomoscore_scipion.records.bands import readable_scale, scale_nm
 from tomoscore_scipion.records.dose_record import DoseRecord

@@ -1,30 +1,43 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What protocols that run the engine have in common: weights, threads, GPUs, and their checks."""
+"""The base class of protocols that run the engine on a stream of items.
+
+It connects Scipion's calls to a StreamRunner; checks of the form are in engine_checks.py.
+"""
 
 import hashlib
+import logging
 import os
+import sqlite3
+from datetime import datetime
 
-from tomoscore_scipion.installation import EngineError
+from pyworkflow.object import Set
+from pyworkflow.protocol import ProtStreamingBase
+from pyworkflow.protocol.constants import STATUS_FAILED
+
 from tomoscore_scipion.plugin import Plugin
-from tomoscore_scipion.protocols.outputs import MODEL_SHA256, value
-from tomoscore_scipion.protocols.recovery import readable_output
+from tomoscore_scipion.protocols import engine_checks, recovery
+from tomoscore_scipion.protocols.base import TomoScoreProtocol
+from tomoscore_scipion.protocols.stream_runner import StreamRunner
 
-NEEDED_THREADS = 3
+logger = logging.getLogger(__name__)
 
 
-class TomoScoreEngineProtocol:
-    """The checks of a protocol whose form has `form.add_gpu`, weights and threads."""
+class EngineProtocol(TomoScoreProtocol, ProtStreamingBase):
+    """A protocol with GPU, weights and threads in its form, and a StreamAdapter for its items."""
 
-    _settings = ()
-    """What results depend on besides the weights: (attribute of the sets, name in the form)."""
+    _adapterClass = None
+    """The StreamAdapter of its items."""
+    _settingLabels = ()
+    """(attribute of the sets, label in the form) of settings that results depend on."""
 
     @classmethod
     def worksInStreaming(cls):
         """Scipion may start it while its input is still growing."""
         return True
 
+    # --------------------------- form ---------------------------------------
     def getScoringSettings(self):
-        """{attribute of the sets: value} of what is named in `_settings`."""
+        """{attribute of the sets: value} of the settings that results depend on."""
         raise NotImplementedError
 
     def getWeights(self):
@@ -33,7 +46,7 @@ class TomoScoreEngineProtocol:
         return os.path.abspath(path) if path else None
 
     def getModelSha256(self):
-        """The hash of the weights, by which a model is known."""
+        """The hash of the weights, which identifies a model."""
         path = self.getWeights()
         if path is None:
             return Plugin.getEngineInfo()["weights"]["sha256"]
@@ -41,83 +54,75 @@ class TomoScoreEngineProtocol:
             return hashlib.sha256(file.read()).hexdigest()
 
     def _validate(self):
-        errors = []
-        if self.numberOfThreads.get() < NEEDED_THREADS:
-            errors.append(
-                f"*Scipion threads*: at least {NEEDED_THREADS} are needed: one for the protocol, "
-                "one to watch the input, and one to score."
-            )
+        errors = engine_checks.thread_errors(self)
         path = self.getWeights()
         if path is not None and not os.path.isfile(path):
             return [*errors, f"*Weights*: there is no file {path}"]
         errors += self._formErrors()
         if self.usesGpu():
-            errors += self._gpuErrors()
+            errors += engine_checks.gpu_errors(self)
         if self.isContinued():
-            errors += self._continueErrors()
+            errors += engine_checks.continue_errors(self)
         return errors
 
     def _formErrors(self):
-        """What is wrong with the rest of the form."""
+        """Errors of the parameters that only this protocol has."""
         return []
 
-    def _gpuErrors(self):
-        """GPUs of the list that are not there; with a queue nobody knows here."""
-        try:
-            wanted = self.getGpuList()
-        except ValueError:
-            return [f'*GPU IDs*: expected numbers such as "0 1", found "{self.gpuList.get()}"']
-        if self.useQueue():
-            return []
-        try:
-            devices = Plugin.getEngineInfo()["devices"]
-        except EngineError:
-            return []  # validateInstallation says it
-        there = [d["device"].split(":")[1] for d in devices if d["device"].startswith("cuda:")]
-        missing = [str(gpu) for gpu in wanted if gpu >= 0 and str(gpu) not in there]
-        if not missing:
-            return []
-        return [
-            f"*GPU IDs*: {', '.join(missing)} not found, there is {', '.join(there) or 'no GPU'}. "
-            "Choose another, or set *Use GPU* to No."
-        ]
+    # --------------------------- launch -------------------------------------
+    def makePathsAndClean(self):
+        """Scipion calls it where a run is launched: open the outputs when it is continued.
 
-    def _continueErrors(self):
-        """What cannot be changed without scoring again."""
-        names = [name for name, _ in self.iterOutputAttributes()]
-        found = (readable_output(self, name) for name in names)
-        there = [items for items in found if items is not None]
-        changed = []
-        # What failed before anything was scored may know no weights, and a stop may lose values.
-        made = {value(items, MODEL_SHA256) for items in there} - {None}
-        if made and made != {self.getModelSha256()}:
-            changed.append("*Weights*")
-        settings = self.getScoringSettings()
-        for name, what in self._settings:
-            if any(value(items, name) not in (None, settings[name]) for items in there):
-                changed.append(what)
-        return [
-            f"{what}: another value than that of the results. Choose *Restart*, since scores of "
-            "both should not be mixed, or set it back."
-            for what in dict.fromkeys(changed)
-        ]
+        A protocol that is continued together with this one might see the outputs before the run's
+        own process opens them, and take them for complete.
+        """
+        super().makePathsAndClean()
+        if not self.isContinued():
+            return
+        for name, output in self.iterOutputAttributes(Set):
+            if not recovery.is_whole(output.getFileName() or ""):
+                continue  # the run makes it again
+            try:
+                output.setStreamState(Set.STREAM_OPEN)
+                output.write()
+                output.close()
+            except sqlite3.OperationalError as error:  # the run itself does it later
+                logger.warning("%s is not opened yet: %s", name, error)
 
-    def _threadWarnings(self):
-        gpus = len(self.getGpuList()) if self.usesGpu() else 0
-        if gpus > self._slots():
-            return [
-                f"{gpus} GPUs, but {self.numberOfThreads.get()} Scipion threads use "
-                f"{self._slots()} of them: choose {gpus + 2} threads."
-            ]
-        return self._coreWarnings() if not gpus and not self.useQueue() else []
+    # --------------------------- steps --------------------------------------
+    def _insertAllSteps(self):
+        self._streamRunner = StreamRunner(self, self._adapterClass(self))
+        super()._insertAllSteps()
+        for slot in range(self._streamRunner.slots.count):
+            self._insertFunctionStep(
+                self.scoreBatchesStep,
+                slot,
+                str(datetime.now()),  # so that Continue does not take it for done
+                prerequisites=[],
+                needsGPU=self.usesGpu(),
+            )
 
-    def _coreWarnings(self):
-        """More engine threads than this machine has cores; with a queue nobody knows here."""
-        cores, threads = os.cpu_count() or 1, self.binThreads.get()
-        if self._slots() * threads <= cores:
-            return []
-        return [
-            f"{self._slots()} engine processes of {threads} threads each, but this machine has "
-            f"{cores} cores: choose {max(cores // threads, 1) + 2} Scipion threads, of which two "
-            "score nothing."
-        ]
+    def stepsGeneratorStep(self):
+        """Work through the input until it is complete."""
+        self._streamRunner.run()
+
+    def scoreBatchesStep(self, slot, started):
+        """Run the engine on one batch after another."""
+        self._streamRunner.slots.run_batches()
+
+    def _stepFinished(self, step):
+        """Scipion reports that a step ended; returns whether to go on. A failure counts once."""
+        if self.lastStatus == STATUS_FAILED:
+            return False
+        return super()._stepFinished(step)
+
+    def _stepsCheck(self):
+        """Called now and then, and last when no step is left.
+
+        The executor misses a step that fails between its check of the ended steps and its check of
+        the remaining ones: the run would be called finished.
+        """
+        super()._stepsCheck()
+        for step in self._steps:
+            if step.isFailed():
+                self._stepFinished(step)

@@ -4,7 +4,6 @@
 import json
 import os
 
-from pwem.protocols import EMProtocol
 from pyworkflow import BETA
 from pyworkflow.object import String
 from pyworkflow.protocol import params
@@ -14,9 +13,15 @@ from tomo.objects import SetOfTomograms
 from tomoscore_scipion.comparison import files, ids, sets
 from tomoscore_scipion.comparison.paired import FEWEST, compare
 from tomoscore_scipion.comparison.summary_text import METHOD, sentences
-from tomoscore_scipion.protocols import form, outputs
-from tomoscore_scipion.protocols.naming import TomoScoreNamed
-from tomoscore_scipion.protocols.outputs import MODEL_SHA256, SCORE, TomoScoreOutputs, value
+from tomoscore_scipion.protocols import form, item_attributes
+from tomoscore_scipion.protocols.base import LightProtocol
+from tomoscore_scipion.protocols.item_attributes import SCORE, scores_of, value
+from tomoscore_scipion.protocols.output_sets import OutputSets
+from tomoscore_scipion.protocols.provenance import (
+    MODEL_SHA256,
+    criteria_provenance,
+    provenance_of,
+)
 from tomoscore_scipion.protocols.summary_text import PAPER, slab
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.verdict import Criteria
@@ -26,7 +31,7 @@ MADE_BY = "_tomoScoreBestOf"  # the name of the set from which a tomogram comes
 RESULT, TABLE = "comparison.json", "comparison.csv"
 
 
-class ProtTomoScoreCompare(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
+class ProtTomoScoreCompare(LightProtocol):
     """Compare the quality of tomograms that were made in several ways from the same tilt series.
 
     Say which aligner, denoiser, reconstruction or binning scores higher. The inputs are scored
@@ -62,11 +67,6 @@ class ProtTomoScoreCompare(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
         )
         definition.addParallelSection(threads=0, mpi=0)
 
-    @classmethod
-    def validateInstallation(cls):
-        """Nothing is needed: the engine is not asked."""
-        return []
-
     def _sourcePointer(self):
         return self.inSets[0]
 
@@ -89,19 +89,19 @@ class ProtTomoScoreCompare(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
         self._write(TABLE, files.csv_text(found))
         best = []
         for ts_id, number in found.best_of_each().items():
-            item = outputs.complete(groups[number][ts_id])
+            item = item_attributes.add_missing_attributes(groups[number][ts_id])
             setattr(item, MADE_BY, String(names[number]))
             item.setObjId(None)  # ids of several sets
             best.append(item)
         if not self._samplingRatesDiffer():
-            self._replace(BEST_SET, best, self._provenance())
+            OutputSets(self).replace(BEST_SET, best, self._provenance())
             self._closeOutputSet()
 
     @staticmethod
     def _itemsOf(tomograms):
         """{tsId: item} of the scored tomograms of a set, the first of each."""
         found = {}
-        for item in outputs.items_of(tomograms):
+        for item in item_attributes.items_of(tomograms):
             if value(item, SCORE) is not None:
                 found.setdefault(item.getTsId(), item)
         return found
@@ -112,9 +112,9 @@ class ProtTomoScoreCompare(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
 
     def _provenance(self):
         """What the inputs say alike of their making; thresholds have no meaning here."""
-        each = [outputs.provenance_of(pointer.get()) for pointer in self.inSets]
+        each = [provenance_of(pointer.get()) for pointer in self.inSets]
         alike = {name: v for name, v in each[0].items() if all(one[name] == v for one in each)}
-        return {**alike, **outputs.told_of(Criteria(None))}
+        return {**alike, **criteria_provenance(Criteria(None))}
 
     def _samplingRatesDiffer(self):
         rates = [pointer.get().getSamplingRate() for pointer in self.inSets]
@@ -125,7 +125,7 @@ class ProtTomoScoreCompare(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
         return [*self._slabRemarks(names), *self._voxelRemarks(names)]
 
     def _slabRemarks(self, names):
-        each = [outputs.provenance_of(pointer.get()) for pointer in self.inSets]
+        each = [provenance_of(pointer.get()) for pointer in self.inSets]
         told = [slab(made) or "all slices" for made in each]
         if len(set(told)) == 1:
             return []
@@ -202,7 +202,7 @@ class ProtTomoScoreCompare(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
                     f"it has no TomoScore; give *scoredTomograms* of *TomoScore - score "
                     f"tomograms*: {name}"
                 )
-            scores = outputs.scores_of(tomograms)
+            scores = scores_of(tomograms)
             scored[name] = [key for key, score in scores.items() if score is not None]
         sets.check_models({n: self._modelsOf(t) for n, t in zip(names, given)})
         cuts = ids.common_names(scored)
@@ -223,7 +223,7 @@ class ProtTomoScoreCompare(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
         given = [pointer.get() for pointer in self.inSets]
         if len(given) < 2 or None in given:
             return []
-        limits = [slab(outputs.provenance_of(tomograms)) or "all slices" for tomograms in given]
+        limits = [slab(provenance_of(tomograms)) or "all slices" for tomograms in given]
         if len(set(limits)) == 1:
             return []
         told = ", ".join(f"{name}: {limit}" for name, limit in zip(self.getNames(), limits))

@@ -1,19 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The protocol of the best dose: aligned tilt series in; how many electrons are worth it."""
 
-from pwem.protocols import EMProtocol
 from pyworkflow import BETA
-from pyworkflow.protocol import ProtStreamingBase, params
+from pyworkflow.protocol import params
 from pyworkflow.utils import Message
+from tomo.objects import SetOfTiltSeries, SetOfTomograms
 
-from tomoscore_scipion.protocols import dose_summary_text, form, tilt_files
-from tomoscore_scipion.protocols.dose_outputs import THICKNESS
-from tomoscore_scipion.protocols.dosing import TomoScoreDosing
-from tomoscore_scipion.protocols.engine_protocol import TomoScoreEngineProtocol
-from tomoscore_scipion.protocols.naming import TomoScoreNamed
+from tomoscore_scipion.protocols import dose_summary_text, engine_checks, form, tilt_files
+from tomoscore_scipion.protocols.dose_adapter import DoseAdapter
+from tomoscore_scipion.protocols.dose_outputs import (
+    DOSE_PROVENANCE,
+    FAILED_SERIES_SET,
+    LIMITED_SET,
+    PREVIEW_SET,
+    THICKNESS,
+)
+from tomoscore_scipion.protocols.engine_protocol import EngineProtocol
+from tomoscore_scipion.records.file_names import file_stem
 
-LOOKED_AT = 10
-"""So many tilt series are looked at before the run: where none can be used, it is refused."""
+CHECKED = 10
+"""Number of tilt series that are checked before the run: where none can be used, it is refused."""
 
 INPUT_HELP = (
     "Aligned tilt series with doses. Aligned: with transformations (from IMOD, AreTomo, tomo - "
@@ -51,9 +57,7 @@ GPU_HELP = (
 )
 
 
-class ProtTomoScoreDose(
-    TomoScoreNamed, TomoScoreDosing, TomoScoreEngineProtocol, EMProtocol, ProtStreamingBase
-):
+class ProtTomoScoreDose(EngineProtocol):
     """Find the accumulated dose from which further views make tomograms no better.
 
     Quality assessment against dose: each tilt series is reconstructed at low resolution from the
@@ -72,7 +76,14 @@ class ProtTomoScoreDose(
 
     _label = "TomoScore - find the best dose"
     _devStatus = BETA
-    _settings = ((THICKNESS, "*Thickness*"),)
+    _possibleOutputs = {
+        LIMITED_SET: SetOfTiltSeries,
+        PREVIEW_SET: SetOfTomograms,
+        FAILED_SERIES_SET: SetOfTiltSeries,
+    }
+    _provenanceKinds = DOSE_PROVENANCE
+    _adapterClass = DoseAdapter
+    _settingLabels = ((THICKNESS, "*Thickness*"),)
 
     def _defineParams(self, definition):
         definition.addSection(label=Message.LABEL_INPUT)
@@ -100,36 +111,42 @@ class ProtTomoScoreDose(
         return self.inTiltSeries
 
     def getScoringSettings(self):
-        """What a curve depends on besides the tilt series and the weights, as the sets tell it."""
+        """Thickness: with tilt series and weights it determines a curve."""
         return {THICKNESS: self.thickness.get()}
 
+    def getCurveFile(self, ts_id):
+        """Path of the curves of a tilt series, JSON: the engine's record."""
+        return self._getExtraPath("curves", f"{file_stem(ts_id)}.json")
+
     # --------------------------- checks --------------------------------------
-    def _lookAtFirst(self):
-        """[(tsId, what the engine needs or None, what is wrong or None)] of some tilt series."""
+    def _checkFirst(self):
+        """[(tsId, tilt_files.Series or None, problem or None)] of the first tilt series."""
         tilt_series = self.inTiltSeries.get()
         if tilt_series is None:
             return []
-        first = tilt_series.iterItems(limit=LOOKED_AT)
-        found = [(series.getTsId(), *self._look(series)) for series in first if len(series)]
+        first = tilt_series.iterItems(limit=CHECKED)
+        checked = [
+            (item.getTsId(), *tilt_files.series_or_problem(item)) for item in first if len(item)
+        ]
         tilt_series.close()
-        return found
+        return checked
 
     def _formErrors(self):
-        found = self._lookAtFirst()
-        if not found or any(problem is None for _, _, problem in found):
+        checked = self._checkFirst()
+        if not checked or any(problem is None for _, _, problem in checked):
             return []
-        ts_id, _, problem = found[0]
+        ts_id, _, problem = checked[0]
         return [f"*Tilt series*: {ts_id}: {problem}."]
 
     def _warnings(self):
-        found = self._lookAtFirst()
-        bad = [(ts_id, problem) for ts_id, _, problem in found if problem]
-        good = [(ts_id, series) for ts_id, series, problem in found if not problem]
-        warnings = self._threadWarnings()
+        checked = self._checkFirst()
+        bad = [(ts_id, problem) for ts_id, _, problem in checked if problem]
+        good = [(ts_id, series) for ts_id, series, problem in checked if not problem]
+        warnings = engine_checks.thread_warnings(self)
         if bad and good:
             ts_id, problem = bad[0]
             warnings.append(
-                f"Of the first {len(found)} tilt series {len(bad)} will be in failedTiltSeries. "
+                f"Of the first {len(checked)} tilt series {len(bad)} will be in failedTiltSeries. "
                 f"{ts_id}: {problem}."
             )
         by_angle = [ts_id for ts_id, series in good if tilt_files.taken_by_angle(series)]

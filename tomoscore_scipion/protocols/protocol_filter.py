@@ -3,22 +3,17 @@
 
 import os
 
-from pwem.protocols import EMProtocol
 from pyworkflow import BETA
 from pyworkflow.protocol import params
 from pyworkflow.utils import Message
+from tomo.objects import SetOfTomograms
 
-from tomoscore_scipion.protocols import form, outputs, summary_text
+from tomoscore_scipion.protocols import form, item_attributes, summary_text
+from tomoscore_scipion.protocols.base import LightProtocol
 from tomoscore_scipion.protocols.id_lists import IdListError, read_id_list
-from tomoscore_scipion.protocols.naming import TomoScoreNamed
-from tomoscore_scipion.protocols.outputs import (
-    ACCEPTED_SET,
-    REJECTED_SET,
-    SCORE,
-    SET_OF,
-    VERDICT,
-    TomoScoreOutputs,
-)
+from tomoscore_scipion.protocols.item_attributes import SCORE, VERDICT, scores_of, value
+from tomoscore_scipion.protocols.output_sets import ACCEPTED_SET, REJECTED_SET, SET_OF, OutputSets
+from tomoscore_scipion.protocols.provenance import criteria_provenance, provenance_of
 from tomoscore_scipion.records import verdict
 
 BY_THRESHOLD, BY_COUNT, BY_PERCENT, BY_IDS = range(4)
@@ -34,7 +29,7 @@ IDS_HELP = (
 )
 
 
-class ProtTomoScoreFilter(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
+class ProtTomoScoreFilter(LightProtocol):
     """Split scored tomograms into accepted and rejected ones, without touching an image.
 
     Select the good tomograms of a set by their quality: those from a TomoScore on, the best N, the
@@ -45,9 +40,7 @@ class ProtTomoScoreFilter(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
 
     _label = "TomoScore - filter by score"
     _devStatus = BETA
-    _possibleOutputs = {
-        name: TomoScoreOutputs._possibleOutputs[name] for name in (ACCEPTED_SET, REJECTED_SET)
-    }
+    _possibleOutputs = dict.fromkeys((ACCEPTED_SET, REJECTED_SET), SetOfTomograms)
 
     def _defineParams(self, definition):
         definition.addSection(label=Message.LABEL_INPUT)
@@ -108,49 +101,45 @@ class ProtTomoScoreFilter(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
         form.add_faults(definition, condition=f"criterion != {BY_IDS}")
         definition.addParallelSection(threads=0, mpi=0)
 
-    @classmethod
-    def validateInstallation(cls):
-        """Nothing is needed: the engine is not asked."""
-        return []
-
     def _sourcePointer(self):
         return self.inTomograms
 
     def _insertAllSteps(self):
         # The criteria are arguments, so that Continue sees when they have changed.
         ids = self.getIdList().digest() if self._byIds() else None
-        self._insertFunctionStep(self.filterStep, self._told(), ids, needsGPU=False)
+        self._insertFunctionStep(self.filterStep, self._criteriaProvenance(), ids, needsGPU=False)
 
-    def filterStep(self, told, ids):
-        """Make the two outputs from the scores in the input."""
+    def filterStep(self, criteria, ids):
+        """Write the two outputs from the scores of the input."""
         tomograms = self.inTomograms.get()
-        items = [outputs.complete(item) for item in outputs.items_of(tomograms)]
+        copies = item_attributes.items_of(tomograms)
+        items = list(map(item_attributes.add_missing_attributes, copies))
         self._decideByIds(items) if self._byIds() else self._decideByScore(items)
         groups = {ACCEPTED_SET: [], REJECTED_SET: []}
         for item in items:
-            groups[SET_OF[outputs.value(item, VERDICT)]].append(item)
-        provenance = {**outputs.provenance_of(tomograms), **told}
-        for name, chosen in groups.items():
-            self._replace(name, chosen, provenance)
+            groups[SET_OF[value(item, VERDICT)]].append(item)
+        sets, provenance = OutputSets(self), {**provenance_of(tomograms), **criteria}
+        for name, members in groups.items():
+            sets.replace(name, members, provenance)
         self._closeOutputSet()
 
     def _decideByIds(self, items):
         ids = self.getIdList()
         for item in items:
-            decision, decider = ids.of(item.getTsId())
-            outputs.decide(item, decision, decided_by=decider)
+            verdict_, decider = ids.of(item.getTsId())
+            item_attributes.set_verdict(item, verdict_, decided_by=decider)
 
     def _decideByScore(self, items):
         criteria, criterion = self.getCriteria(), self.criterion.get()
         keys = [f"{item.getTsId()}#{item.getObjId():09d}" for item in items]
-        measured = dict(zip(keys, map(outputs.measured_of, items)))
+        measured = dict(zip(keys, map(item_attributes.measured_of, items)))
         good = verdict.accepted_by(criteria, measured)
         if criterion == BY_PERCENT:
             scores = {key: measured[key].score for key in good}
             scored = sum(one.score is not None for one in measured.values())
             good = verdict.best_percent(scores, self.percent.get(), scored)
         for key, item in zip(keys, items):
-            outputs.decide_by(criteria, item, key in good)
+            item_attributes.apply_criteria(criteria, item, key in good)
 
     def _byIds(self):
         return self.criterion.get() == BY_IDS
@@ -177,7 +166,7 @@ class ProtTomoScoreFilter(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
             raise IdListError(f"{error}: {path}") from None
 
     def getCriteria(self):
-        """By what tomograms are accepted (verdict.Criteria), where no list of ids decides."""
+        """The criteria of acceptance (verdict.Criteria), where no list of ids decides."""
         criterion = self.criterion.get()
         return verdict.Criteria(
             self.getThreshold() if criterion == BY_THRESHOLD else None,
@@ -187,18 +176,18 @@ class ProtTomoScoreFilter(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
         )
 
     def getThreshold(self):
-        """From which TomoScore on a tomogram is accepted, in octaves."""
+        """The lowest accepted TomoScore, in octaves."""
         return verdict.threshold_of(self.preset.get(), self.threshold.get())
 
-    def _told(self):
-        """By what tomograms are accepted, as the provenance of the outputs tells it."""
+    def _criteriaProvenance(self):
+        """{attribute of the outputs: value} of the criteria."""
         percent = self.percent.get() if self.criterion.get() == BY_PERCENT else None
         if not self._byIds():
-            told = outputs.told_of(self.getCriteria())
-            return {**told, "_tomoScorePercent": percent, "_tomoScoreIds": None}
-        nothing = outputs.told_of(verdict.Criteria(None))
-        where = os.path.basename((self.idsFile.get() or "").strip()) or "the form"
-        return {**nothing, "_tomoScorePercent": None, "_tomoScoreIds": where}
+            criteria = criteria_provenance(self.getCriteria())
+            return {**criteria, "_tomoScorePercent": percent, "_tomoScoreIds": None}
+        criteria = criteria_provenance(verdict.Criteria(None))
+        origin = os.path.basename((self.idsFile.get() or "").strip()) or "the form"
+        return {**criteria, "_tomoScorePercent": None, "_tomoScoreIds": origin}
 
     def _validate(self):
         tomograms = self.inTomograms.get()
@@ -217,17 +206,17 @@ class ProtTomoScoreFilter(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
             ids = self.getIdList()
         except IdListError as error:
             return [f"*List of ids*: {error}."]
-        there = outputs.scores_of(tomograms) if tomograms is not None else ids.verdicts
-        if there.keys().isdisjoint(ids.verdicts):
+        existing = scores_of(tomograms) if tomograms is not None else ids.verdicts
+        if existing.keys().isdisjoint(ids.verdicts):
             return [
                 f"*List of ids*: none of its {len(ids.verdicts)} ids is in the input: expected "
-                f"ids such as {next(iter(there))}, found {next(iter(ids.verdicts))}."
+                f"ids such as {next(iter(existing))}, found {next(iter(ids.verdicts))}."
             ]
         return []
 
     def _warnings(self):
         tomograms = self.inTomograms.get()
-        scores = outputs.scores_of(tomograms) if tomograms is not None else {}
+        scores = scores_of(tomograms) if tomograms is not None else {}
         if self._byIds():
             return self._idWarnings(scores)
         unscored = sum(score is None for score in scores.values())
@@ -235,15 +224,15 @@ class ProtTomoScoreFilter(TomoScoreNamed, TomoScoreOutputs, EMProtocol):
             return []
         return [f"{unscored} tomograms have no score, since they failed: they will be rejected."]
 
-    def _idWarnings(self, there):
+    def _idWarnings(self, scores):
         try:
             listed = self.getIdList().verdicts
         except IdListError:
             return []  # an error already
         warnings = []
         for ids, text in (
-            (sorted(listed.keys() - there.keys()), "are not in the input"),
-            (sorted(there.keys() - listed.keys()), "are not in the list, and will be rejected"),
+            (sorted(listed.keys() - scores.keys()), "are not in the input"),
+            (sorted(scores.keys() - listed.keys()), "are not in the list, and will be rejected"),
         ):
             if ids:
                 more = ", ..." if len(ids) > SHOWN else ""

@@ -3,22 +3,25 @@
 
 from collections import Counter
 
-from pwem.protocols import EMProtocol
 from pyworkflow import BETA
-from pyworkflow.protocol import ProtStreamingBase, params
+from pyworkflow.protocol import params
 from pyworkflow.utils import Message
+from tomo.objects import SetOfTomograms
 
-from tomoscore_scipion.protocols import form, reporting, summary_text
-from tomoscore_scipion.protocols.engine_protocol import TomoScoreEngineProtocol
-from tomoscore_scipion.protocols.naming import TomoScoreNamed
-from tomoscore_scipion.protocols.scoring import TomoScoreScoring
+from tomoscore_scipion.protocols import engine_checks, form, reporting, summary_text
+from tomoscore_scipion.protocols.engine_protocol import EngineProtocol
+from tomoscore_scipion.protocols.output_sets import (
+    ACCEPTED_SET,
+    FAILED_SET,
+    REJECTED_SET,
+    SCORED_SET,
+)
+from tomoscore_scipion.protocols.score_adapter import ScoreAdapter
 from tomoscore_scipion.reading.volume import UNFLIPPED_RATIO
 from tomoscore_scipion.records import verdict
 
 
-class ProtTomoScore(
-    TomoScoreNamed, TomoScoreScoring, TomoScoreEngineProtocol, EMProtocol, ProtStreamingBase
-):
+class ProtTomoScore(EngineProtocol):
     """Score the quality of tomograms of cells, and accept the good ones.
 
     Screening and quality assessment before segmentation and annotation: each tomogram gets a
@@ -40,7 +43,11 @@ class ProtTomoScore(
 
     _label = "TomoScore - score tomograms"
     _devStatus = BETA
-    _settings = (
+    _possibleOutputs = dict.fromkeys(
+        (ACCEPTED_SET, REJECTED_SET, SCORED_SET, FAILED_SET), SetOfTomograms
+    )  # a dictionary: an Enum would merge outputs of one class
+    _adapterClass = ScoreAdapter
+    _settingLabels = (
         ("_tomoScoreVoxelSize", "*Voxel size*"),
         ("_tomoScoreSlabFirst", "*Slab limits*"),
         ("_tomoScoreSlabLast", "*Slab limits*"),
@@ -71,13 +78,13 @@ class ProtTomoScore(
     def _sourcePointer(self):
         return self.inTomograms
 
-    # --------------------------- what the form says --------------------------
+    # --------------------------- form ---------------------------------------
     def getThreshold(self):
-        """From which TomoScore on a tomogram is accepted, in octaves."""
+        """The lowest accepted TomoScore, in octaves."""
         return verdict.threshold_of(self.preset.get(), self.threshold.get())
 
     def getCriteria(self):
-        """By what tomograms are accepted (verdict.Criteria)."""
+        """The criteria of acceptance (verdict.Criteria)."""
         return verdict.Criteria(
             self.getThreshold(),
             self.acceptBorderline.get(),
@@ -93,7 +100,7 @@ class ProtTomoScore(
         return [first, None if last == form.WHOLE else last]
 
     def getScoringSettings(self):
-        """What a score depends on besides the tomogram and the weights, as the sets tell it."""
+        """Voxel size and slab limits: with tomogram and weights they determine a score."""
         return {
             "_tomoScoreVoxelSize": self.voxelSize.get(),
             "_tomoScoreSlabFirst": self.slabFirst.get(),
@@ -115,7 +122,7 @@ class ProtTomoScore(
             *self._idWarnings(tomograms),
             *self._thresholdWarnings(tomograms),
             *self._slabWarnings(tomograms),
-            *self._threadWarnings(),
+            *engine_checks.thread_warnings(self),
         ]
 
     @staticmethod

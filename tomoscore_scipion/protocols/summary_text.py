@@ -4,19 +4,15 @@
 from collections import Counter
 from statistics import median
 
-from tomoscore_scipion.protocols.outputs import (
+from tomoscore_scipion.protocols.item_attributes import ERROR, decisions_of, scores_of, value
+from tomoscore_scipion.protocols.output_sets import (
     ACCEPTED_SET,
-    ERROR,
     FAILED_SET,
-    MODEL_SHA256,
     REJECTED_SET,
     SCORED_SET,
     SET_OF,
-    decisions_of,
-    provenance_of,
-    scores_of,
-    value,
 )
+from tomoscore_scipion.protocols.provenance import MODEL_SHA256, provenance_of
 from tomoscore_scipion.protocols.recovery import readable_output
 from tomoscore_scipion.records.bands import readable_scale, scale_nm
 from tomoscore_scipion.records.verdict import BY_HAND, BY_SCORE, in_words

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the engine needs of a tilt series of Scipion: its stack, alignment, angles and doses.
+"""Files that the engine needs of a tilt series of Scipion: alignment, angles and doses.
 
-A row of each file belongs to an image of the stack, in the stack's order, whatever order the views
-have in the set.  Images that the set does not have get a row that says nothing, and are excluded.
+Row n of each file belongs to image n of the stack, whatever order the views have in the set.
+Images that the set lacks get a placeholder row, and are excluded.
 
-Scipion's accumulated dose of a view includes the view itself, and its "dose per frame" is what the
-whole view got (tomo's import of .mdoc files and of patterns); so the dose before a view is the
-difference of the two, and both are written.
+Scipion's accumulated dose of a view includes the view itself, and its "dose per frame" is the dose
+of the whole view (as in tomo's import of .mdoc files and of patterns).  The dose before a view is
+the difference of the two, and both are written.
 """
 
 import os
@@ -16,8 +16,8 @@ from tomoscore_scipion.reading.volume import images_in_stack
 from tomoscore_scipion.records.errors import TomogramError
 
 MRC_SUFFIXES = (":mrc", ":mrcs")
-NOISE = 0.05
-"""The dose of a view may be more than that accumulated with it by this share: it is a mean."""
+DOSE_TOLERANCE = 0.05
+"""Fraction by which the dose of a view, a mean over views, may exceed the accumulated one."""
 
 NO_ALIGNMENT = (
     "it is not aligned (no transformation). Align it first, for example with IMOD or AreTomo, or "
@@ -26,12 +26,11 @@ NO_ALIGNMENT = (
 )
 NO_DOSE = (
     "it has no doses. Import the tilt series with their .mdoc files, or with *Dose per tilt image* "
-    "filled in; *tomo - tilt-series assign alignment* then gives them the alignment that is there"
+    "filled in; *tomo - tilt-series assign alignment* then gives them the existing alignment"
 )
 
-
 UNMOVED = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
-"""The transform of an image that stays where it is."""
+"""The transform of an image that is not moved."""
 
 
 class SeriesError(Exception):
@@ -42,12 +41,13 @@ class View(NamedTuple):
     """One image of a stack.
 
     Attributes:
-        image: its place in the stack, from 0.
+        image: its index in the stack, from 0.
         angle_deg: tilt angle.
         transform: (A11, A12, A21, A22, DX, DY) as in IMOD's .xf files; None where the images are
             aligned themselves.
-        dose_before, dose: e/A^2, accumulated before the view, and of it.
-        enabled: whether it is to be used.
+        dose_before: dose accumulated before the view, e/A^2.
+        dose: of the view, e/A^2.
+        enabled: whether the view is used.
     """
 
     image: int
@@ -67,21 +67,21 @@ class Series(NamedTuple):
 
 
 def series_of(images, interpolated):
-    """What the engine needs of a tilt series.
+    """The Series of the views of a tilt series.
 
     Args:
-        images: its TiltImages, which are kept no longer than this takes.
-        interpolated: whether they are aligned themselves.
+        images: its TiltImages; they are not stored.
+        interpolated: whether the images are aligned themselves.
 
     Raises:
-        SeriesError: something that is needed is not there.
+        SeriesError: alignment, angles, doses or images are missing or contradict each other.
     """
     images = sorted(images, key=lambda image: image.getIndex() or 0)
     stack = _stack_of(images)
     count = _images_in(stack)
-    places = [image.getIndex() for image in images]
-    if len(set(places)) < len(places) or not 1 <= places[0] <= places[-1] <= count:
-        raise SeriesError(f"expected views that are images 1 to {count} of {stack}, got {places}")
+    indices = [image.getIndex() for image in images]
+    if len(set(indices)) < len(indices) or not 1 <= indices[0] <= indices[-1] <= count:
+        raise SeriesError(f"expected views that are images 1 to {count} of {stack}, got {indices}")
     doses = _doses_of(images)
     views = [
         View(
@@ -97,8 +97,17 @@ def series_of(images, interpolated):
     return Series(stack, count, views)
 
 
+def series_or_problem(tilt_series):
+    """(Series, None) of a tilt series of Scipion; (None, message) where it cannot be analysed."""
+    images = [image.clone() for image in tilt_series.iterItems()]
+    try:
+        return series_of(images, tilt_series.interpolated()), None
+    except SeriesError as error:
+        return None, str(error)
+
+
 def taken_by_angle(series):
-    """Whether the views got their dose in the order of their angles, from one end to the other."""
+    """Whether the views were acquired in the order of their tilt angles."""
     by_dose = sorted(series.views, key=lambda view: view.dose_before)
     angles = [view.angle_deg for view in by_dose]
     return angles in (sorted(angles), sorted(angles, reverse=True))
@@ -142,11 +151,11 @@ def _transform_of(image, interpolated):
         return None
     if image.isEnabled():
         raise SeriesError(NO_ALIGNMENT)
-    return (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)  # it is not used
+    return UNMOVED  # the view is not used
 
 
 def _doses_of(images):
-    """(before, of it) in e/A^2 per image."""
+    """[(dose before the view, dose of the view)] of images, e/A^2."""
     acquisitions = [image.getAcquisition() for image in images]
     accumulated = [a.getAccumDose() if a is not None else None for a in acquisitions]
     if not all(dose is not None and dose > 0 for dose in accumulated):
@@ -157,7 +166,7 @@ def _doses_of(images):
         dose = acquisition.getDosePerFrame()
         if not dose or dose <= 0:
             dose = end - ascending[ascending.index(end) - 1]
-        if dose > end * (1 + NOISE):
+        if dose > end * (1 + DOSE_TOLERANCE):
             raise SeriesError(
                 f"a view got {dose:g} e/A^2, but has accumulated only {end:g} with it: the "
                 "accumulated dose must include the view itself"
@@ -167,11 +176,16 @@ def _doses_of(images):
 
 
 def write_files(series, folder, stem):
-    """Write what the engine reads of a tilt series besides its images.
+    """Write the files that the engine reads of a tilt series besides its stack.
+
+    Args:
+        series: a Series.
+        folder: folder of the files; created where it is missing.
+        stem: name of the files without suffix.
 
     Returns:
-        {"xf", "tlt", "doses", "excluded"} of its entry in the job: paths (xf None where the images
-        are aligned themselves), and the images that are not used, from 0.
+        {"xf", "tlt", "doses", "excluded"} for the job's entry: paths (xf None where the images are
+        aligned themselves), and the indices of the unused images, from 0.
     """
     views = _with_missing(series)
     aligned = all(view.transform is not None for view in views if view.enabled)
@@ -192,9 +206,9 @@ def write_files(series, folder, stem):
 
 
 def _with_missing(series):
-    """Views for all images of the stack; those that the set does not have are excluded.
+    """Views of all images of the stack; those that the set lacks are excluded.
 
-    No two views can have the same dose before them: the missing ones come after all others.
+    No two views may have the same dose before them: the missing ones come after all others.
     """
     rows = {view.image: view for view in series.views}
     end = max(view.dose_before + view.dose for view in series.views)

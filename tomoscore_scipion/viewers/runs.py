@@ -11,18 +11,14 @@ from typing import NamedTuple, Optional
 
 from tomoscore_scipion.protocols import ProtTomoScore, reporting
 from tomoscore_scipion.protocols.exchange import latest_lines
-from tomoscore_scipion.protocols.outputs import (
+from tomoscore_scipion.protocols.item_attributes import HIGH, LOW, SCORE, VERDICT, value
+from tomoscore_scipion.protocols.output_sets import (
     ACCEPTED_SET,
     FAILED_SET,
-    HIGH,
-    LOW,
     REJECTED_SET,
-    SCORE,
     SCORED_SET,
-    VERDICT,
-    provenance_of,
-    value,
 )
+from tomoscore_scipion.protocols.provenance import provenance_of
 from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.records.session_order import in_order
 from tomoscore_scipion.records.thumbnail_files import chosen_slices, detail_name, map_picture_name

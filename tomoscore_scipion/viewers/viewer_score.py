@@ -5,7 +5,7 @@ from pyworkflow.protocol import params
 from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer
 
 from tomoscore_scipion.protocols import ProtTomoScore, ProtTomoScoreFilter
-from tomoscore_scipion.protocols.outputs import (
+from tomoscore_scipion.protocols.output_sets import (
     ACCEPTED_SET,
     FAILED_SET,
     REJECTED_SET,

@@ -9,7 +9,7 @@ from pwem.viewers import EmPlotter
 from pwem.viewers.mdviewer.viewer import MDView
 from pyworkflow.viewer import View
 
-from tomoscore_scipion.protocols.outputs import ATTRIBUTES, THUMBNAIL
+from tomoscore_scipion.protocols.item_attributes import ATTRIBUTES, THUMBNAIL
 
 SHOWN_FIRST = ("id", "enabled", "_tsId", THUMBNAIL)
 

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The base class of all protocols of this plugin: names, and outputs that can always be read."""
+
+from pwem.protocols import EMProtocol
+from pyworkflow.object import Set
+
+from tomoscore_scipion.plugin import Plugin
+from tomoscore_scipion.protocols import recovery
+from tomoscore_scipion.protocols.provenance import PROVENANCE
+
+
+class TomoScoreProtocol(EMProtocol):
+    """A protocol of this plugin."""
+
+    _provenanceKinds = PROVENANCE
+    """{attribute: class} of the output sets."""
+
+    @classmethod
+    def getClassLabel(cls, prependPackageName=True):
+        """The label in trees, searches and graphs; it begins with the name of the plugin."""
+        return cls._label
+
+    @classmethod
+    def getClassPackageName(cls):
+        """The name of the plugin, which is shorter than that of its Python package."""
+        return Plugin.NAME
+
+    def iterOutputAttributes(self, outputClass=None, includePossible=False):  # noqa: N803
+        """All outputs; one that has lost its path in the database gets it back.
+
+        Scipion's windows, Stop and Continue go through the outputs by this.
+        """
+        for name, output in super().iterOutputAttributes(outputClass, includePossible):
+            if isinstance(output, Set) and not recovery.has_path(output):
+                recovery.readable_output(self, name)
+            yield name, output
+
+    def _sourcePointer(self):
+        """The pointer to the input set, which the output sets are described by."""
+        raise NotImplementedError
+
+
+class LightProtocol(TomoScoreProtocol):
+    """A protocol that works in Scipion's own process, without the engine."""
+
+    @classmethod
+    def validateInstallation(cls):
+        """No installation is needed: the engine is not asked."""
+        return []

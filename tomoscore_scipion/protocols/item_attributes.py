@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Attributes that every scored tomogram carries: scores, verdict, faults, error, thumbnail.
+
+The columns of a Scipion set are fixed by its first item, so that all attributes are put on every
+item, in one order, also where they have no value.
+"""
+
+from pwem.objects import EMSet
+from pyworkflow.object import Boolean, Float, Integer, String
+
+from tomoscore_scipion.records.verdict import ACCEPTED, FAILED, REJECTED, Measured
+
+SCORE = "_tomoScore"
+LOW = "_tomoScoreLow"
+HIGH = "_tomoScoreHigh"
+SCALE = "_tomoScoreScale"
+HALVES = "_tomoScoreHalves"  # measured from half maps; None without any, or where refused
+HALVES_LOW = "_tomoScoreHalvesLow"
+HALVES_HIGH = "_tomoScoreHalvesHigh"
+HALVES_OCTAVES = "_tomoScoreHalvesOctaves"  # how many octaves it counts: 5, of halves by tilt 3
+VERDICT = "_tomoScoreVerdict"
+BORDERLINE = "_tomoScoreBorderline"  # whether its interval contains the threshold
+DECIDED_BY = "_tomoScoreDecidedBy"  # score, hand, or the faults for which it is rejected
+FAULTS = "_tomoScoreFaults"  # faults that do not depend on the score, with commas between
+ERROR = "_tomoScoreError"
+THUMBNAIL = "_tomoScoreThumbnail"  # path of a picture of the middle of the specimen
+ATTRIBUTES = (SCORE, LOW, HIGH, SCALE, HALVES, HALVES_LOW, HALVES_HIGH, HALVES_OCTAVES)
+ATTRIBUTES += (VERDICT, BORDERLINE, DECIDED_BY, FAULTS, ERROR, THUMBNAIL)
+DECISION = (VERDICT, BORDERLINE, DECIDED_BY)
+
+SEPARATOR = ", "
+"""Between the names of faults."""
+
+
+def value(holder, name):
+    """The value of an attribute of an item or a set, None where it has none."""
+    return holder.getAttributeValue(name)
+
+
+# --------------------------- one item ---------------------------------------
+def annotate(item, record=None, error=None, thumbnail=None, faults=()):
+    """Set all attributes of a tomogram; its verdict stays open, or is "failed" with an error.
+
+    Args:
+        item: the tomogram.
+        record: its Score, None where there is none.
+        error: why it failed, None where it did not.
+        thumbnail: path of its picture.
+        faults: names of faults that do not depend on the score.
+
+    Returns:
+        The tomogram.
+    """
+    halves = (record and record.halves) or {}
+    low, high = (record and record.tomoscore_interval) or (None, None)
+    halves_low, halves_high = halves.get("interval") or (None, None)
+    for name, attribute in (
+        (SCORE, Float(record.tomoscore if record else None)),
+        (LOW, Float(low)),
+        (HIGH, Float(high)),
+        (SCALE, Float(record.scale_nm if record else None)),
+        (HALVES, Float(halves.get("tomoscore"))),
+        (HALVES_LOW, Float(halves_low)),
+        (HALVES_HIGH, Float(halves_high)),
+        (HALVES_OCTAVES, Integer(len(halves.get("octaves", ())))),
+        (ERROR, String(error)),
+        (THUMBNAIL, String(thumbnail)),
+        (FAULTS, String(SEPARATOR.join(faults) or None)),
+    ):
+        setattr(item, name, attribute)
+    return set_verdict(item, FAILED if error else None)
+
+
+def set_verdict(item, verdict, borderline=False, decided_by=None):
+    """Set the verdict of a tomogram.
+
+    Args:
+        item: the tomogram.
+        verdict: "accepted", "rejected" or "failed"; None while it is open.
+        borderline: whether its interval contains the threshold.
+        decided_by: "score", "hand", or the faults for which it is rejected.
+
+    Returns:
+        The tomogram.
+    """
+    setattr(item, VERDICT, String(verdict))
+    setattr(item, BORDERLINE, Boolean(bool(borderline)))
+    setattr(item, DECIDED_BY, String(decided_by))
+    return item
+
+
+def apply_criteria(criteria, item, accepted=None):
+    """Set the verdict that criteria give to a scored tomogram.
+
+    Args:
+        criteria: verdict.Criteria.
+        item: the tomogram.
+        accepted: whether it is accepted; None where that depends on this tomogram alone.
+
+    Returns:
+        The tomogram.
+    """
+    measured = measured_of(item)
+    if accepted is None:
+        accepted = criteria.accepts(measured)
+    verdict = ACCEPTED if accepted else REJECTED
+    borderline = measured.is_borderline(criteria.threshold)
+    return set_verdict(item, verdict, borderline, criteria.decided_by(measured))
+
+
+def add_missing_attributes(item):
+    """Give a tomogram of an earlier version the attributes that it lacks, without values.
+
+    All are in the same order on every tomogram then: that is the order of a set's columns.
+    """
+    existing = {name: attribute for name, attribute in item.getAttributes() if name in ATTRIBUTES}
+    for name in existing:
+        delattr(item, name)
+    annotate(item)
+    for name, attribute in existing.items():
+        setattr(item, name, attribute)
+    return item
+
+
+def decision_of(item):
+    """(verdict, whether borderline, who decided) of a tomogram."""
+    return tuple(value(item, name) for name in DECISION)
+
+
+def measured_of(item):
+    """The verdict.Measured of a tomogram: its score, interval and faults."""
+    score, low, high, faults = (value(item, name) for name in (SCORE, LOW, HIGH, FAULTS))
+    return Measured(score, low, high, tuple(faults.split(SEPARATOR)) if faults else ())
+
+
+# --------------------------- all items of a set -----------------------------
+def items_of(tomograms):
+    """Copies of all items of a set, with all their attributes."""
+    return [item.clone(copyEnable=True) for item in tomograms.iterItems()]
+
+
+def scores_of(tomograms):
+    """{tsId: TomoScore} of a scored set."""
+    return {item.getTsId(): value(item, SCORE) for item in tomograms.iterItems()}
+
+
+def errors_of(failed):
+    """[(tsId, why it failed)] of a set of failed items."""
+    return [(item.getTsId(), value(item, ERROR)) for item in EMSet.iterItems(failed)]
+
+
+def decisions_of(tomograms):
+    """[(verdict, whether borderline, who decided)] of a set, read without making its items."""
+    first = tomograms.getFirstItem()
+    if first is None:
+        return []
+    names = [name for name in DECISION if first.hasAttribute(name)]
+    columns = tomograms.getUniqueValues(["id", *names])
+    empty = [None] * len(columns["id"])
+    verdicts, borderline, deciders = (columns.get(name, empty) for name in DECISION)
+    return list(zip(verdicts, map(bool, borderline), deciders))

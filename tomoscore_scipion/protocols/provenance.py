@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Attributes of the output sets: model, engine, settings and criteria that made them."""
+
+from pyworkflow.object import Boolean, Float, Integer, String
+
+from tomoscore_scipion.protocols.item_attributes import SEPARATOR, value
+
+MODEL_SHA256 = "_tomoScoreModelSha256"
+DEVICE = "_tomoScoreDevice"
+ENGINE_PROVENANCE = {
+    "_tomoScoreModel": String,
+    "_tomoScoreModelVersion": String,
+    MODEL_SHA256: String,
+    "_tomoScoreEngineVersion": String,
+    DEVICE: String,
+}
+"""Attributes that every output of the engine carries, and their classes."""
+
+PROVENANCE = {
+    **ENGINE_PROVENANCE,
+    "_tomoScoreVoxelSize": Float,  # the one that was used instead of the items' own; 0: none
+    "_tomoScoreSlabFirst": Integer,  # the first slice that was scored, from 0
+    "_tomoScoreSlabLast": Integer,  # the last one; -1: the tomogram's last
+    "_tomoScoreThreshold": Float,
+    "_tomoScoreAtMost": Integer,  # maximum number of accepted tomograms; 0: no limit
+    "_tomoScorePercent": Float,  # percentage of the best that was accepted
+    "_tomoScoreAcceptBorderline": Boolean,  # whether borderline tomograms were accepted
+    "_tomoScoreRejectFaults": String,  # faults for which tomograms were rejected, with commas
+    "_tomoScoreIds": String,  # source of the list of ids that decided
+}
+"""Attributes of sets of scored tomograms, and their classes."""
+
+
+def engine_provenance(record):
+    """{attribute of the sets: value} that a record of the engine gives."""
+    names = (record.model["name"], record.model["version"], record.model["sha256"])
+    return dict(zip(ENGINE_PROVENANCE, (*names, record.engine_version, record.device)))
+
+
+def criteria_provenance(criteria):
+    """{attribute of the sets: value} of verdict.Criteria."""
+    has_threshold = criteria.threshold is not None
+    return {
+        "_tomoScoreThreshold": criteria.threshold,
+        "_tomoScoreAtMost": criteria.at_most,
+        "_tomoScoreAcceptBorderline": criteria.accept_borderline if has_threshold else None,
+        "_tomoScoreRejectFaults": SEPARATOR.join(sorted(criteria.faults)) or None,
+    }
+
+
+def provenance_of(items, kinds=PROVENANCE):
+    """{attribute: value} of a set; None for attributes that it lacks."""
+    return {name: value(items, name) for name in kinds}
