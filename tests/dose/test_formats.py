@@ -8,8 +8,8 @@ from dose_files import ANGLES, DOSE, PIXEL_ANGSTROM, RANK
 
 from tomoscore_scipion.records.errors import TomogramError
 from tomoscore_scipion.tilt_metadata.aretomo import read_aln
-from tomoscore_scipion.tilt_metadata.mdoc import read_mdoc
-from tomoscore_scipion.tilt_metadata.warp_xml import read_warp_xml
+from tomoscore_scipion.tilt_metadata.mdoc.series import read_mdoc
+from tomoscore_scipion.tilt_metadata.warp.series import read_warp_xml
 
 N = len(ANGLES)
 SHAPE = (N, 96, 96)

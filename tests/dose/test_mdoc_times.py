@@ -7,8 +7,8 @@ import pytest
 from dose_files import ANGLES, DOSE, RANK
 
 from tomoscore_scipion.records.errors import TomogramError
-from tomoscore_scipion.tilt_metadata.mdoc import read_mdoc
-from tomoscore_scipion.tilt_metadata.mdoc_times import time_of
+from tomoscore_scipion.tilt_metadata.mdoc.series import read_mdoc
+from tomoscore_scipion.tilt_metadata.mdoc.times import time_of
 
 N = len(ANGLES)
 BY_ANGLE, AS_TAKEN = np.arange(N), np.argsort(RANK)

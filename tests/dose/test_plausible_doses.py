@@ -11,9 +11,9 @@ from tomoscore_scipion.records.dose_source_files import Sources
 from tomoscore_scipion.records.errors import TomogramError
 from tomoscore_scipion.tilt_metadata.angle_file import read_angle_file
 from tomoscore_scipion.tilt_metadata.dose_file import read_doses
-from tomoscore_scipion.tilt_metadata.mdoc import read_mdoc
-from tomoscore_scipion.tilt_metadata.relion_star import read_relion_star
-from tomoscore_scipion.tilt_metadata.warp_xml import read_warp_xml
+from tomoscore_scipion.tilt_metadata.mdoc.series import read_mdoc
+from tomoscore_scipion.tilt_metadata.relion.series import read_relion_star
+from tomoscore_scipion.tilt_metadata.warp.series import read_warp_xml
 
 N = len(RANK)
 

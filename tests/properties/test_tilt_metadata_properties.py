@@ -19,9 +19,9 @@ from tomoscore_scipion.tilt_metadata.aretomo import read_aln
 from tomoscore_scipion.tilt_metadata.dose_file import read_doses
 from tomoscore_scipion.tilt_metadata.exposures import LARGEST_DOSE
 from tomoscore_scipion.tilt_metadata.imod_files import read_transforms
-from tomoscore_scipion.tilt_metadata.mdoc import read_mdoc
-from tomoscore_scipion.tilt_metadata.relion_star import read_relion_star
-from tomoscore_scipion.tilt_metadata.warp_xml import read_warp_xml
+from tomoscore_scipion.tilt_metadata.mdoc.series import read_mdoc
+from tomoscore_scipion.tilt_metadata.relion.series import read_relion_star
+from tomoscore_scipion.tilt_metadata.warp.series import read_warp_xml
 
 N = 7
 SHAPE = (N, 64, 96)

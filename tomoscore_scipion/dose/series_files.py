@@ -19,18 +19,16 @@ from tomoscore_scipion.reading.volume import open_stack
 from tomoscore_scipion.records.dose_source_files import Sources
 from tomoscore_scipion.records.errors import TomogramError
 from tomoscore_scipion.tilt_metadata.dose_file import read_doses
-from tomoscore_scipion.tilt_metadata.doubts import (
+from tomoscore_scipion.tilt_metadata.exposures import Exposures
+from tomoscore_scipion.tilt_metadata.geometry_checks import (
+    NARROWEST_DEG,
+    check_transforms,
     doubts_of_angles,
     doubts_of_axis,
     doubts_of_shifts,
     on_one_side,
 )
-from tomoscore_scipion.tilt_metadata.exposures import Exposures
-from tomoscore_scipion.tilt_metadata.imod_files import (
-    NARROWEST_DEG,
-    check_transforms,
-    read_transforms,
-)
+from tomoscore_scipion.tilt_metadata.imod_files import read_transforms
 from tomoscore_scipion.tilt_metadata.metadata import Metadata, read_metadata
 from tomoscore_scipion.tilt_metadata.optics import Optics
 from tomoscore_scipion.tilt_metadata.placement import NO_ROW, KnownAngles, Placed

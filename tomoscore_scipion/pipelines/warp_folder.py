@@ -26,7 +26,7 @@ from tomoscore_scipion.records.errors import StartError, TomogramError
 from tomoscore_scipion.records.job import Tomogram, check_id
 from tomoscore_scipion.records.line_files import open_lines
 from tomoscore_scipion.records.record import Score
-from tomoscore_scipion.tilt_metadata.warp_metadata import read_xml
+from tomoscore_scipion.tilt_metadata.warp.xml_file import read_xml
 
 RECONSTRUCTION = "reconstruction"
 FOLDERS = {

@@ -16,12 +16,8 @@ import numpy as np
 
 from tomoscore_scipion.records.errors import TomogramError
 from tomoscore_scipion.tilt_metadata.exposures import Exposures, exposures_of_accumulated, plausible
-from tomoscore_scipion.tilt_metadata.imod_files import (
-    as_numbers,
-    check_angles,
-    check_count,
-    read_words,
-)
+from tomoscore_scipion.tilt_metadata.geometry_checks import check_angles
+from tomoscore_scipion.tilt_metadata.number_table import as_numbers, check_count, read_words
 
 ACCUMULATED = 3.0
 """Doses of views grow with tilt by less than this factor: as 1 / cos, up to 70 degrees."""
@@ -57,13 +53,12 @@ class AngleFile:
             TomogramError: the doses are impossible.
         """
         name = os.path.basename(self.path)
-        if self.columns.shape[1] == 3 and self.order is not None:
-            if self.accumulated:
-                return exposures_of_accumulated(self.columns[:, 2], convention or "end", name)
-            return _of_order(self.order, self.columns[:, 2], name)
-        if self.columns.shape[1] == 2 and self.order is None:
-            return exposures_of_accumulated(self.columns[:, 1], convention or "end", name)
-        return None
+        n_columns, last = self.columns.shape[1], self.columns[:, -1]
+        if n_columns == 1 or (n_columns == 2 and self.order is not None):
+            return None
+        if self.order is not None and not self.accumulated:
+            return _of_order(self.order, last, name)
+        return exposures_of_accumulated(last, convention or "end", name)
 
     @property
     def accumulated(self) -> bool:

@@ -17,7 +17,8 @@ import numpy as np
 from tomoscore_scipion.reading.text_file import read_text
 from tomoscore_scipion.records.errors import TomogramError
 from tomoscore_scipion.tilt_metadata.geometry import transforms_about_axis
-from tomoscore_scipion.tilt_metadata.imod_files import check_angles, check_transforms, number
+from tomoscore_scipion.tilt_metadata.geometry_checks import check_angles, check_transforms
+from tomoscore_scipion.tilt_metadata.number_table import number
 
 COLUMNS = 10
 """SEC ROT GMAG TX TY SMEAN SFIT SCALE BASE TILT."""

@@ -8,9 +8,9 @@ import os
 import numpy as np
 
 from tomoscore_scipion.records.errors import TomogramError
+from tomoscore_scipion.tilt_metadata.dose_checks import check_steps, doubts_of_first
 from tomoscore_scipion.tilt_metadata.exposures import Exposures, exposures_of_accumulated, plausible
-from tomoscore_scipion.tilt_metadata.imod_files import as_numbers, check_count, read_words
-from tomoscore_scipion.tilt_metadata.plausibility import check_steps, doubts_of_first
+from tomoscore_scipion.tilt_metadata.number_table import as_numbers, check_count, read_words
 
 
 def read_doses(path: str, convention: str | None, n_views: int, stack: str) -> Exposures:

@@ -13,7 +13,7 @@ from typing import Sequence
 import numpy as np
 
 from tomoscore_scipion.records.errors import TomogramError
-from tomoscore_scipion.tilt_metadata.plausibility import INSTEAD, doubts_of_first, doubts_of_total
+from tomoscore_scipion.tilt_metadata.dose_checks import INSTEAD, doubts_of_first, doubts_of_total
 
 GAP = 1.5
 """A step in dose this much larger than the median step is a view that is missing."""

@@ -10,7 +10,7 @@ import numpy as np
 from tomoscore_scipion.records.dose_source_files import Sources
 from tomoscore_scipion.tilt_metadata.angle_file import AngleFile, read_angle_file
 from tomoscore_scipion.tilt_metadata.aretomo import AlnSeries, read_aln
-from tomoscore_scipion.tilt_metadata.mdoc import MdocSeries, read_mdoc
+from tomoscore_scipion.tilt_metadata.mdoc.series import MdocSeries, read_mdoc
 from tomoscore_scipion.tilt_metadata.placement import (
     KnownAngles,
     Placed,
@@ -20,8 +20,8 @@ from tomoscore_scipion.tilt_metadata.placement import (
     place_star,
     place_warp,
 )
-from tomoscore_scipion.tilt_metadata.relion_star import RelionSeries, read_relion_star
-from tomoscore_scipion.tilt_metadata.warp_xml import WarpSeries, read_warp_xml
+from tomoscore_scipion.tilt_metadata.relion.series import RelionSeries, read_relion_star
+from tomoscore_scipion.tilt_metadata.warp.series import WarpSeries, read_warp_xml
 
 
 @dataclass(frozen=True)

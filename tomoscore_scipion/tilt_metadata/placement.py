@@ -21,8 +21,8 @@ from tomoscore_scipion.tilt_metadata.angle_match import (
     match_angles,
 )
 from tomoscore_scipion.tilt_metadata.exposures import Exposures
-from tomoscore_scipion.tilt_metadata.mdoc import MdocSeries
-from tomoscore_scipion.tilt_metadata.relion_star import RelionSeries
+from tomoscore_scipion.tilt_metadata.mdoc.series import MdocSeries
+from tomoscore_scipion.tilt_metadata.relion.series import RelionSeries
 
 NO_ROW = -1
 DOUBTFUL = 1.5

@@ -21,9 +21,9 @@ from tomoscore_scipion.records.errors import TomogramError
 from tomoscore_scipion.tilt_metadata.angle_match import LARGEST_OFFSET_DEG
 from tomoscore_scipion.tilt_metadata.exposures import Exposures, exposures_of_accumulated
 from tomoscore_scipion.tilt_metadata.geometry import transforms_about_axis
-from tomoscore_scipion.tilt_metadata.imod_files import check_angles, check_axis
+from tomoscore_scipion.tilt_metadata.geometry_checks import check_angles, check_axis
 from tomoscore_scipion.tilt_metadata.optics import Optics
-from tomoscore_scipion.tilt_metadata.relion_table import (
+from tomoscore_scipion.tilt_metadata.relion.table import (
     INSTEAD,
     NOMINAL,
     REFINED,

@@ -13,9 +13,10 @@ import numpy as np
 from tomoscore_scipion.records.errors import TomogramError
 from tomoscore_scipion.tilt_metadata.exposures import Exposures, exposures_of_accumulated
 from tomoscore_scipion.tilt_metadata.geometry import transforms_about_axis
-from tomoscore_scipion.tilt_metadata.imod_files import check_angles, check_axis, number
+from tomoscore_scipion.tilt_metadata.geometry_checks import check_angles, check_axis
+from tomoscore_scipion.tilt_metadata.number_table import number
 from tomoscore_scipion.tilt_metadata.optics import Optics
-from tomoscore_scipion.tilt_metadata.warp_metadata import read_xml
+from tomoscore_scipion.tilt_metadata.warp.xml_file import read_xml
 
 
 @dataclass(frozen=True)

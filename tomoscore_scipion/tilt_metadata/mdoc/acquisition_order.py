@@ -13,8 +13,8 @@ from typing import Sequence, Tuple
 import numpy as np
 
 from tomoscore_scipion.records.errors import TomogramError
-from tomoscore_scipion.tilt_metadata.mdoc_text import Section
-from tomoscore_scipion.tilt_metadata.mdoc_times import Time, over_noon, time_of
+from tomoscore_scipion.tilt_metadata.mdoc.sections import Section
+from tomoscore_scipion.tilt_metadata.mdoc.times import Time, over_noon, time_of
 
 BY_ANGLE = 0.9
 """Sections of which so many steps in angle have one sign run by angle, not by time."""

@@ -11,11 +11,15 @@ import numpy as np
 from tomoscore_scipion.reading.text_file import read_text
 from tomoscore_scipion.records.errors import TomogramError
 from tomoscore_scipion.tilt_metadata.angle_match import Match, match_angles
+from tomoscore_scipion.tilt_metadata.dose_checks import SAME, check_steps
 from tomoscore_scipion.tilt_metadata.exposures import Exposures, plausible
-from tomoscore_scipion.tilt_metadata.imod_files import check_angles, number
-from tomoscore_scipion.tilt_metadata.mdoc_order import acquisition_order, times_contradict
-from tomoscore_scipion.tilt_metadata.mdoc_text import Section, sections_of
-from tomoscore_scipion.tilt_metadata.plausibility import SAME, check_steps
+from tomoscore_scipion.tilt_metadata.geometry_checks import check_angles
+from tomoscore_scipion.tilt_metadata.mdoc.acquisition_order import (
+    acquisition_order,
+    times_contradict,
+)
+from tomoscore_scipion.tilt_metadata.mdoc.sections import Section, sections_of
+from tomoscore_scipion.tilt_metadata.number_table import number
 
 MOST_SECTIONS = 2000
 SAME_ANGLE_DEG = 0.3

@@ -9,7 +9,7 @@ import numpy as np
 
 from tomoscore_scipion.reading.star_file import read_star
 from tomoscore_scipion.records.errors import TomogramError
-from tomoscore_scipion.tilt_metadata.imod_files import number
+from tomoscore_scipion.tilt_metadata.number_table import number
 
 if TYPE_CHECKING:
     import pandas

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Text files of numbers, a row per image.
+
+Programs and editors add a byte order mark, a typographic minus sign, comments, further columns.
+"""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+import numpy as np
+
+from tomoscore_scipion.reading.text_file import PathLike, read_text
+from tomoscore_scipion.records.errors import TomogramError
+
+MINUS = str.maketrans({"\u2212": "-", "\u2013": "-"})
+"""Minus sign and en dash, which documents and web pages put in the place of a hyphen."""
+
+
+def number(word: str) -> float:
+    """A finite number; a typographic minus sign is one too.
+
+    Raises:
+        ValueError: it is no number, or not finite.
+    """
+    value = float(word.translate(MINUS))
+    if not np.isfinite(value) or "_" in word:
+        raise ValueError(f"expected a finite number, got {word!r}")
+    return value
+
+
+def read_words(path: PathLike) -> list[list[str]]:
+    """The words of each line of a table of numbers; empty lines and comments (#) are left out.
+
+    Raises:
+        TomogramError: the file cannot be read, holds none, or holds something else than numbers.
+    """
+    lines = read_text(path, "a text file of numbers").splitlines()
+    rows = [line.split() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    for at, row in enumerate(rows, start=1):
+        for word in row:
+            try:
+                float(word.translate(MINUS))
+            except ValueError:
+                shown = word if len(word) <= 40 else word[:40] + "..."
+                raise TomogramError(
+                    f"{path}: expected a text file of numbers, got {shown!r} in row {at}"
+                ) from None
+    return rows
+
+
+def as_numbers(path: PathLike, rows: Sequence[Sequence[str]], n_columns: int) -> np.ndarray:
+    """Words as numbers, float64 of shape (n_rows, n_columns).
+
+    Raises:
+        TomogramError: a row has another number of columns, or a number that is not finite.
+    """
+    table = np.empty((len(rows), n_columns))
+    for at, row in enumerate(rows):
+        try:
+            values = [number(word) for word in row]
+        except ValueError:
+            values = []
+        if len(values) != n_columns:
+            raise TomogramError(
+                f"{path}: expected {n_columns} finite numbers in row {at + 1}, got "
+                f"{' '.join(row)[:80]!r}"
+            )
+        table[at] = values
+    return table
+
+
+def read_rows(path: PathLike, n_columns: int, n_rows: int, stack: PathLike) -> np.ndarray:
+    """A table of numbers in a text file, float64 of shape (n_rows, n_columns).
+
+    Raises:
+        TomogramError: it cannot be read, or is not such a table.
+    """
+    table = as_numbers(path, read_words(path), n_columns)
+    check_count(path, len(table), n_rows, stack)
+    return table
+
+
+def check_count(path: PathLike, n_found: int, n_views: int, stack: PathLike) -> None:
+    """Refuse a table that has not a row for each image.
+
+    Raises:
+        TomogramError: the numbers differ.
+    """
+    if n_found != n_views:
+        raise TomogramError(
+            f"{path}: expected {n_views} rows, one per image of {stack}, got {n_found}; "
+            "images left out of the alignment must be left out of the stack too"
+        )
