@@ -13,6 +13,7 @@ from browser import PATIENCE_S, Browser, find_program
 from PIL import Image
 from report_records import NASTY, NASTY_ID, faulty_session, session
 
+import tomoscore_scipion
 from tomoscore_scipion.images.pictures import as_jpeg, as_webp, picture
 from tomoscore_scipion.records.thumbnail_files import (
     chosen_slices,
@@ -20,7 +21,6 @@ from tomoscore_scipion.records.thumbnail_files import (
     map_picture_name,
     thumbnail_name,
 )
-from tomoscore_scipion.report import reasons
 from tomoscore_scipion.report.writing import write_report
 
 PROGRAM = find_program()
@@ -348,7 +348,8 @@ def test_keys_that_are_typed_into_a_field_decide_nothing(browser):
 
 
 def test_the_colours_of_the_report_are_those_of_scipions_plots(browser):
-    colours = runpy.run_path(str(Path(reasons.__file__).parents[1] / "viewers" / "colours.py"))
+    package = Path(tomoscore_scipion.__file__).parent
+    colours = runpy.run_path(str(package / "viewers" / "colours.py"))
     style = "getComputedStyle(document.documentElement).getPropertyValue"
     found = [browser.do(f"{style}('--{name}')").strip() for name in ("good", "bad")]
     assert found == [colours["ACCEPTED"], colours["REJECTED"]]

@@ -47,6 +47,7 @@ def content_of(
     at_most: int = 0,
     order: Order | None = None,
     comparison: dict[str, Any] | None = None,
+    agreement: dict[str, Any] | None = None,
     facts: Facts | None = None,
 ) -> dict[str, Any]:
     """What the page shows, without the pictures.
@@ -61,6 +62,7 @@ def content_of(
         at_most: so many tomograms are accepted, the best; 0: all.
         order: from `session_order.read_order`, by which the records are ordered; None: not known.
         comparison: with other sets, from `compared.section_of`; None: no such section.
+        agreement: with half maps, from `agreed.section_of`; None: no such section.
         facts: what else is known of tomograms, see `Facts`.
     """
     order, facts = order or {}, facts or {}
@@ -80,6 +82,7 @@ def content_of(
         "periods": [f"{coarse:g}\u2013{fine:g}" for coarse, fine in PERIODS_NM],
         "models": models_of(records),
         "comparison": comparison,
+        "agreement": agreement,
         "order": ordered_by,
         "tomograms": [
             {

@@ -96,7 +96,7 @@ def map_of(record: Score, folders: Sequence[str]) -> dict[str, str]:
             f"cannot read the picture of a map {path}: {error}: remove it, or score again with "
             "--map"
         ) from error
-    return {"map": _data_url("webp", content)}
+    return {"map": data_url("webp", content)}
 
 
 def _read(path: str) -> str:
@@ -111,7 +111,7 @@ def _read(path: str) -> str:
             f"{path}: expected a JPEG or WebP of at most {LARGEST_BYTES} bytes, found something "
             "else: remove it, or score again with --thumbnails"
         )
-    return _data_url(kind, content)
+    return data_url(kind, content)
 
 
 def _kind_of(content: bytes) -> str | None:
@@ -121,5 +121,11 @@ def _kind_of(content: bytes) -> str | None:
     return "webp" if content[:4] == b"RIFF" and content[8:12] == b"WEBP" else None
 
 
-def _data_url(kind: str, content: bytes) -> str:
+def data_url(kind: str, content: bytes) -> str:
+    """A picture as text that a page shows without another file.
+
+    Args:
+        kind: format by its MIME name, such as "webp".
+        content: the file's bytes.
+    """
     return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"

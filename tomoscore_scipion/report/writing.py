@@ -10,6 +10,7 @@ from tomoscore_scipion.records.acceptance import DEFAULT_THRESHOLD
 from tomoscore_scipion.records.line_files import open_lines
 from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.records.session_order import Order, in_order
+from tomoscore_scipion.report import agreed
 from tomoscore_scipion.report.content import BY_SCORE, Facts, content_of, latest_of_each
 from tomoscore_scipion.report.page import render
 from tomoscore_scipion.report.pictures import map_of, pictures_of
@@ -65,6 +66,7 @@ def write_report(
         at_most=at_most,
         order=order,
         comparison=comparison,
+        agreement=agreed.section_of(latest),
         facts=facts,
     )
     pictures = (

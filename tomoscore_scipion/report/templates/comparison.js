@@ -46,3 +46,11 @@ function comparison() {
   byId('sets').replaceChildren(compared(c), gains(c));
   byId('said-of-sets').replaceChildren(...c.said.slice(1).map((line) => element('li', {}, line)));
 }
+
+function agreement() {
+  const a = content.agreement;
+  if (!a) return;
+  byId('verdict-of-halves').textContent = a.said[0];
+  byId('plot-of-halves').src = a.plot;
+  byId('said-of-halves').replaceChildren(...a.said.slice(1).map((line) => element('li', {}, line)));
+}

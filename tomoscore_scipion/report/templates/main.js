@@ -97,6 +97,7 @@ table();
 remarks();
 session();
 comparison();
+agreement();
 counts();
 histogram();
 connect();
