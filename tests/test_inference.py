@@ -68,7 +68,7 @@ def test_blank_slices_of_a_volume_tell_nothing_of_the_others():
 
 
 def test_nothing_is_not_strange():
-    assert PREDICTOR.strangeness([measured(np.zeros((3, 64, 64)))]) == 0
+    assert PREDICTOR.out_of_distribution([measured(np.zeros((3, 64, 64)))]) == 0
 
 
 def test_weight_is_the_share_of_the_middle_of_a_tile_that_carries_data():
@@ -88,7 +88,7 @@ def test_slices_have_a_tile_on_every_inner_corner_of_cells(shape, tiles):
     found = measured(speckle((3, *shape)))
     assert found.weight.shape == tiles
     assert found.means.shape == (*tiles, OCTAVES, len(MEANS))
-    assert found.level.shape == (OCTAVES,)
+    assert found.log_power.shape == (OCTAVES,)
     assert found.persistence.shape == (OCTAVES, PERSISTENCE)
     answered = PREDICTOR.curves([found])[0]
     assert answered.curves.shape == answered.content.shape == (*tiles, N_BANDS)

@@ -11,13 +11,13 @@ from tomoscore_scipion.model.features import ODD, RATIOS
 from tomoscore_scipion.model.inference import as_volume, measure
 from tomoscore_scipion.model.network import (
     FINER_FROM,
-    SHAPES,
-    STRENGTHS,
+    N_POWER_FEATURES,
+    SINGLE_CHANNEL,
     Measured,
     ResolvabilityNet,
     polarity,
+    power_features,
     shares,
-    strengths,
     with_finer,
 )
 from tomoscore_scipion.model.octaves import OCTAVES
@@ -43,7 +43,7 @@ def predict(volume):
 
 
 def changed(volume, change):
-    parts = (volume.means, volume.weight, volume.level, volume.persistence)
+    parts = (volume.means, volume.weight, volume.log_power, volume.persistence)
     return Measured(*(change(part) for part in parts))
 
 
@@ -81,11 +81,11 @@ def test_slices_and_tiles_that_do_not_exist_change_nothing(measured):
     more = Measured(
         padded(measured.means),
         padded(measured.weight),
-        torch.cat([measured.level, torch.full((1, 2, OCTAVES), -7.0)], dim=1),
+        torch.cat([measured.log_power, torch.full((1, 2, OCTAVES), -7.0)], dim=1),
         torch.cat([measured.persistence, torch.ones_like(measured.persistence[:, :2])], dim=1),
     )
     assert_same(predict(more)[:, :, :s, :t], predict(measured))
-    assert_same(NETWORK.strangeness(more), NETWORK.strangeness(measured))
+    assert_same(NETWORK.out_of_distribution(more), NETWORK.out_of_distribution(measured))
 
 
 def test_the_order_of_slices_does_not_matter(measured):
@@ -95,13 +95,15 @@ def test_the_order_of_slices_does_not_matter(measured):
 
 def test_the_gain_of_an_octave_of_a_whole_volume_does_not_matter(measured):
     shift = torch.tensor([3.0, -2.0, 0.5, 1.0, -4.0])
-    assert_same(predict(replace(measured, level=measured.level + shift)), predict(measured), 1e-4)
+    assert_same(
+        predict(replace(measured, log_power=measured.log_power + shift)), predict(measured), 1e-4
+    )
 
 
 def test_a_tile_is_judged_by_how_its_power_stands_in_the_volume(measured):
-    quieter = measured.level.clone()
+    quieter = measured.log_power.clone()
     quieter[0, 3] -= 1.0
-    change = predict(replace(measured, level=quieter)) - predict(measured)
+    change = predict(replace(measured, log_power=quieter)) - predict(measured)
     assert float(change[0, 0, 0].abs().max()) > 1e-3
 
 
@@ -115,9 +117,9 @@ def test_an_octave_is_decided_by_itself_and_its_neighbours(measured):
         means = measured.means.clone()
         # Another slice's: what a filter, or another voxel size, makes of this octave alone.
         means[..., spoiled, :] = means[..., spoiled, :].flip(1)
-        level = measured.level.clone()
-        level[..., spoiled] += torch.linspace(-1, 1, level.shape[1])
-        found = predict(replace(measured, means=means, level=level))
+        log_power = measured.log_power.clone()
+        log_power[..., spoiled] += torch.linspace(-1, 1, log_power.shape[1])
+        found = predict(replace(measured, means=means, log_power=log_power))
         expected = predict(measured)
         helped = {spoiled + 1} if spoiled + 1 >= FINER_FROM else set()
         for octave in set(range(OCTAVES)) - {spoiled, spoiled - 1} - helped:
@@ -174,16 +176,16 @@ def test_shares_of_tiles_and_slices_sum_to_1_and_absent_ones_have_none():
 def test_strengths_are_differences_within_the_volume():
     power = torch.arange(12.0).reshape(1, 2, 6, 1).expand(-1, -1, -1, OCTAVES) / 12
     weight = torch.ones((1, 2, 6))
-    found = strengths(power, weight)
-    assert found.shape == (1, 2, 6, OCTAVES, STRENGTHS)
-    assert_same(strengths(power + 5, weight), found)
+    found = power_features(power, weight)
+    assert found.shape == (1, 2, 6, OCTAVES, N_POWER_FEATURES)
+    assert_same(power_features(power + 5, weight), found)
     assert float(found[..., 0].mean()) == pytest.approx(0, abs=1e-6)
     weight[0, 1, 3:] = 0
-    lost = strengths(power, weight)
+    lost = power_features(power, weight)
     assert not lost[0, 1, 3:].any()
     loud = power.clone()
     loud[0, 1, 3:] = 50
-    assert_same(strengths(loud, weight), lost)
+    assert_same(power_features(loud, weight), lost)
 
 
 def test_wild_means_are_survived(measured):
@@ -194,11 +196,11 @@ def test_wild_means_are_survived(measured):
 
 def test_strangeness_is_the_distance_from_what_is_usual(measured):
     network = random_network()
-    network.usual.copy_(network.shapes(measured)[0])
-    n = SHAPES.stop - SHAPES.start
-    network.usual_map.copy_(torch.eye(n).expand(OCTAVES, n, n))
-    assert float(network.strangeness(measured)[0]) == pytest.approx(0, abs=1e-5)
-    network.usual += 2
-    assert float(network.strangeness(measured)[0]) == pytest.approx(2, abs=1e-3)
-    network.usual_map *= 3
-    assert float(network.strangeness(measured)[0]) == pytest.approx(6, abs=1e-3)
+    network.reference_mean.copy_(network.single_channel_ratios(measured)[0])
+    n = SINGLE_CHANNEL.stop - SINGLE_CHANNEL.start
+    network.reference_whitening.copy_(torch.eye(n).expand(OCTAVES, n, n))
+    assert float(network.out_of_distribution(measured)[0]) == pytest.approx(0, abs=1e-5)
+    network.reference_mean += 2
+    assert float(network.out_of_distribution(measured)[0]) == pytest.approx(2, abs=1e-3)
+    network.reference_whitening *= 3
+    assert float(network.out_of_distribution(measured)[0]) == pytest.approx(6, abs=1e-3)

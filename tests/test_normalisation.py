@@ -7,8 +7,8 @@ import torch
 from small_model import canonical, speckle
 
 from tomoscore_scipion.model.normalisation import (
+    CLIP_SPREADS,
     SMALLEST_VOXEL_NM,
-    WILDEST,
     canonical_slice,
     gaussian_blur,
     local_lines,
@@ -54,7 +54,7 @@ def assert_same(found, expected, atol=2e-3, sign=1):
 def test_gain_changes_nothing_but_the_sign_and_the_level(gain):
     found, expected = prepared(VOLUME * np.float32(gain)), prepared(VOLUME)
     assert_same(found, expected, sign=np.sign(gain))
-    assert found.level - expected.level == pytest.approx(np.log10(abs(gain)), abs=1e-3)
+    assert found.log_spread - expected.log_spread == pytest.approx(np.log10(abs(gain)), abs=1e-3)
 
 
 @pytest.mark.parametrize("offset", [-500.0, 0.1, 2000.0])
@@ -73,8 +73,8 @@ def test_preparation_is_linear():
     one = VOLUME - VOLUME.mean()
     other = speckle(VOLUME.shape, seed=9)
     summed = prepared(one + other)
-    parts = [10**p.level * p.images for p in (prepared(one), prepared(other))]
-    found = 10**summed.level * summed.images
+    parts = [10**p.log_spread * p.images for p in (prepared(one), prepared(other))]
+    found = 10**summed.log_spread * summed.images
     difference = found[0] - sum(parts)[0]
     assert float(difference.std()) < 1e-3 * float(found[0].std())
 
@@ -172,7 +172,7 @@ def test_wild_pixels_are_limited(wild):
     found = prepared(spoiled)
     assert not found.blank
     assert found.images.isfinite().all()
-    assert float(found.images.abs().max()) < 2 * WILDEST
+    assert float(found.images.abs().max()) < 2 * CLIP_SPREADS
 
 
 def test_a_volume_of_huge_values_is_prepared():
@@ -203,7 +203,7 @@ def test_borders_of_any_value_do_not_shift_the_scale():
         bordered[:, :40] = bordered[:, :, :32] = fill
         results.append(prepared(bordered))
     one, other = results
-    assert one.level == pytest.approx(other.level, abs=1e-3)
+    assert one.log_spread == pytest.approx(other.log_spread, abs=1e-3)
     # Pixels beside the border that happen to have its value are taken for a part of it.
     assert float((one.valid != other.valid).float().mean()) < 0.01
     both = (one.valid * other.valid) > 0
@@ -256,7 +256,7 @@ def test_integers_of_few_levels_are_data(dtype, sigma_levels):
 def test_a_linear_background_is_removed(height):
     y, x = np.mgrid[:120, :136] / 120
     found, expected = prepared(VOLUME + height * (y - 0.5 * x)), prepared(VOLUME)
-    unit = 10 ** (found.level - expected.level)
+    unit = 10 ** (found.log_spread - expected.log_spread)
     assert_same(expected, expected)
     torch.testing.assert_close(found.images * unit, expected.images, atol=0.01, rtol=0)
 

@@ -87,7 +87,7 @@ def test_a_wave_stands_out_in_the_octave_of_its_period_only(number):
     wave = 2 * np.sin(2 * np.pi * 1.5 * np.arange(384) / period)
     noise = white((384, 384), seed=3)
     plain, waved = (
-        measure(canonical(v[None]), CPU).level for v in (noise, (noise + wave).astype("f4"))
+        measure(canonical(v[None]), CPU).log_power for v in (noise, (noise + wave).astype("f4"))
     )
     rise = waved - plain
     assert int(rise.argmax()) == number
@@ -143,19 +143,19 @@ def test_octaves_have_robust_spread_1_and_outliers_are_compressed():
     spiked = VOLUME.copy()
     spiked[:, 100:103, 100:103] = 1e4
     for volume in (VOLUME, spiked):
-        for piece in octaves(canonical(volume), CPU)[:3]:
-            values = piece.images[0][piece.carried > 0]
+        for octave in octaves(canonical(volume), CPU)[:3]:
+            values = octave.images[0][octave.valid > 0]
             low, high = torch.quantile(values, torch.tensor([0.16, 0.84])).tolist()
             assert (high - low) / 2 == pytest.approx(1, abs=0.05)
-            assert float(piece.images.abs().max()) < 4 + math.log(1e5)
+            assert float(octave.images.abs().max()) < 4 + math.log(1e5)
 
 
 def test_every_octave_has_half_the_pixels_of_the_finer_one_and_all_channels():
     found = octaves(canonical(speckle((9, 160, 224))), CPU)
     assert len(found) == OCTAVES
-    shapes = [piece.images.shape for piece in found]
+    shapes = [octave.images.shape for octave in found]
     assert all(shape[0] == 4 for shape in shapes)
     for finer, coarser in zip(shapes, shapes[1:]):
         assert (finer[1], finer[2]) == (2 * coarser[1], 2 * coarser[2])
-    assert [piece.cell_px for piece in found] == [32, 16, 8, 4, 2]
+    assert [octave.cell_px for octave in found] == [32, 16, 8, 4, 2]
     assert not found[0].images[3].any(), "9 planes hold no neighbours at 24 nm"

@@ -398,17 +398,19 @@ def test_a_tomogram_unlike_anything_trained_on_gets_a_warning_and_a_wider_interv
     path = tmp_path / "strict.safetensors"
     scores = []
     for scale in (0.0, 10.0):
-        n = network.usual_map.shape[-1]
-        network.usual_map.copy_(scale * torch.eye(n).expand_as(network.usual_map))
+        n = network.reference_whitening.shape[-1]
+        network.reference_whitening.copy_(
+            scale * torch.eye(n).expand_as(network.reference_whitening)
+        )
         interval = {**CARD["interval"], "strange": 0.1}
         save_weights(path, network, {**CARD, "interval": interval})
         scores.append(Scorer.load(path, "cpu").score(VOLUME, VOXEL))
-    usual, strange = scores
-    assert usual.warnings == ()
-    (warning,) = strange.warnings
+    familiar, outside = scores
+    assert familiar.warnings == ()
+    (warning,) = outside.warnings
     assert warning.startswith("out of the model's depth")
-    assert strange.tomoscore == usual.tomoscore
-    assert np.ptp(strange.tomoscore_interval) > np.ptp(usual.tomoscore_interval)
+    assert outside.tomoscore == familiar.tomoscore
+    assert np.ptp(outside.tomoscore_interval) > np.ptp(familiar.tomoscore_interval)
 
 
 def test_a_file_that_shrinks_while_it_is_read_is_an_error_of_that_tomogram(scorer, tomogram):

@@ -7,7 +7,7 @@ import torch
 from small_model import curves_of
 
 from tomoscore_scipion.model.aggregation import (
-    NOTHING_THERE,
+    CONTENT_FLOOR,
     bootstrap_sd,
     own_error,
     slab,
@@ -23,7 +23,7 @@ from tomoscore_scipion.model.inference import SliceCurves
 from tomoscore_scipion.records.bands import N_BANDS, tomoscore
 
 SHARE = np.ones(N_BANDS)
-FULL = 1 / (1 + NOTHING_THERE)
+FULL = 1 / (1 + CONTENT_FLOOR)
 """What tiles full of matter are left by what counts beside their content."""
 CALIBRATION = {"score": [0, 5], "sd": [0.3, 0.3]}
 
@@ -174,7 +174,7 @@ def test_content_is_the_share_of_tiles_with_matter_of_any_scale_down_to_8_nm():
 def test_content_of_a_slice_is_the_mean_of_its_usable_tiles():
     piece = curves_of([0.5], content=0.4)[0]
     piece.weight[0], piece.content[0] = 0.0, 1.0
-    np.testing.assert_allclose(slice_content(piece), 0.4 + NOTHING_THERE, atol=1e-6)
+    np.testing.assert_allclose(slice_content(piece), 0.4 + CONTENT_FLOOR, atol=1e-6)
 
 
 def test_curves_and_contents_of_slices_make_that_of_the_tomogram():
@@ -183,7 +183,7 @@ def test_curves_and_contents_of_slices_make_that_of_the_tomogram():
     content = np.clip(content, 0, 1)
     parts = [slice(0, 6), slice(6, 12)]
     by_slice = np.stack([weighted_curve(curves[part], content[part]) for part in parts])
-    held = np.stack([content[part].mean(axis=0) + NOTHING_THERE for part in parts])
+    held = np.stack([content[part].mean(axis=0) + CONTENT_FLOOR for part in parts])
     together = (by_slice * held).sum(axis=0) / held.sum(axis=0)
     np.testing.assert_allclose(together, weighted_curve(curves, content))
 
@@ -282,11 +282,12 @@ def test_thin_and_strange_volumes_have_wider_intervals():
     assert own_error(2.5, 10**6, 3.0, calibration) == pytest.approx(0.6, rel=1e-4)
     assert own_error(2.5, 1, 9.0, CALIBRATION) == pytest.approx(0.3)
     pieces = curves_of([0.375] * 5)
-    usual, strange = (
-        summarise(pieces, (0, 4), SHARE, calibration, strangeness) for strangeness in (0.5, 4.0)
+    familiar, outside = (
+        summarise(pieces, (0, 4), SHARE, calibration, out_of_distribution)
+        for out_of_distribution in (0.5, 4.0)
     )
-    assert strange.score == usual.score
-    assert np.ptp(strange.interval) > 1.5 * np.ptp(usual.interval)
+    assert outside.score == familiar.score
+    assert np.ptp(outside.interval) > 1.5 * np.ptp(familiar.interval)
 
 
 def test_interval_is_the_same_every_time():

@@ -251,3 +251,38 @@ def test_shipped_weights_are_found(monkeypatch, tmp_path):
     (tmp_path / "tomoscore-1.0.0.safetensors").touch()
     monkeypatch.setattr(module, "FOLDER", tmp_path)
     assert shipped_weights_path() == tmp_path / "tomoscore-1.0.0.safetensors"
+
+
+def test_shipped_weights_have_old_names_of_parameters_that_one_table_translates():
+    from safetensors.torch import load_file
+
+    path = shipped_weights_path()
+    stored, state = load_file(path), load_weights(path)[0].state_dict()
+    assert set(module.RENAMED) <= set(stored)
+    assert {module.RENAMED.get(key, key) for key in stored} == set(state)
+    for old, new in module.RENAMED.items():
+        assert torch.equal(stored[old], state[new])
+
+
+def test_weights_of_old_names_are_loaded_and_saved_with_the_new_ones(sound, monkeypatch):
+    from safetensors.torch import load_file
+
+    network = load_weights(sound)[0]
+    assert not set(module.RENAMED) & set(load_file(sound))
+    old_names = {new: old for old, new in module.RENAMED.items()}
+    old = {old_names.get(key, key): value for key, value in network.state_dict().items()}
+    monkeypatch.setattr(network, "state_dict", lambda: old)
+    save_weights(sound, network, CARD)
+    assert set(module.RENAMED) <= set(load_file(sound))
+    loaded = load_weights(sound)[0].state_dict()
+    assert all(
+        torch.equal(value, loaded[module.RENAMED.get(key, key)]) for key, value in old.items()
+    )
+
+
+def test_unknown_parameters_are_refused(sound, monkeypatch):
+    network = load_weights(sound)[0]
+    more = {**network.state_dict(), "look.4.weight": torch.zeros(1)}
+    monkeypatch.setattr(network, "state_dict", lambda: more)
+    save_weights(sound, network, CARD)
+    refused(sound, "do not fit this network")

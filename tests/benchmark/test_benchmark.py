@@ -26,7 +26,7 @@ from tomoscore_scipion.benchmark.invariances import (
     deviations,
     figures_of_deviations,
 )
-from tomoscore_scipion.benchmark.nulls import null_volumes
+from tomoscore_scipion.benchmark.noise_only import noise_volumes
 from tomoscore_scipion.benchmark.phantoms import CORRELATED, GRID, PLANES, phantoms
 from tomoscore_scipion.benchmark.summary_text import as_text
 from tomoscore_scipion.records.bands import N_BANDS
@@ -96,7 +96,7 @@ def test_phantoms_cover_the_range_and_are_the_same_again(correlated):
 
 
 def test_volumes_of_nothing_have_names_of_their_own():
-    names = [name for name, _ in null_volumes(0)]
+    names = [name for name, _ in noise_volumes(0)]
     assert len(set(names)) == len(names)
 
 

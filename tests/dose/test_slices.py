@@ -39,7 +39,7 @@ def test_slices_of_a_step_are_those_of_the_tomogram_of_its_views(images, z):
         torch.testing.assert_close(piece.images, expected.images, atol=2e-3, rtol=0)
         assert piece.present == expected.present
         assert piece.z == plan.z
-        assert piece.level == pytest.approx(expected.level, abs=1e-4)
+        assert piece.log_spread == pytest.approx(expected.log_spread, abs=1e-4)
 
 
 def test_the_centre_is_the_slice_itself_of_every_view(images):

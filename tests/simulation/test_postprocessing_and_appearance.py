@@ -11,12 +11,12 @@ from tomoscore_scipion.simulation.appearance import finish, quantise
 from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.phantoms import (
     SPECTRA,
-    DirectRecipe,
+    PhantomRecipe,
     _leaves,
-    direct_planes,
     noise_planes,
     phantom,
-    random_direct_recipe,
+    phantom_planes,
+    random_phantom_recipe,
 )
 from tomoscore_scipion.simulation.recipe import POST_PROCESSING, TRAINED, Recipe
 from tomoscore_scipion.simulation.truth import tile_curves
@@ -128,7 +128,7 @@ def test_gradients_are_smooth_and_as_strong_as_asked_for():
 
 @pytest.mark.parametrize("spectrum", SPECTRA)
 def test_noise_of_any_texture_has_unit_variance_and_holds_nothing(spectrum):
-    recipe = DirectRecipe(0.0, 1.0, spectrum, 0.3, z_correlation=1.0)
+    recipe = PhantomRecipe(0.0, 1.0, spectrum, 0.3, z_correlation=1.0)
     planes = noise_planes(torch.Generator().manual_seed(0), 5, 128, recipe, 1.5)
     assert planes.shape == (5, 128, 128)
     assert float(planes.std()) == pytest.approx(1.0, abs=1e-3)
@@ -138,7 +138,7 @@ def test_noise_of_any_texture_has_unit_variance_and_holds_nothing(spectrum):
 
 def test_noise_can_persist_from_plane_to_plane():
     def alike(z_correlation):
-        recipe = DirectRecipe(0.0, 1.0, "white", 0.5, z_correlation)
+        recipe = PhantomRecipe(0.0, 1.0, "white", 0.5, z_correlation)
         a, b = noise_planes(torch.Generator().manual_seed(1), 7, 128, recipe, 1.5)[3:5]
         return float(torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1])
 
@@ -148,7 +148,7 @@ def test_noise_can_persist_from_plane_to_plane():
 
 def test_white_noise_on_top_does_not_persist():
     def alike(white):
-        recipe = DirectRecipe(0.0, 1.0, "smoothed", 0.3, z_correlation=20.0, white=white)
+        recipe = PhantomRecipe(0.0, 1.0, "smoothed", 0.3, z_correlation=20.0, white=white)
         a, b = noise_planes(torch.Generator().manual_seed(1), 7, 128, recipe, 1.5)[3:5]
         return float(torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1])
 
@@ -158,15 +158,15 @@ def test_white_noise_on_top_does_not_persist():
 
 def test_an_unknown_texture_is_refused():
     with pytest.raises(ValueError, match="plaid"):
-        DirectRecipe(0.0, 1.0, "plaid", 0.5)
+        PhantomRecipe(0.0, 1.0, "plaid", 0.5)
 
 
 def test_more_noise_on_matter_lowers_its_curve():
     matter = texture(9)
     curves = []
     for ratio in (0.1, 1.0, 5.0):
-        direct = DirectRecipe(0.0, ratio, "white", 0.5)
-        _, stack = direct_planes(rng(), matter[None], GRID, direct, Recipe(), n_z=3)
+        direct = PhantomRecipe(0.0, ratio, "white", 0.5)
+        _, stack = phantom_planes(rng(), matter[None], GRID, direct, Recipe(), n_z=3)
         assert stack.shape == (3, 128, 128)
         curves.append(mean_curve(stack, matter)[3])
     assert curves[0] > 0.9
@@ -177,9 +177,9 @@ def test_random_direct_stacks_of_nothing_hold_nothing():
     curves = []
     for seed in range(12):
         source = rng(seed)
-        direct = random_direct_recipe(source)
+        direct = random_phantom_recipe(source)
         empty = torch.zeros((1, 128, 128))
-        _, stack = direct_planes(source, empty, GRID, direct, Recipe(voxel_nm=2.0), n_z=3)
+        _, stack = phantom_planes(source, empty, GRID, direct, Recipe(voxel_nm=2.0), n_z=3)
         assert stack.shape == (3, 96, 96)
         assert torch.isfinite(stack).all()
         curves.append(mean_curve(stack[1:2], texture(seed)))

@@ -19,9 +19,9 @@ from tomoscore_scipion.records.bands import N_BANDS
 from tomoscore_scipion.simulation.recipe import Recipe
 from tomoscore_scipion.simulation.specimen import INGREDIENTS
 from tomoscore_scipion.training.calibration import (
-    LEAST_SD,
+    MIN_SD,
     error_by_score,
-    learn_the_usual,
+    fit_out_of_distribution,
 )
 from tomoscore_scipion.training.dataset import Batch, Shards
 from tomoscore_scipion.training.samples import (
@@ -29,11 +29,11 @@ from tomoscore_scipion.training.samples import (
     _cropped,
     _left_out,
     _unusual,
-    nothing_samples,
+    noise_only_samples,
 )
 from tomoscore_scipion.training.train import (
-    KEPT_ODDS,
-    WORTH_KEEPING,
+    GOOD_ODDS,
+    GOOD_SCORE,
     Trainer,
     TrainingRecipe,
     balanced,
@@ -108,10 +108,10 @@ def test_a_share_of_the_weights_that_training_started_from_is_kept(trained, tmp_
             tmp_path / str(share), shards, TrainingRecipe(steps=2, batch=2, kept=share), weights
         )
         .run()
-        .get_parameter("look.0.weight")
+        .get_parameter("encoder.0.weight")
         for share in (0.0, 0.25, 1.0)
     )
-    first = start.get_parameter("look.0.weight")
+    first = start.get_parameter("encoder.0.weight")
     assert not torch.equal(plain, first)
     torch.testing.assert_close(mixed, 0.75 * plain + 0.25 * first)
     torch.testing.assert_close(kept, first)
@@ -150,8 +150,8 @@ def test_a_fifth_of_the_specimens_hold_one_ingredient_each_of_them_as_often():
 
 
 def test_volumes_of_nothing_are_nulls_of_the_shape_of_other_samples():
-    recipe = SampleRecipe(field_px=128, nothings=3)
-    samples = nothing_samples(5, recipe)
+    recipe = SampleRecipe(field_px=128, noise_volumes=3)
+    samples = noise_only_samples(5, recipe)
     assert {sample.volume for sample in samples} == {0, 1, 2}
     for sample in samples:
         assert sample.kind == "null"
@@ -326,7 +326,7 @@ def test_the_sampling_error_is_no_part_of_the_models_own():
     found = truth + rng.normal(0, 0.5, 4000)
     table = error_by_score(found, truth, np.full(4000, 0.3))
     assert np.interp(2.5, table["score"], table["sd"]) == pytest.approx(0.4, abs=0.03)
-    assert max(error_by_score(found, truth, np.full(4000, 2.0))["sd"]) == LEAST_SD
+    assert max(error_by_score(found, truth, np.full(4000, 2.0))["sd"]) == MIN_SD
 
 
 def test_a_few_scores_that_are_far_off_do_not_widen_all_intervals():
@@ -347,12 +347,12 @@ def test_the_network_is_small_enough_to_ship():
 def test_what_was_held_out_is_usual_and_other_things_are_strange(trained):
     shards, held_out = Shards(trained / "train"), Shards(trained / "held-out")
     network = load_weights(trained / "weights.safetensors")[0]
-    learn_the_usual(network, shards, held_out)
+    fit_out_of_distribution(network, shards, held_out)
     batch = held_out.batch(np.arange(len(held_out)), None)
     with torch.inference_mode():
-        usual = network.strangeness(batch.measured)
-    assert float((usual > 1.0001).float().mean()) <= max(0.02, 1 / len(held_out)) + 1e-6
-    assert float(usual.max()) >= 1
+        reference_mean = network.out_of_distribution(batch.measured)
+    assert float((reference_mean > 1.0001).float().mean()) <= max(0.02, 1 / len(held_out)) + 1e-6
+    assert float(reference_mean.max()) >= 1
 
 
 def test_poor_volumes_do_not_crowd_out_those_that_are_worth_keeping():
@@ -360,6 +360,6 @@ def test_poor_volumes_do_not_crowd_out_those_that_are_worth_keeping():
     scores = np.concatenate([np.zeros(900), np.linspace(0.5, 4.99, 100)])
     odds = balanced(scores)
     assert odds.sum() == pytest.approx(1)
-    good, middling = odds[scores >= WORTH_KEEPING], odds[(scores > 0.5) & (scores < WORTH_KEEPING)]
-    assert good.mean() == pytest.approx(KEPT_ODDS * middling.mean(), rel=0.2)
+    good, middling = odds[scores >= GOOD_SCORE], odds[(scores > 0.5) & (scores < GOOD_SCORE)]
+    assert good.mean() == pytest.approx(GOOD_ODDS * middling.mean(), rel=0.2)
     assert middling.mean() > 2 * odds[0]

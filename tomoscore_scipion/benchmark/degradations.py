@@ -34,16 +34,16 @@ def ladders(scorer: Scorer, seeds: Iterable[int]) -> dict[str, dict[str, Any]]:
         Per ladder: "pairs", neighbouring steps whose truths are apart, and "in_order", how many of
         these have scores in order.
     """
-    found: dict[str, dict[str, Any]] = {name: {"pairs": 0, "in_order": 0} for name in LADDERS}
+    results: dict[str, dict[str, Any]] = {name: {"pairs": 0, "in_order": 0} for name in LADDERS}
     for seed in seeds:
         rng = np.random.default_rng([11, seed])
         microscope = Microscope(random_specimen(rng, Grid(n=384), without=("contamination",)))
         for name, steps in LADDERS.items():
             scores, truths = zip(*(_step(scorer, microscope, seed, step) for step in steps))
             apart = -np.diff(truths) > APART
-            found[name]["pairs"] += int(apart.sum())
-            found[name]["in_order"] += int((np.diff(scores) < 0)[apart].sum())
-    return found
+            results[name]["pairs"] += int(apart.sum())
+            results[name]["in_order"] += int((np.diff(scores) < 0)[apart].sum())
+    return results
 
 
 def _step(

@@ -24,13 +24,13 @@ def draw(result: Comparison, path: str) -> None:
     figure = Figure(figsize=(8.6, 4.4), layout="constrained")
     FigureCanvasAgg(figure)
     tomograms, slices = figure.subplots(1, 2, sharex=True, sharey=True)
-    ends = np.stack([result.found - result.low, result.high - result.found]).clip(min=0)
+    ends = np.stack([result.predicted - result.low, result.high - result.predicted]).clip(min=0)
     bars = {"fmt": "o", "ms": 4, "color": BLUE, "ecolor": GREY, "elinewidth": 0.8}
-    tomograms.errorbar(result.truth, result.found, yerr=ends, **bars)
+    tomograms.errorbar(result.truth, result.predicted, yerr=ends, **bars)
     tomograms.set(
         title=f"{len(result.truth)} tomograms, 90 % intervals", ylabel="TomoScore (octaves)"
     )
-    slices.plot(result.slice_truth, result.slice_found, ".", ms=3, alpha=0.4, color=BLUE, mew=0)
+    slices.plot(result.slice_truth, result.slice_predicted, ".", ms=3, alpha=0.4, color=BLUE, mew=0)
     slices.set_title(f"{len(result.slice_truth)} slices of them")
     for panel in (tomograms, slices):
         panel.plot([0, N_SCORED], [0, N_SCORED], color="k", lw=0.8, zorder=0)

@@ -29,27 +29,27 @@ def figures_of(result: Comparison) -> dict[str, Any]:
     The scale in octaves below 128 nm is the score itself, so that errors of the score are those of
     the resolvable scale.
     """
-    error = result.found - result.truth
+    error = result.predicted - result.truth
     inside = (result.low <= result.truth) & (result.truth <= result.high)
     figures = {
         "tomograms": len(error),
-        "rank_correlation": rank_correlation(result.found, result.truth),
+        "rank_correlation": rank_correlation(result.predicted, result.truth),
         "mean_absolute_error": np.abs(error).mean(),
         "constant_predictor_error": constant_error(result.truth),
         "bias": error.mean(),
-        "better_half_auroc": auroc(result.found, result.truth > np.median(result.truth)),
+        "better_half_auroc": auroc(result.predicted, result.truth > np.median(result.truth)),
         "pairs_in_order": pairs_in_order(result),
         "interval_coverage": inside.mean(),
         "interval_median_width": np.median(result.high - result.low),
-        "slices": len(result.slice_found),
-        "slice_rank_correlation": rank_correlation(result.slice_found, result.slice_truth),
-        "slice_mean_absolute_error": np.abs(result.slice_found - result.slice_truth).mean(),
+        "slices": len(result.slice_predicted),
+        "slice_rank_correlation": rank_correlation(result.slice_predicted, result.slice_truth),
+        "slice_mean_absolute_error": np.abs(result.slice_predicted - result.slice_truth).mean(),
         "slice_constant_predictor_error": constant_error(result.slice_truth),
     }
     rounded: dict[str, Any] = {name: round(float(value), 4) for name, value in figures.items()}
     rounded["rank_correlation_90"] = rank_interval(result)
     rounded["band_correlation"] = [
-        round(band_correlation(result.curve_found[:, b], result.curve_truth[:, b]), 4)
+        round(band_correlation(result.curve_predicted[:, b], result.curve_truth[:, b]), 4)
         for b in range(N_BANDS)
     ]
     return rounded
@@ -65,9 +65,9 @@ def rank_interval(result: Comparison) -> list[float]:
     ranks = []
     for _ in range(RANK_DRAWS):
         drawn = np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
-        found, truth = result.found[drawn], result.truth[drawn]
-        if np.ptp(found) > 0 and np.ptp(truth) > 0:
-            ranks.append(rank_correlation(found, truth))
+        predicted, truth = result.predicted[drawn], result.truth[drawn]
+        if np.ptp(predicted) > 0 and np.ptp(truth) > 0:
+            ranks.append(rank_correlation(predicted, truth))
     if not ranks:
         return [float("nan"), float("nan")]
     return [round(float(end), 4) for end in np.quantile(ranks, [0.05, 0.95])]
@@ -78,10 +78,10 @@ def constant_error(truth: np.ndarray) -> float:
     return float(np.abs(truth - np.median(truth)).mean())
 
 
-def band_correlation(found: np.ndarray, truth: np.ndarray) -> float:
+def band_correlation(predicted: np.ndarray, truth: np.ndarray) -> float:
     """Pearson correlation of a band over the tomograms that carry it."""
-    carried = np.isfinite(found) & np.isfinite(truth)
-    return float(np.corrcoef(found[carried], truth[carried])[0, 1])
+    carried = np.isfinite(predicted) & np.isfinite(truth)
+    return float(np.corrcoef(predicted[carried], truth[carried])[0, 1])
 
 
 def auroc(score: np.ndarray, positive: np.ndarray) -> float:
@@ -93,6 +93,6 @@ def auroc(score: np.ndarray, positive: np.ndarray) -> float:
 def pairs_in_order(result: Comparison) -> float:
     """Share of the pairs of tomograms of one specimen, truths apart, that are in order."""
     true = result.truth[:, None] - result.truth[None, :]
-    found = result.found[:, None] - result.found[None, :]
+    predicted = result.predicted[:, None] - result.predicted[None, :]
     judged = (result.specimen[:, None] == result.specimen[None, :]) & (true > APART)
-    return float((found[judged] > 0).mean()) if judged.any() else float("nan")
+    return float((predicted[judged] > 0).mean()) if judged.any() else float("nan")

@@ -43,25 +43,25 @@ class Comparison:
 
     Attributes:
         specimen: (n,) seed of the specimen.
-        found: (n,) TomoScore.
+        predicted: (n,) TomoScore.
         truth: (n,) its truth.
         low: (n,) lower end of the interval.
         high: (n,) upper end.
-        slice_found: (m,) TomoScore of slices in the true slab.
+        slice_predicted: (m,) TomoScore of slices in the true slab.
         slice_truth: (m,) their truth.
-        curve_found: (n, N_BANDS) resolvability, NaN beyond Nyquist.
+        curve_predicted: (n, N_BANDS) resolvability, NaN beyond Nyquist.
         curve_truth: (n, N_BANDS).
         share: (n, N_BANDS) share of each band below Nyquist.
     """
 
     specimen: np.ndarray
-    found: np.ndarray
+    predicted: np.ndarray
     truth: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    slice_found: np.ndarray
+    slice_predicted: np.ndarray
     slice_truth: np.ndarray
-    curve_found: np.ndarray
+    curve_predicted: np.ndarray
     curve_truth: np.ndarray
     share: np.ndarray
 
@@ -114,16 +114,16 @@ def compare(scorer: Scorer, cases: Iterable[Case]) -> Comparison:
         slices += [(s["tomoscore"], by_z[s["z"]]) for s in record.slices if s["z"] in by_z]
     columns = [np.array(column, dtype=np.float64) for column in zip(*rows)]
     by_slice = np.array(slices, dtype=np.float64).reshape(-1, 2)
-    specimen, found, truth, lows, highs, curve_found, curve_truth, share = columns
+    specimen, predicted, truth, lows, highs, curve_predicted, curve_truth, share = columns
     return Comparison(
         specimen,
-        found,
+        predicted,
         truth,
         lows,
         highs,
         by_slice[:, 0],
         by_slice[:, 1],
-        curve_found,
+        curve_predicted,
         curve_truth,
         share,
     )

@@ -71,7 +71,7 @@ FINEST_SEEN = 0.15
 
 def deviations(scorer: Scorer, cases: Iterable[Case]) -> dict[str, list[float]]:
     """Absolute changes of the score in octaves, per kind of change."""
-    found: dict[str, list[float]] = {name: [] for name in (*CHANGES, REBINNED)}
+    results: dict[str, list[float]] = {name: [] for name in (*CHANGES, REBINNED)}
     for case in cases:
         voxel = case.voxel_size_angstrom
         original = scorer.score(case.stack, voxel).tomoscore
@@ -79,13 +79,13 @@ def deviations(scorer: Scorer, cases: Iterable[Case]) -> dict[str, list[float]]:
         for name, change in CHANGES.items():
             changed = scorer.score(np.ascontiguousarray(change(case.stack)), voxel).tomoscore
             assert changed is not None
-            found[name].append(abs(changed - original))
+            results[name].append(abs(changed - original))
         finest = case.truth["curve"]["resolvability"][4] or 0.0
         if voxel <= BINNED_VOXEL and finest < FINEST_SEEN:
             changed = scorer.score(binned(case.stack), 2 * voxel).tomoscore
             assert changed is not None
-            found[REBINNED].append(abs(changed - original))
-    return found
+            results[REBINNED].append(abs(changed - original))
+    return results
 
 
 def binned(stack: np.ndarray) -> np.ndarray:
@@ -95,7 +95,7 @@ def binned(stack: np.ndarray) -> np.ndarray:
     return np.asarray(part.mean(axis=(1, 3, 5), dtype=np.float32))
 
 
-def figures_of_deviations(found: dict[str, list[float]]) -> dict[str, dict[str, float]]:
+def figures_of_deviations(results: dict[str, list[float]]) -> dict[str, dict[str, float]]:
     """Number, median and largest deviation in octaves per kind of change that was tried."""
     return {
         name: {
@@ -103,6 +103,6 @@ def figures_of_deviations(found: dict[str, list[float]]) -> dict[str, dict[str, 
             "median": round(float(np.median(values)), 4),
             "largest": round(max(values), 4),
         }
-        for name, values in found.items()
+        for name, values in results.items()
         if values
     }

@@ -16,7 +16,7 @@ from tomoscore_scipion.benchmark.drawing import draw
 from tomoscore_scipion.benchmark.figures import constant_error, figures_of, rank_correlation
 from tomoscore_scipion.benchmark.fresh import compare, fresh_tomograms
 from tomoscore_scipion.benchmark.invariances import deviations, figures_of_deviations
-from tomoscore_scipion.benchmark.nulls import null_volumes, reconstructed_nulls
+from tomoscore_scipion.benchmark.noise_only import noise_volumes, reconstructed_noise
 from tomoscore_scipion.benchmark.phantoms import VOXEL_NM, phantoms
 from tomoscore_scipion.benchmark.summary_text import as_text
 from tomoscore_scipion.model.scorer import Scorer
@@ -43,14 +43,14 @@ def main(args: Namespace) -> int:
         draw(result, args.plot)
     if "ordinary" in args.parts:
         ordinary = fresh_tomograms(seeds, args.acquisitions, draw=ordinary_recipe)
-        found = compare(scorer, _counted(ordinary, total, "ordinary tomograms"))
-        figures["ordinary"] = figures_of(found)
+        comparison = compare(scorer, _counted(ordinary, total, "ordinary tomograms"))
+        figures["ordinary"] = figures_of(comparison)
     if "old_world" in args.parts:
         old = fresh_tomograms(seeds, args.acquisitions, world=WORLDS[0])
-        found = compare(scorer, _counted(old, total, "tomograms of the old world"))
-        figures["old_world"] = figures_of(found)
+        comparison = compare(scorer, _counted(old, total, "tomograms of the old world"))
+        figures["old_world"] = figures_of(comparison)
     if "nulls" in args.parts:
-        volumes = (*null_volumes(args.seed), *reconstructed_nulls(args.seed))
+        volumes = (*noise_volumes(args.seed), *reconstructed_noise(args.seed))
         figures["nulls"] = {
             name: scorer.score(volume, 15.0).tomoscore
             for name, volume in _counted(volumes, len(volumes), "nothing")
@@ -85,12 +85,12 @@ def _phantom_figures(scorer: Scorer, args: Namespace) -> dict[str, dict[str, flo
         for case in _counted(phantoms(seeds, correlated), len(seeds), f"phantoms, {noise}"):
             scores.append(scorer.score(case.stack, 10 * VOXEL_NM).tomoscore)
             truths.append(case.truth)
-        found, truth = np.array(scores, dtype=float), np.array(truths)
+        predicted, truth = np.array(scores, dtype=float), np.array(truths)
         figures[noise] = {
-            "phantoms": len(found),
-            "rank_correlation": round(rank_correlation(found, truth), 4),
-            "mean_absolute_error": round(float(np.abs(found - truth).mean()), 4),
+            "phantoms": len(predicted),
+            "rank_correlation": round(rank_correlation(predicted, truth), 4),
+            "mean_absolute_error": round(float(np.abs(predicted - truth).mean()), 4),
             "constant_predictor_error": round(constant_error(truth), 4),
-            "bias": round(float((found - truth).mean()), 4),
+            "bias": round(float((predicted - truth).mean()), 4),
         }
     return figures

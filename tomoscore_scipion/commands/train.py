@@ -14,12 +14,12 @@ from tomoscore_scipion.model.weights import load_weights
 from tomoscore_scipion.records.bands import PERIODS_NM, SCORE_DEFINITION
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.training.calibration import (
-    STRANGE_WIDTH,
-    learn_the_usual,
+    OUT_OF_DISTRIBUTION_WIDTH,
+    fit_out_of_distribution,
 )
 from tomoscore_scipion.training.release import (
     HELD_OUT_SEED,
-    SPECIMENS_PER_NOTHING,
+    SPECIMENS_PER_NOISE_SEED,
     train_and_measure,
     width_factor_of_thin,
     write_calibrated,
@@ -53,8 +53,8 @@ def main(args: Namespace) -> int:
     )
     trainer = Trainer(args.folder, shards, trained, args.start)
     network, figures = train_and_measure(trainer, kept)
-    learn_the_usual(network, shards, kept)
-    widths = {"thin": width_factor_of_thin(network, kept), "strange": STRANGE_WIDTH}
+    fit_out_of_distribution(network, shards, kept)
+    widths = {"thin": width_factor_of_thin(network, kept), "strange": OUT_OF_DISTRIBUTION_WIDTH}
     print(json.dumps(figures, indent=2), flush=True)
     card: dict[str, Any] = {
         "name": args.name,
@@ -69,8 +69,8 @@ def main(args: Namespace) -> int:
             "engine_version": __version__,
             "seeds": [seeds.start, seeds.stop],
             "held_out_seeds": [held_out.start, held_out.stop],
-            "specimens_per_nothing": SPECIMENS_PER_NOTHING,
-            "samples": asdict(sampled),
+            "specimens_per_nothing": SPECIMENS_PER_NOISE_SEED,
+            "samples": sampled.as_json(),
             **asdict(trainer.recipe),
         },
     }
@@ -83,5 +83,5 @@ def main(args: Namespace) -> int:
 
 def _sample_recipe(args: Namespace) -> SampleRecipe:
     if args.small:
-        return SampleRecipe(acquisitions=1, slices=2, directs=1, nulls=1, nothings=1)
+        return SampleRecipe(acquisitions=1, slices=2, phantoms=1, noise_stacks=1, noise_volumes=1)
     return SampleRecipe()

@@ -15,14 +15,14 @@ import numpy as np
 from tomoscore_scipion.model.inference import SliceCurves
 from tomoscore_scipion.records.bands import N_BANDS, N_SCORED, tomoscore
 
-NOTHING_THERE = 0.01
-"""Content per tile below which there is nothing that could be distinguished."""
-SLAB_LEVEL = 0.5
-"""The slab is where what is seen in slices reaches this share of the best one."""
-NOTHING = 0.02
-"""Below this mean of what is seen in the best slice there is no slab to be found."""
-SOMETHING = 0.5
-"""A tile holds specimen where its content of any octave down to 8 nm reaches this."""
+CONTENT_FLOOR = 0.01
+"""Added to the content of each tile: below it there is practically no structure to distinguish."""
+SLAB_FRACTION = 0.5
+"""The slab begins and ends where visible structure reaches this fraction of the best slice's."""
+SLAB_FLOOR = 0.02
+"""With less visible structure than this in the best slice, the slab is the whole volume."""
+SPECIMEN_CONTENT = 0.5
+"""A tile holds specimen if its content in any octave down to 8 nm is at least this."""
 DRAWS = 300
 Z_90 = 1.6449
 """Half width of a 90 % interval in standard deviations of a normal distribution."""
@@ -58,7 +58,7 @@ def summarise(
     planes: tuple[int, int],
     share: np.ndarray,
     calibration: dict[str, Any],
-    strangeness: float = 0.0,
+    out_of_distribution: float = 0.0,
 ) -> TomogramScore:
     """Summarise the slices of a tomogram.
 
@@ -68,17 +68,19 @@ def summarise(
         share: (N_BANDS,) from `share_below_nyquist`.
         calibration: the card's "interval": {"score": [...], "sd": [...], "thin": f, "strange": f},
             the standard deviation in octaves of the model's own error at a score, interpolated
-            between; its factor for volumes of one slice, and per unit of strangeness beyond 1.
-        strangeness: of the volume, see `inference.Predictor.strangeness`.
+            between; its factor for volumes of one slice, and its relative increase per unit of
+            `out_of_distribution` above 1.
+        out_of_distribution: distance of the volume from the training volumes, see
+            `inference.Predictor.out_of_distribution`.
     """
-    tiles = [usable_tiles(piece) for piece in slices]
+    tiles = [usable_tiles(curves) for curves in slices]
     curves = np.stack([weighted_curve(*part) for part in tiles])
     z = np.array([s.z for s in slices])
     first, last = slab(tiles, share)
     inside = tiles[first : last + 1]
     curve = weighted_curve(*(np.concatenate(part) for part in zip(*inside)))
     score = float(tomoscore(curve, share))
-    own = own_error(score, len(slices), strangeness, calibration)
+    own = own_error(score, len(slices), out_of_distribution, calibration)
     half = Z_90 * float(np.hypot(own, bootstrap_sd(inside, share)))
     return TomogramScore(
         score=score,
@@ -91,22 +93,26 @@ def summarise(
     )
 
 
-def own_error(score: float, slices: int, strangeness: float, calibration: dict[str, Any]) -> float:
+def own_error(
+    score: float, slices: int, out_of_distribution: float, calibration: dict[str, Any]
+) -> float:
     """Standard deviation of the model's own error in octaves; see `summarise`."""
     sd = float(np.interp(score, calibration["score"], calibration["sd"]))
     thin = float(calibration.get("thin", 1.0))
-    strange = 1 + float(calibration.get("strange", 0.0)) * max(0.0, strangeness - 1)
+    strange = 1 + float(calibration.get("strange", 0.0)) * max(0.0, out_of_distribution - 1)
     return sd * (1 + (thin - 1) / slices) * strange
 
 
-def usable_tiles(piece: SliceCurves) -> tuple[np.ndarray, np.ndarray]:
+def usable_tiles(slice_curves: SliceCurves) -> tuple[np.ndarray, np.ndarray]:
     """Curves and content of the tiles of a slice that carry data, (n, N_BANDS) each, n >= 1."""
-    weight = piece.weight.numpy()
+    weight = slice_curves.weight.numpy()
     best = float(weight.max())
     if best == 0:
         return np.zeros((1, N_BANDS)), np.zeros((1, N_BANDS))
     usable = weight >= min(USABLE_WEIGHT, best)
-    curves, content = (np.asarray(x.numpy()[usable], float) for x in (piece.curves, piece.content))
+    curves, content = (
+        np.asarray(x.numpy()[usable], float) for x in (slice_curves.curves, slice_curves.content)
+    )
     return curves, content
 
 
@@ -118,22 +124,22 @@ def weighted_curve(curves: np.ndarray, content: np.ndarray) -> np.ndarray:
         content: (n, N_BANDS), o.
     """
     total = (content * curves).sum(axis=0)
-    return np.asarray(total / (content.sum(axis=0) + NOTHING_THERE * len(curves)))
+    return np.asarray(total / (content.sum(axis=0) + CONTENT_FLOOR * len(curves)))
 
 
-def slice_curve(piece: SliceCurves) -> np.ndarray:
+def slice_curve(slice_curves: SliceCurves) -> np.ndarray:
     """Curve of a slice, (N_BANDS,), signed; see `weighted_curve`."""
-    return weighted_curve(*usable_tiles(piece))
+    return weighted_curve(*usable_tiles(slice_curves))
 
 
-def slice_content(piece: SliceCurves) -> np.ndarray:
+def slice_content(slice_curves: SliceCurves) -> np.ndarray:
     """Mean content of the tiles of a slice, and what counts beside it, (N_BANDS,)."""
-    return np.asarray(usable_tiles(piece)[1].mean(axis=0) + NOTHING_THERE)
+    return np.asarray(usable_tiles(slice_curves)[1].mean(axis=0) + CONTENT_FLOOR)
 
 
 def specimen_share(content: np.ndarray) -> float:
     """Share of tiles, (n, N_BANDS) content each, that hold specimen."""
-    return float((content[:, : N_SCORED - 1].max(axis=1) >= SOMETHING).mean())
+    return float((content[:, : N_SCORED - 1].max(axis=1) >= SPECIMEN_CONTENT).mean())
 
 
 def seen(tiles: tuple[np.ndarray, np.ndarray], share: np.ndarray) -> float:
@@ -153,14 +159,14 @@ def slab(slices: Sequence[tuple[np.ndarray, np.ndarray]], share: np.ndarray) -> 
         slices: (curves, content) of each slice from `usable_tiles`.
         share: (N_BANDS,) share of the bands below Nyquist.
     """
-    level = np.array([seen(part, share) for part in slices])
-    if len(level) > 2:
-        padded = np.pad(level, 1, mode="reflect")
-        level = np.median([padded[:-2], padded[1:-1], padded[2:]], axis=0)
-    best = float(level.max())
-    if best < NOTHING:
-        return 0, len(level) - 1
-    good = np.flatnonzero(level >= SLAB_LEVEL * best)
+    visible = np.array([seen(part, share) for part in slices])
+    if len(visible) > 2:
+        padded = np.pad(visible, 1, mode="reflect")
+        visible = np.median([padded[:-2], padded[1:-1], padded[2:]], axis=0)
+    best = float(visible.max())
+    if best < SLAB_FLOOR:
+        return 0, len(visible) - 1
+    good = np.flatnonzero(visible >= SLAB_FRACTION * best)
     return int(good[0]), int(good[-1])
 
 
@@ -192,4 +198,4 @@ def bootstrap_sd(slices: Sequence[tuple[np.ndarray, np.ndarray]], share: np.ndar
     chosen = rng.integers(0, len(slices), (DRAWS, len(slices)))
     draw = np.arange(DRAWS)[:, None]
     product, content = products[chosen, draw].mean(axis=1), contents[chosen, draw].mean(axis=1)
-    return float(tomoscore(product / (content + NOTHING_THERE), share).std())
+    return float(tomoscore(product / (content + CONTENT_FLOOR), share).std())

@@ -30,9 +30,9 @@ def resolve_device(name: str) -> tuple[torch.device, list[str]]:
     index = int(name.partition(":")[2] or 0)
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if index >= count:
-        there = f"{count} visible GPUs" if count else "no GPU that torch can use"
+        available = f"{count} visible GPUs" if count else "no GPU that torch can use"
         raise StartError(
-            f"device {name}: found {there}; use --device cpu or auto, or check the driver, "
+            f"device {name}: found {available}; use --device cpu or auto, or check the driver, "
             "CUDA_VISIBLE_DEVICES, and that torch is a CUDA build"
         )
     return torch.device("cuda", index), []

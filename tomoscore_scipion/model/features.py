@@ -92,8 +92,8 @@ def ratios(means: torch.Tensor) -> torch.Tensor:
         (m["tensor_coarse"] / ((m["riesz_2"] + _TINY) * coarse)).clamp(-4, 4) * has_coarse,
         (m["phase_coarse"] / (amplitude.sqrt() * coarse)).clamp(-4, 4) * has_coarse,
         *(
-            m[f"strength_{name}"] / norm[f"centre_{name}"] * there
-            for name, there in zip(("near", "far", "distant"), present[1:])
+            m[f"strength_{name}"] / norm[f"centre_{name}"] * exists
+            for name, exists in zip(("near", "far", "distant"), present[1:])
         ),
     ]
     return torch.stack(out, dim=-1) * (m["energy_centre"] > 0).to(means.dtype)[..., None]
@@ -103,14 +103,14 @@ def _log(values: torch.Tensor) -> torch.Tensor:
     return torch.log10(values.clamp_min(1e-3))
 
 
-def energies(means: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+def energies(means: torch.Tensor, log_power: torch.Tensor) -> torch.Tensor:
     """log10 power of tiles, comparable within a volume and octave.
 
     Args:
         means: (v, s, t, OCTAVES, len(MEANS)).
-        level: (v, s, OCTAVES).
+        log_power: (v, s, OCTAVES).
 
     Returns:
         (v, s, t, OCTAVES).
     """
-    return _log(means[..., _AT["energy_centre"]]) + level[:, :, None]
+    return _log(means[..., _AT["energy_centre"]]) + log_power[:, :, None]

@@ -26,7 +26,7 @@ from tomoscore_scipion.model.sampling import (
 from tomoscore_scipion.model.tiles import CELL_PX, cells_along
 from tomoscore_scipion.model.validity import valid_pixels
 
-WILDEST = 1e4
+CLIP_SPREADS = 1e4
 """Values beyond so many robust standard deviations are clipped: they would drown float32."""
 BACKGROUND_SIGMA_NM = 60.0
 """What lines fitted with Gaussian weights of this sigma keep of a slice is taken off first."""
@@ -34,7 +34,7 @@ BACKGROUND_STEP_NM = 12.0
 """Width of the blocks whose means these lines are fitted to."""
 MARGIN_CELLS = 1
 """Cells around a slice in which it fades out."""
-NOTHING_LEFT = 1e-3
+MIN_SPREAD = 1e-3
 """Where so little of a slice's spread is left without its gradient, it was only a gradient."""
 SMALLEST_VOXEL_NM = 0.8
 """Finer slices have blocks of pixels averaged first: nothing finer than 3 nm is looked at."""
@@ -54,7 +54,7 @@ class CanonicalSlice:
         voxel_nm: pixel of the images.
         shape: (rows, columns) of pixels of the slice, in the middle of the window.
         blank: nothing varies in this slice; images are 0.
-        level: log10 of the spread that was set to 1, in units of the file; 0 when blank.
+        log_spread: log10 of the spread that was set to 1, in units of the file; 0 when blank.
         not_finite: it holds NaN or inf, which are masked.
     """
 
@@ -66,7 +66,7 @@ class CanonicalSlice:
     voxel_nm: float
     shape: tuple[int, int]
     blank: bool
-    level: float = 0.0
+    log_spread: float = 0.0
     not_finite: bool = False
 
 
@@ -88,8 +88,8 @@ def canonical_slice(read: ReadPlane, plan: SlicePlan, voxel_size_nm: float) -> C
     for neighbour in channels[1:]:
         if neighbour is not None:  # where one is missing, nothing can be said of its persistence
             valid &= np.isfinite(neighbour)
-    piece = normalise(plan.z, channels, valid, voxel_size_nm)
-    return replace(piece, not_finite=not bool(np.isfinite(centre).all()))
+    canonical = normalise(plan.z, channels, valid, voxel_size_nm)
+    return replace(canonical, not_finite=not bool(np.isfinite(centre).all()))
 
 
 def normalise(
@@ -115,12 +115,14 @@ def normalise(
         stack, mask, voxel = _averaged(torch.stack(images), mask, voxel_size_nm)
         stack = without_background(stack, mask, voxel)
         spread = robust_spread(stack[0][mask > 0.5])
-        if spread >= NOTHING_LEFT:
+        if spread >= MIN_SPREAD:
             window = _window(stack, cells, voxel, fade=True)
             inside = _window(mask[None], cells, voxel, fade=False)[0]
-            level = math.log10(gain)
+            log_spread = math.log10(gain)
             shape = (stack.shape[1], stack.shape[2])
-            return CanonicalSlice(z, window, present, inside, cells, voxel, shape, False, level)
+            return CanonicalSlice(
+                z, window, present, inside, cells, voxel, shape, False, log_spread
+            )
     empty = torch.zeros((1, CELL_PX, CELL_PX))
     return CanonicalSlice(z, empty, present, empty[0], cells, voxel_size_nm, (0, 0), True)
 
@@ -130,7 +132,7 @@ def _scaled(plane: np.ndarray, valid: np.ndarray, offset: float, gain: float) ->
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = plane - np.float32(offset)
         scaled /= np.float32(gain)
-    np.clip(scaled, -WILDEST, WILDEST, out=scaled)
+    np.clip(scaled, -CLIP_SPREADS, CLIP_SPREADS, out=scaled)
     scaled[~valid | np.isnan(scaled)] = 0
     return torch.from_numpy(scaled)
 

@@ -28,14 +28,14 @@ OCTAVES = 5
 """Octaves that are measured, finest first: 8-4, 16-8, 32-16, 64-32, 128-64 nm."""
 FINEST_NM = 4.0
 """Finest period of the finest octave."""
-SOFT = 0.15
+EDGE_OCTAVES = 0.15
 """Half width of the edge of an annulus, in octaves."""
 LIMIT = 4.0
 """Amplitudes beyond so many times the robust spread are compressed to their logarithm."""
 BINS_PER_OCTAVE = 2
 COARSEST_NM = 256.0
 """Where the radial spectrum begins."""
-FAINTEST = 1e-13
+MIN_RELATIVE_POWER = 1e-13
 """Least power of a frequency, of the mean power: below it is the rounding of float32."""
 
 
@@ -47,77 +47,85 @@ class Octave:
         images: (CHANNELS, y, x) whitened, in units of the robust spread of the centre; absent
             channels are 0.
         riesz: (2, y, x) Riesz transform of the centre along y and x.
-        carried: (y, x) 1 where the slice has data, 0 elsewhere.
+        valid: (y, x) 1 where the slice has data, 0 elsewhere.
         cell_px: pixels along a cell; the outermost `MARGIN_CELLS` cells are margin.
-        level: log10 of the power that was set to 1, comparable within a volume.
+        log_power: log10 of the power that was set to 1, comparable within a volume.
         persistence: (2, CHANNELS - 1) correlation of the centre with its neighbours over the
             waves that run mostly along one axis and along the other.
     """
 
     images: torch.Tensor
     riesz: torch.Tensor
-    carried: torch.Tensor
+    valid: torch.Tensor
     cell_px: int
-    level: float
+    log_power: float
     persistence: torch.Tensor
 
 
-def octaves(piece: CanonicalSlice, device: torch.device) -> list[Octave]:
+def octaves(canonical: CanonicalSlice, device: torch.device) -> list[Octave]:
     """The octaves of a slice that is not blank, finest first."""
-    window = (piece.images.shape[1], piece.images.shape[2])
-    grid = _grid(window, piece.cells, piece.voxel_nm, device)
-    images = piece.images.to(device)
-    valid = piece.valid.to(device)
-    carried = grid.carried(valid)
+    window = (canonical.images.shape[1], canonical.images.shape[2])
+    grid = _grid(window, canonical.cells, canonical.voxel_nm, device)
+    images = canonical.images.to(device)
+    mask = canonical.valid.to(device)
+    valid = grid.valid_pixels(mask)
     spectra = grid.cropped(torch.fft.rfft2(images))
     power = grid.radial_power(spectra[0])
     spectra = spectra * grid.whitening(power)
-    area = math.log10(max(float(valid.mean()), 1e-6))
+    area = math.log10(max(float(mask.mean()), 1e-6))
     out = []
     for number in range(OCTAVES):
-        level = float(np.interp(grid.middle(number), np.arange(len(power)), power)) - area
-        shares = carried[number]
-        out.append(_octave(grid, spectra, shares, piece, number, level + 2 * piece.level))
+        log_power = float(np.interp(grid.middle(number), np.arange(len(power)), power)) - area
+        out.append(
+            _octave(
+                grid,
+                spectra,
+                valid[number],
+                canonical,
+                number,
+                log_power + 2 * canonical.log_spread,
+            )
+        )
     return out
 
 
 def _octave(
     grid: _Grid,
     spectra: torch.Tensor,
-    carried: torch.Tensor,
-    piece: CanonicalSlice,
+    valid: torch.Tensor,
+    canonical: CanonicalSlice,
     number: int,
-    level: float,
+    log_power: float,
 ) -> Octave:
     shape = grid.shape(number)
     band = grid.part(spectra, number) * grid.annuli[number]
-    persistence = _persistence(band, grid.sectors[number], piece.present)
+    persistence = _persistence(band, grid.sectors[number], canonical.present)
     centre = torch.cat([band, band[:1] * grid.riesz[number]])
-    found = torch.fft.irfft2(centre, s=shape)
-    spread = robust_spread(found[0][carried > 0])
+    filtered = torch.fft.irfft2(centre, s=shape)
+    spread = robust_spread(filtered[0][valid > 0])
     if spread > 0:
-        found = found / spread
-        level += 2 * math.log10(spread)
-    images = found.new_zeros((CHANNELS, *shape))
-    _tame(found[:1], found[-2:])
-    rows = iter(found[:-2])
-    for channel, there in enumerate(piece.present):
-        if there:
+        filtered = filtered / spread
+        log_power += 2 * math.log10(spread)
+    images = filtered.new_zeros((CHANNELS, *shape))
+    _compress(filtered[:1], filtered[-2:])
+    rows = iter(filtered[:-2])
+    for channel, exists in enumerate(canonical.present):
+        if exists:
             image = next(rows)
             if channel:
-                _tame(image[None])
-            torch.mul(image, carried, out=images[channel])
+                _compress(image[None])
+            torch.mul(image, valid, out=images[channel])
     return Octave(
         images,
-        found[-2:] * carried,
-        carried,
+        filtered[-2:] * valid,
+        valid,
         CELL_PX >> number,
-        level,
+        log_power,
         persistence,
     )
 
 
-def _tame(*parts: torch.Tensor) -> None:
+def _compress(*parts: torch.Tensor) -> None:
     """Let amplitudes beyond `LIMIT` grow with their logarithm only, in place.
 
     Args:
@@ -125,11 +133,11 @@ def _tame(*parts: torch.Tensor) -> None:
     """
     squares = [component.square() for part in parts for component in part]
     amplitude = sum(squares[1:], squares[0]).sqrt()
-    wild = (amplitude > LIMIT).nonzero(as_tuple=True)
-    beyond = amplitude[wild]
+    large = (amplitude > LIMIT).nonzero(as_tuple=True)
+    beyond = amplitude[large]
     factor = (LIMIT + (beyond - LIMIT).log1p()) / beyond
     for part in parts:
-        part[:, wild[0], wild[1]] *= factor
+        part[:, large[0], large[1]] *= factor
 
 
 def _persistence(
@@ -142,8 +150,8 @@ def _persistence(
     weights = sectors.flatten(1)
     energy, shared = power @ weights.T, cross @ weights.T
     row = 0
-    for channel, there in enumerate(present[1:]):
-        if there:
+    for channel, exists in enumerate(present[1:]):
+        if exists:
             row += 1
             norm = (energy[0] * energy[row]).sqrt().clamp_min(1e-30)
             out[:, channel] = (shared[row - 1] / norm).cpu()
@@ -195,8 +203,8 @@ class _Grid:
         self._weights = (weight * (1 - upper), weight * upper)
         self._number = self._binned(torch.ones_like(weight))
         self._below_nyquist = (radius <= nyquist).float()
-        self._carried_before: tuple[torch.Tensor, list[torch.Tensor]]
-        self._carried_before = torch.zeros((0, 0), device=device), []
+        self._valid_before: tuple[torch.Tensor, list[torch.Tensor]]
+        self._valid_before = torch.zeros((0, 0), device=device), []
         self.annuli = [self._make_annulus(i) for i in range(OCTAVES)]
         self.riesz = [self._make_riesz(i) for i in range(OCTAVES)]
         self.sectors = [self._make_sectors(i) for i in range(OCTAVES)]
@@ -233,26 +241,26 @@ class _Grid:
         low, high = spectra[:, : ny // 2, : nx // 2 + 1], spectra[:, -ny // 2 :, : nx // 2 + 1]
         return torch.cat([low, high], dim=1)
 
-    def carried(self, valid: torch.Tensor) -> list[torch.Tensor]:
+    def valid_pixels(self, mask: torch.Tensor) -> list[torch.Tensor]:
         """Which pixels of each octave have data in half of their area, (y, x) of 0 or 1.
 
-        Most slices of a volume have data at the same pixels as the one before.
+        The result is kept: most slices of a volume have the same mask as the one before.
         """
-        before, pixels = self._carried_before
-        if not torch.equal(valid, before):
-            shares = [F.adaptive_avg_pool2d(valid[None], self.shape(i))[0] for i in range(OCTAVES)]
+        before, pixels = self._valid_before
+        if not torch.equal(mask, before):
+            shares = [F.adaptive_avg_pool2d(mask[None], self.shape(i))[0] for i in range(OCTAVES)]
             pixels = [(share >= 0.5).float() for share in shares]
-            self._carried_before = valid, pixels
+            self._valid_before = mask, pixels
         return pixels
 
     def radial_power(self, spectrum: torch.Tensor) -> np.ndarray:
         """log10 of the mean power around each bin of the period, (bins,)."""
         power = self._binned((spectrum.real**2 + spectrum.imag**2).flatten().double())
-        there = self._number > 0.5
-        means = power[there] / self._number[there]
-        floor = max(FAINTEST * float(means.max(initial=0.0)), 1e-30)
+        exists = self._number > 0.5
+        means = power[exists] / self._number[exists]
+        floor = max(MIN_RELATIVE_POWER * float(means.max(initial=0.0)), 1e-30)
         bins = np.arange(self._bins)
-        return np.interp(bins, bins[there], np.log10(np.maximum(means, floor)))
+        return np.interp(bins, bins[exists], np.log10(np.maximum(means, floor)))
 
     def _binned(self, values: torch.Tensor) -> np.ndarray:
         """Weighted sums of the values of frequencies around each bin, (bins,)."""
@@ -273,8 +281,8 @@ class _Grid:
         radius = torch.hypot(ky[:, None], kx[None, :])
         # The finest octave begins at 0, the next one at 1, and so on.
         place = torch.log2(1 / (radius * FINEST_NM).clamp_min(1e-6)) - number
-        rise = ((place + SOFT) / (2 * SOFT)).clamp(0, 1)
-        fall = ((1 + SOFT - place) / (2 * SOFT)).clamp(0, 1)
+        rise = ((place + EDGE_OCTAVES) / (2 * EDGE_OCTAVES)).clamp(0, 1)
+        fall = ((1 + EDGE_OCTAVES - place) / (2 * EDGE_OCTAVES)).clamp(0, 1)
         mask = torch.sin(0.5 * math.pi * rise) * torch.sin(0.5 * math.pi * fall)
         phase = torch.zeros_like(mask)
         axes = zip((ky[:, None], kx), self._width, self.shape(number), self._window)

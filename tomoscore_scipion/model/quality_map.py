@@ -70,16 +70,20 @@ def quality_map(
     _, n_y, n_x = shape_zyx
     canonical = canonical_shape(n_y, n_x, voxel_size_angstrom / 10)
     tiles = tuple(tiles_along(n) for n in canonical)
-    for piece in slices:
-        if tuple(piece.weight.shape) != tiles:
-            raise ValueError(f"expected {tiles} tiles per slice, got {tuple(piece.weight.shape)}")
+    for slice_curves in slices:
+        if tuple(slice_curves.weight.shape) != tiles:
+            raise ValueError(
+                f"expected {tiles} tiles per slice, got {tuple(slice_curves.weight.shape)}"
+            )
     to_y, to_x = (
         _weights(_voxel_centres(n, factor), _tile_centres(c, n / c))
         for n, c in zip((n_y, n_x), canonical)
     )
-    planes = np.stack([_plane(piece, share, to_y, to_x) for piece in slices])
+    planes = np.stack([_plane(slice_curves, share, to_y, to_x) for slice_curves in slices])
     centres = _voxel_centres(shape_zyx[0], factor)
-    to_z = _weights(centres, np.array([piece.z for piece in slices], dtype=np.float64))
+    to_z = _weights(
+        centres, np.array([slice_curves.z for slice_curves in slices], dtype=np.float64)
+    )
     scores = np.tensordot(to_z, planes, axes=1)
     scores[~_in_slab(shape_zyx[0], factor, slab_z)] = 0.0
     return QualityMap(
@@ -112,14 +116,16 @@ def _weights(wanted: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.stack(rows, axis=1)
 
 
-def _plane(piece: SliceCurves, share: np.ndarray, to_y: np.ndarray, to_x: np.ndarray) -> np.ndarray:
+def _plane(
+    slice_curves: SliceCurves, share: np.ndarray, to_y: np.ndarray, to_x: np.ndarray
+) -> np.ndarray:
     """Scores of a slice on the map's grid, (y, x); 0 where there is more emptiness than data."""
-    weight = np.asarray(piece.weight, dtype=np.float64)
+    weight = np.asarray(slice_curves.weight, dtype=np.float64)
     usable = (weight >= min(LEAST_WEIGHT, float(weight.max()))) & (weight > 0)
-    scores = tomoscore(np.asarray(piece.curves), share) * usable
-    there = to_y @ usable.astype(np.float64) @ to_x.T
+    scores = tomoscore(np.asarray(slice_curves.curves), share) * usable
+    usable_share = to_y @ usable.astype(np.float64) @ to_x.T
     summed = to_y @ scores @ to_x.T
-    return np.where(there >= 0.5, summed / np.maximum(there, 0.5), 0.0)
+    return np.where(usable_share >= 0.5, summed / np.maximum(usable_share, 0.5), 0.0)
 
 
 def _in_slab(n_z: int, factor: int, slab_z: tuple[int, int]) -> np.ndarray:

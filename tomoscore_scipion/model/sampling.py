@@ -83,7 +83,7 @@ def plan_slice(z: int, n_z: int, voxel_size_nm: float) -> SlicePlan:
     """The planes of the slice centred on plane `z` of `n_z`."""
     width = max(1.0, THICKNESS_NM / voxel_size_nm)
     middle = min(max(float(z), (width - 1) / 2), max(n_z - 1 - (width - 1) / 2, (n_z - 1) / 2))
-    distances = [max(nm / voxel_size_nm, least * width) for nm, least in _NEIGHBOURS]
+    distances = [max(nm / voxel_size_nm, minimum * width) for nm, minimum in _NEIGHBOURS]
     neighbours = [_both_sides(middle, distance, width, n_z) for distance in distances]
     return SlicePlan(z, _window(middle, width, n_z), *neighbours)
 
@@ -99,8 +99,8 @@ def _window(middle: float, width: float, n_z: int) -> PlaneMean:
         i: min(i + 0.5, middle + width / 2) - max(i - 0.5, middle - width / 2)
         for i in range(max(first, 0), min(last, n_z - 1) + 1)
     }
-    kept = {i: share for i, share in overlap.items() if share >= NEGLIGIBLE}
-    return _normalised(kept)
+    weights = {i: share for i, share in overlap.items() if share >= NEGLIGIBLE}
+    return _normalised(weights)
 
 
 def _both_sides(middle: float, distance: float, width: float, n_z: int) -> PlaneMean:

@@ -32,7 +32,7 @@ from tomoscore_scipion.records.z_range import ZRange, planes_within
 
 Progress = Callable[[int, int], None]
 Finish = Callable[[Volume, Sequence[SliceCurves], Score], Score]
-UNFAMILIAR = (
+OUT_OF_DISTRIBUTION = (
     "out of the model's depth: unlike anything that it was trained on; do not rely on this score "
     "without a look at the tomogram"
 )
@@ -106,10 +106,10 @@ class Scorer:
             planes = planes_within(z_range, volume.shape_zyx[0])
             measured, warnings = self._measure_slices(volume, planes, progress)
             slices = self.curves(measured)
-            strangeness = self.strangeness(measured)
-            if strangeness > 1:
-                warnings += (UNFAMILIAR,)
-            result = summarise(slices, planes, share, self.card["interval"], strangeness)
+            out_of_distribution = self.out_of_distribution(measured)
+            if out_of_distribution > 1:
+                warnings += (OUT_OF_DISTRIBUTION,)
+            result = summarise(slices, planes, share, self.card["interval"], out_of_distribution)
             if not share.all():
                 warnings += _nyquist_warnings(volume.voxel_size_angstrom / 10, share)
             curve = curve_as_list(result.curve, share)
@@ -129,21 +129,21 @@ class Scorer:
             )
             return record if self.finish is None else self.finish(volume, slices, record)
 
-    def measure(self, piece: CanonicalSlice) -> MeasuredSlice:
+    def measure(self, canonical: CanonicalSlice) -> MeasuredSlice:
         """What there is to measure of one slice; small, so that many can be kept.
 
         Raises:
             TomogramError: the GPU's memory does not suffice.
         """
-        return self._predictor.measure(piece)
+        return self._predictor.measure(canonical)
 
     def curves(self, measured: Sequence[MeasuredSlice]) -> list[SliceCurves]:
         """Curves of the slices of one volume, in order of z, each seen beside the others."""
         return self._predictor.curves(measured)
 
-    def strangeness(self, measured: Sequence[MeasuredSlice]) -> float:
+    def out_of_distribution(self, measured: Sequence[MeasuredSlice]) -> float:
         """How far a volume is from what the model was trained on: beyond 1 it is out of depth."""
-        return self._predictor.strangeness(measured)
+        return self._predictor.out_of_distribution(measured)
 
     def _measure_slices(
         self, volume: Volume, planes: tuple[int, int], progress: Progress | None
@@ -157,8 +157,8 @@ class Scorer:
                 return volume.read_slice(z)
 
         def measured_slice(plan: SlicePlan) -> tuple[MeasuredSlice, bool, bool]:
-            piece = canonical_slice(read, plan, voxel_nm)
-            return self.measure(piece), piece.blank, piece.not_finite
+            canonical = canonical_slice(read, plan, voxel_nm)
+            return self.measure(canonical), canonical.blank, canonical.not_finite
 
         measured, blank, not_finite = [], 0, 0
         workers = min(torch.get_num_threads(), MOST_AT_ONCE)

@@ -57,11 +57,11 @@ PERSISTENCE = 6
 """Correlations with three neighbours in two sectors, of a slice and octave."""
 
 
-def tile_means(pieces: list[Octave]) -> tuple[torch.Tensor, torch.Tensor]:
+def tile_means(octaves: list[Octave]) -> tuple[torch.Tensor, torch.Tensor]:
     """Means over every tile of a slice.
 
     Args:
-        pieces: the octaves of the slice, finest first.
+        octaves: the octaves of the slice, finest first.
 
     Returns:
         (tiles_y, tiles_x, OCTAVES, len(MEANS)) float32 on the CPU, 0 where a tile has no data, and
@@ -69,17 +69,17 @@ def tile_means(pieces: list[Octave]) -> tuple[torch.Tensor, torch.Tensor]:
         tiles_x), 0 to 1.
     """
     means: list[torch.Tensor] = []
-    for number, piece in enumerate(pieces):
-        coarser = pieces[number + 1] if number + 1 < OCTAVES else None
-        count = tile_sum(_inner(cell_sum(piece.carried[None], piece.cell_px)))
-        sums = tile_sum(_inner(_cell_sums(piece, coarser)))
+    for number, octave in enumerate(octaves):
+        coarser = octaves[number + 1] if number + 1 < OCTAVES else None
+        count = tile_sum(_inner(cell_sum(octave.valid[None], octave.cell_px)))
+        sums = tile_sum(_inner(_cell_sums(octave, coarser)))
         means.append((sums / count.clamp_min(1.0)).permute(1, 2, 0))
-    return torch.stack(means, dim=2).float().cpu(), _core_share(pieces[0]).cpu()
+    return torch.stack(means, dim=2).float().cpu(), _core_share(octaves[0]).cpu()
 
 
-def _core_share(piece: Octave) -> torch.Tensor:
+def _core_share(octave: Octave) -> torch.Tensor:
     """Share of the four cells around the middle of each tile that carries data."""
-    cells = _inner(cell_sum(piece.carried[None], piece.cell_px)) / piece.cell_px**2
+    cells = _inner(cell_sum(octave.valid[None], octave.cell_px)) / octave.cell_px**2
     return F.avg_pool2d(cells, 2, stride=1)[0]
 
 
@@ -89,9 +89,9 @@ def _inner(cells: torch.Tensor) -> torch.Tensor:
     return cells[:, m:-m, m:-m]
 
 
-def _cell_sums(piece: Octave, coarser: Octave | None) -> torch.Tensor:
+def _cell_sums(octave: Octave, coarser: Octave | None) -> torch.Tensor:
     """Sums over cells of the products of `MEANS`, (len(MEANS), cells_y, cells_x)."""
-    images, riesz = piece.images, piece.riesz
+    images, riesz = octave.images, octave.riesz
     centre = images[0]
     squares, rest = images.square(), riesz.square()
     energy = squares[0] + rest.sum(dim=0)
@@ -109,7 +109,7 @@ def _cell_sums(piece: Octave, coarser: Octave | None) -> torch.Tensor:
         strength[0],
         rest.sum(dim=0),
     ]
-    cell = piece.cell_px
+    cell = octave.cell_px
     sums = [cell_sum(image[None], cell) for image in plain]
     tensors, energies = _pooled(energy, tensor, cell)
     whole = cell_sum(tensor, cell)
@@ -164,12 +164,12 @@ def _with_coarser(
     return torch.cat([cell_sum(product[None], cell) for product in products])
 
 
-def persistence_of(pieces: list[Octave]) -> torch.Tensor:
+def persistence_of(octaves: list[Octave]) -> torch.Tensor:
     """(OCTAVES, PERSISTENCE) of a slice: near, far and distant of one sector, then of the other.
 
     The sector that persists more comes first, so that turning a slice changes nothing.
     """
-    both = torch.stack([piece.persistence for piece in pieces])
+    both = torch.stack([octave.persistence for octave in octaves])
     first, second = both[:, 0].sum(), both[:, 1].sum()
     order = [0, 1] if first >= second else [1, 0]
     return both[:, order].flatten(1)

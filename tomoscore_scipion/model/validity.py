@@ -90,8 +90,8 @@ def _rippled(spread: np.ndarray, means: np.ndarray, typical: float) -> np.ndarra
         inside, labels, number
     )
     large = ndimage.sum(inside, labels, number) >= 4
-    kept = np.concatenate([[False], steady & large])
-    return np.asarray(kept[labels])
+    rippled = np.concatenate([[False], steady & large])
+    return np.asarray(rippled[labels])
 
 
 def _thin_borders(plane: np.ndarray, typical: float) -> np.ndarray:

@@ -27,6 +27,16 @@ WAY_OUT = (
     "`tomoscore train`"
 )
 
+RENAMED = {
+    "look.0.weight": "encoder.0.weight",
+    "look.0.bias": "encoder.0.bias",
+    "look.2.weight": "encoder.2.weight",
+    "look.2.bias": "encoder.2.bias",
+    "usual": "reference_mean",
+    "usual_map": "reference_whitening",
+}
+"""Parameter names in older weights files, 0.2.0 among them: names in the network."""
+
 _NEEDED = (
     "schema",
     "name",
@@ -44,13 +54,13 @@ def shipped_weights_path() -> Path:
     Raises:
         StartError: none, or more than one, is there.
     """
-    found = sorted(FOLDER.glob("*.safetensors"))
-    if len(found) != 1:
+    files = sorted(FOLDER.glob("*.safetensors"))
+    if len(files) != 1:
         raise StartError(
-            f"{FOLDER}: expected one .safetensors file of shipped weights, found {len(found)}; "
+            f"{FOLDER}: expected one .safetensors file of shipped weights, found {len(files)}; "
             "install scipion-em-tomoscore again, or name weights yourself"
         )
-    return found[0]
+    return files[0]
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
@@ -138,7 +148,8 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[ResolvabilityNet, dict[s
         )
     network = ResolvabilityNet()
     try:
-        network.load_state_dict(with_finer(load_file(name)), strict=True)
+        tensors = {RENAMED.get(key, key): value for key, value in load_file(name).items()}
+        network.load_state_dict(with_finer(tensors), strict=True)
     except (SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise StartError(f"{name}: do not fit this network: {reason}; {WAY_OUT}") from error

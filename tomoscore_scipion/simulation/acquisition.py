@@ -77,8 +77,8 @@ class Acquisition:
         heights = torch.from_numpy(seen - (binning * self.n_z - 1) / 2)
         stack = reconstruct_planes(self.filtered, self.tilts_deg, heights)
         if self.denoiser is not None:
-            kept = torch.from_numpy(np.isin(seen, fine))
-            stack, seen = denoise(self.denoiser, stack, kept), seen[kept.numpy()]
+            wanted_planes = torch.from_numpy(np.isin(seen, fine))
+            stack, seen = denoise(self.denoiser, stack, wanted_planes), seen[wanted_planes.numpy()]
         else:
             stack = postprocessing.apply(stack, recipe)
         if binning == 1:

@@ -173,17 +173,17 @@ class Canvas:
     ) -> np.ndarray:
         """At most n places, (m, 3) in nm, that keep a distance from one another."""
         width = self.extent_nm[1]
-        kept: list[np.ndarray] = []
+        accepted: list[np.ndarray] = []
         for place in self.places(4 * n / self.volume_nm3, inside, margin_nm):
-            if len(kept) == n:
+            if len(accepted) == n:
                 break
-            if kept:
-                gap = np.abs(np.array(kept) - place)
+            if accepted:
+                gap = np.abs(np.array(accepted) - place)
                 gap[:, 1:] = np.minimum(gap[:, 1:], width - gap[:, 1:])
                 if np.linalg.norm(gap, axis=1).min() < distance_nm:
                     continue
-            kept.append(place)
-        return np.array(kept).reshape(-1, 3)
+            accepted.append(place)
+        return np.array(accepted).reshape(-1, 3)
 
     def ribosomes(self, per_nm3: float, inside: torch.Tensor | None) -> None:
         """Ribosomes of four kinds inside a compartment."""
@@ -236,19 +236,19 @@ class Canvas:
         radii_nm: np.ndarray,
         amplitude: float,
         lumen: float,
-        kept: float,
+        remaining: float,
     ) -> None:
-        """A closed bilayer that pushes aside what was there."""
+        """A closed bilayer; of the density inside, a factor of `remaining` is left."""
         centre = centre_nm / self.px
-        add_ellipsoid(self.density, centre, radii_nm, self.px, amplitude, lumen, kept)
+        add_ellipsoid(self.density, centre, radii_nm, self.px, amplitude, lumen, remaining)
 
     def ball(
         self, centre_nm: np.ndarray, radii_nm: np.ndarray, amplitude: float, edge: float
     ) -> None:
         """A dense body with an edge of some nm."""
-        found = ellipsoid_distance(self.shape, centre_nm / self.px, radii_nm, self.px)
-        if found is not None:
-            index, distance = found
+        inside = ellipsoid_distance(self.shape, centre_nm / self.px, radii_nm, self.px)
+        if inside is not None:
+            index, distance = inside
             body = amplitude * torch.sigmoid(-distance / edge)
             self.density.index_put_(index, body, accumulate=True)
 

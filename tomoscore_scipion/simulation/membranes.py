@@ -93,7 +93,7 @@ def add_ellipsoid(
     pixel_nm: float,
     density: float,
     lumen: float,
-    kept: float = 1.0,
+    remaining: float = 1.0,
 ) -> None:
     """Add one closed vesicle to a (z, y, x) volume in place, wrapping round in y and x.
 
@@ -104,16 +104,16 @@ def add_ellipsoid(
         pixel_nm: pixel of the volume.
         density: density of the leaflets.
         lumen: density of the inside.
-        kept: share that is left of what lay inside before.
+        remaining: share that is left of what lay inside before.
     """
-    found = ellipsoid_distance(volume.shape, centre_px, radii_nm, pixel_nm)
-    if found is None:
+    inside = ellipsoid_distance(volume.shape, centre_px, radii_nm, pixel_nm)
+    if inside is None:
         return
-    index, distance = found
+    index, distance = inside
     body = bilayer(distance, density) + lumen * (distance < -LEAFLET_SEPARATION_NM / 2)
-    if kept < 1:
+    if remaining < 1:
         before = volume[index]
-        volume[index] = torch.where(distance < LEAFLET_SEPARATION_NM, kept * before, before)
+        volume[index] = torch.where(distance < LEAFLET_SEPARATION_NM, remaining * before, before)
     volume.index_put_(index, body.to(volume.dtype), accumulate=True)
 
 

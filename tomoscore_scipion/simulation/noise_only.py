@@ -19,7 +19,7 @@ HEIGHTS = (1, 2, 4, 9, 24, 40, 60)
 VOXELS_NM = (0.9, 4.0)
 
 
-def random_nothing(rng: np.random.Generator, width_nm: float) -> tuple[np.ndarray, float]:
+def random_noise_volume(rng: np.random.Generator, width_nm: float) -> tuple[np.ndarray, float]:
     """A volume of noise, processed and written as tomograms are.
 
     Args:
@@ -116,10 +116,10 @@ def _bounded(rng: np.random.Generator, noise: np.ndarray) -> np.ndarray:
 
 def _dust(rng: np.random.Generator, noise: np.ndarray) -> np.ndarray:
     """A faint noise, or nothing, with a few wild pixels, alone or as small blobs."""
-    wild = (noise > rng.uniform(2, 3.5)).astype(np.float32)
+    outliers = (noise > rng.uniform(2, 3.5)).astype(np.float32)
     if rng.random() < 0.5:
-        wild = ndimage.maximum_filter(wild, (1, 3, 3))
-    return wild * 10 + float(rng.choice([0, 1])) * np.roll(noise, 7, axis=2)
+        outliers = ndimage.maximum_filter(outliers, (1, 3, 3))
+    return outliers * 10 + float(rng.choice([0, 1])) * np.roll(noise, 7, axis=2)
 
 
 _TEXTURES: dict[str, Callable[[np.random.Generator, np.ndarray], np.ndarray]] = {

@@ -23,7 +23,7 @@ SPECTRA = ("white", "power_law", "smoothed", "band", "streaks")
 
 
 @dataclass(frozen=True)
-class DirectRecipe:
+class PhantomRecipe:
     """Blur of the matter, and the noise on it.
 
     Attributes:
@@ -49,9 +49,9 @@ class DirectRecipe:
             raise ValueError(f"expected one of {SPECTRA}, got {self.spectrum!r}")
 
 
-def random_direct_recipe(rng: np.random.Generator) -> DirectRecipe:
+def random_phantom_recipe(rng: np.random.Generator) -> PhantomRecipe:
     """Draw blur and noise."""
-    return DirectRecipe(
+    return PhantomRecipe(
         blur_nm=0.0 if rng.random() < 0.3 else float(np.exp(rng.uniform(np.log(0.7), np.log(25)))),
         noise_to_signal=_noise_to_signal(rng),
         spectrum=str(rng.choice(SPECTRA, p=[0.3, 0.25, 0.25, 0.1, 0.1])),
@@ -69,7 +69,7 @@ def _noise_to_signal(rng: np.random.Generator) -> float:
 
 
 def noise_planes(
-    generator: torch.Generator, n_planes: int, m: int, recipe: DirectRecipe, pixel_nm: float
+    generator: torch.Generator, n_planes: int, m: int, recipe: PhantomRecipe, pixel_nm: float
 ) -> torch.Tensor:
     """Stationary noise of unit variance, (n_planes, m, m)."""
     noise = torch.randn((n_planes, m, m), generator=generator)
@@ -85,12 +85,12 @@ def noise_planes(
     return noise / noise.std().clamp_min(1e-12)
 
 
-def smoothing_nm(recipe: DirectRecipe) -> float:
+def smoothing_nm(recipe: PhantomRecipe) -> float:
     """Sigma in the plane of "smoothed" noise, 1 to 20 nm."""
     return 1 + 19 * recipe.shape**2
 
 
-def _noise_transfer(recipe: DirectRecipe, m: int, pixel_nm: float) -> torch.Tensor:
+def _noise_transfer(recipe: PhantomRecipe, m: int, pixel_nm: float) -> torch.Tensor:
     """Amplitude per frequency, (m, m // 2 + 1)."""
     ky = torch.fft.fftfreq(m, pixel_nm)[:, None]
     kx = torch.fft.rfftfreq(m, pixel_nm)[None, :]
@@ -107,11 +107,11 @@ def _noise_transfer(recipe: DirectRecipe, m: int, pixel_nm: float) -> torch.Tens
     return torch.ones_like(k)
 
 
-def direct_planes(
+def phantom_planes(
     rng: np.random.Generator,
     matter: torch.Tensor,
     grid: Grid,
-    direct: DirectRecipe,
+    phantom_recipe: PhantomRecipe,
     recipe: Recipe,
     n_z: int | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -121,7 +121,7 @@ def direct_planes(
         rng: source of randomness.
         matter: (z, n, n) density; all zero gives pure noise.
         grid: its sampling.
-        direct: blur and noise.
+        phantom_recipe: blur and noise.
         recipe: voxel size, post-processing and appearance; the rest is not used.
         n_z: planes to make of a single plane of matter, which then persists along z.
 
@@ -131,18 +131,18 @@ def direct_planes(
     """
     m = 2 * round(grid.width_nm / recipe.voxel_nm / 2)
     pixel = grid.width_nm / m
-    blur = torch.exp(-2 * (math.pi * direct.blur_nm * grid.radius()) ** 2)
+    blur = torch.exp(-2 * (math.pi * phantom_recipe.blur_nm * grid.radius()) ** 2)
     planes = torch.fft.irfft2(crop_spectrum(torch.fft.rfft2(matter) * blur, m), s=(m, m))
     planes = planes - planes.mean(dim=(1, 2), keepdim=True)
     spread = float(planes.std())
     if n_z is not None:
         planes = planes.expand(n_z, m, m)
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    noise = noise_planes(generator, len(planes), m, direct, pixel)
-    stack = -planes + noise * (direct.noise_to_signal * spread if spread > 0 else 1.0)
-    if direct.dust:
-        wild = torch.rand(stack.shape, generator=generator) < direct.dust
-        stack = torch.where(wild, 12 * stack.std() * torch.sign(noise), stack)
+    noise = noise_planes(generator, len(planes), m, phantom_recipe, pixel)
+    stack = -planes + noise * (phantom_recipe.noise_to_signal * spread if spread > 0 else 1.0)
+    if phantom_recipe.dust:
+        outliers = torch.rand(stack.shape, generator=generator) < phantom_recipe.dust
+        stack = torch.where(outliers, 12 * stack.std() * torch.sign(noise), stack)
     stack = postprocessing.apply(stack, recipe)
     return stack, finish(rng, stack, recipe, pixel)
 

@@ -147,8 +147,8 @@ class Recipe:
                 raise ValueError(f"{name}: expected one of {allowed}, got {getattr(self, name)!r}")
         for name, (low, high) in RANGES.items():
             if not low <= getattr(self, name) <= high:
-                found = getattr(self, name)
-                raise ValueError(f"{name}: expected {low:g} to {high:g}, got {found!r}")
+                value = getattr(self, name)
+                raise ValueError(f"{name}: expected {low:g} to {high:g}, got {value!r}")
 
 
 AXES: dict[str, tuple[str, ...]] = {

@@ -46,8 +46,8 @@ def filtered_views(views: Views, grid: Grid, recipe: Recipe) -> torch.Tensor:
     m = field_size(grid, recipe.voxel_nm, recipe.binning)
     voxel_nm = grid.width_nm / m
     across = grid.kx() / torch.cos(torch.deg2rad(views.scheme.tilts_deg))[:, None]
-    least = RAMP_AT_ZERO / grid.width_nm
-    weights = 2 * radial_filter(recipe).at(across.clamp_min(least) * voxel_nm)
+    minimum = RAMP_AT_ZERO / grid.width_nm
+    weights = 2 * radial_filter(recipe).at(across.clamp_min(minimum) * voxel_nm)
     weights = weights * (across <= 0.5 / voxel_nm)
     if recipe.linear_interpolation:
         weights = weights * torch.sinc(across * voxel_nm) ** 2

@@ -65,9 +65,9 @@ def virions(c: Canvas) -> None:
     radii = [radius * c.rng.uniform(0.9, 1.1) * c.rng.uniform(0.93, 1.07, 3) for _ in centres]
     core = torch.full(c.shape, -1.0)
     for centre, r in zip(centres, radii):
-        found = ellipsoid_distance(c.shape, centre / c.px, r, c.px)
-        if found is not None:
-            index, distance = found
+        inside = ellipsoid_distance(c.shape, centre / c.px, r, c.px)
+        if inside is not None:
+            index, distance = inside
             core[index] = torch.maximum(core[index], -distance)
     c.proteins(c.uniform(0.05, 0.35), core)
     if c.chance(0.5):

@@ -280,9 +280,9 @@ def _centres(
 
 def _filaments(rng: np.random.Generator, extent: np.ndarray) -> list[np.ndarray]:
     clouds = []
-    for make, most in ((mm.microtubule, 12), (mm.actin, 80)):
+    for make, maximum in ((mm.microtubule, 12), (mm.actin, 80)):
         if rng.random() < 0.6:
-            for _ in range(int(rng.integers(1, most))):
+            for _ in range(int(rng.integers(1, maximum))):
                 length = float(rng.uniform(0.2, 1.2) * extent[2])
                 clouds.append(make(rng, rng.random(3) * extent, length))
     return clouds

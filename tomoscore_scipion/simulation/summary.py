@@ -45,19 +45,19 @@ def truth_summary(
             f"z, got shape {tuple(curves.shape)}"
         )
     share = share_below_nyquist(voxel_size_angstrom / 10)
-    seen, there = (
+    curves_in_slab, content_in_slab = (
         np.asarray(part[first : last + 1], dtype=np.float64).reshape(last + 1 - first, -1, N_BANDS)
         for part in (curves, content)
     )
-    by_slice = [weighted_curve(*part) for part in zip(seen, there)]
-    mean = weighted_curve(seen.reshape(-1, N_BANDS), there.reshape(-1, N_BANDS))
+    by_slice = [weighted_curve(*part) for part in zip(curves_in_slab, content_in_slab)]
+    mean = weighted_curve(curves_in_slab.reshape(-1, N_BANDS), content_in_slab.reshape(-1, N_BANDS))
     slices = [{"z": z, **_score(curve, share)} for z, curve in enumerate(by_slice, start=first)]
     return {
         "curve": {
             "period_nm": [list(edges) for edges in PERIODS_NM],
             "resolvability": curve_as_list(mean.tolist(), share),
         },
-        "content": round(specimen_share(there.reshape(-1, N_BANDS)), 4),
+        "content": round(specimen_share(content_in_slab.reshape(-1, N_BANDS)), 4),
         **_score(mean, share),
         "slices": slices,
     }

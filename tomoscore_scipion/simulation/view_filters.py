@@ -103,5 +103,5 @@ def band_pass(frequency: torch.Tensor, recipe: Recipe) -> torch.Tensor:
     high = frequency * recipe.band_high_nm
     if recipe.band_pass == "gaussian":
         return (1 - 0.5 ** (low**2)) * 0.5 ** (high**2)
-    kept = 1 / (1 + 3 * high**8).sqrt()
-    return kept * (1 - 1 / (1 + 3 * low**8).sqrt())
+    passed = 1 / (1 + 3 * high**8).sqrt()
+    return passed * (1 - 1 / (1 + 3 * low**8).sqrt())

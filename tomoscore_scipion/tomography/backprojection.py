@@ -71,8 +71,8 @@ class RadialFilter:
         """What the ramp is multiplied by."""
         shaped = self._rolloff(frequency)
         if self.sirt_iterations:
-            kept = (1.0 - LANDWEBER_STEP / frequency.clamp(min=LANDWEBER_STEP)).clamp(min=0.0)
-            shaped = shaped * (1.0 - kept**self.sirt_iterations)
+            residual = (1.0 - LANDWEBER_STEP / frequency.clamp(min=LANDWEBER_STEP)).clamp(min=0.0)
+            shaped = shaped * (1.0 - residual**self.sirt_iterations)
         return shaped
 
     def _rolloff(self, frequency: torch.Tensor) -> torch.Tensor:

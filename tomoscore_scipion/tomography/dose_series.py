@@ -90,8 +90,8 @@ def dose_weighted(
     frequency = frequencies(images.shape[1], images.shape[2], voxel_angstrom / 10).to(images.device)
     weighted = torch.empty_like(images)
     for view, dose in enumerate(exposures.middle):
-        kept = surviving_amplitude(frequency, torch.tensor(float(dose), device=images.device))
-        weighted[view] = _filtered(images[view], kept)
+        surviving = surviving_amplitude(frequency, torch.tensor(float(dose), device=images.device))
+        weighted[view] = _filtered(images[view], surviving)
     return weighted
 
 

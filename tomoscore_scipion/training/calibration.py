@@ -13,10 +13,10 @@ from tomoscore_scipion.model.network import ResolvabilityNet
 from tomoscore_scipion.records.bands import N_SCORED
 from tomoscore_scipion.training.dataset import Batch, Shards
 
-STRANGE = 0.02
-"""Share of the volumes held out that may lie out of the model's depth."""
-LEAST_VARIANCE = 0.05
-"""Added to the variance of every shape: what hardly varies in simulation may vary in the field."""
+HELD_OUT_BEYOND = 0.02
+"""Fraction of the held-out volumes with an out-of-distribution distance above 1."""
+MIN_VARIANCE = 0.05
+"""Added to the variance of every ratio, since real data vary more than simulations."""
 KERNEL = 0.7
 """Sigma in octaves of the neighbourhood in which errors are pooled."""
 ALL_SCORES = 6.0
@@ -24,17 +24,18 @@ ALL_SCORES = 6.0
 all are too few to tell neighbourhoods apart."""
 HELD = 0.9
 """Share of the errors that an interval holds."""
-LEAST_SD = 0.05
-FEWEST = 20
+MIN_SD = 0.05
+MIN_VOLUMES = 20
 """Volumes of a kind below which nothing is said of it."""
-STRANGE_WIDTH = 0.5
-"""How much wider an interval gets per unit of strangeness beyond 1: a choice, not a measurement."""
+OUT_OF_DISTRIBUTION_WIDTH = 0.5
+"""How much wider an interval gets per unit of out-of-distribution distance
+beyond 1: a choice, not a measurement."""
 UNCALIBRATED = {"score": [0.0, float(N_SCORED)], "sd": [0.0, 0.0]}
 """What stands in a card until errors have been measured: intervals hold the sampling error only."""
 
 
 def error_by_score(
-    found: np.ndarray, truth: np.ndarray, sampling: np.ndarray | float = 0.0
+    predicted: np.ndarray, truth: np.ndarray, sampling: np.ndarray | float = 0.0
 ) -> dict[str, Any]:
     """The model's own error as a function of the predicted score, as 90 % of the errors have it.
 
@@ -43,7 +44,7 @@ def error_by_score(
     prediction (Lei et al., J. Am. Stat. Assoc. 113, 1094 (2018)).
 
     Args:
-        found: (n,) predicted scores in octaves.
+        predicted: (n,) predicted scores in octaves.
         truth: (n,) true ones.
         sampling: (n,) standard deviation by the choice of slices and tiles, octaves; errors hold
             it too, and an interval adds it again, so that it is taken out.
@@ -52,16 +53,16 @@ def error_by_score(
         {"score": 0 to 5 in half octaves, "sd": octaves}, as `model.aggregation.summarise` wants it:
         `Z_90` of these are half of a 90 % interval.
     """
-    if len(found) == 0 or found.shape != truth.shape:
-        raise ValueError(f"expected as many scores as truths, got {found.shape}, {truth.shape}")
-    own = ((found - truth) / Z_90) ** 2 - np.square(sampling)
+    if len(predicted) == 0 or predicted.shape != truth.shape:
+        raise ValueError(f"expected as many scores as truths, got {predicted.shape}, {truth.shape}")
+    own = ((predicted - truth) / Z_90) ** 2 - np.square(sampling)
     order = np.argsort(own)
     grid = np.arange(0, N_SCORED + 0.01, 0.5)
-    near = np.exp(-0.5 * ((grid[:, None] - found[None, order]) / KERNEL) ** 2)
-    weight = near + ALL_SCORES / len(found)
+    near = np.exp(-0.5 * ((grid[:, None] - predicted[None, order]) / KERNEL) ** 2)
+    weight = near + ALL_SCORES / len(predicted)
     held = np.cumsum(weight, axis=1) / weight.sum(axis=1, keepdims=True)
     variance = own[order][np.argmax(held >= HELD, axis=1)]
-    sd = np.sqrt(np.maximum(variance, LEAST_SD**2))
+    sd = np.sqrt(np.maximum(variance, MIN_SD**2))
     return {"score": grid.tolist(), "sd": np.round(sd, 3).tolist()}
 
 
@@ -73,29 +74,34 @@ def thin_factor(errors: np.ndarray, slices: np.ndarray) -> float:
         slices: (n,) slices of each.
     """
     single, several = np.abs(errors[slices == 1]), np.abs(errors[slices > 1])
-    if len(single) < FEWEST or len(several) < FEWEST:
+    if len(single) < MIN_VOLUMES or len(several) < MIN_VOLUMES:
         return 1.0
     factor = np.quantile(single, HELD) / max(float(np.quantile(several, HELD)), 1e-6)
     return round(max(1.0, float(factor)), 3)
 
 
 @torch.inference_mode()
-def learn_the_usual(network: ResolvabilityNet, shards: Shards, held_out: Shards) -> None:
-    """Give a network the shapes of the volumes that it knows, for its `strangeness`.
+def fit_out_of_distribution(network: ResolvabilityNet, shards: Shards, held_out: Shards) -> None:
+    """Set the reference of `ResolvabilityNet.out_of_distribution` from training volumes.
 
-    The map of an octave makes the covariance of the shapes 1; its scale puts the distance of all
-    but 2 % of the volumes held out below 1.
+    The whitening matrix of an octave makes the covariance of its single-channel ratios 1. It is
+    scaled so that 2 % of the held-out volumes have a distance above 1.
+
+    Args:
+        network: changed in place.
+        shards: the training volumes.
+        held_out: volumes that set the scale.
     """
-    shapes = torch.cat([network.shapes(batch.measured) for batch in _all(shards)])
-    middle = shapes.mean(dim=0)
-    network.usual.copy_(middle)
-    for octave in range(shapes.shape[1]):
-        offset = shapes[:, octave] - middle[octave]
-        covariance = offset.T @ offset / len(offset) + LEAST_VARIANCE * torch.eye(offset.shape[1])
+    ratios = torch.cat([network.single_channel_ratios(batch.measured) for batch in _all(shards)])
+    middle = ratios.mean(dim=0)
+    network.reference_mean.copy_(middle)
+    for octave in range(ratios.shape[1]):
+        offset = ratios[:, octave] - middle[octave]
+        covariance = offset.T @ offset / len(offset) + MIN_VARIANCE * torch.eye(offset.shape[1])
         whitening = torch.linalg.inv(torch.linalg.cholesky(covariance)).T
-        network.usual_map[octave].copy_(whitening)
-    distances = torch.cat([network.strangeness(batch.measured) for batch in _all(held_out)])
-    network.usual_map /= max(float(torch.quantile(distances, 1 - STRANGE)), 1e-6)
+        network.reference_whitening[octave].copy_(whitening)
+    distances = torch.cat([network.out_of_distribution(batch.measured) for batch in _all(held_out)])
+    network.reference_whitening /= max(float(torch.quantile(distances, 1 - HELD_OUT_BEYOND)), 1e-6)
 
 
 def _all(shards: Shards) -> Iterator[Batch]:

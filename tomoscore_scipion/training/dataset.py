@@ -41,7 +41,7 @@ class Shards:
 
     Attributes:
         volumes: shard, and indices of the slices, of each volume.
-        kind: (volumes,) "tilt_series", "direct" or "null".
+        kind: (volumes,) see `Sample`.
         correlated: (volumes,) bool, whether noise that is not white was put on it without tilts.
         specimen: (volumes,) which shard each is of.
         contents: (volumes,) ingredients of its specimen, joined by "+".
@@ -68,7 +68,7 @@ class Shards:
     def only(self, wanted: np.ndarray) -> Shards:
         """Some of the volumes, chosen by a (volumes,) mask; nothing is copied."""
         part = copy.copy(self)
-        part.volumes = [volume for volume, kept in zip(self.volumes, wanted) if kept]
+        part.volumes = [volume for volume, chosen in zip(self.volumes, wanted) if chosen]
         for name in ("kind", "correlated", "contents", "specimen"):
             setattr(part, name, getattr(self, name)[wanted])
         return part
@@ -94,8 +94,8 @@ class Shards:
             if rng is not None:
                 members = fewer(members, rng)
             columns.append(self._volume(self._parts[shard], members, rng))
-        means, weight, level, persistence, curves, content, share = zip(*columns)
-        measured = Measured(*map(_stack, (means, weight, level, persistence)))
+        means, weight, log_power, persistence, curves, content, share = zip(*columns)
+        measured = Measured(*map(_stack, (means, weight, log_power, persistence)))
         shares = torch.from_numpy(np.stack(share))
         return Batch(measured, _stack(curves), _stack(content), shares)
 
@@ -105,12 +105,12 @@ class Shards:
             part[name][members][:, tiles].astype(np.float32)
             for name in ("means", "weight", "curves", "content")
         )
-        level, persistence = part["level"][members], part["persistence"][members]
+        log_power, persistence = part["level"][members], part["persistence"][members]
         if rng is not None:
             first = lost_neighbours(rng)
             if first < len(NEIGHBOURS):
                 means, persistence = without_neighbours(means, persistence, first)
-        return means, weight, level, persistence, curves, content, part["share"][members[0]]
+        return means, weight, log_power, persistence, curves, content, part["share"][members[0]]
 
 
 def _stack(arrays: tuple) -> torch.Tensor:
@@ -137,8 +137,8 @@ def _tiles(seen: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
     if rng is None:
         return grid.ravel()
     if not seen.all():
-        there = np.flatnonzero(seen)
-        return np.sort(rng.choice(there, min(len(there), (n // 3) ** 2), replace=False))
+        valid = np.flatnonzero(seen)
+        return np.sort(rng.choice(valid, min(len(valid), (n // 3) ** 2), replace=False))
     y, x = rng.integers(0, 3, 2)
     last = n // 3 * 3
     return grid[y : y + last : 3, x : x + last : 3].ravel()

@@ -12,44 +12,45 @@ from tomoscore_scipion.benchmark.figures import rank_correlation
 from tomoscore_scipion.model.network import ResolvabilityNet
 from tomoscore_scipion.records.bands import N_BANDS, tomoscore
 from tomoscore_scipion.training.dataset import Shards
+from tomoscore_scipion.training.samples import NOISE_ONLY, PHANTOM, TILT_SERIES
 from tomoscore_scipion.training.train import volume_curves
 
 
 @torch.inference_mode()
 def compared_curves(network: ResolvabilityNet, shards: Shards, batch: int = 32) -> tuple:
     """Predicted and true curves of volumes, (n, N_BANDS) each, share (n, N_BANDS), kinds (n,)."""
-    found, truth, share = [], [], []
+    predicted, truth, share = [], [], []
     for start in range(0, len(shards), batch):
         part = shards.batch(np.arange(start, min(start + batch, len(shards))), None)
-        said, weight = network(part.measured), part.measured.weight
-        found.append(volume_curves(said.curves, said.content, weight))
+        prediction, weight = network(part.measured), part.measured.weight
+        predicted.append(volume_curves(prediction.curves, prediction.content, weight))
         truth.append(volume_curves(part.curves, part.content, weight))
         share.append(part.share)
-    return (*(torch.cat(x).numpy() for x in (found, truth, share)), shards.kind)
+    return (*(torch.cat(x).numpy() for x in (predicted, truth, share)), shards.kind)
 
 
-def scores(found: np.ndarray, truth: np.ndarray, share: np.ndarray) -> tuple:
+def scores(predicted: np.ndarray, truth: np.ndarray, share: np.ndarray) -> tuple:
     """Predicted and true TomoScores, (n,) each, of (n, N_BANDS) curves."""
     return tuple(
         np.array([float(tomoscore(curve, part)) for curve, part in zip(curves, share)])
-        for curves in (found, truth)
+        for curves in (predicted, truth)
     )
 
 
-def metrics(found: np.ndarray, truth: np.ndarray, share: np.ndarray, kinds: np.ndarray) -> dict:
+def metrics(predicted: np.ndarray, truth: np.ndarray, share: np.ndarray, kinds: np.ndarray) -> dict:
     """Figures of predicted against true curves of volumes."""
-    score, true = scores(found, truth, share)
-    null = kinds == "null"
+    score, true = scores(predicted, truth, share)
+    noise_only = kinds == NOISE_ONLY
     figures: dict[str, Any] = {
         "volumes": len(score),
         "rank_correlation": rank_correlation(score, true),
         "mean_absolute_error": float(np.abs(score - true).mean()),
         "constant_predictor_error": float(np.abs(true - np.median(true)).mean()),
         "bias": float((score - true).mean()),
-        "nulls_highest": float(score[null].max()) if null.any() else None,
-        "nulls_mean": float(score[null].mean()) if null.any() else None,
+        "nulls_highest": float(score[noise_only].max()) if noise_only.any() else None,
+        "nulls_mean": float(score[noise_only].mean()) if noise_only.any() else None,
     }
-    for kind in ("tilt_series", "direct"):
+    for kind in (TILT_SERIES, PHANTOM):
         chosen = kinds == kind
         if chosen.sum() > 2:
             figures[f"{kind}_rank_correlation"] = rank_correlation(score[chosen], true[chosen])
@@ -57,7 +58,7 @@ def metrics(found: np.ndarray, truth: np.ndarray, share: np.ndarray, kinds: np.n
     bands = []
     for band in range(N_BANDS):
         carried = share[:, band] > 0
-        bands.append(float(np.corrcoef(found[carried, band], truth[carried, band])[0, 1]))
+        bands.append(float(np.corrcoef(predicted[carried, band], truth[carried, band])[0, 1]))
     figures["band_correlation"] = bands
     return {name: _rounded(value) for name, value in figures.items()}
 

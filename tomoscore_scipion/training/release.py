@@ -31,15 +31,15 @@ HELD_OUT_SEED = 100000
 CALIBRATION_SEED = 700000
 
 
-SPECIMENS_PER_NOTHING = 4
-"""One seed of nothing for so many specimens."""
+SPECIMENS_PER_NOISE_SEED = 4
+"""One noise-only seed for so many specimens."""
 
 
 def write_samples(folder: Path, seeds: range, recipe: SampleRecipe, processes: int) -> Shards:
-    """Make what is missing of the samples of some specimens, and of nothing beside them."""
+    """Write the missing samples of some specimens and of noise-only volumes; returns all."""
     write_shards(folder, seeds, recipe, processes)
-    nothing = seeds[: len(seeds) // SPECIMENS_PER_NOTHING]
-    write_shards(folder, nothing, recipe, processes, "nothing-")
+    noise_seeds = seeds[: len(seeds) // SPECIMENS_PER_NOISE_SEED]
+    write_shards(folder, noise_seeds, recipe, processes, "nothing-")
     return Shards(folder)
 
 
@@ -53,9 +53,9 @@ def train_and_measure(
 
 def width_factor_of_thin(network: ResolvabilityNet, held_out: Shards) -> float:
     """The factor by which the interval of one slice is wider, measured on volumes held out."""
-    found, truth = scores(*compared_curves(network, held_out)[:3])
+    predicted, truth = scores(*compared_curves(network, held_out)[:3])
     slices = np.array([len(members) for _, members in held_out.volumes])
-    return thin_factor(found - truth, slices)
+    return thin_factor(predicted - truth, slices)
 
 
 def write_calibrated(
@@ -74,8 +74,8 @@ def write_calibrated(
     seeds = range(CALIBRATION_SEED, CALIBRATION_SEED + specimens)
     result = compare(Scorer.load(path, "cpu"), fresh_tomograms(seeds, acquisitions=3))
     # One end of an interval may be cut at 0 or at 5, not both.
-    half = np.maximum(result.high - result.found, result.found - result.low)
-    interval = error_by_score(result.found, result.truth, half / Z_90)
+    half = np.maximum(result.high - result.predicted, result.predicted - result.low)
+    interval = error_by_score(result.predicted, result.truth, half / Z_90)
     training = {
         **card["training"],
         "calibration_seeds": [seeds.start, seeds.stop],

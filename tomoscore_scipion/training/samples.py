@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Sequence
 
 import numpy as np
@@ -17,12 +17,12 @@ from tomoscore_scipion.records.bands import N_BANDS, share_below_nyquist
 from tomoscore_scipion.simulation.acquisition import Acquisition, Microscope
 from tomoscore_scipion.simulation.appearance import finish
 from tomoscore_scipion.simulation.grid import Grid
-from tomoscore_scipion.simulation.noise_only import random_nothing
+from tomoscore_scipion.simulation.noise_only import random_noise_volume
 from tomoscore_scipion.simulation.phantoms import (
-    DirectRecipe,
-    direct_planes,
+    PhantomRecipe,
     phantom,
-    random_direct_recipe,
+    phantom_planes,
+    random_phantom_recipe,
     smoothing_nm,
 )
 from tomoscore_scipion.simulation.picture import as_picture
@@ -31,10 +31,14 @@ from tomoscore_scipion.simulation.specimen import INGREDIENTS, Specimen, random_
 from tomoscore_scipion.simulation.truth import plane_density, tile_content, tile_curves
 from tomoscore_scipion.training.fields import Field, random_field
 
+TILT_SERIES, PHANTOM, NOISE_ONLY = "tilt_series", "direct", "null"
+"""Kinds of samples, as they are named in shards and cards."""
 GENERATOR_VERSION = 11
 """Raised whenever a seed no longer gives the same samples."""
 ALONE = 0.2
 """Share of the specimens that hold a single ingredient: purified, or little of anything."""
+JSON_NAMES = {"phantoms": "directs", "noise_stacks": "nulls", "noise_volumes": "nothings"}
+"""Fields of `SampleRecipe` that have another name in JSON, for existing samples and cards."""
 LARGEST_BINNED_NM = 2.0
 """Voxel before binning by 2: beyond, little is left to be scored."""
 
@@ -49,7 +53,7 @@ class Sample:
         content: (tiles, tiles, N_BANDS), what there is to distinguish.
         share: (N_BANDS,) share of each band below Nyquist.
         volume: which volume of its specimen the slice is of.
-        kind: "tilt_series", "direct" or "null".
+        kind: `TILT_SERIES`, `PHANTOM` or `NOISE_ONLY`.
         correlated: it was given noise that is not white, without tilts.
         contents: ingredients of the specimen, joined by "+".
     """
@@ -72,17 +76,21 @@ class SampleRecipe:
         field_px: pixels of 1.5 nm across the specimen, a multiple of 32.
         acquisitions: tilt series per specimen; some without noise, binned, or cropped along z.
         slices: slices kept of each volume, spread over its height as the engine spreads them.
-        directs: stacks of matter plus noise per specimen.
-        nulls: stacks of nothing but noise per specimen.
-        nothings: volumes of nothing per seed of nothing.
+        phantoms: stacks of blurred matter plus noise per specimen.
+        noise_stacks: stacks of noise only per specimen.
+        noise_volumes: volumes of noise only per noise seed.
     """
 
     field_px: int = 320
     acquisitions: int = 4
     slices: int = 3
-    directs: int = 5
-    nulls: int = 1
-    nothings: int = 8
+    phantoms: int = 5
+    noise_stacks: int = 1
+    noise_volumes: int = 8
+
+    def as_json(self) -> dict[str, int]:
+        """The recipe with the names of `JSON_NAMES`."""
+        return {JSON_NAMES.get(name, name): value for name, value in asdict(self).items()}
 
 
 def specimen_samples(seed: int, recipe: SampleRecipe = SampleRecipe()) -> list[Sample]:
@@ -98,9 +106,9 @@ def specimen_samples(seed: int, recipe: SampleRecipe = SampleRecipe()) -> list[S
             volumes += [[s] for s in _pictures(rng, acquisition, recipe.slices)]
         else:
             volumes.append(_tilt_series_samples(rng, acquisition, recipe.slices))
-    for number in range(recipe.directs + recipe.nulls):
-        null = number >= recipe.directs
-        volumes.append(_direct_samples(rng, specimen, recipe, null))
+    for number in range(recipe.phantoms + recipe.noise_stacks):
+        noise_only = number >= recipe.phantoms
+        volumes.append(_phantom_samples(rng, specimen, recipe, noise_only))
     contents = "+".join(specimen.contents)
     return [
         replace(sample, volume=number, contents=contents)
@@ -109,19 +117,19 @@ def specimen_samples(seed: int, recipe: SampleRecipe = SampleRecipe()) -> list[S
     ]
 
 
-def nothing_samples(seed: int, recipe: SampleRecipe = SampleRecipe()) -> list[Sample]:
-    """Samples of volumes of nothing but noise; as many fields as a specimen's, no truth but 0."""
+def noise_only_samples(seed: int, recipe: SampleRecipe = SampleRecipe()) -> list[Sample]:
+    """Samples of volumes of noise only, whose true curves are 0."""
     rng = np.random.default_rng([GENERATOR_VERSION, 17, seed])
     grid = Grid(n=recipe.field_px)
     tiles = grid.n // CELL_PX - 1
     curves = torch.zeros((tiles, tiles, N_BANDS))
     samples = []
-    for volume in range(recipe.nothings):
-        stack, voxel_nm = random_nothing(rng, grid.width_nm)
+    for volume in range(recipe.noise_volumes):
+        stack, voxel_nm = random_noise_volume(rng, grid.width_nm)
         field = random_field(rng, grid.n)
         for z in _spread_out(rng, len(stack), 2):
             plan = plan_slice(int(z), len(stack), voxel_nm)
-            sample = _sample(field, plan, stack.__getitem__, curves, curves, voxel_nm, "null")
+            sample = _sample(field, plan, stack.__getitem__, curves, curves, voxel_nm, NOISE_ONLY)
             samples.append(replace(sample, volume=volume, correlated=True))
     return samples
 
@@ -130,8 +138,8 @@ def _left_out(rng: np.random.Generator) -> tuple[str, ...]:
     """Ingredients that a specimen cannot have: none, or all but one."""
     if rng.random() >= ALONE:
         return ()
-    kept = str(rng.choice(INGREDIENTS))
-    return tuple(name for name in INGREDIENTS if name != kept)
+    single = str(rng.choice(INGREDIENTS))
+    return tuple(name for name in INGREDIENTS if name != single)
 
 
 def _spread_out(rng: np.random.Generator, n_z: int, n: int) -> np.ndarray:
@@ -153,7 +161,7 @@ def _tilt_series_samples(
     rng: np.random.Generator, acquisition: Acquisition, n: int
 ) -> list[Sample]:
     voxel = acquisition.voxel_nm
-    kind = "tilt_series" if acquisition.specimen.contents else "null"
+    kind = TILT_SERIES if acquisition.specimen.contents else NOISE_ONLY
     first, n_z = _cropped(rng, acquisition)
     plans = [plan_slice(int(z), n_z, voxel) for z in _spread_out(rng, n_z, n)]
     planes = sorted({z for plan in plans for z in plan.planes})
@@ -164,8 +172,8 @@ def _tilt_series_samples(
     content = [acquisition.content(first + plan.z) for plan in plans]
     field = random_field(rng, acquisition.specimen.grid.n)
     return [
-        _sample(field, plan, read, truth, there, voxel, kind)
-        for plan, truth, there in zip(plans, curves, content)
+        _sample(field, plan, read, truth, tile_contents, voxel, kind)
+        for plan, truth, tile_contents in zip(plans, curves, content)
     ]
 
 
@@ -179,7 +187,7 @@ def _pictures(rng: np.random.Generator, acquisition: Acquisition, n: int) -> lis
         picture, voxel = as_picture(rng, plane, acquisition.voxel_nm)
         truth, content = acquisition.truth(picture, int(z)), acquisition.content(int(z))
         shown = picture if rng.random() < 0.75 else 255 - picture
-        kind = "tilt_series" if acquisition.specimen.contents else "null"
+        kind = TILT_SERIES if acquisition.specimen.contents else NOISE_ONLY
         read, field = _reader(shown[None], [0]), random_field(rng, acquisition.specimen.grid.n)
         plan = plan_slice(0, 1, voxel)
         samples.append(_sample(field, plan, read, truth, content, voxel, kind))
@@ -195,21 +203,21 @@ def _cropped(rng: np.random.Generator, acquisition: Acquisition) -> tuple[int, i
     return int(rng.integers(low, high - n_z + 2)), n_z
 
 
-def _direct_samples(
-    rng: np.random.Generator, specimen: Specimen, recipe: SampleRecipe, null: bool
+def _phantom_samples(
+    rng: np.random.Generator, specimen: Specimen, recipe: SampleRecipe, noise_only: bool
 ) -> list[Sample]:
-    """Slices of matter (of the specimen, or a phantom) plus noise, or of noise alone."""
+    """Slices of matter (of the specimen, or a phantom) plus noise, or of noise only."""
     grid = specimen.grid
     written = random_recipe(rng)
-    direct = random_direct_recipe(rng)
+    phantom_recipe = random_phantom_recipe(rng)
     voxel = grid.width_nm / (2 * round(grid.width_nm / written.voxel_nm / 2))
     n_z = int(rng.choice([1, 3, 15, 40]))
     flat = rng.random() < 0.5 or n_z == 1
     matter = _matter(rng, specimen, 1 if flat else n_z, voxel)
-    if null:
+    if noise_only:
         matter = torch.zeros_like(matter)
-        direct, written = _nothing(rng, direct, written)
-    raw, stack = direct_planes(rng, matter, grid, direct, written, n_z if flat else None)
+        phantom_recipe, written = _noise_recipes(rng, phantom_recipe, written)
+    raw, stack = phantom_planes(rng, matter, grid, phantom_recipe, written, n_z if flat else None)
     field = random_field(rng, grid.n)
     samples = []
     for z in _spread_out(rng, n_z, 2):
@@ -217,27 +225,27 @@ def _direct_samples(
         curves = tile_curves(raw[z], density, grid)
         content = tile_content(density, grid, voxel)
         plan = plan_slice(int(z), n_z, voxel)
-        kind = "null" if null else "direct"
+        kind = NOISE_ONLY if noise_only else PHANTOM
         sample = _sample(field, plan, _reader(stack, range(n_z)), curves, content, voxel, kind)
-        samples.append(replace(sample, correlated=_correlated(direct)))
+        samples.append(replace(sample, correlated=_correlated(phantom_recipe)))
     return samples
 
 
-def _correlated(direct: DirectRecipe) -> bool:
-    return direct.spectrum != "white" or direct.z_correlation > 0
+def _correlated(phantom_recipe: PhantomRecipe) -> bool:
+    return phantom_recipe.spectrum != "white" or phantom_recipe.z_correlation > 0
 
 
-def _nothing(
-    rng: np.random.Generator, direct: DirectRecipe, written: Recipe
-) -> tuple[DirectRecipe, Recipe]:
-    """Some nulls are nothing but a gradient, and some have noise that is the same in z as in xy."""
+def _noise_recipes(
+    rng: np.random.Generator, phantom_recipe: PhantomRecipe, written: Recipe
+) -> tuple[PhantomRecipe, Recipe]:
+    """Some noise-only stacks are a pure gradient; some have the same correlation in z as in xy."""
     if rng.random() < 0.12:
-        return replace(direct, noise_to_signal=0.0), replace(
+        return replace(phantom_recipe, noise_to_signal=0.0), replace(
             written, gradient=float(rng.uniform(0.5, 5))
         )
-    if direct.spectrum == "smoothed" and rng.random() < 0.6:
-        return replace(direct, z_correlation=smoothing_nm(direct)), written
-    return direct, written
+    if phantom_recipe.spectrum == "smoothed" and rng.random() < 0.6:
+        return replace(phantom_recipe, z_correlation=smoothing_nm(phantom_recipe)), written
+    return phantom_recipe, written
 
 
 def _matter(rng: np.random.Generator, specimen: Specimen, n_z: int, voxel: float) -> torch.Tensor:
@@ -266,7 +274,7 @@ def _sample(
     voxel_nm: float,
     kind: str,
 ) -> Sample:
-    piece = canonical_slice(lambda z: field.of_plane(read(z)), plan, voxel_nm)
-    measured = field.placed(measure(piece, torch.device("cpu")))
+    canonical = canonical_slice(lambda z: field.of_plane(read(z)), plan, voxel_nm)
+    measured = field.placed(measure(canonical, torch.device("cpu")))
     share = share_below_nyquist(voxel_nm).astype(np.float32)
     return Sample(measured, field.of_tiles(curves), field.of_tiles(content), share, 0, kind)

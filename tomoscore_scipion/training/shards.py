@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Samples on disk: one file per specimen, made by several processes, resumable.
 
-Seeds of specimens and of nothing are two rows of numbers.
+Specimen seeds and noise-only seeds are independent of each other.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-from dataclasses import asdict
 from pathlib import Path
 from typing import Iterable
 
@@ -19,11 +18,11 @@ import torch
 from tomoscore_scipion.training.samples import (
     GENERATOR_VERSION,
     SampleRecipe,
-    nothing_samples,
+    noise_only_samples,
     specimen_samples,
 )
 
-MAKERS = {"": specimen_samples, "nothing-": nothing_samples}
+MAKERS = {"": specimen_samples, "nothing-": noise_only_samples}
 """What makes the samples of a seed, by what stands before it in a shard's name."""
 
 KEEP_MEMORY = {
@@ -50,7 +49,7 @@ def write_shard(folder: Path, seed: int, recipe: SampleRecipe, kind: str = "") -
         partial,
         means=np.stack([m.means.flatten(0, 1) for m in measured]).astype(np.float16),
         weight=np.stack([m.weight.flatten() for m in measured]).astype(np.float16),
-        level=np.stack([m.level for m in measured]).astype(np.float32),
+        level=np.stack([m.log_power for m in measured]).astype(np.float32),
         persistence=np.stack([m.persistence for m in measured]).astype(np.float32),
         curves=np.stack([s.curves.flatten(0, 1) for s in samples]).astype(np.float16),
         content=np.stack([s.content.flatten(0, 1) for s in samples]).astype(np.float16),
@@ -86,7 +85,7 @@ def _write(job: tuple) -> Path:
 
 
 def _check_recipe(folder: Path, recipe: SampleRecipe) -> None:
-    stated = json.loads(json.dumps({"generator": GENERATOR_VERSION, **asdict(recipe)}))
+    stated = json.loads(json.dumps({"generator": GENERATOR_VERSION, **recipe.as_json()}))
     path = folder / "recipe.json"
     if path.exists() and json.loads(path.read_text()) != stated:
         raise ValueError(f"{path} is of another recipe: expected {stated}; use another folder")

@@ -15,21 +15,21 @@ from typing import Any, Iterator
 import numpy as np
 import torch
 
-from tomoscore_scipion.model.aggregation import NOTHING_THERE, USABLE_WEIGHT
+from tomoscore_scipion.model.aggregation import CONTENT_FLOOR, USABLE_WEIGHT
 from tomoscore_scipion.model.features import ratios
 from tomoscore_scipion.model.network import Prediction, ResolvabilityNet
 from tomoscore_scipion.model.weights import load_weights, sha256_of
 from tomoscore_scipion.records.bands import N_SCORED, NOTHING_SEEN, READILY_SEEN
 from tomoscore_scipion.training.dataset import Batch, Shards
 
-NOTHINGS = 2.5
-"""Odds of the lowest half octave over those of any other."""
-WORTH_KEEPING = 2.5
-"""TomoScore from which on tomograms are worth keeping, octaves: most that users score are."""
-KEPT_ODDS = 3.0
-"""Odds of those, over those of poorer ones."""
-MOST_FAVOURED = 4.0
-"""How much more often than the mean a volume of a rare score may be drawn."""
+LOWEST_SCORE_ODDS = 2.5
+"""Odds of the lowest half octave of scores, relative to any other half octave."""
+GOOD_SCORE = 2.5
+"""TomoScore in octaves from which tomograms are worth keeping, as most that users score are."""
+GOOD_ODDS = 3.0
+"""Odds of volumes from `GOOD_SCORE` on, relative to poorer ones."""
+MAX_ODDS = 4.0
+"""Largest odds of a volume, relative to the mean."""
 EMPTY_TILE = 0.15
 """Weight of the curve of a tile in which there is nothing; one full of matter has 1 more."""
 
@@ -86,11 +86,11 @@ def volume_curves(
     """
     usable = (weight >= USABLE_WEIGHT).float()[..., None]
     total = (content * curves * usable).sum(dim=(1, 2))
-    held = (content * usable).sum(dim=(1, 2)) + NOTHING_THERE * usable.sum(dim=(1, 2))
+    held = (content * usable).sum(dim=(1, 2)) + CONTENT_FLOOR * usable.sum(dim=(1, 2))
     return total / held.clamp_min(1e-6)
 
 
-def loss_of(found: Prediction, batch: Batch) -> torch.Tensor:
+def loss_of(predicted: Prediction, batch: Batch) -> torch.Tensor:
     """Squared error of the curves and the content of tiles, and of volumes and their score.
 
     Tiles count by their content, and a little where there is nothing.
@@ -99,9 +99,9 @@ def loss_of(found: Prediction, batch: Batch) -> torch.Tensor:
     weight = batch.measured.weight
     each = weight[..., None] * carried[:, None, None]
     count = each.sum().clamp_min(1)
-    tiles = ((found.curves - batch.curves) ** 2 * (batch.content + EMPTY_TILE) * each).sum()
-    content = ((found.content - batch.content) ** 2 * each).sum()
-    volume = volume_curves(found.curves, found.content, weight)
+    tiles = ((predicted.curves - batch.curves) ** 2 * (batch.content + EMPTY_TILE) * each).sum()
+    content = ((predicted.content - batch.content) ** 2 * each).sum()
+    volume = volume_curves(predicted.curves, predicted.content, weight)
     true_volume = volume_curves(batch.curves, batch.content, weight)
     per_volume = ((volume - true_volume) ** 2 * carried).sum() / carried.sum()
     score = soft_score(volume, batch.share) - soft_score(true_volume, batch.share)
@@ -122,12 +122,12 @@ def initial_network(shards: Shards, start: Path | None) -> ResolvabilityNet:
 
 def true_scores(shards: Shards) -> np.ndarray:
     """True TomoScore of every volume, (n,), octaves."""
-    found = []
+    predicted = []
     for start in range(0, len(shards), 64):
         part = shards.batch(np.arange(start, min(start + 64, len(shards))), None)
         curves = volume_curves(part.curves, part.content, part.measured.weight)
-        found.append(soft_score(curves, part.share).numpy())
-    return np.concatenate(found)
+        predicted.append(soft_score(curves, part.share).numpy())
+    return np.concatenate(predicted)
 
 
 def balanced(scores: np.ndarray) -> np.ndarray:
@@ -135,16 +135,16 @@ def balanced(scores: np.ndarray) -> np.ndarray:
 
     Random simulations are mostly poor; a model that has seen them as often as that takes what it
     cannot judge, such as a single image, for poor. Each half octave gets the same odds, the lowest
-    one, with all that holds nothing, `NOTHINGS` times as much, as far as no volume is drawn more
-    than `MOST_FAVOURED` times as often as the mean one. Those that are worth keeping are drawn
-    `KEPT_ODDS` times as often in the end: where the measurements do not decide, the network should
+    one, which holds the noise-only volumes, `LOWEST_SCORE_ODDS` times as much. No volume is drawn
+    more than `MAX_ODDS` times as often as the mean one. Volumes from `GOOD_SCORE` on are then drawn
+    `GOOD_ODDS` times as often: where the measurements do not decide, the network should
     expect what users have.
     """
     place = np.minimum((scores * 2).astype(int), 2 * N_SCORED - 1)
     counts = np.bincount(place, minlength=2 * N_SCORED)
-    odds = np.where(place == 0, NOTHINGS, 1.0) / counts[place]
-    odds = np.minimum(odds / odds.mean(), MOST_FAVOURED)
-    odds = odds * np.where(scores >= WORTH_KEEPING, KEPT_ODDS, 1.0)
+    odds = np.where(place == 0, LOWEST_SCORE_ODDS, 1.0) / counts[place]
+    odds = np.minimum(odds / odds.mean(), MAX_ODDS)
+    odds = odds * np.where(scores >= GOOD_SCORE, GOOD_ODDS, 1.0)
     return np.asarray(odds / odds.sum())
 
 

@@ -4,7 +4,12 @@
 import numpy as np
 import pytest
 
-from tomoscore_scipion.simulation.noise_only import _TEXTURES, HEIGHTS, VOXELS_NM, random_nothing
+from tomoscore_scipion.simulation.noise_only import (
+    _TEXTURES,
+    HEIGHTS,
+    VOXELS_NM,
+    random_noise_volume,
+)
 
 WIDTH_NM = 96.0
 
@@ -12,7 +17,7 @@ WIDTH_NM = 96.0
 def test_volumes_of_nothing_are_finite_and_fill_the_field():
     seen = set()
     for seed in range(40):
-        stack, voxel_nm = random_nothing(np.random.default_rng(seed), WIDTH_NM)
+        stack, voxel_nm = random_noise_volume(np.random.default_rng(seed), WIDTH_NM)
         assert stack.dtype == np.float32
         assert np.isfinite(stack).all()
         assert stack.shape[1] == stack.shape[2]
@@ -23,7 +28,7 @@ def test_volumes_of_nothing_are_finite_and_fill_the_field():
 
 
 def test_the_same_seed_gives_the_same_volume():
-    one, other = (random_nothing(np.random.default_rng(5), WIDTH_NM)[0] for _ in range(2))
+    one, other = (random_noise_volume(np.random.default_rng(5), WIDTH_NM)[0] for _ in range(2))
     np.testing.assert_array_equal(one, other)
 
 

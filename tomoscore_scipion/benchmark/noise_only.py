@@ -15,7 +15,7 @@ from tomoscore_scipion.simulation.specimen import random_specimen
 SHAPE_ZYX = (40, 400, 400)
 
 
-def null_volumes(seed: int) -> Iterator[tuple[str, np.ndarray]]:
+def noise_volumes(seed: int) -> Iterator[tuple[str, np.ndarray]]:
     """Names and volumes (z, y, x): noise of several textures, gradients, constants."""
     from scipy.ndimage import gaussian_filter, median_filter
 
@@ -35,7 +35,7 @@ def null_volumes(seed: int) -> Iterator[tuple[str, np.ndarray]]:
     yield "int8 noise", rng.integers(-128, 128, SHAPE_ZYX).astype(np.int8)
 
 
-def reconstructed_nulls(seed: int) -> Iterator[tuple[str, np.ndarray]]:
+def reconstructed_noise(seed: int) -> Iterator[tuple[str, np.ndarray]]:
     """Names and tomograms (z, y, x) at 15 A of vitreous ice, by every reconstruction filter."""
     rng = np.random.default_rng([6, seed])
     ice = Microscope(random_specimen(rng, Grid(n=256), without=("contamination",), empty=True))
