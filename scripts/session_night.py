@@ -191,7 +191,7 @@ def resident_mb(pid):
 
 def records_of(path):
     """{id: status} of the results; an id that is there twice is an error."""
-    from tomoscore_scipion.records.line_files import read_records
+    from tomoscore_scipion.records.record_files import read_records
 
     records = read_records(str(path))
     found = {record.ts_id: record.status for record in records}

@@ -19,7 +19,7 @@ from tomoscore_scipion import __version__
 from tomoscore_scipion.commands import info
 from tomoscore_scipion.commands.cli import main
 from tomoscore_scipion.records.errors import StartError
-from tomoscore_scipion.records.line_files import read_records
+from tomoscore_scipion.records.record_files import read_records
 from tomoscore_scipion.running import supervisor
 
 ROOT = Path(scoring_fakes.__file__).resolve().parents[1]
@@ -345,14 +345,14 @@ def test_help_names_every_command(capsys):
     assert all(name in out for name in ("score", "report", "info", "simulate", "train"))
 
 
-@pytest.fixture(params=[("simulate", "simulation"), ("train", "training")])
+@pytest.fixture(params=["simulate", "train"])
 def lazy_command(request, monkeypatch):
     """The name of a command whose modules are stand-ins, and its module that runs."""
-    name, package = request.param
+    name = request.param
     arguments, run = types.ModuleType("arguments"), types.ModuleType("run")
     arguments.add_arguments = lambda parser: parser.add_argument("--seed", type=int)
-    monkeypatch.setitem(sys.modules, f"tomoscore_scipion.{package}.arguments", arguments)
-    monkeypatch.setitem(sys.modules, f"tomoscore_scipion.{package}.run", run)
+    monkeypatch.setitem(sys.modules, f"tomoscore_scipion.commands.arguments.{name}", arguments)
+    monkeypatch.setitem(sys.modules, f"tomoscore_scipion.commands.{name}", run)
     return name, run
 
 

@@ -21,8 +21,8 @@ from tomoscore_scipion.comparison import files, summary_text
 from tomoscore_scipion.comparison.paired import FEWEST, bootstrap_interval, compare
 from tomoscore_scipion.comparison.sets import names_of
 from tomoscore_scipion.records.bands import scale_nm
-from tomoscore_scipion.records.line_files import json_line
 from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.record_files import json_line
 
 ROOT = Path(scoring_fakes.__file__).resolve().parents[1]
 

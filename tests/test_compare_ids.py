@@ -7,7 +7,7 @@ from scoring_fakes import make_score
 from tomoscore_scipion.commands.cli import main
 from tomoscore_scipion.comparison.ids import Cut, common_names, remark_on
 from tomoscore_scipion.comparison.sets import joined, remarks_on
-from tomoscore_scipion.records.line_files import json_line
+from tomoscore_scipion.records.record_files import json_line
 
 SERIES = [f"TS_{number:02d}" for number in range(1, 13)]
 

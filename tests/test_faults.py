@@ -17,8 +17,8 @@ import pytest
 from bad_tomograms import LIKE_SOUND, NOTHING_IN_THEM, ONLY_VOXEL_SIZE, REFUSED, SCORED
 from faulty_worlds import FAKE, TOMOSCORE, on_small_disk, run, unprivileged
 
-from tomoscore_scipion.records.line_files import read_records
 from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.record_files import read_records
 from tomoscore_scipion.running import worker
 from tomoscore_scipion.running.scoring import Scoring
 

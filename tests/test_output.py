@@ -7,24 +7,22 @@ import os
 import resource
 import threading
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 from scoring_fakes import HALVES, MODEL, REFUSED_HALVES, make_score
 
+from tomoscore_scipion.records.csv_lines import csv_heading, csv_line
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.job import Tomogram
-from tomoscore_scipion.records.line_files import (
-    csv_heading,
-    csv_line,
-    json_line,
-    open_lines,
-    read_records,
-    resume_lines,
-    standard_stream,
-)
+from tomoscore_scipion.records.line_file import open_lines
+from tomoscore_scipion.records.output_paths import standard_stream
 from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.record_files import json_line, read_records
+from tomoscore_scipion.records.resume import resume_results
 
 SHA256 = MODEL["sha256"]
+resume_lines = partial(resume_results, parse=Score.from_json)
 
 
 def tomogram_of(record):

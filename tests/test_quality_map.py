@@ -18,7 +18,7 @@ from tomoscore_scipion.model.statistics import MEANS
 from tomoscore_scipion.model.tiles import CELL_PX, cells_along, tiles_along
 from tomoscore_scipion.reading.volume import ArrayVolume, open_volume
 from tomoscore_scipion.records.bands import N_BANDS, share_below_nyquist
-from tomoscore_scipion.records.line_files import read_records
+from tomoscore_scipion.records.record_files import read_records
 
 SHAPE = (40, 300, 420)
 VOXEL = 15.0

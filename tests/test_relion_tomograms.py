@@ -13,7 +13,7 @@ import starfile
 from tomoscore_scipion.commands.cli import main
 from tomoscore_scipion.pipelines.relion_tomograms import FILES, read_tomograms
 from tomoscore_scipion.records.errors import StartError, TomogramError
-from tomoscore_scipion.records.line_files import read_records
+from tomoscore_scipion.records.record_files import read_records
 from tomoscore_scipion.running import supervisor
 
 NAMES = ("TS_01", "TS_02", "TS_03")

@@ -27,8 +27,8 @@ from tomoscore_scipion.images.thumbnails import slice_to_show, write_thumbnails
 from tomoscore_scipion.reading.volume import ArrayVolume
 from tomoscore_scipion.records.bands import scale_nm
 from tomoscore_scipion.records.errors import StartError
-from tomoscore_scipion.records.line_files import read_records
 from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.record_files import read_records
 from tomoscore_scipion.records.thumbnail_files import (
     chosen_slices,
     detail_name,

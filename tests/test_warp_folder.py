@@ -13,7 +13,7 @@ import scoring_fakes
 from tomoscore_scipion.commands.cli import main
 from tomoscore_scipion.pipelines.warp_folder import read_warp_folder, tomostar_files
 from tomoscore_scipion.records.errors import StartError, TomogramError
-from tomoscore_scipion.records.line_files import read_records
+from tomoscore_scipion.records.record_files import read_records
 from tomoscore_scipion.running import supervisor
 
 W = "warp_tiltseries"

@@ -11,7 +11,7 @@ from tomoscore_scipion.agreement.figures import agreement_of, rank_correlation
 from tomoscore_scipion.agreement.summary_text import sentences, verdict
 from tomoscore_scipion.commands.cli import main
 from tomoscore_scipion.records.bands import N_SCORED, NOTHING_SEEN, PERIODS_NM, READILY_SEEN
-from tomoscore_scipion.records.line_files import json_line
+from tomoscore_scipion.records.record_files import json_line
 
 QUALITIES = np.linspace(0.5, 4.5, 10)
 

@@ -9,7 +9,7 @@ from scoring_fakes import MODEL, make_score
 
 from tomoscore_scipion.commands.cli import main
 from tomoscore_scipion.examples.fit import threshold_of
-from tomoscore_scipion.records.line_files import json_line
+from tomoscore_scipion.records.record_files import json_line
 
 
 def marked(threshold, count, spread, seed=0):

@@ -14,8 +14,8 @@ from tomoscore_scipion.commands.cli import main
 from tomoscore_scipion.napari_plugin.layers import LazySlices, layers_of
 from tomoscore_scipion.napari_plugin.reader import MOST, get_reader
 from tomoscore_scipion.records.errors import StartError, TomogramError
-from tomoscore_scipion.records.line_files import json_line
 from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.record_files import json_line
 
 MANIFEST = Path(plugin.__file__).with_name("napari.yaml")
 SHAPE_ZYX = (20, 32, 48)

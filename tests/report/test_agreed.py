@@ -11,7 +11,7 @@ from scoring_fakes import HALVES, MODEL, REFUSED_HALVES, make_score
 from test_report import Page
 
 from tomoscore_scipion.commands.cli import main
-from tomoscore_scipion.records.line_files import json_line
+from tomoscore_scipion.records.record_files import json_line
 from tomoscore_scipion.report.agreed import section_of
 
 PROGRAM = find_program()

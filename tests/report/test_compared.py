@@ -9,7 +9,7 @@ from report_records import NASTY_ID, record_of, session
 from test_report import Page
 
 from tomoscore_scipion.commands.cli import main
-from tomoscore_scipion.records.line_files import json_line
+from tomoscore_scipion.records.record_files import json_line
 
 PROGRAM = find_program()
 

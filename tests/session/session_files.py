@@ -105,7 +105,7 @@ class Watch:
 
     def scores(self):
         """{id: score} of the results so far, None of failed ones."""
-        from tomoscore_scipion.records.line_files import read_records
+        from tomoscore_scipion.records.record_files import read_records
 
         path = self.output / "results.jsonl"
         records = read_records(str(path)) if path.exists() else []

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from session_files import Watch
 
+from tomoscore_scipion.records.csv_lines import csv_heading
 from tomoscore_scipion.records.errors import StartError
-from tomoscore_scipion.records.line_files import csv_heading
 from tomoscore_scipion.session.server import LivePage
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "report"))

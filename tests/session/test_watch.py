@@ -11,7 +11,7 @@ import pytest
 import session_files
 from session_files import Watch, metrics_row, mrc_bytes
 
-from tomoscore_scipion.records.line_files import read_records
+from tomoscore_scipion.records.record_files import read_records
 
 
 def test_files_are_scored_as_they_come_and_the_results_are_kept_up_to_date(tmp_path):

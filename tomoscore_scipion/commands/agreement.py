@@ -12,8 +12,10 @@ from typing import Any, Sequence
 
 from tomoscore_scipion.agreement.figures import Agreement, agreement_of
 from tomoscore_scipion.agreement.summary_text import sentences
+from tomoscore_scipion.records.atomic_write import atomic_path
 from tomoscore_scipion.records.errors import StartError
-from tomoscore_scipion.records.line_files import check_results, open_lines
+from tomoscore_scipion.records.line_file import write_file
+from tomoscore_scipion.records.output_paths import check_outputs
 from tomoscore_scipion.records.record import OK
 from tomoscore_scipion.records.record_files import files_of, model_of, records_of
 from tomoscore_scipion.records.table import printable, write_text
@@ -41,8 +43,8 @@ def main(args: Namespace) -> int:
         raise StartError(f"{', '.join(args.results)}: {error}") from error
     lines = sentences(found)
     if args.json:
-        with open_lines(args.json) as file:
-            file.write(json.dumps(as_dict(found, lines), indent=1, allow_nan=False) + "\n")
+        content = json.dumps(as_dict(found, lines), indent=1, allow_nan=False)
+        write_file(args.json, content + "\n")
     if args.plot:
         _write_plot(found, args.plot)
     write_text(sys.stdout, "".join(printable(line) + "\n" for line in lines))
@@ -64,7 +66,8 @@ def _write_plot(found: Agreement, path: str) -> None:
     figure = Figure(figsize=SIZE)
     draw(figure, found)
     try:
-        figure.savefig(path, dpi=150)
+        with atomic_path(os.path.realpath(path)) as temporary:
+            figure.savefig(temporary, format=os.path.splitext(path)[1][1:].lower(), dpi=150)
     except OSError as error:
         raise StartError(f"cannot write {path}: {error.strerror}: name another file") from error
 
@@ -74,4 +77,4 @@ def _check_outputs(args: Namespace) -> None:
     if args.plot and os.path.splitext(args.plot)[1].lower() not in PLOTS:
         raise StartError(f"--plot {args.plot}: expected a name that ends with {', '.join(PLOTS)}")
     inputs = [file for path in args.results for file in files_of(path)]
-    check_results((args.plot, args.json), inputs)
+    check_outputs((args.plot, args.json), inputs)

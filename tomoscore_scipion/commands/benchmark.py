@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
-from pathlib import Path
 from typing import Any, Iterable, Iterator
 
 import numpy as np
@@ -20,6 +19,8 @@ from tomoscore_scipion.benchmark.noise_only import noise_volumes, reconstructed_
 from tomoscore_scipion.benchmark.phantoms import VOXEL_NM, phantoms
 from tomoscore_scipion.benchmark.summary_text import as_text
 from tomoscore_scipion.model.scorer import Scorer
+from tomoscore_scipion.records.line_file import write_file
+from tomoscore_scipion.records.output_paths import check_outputs
 from tomoscore_scipion.simulation.recipe import ordinary_recipe
 from tomoscore_scipion.simulation.worlds import WORLDS
 
@@ -31,8 +32,9 @@ def main(args: Namespace) -> int:
     """Measure and print; returns the exit status.
 
     Raises:
-        StartError: the weights or the device cannot be used.
+        StartError: the weights or the device cannot be used, or a file cannot be written.
     """
+    check_outputs([args.json, args.plot], [args.weights])
     scorer = Scorer.load(args.weights, args.device)
     seeds = range(args.seed, args.seed + args.specimens)
     cases = fresh_tomograms(seeds, args.acquisitions)
@@ -67,7 +69,7 @@ def main(args: Namespace) -> int:
         figures["degradations"] = ladders(scorer, worse)
     print(as_text(figures))
     if args.json:
-        Path(args.json).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        write_file(args.json, json.dumps(figures, indent=1) + "\n")
     return 0
 
 

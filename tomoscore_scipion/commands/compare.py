@@ -11,7 +11,8 @@ from tomoscore_scipion.comparison.paired import Comparison, compare
 from tomoscore_scipion.comparison.sets import joined, read_sets, remarks_on, scores_of
 from tomoscore_scipion.comparison.summary_text import METHOD, sentences
 from tomoscore_scipion.records.errors import StartError
-from tomoscore_scipion.records.line_files import check_results, open_lines
+from tomoscore_scipion.records.line_file import write_file
+from tomoscore_scipion.records.output_paths import check_outputs
 from tomoscore_scipion.records.record_files import files_of
 from tomoscore_scipion.records.table import printable, write_text
 
@@ -31,7 +32,7 @@ def main(args: Namespace) -> int:
     if len(args.results) < 2:
         args.wrong_usage("name two sets of results or more")
     inputs = [file for path in args.results for file in files_of(path)]
-    check_results((getattr(args, name) for name in RESULTS), inputs)
+    check_outputs((getattr(args, name) for name in RESULTS), inputs)
     sets, joined_by = joined(read_sets(args.results, args.names))
     try:
         comparison = compare(scores_of(sets))
@@ -47,7 +48,6 @@ def _write(args: Namespace, comparison: Comparison, lines: list[str]) -> None:
     texts = ((args.csv, csv_text(comparison)), (args.json, json_text(comparison, lines)))
     for path, text in texts:
         if path:
-            with open_lines(path) as file:
-                file.write(text)
+            write_file(path, text)
     if args.plot:
         write_plot(comparison, args.plot)

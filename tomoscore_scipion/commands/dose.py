@@ -13,18 +13,15 @@ from tomoscore_scipion.images.dose_plot import SUFFIXES, write_plot
 from tomoscore_scipion.records import dose_csv
 from tomoscore_scipion.records.dose_job import DoseJob, read_dose_job
 from tomoscore_scipion.records.dose_record import OK, DoseRecord
-from tomoscore_scipion.records.dose_record_files import resume, write_record
 from tomoscore_scipion.records.dose_source_files import Sources
 from tomoscore_scipion.records.dose_table import as_text, make_table, verdict
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.file_names import file_stem
-from tomoscore_scipion.records.line_files import (
-    check_replaceable,
-    is_direct,
-    open_lines,
-    standard_stream,
-)
+from tomoscore_scipion.records.line_file import open_lines, write_file
+from tomoscore_scipion.records.output_paths import check_outputs, standard_stream
 from tomoscore_scipion.records.record import default_ts_id
+from tomoscore_scipion.records.record_files import json_line
+from tomoscore_scipion.records.resume import resume_results
 from tomoscore_scipion.records.table import write_text
 from tomoscore_scipion.running import stopping
 from tomoscore_scipion.running.dose_analysis import DoseAnalysis, SeriesTask
@@ -38,6 +35,7 @@ ONE_SERIES = (
 )
 """Arguments that say something of one series, and that a job says itself."""
 RESULTS = ("output", "csv", "plot", "preview")
+EXPECTED = "a record of `tomoscore dose`"
 
 
 def main(args: Namespace) -> int:
@@ -50,13 +48,11 @@ def main(args: Namespace) -> int:
         StartError: nothing can be analysed, or results cannot be written.
     """
     check_arguments(args)
-    for name in RESULTS:
-        if getattr(args, name):
-            check_replaceable(getattr(args, name))
     job = read_dose_job(args.job) if args.job else _job_of(args)
     if job.preview_dir is not None and not os.path.isdir(job.preview_dir):
         raise StartError(f"preview_dir {job.preview_dir}: no such folder: make it first")
-    _protect_inputs(args, job)
+    inputs = [args.job, job.weights, *(path for one in job.series for path in one.paths)]
+    check_outputs((getattr(args, name) for name in RESULTS), inputs)
     work, tasks = DoseAnalysis(bool(args.flip_phases)), _tasks(args, job)
     with stopping.as_interrupt():
         outcome = run_items(
@@ -125,15 +121,6 @@ def _job_of(args: Namespace) -> DoseJob:
     return DoseJob((sources,), args.weights, args.device or "auto")
 
 
-def _protect_inputs(args: Namespace, job: DoseJob) -> None:
-    """A result must not replace what it is made from."""
-    inputs = [args.job, job.weights, *(path for one in job.series for path in one.paths)]
-    on_disk = {os.path.realpath(path) for path in inputs if path}
-    for path in (getattr(args, name) for name in RESULTS):
-        if path and not is_direct(path) and os.path.realpath(path) in on_disk:
-            raise StartError(f"{path} would be replaced, and is an input: name another output")
-
-
 def _tasks(args: Namespace, job: DoseJob) -> list[SeriesTask]:
     """The series with the places of their previews."""
     if job.preview_dir is None:
@@ -152,11 +139,13 @@ def _open_results(
     writers: list[Callable[[DoseRecord], None]] = []
     kept: list[DoseRecord] = []
     if args.job:
-        lines, kept = resume(args.output, job.series, sha256)
+        lines, kept = resume_results(
+            args.output, job.series, sha256, DoseRecord.from_json, EXPECTED
+        )
         files.enter_context(lines)
-        writers.append(lambda record: lines.write(record.to_json() + "\n"))
+        writers.append(lambda record: lines.write(json_line(record)))
     elif args.output:
-        writers.append(lambda record: write_record(args.output, record))
+        writers.append(lambda record: write_file(args.output, record.to_json(indent=1) + "\n"))
     if args.csv:
         table = files.enter_context(open_lines(args.csv))
         table.write(dose_csv.heading(), is_row=False)

@@ -9,8 +9,8 @@ from typing import Any
 from tomoscore_scipion.napari_plugin.layers import layers_of
 from tomoscore_scipion.napari_plugin.reader import MOST, map_folders
 from tomoscore_scipion.records.errors import StartError
-from tomoscore_scipion.records.line_files import read_records
 from tomoscore_scipion.records.record import OK, Score
+from tomoscore_scipion.records.record_files import read_records
 
 PLUGIN, WIDGET = "scipion-em-tomoscore", "Slice profile"
 

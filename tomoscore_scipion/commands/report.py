@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import Namespace
 
-from tomoscore_scipion.records.errors import StartError
-from tomoscore_scipion.records.line_files import is_direct
+from tomoscore_scipion.records.output_paths import check_outputs
 from tomoscore_scipion.records.record_files import files_of, records_of
 from tomoscore_scipion.records.session_order import read_order
 from tomoscore_scipion.records.table import printable, write_text
@@ -27,7 +25,8 @@ def main(args: Namespace) -> int:
     Raises:
         StartError: records or pictures cannot be read, or the report cannot be written.
     """
-    _protect_inputs(args)
+    inputs = [file for path in (*args.results, *args.compare) for file in files_of(path)]
+    check_outputs([args.output], [*inputs, args.order])
     check_folders(args.thumbnails, "thumbnails")
     check_folders(args.maps, "maps")
     records = records_of(args.results)
@@ -54,11 +53,3 @@ def main(args: Namespace) -> int:
     count = f"{len(latest)} {noun}, {failed} of them failed"
     write_text(sys.stderr, printable(f"tomoscore: {args.output}: {count}{note}") + "\n")
     return 0
-
-
-def _protect_inputs(args: Namespace) -> None:
-    """The report must not replace what it is made from."""
-    files = [file for path in (*args.results, *args.compare) for file in files_of(path)]
-    inputs = {os.path.realpath(file) for file in (*files, *filter(None, [args.order]))}
-    if not is_direct(args.output) and os.path.realpath(args.output) in inputs:
-        raise StartError(f"{args.output} would be replaced, and is an input: name another output")

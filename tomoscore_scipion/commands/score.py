@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from argparse import Namespace
@@ -14,11 +13,14 @@ from typing import Callable, Sequence
 from tomoscore_scipion.commands.arguments.score import RESULTS, check_arguments
 from tomoscore_scipion.pipelines.accepted_files import AcceptedFile, files_of
 from tomoscore_scipion.pipelines.sources import Source, source_of
-from tomoscore_scipion.records import line_files
 from tomoscore_scipion.records.acceptance import DEFAULT_THRESHOLD, accepted_of
-from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.csv_lines import csv_heading, csv_line
 from tomoscore_scipion.records.job import Job, read_job
+from tomoscore_scipion.records.line_file import open_lines
+from tomoscore_scipion.records.output_paths import check_outputs, standard_stream
 from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.record_files import json_line
+from tomoscore_scipion.records.resume import resume_results
 from tomoscore_scipion.records.table import make_table, write_text
 from tomoscore_scipion.running import stopping
 from tomoscore_scipion.running.job_runner import run_items, tell, tell_failures, tell_stop
@@ -39,15 +41,13 @@ def main(args: Namespace) -> int:
     source = Source(()) if args.job else source_of(args.paths, args.voxel_size, args.which)
     job = read_job(args.job) if args.job else _job_of(args, source)
     accepted_files = files_of(source, args.output_star, args.output_list, args.tomostar)
-    _protect_inputs(args, job, source)
+    check_outputs((getattr(args, name) for name in RESULTS), _inputs(args, job, source))
     if not args.quiet:
         tell(source.notices)
     with ExitStack() as at_the_end:
-        if args.report:
-            line_files.check_replaceable(args.report)
-            if job.thumbnail_dir is None:
-                folder = tempfile.TemporaryDirectory(prefix="tomoscore-thumbnails-")
-                job = replace(job, thumbnail_dir=at_the_end.enter_context(folder))
+        if args.report and job.thumbnail_dir is None:
+            folder = tempfile.TemporaryDirectory(prefix="tomoscore-thumbnails-")
+            job = replace(job, thumbnail_dir=at_the_end.enter_context(folder))
         work = Scoring(thumbnail_dir=job.thumbnail_dir, map_dir=job.map_dir)
         work.products.prepare()
         at_the_end.enter_context(stopping.as_interrupt())
@@ -113,16 +113,10 @@ def _write_report(path: str, job: Job, records: Sequence[Score]) -> None:
     write_report(records, path, folders=folders, maps=maps)
 
 
-def _protect_inputs(args: Namespace, job: Job, source: Source) -> None:
-    """A result must not replace what it is made from."""
-    inputs = [tomogram.path for tomogram in job.tomograms] + list(source.inputs)
-    inputs += [half for tomogram in job.tomograms for half in tomogram.halves or ()]
-    inputs += [path for path in (args.job, job.weights) if path]
-    inputs_on_disk = {os.path.realpath(path) for path in inputs}
-    for path in (getattr(args, name) for name in RESULTS):
-        replaced = path and not line_files.is_direct(path)
-        if replaced and os.path.realpath(path) in inputs_on_disk:
-            raise StartError(f"{path} would be replaced, and is an input: name another output")
+def _inputs(args: Namespace, job: Job, source: Source) -> list[str | None]:
+    """Paths of all files that scores are made from."""
+    inputs = [path for tomogram in job.tomograms for path in tomogram.paths]
+    return [*inputs, *source.inputs, args.job, job.weights]
 
 
 def _open_results(
@@ -131,19 +125,19 @@ def _open_results(
     """The functions that write a record to each file asked for, and the records kept."""
     writers: list[Callable[[Score], None]] = []
     kept: list[Score] = []
-    csv_file = files.enter_context(line_files.open_lines(args.csv)) if args.csv else None
+    csv_file = files.enter_context(open_lines(args.csv)) if args.csv else None
     if args.output:
         if args.job:
-            lines, kept = line_files.resume_lines(args.output, job.tomograms, sha256)
+            lines, kept = resume_results(args.output, job.tomograms, sha256, Score.from_json)
         else:
-            lines = line_files.open_lines(args.output)
+            lines = open_lines(args.output)
         files.enter_context(lines)
-        writers.append(lambda record: lines.write(line_files.json_line(record)))
+        writers.append(lambda record: lines.write(json_line(record)))
     if csv_file is not None:
-        csv_file.write(line_files.csv_heading(), is_row=False)
+        csv_file.write(csv_heading(), is_row=False)
         for record in kept:
-            csv_file.write(line_files.csv_line(record))
-        writers.append(lambda record: csv_file.write(line_files.csv_line(record)))
+            csv_file.write(csv_line(record))
+        writers.append(lambda record: csv_file.write(csv_line(record)))
     return writers, kept
 
 
@@ -153,5 +147,5 @@ def _print_table(args: Namespace, records: Sequence[Score]) -> None:
         tell_failures(records)
     elif records:
         files = [getattr(args, name) for name in RESULTS]
-        taken = any(p and line_files.standard_stream(p) == 1 for p in files)
+        taken = any(p and standard_stream(p) == 1 for p in files)
         write_text(sys.stderr if taken else sys.stdout, make_table(records))

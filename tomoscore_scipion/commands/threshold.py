@@ -12,7 +12,8 @@ from typing import Mapping
 from tomoscore_scipion.examples.fit import Threshold, threshold_of
 from tomoscore_scipion.records.bands import readable_scale, scale_nm
 from tomoscore_scipion.records.errors import StartError
-from tomoscore_scipion.records.line_files import check_results, open_lines
+from tomoscore_scipion.records.line_file import write_file
+from tomoscore_scipion.records.output_paths import check_outputs
 from tomoscore_scipion.records.record_files import files_of, model_of, records_of
 from tomoscore_scipion.records.table import printable, write_text
 
@@ -30,7 +31,7 @@ def main(args: Namespace) -> int:
         StartError: it cannot be found or written.
     """
     inputs = [file for path in args.results for file in files_of(path)] + [args.good, args.bad]
-    check_results([args.json], inputs)
+    check_outputs([args.json], inputs)
     records = {record.ts_id: record for record in records_of(args.results)}
     model = model_of(list(records.values()))
     scores = {i: record.tomoscore for i, record in records.items() if record.tomoscore is not None}
@@ -46,8 +47,7 @@ def main(args: Namespace) -> int:
     lines = sentences(found)
     if args.json:
         content = {"schema": SCHEMA, "model_sha256": model, **asdict(found), "said": lines}
-        with open_lines(args.json) as file:
-            file.write(json.dumps(content, indent=1, allow_nan=False) + "\n")
+        write_file(args.json, json.dumps(content, indent=1, allow_nan=False) + "\n")
     write_text(sys.stdout, "".join(printable(line) + "\n" for line in lines))
     return 0
 

@@ -43,8 +43,10 @@ def main(args: Namespace) -> int:
         with LivePage(plan.output, args.serve) if args.serve else nullcontext() as page:
             if page is not None and not plan.quiet:
                 tell([f"the report is shown at {page.address}"])
-            with supervisor, Results(plan.output, supervisor.model["sha256"]) as results:
-                return _watch(plan, supervisor, results)
+            with supervisor:
+                sha256 = supervisor.model["sha256"]
+                with Results(plan.output, sha256, plan.voxel_size_angstrom) as results:
+                    return _watch(plan, supervisor, results)
 
 
 def _plan_of(args: Namespace) -> Plan:

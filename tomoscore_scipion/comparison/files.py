@@ -8,8 +8,9 @@ import os
 from typing import Any, Mapping, Sequence
 
 from tomoscore_scipion.comparison.paired import CONFIDENCE, Comparison, Difference
+from tomoscore_scipion.records.csv_lines import csv_row, harmless
 from tomoscore_scipion.records.errors import StartError
-from tomoscore_scipion.records.line_files import check_replaceable, csv_row, harmless
+from tomoscore_scipion.records.output_paths import check_writable
 
 SCHEMA = 1
 """The version of the JSON form. Reading refuses any other."""
@@ -90,17 +91,17 @@ def write_plot(comparison: Comparison, path: str) -> None:
     """
     if not path.lower().endswith(PLOTS):
         raise StartError(f"{path}: expected a name that ends with {', '.join(PLOTS)}")
-    check_replaceable(path)
+    check_writable(path)
     from matplotlib.figure import Figure
 
     from tomoscore_scipion.comparison.drawing import SIZE, draw
-    from tomoscore_scipion.records.atomic_write import written_aside
+    from tomoscore_scipion.records.atomic_write import atomic_path
 
     figure = Figure(figsize=SIZE, dpi=DPI)
     draw(figure, comparison)
     kind = os.path.splitext(path)[1][1:].lower()
     try:
-        with written_aside(os.path.realpath(path)) as aside:
-            figure.savefig(aside, format=kind)
+        with atomic_path(os.path.realpath(path)) as temporary:
+            figure.savefig(temporary, format=kind)
     except OSError as error:
         raise StartError(f"cannot write {path}: {error.strerror}: name another file") from error

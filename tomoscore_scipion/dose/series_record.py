@@ -16,7 +16,7 @@ from tomoscore_scipion.dose.analysis import NO_FALL, STILL_RISING, Optimum
 from tomoscore_scipion.dose.measure import Settings, measure
 from tomoscore_scipion.dose.series_files import read_series
 from tomoscore_scipion.model.scorer import Progress, Scorer
-from tomoscore_scipion.records.atomic_write import written_aside
+from tomoscore_scipion.records.atomic_write import atomic_path
 from tomoscore_scipion.records.dose_record import DoseRecord
 from tomoscore_scipion.records.dose_source_files import Sources
 from tomoscore_scipion.records.errors import TomogramError
@@ -161,7 +161,7 @@ def _preview(
         series.tilts.select(views), voxel, 10 * settings.thickness_nm, device=device
     )
     try:
-        with written_aside(os.path.abspath(path)) as aside, mrcfile.new(aside, volume) as mrc:
+        with atomic_path(os.path.abspath(path)) as temporary, mrcfile.new(temporary, volume) as mrc:
             mrc.voxel_size = voxel
             mrc.add_label(f"TomoScore preview, {len(views)} views up to the suggested dose")
     except OSError as error:

@@ -7,7 +7,7 @@ import os
 from textwrap import fill
 from typing import Any, Mapping, Sequence
 
-from tomoscore_scipion.records.atomic_write import written_aside
+from tomoscore_scipion.records.atomic_write import atomic_path
 from tomoscore_scipion.records.dose_record import DoseRecord
 from tomoscore_scipion.records.errors import StartError
 
@@ -32,8 +32,8 @@ def write_plot(path: str, record: DoseRecord) -> None:
         raise StartError(f"--plot {path}: expected a name that ends in {', '.join(SUFFIXES)}")
     figure = draw(record)
     try:
-        with written_aside(os.path.abspath(path)) as aside:
-            figure.savefig(aside, format=suffix[1:], dpi=DPI)
+        with atomic_path(os.path.abspath(path)) as temporary:
+            figure.savefig(temporary, format=suffix[1:], dpi=DPI)
     except OSError as error:
         raise StartError(f"cannot write {path}: {error.strerror}: name another file") from error
 

@@ -14,7 +14,7 @@ from tomoscore_scipion.images.pictures import picture
 from tomoscore_scipion.images.thumbnails import slice_to_show
 from tomoscore_scipion.model.quality_map import QualityMap, quality_map
 from tomoscore_scipion.reading.volume import Volume
-from tomoscore_scipion.records.atomic_write import write_file, written_aside
+from tomoscore_scipion.records.atomic_write import atomic_path, write_atomically
 from tomoscore_scipion.records.bands import N_SCORED, share_below_nyquist
 from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.records.thumbnail_files import chosen_slices, map_picture_name
@@ -58,14 +58,14 @@ def write_map(
     share = share_below_nyquist(volume.voxel_size_angstrom / 10)
     found = quality_map(slices, record.slab_z, volume.shape_zyx, volume.voxel_size_angstrom, share)
     path = os.path.join(folder, map_picture_name(record.ts_id))
-    with written_aside(os.path.splitext(path)[0] + ".mrc") as aside:
-        write_mrc(aside, found, volume.origin_xyz_angstrom)
+    with atomic_path(os.path.splitext(path)[0] + ".mrc") as temporary:
+        write_mrc(temporary, found, volume.origin_xyz_angstrom)
     chosen = chosen_slices(record)
     middle = chosen.get("central", slices[len(slices) // 2].z)
     image = overlay(slice_to_show(volume, middle), found)
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
-    write_file(path, buffer.getvalue())
+    write_atomically(path, buffer.getvalue())
     return found
 
 

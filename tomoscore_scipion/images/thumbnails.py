@@ -9,7 +9,7 @@ import numpy as np
 
 from tomoscore_scipion.images.pictures import THUMBNAIL_PX, as_jpeg, as_webp, picture
 from tomoscore_scipion.reading.volume import Volume
-from tomoscore_scipion.records.atomic_write import write_file
+from tomoscore_scipion.records.atomic_write import write_atomically
 from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.records.thumbnail_files import (
     DETAILS,
@@ -42,10 +42,10 @@ def write_thumbnails(volume: Volume, record: Score, folder: str) -> None:
         values = slice_to_show(volume, z)
         if z == chosen[THUMBNAIL]:
             thumbnail = as_jpeg(picture(values, THUMBNAIL_PX))
-            write_file(os.path.join(folder, thumbnail_name(record.ts_id, z)), thumbnail)
+            write_atomically(os.path.join(folder, thumbnail_name(record.ts_id, z)), thumbnail)
         if z in details:
             detail = as_webp(picture(values))
-            write_file(os.path.join(folder, detail_name(record.ts_id, z)), detail)
+            write_atomically(os.path.join(folder, detail_name(record.ts_id, z)), detail)
 
 
 def slice_to_show(volume: Volume, z: int) -> np.ndarray:

@@ -14,6 +14,7 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tomoscore_scipion.records.atomic_write import atomic_path
 from tomoscore_scipion.records.errors import StartError
 
 if TYPE_CHECKING:
@@ -164,9 +165,8 @@ def save_weights(
     from safetensors.torch import save_file
 
     tensors = {key: value.contiguous() for key, value in network.state_dict().items()}
-    partial = Path(path).with_suffix(".part")
-    save_file(tensors, partial)
-    card = {**card, "schema": CARD_SCHEMA, "tensors_sha256": tensors_sha256(partial)}
-    save_file(tensors, partial, metadata={"card": json.dumps(card)})
-    os.replace(partial, path)
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary)
+        card = {**card, "schema": CARD_SCHEMA, "tensors_sha256": tensors_sha256(temporary)}
+        save_file(tensors, temporary, metadata={"card": json.dumps(card)})
     return card

@@ -8,8 +8,8 @@ from typing import Callable, Sequence, Union
 
 from tomoscore_scipion.napari_plugin.layers import LayerData, layers_of
 from tomoscore_scipion.records.errors import StartError
-from tomoscore_scipion.records.line_files import read_records
 from tomoscore_scipion.records.record import OK
+from tomoscore_scipion.records.record_files import read_records
 
 Paths = Union[str, Sequence[str]]
 MAPS = "maps"

@@ -10,7 +10,6 @@ from tomoscore_scipion.pipelines.relion_tomograms import write_accepted
 from tomoscore_scipion.pipelines.sources import Source
 from tomoscore_scipion.pipelines.warp_folder import tomostar_files, write_list
 from tomoscore_scipion.records.errors import StartError
-from tomoscore_scipion.records.line_files import check_replaceable
 from tomoscore_scipion.records.record import Score
 
 
@@ -30,7 +29,7 @@ class AcceptedFile:
 def files_of(
     source: Source, star: str | None, listed: str | None, tomostar: str | None
 ) -> list[AcceptedFile]:
-    """The files that are asked for, checked before anything is scored.
+    """The files that are asked for; whether they can be written is not checked here.
 
     Args:
         source: where the tomograms come from.
@@ -39,7 +38,7 @@ def files_of(
         tomostar: folder of the .tomostar files; None: not known.
 
     Raises:
-        StartError: the source has no such table or list, or it could not be written.
+        StartError: the source has no such table or list.
     """
     files = []
     if star:
@@ -52,6 +51,4 @@ def files_of(
             raise StartError("--output-list needs a processing folder of Warp as PATH")
         warp, paths = source.warp, tomostar_files(source.warp, tomostar)
         files.append(AcceptedFile(listed, lambda found: write_list(warp, paths, found, listed)))
-    for file in files:
-        check_replaceable(file.path)
     return files

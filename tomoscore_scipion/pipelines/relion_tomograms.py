@@ -19,7 +19,7 @@ from tomoscore_scipion.reading.star_file import read_star
 from tomoscore_scipion.reading.text_file import read_text
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.job import Tomogram, check_id, check_unique
-from tomoscore_scipion.records.line_files import open_lines
+from tomoscore_scipion.records.line_file import write_file
 from tomoscore_scipion.records.record import Score
 
 if TYPE_CHECKING:
@@ -223,8 +223,7 @@ def write_accepted(source: RelionTomograms, accepted: Mapping[str, Score], path:
     if source.version:
         heading, _, rest = text.partition("\n")
         text = f"{heading}\n\n{source.version}\n{rest}"
-    with open_lines(path) as file:
-        file.write(text, is_row=False)
+    write_file(path, text)
     return len(table)
 
 

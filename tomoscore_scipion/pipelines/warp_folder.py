@@ -24,7 +24,7 @@ from tomoscore_scipion.reading.source_file import open_source
 from tomoscore_scipion.reading.voxel_size import choose_voxel_size
 from tomoscore_scipion.records.errors import StartError, TomogramError
 from tomoscore_scipion.records.job import Tomogram, check_id
-from tomoscore_scipion.records.line_files import open_lines
+from tomoscore_scipion.records.line_file import write_file
 from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.tilt_metadata.warp.xml_file import read_xml
 
@@ -282,7 +282,5 @@ def write_list(
     names = [source.series[tomogram.ts_id] for tomogram in source.tomograms]
     ids = {source.series[tomogram.ts_id]: tomogram.ts_id for tomogram in source.tomograms}
     listed = [name for name in names if ids[name] in accepted and name not in source.deselected]
-    with open_lines(path) as file:
-        for name in listed:
-            file.write(tomostar[name] + "\n")
+    write_file(path, "".join(tomostar[name] + "\n" for name in listed))
     return len(listed)

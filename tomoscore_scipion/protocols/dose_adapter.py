@@ -18,8 +18,10 @@ from tomoscore_scipion.protocols.dose_outputs import (
 )
 from tomoscore_scipion.protocols.stream_adapter import StreamAdapter
 from tomoscore_scipion.records.dose_record import DoseRecord
+from tomoscore_scipion.records.dose_source_files import Sources
 from tomoscore_scipion.records.failures import cause_first
 from tomoscore_scipion.records.file_names import file_stem
+from tomoscore_scipion.records.resume import is_current
 
 logger = logging.getLogger(__name__)
 
@@ -90,15 +92,10 @@ class DoseAdapter(StreamAdapter):
     # --------------------------- results ------------------------------------
     def is_up_to_date(self, record, item):
         """Whether stack, pixel size and weights are those of the record."""
-        if record.error or not record.model:
-            return False
         entry = self.job_entry(record.ts_id, item)
-        size, was = entry["pixel_size_angstrom"], record.pixel_size_angstrom
-        return (
-            record.path == entry["series"].stack
-            and record.model["sha256"] == self.protocol.getModelSha256()
-            and (size is None or (was is not None and math.isclose(size, was, rel_tol=1e-3)))
-        )
+        stack, size = entry["series"].stack, entry["pixel_size_angstrom"]
+        sources = Sources(record.ts_id, stack, pixel_angstrom=size)
+        return is_current(record, sources, self.protocol.getModelSha256())
 
     def outputs_of(self, key, item, record):
         """A tilt series limited to its dose, and its preview where the engine wrote one."""

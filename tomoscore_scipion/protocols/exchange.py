@@ -16,6 +16,7 @@ import os
 import shlex
 from pathlib import Path
 
+from tomoscore_scipion.records.atomic_write import write_atomically
 from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.records.thumbnail_files import chosen_slices, thumbnail_name
 
@@ -67,9 +68,7 @@ def set_device(folder, device):
 
 
 def _write(path, job):
-    aside = path.with_suffix(".part")
-    aside.write_text(json.dumps(job, indent=1), encoding="utf-8")
-    os.replace(aside, path)
+    write_atomically(path, json.dumps(job, indent=1).encode("utf-8"))
 
 
 def _numbers(root):

@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 from tomoscore_scipion.protocols.exchange import last_words, note_failure
+from tomoscore_scipion.records.atomic_write import write_atomically
 from tomoscore_scipion.records.session_order import order_text, read_order
 from tomoscore_scipion.records.verdict import ACCEPTED, REJECTED
 
@@ -192,10 +193,7 @@ def _told(criteria):
 
 def write_order(folder, order):
     """Write the order of a session, {ts_id: when it was acquired, None where it is not known}."""
-    path = Path(folder) / ORDER
-    aside = path.with_suffix(".part")
-    aside.write_text(order_text(order), encoding="utf-8")
-    os.replace(aside, path)
+    write_atomically(Path(folder) / ORDER, order_text(order).encode("utf-8"))
 
 
 def order_in(folder):

@@ -21,8 +21,10 @@ from tomoscore_scipion.protocols.output_sets import (
 from tomoscore_scipion.protocols.provenance import criteria_provenance, provenance_of
 from tomoscore_scipion.protocols.stream_adapter import StreamAdapter
 from tomoscore_scipion.records.failures import cause_first
+from tomoscore_scipion.records.job import Tomogram
 from tomoscore_scipion.records.reasons import faults_of
 from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.resume import is_current
 from tomoscore_scipion.records.verdict import accepted_by
 
 logger = logging.getLogger(__name__)
@@ -170,18 +172,8 @@ class ScoreAdapter(StreamAdapter):
     # --------------------------- results ------------------------------------
     def is_up_to_date(self, record, item):
         """Whether file, slices, voxel size, half maps and weights are those of the record."""
-        if record.error or not record.model:
-            return False
-        entry = self.job_entry(record.ts_id, item)
-        size = entry["voxel_size_angstrom"]
-        halves = record.halves or {}
-        return (
-            all(halves.get(half) == entry.get(half) for half in ("half1", "half2"))
-            and record.path == entry["path"]
-            and record.z_range == (entry["z_range"] and tuple(entry["z_range"]))
-            and record.model["sha256"] == self.protocol.getModelSha256()
-            and (size is None or math.isclose(size, record.voxel_size_angstrom, rel_tol=1e-3))
-        )
+        tomogram = Tomogram(**self.job_entry(record.ts_id, item))
+        return is_current(record, tomogram, self.protocol.getModelSha256())
 
     def outputs_of(self, key, item, record):
         """A scored tomogram and its verdict, which is open until the end where N are accepted."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small files that appear under their name only when they are whole."""
+"""Atomic writing: a file appears under its name only when it is complete."""
 
 from __future__ import annotations
 
@@ -9,27 +9,32 @@ from contextlib import contextmanager
 from typing import Iterator
 
 
+def temporary_path(path: str) -> str:
+    """A new path in the folder of `path`, so that its file can be renamed to `path`."""
+    return os.path.join(os.path.dirname(path), f".tomoscore-{secrets.token_hex(6)}.partial")
+
+
 @contextmanager
-def written_aside(path: str) -> Iterator[str]:
-    """A path in the same folder whose file takes the name `path` when the block has ended well.
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[str]:
+    """Yield a temporary path; its file is renamed to `path` if the block raises no exception.
 
     Raises:
-        OSError: the file cannot take its name; nothing is left behind then.
+        OSError: the file cannot be renamed. The temporary file is removed.
     """
-    aside = os.path.join(os.path.dirname(path), f".tomoscore-{secrets.token_hex(6)}.partial")
+    temporary = temporary_path(os.fspath(path))
     try:
-        yield aside
-        os.replace(aside, path)
+        yield temporary
+        os.replace(temporary, path)
     finally:
-        if os.path.exists(aside):
-            os.remove(aside)
+        if os.path.exists(temporary):
+            os.remove(temporary)
 
 
-def write_file(path: str, content: bytes) -> None:
-    """Write a file; one of its name is replaced when the new one is whole.
+def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a file; an existing file of this name is replaced when the new one is complete.
 
     Raises:
-        OSError: it cannot be written; nothing is left behind then.
+        OSError: the file cannot be written. The existing file is unchanged.
     """
-    with written_aside(path) as aside, open(aside, "xb") as file:
+    with atomic_path(path) as temporary, open(temporary, "xb") as file:
         file.write(content)

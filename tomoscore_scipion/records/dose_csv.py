@@ -7,8 +7,8 @@ import csv
 import io
 from typing import Iterator
 
+from tomoscore_scipion.records.csv_lines import harmless
 from tomoscore_scipion.records.dose_record import DoseRecord
-from tomoscore_scipion.records.line_files import harmless
 
 COLUMNS = (
     "ts_id",

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, fields
 from typing import Any, Mapping
 
-from tomoscore_scipion.records.atomic_write import write_file
+from tomoscore_scipion.records.atomic_write import write_atomically
 
 SCHEMA = 1
 OK, FAILED = "ok", "failed"
@@ -122,7 +122,7 @@ class DoseRecord:
         Raises:
             OSError: it cannot be written.
         """
-        write_file(path, (self.to_json(indent=1) + "\n").encode("ascii"))
+        write_atomically(path, (self.to_json(indent=1) + "\n").encode("ascii"))
 
     @classmethod
     def load(cls, path: str) -> DoseRecord:

@@ -55,6 +55,14 @@ class Tomogram:
     half1: str | None = None
     half2: str | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "z_range", check_z_range(self.z_range))
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """All files that are named."""
+        return (self.path, *(self.halves or ()))
+
     @property
     def halves(self) -> tuple[str, str] | None:
         """Both halves; None where there are none."""

@@ -1,17 +1,61 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where records come from: files of them, and folders of such files."""
+"""Reading records: from JSON Lines files, and from folders of such files."""
 
 from __future__ import annotations
 
 import os
 import re
-from typing import Sequence
+from typing import Callable, Sequence, TypeVar
 
+from tomoscore_scipion.records.dose_record import DoseRecord
 from tomoscore_scipion.records.errors import StartError
-from tomoscore_scipion.records.line_files import read_records
 from tomoscore_scipion.records.record import Score
 
+Record = TypeVar("Record")
+
 SUFFIX = ".jsonl"
+
+
+def json_line(record: Score | DoseRecord) -> str:
+    """A record as a line of JSON, with its end."""
+    return record.to_json() + "\n"
+
+
+def read_records(path: str) -> list[Score]:
+    """The records of a JSON Lines file; a last line without an end was cut short and is left out.
+
+    Raises:
+        StartError: it cannot be read, or a line is not a record.
+    """
+    return parse_lines(path, Score.from_json, "a TomoScore record")
+
+
+def parse_lines(path: str, parse: Callable[[str], Record], expected: str) -> list[Record]:
+    """The lines of a JSON Lines file, parsed; one without an end was cut short and is left out.
+
+    Args:
+        path: the file.
+        parse: makes a record of a line; raises ValueError where it is none.
+        expected: what a line must be, in words.
+
+    Raises:
+        StartError: it cannot be read, or a line is not what is expected.
+    """
+    try:
+        with open(path, "rb") as file:
+            lines = file.read().split(b"\n")[:-1]
+    except OSError as error:
+        raise StartError(f"cannot read {path}: {error.strerror}") from error
+    records = []
+    for number, line in enumerate(lines, 1):
+        try:
+            records.append(parse(line.decode("utf-8")))
+        except (ValueError, RecursionError) as error:
+            raise StartError(
+                f"{path}, line {number}: expected {expected} ({error}): "
+                "name another file, or remove this one"
+            ) from error
+    return records
 
 
 def files_of(path: str) -> list[str]:

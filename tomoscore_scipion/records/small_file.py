@@ -11,7 +11,7 @@ import math
 from typing import Any, Mapping, Sequence
 
 from tomoscore_scipion.records.errors import StartError
-from tomoscore_scipion.records.line_files import open_lines
+from tomoscore_scipion.records.line_file import write_file
 
 
 def write_object(path: str, content: Mapping[str, Any]) -> None:
@@ -20,8 +20,7 @@ def write_object(path: str, content: Mapping[str, Any]) -> None:
     Raises:
         StartError: it cannot be written.
     """
-    with open_lines(path) as file:
-        file.write(json.dumps(content, indent=1, allow_nan=False) + "\n")
+    write_file(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def read_object(path: str, what: str, schema: int, keys: Sequence[str]) -> dict[str, Any]:

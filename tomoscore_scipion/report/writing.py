@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Sequence
 
 from tomoscore_scipion.records.acceptance import DEFAULT_THRESHOLD
-from tomoscore_scipion.records.line_files import open_lines
+from tomoscore_scipion.records.line_file import open_lines
 from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.records.session_order import Order, in_order
 from tomoscore_scipion.report import agreed

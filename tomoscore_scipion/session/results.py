@@ -16,19 +16,13 @@ from typing import Iterable, NamedTuple
 
 from tomoscore_scipion.pipelines.aretomo_metrics import COLUMNS, MetricsFiles
 from tomoscore_scipion.pipelines.warp_folder import warp_file
+from tomoscore_scipion.records.csv_lines import CSV_COLUMNS, csv_cells, csv_row
 from tomoscore_scipion.records.errors import StartError
-from tomoscore_scipion.records.line_files import (
-    CSV_COLUMNS,
-    LineFile,
-    begin_with,
-    csv_cells,
-    csv_row,
-    json_line,
-    open_lines,
-    parse_lines,
-    read_records,
-)
-from tomoscore_scipion.records.record import OK, Score, default_ts_id
+from tomoscore_scipion.records.job import Tomogram
+from tomoscore_scipion.records.line_file import LineFile, append_after, open_lines
+from tomoscore_scipion.records.record import Score, default_ts_id
+from tomoscore_scipion.records.record_files import json_line, parse_lines, read_records
+from tomoscore_scipion.records.resume import is_current
 from tomoscore_scipion.session.files import State
 
 RESULTS, FILES, CSV, REPORT = "results.jsonl", "files.jsonl", "scores.csv", "report.html"
@@ -51,12 +45,15 @@ class Results:
         metrics: what AreTomo3 says of the tilt series.
     """
 
-    def __init__(self, folder: str, model_sha256: str) -> None:
+    def __init__(
+        self, folder: str, model_sha256: str, voxel_size_angstrom: float | None = None
+    ) -> None:
         """Read what is there.
 
         Args:
             folder: an existing folder.
-            model_sha256: of the model that scores.
+            model_sha256: SHA-256 of the weights that score.
+            voxel_size_angstrom: a voxel size that wins over headers; None: the headers'.
 
         Raises:
             StartError: another watch writes there, the records are of another model, or something
@@ -71,7 +68,7 @@ class Results:
             self._hold()
             self._stack.callback(self._close_files)  # before another watch may begin
             self.records = self._earlier_records(model_sha256)
-            self._scored = self._earlier_files()
+            self._scored = self._earlier_files(model_sha256, voxel_size_angstrom)
             named = [(record.path, ts_id) for ts_id, record in self.records.items()]
             self._ids = {os.path.abspath(path): ts_id for path, ts_id in named if path}
             self._begin(RESULTS, map(json_line, self.records.values()))
@@ -184,13 +181,17 @@ class Results:
             )
         return records
 
-    def _earlier_files(self) -> dict[str, Scored]:
-        """Those whose tomograms are scored; failed ones are tried again."""
+    def _earlier_files(self, model_sha256: str, size: float | None) -> dict[str, Scored]:
+        """The files whose records are current; failed ones are scored again."""
         path = os.path.join(self._folder, FILES)
         if not os.path.exists(path):
             return {}
         lines = parse_lines(path, _scored_of, "a file of a session")
-        ids = {ts_id for ts_id, record in self.records.items() if record.status == OK}
+        ids = {
+            ts_id
+            for ts_id, record in self.records.items()
+            if is_current(record, Tomogram(ts_id, record.path or "", size), model_sha256)
+        }
         return {scored.path: scored for scored in lines if scored.ts_id in ids}
 
     def _begin(self, name: str, lines: Iterable[str]) -> None:
@@ -198,7 +199,7 @@ class Results:
         earlier = self._files.pop(name, None)
         if earlier is not None:
             earlier.__exit__(None, None, None)
-        self._files[name] = begin_with(os.path.join(self._folder, name), lines)
+        self._files[name] = append_after(os.path.join(self._folder, name), lines)
 
     def _close_files(self) -> None:
         for file in self._files.values():

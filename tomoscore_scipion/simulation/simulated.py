@@ -4,18 +4,17 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Iterator, Mapping
+from typing import Any, Mapping
 
 import mrcfile
 import numpy as np
 
+from tomoscore_scipion.records.atomic_write import atomic_path
 from tomoscore_scipion.records.bands import readable_scale
 from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.line_file import write_file
 from tomoscore_scipion.simulation.acquisition import Microscope, tomogram
 from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.quality import QUALITIES, RANDOM
@@ -165,27 +164,16 @@ def write(stem: Path, stack: np.ndarray, truth: Mapping[str, Any]) -> Path:
         StartError: they cannot be written.
     """
     path = stem.with_name(stem.name + ".mrc")
-    with _written_aside(path) as aside, mrcfile.new(aside, stack) as mrc:
-        mrc.voxel_size = truth["voxel_size_angstrom"]
-        mrc.add_label(f"Simulated by TomoScore, generator {GENERATOR_VERSION}")
-    with _written_aside(stem.with_name(stem.name + ".json")) as aside:
-        aside.write_text(json.dumps(truth, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    return path
-
-
-@contextmanager
-def _written_aside(path: Path) -> Iterator[Path]:
-    """A path in the same folder whose file takes the name `path` when the block has ended well."""
-    aside = path.with_name(f".{path.name}-{secrets.token_hex(4)}.partial")
     try:
-        yield aside
-        os.replace(aside, path)
+        with atomic_path(path) as temporary, mrcfile.new(temporary, stack) as mrc:
+            mrc.voxel_size = truth["voxel_size_angstrom"]
+            mrc.add_label(f"Simulated by TomoScore, generator {GENERATOR_VERSION}")
     except OSError as error:
         raise StartError(
             f"cannot write {path}: {error.strerror}: name a folder that can be written"
         ) from error
-    finally:
-        aside.unlink(missing_ok=True)
+    write_file(f"{stem}.json", json.dumps(truth, indent=1, allow_nan=False) + "\n")
+    return path
 
 
 def make_folder(name: str) -> Path:

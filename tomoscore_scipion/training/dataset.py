@@ -48,7 +48,7 @@ class Shards:
     """
 
     def __init__(self, folder: Path) -> None:
-        paths = sorted(p for p in folder.glob("v*.npz") if not p.name.endswith(".part.npz"))
+        paths = sorted(folder.glob("v*.npz"))
         if not paths:
             raise FileNotFoundError(f"{folder}: expected shards (.npz), found none")
         self._parts = [dict(np.load(path)) for path in paths]

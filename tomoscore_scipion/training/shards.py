@@ -15,6 +15,7 @@ from typing import Iterable
 import numpy as np
 import torch
 
+from tomoscore_scipion.records.atomic_write import atomic_path
 from tomoscore_scipion.training.samples import (
     GENERATOR_VERSION,
     SampleRecipe,
@@ -44,22 +45,21 @@ def write_shard(folder: Path, seed: int, recipe: SampleRecipe, kind: str = "") -
         return path
     samples = [s for s in MAKERS[kind](seed, recipe) if not s.measured.blank]
     measured = [sample.measured for sample in samples]
-    partial = path.with_suffix(".part.npz")
-    np.savez(
-        partial,
-        means=np.stack([m.means.flatten(0, 1) for m in measured]).astype(np.float16),
-        weight=np.stack([m.weight.flatten() for m in measured]).astype(np.float16),
-        level=np.stack([m.log_power for m in measured]).astype(np.float32),
-        persistence=np.stack([m.persistence for m in measured]).astype(np.float32),
-        curves=np.stack([s.curves.flatten(0, 1) for s in samples]).astype(np.float16),
-        content=np.stack([s.content.flatten(0, 1) for s in samples]).astype(np.float16),
-        share=np.stack([s.share for s in samples]),
-        volume=np.array([s.volume for s in samples]),
-        kind=np.array([s.kind for s in samples]),
-        contents=np.array([s.contents for s in samples]),
-        correlated=np.array([s.correlated for s in samples]),
-    )
-    os.replace(partial, path)
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez(
+            file,
+            means=np.stack([m.means.flatten(0, 1) for m in measured]).astype(np.float16),
+            weight=np.stack([m.weight.flatten() for m in measured]).astype(np.float16),
+            level=np.stack([m.log_power for m in measured]).astype(np.float32),
+            persistence=np.stack([m.persistence for m in measured]).astype(np.float32),
+            curves=np.stack([s.curves.flatten(0, 1) for s in samples]).astype(np.float16),
+            content=np.stack([s.content.flatten(0, 1) for s in samples]).astype(np.float16),
+            share=np.stack([s.share for s in samples]),
+            volume=np.array([s.volume for s in samples]),
+            kind=np.array([s.kind for s in samples]),
+            contents=np.array([s.contents for s in samples]),
+            correlated=np.array([s.correlated for s in samples]),
+        )
     return path
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -19,6 +18,7 @@ from tomoscore_scipion.model.aggregation import CONTENT_FLOOR, USABLE_WEIGHT
 from tomoscore_scipion.model.features import ratios
 from tomoscore_scipion.model.network import Prediction, ResolvabilityNet
 from tomoscore_scipion.model.weights import load_weights, sha256_of
+from tomoscore_scipion.records.atomic_write import atomic_path
 from tomoscore_scipion.records.bands import N_SCORED, NOTHING_SEEN, READILY_SEEN
 from tomoscore_scipion.training.dataset import Batch, Shards
 
@@ -257,9 +257,8 @@ class Trainer:
             "averaged": self.averaged.state_dict(),
             "optimiser": self.optimiser.state_dict(),
         }
-        partial = self.checkpoint.with_suffix(".part")
-        torch.save(state, partial)
-        os.replace(partial, self.checkpoint)
+        with atomic_path(self.checkpoint) as temporary:
+            torch.save(state, temporary)
 
     def _resume(self) -> None:
         state: dict[str, Any] = torch.load(self.checkpoint, weights_only=True)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Records as lines of a CSV file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Sequence
+
+from tomoscore_scipion.records.bands import PERIODS_NM
+from tomoscore_scipion.records.record import Score
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet takes a cell that starts so for a formula."""
+
+CSV_COLUMNS = (
+    ("ts_id", "path", "status", "tomoscore", "tomoscore_low", "tomoscore_high", "scale_nm")
+    + tuple(f"r_{coarse:g}_{fine:g}_nm" for coarse, fine in PERIODS_NM)
+    + ("halves_tomoscore", "halves_low", "halves_high", "halves_octaves", "halves_kind")
+    + ("content", "slab_first", "slab_last", "voxel_size_angstrom", "warnings", "error")
+)
+
+
+def csv_heading() -> str:
+    """The first line of the CSV file: the names of its columns."""
+    return csv_row(CSV_COLUMNS)
+
+
+def csv_line(record: Score) -> str:
+    """A record as a line of the CSV file."""
+    return csv_row(csv_cells(record))
+
+
+def csv_cells(record: Score) -> tuple:
+    """A record as cells of the CSV file, those of `CSV_COLUMNS`; None where there is no number.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe in front.
+    """
+    low, high = record.tomoscore_interval or (None, None)
+    first, last = record.slab_z or (None, None)
+    curve = record.curve["resolvability"] if record.curve else (None,) * len(PERIODS_NM)
+    names = (harmless(record.ts_id), harmless(record.path or ""), record.status)
+    voxel = record.voxel_size_angstrom
+    scores = (record.tomoscore, low, high, record.scale_nm, *curve, *_halves_cells(record))
+    place = (record.content, first, last, voxel)
+    remarks = (harmless("; ".join(record.warnings)), harmless(record.error or ""))
+    return names + scores + place + remarks
+
+
+def _halves_cells(record: Score) -> tuple:
+    """What the halves say: score, interval, number of octaves that it counts, kind."""
+    halves = record.halves
+    if halves is None or halves["tomoscore"] is None:
+        return (None,) * 5
+    return (halves["tomoscore"], *halves["interval"], len(halves["octaves"]), halves["kind"])
+
+
+def harmless(text: str) -> str:
+    """Text that no spreadsheet takes for a formula: an apostrophe goes in front where one would."""
+    return "'" + text if text.startswith(FORMULA_STARTS) else text
+
+
+def csv_row(cells: Sequence) -> str:
+    """Cells as a line of a CSV file, with its end."""
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow(cells)
+    return buffer.getvalue()

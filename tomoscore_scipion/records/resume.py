@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Records of an earlier run: which are still current, and results that a job appends to."""
+
+from __future__ import annotations
+
+import os
+from typing import Callable, Sequence, TypeVar
+
+from tomoscore_scipion.records.dose_record import DoseRecord
+from tomoscore_scipion.records.dose_source_files import Sources
+from tomoscore_scipion.records.job import Tomogram
+from tomoscore_scipion.records.line_file import LineFile, append_after, open_lines
+from tomoscore_scipion.records.output_paths import is_stream
+from tomoscore_scipion.records.record import OK, Score
+from tomoscore_scipion.records.record_files import json_line, parse_lines
+
+Record = TypeVar("Record", Score, DoseRecord)
+
+SIZE_TOLERANCE = 1e-3
+"""Relative; MRC headers hold the voxel size in single precision, as a length of the volume."""
+
+
+def resume_results(
+    path: str,
+    entries: Sequence[Tomogram | Sources],
+    model_sha256: str,
+    parse: Callable[[str], Record],
+    expected: str = "a TomoScore record",
+) -> tuple[LineFile, list[Record]]:
+    """Open the results of a job to append to, and read the records in it that are current.
+
+    All other records, failed ones too, are removed from the file, as is a last line that a kill cut
+    short. A pipe or device holds no records.
+
+    Args:
+        path: the JSON Lines file.
+        entries: entries of the job.
+        model_sha256: SHA-256 of the weights that the job uses.
+        parse: makes a record of a line; raises ValueError if the line is not a record.
+        expected: what a line must be, for the message.
+
+    Returns:
+        The open file, and the current records in the order of the file.
+
+    Raises:
+        StartError: the file cannot be written, or holds something else than records.
+    """
+    if is_stream(path):
+        return open_lines(path), []
+    current: dict[str, Record] = {}
+    entry_of = {entry.ts_id: entry for entry in entries}
+    for record in parse_lines(path, parse, expected) if os.path.exists(path) else []:
+        entry = entry_of.get(record.ts_id)
+        if entry is not None and is_current(record, entry, model_sha256):
+            current.setdefault(record.ts_id, record)
+    return append_after(path, map(json_line, current.values())), list(current.values())
+
+
+def is_current(record: Score | DoseRecord, entry: Tomogram | Sources, model_sha256: str) -> bool:
+    """Whether processing an entry of a job again would give the same record.
+
+    The record is "ok", and was made by the same model from the same files, with the same z range,
+    and with the voxel size that the entry gives, if it gives one.
+
+    Args:
+        record: record of an earlier run, with the id of the entry.
+        entry: a tomogram to score or a tilt series to analyse.
+        model_sha256: SHA-256 of the weights that would be used.
+    """
+    if record.status != OK or record.model is None or record.model["sha256"] != model_sha256:
+        return False
+    if isinstance(record, DoseRecord):
+        assert isinstance(entry, Sources)
+        is_same_size = _is_size(record.pixel_size_angstrom, entry.pixel_angstrom)
+        return is_same_size and record.path == entry.stack
+    assert isinstance(entry, Tomogram)
+    is_same_size = _is_size(record.voxel_size_angstrom, entry.voxel_size_angstrom)
+    halves = record.halves and (record.halves["half1"], record.halves["half2"])
+    inputs = (record.path, record.z_range, halves)
+    return is_same_size and inputs == (entry.path, entry.z_range, entry.halves)
+
+
+def _is_size(used: float | None, given: float | None) -> bool:
+    """Whether a voxel size that was used is the given one; any size is, if none is given."""
+    return given is None or (used is not None and abs(used - given) <= SIZE_TOLERANCE * given)
