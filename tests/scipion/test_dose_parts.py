@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from lab import write_mrc
 
-from tomoscore_scipion.protocols import dose_session, tilt_files
+from tomoscore_scipion.protocols import tilt_files
+from tomoscore_scipion.records import dose_session
 from tomoscore_scipion.records.dose_record import DoseRecord
 
 EYE = np.eye(3)
@@ -161,8 +162,11 @@ def test_a_session_has_a_range_where_half_of_the_series_have_one():
     rising = record(low_high=None)
     session = dose_session.session_of([record(), record(low_high=(25, 45)), rising, rising])
     assert session.low_high == (20, 35) and session.decided == 2
+    assert (session.dose, session.tomoscore) == (20, 2.0)
     assert session.reasons == {"still rising at the last view": 2}
     assert dose_session.session_of([record(), rising, rising]).low_high is None
+    undecided = dose_session.session_of([rising])
+    assert (undecided.low_high, undecided.dose, undecided.tomoscore) == (None, None, None)
 
 
 def test_warnings_of_the_engine_are_in_the_summary(scipion):

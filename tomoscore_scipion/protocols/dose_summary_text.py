@@ -1,39 +1,37 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ProtTomoScoreDose says about its results: summary and methods."""
+"""Summary and methods of ProtTomoScoreDose."""
 
 import os
-from statistics import median
 
 from pwem.objects import EMSet
 
 from tomoscore_scipion.protocols import summary_text
 from tomoscore_scipion.protocols.dose_outputs import (
     CURVE_FILE,
-    DOSE,
-    DOSE_LOW,
     FAILED_SERIES_SET,
     LIMITED_SET,
     VIEWS_OFF,
 )
-from tomoscore_scipion.protocols.dose_session import session_of
-from tomoscore_scipion.protocols.item_attributes import ERROR, SCORE, value
+from tomoscore_scipion.protocols.item_attributes import ERROR, value
+from tomoscore_scipion.protocols.provenance import DEVICE, provenance_of
 from tomoscore_scipion.protocols.recovery import readable_output
 from tomoscore_scipion.records.bands import readable_scale, scale_nm
 from tomoscore_scipion.records.dose_record import DoseRecord
+from tomoscore_scipion.records.dose_session import session_of
 
 SHOWN = 5
-"""So many failures and warnings are named, and so many points of the median curve."""
+"""Maximum number of failures, of warnings, and of points of the median curve."""
 NOTHING = ["No tilt series is analysed yet."]
 
 
 def series_in(protocol, name=LIMITED_SET):
-    """Copies of the tilt series of an output, without their images; [] where it is not there."""
+    """Copies of the tilt series of an output, without their images; [] where it is missing."""
     tilt_series = readable_output(protocol, name)
     if tilt_series is None or tilt_series.isEmpty():
         return []
-    found = [series.clone() for series in EMSet.iterItems(tilt_series)]
+    series = [item.clone() for item in EMSet.iterItems(tilt_series)]
     tilt_series.close()
-    return found
+    return series
 
 
 def records_in(protocol):
@@ -43,7 +41,7 @@ def records_in(protocol):
 
 
 def summary(protocol):
-    """Counts, range of the session, median curve, views off, model, warnings, the failed."""
+    """Lines: counts, range, median curve, disabled views, model, warnings, failures."""
     lines = _analysed_lines(protocol)
     failed = series_in(protocol, FAILED_SERIES_SET)
     if failed:
@@ -59,20 +57,24 @@ def _analysed_lines(protocol):
     session = session_of(records)
     off = [value(item, VIEWS_OFF).split(",") for item in series if value(item, VIEWS_OFF)]
     made = provenance_in(protocol)
-    lines = [f"Tilt series: *analysed {len(series)}*.", range_of(session, len(records))]
+    lines = [f"Tilt series: *analysed {len(series)}*.", range_line(session, len(records))]
     lines += [f"  {count} without a range: {reason}" for reason, count in session.reasons.items()]
+    if session.dose is not None:
+        lines.append(
+            f"Median suggested dose {session.dose:.0f} e/A^2, with a median TomoScore of "
+            f"{session.tomoscore:.2f} octaves ({readable_scale(scale_nm(session.tomoscore))})."
+        )
     lines += [
-        *_suggestion_lines([item for item in series if value(item, DOSE_LOW) is not None]),
-        f"Median curve (e/A^2: octaves): {curve_in_words(session.curve)}.",
+        f"Median curve (e/A^2: octaves): {curve_text(session.curve)}.",
         f"Views disabled: {sum(map(len, off))}, in {len(off)} tilt series.",
         "Doses are accumulated, at the end of a view.",
+        f"Model {summary_text.model(made)}, on {made[DEVICE] or 'unknown'}.",
     ]
-    lines.append(f"Model {summary_text.model(made)}, on {made['_tomoScoreDevice'] or 'unknown'}.")
     return lines + warning_lines(records)
 
 
 def warning_lines(records):
-    """What the engine warned of, each warning once, with the first tilt series that has it."""
+    """The engine's warnings, each once, with the first tilt series that has it."""
     having = {}
     for record in records:
         for warning in record.warnings:
@@ -87,19 +89,8 @@ def warning_lines(records):
     return ["*Warnings*:", *lines, *([f"  and {more} others"] if more > 0 else [])]
 
 
-def _suggestion_lines(series):
-    """What the tilt series that have a range have in common."""
-    if not series:
-        return []
-    score = median(value(item, SCORE) for item in series)
-    return [
-        f"Median suggested dose {median(value(i, DOSE) for i in series):.0f} e/A^2, with a median "
-        f"TomoScore of {score:.2f} octaves ({readable_scale(scale_nm(score))})."
-    ]
-
-
-def range_of(session, count):
-    """The suggested range of a session of `count` tilt series, in a sentence."""
+def range_line(session, count):
+    """A sentence with the suggested range of a session of `count` tilt series."""
     if session.low_high is None:
         return (
             f"*No dose range for the session*: only {session.decided} of {count} tilt series have "
@@ -112,7 +103,7 @@ def range_of(session, count):
     )
 
 
-def curve_in_words(curve):
+def curve_text(curve):
     """A few points of a median curve, its first and last among them."""
     last = len(curve) - 1
     chosen = sorted({round(last * n / (SHOWN - 1)) for n in range(SHOWN)}) if last > 0 else [0]
@@ -120,23 +111,21 @@ def curve_in_words(curve):
 
 
 def provenance_in(protocol):
-    """{name: value} of what the outputs say of their making."""
-    tilt_series = getattr(protocol, LIMITED_SET)
-    return {name: value(tilt_series, name) for name in protocol._provenanceKinds}
+    """{attribute: value} of the provenance of a protocol's outputs."""
+    return provenance_of(getattr(protocol, LIMITED_SET), protocol._provenanceKinds)
 
 
 def methods(protocol):
-    """A paragraph that is ready for a paper; nothing before there are results."""
+    """A paragraph for a paper; empty before there are results."""
     records = records_in(protocol)
     if not records:
         return []
     session, made = session_of(records), provenance_in(protocol)
-    best = [record.optimum_dose for record in records if record.suggested_range]
     end = "no tilt series had a range of doses with the best score"
-    if best:
+    if session.dose is not None:
         end = (
-            f"in {len(best)} of them the best score lay within the series, at a median dose of "
-            f"{median(best):.0f} e/A^2, and their views beyond it were disabled"
+            f"in {session.decided} of them the best score lay within the series, at a median dose "
+            f"of {session.dose:.0f} e/A^2, and their views beyond it were disabled"
         )
     if session.low_high is not None:
         end += "; the suggested range was {:.0f} to {:.0f} e/A^2 (medians)".format(

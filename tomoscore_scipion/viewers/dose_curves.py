@@ -3,8 +3,8 @@
 
 from textwrap import fill
 
-from tomoscore_scipion.protocols.dose_session import median_curve
 from tomoscore_scipion.records.bands import N_SCORED, scale_nm
+from tomoscore_scipion.records.dose_session import median_curve
 from tomoscore_scipion.viewers.colours import ACCEPTED as COLOUR
 from tomoscore_scipion.viewers.colours import NEUTRAL as EACH_COLOUR
 

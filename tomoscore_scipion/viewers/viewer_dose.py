@@ -13,7 +13,7 @@ from tomoscore_scipion.protocols.dose_outputs import (
     LIMITED_SET,
     PREVIEW_SET,
 )
-from tomoscore_scipion.protocols.dose_session import session_of
+from tomoscore_scipion.records.dose_session import session_of
 from tomoscore_scipion.viewers import dose_curves
 
 SETS = (
