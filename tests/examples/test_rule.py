@@ -6,7 +6,15 @@ import json
 import pytest
 from scoring_fakes import MODEL, make_score
 
-from tomoscore_scipion.examples.rule import BY_OCTAVES, BY_SCORE, Rule, read_rule, write_rule
+from tomoscore_scipion.examples.fit import threshold_of
+from tomoscore_scipion.examples.rule import (
+    BY_OCTAVES,
+    BY_SCORE,
+    Rule,
+    read_rule,
+    threshold_rule,
+    write_rule,
+)
 from tomoscore_scipion.records.bands import PERIODS_NM
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.record import Score
@@ -33,6 +41,17 @@ def test_a_rule_over_octaves_accepts_by_the_curve_and_not_by_the_score():
     assert SHARP.needs_curve
     with pytest.raises(ValueError, match="expected a resolvability curve"):
         SHARP.accepts_values(3.0)
+
+
+def test_a_threshold_from_examples_is_a_rule_with_its_origin(tmp_path):
+    good, bad = ({f"{n}{i}": n + 0.1 * i for i in range(5)} for n in (3, 1))
+    found = threshold_of(good, bad)
+    write_rule(str(tmp_path / "rule.json"), threshold_rule(found, MODEL["sha256"]))
+    rule = read_rule(str(tmp_path / "rule.json"))
+    assert (rule.kind, rule.threshold, rule.interval) == (BY_SCORE, found.threshold, found.interval)
+    assert (rule.model_sha256, rule.calibration_sha256) == (MODEL["sha256"], None)
+    assert (rule.good, rule.bad, rule.agreement) == (5, 5, 1.0)
+    assert rule.engine_version and rule.created
 
 
 @pytest.mark.parametrize("rule", [BY_2, SHARP])

@@ -62,12 +62,7 @@ def threshold_of(good: Mapping[str, float], bad: Mapping[str, float]) -> Thresho
     Raises:
         ValueError: they are too few; the message says how many.
     """
-    few = min(len(good), len(bad)) < FEWEST_OF_EACH or len(good) + len(bad) < FEWEST
-    if few:
-        raise ValueError(
-            f"expected at least {FEWEST} examples, {FEWEST_OF_EACH} good and {FEWEST_OF_EACH} bad "
-            f"ones among them, found {len(good)} good and {len(bad)} bad: mark more tomograms"
-        )
+    check_enough(good, bad)
     high, low = (np.array(list(part.values()), dtype=float) for part in (good, bad))
     middle, slope = _logistic(high, low)
     rng = np.random.default_rng(0)
@@ -88,6 +83,24 @@ def threshold_of(good: Mapping[str, float], bad: Mapping[str, float]) -> Thresho
         disagree=tuple(sorted(other_side, key=lambda mark: -abs(mark[1] - middle))),
         roc=_roc(high, low),
     )
+
+
+def check_enough(good: Mapping[str, float], bad: Mapping[str, float]) -> None:
+    """Check that there are enough examples for a threshold.
+
+    Args:
+        good: {id: TomoScore} of the good ones.
+        bad: the same of the bad ones.
+
+    Raises:
+        ValueError: they are too few; the message says how many.
+    """
+    few = min(len(good), len(bad)) < FEWEST_OF_EACH or len(good) + len(bad) < FEWEST
+    if few:
+        raise ValueError(
+            f"expected at least {FEWEST} examples, {FEWEST_OF_EACH} good and {FEWEST_OF_EACH} bad "
+            f"ones among them, found {len(good)} good and {len(bad)} bad: mark more tomograms"
+        )
 
 
 def _logistic(high: np.ndarray, low: np.ndarray) -> tuple[float, float]:

@@ -8,10 +8,13 @@ for scores of the weights and the calibration that it was learned with, and for 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from datetime import datetime, timezone
 from typing import Any, Sequence
 
 import numpy as np
 
+from tomoscore_scipion import __version__
+from tomoscore_scipion.examples.fit import Threshold
 from tomoscore_scipion.records.bands import N_SCORED, NOTHING_SEEN, READILY_SEEN
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.record import Score
@@ -127,6 +130,30 @@ class Rule:
                 f"the rule is for scores with the calibration {names[0]} (sha256), found "
                 f"{names[1]}: learn it again with these scores, or score with that calibration"
             )
+
+
+def threshold_rule(
+    found: Threshold, model_sha256: str | None, calibration_sha256: str | None = None
+) -> Rule:
+    """The rule of a threshold from examples.
+
+    Args:
+        found: the threshold.
+        model_sha256: of the weights behind the scores; None where it is not known.
+        calibration_sha256: of their calibration; None for uncalibrated scores.
+    """
+    return Rule(
+        kind=BY_SCORE,
+        threshold=found.threshold,
+        interval=found.interval,
+        model_sha256=model_sha256,
+        calibration_sha256=calibration_sha256,
+        good=found.good,
+        bad=found.bad,
+        agreement=found.agreement,
+        engine_version=__version__,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
 
 
 def seen_of(resolvability: Sequence[float | None]) -> np.ndarray:

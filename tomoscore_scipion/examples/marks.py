@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Examples that an expert marked as good or bad: their ids, and the scores that they have."""
+
+from __future__ import annotations
+
+from typing import Mapping, Sequence
+
+from tomoscore_scipion.records.errors import StartError
+
+SHOWN = 5
+
+
+def read_ids(path: str) -> list[str]:
+    """The ids of a text file, one per line, each once; blank lines do not count.
+
+    Raises:
+        StartError: the file cannot be read.
+    """
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            return list(dict.fromkeys(line.strip() for line in file if line.strip()))
+    except (OSError, UnicodeDecodeError) as error:
+        raise StartError(f"cannot read the ids in {path}: {error}") from error
+
+
+def scores_of_marked(
+    good: Sequence[str],
+    bad: Sequence[str],
+    scores: Mapping[str, float],
+    names: tuple[str, str],
+) -> tuple[dict[str, float], dict[str, float]]:
+    """The scores of good and bad examples.
+
+    Args:
+        good: ids of the good ones.
+        bad: ids of the bad ones.
+        scores: {id: TomoScore} of all scored tomograms, octaves.
+        names: of the two lists, for messages.
+
+    Returns:
+        {id: TomoScore} of the good examples, and of the bad ones.
+
+    Raises:
+        StartError: an id is in both lists, or has no score.
+    """
+    both = [ts_id for ts_id in good if ts_id in set(bad)]
+    if both:
+        raise StartError(f"{both[0]} is in {names[0]} and in {names[1]}: leave it out of one")
+    return _scores_of(good, scores, names[0]), _scores_of(bad, scores, names[1])
+
+
+def _scores_of(ids: Sequence[str], scores: Mapping[str, float], name: str) -> dict[str, float]:
+    missing = [ts_id for ts_id in ids if ts_id not in scores]
+    if missing:
+        shown = ", ".join(missing[:SHOWN]) + (", ..." if len(missing) > SHOWN else "")
+        raise StartError(
+            f"{name}: no score of {len(missing)} of {len(ids)} ids ({shown}): give the ids as the "
+            "records have them, or leave those out that failed"
+        )
+    return {ts_id: scores[ts_id] for ts_id in ids}

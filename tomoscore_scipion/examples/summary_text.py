@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sentences on a threshold from examples: how certain it is, and which examples disagree."""
+
+from __future__ import annotations
+
+from tomoscore_scipion.examples.fit import Threshold
+from tomoscore_scipion.records.bands import readable_scale, scale_nm
+
+
+def sentences(found: Threshold) -> list[str]:
+    """Lines on the threshold, its interval, the ROC curve, and the examples to look at again."""
+    low, high = found.interval
+    area, (area_low, area_high) = found.auroc, found.auroc_interval
+    lines = [
+        f"Threshold {found.threshold:.2f} octaves (90 % interval {low:.2f} to {high:.2f}), "
+        f"{readable_scale(scale_nm(found.threshold))}.",
+        f"{found.good} good and {found.bad} bad examples; {found.agreement:.0%} of them agree.",
+        f"A good example scores higher than a bad one with a probability of {area:.2f} "
+        f"(90 % interval {area_low:.2f} to {area_high:.2f}).",
+    ]
+    if not found.separates:
+        lines.insert(0, "The score does not tell these good examples from the bad ones: do not use")
+        lines[0] += " a threshold on it before you have looked at the examples below."
+    if found.disagree:
+        lines += ["", "Look at these again:"]
+    for ts_id, score, is_good in found.disagree:
+        lines.append(f"  {ts_id}: marked {'good' if is_good else 'bad'}, TomoScore {score:.2f}")
+    return lines
