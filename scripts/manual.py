@@ -44,7 +44,7 @@ def _with_links_among_pages(text: str) -> str:
     """Links to other documents: to their pages, or no links where they have none."""
     for name in PAGES:
         text = text.replace(f"<{name}.rst", f"<{name}.html")
-    return re.sub(r"`([^`<]+) <[^`>]*\.rst[^`>]*>`_", r"\1", text)
+    return re.sub(r"`([^`<]+?)\s+<[^`>]*\.rst[^`>]*>`_", r"\1", text)
 
 
 def main() -> int:
