@@ -3,6 +3,7 @@
 
 import ast
 from collections import Counter
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,7 @@ LARGEST_SHARE = 0.15
 """No room holds a larger part of the lines."""
 
 
+@lru_cache(maxsize=None)
 def imported(path):
     """Absolute dotted names of all that a file imports, wherever in the file."""
     package = (*path.relative_to(ROOT).parent.parts,)
