@@ -7,12 +7,11 @@ import pytest
 import torch
 from small_model import CPU, canonical, random_network, speckle
 
-from tomoscore_scipion.model.features import ODD, RATIOS
+from tomoscore_scipion.model.features import ODD, RATIOS, SINGLE_CHANNEL
 from tomoscore_scipion.model.inference import as_volume, measure
 from tomoscore_scipion.model.network import (
     FINER_FROM,
     N_POWER_FEATURES,
-    SINGLE_CHANNEL,
     Measured,
     ResolvabilityNet,
     polarity,
@@ -197,7 +196,7 @@ def test_wild_means_are_survived(measured):
 def test_strangeness_is_the_distance_from_what_is_usual(measured):
     network = random_network()
     network.reference_mean.copy_(network.single_channel_ratios(measured)[0])
-    n = SINGLE_CHANNEL.stop - SINGLE_CHANNEL.start
+    n = len(SINGLE_CHANNEL)
     network.reference_whitening.copy_(torch.eye(n).expand(OCTAVES, n, n))
     assert float(network.out_of_distribution(measured)[0]) == pytest.approx(0, abs=1e-5)
     network.reference_mean += 2

@@ -96,7 +96,7 @@ def test_a_wave_stands_out_in_the_octave_of_its_period_only(number):
 
 
 def test_a_wave_is_coherent_in_its_octave_and_noise_is_not():
-    place = RATIOS.index("coherence of directions over 2 pixels") + 4
+    place = RATIOS.index("coherence_tile")
     wave = 3 * np.sin(2 * np.pi * 1.5 * np.arange(384) / 11.3)
     found = of_slice((white((384, 384), seed=3) + wave).astype("f4")[None])[:, place]
     assert int(found.argmax()) == 1

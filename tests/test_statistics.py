@@ -6,12 +6,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from small_model import CPU, canonical, filtered, white
+from small_model import CPU, canonical, filtered, speckle, white
 
-from tomoscore_scipion.model.features import N_RATIOS, RATIOS, ratios
+from tomoscore_scipion.model.features import N_RATIOS, ODD, RATIO_TABLE, RATIOS, ratios
 from tomoscore_scipion.model.inference import measure
 from tomoscore_scipion.model.octaves import OCTAVES
-from tomoscore_scipion.model.statistics import MEANS, PERSISTENCE
+from tomoscore_scipion.model.sampling import CHANNEL_NAMES
+from tomoscore_scipion.model.statistics import MEAN_TABLE, MEANS, PERSISTENCE
 
 AT = {name: place for place, name in enumerate(RATIOS)}
 N = 512
@@ -23,6 +24,10 @@ SPECTRA = {
     "blue": lambda k: k**0.5,
     "smoothed": lambda k: np.exp(-0.5 * (k / 0.1) ** 2),
 }
+MEAN_SUMS = [60.478199, 51.4749832, 42.6815681, 44.8216362, 35.0505028]
+RATIO_SUMS = [3.1007705, 3.2637517, 2.9230881, 3.790159, 4.7196651]
+"""Sums over all means, and over all ratios, of each octave of one volume."""
+PYTHON = str.maketrans({"<": " ", ">": " ", "^": "**"})
 FINE = (0, 1, 2)
 """Octaves with enough independent waves in the field for a theoretical value to show."""
 
@@ -40,14 +45,13 @@ def test_gaussian_noise_has_the_moments_of_its_theory(name):
     _, found, _ = of(filtered(white((1, N, N), seed=2), SPECTRA[name], VOXEL_NM))
     for octave in FINE:
         tolerance = 0.02 * 2**octave
-        kurtosis, amplitude = found[octave, AT["kurtosis, log10"]], found[octave, 10]
+        kurtosis, amplitude = found[octave, AT["kurtosis"]], found[octave, AT["amplitude_kurtosis"]]
         # A little is lost to the compression of amplitudes beyond 4.
         assert float(kurtosis) == pytest.approx(math.log10(3), abs=0.02 + tolerance)
         # A chi square of two degrees of freedom: twice the squared mean; Riesz images share 1 / 2.
-        assert RATIOS[10] == "kurtosis of the amplitude, log10"
         assert 10 ** float(amplitude) == pytest.approx(1.75, abs=0.15 + tolerance)
         assert float(found[octave, AT["skewness"]]) == pytest.approx(0, abs=2 * tolerance)
-        riesz = float(found[octave, AT["Riesz energy over energy, log10"]])
+        riesz = float(found[octave, AT["riesz_energy"]])
         assert riesz == pytest.approx(0, abs=0.02 + tolerance)
 
 
@@ -79,8 +83,8 @@ def test_lines_are_coherent_and_points_are_sparse():
     for y, x in places:
         points[0, y - 1 : y + 2, x - 1 : x + 2] += 12
     plain, lined, pointed = (of(v)[1] for v in (noise, lines, points))
-    directed = AT["coherence of directions over 2 pixels"] + 2
-    kurtosis = AT["kurtosis, log10"]
+    directed = AT["coherence_8"]
+    kurtosis = AT["kurtosis"]
     assert float(lined[1, directed] - plain[1, directed]) > 0.1
     assert float(pointed[0, kurtosis] - plain[0, kurtosis]) > 0.1
     assert float(pointed[1, kurtosis] - plain[1, kurtosis]) > 0.1
@@ -91,6 +95,42 @@ def test_every_mean_and_ratio_has_a_name():
     assert means.shape == (OCTAVES, len(MEANS))
     assert found.shape == (OCTAVES, N_RATIOS)
     assert len(set(MEANS)) == len(MEANS)
+    assert len(set(RATIOS)) == len(RATIOS)
+
+
+def test_the_sums_of_means_and_ratios_stay_what_they_are():
+    """The numbers that the shipped weights were trained for, on noise with structure."""
+    means, found, _ = of(speckle((41, 192, 192), seed=8))
+    np.testing.assert_allclose(means.sum(dim=1).tolist(), MEAN_SUMS, rtol=1e-5)
+    np.testing.assert_allclose(found.sum(dim=1).tolist(), RATIO_SUMS, rtol=1e-5)
+
+
+def test_every_ratio_is_what_its_formula_says():
+    means, found, _ = of(speckle((41, 192, 192), seed=8))
+    with_coarser = means[:-1]
+    known = {name: with_coarser[:, place] for place, name in enumerate(MEANS)}
+    known |= {"log": lambda x: torch.log10(x.clamp_min(1e-3)), "sqrt": torch.sqrt}
+    for place, ratio in enumerate(RATIO_TABLE):
+        formula, _, limit = ratio.formula.partition(", clipped to +- ")
+        value = eval(formula.translate(PYTHON), {}, known)
+        value = value.clamp(-float(limit), float(limit)) if limit else value
+        torch.testing.assert_close(value, found[:-1, place], atol=1e-4, rtol=1e-4)
+
+
+def test_ratios_need_the_channels_and_the_coarser_octave_of_their_means():
+    for ratio in RATIO_TABLE:
+        used = [mean for mean in MEAN_TABLE if f"<{mean.name}>" in ratio.formula]
+        assert {channel for mean in used for channel in mean.channels} == set(ratio.channels)
+        assert any(mean.coarser for mean in used) == ratio.coarser
+        assert ("contrast sign" in ratio.invariances) != (RATIO_TABLE.index(ratio) in ODD)
+    assert 2 * len(CHANNEL_NAMES[1:]) == PERSISTENCE
+
+
+def test_means_of_absent_channels_and_octaves_are_0():
+    means, _, _ = of(white((1, 128, 128)))
+    for place, mean in enumerate(MEAN_TABLE):
+        assert bool(means[-1, place] != 0) == (not mean.channels and not mean.coarser), mean.name
+        assert bool(means[0, place] != 0) == (not mean.channels), mean.name
 
 
 def test_channels_that_are_absent_have_no_ratios():

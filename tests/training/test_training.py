@@ -11,6 +11,7 @@ import torch
 from tomoscore_scipion.commands.cli import main
 from tomoscore_scipion.engine import Scorer
 from tomoscore_scipion.model.aggregation import weighted_curve
+from tomoscore_scipion.model.features import RATIOS
 from tomoscore_scipion.model.network import Measured, Prediction, ResolvabilityNet
 from tomoscore_scipion.model.octaves import OCTAVES
 from tomoscore_scipion.model.statistics import MEANS, PERSISTENCE
@@ -66,6 +67,7 @@ def test_the_card_tells_how_the_model_was_made(trained):
     assert len(card["interval"]["score"]) == len(card["interval"]["sd"])
     assert min(card["interval"]["sd"]) > 0
     json.dumps(card, allow_nan=False)
+    assert card["statistics"] == list(RATIOS)
 
 
 def test_a_stopped_training_goes_on_as_if_it_had_not_been(trained, tmp_path):

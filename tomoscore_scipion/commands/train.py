@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tomoscore_scipion import __version__
+from tomoscore_scipion.model.features import RATIOS
 from tomoscore_scipion.model.sampling import INPUT_CONTRACT
 from tomoscore_scipion.model.weights import load_weights
 from tomoscore_scipion.records.bands import PERIODS_NM, SCORE_DEFINITION
@@ -61,6 +62,7 @@ def main(args: Namespace) -> int:
         "version": args.model_version,
         "licence": "GPL-3.0-or-later",
         "input": INPUT_CONTRACT,
+        "statistics": RATIOS,
         "score": SCORE_DEFINITION,
         "period_nm": PERIODS_NM,
         "held_out_volumes": figures,

@@ -1,106 +1,214 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Numbers that describe an octave and do not depend on its strength, from the means of products.
+"""Ratios that describe an octave and do not depend on its gain, from means of products.
 
-Gaussian noise has the same ratios whatever its spectrum; matter is sparse, skewed and directed,
-its octaves meet at edges, and it persists through z.
+Gaussian noise has the same ratios whatever its spectrum. Matter is sparse, skewed and directed, its
+octaves are in phase at edges, and it persists through z.
+
+In the formulas <name> is the mean of that name in `statistics.MEAN_TABLE`, and log is to base 10.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Callable
+
 import torch
 
+from tomoscore_scipion.model.sampling import CHANNEL_NAMES
 from tomoscore_scipion.model.statistics import MEANS
 
-RATIOS = (
-    "near, far and distant energy over that of the centre, log10",
-    "far",
-    "distant",
-    "correlation of centre and near",
-    "centre and far",
-    "centre and distant",
-    "near and far",
-    "near and distant",
-    "far and distant",
-    "squared mean amplitude over mean squared amplitude, log10",
-    "kurtosis of the amplitude, log10",
-    "squared mean absolute value over mean square, log10",
-    "kurtosis, log10",
-    "skewness",
-    "Riesz energy over energy, log10",
-    "coherence of directions over 2 pixels",
-    "4 pixels",
-    "8 pixels",
-    "cells",
-    "the whole tile",
-    "clustering of energy over 2 pixels, log10",
-    "4 pixels",
-    "8 pixels",
-    "cells",
-    "energies of this octave and the next coarser one, log10",
-    "energy with the coarser image",
-    "directions with the coarser octave's",
-    "phases with twice the coarser octave's",
-    "absolute values of centre and near",
-    "centre and far",
-    "centre and distant",
-)
-"""What the ratios of an octave are, in order."""
-N_RATIOS = len(RATIOS)
-
 _TINY = 1e-6
-ODD = tuple(
-    RATIOS.index(name)
-    for name in (
-        "skewness",
-        "energy with the coarser image",
-        "phases with twice the coarser octave's",
-    )
-)
-"""Places of the ratios that change sign with the contrast."""
-
-_AT = {name: place for place, name in enumerate(MEANS)}
+_AT = {name: index for index, name in enumerate(MEANS)}
 
 
-def ratios(means: torch.Tensor) -> torch.Tensor:
-    """Ratios of (..., len(MEANS)) means, (..., N_RATIOS); 0 where there is no data."""
-    m = {name: means[..., place] for name, place in _AT.items()}
-    own = m["energy_centre"] + _TINY
-    amplitude = m["amplitude_2"] + _TINY
-    energies = [m[f"energy_{name}"] for name in ("centre", "near", "far", "distant")]
-    present = [(energy > 0).to(means.dtype) for energy in energies]
-    pairs = {"centre_near": (0, 1), "centre_far": (0, 2), "centre_distant": (0, 3)}
-    pairs |= {"near_far": (1, 2), "near_distant": (1, 3), "far_distant": (2, 3)}
-    norm = {
-        k: (energies[i] * energies[j]).clamp_min(_TINY**2).sqrt() for k, (i, j) in pairs.items()
-    }
-    coarse = m["coarse_2"] + _TINY
-    has_coarse = (m["coarse_2"] > 0).to(means.dtype)
-    out = [
-        *((_log(e / own).clamp(-3, 3)) * p for e, p in zip(energies[1:], present[1:])),
-        *(m[name] / norm[name] for name in pairs),
-        _log(m["amplitude"] ** 2 / amplitude),
-        _log(m["amplitude_4"] / amplitude**2),
-        _log(m["absolute"] ** 2 / own),
-        _log(m["fourth"] / own**2),
-        (m["cube"] / own**1.5).clamp(-4, 4),
-        _log(m["riesz_2"] / own),
-        *(m[f"tensor_{size}"] / (m["riesz_2"] + _TINY) for size in ("2", "4", "8", "cell")),
-        (m["tensor_cos"] ** 2 + m["tensor_sin"] ** 2).sqrt() / (m["riesz_2"] + _TINY),
-        *(_log(m[f"energy_{size}"] / amplitude**2) for size in ("2", "4", "8", "cell")),
-        _log(m["energy_coarse"] / (amplitude * coarse)) * has_coarse,
-        (m["energy_image"] / (amplitude * (0.5 * coarse).sqrt())).clamp(-4, 4) * has_coarse,
-        (m["tensor_coarse"] / ((m["riesz_2"] + _TINY) * coarse)).clamp(-4, 4) * has_coarse,
-        (m["phase_coarse"] / (amplitude.sqrt() * coarse)).clamp(-4, 4) * has_coarse,
-        *(
-            m[f"strength_{name}"] / norm[f"centre_{name}"] * exists
-            for name, exists in zip(("near", "far", "distant"), present[1:])
-        ),
-    ]
-    return torch.stack(out, dim=-1) * (m["energy_centre"] > 0).to(means.dtype)[..., None]
+class Means:
+    """Means by name, and what several ratios share.
+
+    Args:
+        values: (..., len(MEANS)) of `statistics.tile_means`, or means of them over tiles.
+    """
+
+    def __init__(self, values: torch.Tensor) -> None:
+        self._values = values
+        self.own = self["energy_centre"] + _TINY
+        self.amplitude = self["amplitude_2"] + _TINY
+        self.riesz = self["riesz_2"] + _TINY
+        self.coarse = self["coarse_2"] + _TINY
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        return self._values[..., _AT[name]]
+
+    def exist(self, name: str) -> torch.Tensor:
+        """1 where a mean is positive, 0 where its images do not exist."""
+        return (self[name] > 0).to(self._values.dtype)
+
+    def norm(self, one: str, other: str) -> torch.Tensor:
+        """Root of the product of the energies of two channels."""
+        product = self[f"energy_{one}"] * self[f"energy_{other}"]
+        return product.clamp_min(_TINY**2).sqrt()
+
+
+Of = Callable[[Means], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A ratio of means of an octave. None depends on the gain of an octave or on quarter turns.
+
+    Attributes:
+        name: of the ratio, unique.
+        formula: in the symbols of the module.
+        of: computes it, (...,), from means.
+        channels: the neighbours that it needs; it is 0 without them.
+        coarser: whether it depends on the next coarser octave, and is 0 without one.
+        odd: whether it changes sign with the contrast; the others do not depend on the contrast.
+    """
+
+    name: str
+    formula: str
+    of: Of
+    channels: tuple[str, ...] = ()
+    coarser: bool = False
+    odd: bool = False
+
+    @property
+    def invariances(self) -> tuple[str, ...]:
+        """Changes of an octave that leave the ratio as it is."""
+        return ("gain", "quarter turns", *(() if self.odd else ("contrast sign",)))
 
 
 def _log(values: torch.Tensor) -> torch.Tensor:
     return torch.log10(values.clamp_min(1e-3))
+
+
+def _energy(channel: str) -> Ratio:
+    """Energy of a neighbour relative to the centre."""
+    mean = f"energy_{channel}"
+    formula = f"log(<{mean}> / <energy_centre>), clipped to +- 3"
+    return Ratio(mean, formula, lambda m: _log(m[mean] / m.own).clamp(-3, 3), (channel,))
+
+
+def _pair(prefix: str, mean: str, one: str, other: str) -> Ratio:
+    """A mean of products of two channels relative to the root of their energies."""
+    formula = f"<{mean}> / sqrt(<energy_{one}> * <energy_{other}>)"
+    needed = tuple(name for name in (one, other) if name != CHANNEL_NAMES[0])
+    name = f"{prefix}_{one}_{other}"
+    return Ratio(name, formula, lambda m: m[mean] / m.norm(one, other), needed)
+
+
+def _correlation(one: str, other: str) -> Ratio:
+    return _pair("correlation", f"{one}_{other}", one, other)
+
+
+def _coherence(size: str) -> Ratio:
+    """How much of the Riesz energy has one direction over an area."""
+    mean = f"tensor_{size}"
+    formula = f"<{mean}> / <riesz_2>"
+    return Ratio(f"coherence_{size}", formula, lambda m: m[mean] / m.riesz)
+
+
+def _clustering(size: str) -> Ratio:
+    """How unevenly energy is distributed over areas of a size."""
+    mean = f"energy_{size}"
+    formula = f"log(<{mean}> / <amplitude_2>^2)"
+    return Ratio(f"clustering_{size}", formula, lambda m: _log(m[mean] / m.amplitude**2))
+
+
+def _with_coarser(name: str, formula: str, of: Of, odd: bool = False) -> Ratio:
+    return Ratio(f"coarser_{name}", formula, of, coarser=True, odd=odd)
+
+
+RATIO_TABLE = (
+    *map(_energy, CHANNEL_NAMES[1:]),
+    _correlation("centre", "near"),
+    _correlation("centre", "far"),
+    _correlation("centre", "distant"),
+    _correlation("near", "far"),
+    _correlation("near", "distant"),
+    _correlation("far", "distant"),
+    Ratio(
+        "amplitude_evenness",
+        "log(<amplitude>^2 / <amplitude_2>)",
+        lambda m: _log(m["amplitude"] ** 2 / m.amplitude),
+    ),
+    Ratio(
+        "amplitude_kurtosis",
+        "log(<amplitude_4> / <amplitude_2>^2)",
+        lambda m: _log(m["amplitude_4"] / m.amplitude**2),
+    ),
+    Ratio(
+        "evenness",
+        "log(<absolute>^2 / <energy_centre>)",
+        lambda m: _log(m["absolute"] ** 2 / m.own),
+    ),
+    Ratio(
+        "kurtosis",
+        "log(<fourth> / <energy_centre>^2)",
+        lambda m: _log(m["fourth"] / m.own**2),
+    ),
+    Ratio(
+        "skewness",
+        "<cube> / <energy_centre>^1.5, clipped to +- 4",
+        lambda m: (m["cube"] / m.own**1.5).clamp(-4, 4),
+        odd=True,
+    ),
+    Ratio(
+        "riesz_energy",
+        "log(<riesz_2> / <energy_centre>)",
+        lambda m: _log(m["riesz_2"] / m.own),
+    ),
+    *map(_coherence, ("2", "4", "8", "cell")),
+    Ratio(
+        "coherence_tile",
+        "sqrt(<tensor_cos>^2 + <tensor_sin>^2) / <riesz_2>",
+        lambda m: (m["tensor_cos"] ** 2 + m["tensor_sin"] ** 2).sqrt() / m.riesz,
+    ),
+    *map(_clustering, ("2", "4", "8", "cell")),
+    _with_coarser(
+        "energy",
+        "log(<energy_coarse> / (<amplitude_2> * <coarse_2>))",
+        lambda m: _log(m["energy_coarse"] / (m.amplitude * m.coarse)),
+    ),
+    _with_coarser(
+        "image",
+        "<energy_image> / (<amplitude_2> * sqrt(<coarse_2> / 2)), clipped to +- 4",
+        lambda m: (m["energy_image"] / (m.amplitude * (0.5 * m.coarse).sqrt())).clamp(-4, 4),
+        odd=True,
+    ),
+    _with_coarser(
+        "direction",
+        "<tensor_coarse> / (<riesz_2> * <coarse_2>), clipped to +- 4",
+        lambda m: (m["tensor_coarse"] / (m.riesz * m.coarse)).clamp(-4, 4),
+    ),
+    _with_coarser(
+        "phase",
+        "<phase_coarse> / (sqrt(<amplitude_2>) * <coarse_2>), clipped to +- 4",
+        lambda m: (m["phase_coarse"] / (m.amplitude.sqrt() * m.coarse)).clamp(-4, 4),
+        odd=True,
+    ),
+    *(_pair("absolute", f"strength_{name}", "centre", name) for name in CHANNEL_NAMES[1:]),
+)
+"""All ratios of an octave, in order; a model is trained for one table."""
+RATIOS = tuple(ratio.name for ratio in RATIO_TABLE)
+N_RATIOS = len(RATIOS)
+ODD = tuple(index for index, ratio in enumerate(RATIO_TABLE) if ratio.odd)
+"""Indices of the ratios that change sign with the contrast."""
+SINGLE_CHANNEL = tuple(index for index, ratio in enumerate(RATIO_TABLE) if not ratio.channels)
+"""Indices of the ratios of the centre channel alone, which every volume has."""
+
+
+def ratios(means: torch.Tensor) -> torch.Tensor:
+    """Ratios of (..., len(MEANS)) means, (..., N_RATIOS); 0 where there is no data."""
+    m = Means(means)
+    exist = {name: m.exist(f"energy_{name}") for name in CHANNEL_NAMES}
+    has_coarser = m.exist("coarse_2")
+    out = []
+    for ratio in RATIO_TABLE:
+        value = ratio.of(m)
+        for channel in ratio.channels:
+            value = value * exist[channel]
+        out.append(value * has_coarser if ratio.coarser else value)
+    return torch.stack(out, dim=-1) * exist["centre"][..., None]
 
 
 def energies(means: torch.Tensor, log_power: torch.Tensor) -> torch.Tensor:
@@ -108,7 +216,7 @@ def energies(means: torch.Tensor, log_power: torch.Tensor) -> torch.Tensor:
 
     Args:
         means: (v, s, t, OCTAVES, len(MEANS)).
-        log_power: (v, s, OCTAVES).
+        log_power: (v, s, OCTAVES), log10 of the power that was set to 1.
 
     Returns:
         (v, s, t, OCTAVES).

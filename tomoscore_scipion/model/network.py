@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tomoscore_scipion.model.features import N_RATIOS, ODD, energies, ratios
+from tomoscore_scipion.model.features import N_RATIOS, ODD, SINGLE_CHANNEL, energies, ratios
 from tomoscore_scipion.model.octaves import OCTAVES
 from tomoscore_scipion.model.statistics import PERSISTENCE
 from tomoscore_scipion.records.bands import N_BANDS
@@ -34,14 +34,11 @@ LOW_QUANTILE, HIGH_QUANTILE = 0.1, 0.9
 """Quantiles over the tiles of a volume with which the power of a tile is compared."""
 N_POWER_FEATURES = 7
 """Number of power features of a tile and octave, see `power_features`."""
-SINGLE_CHANNEL = slice(9, 28)
-"""The ratios of the centre channel alone, which every volume has."""
 FINER_FROM = 2
 """Index of the finest octave, 32-16 nm, whose prediction also uses the next finer octave. Visible
 fine structure implies that coarser periods, of which a slice holds few waves, are visible too.
 Finer octaves do not use it: then a low-pass filter or the voxel size does not change the prediction
 of an octave that it leaves unchanged."""
-_N_SINGLE_CHANNEL = SINGLE_CHANNEL.stop - SINGLE_CHANNEL.start
 _OWN = N_RATIOS + N_POWER_FEATURES + 2 * (N_RATIOS + PERSISTENCE) + 3 * EMBEDDING_SIZE
 
 
@@ -95,9 +92,9 @@ class ResolvabilityNet(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(N_RATIOS))
         self.register_buffer("std", torch.ones(N_RATIOS))
-        self.register_buffer("reference_mean", torch.zeros(OCTAVES, _N_SINGLE_CHANNEL))
+        self.register_buffer("reference_mean", torch.zeros(OCTAVES, len(SINGLE_CHANNEL)))
         self.register_buffer(
-            "reference_whitening", torch.zeros(OCTAVES, _N_SINGLE_CHANNEL, _N_SINGLE_CHANNEL)
+            "reference_whitening", torch.zeros(OCTAVES, len(SINGLE_CHANNEL), len(SINGLE_CHANNEL))
         )
         self.encoder = nn.Sequential(
             nn.Linear(N_RATIOS + N_POWER_FEATURES + OCTAVES, ENCODER_WIDTH),
@@ -172,7 +169,7 @@ class ResolvabilityNet(nn.Module):
         share, slice_share = shares(measured.weight)
         means = torch.einsum("vstok,vst,vs->vok", measured.means, share, slice_share)
         of_volume = ratios(means)
-        return self._scaled(of_volume * polarity(of_volume))[..., SINGLE_CHANNEL]
+        return self._scaled(of_volume * polarity(of_volume))[..., list(SINGLE_CHANNEL)]
 
     def out_of_distribution(self, measured: Measured) -> torch.Tensor:
         """Distance of volumes from the training volumes, (v,); 2 % of held-out volumes exceed 1.

@@ -30,7 +30,8 @@ THICKNESS_NM = 2.0
 FAR_NM = 6.0
 DISTANT_NM = 24.0
 """Distances of neighbours: a quarter of a period of 24 nm, and of 96 nm."""
-CHANNELS = 4
+CHANNEL_NAMES = ("centre", "near", "far", "distant")
+CHANNELS = len(CHANNEL_NAMES)
 NEGLIGIBLE = 0.15
 """Planes that overlap a slice by less than this share of a plane are not read."""
 LARGEST_PIXELS = 6000 * 6000

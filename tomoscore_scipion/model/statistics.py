@@ -1,60 +1,206 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is measured of the octaves of a slice, tile by tile: means of products of their images.
+"""Statistics of the octaves of a slice, tile by tile: means of products of their images.
 
-Nothing here is learned, and every octave is measured alike, so that what a network learns of one
-scale holds for the others. Products stay means here, because means can be pooled over tiles, slices
-and volumes; `features.py` makes ratios of them that do not depend on the strength of the octave.
+Nothing here is learned, and all octaves have the same statistics, so that what a network learns of
+one scale holds for the others. Products are averaged here, because means can be pooled over tiles,
+slices and volumes; `features.py` turns means into ratios that do not depend on the gain.
+
+Symbols of the formulas: c, n, f, d are the images of the centre and of the near, far and distant
+neighbour; r = (r_y, r_x) is the Riesz transform of c, A^2 = c^2 + |r|^2 its squared amplitude and
+T = (r_y^2 - r_x^2, 2 r_y r_x) its structure tensor. [x]_k is the mean of x over k x k pixels (cell:
+over a cell). A prime marks the next coarser octave.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Callable
 
 import torch
 import torch.nn.functional as F
 
 from tomoscore_scipion.model.normalisation import MARGIN_CELLS
-from tomoscore_scipion.model.octaves import OCTAVES, Octave
+from tomoscore_scipion.model.octaves import Octave
+from tomoscore_scipion.model.sampling import CHANNEL_NAMES
 from tomoscore_scipion.model.tiles import cell_sum, tile_sum
 
-MEANS = (
-    "energy_centre",  # squares of the images
-    "energy_near",
-    "energy_far",
-    "energy_distant",
-    "centre_near",  # products of two channels
-    "centre_far",
-    "centre_distant",
-    "near_far",
-    "near_distant",
-    "far_distant",
-    "amplitude",  # of the local wave, A, and its powers
-    "amplitude_2",
-    "amplitude_4",
-    "cube",  # odd moment of the image
-    "fourth",
-    "absolute",
-    "riesz_2",
-    "tensor_2",  # length of the structure tensor over 2, 4 and 8 pixels
-    "tensor_4",
-    "tensor_8",
-    "tensor_cell",  # over cells, and its two components
-    "tensor_cos",
-    "tensor_sin",
-    "energy_2",  # squared mean of A^2 over 2, 4 and 8 pixels, and over cells
-    "energy_4",
-    "energy_8",
-    "energy_cell",
-    "coarse_2",  # A^2 of the next coarser octave
-    "energy_coarse",  # products with the next coarser octave: of energies, of energy and image,
-    "energy_image",
-    "tensor_coarse",  # of structure tensors, and of phases
-    "phase_coarse",
-    "strength_near",  # products of absolute values with the neighbours
-    "strength_far",
-    "strength_distant",
+SECTORS = 2
+PERSISTENCE = SECTORS * (len(CHANNEL_NAMES) - 1)
+"""Number of correlations of a slice and octave with its neighbours, in all sectors."""
+POOLED_PX = (2, 4, 8)
+"""Edges in pixels of the squares over which energies and structure tensors are averaged."""
+
+
+class Products:
+    """Images of an octave and sums of their products over cells.
+
+    Args:
+        octave: the octave.
+        coarser: the next coarser octave of the same slice; None for the coarsest.
+    """
+
+    def __init__(self, octave: Octave, coarser: Octave | None) -> None:
+        self.images, self.riesz = octave.images, octave.riesz
+        self.centre = octave.images[0]
+        self._coarser, self._cell_px = coarser, octave.cell_px
+
+    def cells(self, image: torch.Tensor) -> torch.Tensor:
+        """Sums of an image (y, x) over cells, (cells_y, cells_x)."""
+        return cell_sum(image[None], self._cell_px)[0]
+
+    def product(self, one: int, other: int) -> torch.Tensor:
+        """Sums over cells of the product of two channels."""
+        return self.cells(self.images[one] * self.images[other])
+
+    def absolute(self, channel: int) -> torch.Tensor:
+        """Sums over cells of |c| times the absolute value of a neighbour."""
+        return self.cells(self.centre.abs() * self.images[channel].abs())
+
+    @cached_property
+    def riesz_energy(self) -> torch.Tensor:
+        """|r|^2, (y, x)."""
+        return self.riesz.square().sum(dim=0)
+
+    @cached_property
+    def energy(self) -> torch.Tensor:
+        """A^2, (y, x)."""
+        return self.centre.square() + self.riesz_energy
+
+    @cached_property
+    def tensor(self) -> torch.Tensor:
+        """T, (2, y, x)."""
+        along_y, along_x = self.riesz
+        return torch.stack([along_y.square() - along_x.square(), 2 * along_y * along_x])
+
+    @cached_property
+    def tensor_cells(self) -> torch.Tensor:
+        """Sums of T over cells, (2, cells_y, cells_x)."""
+        return cell_sum(self.tensor, self._cell_px)
+
+    @cached_property
+    def energy_cells(self) -> torch.Tensor:
+        """Sums over cells of [A^2]_cell^2."""
+        return self.cells(self.energy) ** 2 / self._cell_px**2
+
+    @cached_property
+    def pooled(self) -> dict[int, torch.Tensor]:
+        """Sums over cells of |[T]_k| and [A^2]_k^2, (2, cells_y, cells_x) for each k.
+
+        Where k is larger than a cell, the cell takes its place.
+        """
+        both, size, out = torch.cat([self.energy[None], self.tensor]), 1, {}
+        for wanted in POOLED_PX:
+            if wanted <= self._cell_px:
+                both, size = F.avg_pool2d(both[None], 2)[0], wanted
+            length = (both[1].square() + both[2].square()).sqrt()
+            products = torch.stack([length, both[0].square()])
+            out[wanted] = cell_sum(products, self._cell_px // size) * size**2
+        return out
+
+    @cached_property
+    def with_coarser(self) -> torch.Tensor:
+        """Sums over cells of the products with the coarser octave, (5, ...); 0 without one."""
+        energy, tensor, centre, riesz = self.energy, self.tensor, self.centre, self.riesz
+        if self._coarser is None:
+            n_y, n_x = (n // self._cell_px for n in energy.shape)
+            return energy.new_zeros((5, n_y, n_x))
+        stack = torch.cat([self._coarser.images[:1], self._coarser.riesz])
+        image, along_y, along_x = F.interpolate(
+            stack[None], scale_factor=2.0, mode="bilinear", align_corners=False
+        )[0]
+        squares = along_y.square() + along_x.square()
+        total = image.square() + squares
+        alignment = tensor[0] * (along_y.square() - along_x.square()) + tensor[1] * (
+            2 * along_y * along_x
+        )
+        # Twice the phase of the coarser wave beside the phase of the finer one.
+        doubled = centre * (image.square() - squares)
+        doubled = doubled + 2 * image * (riesz[0] * along_y + riesz[1] * along_x)
+        products = (total, energy * total, energy * image, alignment, doubled)
+        return torch.stack([self.cells(product) for product in products])
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over the cells of a tile.
+
+    Attributes:
+        name: of the mean, unique.
+        formula: what is averaged, in the symbols of the module.
+        sums: gives its sums over cells, (cells_y, cells_x).
+        channels: the neighbours that it needs; it is 0 without them.
+        coarser: whether it needs the next coarser octave; it is 0 without one.
+    """
+
+    name: str
+    formula: str
+    sums: Callable[[Products], torch.Tensor]
+    channels: tuple[str, ...] = ()
+    coarser: bool = False
+
+
+Sums = Callable[[Products], torch.Tensor]
+
+
+def _product(one: int, other: int) -> Sums:
+    return lambda products: products.product(one, other)
+
+
+def _absolute(channel: int) -> Sums:
+    return lambda products: products.absolute(channel)
+
+
+def _pooled(size: int, row: int) -> Sums:
+    return lambda products: products.pooled[size][row]
+
+
+def _with_coarser(row: int) -> Sums:
+    return lambda products: products.with_coarser[row]
+
+
+_N, _F, _D = ((name,) for name in CHANNEL_NAMES[1:])
+
+MEAN_TABLE = (
+    Mean("energy_centre", "c^2", _product(0, 0)),
+    Mean("energy_near", "n^2", _product(1, 1), _N),
+    Mean("energy_far", "f^2", _product(2, 2), _F),
+    Mean("energy_distant", "d^2", _product(3, 3), _D),
+    Mean("centre_near", "c n", _product(0, 1), _N),
+    Mean("centre_far", "c f", _product(0, 2), _F),
+    Mean("centre_distant", "c d", _product(0, 3), _D),
+    Mean("near_far", "n f", _product(1, 2), _N + _F),
+    Mean("near_distant", "n d", _product(1, 3), _N + _D),
+    Mean("far_distant", "f d", _product(2, 3), _F + _D),
+    Mean("amplitude", "A", lambda p: p.cells(p.energy.sqrt())),
+    Mean("amplitude_2", "A^2", lambda p: p.cells(p.energy)),
+    Mean("amplitude_4", "A^4", lambda p: p.cells(p.energy.square())),
+    Mean("cube", "c^3", lambda p: p.cells(p.centre * p.centre.square())),
+    Mean("fourth", "c^4", lambda p: p.cells(p.centre.square().square())),
+    Mean("absolute", "|c|", lambda p: p.cells(p.centre.abs())),
+    Mean("riesz_2", "|r|^2", lambda p: p.cells(p.riesz_energy)),
+    Mean("tensor_2", "|[T]_2|", _pooled(2, 0)),
+    Mean("tensor_4", "|[T]_4|", _pooled(4, 0)),
+    Mean("tensor_8", "|[T]_8|", _pooled(8, 0)),
+    Mean("tensor_cell", "|[T]_cell|", lambda p: p.tensor_cells.norm(dim=0)),
+    Mean("tensor_cos", "T_1", lambda p: p.tensor_cells[0]),
+    Mean("tensor_sin", "T_2", lambda p: p.tensor_cells[1]),
+    Mean("energy_2", "[A^2]_2^2", _pooled(2, 1)),
+    Mean("energy_4", "[A^2]_4^2", _pooled(4, 1)),
+    Mean("energy_8", "[A^2]_8^2", _pooled(8, 1)),
+    Mean("energy_cell", "[A^2]_cell^2", lambda p: p.energy_cells),
+    Mean("coarse_2", "A'^2", _with_coarser(0), coarser=True),
+    Mean("energy_coarse", "A^2 A'^2", _with_coarser(1), coarser=True),
+    Mean("energy_image", "A^2 c'", _with_coarser(2), coarser=True),
+    Mean("tensor_coarse", "T . T'", _with_coarser(3), coarser=True),
+    Mean("phase_coarse", "c (c'^2 - |r'|^2) + 2 c' r . r'", _with_coarser(4), coarser=True),
+    Mean("strength_near", "|c n|", _absolute(1), _N),
+    Mean("strength_far", "|c f|", _absolute(2), _F),
+    Mean("strength_distant", "|c d|", _absolute(3), _D),
 )
-"""Names of the means of a tile and octave, in order."""
-PERSISTENCE = 6
-"""Correlations with three neighbours in two sectors, of a slice and octave."""
+"""All means of a tile and octave, in order."""
+MEANS = tuple(mean.name for mean in MEAN_TABLE)
+"""Their names."""
 
 
 def tile_means(octaves: list[Octave]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -65,20 +211,20 @@ def tile_means(octaves: list[Octave]) -> tuple[torch.Tensor, torch.Tensor]:
 
     Returns:
         (tiles_y, tiles_x, OCTAVES, len(MEANS)) float32 on the CPU, 0 where a tile has no data, and
-        the share of the cells around the middle of each tile that carries data, (tiles_y,
+        the fraction of the four cells around the middle of each tile that holds data, (tiles_y,
         tiles_x), 0 to 1.
     """
     means: list[torch.Tensor] = []
-    for number, octave in enumerate(octaves):
-        coarser = octaves[number + 1] if number + 1 < OCTAVES else None
+    for octave, coarser in zip(octaves, (*octaves[1:], None)):
         count = tile_sum(_inner(cell_sum(octave.valid[None], octave.cell_px)))
-        sums = tile_sum(_inner(_cell_sums(octave, coarser)))
-        means.append((sums / count.clamp_min(1.0)).permute(1, 2, 0))
-    return torch.stack(means, dim=2).float().cpu(), _core_share(octaves[0]).cpu()
+        products = Products(octave, coarser)
+        sums = torch.stack([mean.sums(products) for mean in MEAN_TABLE])
+        means.append((tile_sum(_inner(sums)) / count.clamp_min(1.0)).permute(1, 2, 0))
+    return torch.stack(means, dim=2).float().cpu(), _core_fraction(octaves[0]).cpu()
 
 
-def _core_share(octave: Octave) -> torch.Tensor:
-    """Share of the four cells around the middle of each tile that carries data."""
+def _core_fraction(octave: Octave) -> torch.Tensor:
+    """Fraction of the four cells around the middle of each tile that holds data."""
     cells = _inner(cell_sum(octave.valid[None], octave.cell_px)) / octave.cell_px**2
     return F.avg_pool2d(cells, 2, stride=1)[0]
 
@@ -89,85 +235,10 @@ def _inner(cells: torch.Tensor) -> torch.Tensor:
     return cells[:, m:-m, m:-m]
 
 
-def _cell_sums(octave: Octave, coarser: Octave | None) -> torch.Tensor:
-    """Sums over cells of the products of `MEANS`, (len(MEANS), cells_y, cells_x)."""
-    images, riesz = octave.images, octave.riesz
-    centre = images[0]
-    squares, rest = images.square(), riesz.square()
-    energy = squares[0] + rest.sum(dim=0)
-    tensor = torch.stack([rest[0] - rest[1], 2 * riesz[0] * riesz[1]])
-    strength = images.abs()
-    pairs = [images[i] * images[j] for i, j in ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))]
-    plain = [
-        *squares,
-        *pairs,
-        energy.sqrt(),
-        energy,
-        energy.square(),
-        centre * squares[0],
-        squares[0].square(),
-        strength[0],
-        rest.sum(dim=0),
-    ]
-    cell = octave.cell_px
-    sums = [cell_sum(image[None], cell) for image in plain]
-    tensors, energies = _pooled(energy, tensor, cell)
-    whole = cell_sum(tensor, cell)
-    sums += [tensors, whole.norm(dim=0, keepdim=True), whole]
-    sums += [energies, cell_sum(energy[None], cell) ** 2 / cell**2]
-    sums.append(_with_coarser(energy, tensor, centre, riesz, coarser, cell))
-    sums.append(cell_sum(strength[0] * strength[1:], cell))
-    return torch.cat(sums)
-
-
-def _pooled(
-    energy: torch.Tensor, tensor: torch.Tensor, cell: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cell sums of structure tensor lengths and squared energies over 2, 4 and 8 pixels."""
-    both = torch.cat([energy[None], tensor])
-    tensors, energies, size = [], [], 1
-    for wanted in (2, 4, 8):
-        if wanted <= cell:
-            both, size = F.avg_pool2d(both[None], 2)[0], wanted
-        length = (both[1].square() + both[2].square()).sqrt()
-        products = cell_sum(torch.stack([length, both[0].square()]), cell // size) * size**2
-        tensors.append(products[0])
-        energies.append(products[1])
-    return torch.stack(tensors), torch.stack(energies)
-
-
-def _with_coarser(
-    energy: torch.Tensor,
-    tensor: torch.Tensor,
-    centre: torch.Tensor,
-    riesz: torch.Tensor,
-    coarser: Octave | None,
-    cell: int,
-) -> torch.Tensor:
-    """Cell sums of the five products with the next coarser octave, 0 where there is none."""
-    if coarser is None:
-        n_y, n_x = (n // cell for n in energy.shape)
-        return energy.new_zeros((5, n_y, n_x))
-    stack = torch.cat([coarser.images[:1], coarser.riesz])
-    image, along_y, along_x = F.interpolate(
-        stack[None], scale_factor=2.0, mode="bilinear", align_corners=False
-    )[0]
-    squares = along_y.square() + along_x.square()
-    total = image.square() + squares
-    alignment = tensor[0] * (along_y.square() - along_x.square()) + tensor[1] * (
-        2 * along_y * along_x
-    )
-    # Twice the phase of the coarser wave beside the phase of the finer one.
-    doubled = centre * (image.square() - squares)
-    doubled = doubled + 2 * image * (riesz[0] * along_y + riesz[1] * along_x)
-    products = (total, energy * total, energy * image, alignment, doubled)
-    return torch.cat([cell_sum(product[None], cell) for product in products])
-
-
 def persistence_of(octaves: list[Octave]) -> torch.Tensor:
     """(OCTAVES, PERSISTENCE) of a slice: near, far and distant of one sector, then of the other.
 
-    The sector that persists more comes first, so that turning a slice changes nothing.
+    The sector of the larger correlations comes first, so that turning a slice changes nothing.
     """
     both = torch.stack([octave.persistence for octave in octaves])
     first, second = both[:, 0].sum(), both[:, 1].sum()

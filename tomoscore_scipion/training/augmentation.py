@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from tomoscore_scipion.model.sampling import CHANNELS
-from tomoscore_scipion.model.statistics import MEANS
+from tomoscore_scipion.model.sampling import CHANNEL_NAMES, CHANNELS
+from tomoscore_scipion.model.statistics import MEAN_TABLE, SECTORS
 
 FEWER_SLICES = 0.3
 """Share of the volumes that are seen with some of their slices only."""
 NEIGHBOURS_LOST = (0.12, 0.04, 0.06)
 """Share of the volumes that lose near, far and distant, far and distant, or distant neighbours."""
-NEIGHBOURS = ("near", "far", "distant")
+NEIGHBOURS = CHANNEL_NAMES[1:]
 
 
 def fewer(slices: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -44,12 +44,12 @@ def without_neighbours(
 
     Args:
         means: (..., len(MEANS)).
-        persistence: (..., 2 (CHANNELS - 1)).
+        persistence: (..., PERSISTENCE).
         first: place in `NEIGHBOURS`.
     """
-    lost = np.array([any(name in mean for name in NEIGHBOURS[first:]) for mean in MEANS])
+    lost = np.array([bool(set(mean.channels) & set(NEIGHBOURS[first:])) for mean in MEAN_TABLE])
     sector = np.arange(CHANNELS - 1) >= first
     return (
         np.where(lost, np.float32(0), means),
-        np.where(np.tile(sector, 2), np.float32(0), persistence),
+        np.where(np.tile(sector, SECTORS), np.float32(0), persistence),
     )
