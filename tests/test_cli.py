@@ -178,6 +178,8 @@ def test_quiet_prints_errors_only(tomograms, capsys):
         ),
         (["score", "a.npy", "--half1", "h"], "--half1 and --half2 go together"),
         (["score", "a", "b", "--half1", "h", "--half2", "i"], "the halves of one tomogram"),
+        (["score", "a", "--tilt-range", "60", "-60"], "--tilt-range: expected [lowest, highest]"),
+        (["score", "--job", "j", "--tilt-range", "-60", "60"], "--tilt-range does not go with"),
         (["score", "--job", "j", "--output", "r", "--weights", "w"], "--weights does not go"),
         (["score", "--job", "j", "--output", "r", "--thumbnails", "t"], "--thumbnails does not go"),
         (["score", "a.npy", "--quiet"], "--quiet needs --output, --csv or --report"),

@@ -69,6 +69,12 @@ def test_a_tomogram_may_have_halves():
     assert tomogram.halves == ("o.mrc", "e.mrc")
 
 
+@pytest.mark.parametrize("tilt_range", [None, [-60, 60], [-44.5, 62]])
+def test_a_tomogram_may_have_a_tilt_range(tilt_range):
+    (tomogram,) = parse_job(job_of({**entry(), "tilt_range_deg": tilt_range})).tomograms
+    assert tomogram.tilt_range_deg == (tilt_range and tuple(tilt_range))
+
+
 REFUSED = {
     "not an object": ([], "expected a JSON object, got list"),
     "no schema": ({"tomograms": []}, "lacks schema"),
@@ -101,6 +107,12 @@ REFUSED = {
         job_of({**entry(), "z_range": [9, 8]}),
         r"tomogram 1 \(TS_01\): z_range: expected \[first, last\] slice.*got \[9, 8\]",
     ),
+    "tilt range upside down": (
+        job_of({**entry(), "tilt_range_deg": [60, -60]}),
+        r"tomogram 1 \(TS_01\): tilt_range_deg: expected \[lowest, highest\].*got \[60, -60\]",
+    ),
+    "tilt range beyond 90": (job_of({**entry(), "tilt_range_deg": [-91, 60]}), "-90 to 90"),
+    "tilt range of one": (job_of({**entry(), "tilt_range_deg": 60}), "lowest < highest"),
     "slab of text": (job_of({**entry(), "z_range": "all"}), "z_range: expected.*got 'all'"),
     "slab of fractions": (job_of({**entry(), "z_range": [1.5, 2]}), "z_range: expected"),
     "slab below 0": (job_of({**entry(), "z_range": [-1, 2]}), "z_range: expected"),

@@ -332,6 +332,19 @@ def test_a_job_measures_halves_that_an_earlier_run_had_not(tmp_path):
     assert kept == []
 
 
+@pytest.mark.parametrize(
+    ("tilt_range", "n_kept"), [((-60.0, 60.0), 1), (None, 0), ((-50.0, 50.0), 0)]
+)
+def test_a_job_measures_halves_anew_with_another_tilt_range(tmp_path, tilt_range, n_kept):
+    path = tmp_path / "r.jsonl"
+    halves = {**HALVES, "tilt_range_deg": (-60.0, 60.0)}
+    path.write_text(json_line(make_score("TS_01", halves=halves)))
+    item = Tomogram("TS_01", "TS_01.npy", half1="o.mrc", half2="e.mrc", tilt_range_deg=tilt_range)
+    file, kept = resume_lines(str(path), [item], SHA256)
+    file.discard()
+    assert len(kept) == n_kept
+
+
 def test_a_failed_tomogram_is_a_row_with_its_reason():
     (row,) = rows_of(Score.failed("TS_01", "a.mrc", "empty file"))
     filled = {name: cell for name, cell in row.items() if cell}

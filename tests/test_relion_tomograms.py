@@ -86,6 +86,32 @@ def test_each_kind_of_tomogram_can_be_chosen(project, which):
     assert [t.path for t in found] == [f"{which}/{name}.mrc" for name in NAMES]
 
 
+HALVES = {
+    FILES[kind]: f"Tomograms/job007/tomograms/rec_{{name}}_{kind}.mrc"
+    for kind in ("half1", "half2")
+}
+
+
+def test_halves_that_the_file_names_are_measured(project):
+    path = project / relion_files.STAR
+    path.write_text(relion_files.star_text(NAMES, **HALVES))
+    found = read_tomograms(relion_files.STAR).tomograms
+    assert found[0].halves == tuple(
+        f"Tomograms/job007/tomograms/rec_TS_01_{kind}.mrc" for kind in ("half1", "half2")
+    )
+    (project / found[0].half1).touch()
+    assert {t.halves for t in read_tomograms(relion_files.STAR, "half1").tomograms} == {None}
+
+
+def test_a_row_that_names_one_half_only_is_scored_without_it_and_told(project, capsys):
+    (project / relion_files.STAR).write_text(
+        relion_files.star_text(NAMES, **{**HALVES, FILES["half2"]: "n/a"})
+    )
+    assert main(["score", relion_files.STAR, "--output", "r.jsonl"]) == 0
+    assert "3 tomograms name one half only" in capsys.readouterr().err
+    assert [record.halves for record in read_records("r.jsonl")] == [None] * 3
+
+
 def test_tomograms_without_a_file_of_the_kind_are_left_out_and_told(project, capsys):
     label = FILES["denoised"]
     text = relion_files.star_text(NAMES, **{label: "Tomograms/job007/tomograms/rec_{name}.mrc"})

@@ -63,6 +63,19 @@ def test_tomograms_are_named_as_their_tilt_series_and_have_their_pixel_size(sess
     assert found.tomograms[0].path == f"{W}/reconstruction/TS_01_10.00Apx.mrc"
     assert {tomogram.voxel_size_angstrom for tomogram in found.tomograms} == {10.0}
     assert found.n_halves == 3
+    assert found.tomograms[0].halves == tuple(
+        f"{W}/reconstruction/{folder}/TS_01_10.00Apx.mrc" for folder in ("odd", "even")
+    )
+
+
+def test_halves_are_named_where_one_is_there_and_not_for_other_kinds(session):
+    (session / W / "reconstruction" / "odd" / "TS_02_10.00Apx.mrc").unlink()
+    for folder in ("odd", "even"):
+        (session / W / "reconstruction" / folder / "TS_03_10.00Apx.mrc").unlink()
+    found = read_warp_folder(W)
+    assert [tomogram.halves is None for tomogram in found.tomograms] == [False, False, True]
+    assert found.n_halves == 1
+    assert {tomogram.halves for tomogram in read_warp_folder(W, "half2").tomograms} == {None}
 
 
 @pytest.mark.parametrize(

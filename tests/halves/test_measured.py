@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The measured score beside the predicted one: near the truth, and refused where halves are bad."""
 
+import json
 import os
 import re
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -39,6 +41,21 @@ def test_halves_of_frames_measure_the_true_score(note, files, cell):
     measured, true = halves["curve"]["resolvability"], cell.truth["curve"]["resolvability"]
     np.testing.assert_allclose(measured[2:5], true[2:5], atol=0.12)
     assert Score.from_json(record.to_json()) == record
+
+
+def test_a_tilt_range_that_is_given_counts_in_the_place_of_the_one_that_shows(files, cell, shipped):
+    whole, half1, half2 = files(*cell.by_frame)
+    work, scores = Scoring(), {}
+    for tilt_range in (None, (-60.0, 60.0), (-30.0, 60.0)):
+        item = Tomogram("TS", whole, half1=half1, half2=half2, tilt_range_deg=tilt_range)
+        item = work.item_of(json.loads(json.dumps(asdict(item))))
+        record = work.do(shipped, item, lambda done, total: None)
+        assert record.halves["tilt_range_deg"] == tilt_range
+        assert Score.from_json(record.to_json()) == record
+        scores[tilt_range] = record.halves["tomoscore"], record.halves["max_tilt_deg"]
+    assert scores[(-60.0, 60.0)] == (pytest.approx(scores[None][0], abs=0.1), 60.0)
+    assert scores[(-30.0, 60.0)][1] == 45.0
+    assert scores[(-30.0, 60.0)][0] < scores[(-60.0, 60.0)][0]
 
 
 def test_halves_of_tilts_are_told_and_count_coarse_octaves_only(note, files, cell):

@@ -71,6 +71,8 @@ def main(args: Namespace) -> int:
 
 def _job_of(args: Namespace, source: Source) -> Job:
     tomograms = source.tomograms
+    if args.tilt_range:
+        tomograms = tuple(replace(t, tilt_range_deg=args.tilt_range) for t in tomograms)
     if args.half1:
         if len(tomograms) != 1:
             args.wrong_usage(

@@ -24,6 +24,7 @@ from tomoscore_scipion.records.bands import (
 from tomoscore_scipion.records.errors import TomogramError
 from tomoscore_scipion.records.halves_block import MEASURED, refused
 from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.tilt_range import TiltRange, half_of
 
 FINEST_BY_TILT_NM = 16.0
 """Halves of other tilts say too little of finer octaves."""
@@ -52,6 +53,7 @@ def with_halves(
     paths: tuple[str, str],
     measure: Measure,
     size_was_given: bool = False,
+    tilt_range_deg: TiltRange | None = None,
 ) -> Score:
     """The record of a tomogram with the curve that its halves give.
 
@@ -65,14 +67,17 @@ def with_halves(
         paths: of both halves.
         measure: measures a slice, as the scorer does.
         size_was_given: whether the voxel size was given and holds whatever headers say.
+        tilt_range_deg: (lowest, highest) tilt angle of the views; None: it is read from where the
+            power of the first half ends in Fourier space.
     """
+    warnings = record.warnings
     try:
-        note = _note(volume, slices, record, paths, measure, size_was_given)
+        note = _note(volume, slices, record, paths, measure, size_was_given, tilt_range_deg)
     except HalvesError as error:
-        warning = f"its halves are refused: {error}"
+        warnings = (*warnings, f"its halves are refused: {error}")
         note = refused(*paths, str(error))
-        return replace(record, halves=note, warnings=(*record.warnings, warning))
-    return replace(record, halves=note)
+    note["tilt_range_deg"] = tilt_range_deg
+    return replace(record, halves=note, warnings=warnings)
 
 
 def _note(
@@ -82,6 +87,7 @@ def _note(
     paths: tuple[str, str],
     measure: Measure,
     size_was_given: bool,
+    tilt_range_deg: TiltRange | None,
 ) -> dict[str, Any]:
     assert record.slab_z is not None
     first, last = record.slab_z
@@ -89,6 +95,8 @@ def _note(
     with open_halves(paths, volume, size_was_given) as halves:
         try:
             seen = examine(volume, halves, record.slab_z)
+            if tilt_range_deg is not None:
+                seen = replace(seen, max_tilt_deg=half_of(tilt_range_deg))
             share = _share(volume, seen)
             factor = wedge_factor_of(seen.max_tilt_deg)
             found = measured_curve(

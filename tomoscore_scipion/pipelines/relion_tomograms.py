@@ -3,8 +3,8 @@
 
 Labels are those of RELION 5 (src/metadata_label.h). Paths in the file start at the folder of the
 RELION project. A tomogram's voxel size is rlnTomoTiltSeriesPixelSize, in Angstrom, times
-rlnTomoTomogramBinning. RELION keeps columns whose labels it does not know, as text
-(src/metadata_table.cpp, readStarLoop and write).
+rlnTomoTomogramBinning. Its halves are of the even and of the odd frames or tilts. RELION keeps
+columns whose labels it does not know, as text (src/metadata_table.cpp, readStarLoop and write).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from tomoscore_scipion.reading.star_file import read_star
@@ -53,6 +53,7 @@ class RelionTomograms:
         path: the file.
         tomograms: those that have a file of the kind asked for; ids are RELION's names.
         without_file: names of the others.
+        with_one_half: names of tomograms with a file for one half only, which are not measured.
         blocks: {name of a block: its table or dict}; all values of tables are text.
         table: name of the block with the tomograms.
         version: the line that tells RELION's version of the form; empty where there is none.
@@ -61,6 +62,7 @@ class RelionTomograms:
     path: str
     tomograms: tuple[Tomogram, ...]
     without_file: tuple[str, ...]
+    with_one_half: tuple[str, ...]
     blocks: Mapping[str, Any]
     table: str
     version: str
@@ -107,20 +109,33 @@ def read_tomograms(
         )
     project = _project_folder(path, [file for file, is_there in zip(files, there) if is_there])
     given = voxel_size_angstrom
-    tomograms = tuple(
-        Tomogram(
-            ts_id,
-            _from_here(path, project, file),
-            _voxel_size(path, table, row) if given is None else given,
-        )
-        for row, (ts_id, file) in enumerate(zip(ids, files))
-        if there[row]
-    )
-    without = tuple(ts_id for ts_id, is_there in zip(ids, there) if not is_there)
+    halves = _halves(table) if which == "reconstructed" else [()] * len(ids)
+    tomograms = []
+    for row, (ts_id, file) in enumerate(zip(ids, files)):
+        if there[row]:
+            size = _voxel_size(path, table, row) if given is None else given
+            tomogram = Tomogram(ts_id, _from_here(path, project, file), size)
+            if len(halves[row]) == 2:
+                half1, half2 = (_from_here(path, project, half) for half in halves[row])
+                tomogram = replace(tomogram, half1=half1, half2=half2)
+            tomograms.append(tomogram)
     version = VERSION.search(read_text(path, "a star file of RELION 5"))
     return RelionTomograms(
-        path, tomograms, without, blocks, name, version.group() if version else ""
+        path=path,
+        tomograms=tuple(tomograms),
+        without_file=tuple(ts_id for ts_id, is_there in zip(ids, there) if not is_there),
+        with_one_half=tuple(ts_id for ts_id, half in zip(ids, halves) if len(half) == 1),
+        blocks=blocks,
+        table=name,
+        version=version.group() if version else "",
     )
+
+
+def _halves(table: pandas.DataFrame) -> list[tuple[str, ...]]:
+    """The files of halves that each row names, two, one or none."""
+    columns = [map(str, table[FILES[kind]]) for kind in ("half1", "half2") if FILES[kind] in table]
+    rows = zip(*columns) if columns else [()] * len(table)
+    return [tuple(word for word in row if word.lower() not in NO_FILE) for row in rows]
 
 
 def _block_of_tomograms(path: str, blocks: Mapping[str, Any], which: str) -> str:

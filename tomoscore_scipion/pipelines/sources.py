@@ -85,6 +85,11 @@ def _of_star(path: str, voxel_size_angstrom: float | None, which: str) -> Source
             f"{path}: {len(relion.without_file)} tomograms have no file in {FILES[which]} and are "
             f"left out: {_some(relion.without_file)}"
         )
+    if relion.with_one_half:
+        notices.append(
+            f"{path}: {len(relion.with_one_half)} tomograms name one half only and are not "
+            f"measured from halves: {_some(relion.with_one_half)}"
+        )
     return Source(relion.tomograms, (path,), tuple(notices), relion=relion)
 
 

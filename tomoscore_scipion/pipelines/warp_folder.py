@@ -14,7 +14,7 @@ import math
 import os
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Mapping
 
 from tomoscore_scipion.reading.file_kind import TOMOGRAM
@@ -75,7 +75,8 @@ def read_warp_folder(
     """Find the tomograms of a processing folder.
 
     The id of a tomogram is the name of its tilt series; where one has tomograms of several pixel
-    sizes, the pixel size follows, as in the file's name.
+    sizes, the pixel size follows, as in the file's name. The halves of reconstructed tomograms are
+    named where one of them is there; one that is missing is then a warning in the record.
 
     Args:
         path: the folder.
@@ -95,6 +96,7 @@ def read_warp_folder(
             f"{path}: expected tomograms in {folder}, named as WarpTools names them "
             f"(TS_01_10.00Apx.mrc), found none{other}"
         )
+    halves = {match.group(): _halves(path, match.group()) for match in found}
     counts = Counter(match["series"] for match in found)
     tomograms, series = [], {}
     for match in found:
@@ -105,12 +107,13 @@ def read_warp_folder(
         size = voxel_size_angstrom
         if size is None:
             size = _size_of_name(file, _pixel_size(match))
-        tomograms.append(Tomogram(ts_id, file, size))
+        tomogram = Tomogram(ts_id, file, size)
+        if which == "reconstructed" and any(map(os.path.isfile, halves[match.group()])):
+            half1, half2 = halves[match.group()]
+            tomogram = replace(tomogram, half1=half1, half2=half2)
+        tomograms.append(tomogram)
         series[ts_id] = name
-    halves = [os.path.join(path, RECONSTRUCTION, FOLDERS[kind]) for kind in ("half1", "half2")]
-    n_halves = sum(
-        all(os.path.isfile(os.path.join(half, match.group())) for half in halves) for match in found
-    )
+    n_halves = sum(all(map(os.path.isfile, pair)) for pair in halves.values())
     names = sorted(set(series.values()))
     deselected = tuple(name for name in names if _is_deselected(path, name))
     return WarpFolder(path, tuple(tomograms), series, n_halves, deselected)
@@ -156,6 +159,12 @@ def warp_file(path: str) -> WarpFile | None:
 
 def _pixel_size(match: re.Match[str]) -> float:
     return float(match["pixel"].replace(",", "."))
+
+
+def _halves(path: str, name: str) -> tuple[str, str]:
+    """The places of the halves of a tomogram, of its file's name, in a processing folder."""
+    odd, even = (os.path.join(path, RECONSTRUCTION, FOLDERS[kind]) for kind in ("half1", "half2"))
+    return os.path.join(odd, name), os.path.join(even, name)
 
 
 def _names(path: str, folder: str, which: str) -> list[str]:

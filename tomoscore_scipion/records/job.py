@@ -5,7 +5,8 @@ A job is one JSON object:
 
     {"schema": 1, "weights": null, "device": "auto", "map_dir": null, "thumbnail_dir": null,
      "tomograms": [{"ts_id": "TS_01", "path": "TS_01.mrc", "voxel_size_angstrom": null,
-                    "z_range": null, "half1": null, "half2": null}]}
+                    "z_range": null, "half1": null, "half2": null,
+                    "tilt_range_deg": null}]}
 
 schema, tomograms, ts_id and path must be there; what else is left out has the value shown.
 Relative paths start at the current working directory, as they do in a shell, wherever the job file
@@ -23,6 +24,7 @@ from typing import Any, Callable, Sequence, TypeVar
 
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.record import default_ts_id
+from tomoscore_scipion.records.tilt_range import TiltRange, check_tilt_range
 from tomoscore_scipion.records.z_range import ZRange, check_z_range
 
 Parsed = TypeVar("Parsed")
@@ -31,7 +33,10 @@ SCHEMA = 1
 """The version of the job's form.  A later one is refused."""
 
 JOB_KEYS = ("schema", "weights", "device", "map_dir", "thumbnail_dir", "tomograms")
-TOMOGRAM_KEYS = ("ts_id", "path", "voxel_size_angstrom", "z_range", "half1", "half2")
+TOMOGRAM_KEYS = (
+    *("ts_id", "path", "voxel_size_angstrom", "z_range"),
+    *("half1", "half2", "tilt_range_deg"),
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class Tomogram:
         half1: the tomogram of one half of its frames or tilts, by which the score is checked; None
             without halves.
         half2: that of the other half.
+        tilt_range_deg: (lowest, highest) tilt angle, see tilt_range.py; None: as it shows in the
+            halves.
     """
 
     ts_id: str
@@ -54,6 +61,7 @@ class Tomogram:
     z_range: ZRange | None = None
     half1: str | None = None
     half2: str | None = None
+    tilt_range_deg: TiltRange | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "z_range", check_z_range(self.z_range))
@@ -227,16 +235,19 @@ def _tomogram(number: int, entry: Any) -> Tomogram:
                 f"or null for the header's, got {voxel_size!r}"
             )
         voxel_size = float(voxel_size)
-    try:
-        z_range = check_z_range(entry.get("z_range"))
-    except ValueError as error:
-        raise StartError(f"{what} ({ts_id}): z_range: {error}") from error
+    ranges: dict[str, Any] = {}
+    for key, check in (("z_range", check_z_range), ("tilt_range_deg", check_tilt_range)):
+        try:
+            ranges[key] = check(entry.get(key))
+        except ValueError as error:
+            raise StartError(f"{what} ({ts_id}): {key}: {error}") from error
     halves = [entry.get(key) for key in ("half1", "half2")]
     if halves != [None, None]:
         for key, half in zip(("half1", "half2"), halves):
             expected = "a path, since the other half is named, or null for both"
             check_path(half, f"{what} ({ts_id}): {key}", expected)
-    return Tomogram(ts_id, entry["path"], voxel_size, z_range, *halves)
+    half1, half2 = halves
+    return Tomogram(ts_id, entry["path"], voxel_size, half1=half1, half2=half2, **ranges)
 
 
 def check_device(device: Any) -> None:

@@ -27,7 +27,9 @@ HALVES_KEYS += ("max_tilt_deg", "octaves", "warnings")
 """Keys of `Score.halves`: both files, "measured" or "refused", why refused, the measured score with
 its 90 % interval and curve, "by-frame", "by-tilt" or "unknown", half of the tilt range, the periods
 of the octaves that count, and what the user should know. The score of halves by tilt counts fewer
-octaves than the predicted one. Refused ones have None, and no octaves."""
+octaves than the predicted one. Refused ones have None, and no octaves. A further key of later
+records, tilt_range_deg, is the range that was given, (lowest, highest); half of it is then
+max_tilt_deg. None where none was given: max_tilt_deg is then as it shows in the halves."""
 
 OK, FAILED = "ok", "failed"
 LARGEST = sys.float_info.max

@@ -59,8 +59,9 @@ def resume_results(
 def is_current(record: Score | DoseRecord, entry: Tomogram | Sources, model_sha256: str) -> bool:
     """Whether processing an entry of a job again would give the same record.
 
-    The record is "ok", and was made by the same model from the same files, with the same z range,
-    and with the voxel size that the entry gives, if it gives one.
+    The record is "ok", and was made by the same model from the same files, with the same z range
+    and, if there are halves, the same tilt range, and with the voxel size that the entry gives, if
+    it gives one.
 
     Args:
         record: record of an earlier run, with the id of the entry.
@@ -75,9 +76,16 @@ def is_current(record: Score | DoseRecord, entry: Tomogram | Sources, model_sha2
         return is_same_size and record.path == entry.stack
     assert isinstance(entry, Tomogram)
     is_same_size = _is_size(record.voxel_size_angstrom, entry.voxel_size_angstrom)
-    halves = record.halves and (record.halves["half1"], record.halves["half2"])
-    inputs = (record.path, record.z_range, halves)
-    return is_same_size and inputs == (entry.path, entry.z_range, entry.halves)
+    is_same = (record.path, record.z_range) == (entry.path, entry.z_range)
+    return is_same_size and is_same and _has_halves_of(record, entry)
+
+
+def _has_halves_of(record: Score, entry: Tomogram) -> bool:
+    """Whether a record is measured from the halves of an entry, with its tilt range."""
+    if record.halves is None or entry.halves is None:
+        return record.halves is None and entry.halves is None
+    halves = (record.halves["half1"], record.halves["half2"])
+    return (halves, record.halves.get("tilt_range_deg")) == (entry.halves, entry.tilt_range_deg)
 
 
 def _is_size(used: float | None, given: float | None) -> bool:

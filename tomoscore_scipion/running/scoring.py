@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Sequence
 from tomoscore_scipion.reading.file_kind import TOMOGRAM
 from tomoscore_scipion.records.job import Tomogram
 from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.tilt_range import check_tilt_range
 from tomoscore_scipion.running.products import Products
 from tomoscore_scipion.running.work import Progress, Work
 
@@ -43,7 +44,8 @@ class Scoring(Work[Tomogram, Score]):
 
     def item_of(self, request: dict[str, Any]) -> Tomogram:
         """The tomogram of a request."""
-        return Tomogram(**request)
+        tilt_range_deg = check_tilt_range(request.get("tilt_range_deg"))
+        return Tomogram(**{**request, "tilt_range_deg": tilt_range_deg})
 
     def do(self, scorer: Scorer, item: Tomogram, progress: Progress) -> Score:
         """Score a tomogram.
@@ -70,7 +72,9 @@ class Scoring(Work[Tomogram, Score]):
         assert paths is not None
 
         def finish(volume: Volume, slices: Sequence[SliceCurves], record: Score) -> Score:
-            record = with_halves(volume, slices, record, paths, scorer.measure, given)
+            record = with_halves(
+                volume, slices, record, paths, scorer.measure, given, item.tilt_range_deg
+            )
             return self.products(volume, slices, record)
 
         return finish

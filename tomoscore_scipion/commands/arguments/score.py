@@ -11,6 +11,7 @@ from tomoscore_scipion.commands.arguments.options import positive_integer, posit
 from tomoscore_scipion.pipelines.sources import WHICH
 from tomoscore_scipion.pipelines.warp_folder import LIST_SUFFIX
 from tomoscore_scipion.records.acceptance import DEFAULT_THRESHOLD, octaves
+from tomoscore_scipion.records.tilt_range import check_tilt_range
 
 ACCEPTED = ("output_star", "output_list")
 """Options that name a file for the accepted tomograms."""
@@ -18,6 +19,11 @@ ACCEPTED = ("output_star", "output_list")
 
 RESULTS = ("output", "csv", "report", *ACCEPTED)
 """Options that name a file to be written."""
+SAID_BY_JOB = (
+    *("weights", "device", "voxel_size", "map", "thumbnails"),
+    *("half1", "half2", "tilt_range"),
+)
+"""Options whose values a job file has."""
 
 
 DESCRIPTION = """\
@@ -66,6 +72,14 @@ def add_arguments(parser: ArgumentParser) -> None:
             help=f"the tomogram of the {which} frames or tilts: the score is also measured from "
             "both halves (one tomogram only; in a job: half1, half2)",
         )
+    add(
+        "--tilt-range",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="lowest and highest tilt angle in degrees, for the score that is measured from halves "
+        "(default: as it shows in them)",
+    )
     add("--device", metavar="auto|cpu|cuda:N", help="where to score (default: auto)")
     add("--output", metavar="FILE.jsonl", help="write records (JSON Lines); replaces the file")
     add("--csv", metavar="FILE.csv", help="write one row per tomogram; replaces the file")
@@ -131,7 +145,7 @@ def check_arguments(args: Namespace) -> None:
     if bool(args.job) == bool(args.paths):
         args.wrong_usage("name tomograms (PATH...) or a job (--job), one of the two")
     if args.job:
-        for name in ("weights", "device", "voxel_size", "map", "thumbnails", "half1", "half2"):
+        for name in SAID_BY_JOB:
             if getattr(args, name) is not None:
                 args.wrong_usage(f"{_option(name)} does not go with --job: the job file says it")
         for name in ("which", *ACCEPTED):
@@ -149,6 +163,11 @@ def check_arguments(args: Namespace) -> None:
         args.wrong_usage(f"--output-list: WarpTools needs a name that ends with {LIST_SUFFIX}")
     if bool(args.half1) != bool(args.half2):
         args.wrong_usage("--half1 and --half2 go together: name both halves")
+    if args.tilt_range is not None:
+        try:
+            args.tilt_range = check_tilt_range(args.tilt_range)
+        except ValueError as error:
+            args.wrong_usage(f"--tilt-range: {error}")
     if args.half1 and len(args.paths) != 1:
         args.wrong_usage("--half1 and --half2 are the halves of one tomogram: name one PATH")
     if args.quiet and not (args.output or args.csv or args.report):

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tilt range of a tomogram's views, (lowest, highest) angle in degrees, as somebody gave it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Tuple
+
+TiltRange = Tuple[float, float]
+LARGEST_DEG = 90.0
+
+
+def check_tilt_range(value: Any) -> TiltRange | None:
+    """A tilt range from JSON or a caller, (low, high) as list or tuple; None where none is given.
+
+    Raises:
+        ValueError: it is none; the message says what was expected and found.
+    """
+    if value is None:
+        return None
+    pair = isinstance(value, (list, tuple)) and len(value) == 2
+    if pair and all(map(_is_angle, value)) and value[0] < value[1]:
+        return float(value[0]), float(value[1])
+    raise ValueError(
+        "expected [lowest, highest] tilt angle in degrees, -90 to 90, lowest < highest, or null "
+        f"where it is not known, got {value!r}"
+    )
+
+
+def half_of(tilt_range_deg: TiltRange) -> float:
+    """Half of the range, degrees: the largest tilt of a symmetric series."""
+    low, high = tilt_range_deg
+    return (high - low) / 2
+
+
+def _is_angle(value: Any) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and math.isfinite(value) and abs(value) <= LARGEST_DEG
