@@ -87,6 +87,7 @@ setup(
             "report/templates/*",
             "templates/*.template",
             "weights/*.safetensors",
+            "weights/*.scores.json",
         ],
     },
     entry_points={

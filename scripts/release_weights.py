@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from tomoscore_scipion.model.weights import FOLDER, load_weights, save_weights, sha256_of
+from tomoscore_scipion.records.simulated_scores import SUFFIX
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -29,8 +30,9 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{args.benchmark}: figures of other weights, sha256 {measured}", file=sys.stderr)
         return 1
     card["metrics"] = {"command": "tomoscore benchmark", **figures}
-    for old in FOLDER.glob("*.safetensors"):
-        old.unlink()
+    for pattern in ("*.safetensors", "*" + SUFFIX):
+        for old in FOLDER.glob(pattern):
+            old.unlink()
     path = FOLDER / f"{card['name']}-{card['version']}.safetensors"
     save_weights(path, network, card)
     print(f"{path}: sha256 {sha256_of(path)}")

@@ -2,23 +2,23 @@
 """How simulated tomograms score: the quantiles that the help of the threshold's presets states.
 
 Run as `python scripts/score_quantiles.py --write` in the environment of `make venv` whenever the
-shipped weights change. It scores fresh simulated tomograms, on which no model was trained, and puts
-the figures into SIMULATED_SCORES of tomoscore_scipion/records/verdict.py; about ten seconds per
-tomogram on two cores.
+shipped weights change. It scores fresh simulated tomograms, on which no model was trained, and
+writes the figures beside the shipped weights; about ten seconds per tomogram on two cores.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
+import json
 import sys
 from pathlib import Path
 from typing import Any, Sequence
 
 import numpy as np
 
-VERDICT = Path(__file__).resolve().parents[1] / "tomoscore_scipion" / "protocols" / "verdict.py"
-CONSTANT = re.compile(r"^SIMULATED_SCORES = \{\n.*?^\}\n", re.MULTILINE | re.DOTALL)
+from tomoscore_scipion.model.weights import shipped_weights_path
+from tomoscore_scipion.records.simulated_scores import write_simulated_scores
+
 PERCENTS = (10, 25, 50, 75, 90)
 
 
@@ -39,9 +39,9 @@ def main(argv: list[str] | None = None) -> int:
             flush=True,
         )
     figures = figures_of(scores, scorer.model["sha256"])
-    print(as_source(figures), end="")
+    print(json.dumps(figures))
     if args.write:
-        write(args.file, figures)
+        print(write_simulated_scores(args.beside or shipped_weights_path(), figures))
     return 0
 
 
@@ -52,40 +52,16 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--acquisitions", type=int, default=2, help="tomograms of each specimen")
     parser.add_argument("--seed", type=int, default=700_000, help="of the first specimen")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--write", action="store_true", help="put the figures into the source")
-    parser.add_argument("--file", type=Path, default=VERDICT, help="with the constant")
+    parser.add_argument("--write", action="store_true", help="write the figures beside the weights")
+    parser.add_argument("--beside", type=Path, help="other weights than those that ship")
     return parser.parse_args(argv)
 
 
 def figures_of(scores: Sequence[float], sha256: str) -> dict[str, Any]:
     """The figures of TomoScores in octaves, rounded to two digits."""
     found = np.percentile(scores, PERCENTS)
-    quantiles = {percent: round(float(score), 2) for percent, score in zip(PERCENTS, found)}
+    quantiles = {str(percent): round(float(score), 2) for percent, score in zip(PERCENTS, found)}
     return {"sha256": sha256, "tomograms": len(scores), "quantiles": quantiles}
-
-
-def as_source(figures: dict[str, Any]) -> str:
-    """The figures as the lines of Python that define the constant."""
-    return (
-        "SIMULATED_SCORES = {\n"
-        f'    "sha256": "{figures["sha256"]}",\n'
-        f'    "tomograms": {figures["tomograms"]},\n'
-        f'    "quantiles": {figures["quantiles"]},\n'
-        "}\n"
-    )
-
-
-def write(path: Path, figures: dict[str, Any]) -> None:
-    """Replace the constant in a source file.
-
-    Raises:
-        ValueError: it is not there, or twice.
-    """
-    source = path.read_text(encoding="utf-8")
-    found = len(CONSTANT.findall(source))
-    if found != 1:
-        raise ValueError(f"{path}: expected one SIMULATED_SCORES, found {found}")
-    path.write_text(CONSTANT.sub(lambda _: as_source(figures), source), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -80,6 +80,7 @@ def test_wheel_holds_weights_and_all_that_scipion_reads_and_no_tests(wheel):
     assert {f"tomoscore_scipion/{name}" for name in read} <= set(names)
     assert [name for name in names if name.endswith("LICENSE")]
     assert [name for name in names if name.endswith(".safetensors")]
+    assert [name for name in names if name.endswith(".scores.json")]
     in_sources = {str(path.relative_to(ROOT)) for path in ROOT.glob("tomoscore_scipion/**/*.py")}
     assert {name for name in names if name.endswith(".py")} == in_sources
 

@@ -9,6 +9,7 @@ from tomoscore_scipion.records.reasons import (
     UNFLIPPED,
     UNKNOWN_VOXEL_SIZE,
 )
+from tomoscore_scipion.records.simulated_scores import simulated_in_words, simulated_scores
 from tomoscore_scipion.records.verdict import (
     BALANCED,
     CHOICES,
@@ -16,7 +17,6 @@ from tomoscore_scipion.records.verdict import (
     LARGEST,
     PRESETS,
     presets_in_words,
-    simulated_in_words,
 )
 
 READING = (
@@ -40,7 +40,7 @@ PRESET_HELP = (
     "found good: they score 2.1 or more; two crops of 127 nm, which score less, are borderline. "
     "The model card has the figures.\n"
     + "The wizard shows the scores, when there are any, and how many tomograms would be accepted.\n"
-    + simulated_in_words()
+    + simulated_in_words(simulated_scores())
     + "\n"
     + READING
 )

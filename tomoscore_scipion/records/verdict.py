@@ -31,14 +31,6 @@ PRESETS = (
 )
 """The presets: (name, TomoScore in octaves from which it accepts)."""
 
-SIMULATED_SCORES: dict = {
-    "sha256": "e10903cedff4073e9abce8438db10902b8e5a1b5b620ba5995113d2bcad020b7",
-    "tomograms": 30,
-    "quantiles": {10: 0.59, 25: 1.18, 50: 2.12, 75: 3.02, 90: 3.97},
-}
-"""How simulated tomograms score with the weights of this sha256: {percent: TomoScore below which so
-many of them are}. Measured by scripts/score_quantiles.py; without tomograms help claims nothing."""
-
 BALANCED = 1
 CUSTOM = len(PRESETS)
 CHOICES = [f"{name} (>= {value})" for name, value in PRESETS] + ["Custom"]
@@ -60,20 +52,6 @@ def in_words(threshold: float) -> str:
 def presets_in_words() -> str:
     """The presets with what they mean, one a line, for help texts."""
     return "\n".join(f"  *{name}*: {in_words(value)}" for name, value in PRESETS)
-
-
-def simulated_in_words() -> str:
-    """How simulated tomograms score, for help texts; "" where that has not been measured."""
-    if not SIMULATED_SCORES["tomograms"]:
-        return ""
-    below = [
-        f"{'half' if percent == 50 else f'{percent} %'}{'' if number else ' score'} below {score:g}"
-        for number, (percent, score) in enumerate(sorted(SIMULATED_SCORES["quantiles"].items()))
-    ]
-    return (
-        f"Of {SIMULATED_SCORES['tomograms']} simulated tomograms of all qualities "
-        + f"{', '.join(below)}. Those of a real session differ: look at its own histogram.\n"
-    )
 
 
 def reachable(voxel_size_angstrom: float) -> float:

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How simulated tomograms score with the shipped weights, from a file beside these weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
+SUFFIX = ".scores.json"
+"""Ending of the file; the rest of its name is that of the weights."""
+
+
+def simulated_scores(folder: Path = WEIGHTS) -> dict[str, Any] | None:
+    """Quantiles of the scores of simulated tomograms, None where they have not been measured.
+
+    Returns:
+        {"sha256": of the weights, "tomograms": their number, "quantiles": {percent as text:
+        TomoScore below which this percentage of the tomograms lies}}.
+    """
+    files = sorted(folder.glob("*" + SUFFIX))
+    return json.loads(files[0].read_text(encoding="utf-8")) if len(files) == 1 else None
+
+
+def write_simulated_scores(weights: Path, figures: dict[str, Any]) -> Path:
+    """Write figures as `simulated_scores` returns them beside a weights file; returns the path."""
+    path = weights.with_name(weights.stem + SUFFIX)
+    path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def simulated_in_words(figures: dict[str, Any] | None) -> str:
+    """The figures of `simulated_scores` as a sentence for help texts; "" for None."""
+    if figures is None:
+        return ""
+    below = [
+        f"{'half' if percent == '50' else f'{percent} %'}{'' if n else ' score'} below {score:g}"
+        for n, (percent, score) in enumerate(figures["quantiles"].items())
+    ]
+    return (
+        f"Of {figures['tomograms']} simulated tomograms of all qualities {', '.join(below)}. "
+        "Those of a real session differ: look at its own histogram.\n"
+    )
