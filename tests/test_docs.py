@@ -146,3 +146,17 @@ def test_every_parameter_of_the_template_is_explained():
     names = re.findall(r"\|(\w+)~", template.read_text(encoding="utf-8"))
     page = (ROOT / "docs" / "scipion.rst").read_text(encoding="utf-8")
     assert len(names) == 5 and all(f"``{name}``" in page for name in names)
+
+
+def test_modules_that_moved_are_where_the_changes_say():
+    moved = (ROOT / "CHANGES.txt").read_text(encoding="utf-8").partition("\nPython: ")[2]
+    moved = moved.partition("\n\n0.1.0")[0]
+    new = []
+    for line in re.findall(r"^- (.+(?:\n  .+)*)", moved, re.MULTILINE):
+        target, _, names = line.partition(" -> ")[2].partition(":")
+        folders = re.findall(r"`([\w.]+)`", target)
+        new += [f"{folders[0]}.{name}" for name in re.findall(r"`(\w+)`", names)] or folders
+    package = ROOT / "tomoscore_scipion"
+    paths = [package / name.replace(".", "/") for name in new]
+    assert len(new) > 80
+    assert [str(p) for p in paths if not (p.is_dir() or p.with_suffix(".py").exists())] == []
