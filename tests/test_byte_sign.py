@@ -7,7 +7,7 @@ import bad_tomograms
 import numpy as np
 import pytest
 
-from tomoscore_scipion.reading.byte_sign import WRAPS, wraps
+from tomoscore_scipion.reading.byte_sign import WRAPS, wraps_around
 from tomoscore_scipion.reading.volume import open_stack, open_volume
 
 SHAPE = (8, 64, 64)
@@ -38,20 +38,20 @@ def counts_of(stored):
     ],
 )
 def test_unsigned_bytes_wrap_where_they_reach_both_sides_of_the_middle(mean, spread, expected):
-    assert wraps(counts_of(bytes_of(mean, spread, "u1"))) is expected
+    assert wraps_around(counts_of(bytes_of(mean, spread, "u1"))) is expected
 
 
 @pytest.mark.parametrize(
     ("mean", "spread"), [(0, 30), (0, 5), (0, 60), (40, 20), (-60, 25), (100, 20), (-120, 10)]
 )
 def test_signed_bytes_do_not(mean, spread):
-    assert not wraps(counts_of(bytes_of(mean, spread, "i1")))
+    assert not wraps_around(counts_of(bytes_of(mean, spread, "i1")))
 
 
 @pytest.mark.parametrize("values", [[0], [-128, 127], [-128, 0, 127], list(range(-128, 128))])
 def test_clipped_constant_and_even_bytes_do_not(values):
     stored = np.resize(np.array(values, dtype="i1"), SHAPE)
-    assert not wraps(counts_of(stored))
+    assert not wraps_around(counts_of(stored))
 
 
 def written(path, stored, **flags):

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the values of a file have the byte order of its header.
+"""Check that the data of a file have the byte order of its header.
 
-Programs that swap a header and leave its data, or the other way round, make files that look sound:
-only their values are absurd. Floats in the wrong order have any exponent; tomograms have not.
+Some programs swap the header but not the data, or the data but not the header. Such files are valid
+in every other respect. Floats in the wrong byte order have arbitrary exponents, which the values of
+a tomogram do not have.
 """
 
 from __future__ import annotations
@@ -15,26 +16,34 @@ from tomoscore_scipion.reading.mrc_header import MrcHeader
 from tomoscore_scipion.reading.source_file import SourceFile
 from tomoscore_scipion.records.errors import TomogramError
 
-ABSURD = (1e-20, 1e20)
-"""Values that are not 0 are absurd outside these magnitudes."""
-MANY, FEW = 0.3, 0.01
-"""Shares of absurd values as they are read, and in the other byte order, that tell."""
-FEWEST_VALUES = 100
+PLAUSIBLE_MAGNITUDE = (1e-20, 1e20)
+"""Smallest and largest magnitude of values other than 0."""
+MIN_IMPLAUSIBLE, MAX_IMPLAUSIBLE_SWAPPED = 0.3, 0.01
+"""The byte order is wrong if at least the first fraction of the values is implausible as read, and
+at most the second one in the other byte order."""
+MIN_VALUES = 100
+"""The check is skipped if fewer values differ from 0."""
 
 
 def check_byte_order(source: SourceFile, header: MrcHeader, kind: FileKind) -> None:
-    """Refuse floats whose byte order is another than that of the header.
+    """Check the byte order of 32-bit floats; other data types are not checked.
+
+    Args:
+        source: the open file.
+        header: its header.
+        kind: tomogram or stack, for messages.
 
     Raises:
-        TomogramError: they are, or the file cannot be read.
+        TomogramError: the data have another byte order than the header, or the file cannot be read.
     """
     if header.dtype != np.dtype("f4") and header.dtype != np.dtype(">f4"):
         return
     values = np.concatenate(list(samples(source, header))).view(header.dtype)
     values = values[values != 0]
-    if values.size < FEWEST_VALUES or _absurd(values) < MANY:
+    if values.size < MIN_VALUES or _implausible_fraction(values) < MIN_IMPLAUSIBLE:
         return
-    if _absurd(values.view(header.dtype.newbyteorder())) > FEW:
+    swapped = values.view(header.dtype.newbyteorder())
+    if _implausible_fraction(swapped) > MAX_IMPLAUSIBLE_SWAPPED:
         return
     names = ("big", "little") if header.dtype == np.dtype(">f4") else ("little", "big")
     raise TomogramError(
@@ -44,9 +53,10 @@ def check_byte_order(source: SourceFile, header: MrcHeader, kind: FileKind) -> N
     )
 
 
-def _absurd(values: np.ndarray) -> float:
-    """Share of values that no tomogram has."""
+def _implausible_fraction(values: np.ndarray) -> float:
+    """Fraction of the values outside `PLAUSIBLE_MAGNITUDE`, 0 to 1."""
+    low, high = PLAUSIBLE_MAGNITUDE
     with np.errstate(invalid="ignore"):
-        size = np.abs(values)
-        sound = (size >= ABSURD[0]) & (size <= ABSURD[1])
-    return float(1 - sound.mean())
+        magnitude = np.abs(values)
+        is_plausible = (magnitude >= low) & (magnitude <= high)
+    return float(1 - is_plausible.mean())

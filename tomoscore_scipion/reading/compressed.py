@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compressed MRC files: decompressed whole into a temporary file, then read like any other.
+"""Compressed MRC files, decompressed completely into a temporary file.
 
-A compressed stream cannot be entered in the middle, and memory must not grow with the volume, so
-the values go to disk: to an unnamed file in the folder for temporary files (TMPDIR) that nobody
-else can open and that vanishes with the process, however that ends.
+Slices are read in any order, which a compressed stream does not allow, and memory must not grow
+with the volume. The temporary file lies in TMPDIR, has no name, cannot be opened by others, and is
+removed by the system when the process ends.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Stream = Union[gzip.GzipFile, bz2.BZ2File]
 
 
 def compression_of(head: bytes) -> str | None:
-    """The compression that a file's first bytes tell of: "gzip", "bzip2" or None."""
+    """Compression of a file by its first bytes: "gzip", "bzip2" or None."""
     if head.startswith(b"\x1f\x8b\x08"):
         return "gzip"
     if head.startswith(b"BZh") and head[3:4].isdigit():
@@ -46,13 +46,13 @@ def decompress(
     Args:
         source: the compressed file.
         kind: "gzip" or "bzip2".
-        file_kind: what it is read as.
+        file_kind: tomogram or stack.
 
     Returns:
-        The temporary file, which vanishes when closed, and warnings.
+        The temporary file, which is removed when it is closed, and warnings.
 
     Raises:
-        TomogramError: damaged, cut off, not MRC inside, or no room for it.
+        TomogramError: the file is damaged, truncated or not MRC, or the disk has no room.
     """
     try:
         with source.raw as raw, _stream(raw, kind) as stream:
@@ -88,7 +88,11 @@ def _check_room(wanted: int, name: str) -> None:
 
 
 def _copy(stream: Stream, wanted: int) -> tuple[io.FileIO, bool]:
-    """Copy no more than is wanted, as what follows could be endless; tell whether anything does."""
+    """Copy at most `wanted` bytes, as the rest may be endless.
+
+    Returns:
+        The temporary file, and whether the stream has more bytes.
+    """
     with ExitStack() as on_error:
         target = on_error.enter_context(tempfile.TemporaryFile(prefix="tomoscore-", buffering=0))
         while target.tell() < wanted:
@@ -97,7 +101,7 @@ def _copy(stream: Stream, wanted: int) -> tuple[io.FileIO, bool]:
                 break
             while chunk:
                 chunk = chunk[target.write(chunk) :]
-        # Reading on to the end is also what makes gzip compare its checksum.
+        # gzip verifies its checksum at the end of the stream.
         goes_on = bool(stream.read(1))
         on_error.pop_all()
     return target, goes_on

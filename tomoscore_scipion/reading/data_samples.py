@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Some of the bytes of an MRC file's data, from everywhere in it, to judge what they are."""
+"""Samples of the data of an MRC file, spread evenly over the file."""
 
 from __future__ import annotations
 
@@ -11,11 +11,18 @@ from tomoscore_scipion.reading.mrc_header import MrcHeader
 from tomoscore_scipion.reading.source_file import SourceFile
 
 CHUNKS, CHUNK_BYTES = 16, 2**16
-"""What is looked at of a file, spread evenly over its data."""
+"""Number and size of the chunks that are read."""
 
 
 def samples(source: SourceFile, header: MrcHeader) -> Iterator[np.ndarray]:
-    """Chunks of whole values as bytes, uint8 of shape (n_bytes,).
+    """Read chunks of the data.
+
+    Args:
+        source: the open file.
+        header: its header.
+
+    Yields:
+        Whole values as bytes, uint8 of shape (n_bytes,).
 
     Raises:
         TomogramError: the file cannot be read.

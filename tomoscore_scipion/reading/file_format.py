@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a file is that is not MRC, and the command that makes an MRC file of it."""
+"""Recognise files of other formats, and name the command that converts them to MRC."""
 
 from __future__ import annotations
 
@@ -44,28 +44,29 @@ _MAGIC = {
 
 
 def has_map_word(head: bytes) -> bool:
-    """Whether the word MAP stands where an MRC header of the year 2000 or later has it."""
+    """Whether a header has the word MAP at byte 208, as MRC files have since the year 2000."""
     return head[208:211] == b"MAP"
 
 
 def conversion_by_name(name: str) -> str | None:
-    """What a file or folder of this name is and how to convert it; None for MRC and the unknown."""
+    """Format of a file or folder by its extension, and how to convert it; None for all others."""
     stem, suffix = os.path.splitext(name.lower().rstrip(os.sep))
     if suffix in _COMPRESSION_SUFFIXES:
         suffix = os.path.splitext(stem)[1]
     return _conversion(suffix)
 
 
-def refuse_foreign(head: bytes, name: str, kind: FileKind = TOMOGRAM) -> None:
-    """Refuse what is known not to be MRC; the rest is left to the header's own checks.
+def refuse_other_format(head: bytes, name: str, kind: FileKind = TOMOGRAM) -> None:
+    """Refuse files that are recognised as another format; `parse_header` checks all others.
 
     Args:
         head: the first bytes of the file, up to 1024.
-        name: the file's name, for the message and for its extension.
-        kind: what it should be.
+        name: name of the file, for the message and for its extension.
+        kind: tomogram or stack, for messages.
 
     Raises:
-        TomogramError: empty file, text, or another format, with the way out.
+        TomogramError: the file is empty, a text, or of another format; the message says how to
+            convert it.
     """
     if not head:
         raise TomogramError(
@@ -94,8 +95,8 @@ def _conversion_by_content(head: bytes) -> str | None:
 
 
 def _text(head: bytes, kind: FileKind) -> str | None:
-    # A real header always holds zero bytes; text holds no control bytes but tabs and line ends.
-    # Erased storage holds bytes of 255, of which text has a mark at most.
+    # An MRC header contains zero bytes; text has no control bytes except tabs and line ends.
+    # Erased storage is full of bytes of 255; text has them in a byte order mark only.
     if any(byte < 9 or 13 < byte < 32 for byte in head) or head.count(255) > 2:
         return None
     start = " ".join(head.decode("latin-1").split())[:40]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an MRC file is read as: a tomogram, or a stack of images.
+"""The two kinds of MRC files that are read: tomograms, and stacks of images.
 
-It decides what matters of the header, and which options messages name.
+The kind determines which entries of the header are checked, and the options named in messages.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ class FileKind:
     """How a file is read.
 
     Attributes:
-        name: what messages call the file.
-        used: what is done with it, as in "cannot be scored".
-        use: the same as a request, as in "score it when it is complete".
-        size: what messages call the size of its voxels or pixels.
-        size_option: the option that gives this size.
-        bin_command: IMOD's command that bins such a file.
-        is_stack: whether its sections are images on their own. Then the length of its third axis
-            means nothing, nor does the header's word that it is a stack of volumes.
+        name: noun for the file, in messages.
+        used: participle of what is done with it, as in "cannot be scored".
+        use: imperative of the same verb, as in "score it when it is complete".
+        size: "voxel size" or "pixel size".
+        size_option: option of the command line that gives this size.
+        bin_command: command of IMOD that bins such a file.
+        is_stack: whether the sections are separate images. The cell length along z and the space
+            group are then ignored.
     """
 
     name: str

@@ -13,21 +13,21 @@ from mrcfile.dtypes import HEADER_DTYPE
 
 HEADER_BYTES = HEADER_DTYPE.itemsize
 MODE_BITS = {0: 8, 1: 16, 2: 32, 3: 32, 4: 64, 6: 16, 12: 16, 16: 24, 101: 4}
-"""Bits per voxel of every mode that MRC2014 or IMOD defines."""
+"""Bits per voxel of all modes of MRC2014 and IMOD."""
 
 _STAMP_BYTE = HEADER_DTYPE.fields["machst"][1]
 _ORDER_OF_STAMP = {0x44: "<", 0x11: ">"}
 _ORDER_NAME = {"<": "little-endian", ">": "big-endian"}
-_PLAUSIBLE_DIMENSION = 2**20
+_MAX_DIMENSION = 2**20
 _IMOD_STAMP = 1146047817
 _IMOD_STAMP_BYTE = 152
 """Where IMOD puts its stamp and, behind it, its flags: in `extra2` of MRC2014."""
-_LARGEST_EXTENDED_BYTES = 2**24
-"""No program writes a larger extended header; an entry that says so is damaged."""
+_MAX_EXTENDED_BYTES = 2**24
+"""An entry with a larger extended header is damaged: no program writes one."""
 
 
 class MrcFields(NamedTuple):
-    """The entries as they stand in the header, unchecked; axes are x, y, z as in the file."""
+    """Unchecked entries of a header; axes are in the order x, y, z, as in the file."""
 
     order: str
     """Byte order as NumPy writes it, "<" or ">"."""
@@ -41,7 +41,7 @@ class MrcFields(NamedTuple):
     space_group: int
     extended_bytes: int
     imod_flags: int | None
-    """None where IMOD's stamp is missing."""
+    """None if the header does not have the stamp of IMOD."""
     origin_xyz: tuple[float, float, float]
 
     @property
@@ -52,29 +52,37 @@ class MrcFields(NamedTuple):
 
     @property
     def file_bytes(self) -> int:
-        """Bytes that the file should have."""
+        """Expected size of the file in bytes."""
         return HEADER_BYTES + self.extended_bytes + self.data_bytes
 
     @property
     def is_plausible(self) -> bool:
-        """Whether these could be the entries of some MRC file."""
+        """Whether mode, dimensions and extended header have possible values."""
         return (
             self.mode in MODE_BITS
-            and all(0 < n <= _PLAUSIBLE_DIMENSION for n in self.dims_xyz)
+            and all(0 < n <= _MAX_DIMENSION for n in self.dims_xyz)
             and self.extended_bytes >= 0
         )
 
     def fits(self, file_size: int | None) -> bool:
-        """Whether these could be the entries of a file of this size (None: any)."""
+        """Whether the entries are plausible, and fit in a file of this size (None: any size)."""
         return self.is_plausible and (file_size is None or self.file_bytes <= file_size)
 
 
 def read_fields(raw: bytes, file_size: int | None) -> tuple[MrcFields, tuple[str, ...]]:
-    """The entries of a header of 1024 bytes, and warnings of what is wrong in it.
+    """Read the entries of a header.
 
-    The stamp gives the byte order. Where it gives none, or one in which the entries contradict
-    the file while they agree with it in the other, the entries decide. An extended header that the
-    file does not have is left out: its size is then that of header and data, to the byte.
+    The machine stamp gives the byte order. If the stamp is unknown, or if the entries fit the size
+    of the file in the other byte order only, the byte order is the one in which the entries are
+    plausible. If the file has exactly the size of header and data, an extended header that the
+    entries announce does not exist and is ignored.
+
+    Args:
+        raw: the header, at least 1024 bytes.
+        file_size: size of the file in bytes; None if unknown.
+
+    Returns:
+        The entries, and warnings.
     """
     stamped = _ORDER_OF_STAMP.get(raw[_STAMP_BYTE])
     expected, absent = _as_in_file(_unpack(raw, stamped or "<"), file_size)
@@ -85,7 +93,7 @@ def read_fields(raw: bytes, file_size: int | None) -> tuple[MrcFields, tuple[str
         lies = swapped.fits(file_size) and not expected.fits(file_size)
         fields = swapped if lies else expected
     else:
-        fields = max(expected, swapped, key=lambda candidate: _sense(candidate, file_size))
+        fields = max(expected, swapped, key=lambda candidate: _plausibility(candidate, file_size))
     warnings = absent_swapped if fields is swapped else absent
     if fields.order == stamped:
         return fields, warnings
@@ -97,10 +105,10 @@ def read_fields(raw: bytes, file_size: int | None) -> tuple[MrcFields, tuple[str
 
 
 def _as_in_file(fields: MrcFields, file_size: int | None) -> tuple[MrcFields, tuple[str, ...]]:
-    """The entries without an extended header that is not in the file, and a warning of it."""
+    """Remove an extended header that the file does not have; the entries, and a warning."""
     announced = fields.extended_bytes
     ends_with_data = file_size == HEADER_BYTES + fields.data_bytes
-    if not (0 < announced <= _LARGEST_EXTENDED_BYTES and fields.is_plausible and ends_with_data):
+    if not (0 < announced <= _MAX_EXTENDED_BYTES and fields.is_plausible and ends_with_data):
         return fields, ()
     return fields._replace(extended_bytes=0), (
         f"the header announces an extended header of {announced} bytes, which the file does not "
@@ -108,7 +116,7 @@ def _as_in_file(fields: MrcFields, file_size: int | None) -> tuple[MrcFields, tu
     )
 
 
-def _sense(fields: MrcFields, file_size: int | None) -> tuple[bool, bool, bool]:
+def _plausibility(fields: MrcFields, file_size: int | None) -> tuple[bool, bool, bool]:
     return fields.is_plausible, fields.fits(file_size), fields.file_bytes == file_size
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The MRC header: 1024 bytes and the file's size in, checked facts out. Nothing is read here.
+"""Checks of MRC headers against MRC2014 (with mode 12) and the conventions of IMOD.
 
-Follows MRC2014 (with mode 12) and what IMOD writes. What would make a wrong volume of the bytes
-is an error; what is odd but certain is a warning.
+A header that could give a wrong volume is an error. An unusual header with one meaning gives a
+warning. No file is read here.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any, Tuple
 
 import numpy as np
 
-from tomoscore_scipion.reading.file_format import has_map_word, refuse_foreign
+from tomoscore_scipion.reading.file_format import has_map_word, refuse_other_format
 from tomoscore_scipion.reading.file_kind import TOMOGRAM, FileKind
 from tomoscore_scipion.reading.mrc_fields import HEADER_BYTES, MrcFields, read_fields
 from tomoscore_scipion.records.errors import TomogramError
 
 MAX_SLICE_VOXELS = 2**28
-"""The largest slice that is read, 1 GiB as float32."""
+"""Largest slice that is read, 1 GiB as float32."""
 
 _DTYPES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
 _FOUR_BITS = "4 bits per voxel; convert it: newstack -mode 1 in.mrc out.mrc (IMOD)"
@@ -30,7 +30,7 @@ _REFUSED_MODES = {
     16: "colours (RGB); give the volume of grey values",
     101: _FOUR_BITS,
 }
-_MEND_AXES = (
+_FIX_AXES = (
     "python -c \"import mrcfile; m = mrcfile.mmap('in.mrc', 'r+'); h = m.header; "
     'h.mapc, h.mapr, h.maps = 1, 2, 3; m.close()"'
 )
@@ -43,19 +43,20 @@ Warnings = Tuple[str, ...]
 
 @dataclass(frozen=True)
 class MrcHeader:
-    """What the reader needs of an MRC header; `parse_header` makes it after all checks.
+    """A checked MRC header, made by `parse_header`.
 
     Attributes:
         shape_zyx: sections, rows, columns.
-        dtype: type of the stored values, byte order included.
-        data_offset: byte at which the first section begins.
-        voxel_size_xyz_angstrom: cell size over grid size, NaN where the grid is not positive, not
-            checked further. z is None where the third axis is no length: one section, or a stack
-            of images.
-        warnings: what is odd but was understood.
-        sign_is_a_guess: whether nothing tells if the bytes of mode 0 are signed, as they are taken.
-        origin_xyz_angstrom: as it stands in the header, not interpreted; 0 where it is no number,
-            or the header is older than the field.
+        dtype: data type of the stored values, with byte order.
+        data_offset: first byte of the first section.
+        voxel_size_xyz_angstrom: cell size divided by grid size, in A, otherwise unchecked; NaN if
+            the grid size is not positive. z is None if the third axis is not a length: for a single
+            section, or a stack of images.
+        warnings: warnings for the user.
+        origin_xyz_angstrom: origin as in the header, in A; 0 if it is not finite, or if the header
+            is older than this entry.
+        sign_is_unknown: whether the header does not say if the bytes of mode 0 are signed; `dtype`
+            is then signed.
     """
 
     shape_zyx: tuple[int, int, int]
@@ -64,7 +65,7 @@ class MrcHeader:
     voxel_size_xyz_angstrom: tuple[float, float, float | None]
     warnings: Warnings
     origin_xyz_angstrom: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    sign_is_a_guess: bool = False
+    sign_is_unknown: bool = False
 
     @property
     def slice_bytes(self) -> int:
@@ -73,7 +74,7 @@ class MrcHeader:
 
     @property
     def file_bytes(self) -> int:
-        """Bytes that the file must have: header, extended header and all sections."""
+        """Smallest size of the file in bytes: header, extended header and all sections."""
         return self.data_offset + self.shape_zyx[0] * self.slice_bytes
 
 
@@ -83,16 +84,16 @@ def parse_header(
     """Check an MRC header against the size of its file.
 
     Args:
-        raw: the first bytes of the file, 1024 or all that there are.
-        file_size: bytes of the whole file; None when unknown (still compressed), which leaves out
-            the checks that need it.
-        name: the file's name, for messages and for its extension.
-        kind: what it is read as.
+        raw: the first 1024 bytes of the file, or all bytes of a shorter file.
+        file_size: size of the file in bytes; None if it is unknown (compressed), which skips the
+            checks that need it.
+        name: name of the file, for messages and for its extension.
+        kind: tomogram or stack.
 
     Raises:
-        TomogramError: not an MRC file, damaged, or of a mode that cannot be scored.
+        TomogramError: the file is not MRC, is damaged, or has an unsupported mode.
     """
-    refuse_foreign(raw, name, kind)
+    refuse_other_format(raw, name, kind)
     if len(raw) < HEADER_BYTES:
         raise TomogramError(
             f"{name}: is not an MRC file: expected a header of {HEADER_BYTES} bytes, "
@@ -115,14 +116,14 @@ def parse_header(
         voxel_size_xyz_angstrom=_voxel_size(fields, kind),
         warnings=warnings + dtype_warnings,
         origin_xyz_angstrom=_origin(fields) if has_map_word(raw) else (0.0, 0.0, 0.0),
-        sign_is_a_guess=fields.mode == 0 and fields.imod_flags is None and dtype == np.int8,
+        sign_is_unknown=fields.mode == 0 and fields.imod_flags is None and dtype == np.int8,
     )
 
 
 def _check_without_map_word(
     fields: MrcFields, file_size: int | None, name: str, kind: FileKind
 ) -> Warnings:
-    """Files from before the year 2000 lack the word MAP; then all else must agree to the byte."""
+    """Check a header without the word MAP, from before 2000: the file size must fit exactly."""
     if not fields.is_plausible or (file_size is not None and fields.file_bytes != file_size):
         raise TomogramError(
             f"{name}: is not an MRC file: expected the word MAP at byte 208, found neither it nor "
@@ -162,7 +163,7 @@ def _check_axes(fields: MrcFields, name: str) -> Warnings:
     raise TomogramError(
         f"{name}: expected columns, rows, sections along axes 1, 2, 3 (x, y, z), found "
         f"{', '.join(map(str, fields.axes))}; if the sections are xy slices all the same, mend the "
-        f"header: {_MEND_AXES}; else turn the volume so that they are"
+        f"header: {_FIX_AXES}; else turn the volume so that they are"
     )
 
 
@@ -193,7 +194,7 @@ def _dtype(fields: MrcFields, name: str, kind: FileKind) -> tuple[np.dtype[Any],
 
 
 def _byte_dtype(fields: MrcFields) -> tuple[np.dtype[Any], Warnings]:
-    """Mode 0 is signed in MRC2014 but was unsigned in IMOD, which has had a flag for it since."""
+    """Mode 0 is signed in MRC2014. It was unsigned in IMOD, which now writes a flag for it."""
     if fields.imod_flags is not None:
         return np.dtype("i1" if fields.imod_flags & _IMOD_SIGNED_BYTES else "u1"), ()
     if fields.value_min >= 0 and 127 < fields.value_max <= 255:
@@ -230,7 +231,7 @@ def _check_file_size(fields: MrcFields, file_size: int, name: str, kind: FileKin
 
 
 def _other_mode(fields: MrcFields, file_size: int, how: str) -> str:
-    """That the size of the file is that of other modes; empty where it is of none."""
+    """Hint for the message: modes with which the file would have its size, or empty."""
     n_x, n_y, n_z = fields.dims_xyz
     data_bytes = file_size - HEADER_BYTES - fields.extended_bytes
     modes = [
@@ -251,6 +252,6 @@ def _voxel_size(fields: MrcFields, kind: FileKind) -> tuple[float, float, float 
         cell / grid if grid > 0 else math.nan
         for cell, grid in zip(fields.cell_xyz, fields.grid_xyz)
     )
-    # A stack of images (space group 0, one section in the grid) has no length along its sections.
+    # An image stack (space group 0, one section in the grid) has no length along its sections.
     is_image_stack = kind.is_stack or (fields.space_group == 0 and fields.grid_xyz[2] <= 1)
     return x, y, None if fields.dims_xyz[2] == 1 or is_image_stack else z

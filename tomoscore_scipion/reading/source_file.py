@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A regular file that is read at offsets; whatever goes wrong is a TomogramError of that file.
+"""A regular file that is read at offsets. All failures are a TomogramError with the file's name.
 
-Never mapped into memory: a mapped file that shrinks kills the process, a short read is only an
-error.
+Files are not memory-mapped: the process is killed if a mapped file is truncated, while a short read
+is only an error.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tomoscore_scipion.records.errors import TomogramError
 
 _OPEN_FLAGS = (
     os.O_RDONLY
-    # Without O_NONBLOCK, opening a named pipe would wait for ever.
+    # Opening a named pipe would block without O_NONBLOCK.
     | getattr(os, "O_NONBLOCK", 0)
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
@@ -28,21 +28,21 @@ _OPEN_FLAGS = (
 
 
 class SourceFile:
-    """An open regular file. It is opened once: a file renamed over it is another one."""
+    """An open regular file. It stays the same file if another one is renamed over its name."""
 
     def __init__(self, raw: io.FileIO, name: str) -> None:
-        """Take over an open, unbuffered file, and its name for messages."""
+        """Take ownership of an open, unbuffered file; `name` is for messages."""
         self.raw = raw
         self.name = name
         self._state = self._size_and_time()
 
     @property
     def size(self) -> int:
-        """Bytes of the file when it was opened."""
+        """Size in bytes when the file was opened."""
         return self._state[0]
 
     def has_changed(self) -> bool:
-        """Whether somebody wrote to the file since it was opened."""
+        """Whether size or modification time differ from those when the file was opened."""
         return self._size_and_time() != self._state
 
     def _size_and_time(self) -> tuple[int, int]:
@@ -50,10 +50,14 @@ class SourceFile:
         return status.st_size, status.st_mtime_ns
 
     def read_into(self, buffer: np.ndarray, offset: int) -> int:
-        """Fill a buffer of bytes (uint8) from an offset on.
+        """Fill a buffer from the file.
+
+        Args:
+            buffer: uint8, shape (n_bytes,), C-contiguous.
+            offset: first byte in the file.
 
         Returns:
-            The bytes read: fewer than the buffer has only at the end of the file.
+            Number of bytes read, less than `n_bytes` only at the end of the file.
 
         Raises:
             TomogramError: the system cannot read the file.
@@ -80,15 +84,19 @@ class SourceFile:
         return buffer[: self.read_into(buffer, 0)].tobytes()
 
     def close(self) -> None:
-        """Close the file; once more does no harm."""
+        """Close the file; a second call has no effect."""
         self.raw.close()
 
 
 def open_source(name: str, kind: FileKind = TOMOGRAM) -> SourceFile:
-    """Open a regular file; never waits, whatever the name stands for.
+    """Open a regular file. The call never blocks, not even for a named pipe.
+
+    Args:
+        name: path of the file.
+        kind: tomogram or stack, for messages.
 
     Raises:
-        TomogramError: there is none, it may not be read, or it is not a regular file.
+        TomogramError: the file does not exist, cannot be read, or is not a regular file.
     """
     try:
         descriptor = os.open(name, _OPEN_FLAGS)

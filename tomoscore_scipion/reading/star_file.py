@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""RELION's star files, by the package starfile."""
+"""Star files of RELION, read by the package starfile after checks of their text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tomoscore_scipion.records.errors import TomogramError
 
 BLOCK = re.compile(r"^[ \t]*data_([^\r\n]*)$", re.MULTILINE)
 WORD = re.compile(r""""[^"]*"|'[^']*'|#.*|[^\s#]+""")
-"""A word of a row, in quotes or not; from "#" on the rest of the line is a comment."""
+"""A word of a row, quoted or not, or a comment from "#" to the end of the line."""
 
 
 def read_star(path: str, as_words: Sequence[str]) -> dict[str, Any]:
@@ -21,14 +21,14 @@ def read_star(path: str, as_words: Sequence[str]) -> dict[str, Any]:
 
     Args:
         path: the file.
-        as_words: columns that are read as words.
+        as_words: columns to read as text.
 
     Returns:
-        {name of a block: pandas.DataFrame of a table, or dict of a block without one}.
+        {name of a block: pandas.DataFrame for a loop, dict for single values}.
 
     Raises:
-        TomogramError: it cannot be read, is not a star file, has a table twice, a row that begins
-            with data_, or one with too few words.
+        TomogramError: the file cannot be read or is not a star file, two tables have one name, a
+            row begins with data_, or a row has too few words.
     """
     import starfile
 
@@ -36,7 +36,7 @@ def read_star(path: str, as_words: Sequence[str]) -> dict[str, Any]:
     _check_names_of_blocks(path, text)
     _check_rows(path, text)
     try:
-        # The package reads files, in UTF-8 and with line feeds only.
+        # starfile reads files only, in UTF-8 and with line feeds.
         with TemporaryDirectory(prefix="tomoscore-") as folder:
             plain = Path(folder, "plain.star")
             plain.write_text("\n".join(text.splitlines()) + "\n", encoding="utf-8")
@@ -49,13 +49,12 @@ def read_star(path: str, as_words: Sequence[str]) -> dict[str, Any]:
 
 
 def _check_names_of_blocks(path: str, text: str) -> None:
-    """Refuse what readers of star files take for another table than it is.
+    """Check for content that readers of star files silently misread.
 
-    Of two tables of one name they keep the last one, and a row that begins with data_ ends its
-    table.
+    They keep the last of two tables with one name, and end a table at a row that begins with data_.
 
     Raises:
-        TomogramError: a table is there twice, or a row begins with data_.
+        TomogramError: two tables have one name, or a row begins with data_.
     """
     names = [found.strip() for found in BLOCK.findall(text)]
     for name in names:
@@ -72,7 +71,7 @@ def _check_names_of_blocks(path: str, text: str) -> None:
 
 
 def _check_rows(path: str, text: str) -> None:
-    """Refuse a row with fewer words than its table has columns: readers fill it with nothing.
+    """Check that each row has a word per column: readers of star files fill short rows silently.
 
     Raises:
         TomogramError: a row has too few words.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Text files of other programs, in the encodings that these and editors write."""
+"""Text files of other programs, in UTF-8, UTF-16 or Latin-1."""
 
 from __future__ import annotations
 
@@ -11,28 +11,32 @@ from tomoscore_scipion.records.errors import TomogramError
 
 PathLike = Union[str, "os.PathLike[str]"]
 
-LARGEST_BYTES = 64 * 2**20
-MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-"""Byte order marks and the encodings that they announce."""
+MAX_BYTES = 64 * 2**20
+BYTE_ORDER_MARKS = (
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+"""Byte order marks and their encodings."""
 
 
 def read_text(path: PathLike, what: str) -> str:
-    """The text of a file in UTF-8 or UTF-16, with or without its mark, or else in Latin-1.
+    """Read a file in UTF-8 or UTF-16, with or without byte order mark, or else in Latin-1.
 
     Args:
         path: the file.
-        what: what it should be, for messages.
+        what: expected content, for messages.
 
     Raises:
-        TomogramError: it cannot be read, or holds no text.
+        TomogramError: the file cannot be read, is too large, or is not text.
     """
     try:
-        if os.path.getsize(path) > LARGEST_BYTES:
-            raise TomogramError(f"{path}: expected {what}, of at most {LARGEST_BYTES >> 20} MB")
+        if os.path.getsize(path) > MAX_BYTES:
+            raise TomogramError(f"{path}: expected {what}, of at most {MAX_BYTES >> 20} MB")
         raw = Path(path).read_bytes()
     except OSError as error:
         raise TomogramError(f"{path}: expected {what}: {error.strerror}") from error
-    marked = [encoding for mark, encoding in MARKS if raw.startswith(mark)]
+    marked = [encoding for mark, encoding in BYTE_ORDER_MARKS if raw.startswith(mark)]
     for encoding in (*marked, *_encodings_of_two_bytes(raw), "utf-8", "latin-1"):
         try:
             text = raw.decode(encoding)
@@ -48,7 +52,7 @@ def read_text(path: PathLike, what: str) -> str:
 
 
 def _encodings_of_two_bytes(raw: bytes) -> tuple[str, ...]:
-    """UTF-16 without a mark: half of its bytes, at one side, are 0 where text is of the West."""
+    """Encoding of UTF-16 without a mark: in Western text every second byte is 0."""
     low, high = raw[::2].count(0), raw[1::2].count(0)
     if 4 * max(low, high) <= len(raw) or min(low, high) > 0:
         return ()

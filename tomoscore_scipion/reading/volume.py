@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A tomogram as the steps that follow see it: slices in xy, a voxel size, warnings."""
+"""Tomograms and stacks as volumes: slices in xy, voxel size, warnings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from tomoscore_scipion.reading.byte_order import check_byte_order
-from tomoscore_scipion.reading.byte_sign import settle_bytes
+from tomoscore_scipion.reading.byte_sign import choose_sign
 from tomoscore_scipion.reading.compressed import compression_of, decompress
 from tomoscore_scipion.reading.file_kind import STACK, TOMOGRAM, FileKind
 from tomoscore_scipion.reading.mrc_fields import HEADER_BYTES
@@ -23,20 +23,20 @@ from tomoscore_scipion.reading.voxel_size import check_given_voxel_size, choose_
 from tomoscore_scipion.records.errors import TomogramError
 
 UNFLIPPED_RATIO = 0.6
-"""A volume whose thinnest axis is y or x and at most this share of z looks unflipped."""
+"""Largest ratio of y (or x) to z at which a volume looks unflipped, with y (or x) its thin axis."""
 
 AnyVolume = TypeVar("AnyVolume", bound="Volume")
 
 
 class Volume(ABC):
-    """A tomogram that hands out xy slices. A context manager; for one thread at a time.
+    """A tomogram that is read by xy slices. It is a context manager, and not thread-safe.
 
     Attributes:
-        path: the file, None for an array in memory.
-        shape_zyx: sections, rows, columns; (1, y, x) for an image.
-        voxel_size_angstrom: the voxel size in xy.
-        warnings: what the user should know about this input.
-        origin_xyz_angstrom: as it stands in the file's header; 0 for an array.
+        path: path of the file; None for an array in memory.
+        shape_zyx: sections, rows, columns; (1, y, x) for a single image.
+        voxel_size_angstrom: voxel size in xy, in A.
+        warnings: warnings about this file, for the user.
+        origin_xyz_angstrom: origin of the header, in A; 0 for an array.
     """
 
     origin_xyz_angstrom: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -57,7 +57,13 @@ class Volume(ABC):
             self.warnings += _unflipped_warnings(shape_zyx)
 
     def read_slice(self, z: int) -> np.ndarray:
-        """One slice, as a new array of shape (y, x), float32, C-contiguous, values as stored.
+        """Read one slice.
+
+        Args:
+            z: index of the slice, from 0.
+
+        Returns:
+            New array, shape (y, x), float32, C-contiguous, values as stored in the file.
 
         Raises:
             IndexError: z is not in 0 .. sections - 1.
@@ -70,10 +76,10 @@ class Volume(ABC):
 
     @abstractmethod
     def _read_slice(self, z: int) -> np.ndarray:
-        """The slice of a z that is in range."""
+        """Read a slice whose index is in range."""
 
     def close(self) -> None:
-        """Close what is open; nothing can be read afterwards."""
+        """Close the file; slices cannot be read afterwards."""
         return
 
     def __enter__(self: AnyVolume) -> AnyVolume:
@@ -89,7 +95,7 @@ class Volume(ABC):
 
 
 class MrcVolume(Volume):
-    """An open MRC file. It owns the file and closes it."""
+    """A volume in an open MRC file, which it owns and closes."""
 
     def __init__(
         self,
@@ -120,7 +126,7 @@ class MrcVolume(Volume):
         return values if self._is_float32 else _as_float32(values)
 
     def _buffer(self) -> np.ndarray:
-        """Room for the bytes of a slice: new where they are handed out, else always the same."""
+        """Buffer for a slice: a new one if the caller gets it, else one that is reused."""
         if self._is_float32:
             return np.empty(self._header.slice_bytes, dtype=np.uint8)
         if self._stored is None:
@@ -133,13 +139,17 @@ class MrcVolume(Volume):
 
 
 class ArrayVolume(Volume):
-    """A tomogram in memory, with the interface of one in a file."""
+    """A tomogram in memory."""
 
     def __init__(self, array: np.ndarray, voxel_size_angstrom: float | None) -> None:
-        """Take an array of shape (z, y, x) or (y, x) of real numbers; it is not copied.
+        """Wrap an array; it is not copied.
+
+        Args:
+            array: real numbers, shape (z, y, x) or (y, x).
+            voxel_size_angstrom: voxel size in xy, 0.1 to 1000 A.
 
         Raises:
-            TomogramError: another shape or type, or no valid voxel size (0.1 to 1000 A).
+            TomogramError: shape, data type or voxel size are invalid.
         """
         array = np.asarray(array)
         if array.ndim not in (2, 3) or array.size == 0 or array.dtype.kind not in "biuf":
@@ -168,13 +178,14 @@ def open_volume(
     """Open a tomogram in MRC format (.mrc, .rec, .map, ..., also compressed by gzip or bzip2).
 
     Args:
-        path: the file; its content decides, not its extension.
-        voxel_size_angstrom: wins over the header's; None takes the header's.
-        kind: what it is read as.
+        path: the file. The format is determined by its content, not by its extension.
+        voxel_size_angstrom: voxel size in A that takes precedence over the header; None to use the
+            header.
+        kind: tomogram or stack.
 
     Raises:
-        TomogramError: the file cannot be opened, is not MRC, is damaged, is of a mode that cannot
-            be scored, or no valid voxel size is known. The message says what to do.
+        TomogramError: the file cannot be opened, is not MRC, is damaged, has an unsupported mode,
+            or has no valid voxel size. The message says what to do.
     """
     name = os.fsdecode(path)
     if voxel_size_angstrom is not None:
@@ -185,29 +196,28 @@ def open_volume(
         size, size_warnings = choose_voxel_size(
             header.voxel_size_xyz_angstrom, voxel_size_angstrom, name, kind
         )
-        header = settle_bytes(source, header)
+        header = choose_sign(source, header)
         check_byte_order(source, header, kind)
         on_error.pop_all()
     return MrcVolume(source, header, size, warnings + header.warnings + size_warnings, kind)
 
 
 def open_stack(path: str | os.PathLike[str], pixel_size_angstrom: float | None = None) -> MrcVolume:
-    """Open a stack of images, the views of a tilt series; its sections are its "slices".
-
-    What the header says of the third axis does not matter.
+    """Open a stack of images, such as the views of a tilt series; `read_slice` reads an image.
 
     Args:
         path: the file.
-        pixel_size_angstrom: wins over the header's; None takes the header's.
+        pixel_size_angstrom: pixel size in A that takes precedence over the header; None to use the
+            header.
 
     Raises:
-        TomogramError: as `open_volume`.
+        TomogramError: see `open_volume`.
     """
     return open_volume(path, pixel_size_angstrom, STACK)
 
 
 def images_in_stack(path: str | os.PathLike[str]) -> int:
-    """The number of images of a stack, whatever its pixel size.
+    """Number of images of a stack; its pixel size is not checked.
 
     Raises:
         TomogramError: it cannot be read.
@@ -218,7 +228,7 @@ def images_in_stack(path: str | os.PathLike[str]) -> int:
 
 
 def _opened(name: str, kind: FileKind) -> tuple[SourceFile, MrcHeader, Warnings]:
-    """An open MRC file, decompressed where it was compressed, its header, and warnings."""
+    """Open an MRC file, decompressed if necessary; its header, and warnings."""
     with ExitStack() as on_error:
         source = open_source(name, kind)
         on_error.callback(source.close)
@@ -233,7 +243,8 @@ def _opened(name: str, kind: FileKind) -> tuple[SourceFile, MrcHeader, Warnings]
 
 
 def _as_float32(values: np.ndarray) -> np.ndarray:
-    # What is beyond float32 becomes infinite: values that are not finite are dealt with later.
+    # Values beyond the range of float32 become infinite; later steps mask values that are not
+    # finite.
     with np.errstate(over="ignore", invalid="ignore"):
         return np.array(values, dtype=np.float32, order="C")
 

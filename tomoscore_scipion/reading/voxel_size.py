@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which voxel size holds: the given one wins, else a sound one of the header; never a guess."""
+"""Choose the voxel size: a given one takes precedence over a valid one of the header."""
 
 from __future__ import annotations
 
@@ -9,27 +9,35 @@ from typing import Optional, Tuple
 from tomoscore_scipion.reading.file_kind import TOMOGRAM, FileKind
 from tomoscore_scipion.records.errors import TomogramError
 
-SMALLEST_ANGSTROM = 0.1
-LARGEST_ANGSTROM = 1000.0
+MIN_ANGSTROM = 0.1
+MAX_ANGSTROM = 1000.0
 TOLERANCE = 0.01
-"""Sizes that differ by more than this share are different."""
+"""Relative difference up to which two sizes are equal."""
 
 HeaderSize = Tuple[float, float, Optional[float]]
 
 
 def check_given_voxel_size(size_angstrom: float, name: str, kind: FileKind = TOMOGRAM) -> float:
-    """A given voxel size in A as a float.
+    """Check a voxel size that the user gives.
+
+    Args:
+        size_angstrom: the size in A.
+        name: name of the file, for messages.
+        kind: tomogram or stack, for messages.
+
+    Returns:
+        The size in A, as a float.
 
     Raises:
-        TomogramError: not a finite number from 0.1 to 1000 A.
+        TomogramError: it is not a finite number from 0.1 to 1000 A.
     """
     try:
         size = float(size_angstrom)
     except (TypeError, ValueError, OverflowError):
         size = math.nan
-    if not SMALLEST_ANGSTROM <= size <= LARGEST_ANGSTROM:
+    if not MIN_ANGSTROM <= size <= MAX_ANGSTROM:
         raise TomogramError(
-            f"{name}: expected a {kind.size} of {SMALLEST_ANGSTROM:g} to {LARGEST_ANGSTROM:g} A, "
+            f"{name}: expected a {kind.size} of {MIN_ANGSTROM:g} to {MAX_ANGSTROM:g} A, "
             f"was given {size_angstrom!r}"
         )
     return size
@@ -38,25 +46,28 @@ def check_given_voxel_size(size_angstrom: float, name: str, kind: FileKind = TOM
 def choose_voxel_size(
     header_xyz: HeaderSize, given_angstrom: float | None, name: str, kind: FileKind = TOMOGRAM
 ) -> tuple[float, tuple[str, ...]]:
-    """The voxel size in xy, in A, and warnings.
+    """Choose the voxel size.
 
     Args:
-        header_xyz: the header's sizes in A, of any value; z None where it does not matter.
-        given_angstrom: a checked size that wins, or None.
-        name: the file's name, for messages.
-        kind: what it is read as.
+        header_xyz: sizes of the header in A, unchecked; z is None if it is ignored.
+        given_angstrom: a size in A that takes precedence, already checked; None if none is given.
+        name: name of the file, for messages.
+        kind: tomogram or stack.
+
+    Returns:
+        Voxel size in xy in A, and warnings.
 
     Raises:
-        TomogramError: none is given and the header holds none that can be believed.
+        TomogramError: no size is given, and the header has no valid one.
     """
     problem = _problem(header_xyz)
-    # Six digits are what the header's 32-bit cell size can tell.
+    # The cell size is in single precision, which has six digits.
     in_header = float(f"{(header_xyz[0] + header_xyz[1]) / 2:.6g}")
     if given_angstrom is None:
         if problem:
             raise TomogramError(
-                f"{name}: expected a {kind.size} of {SMALLEST_ANGSTROM:g} to "
-                f"{LARGEST_ANGSTROM:g} A in the header, the same along {_axes(kind)}, but it "
+                f"{name}: expected a {kind.size} of {MIN_ANGSTROM:g} to "
+                f"{MAX_ANGSTROM:g} A in the header, the same along {_axes(kind)}, but it "
                 f"{problem}; give {kind.size_option}"
             )
         return in_header, _unknown_size_warnings(in_header, kind)
@@ -86,7 +97,7 @@ def _problem(header_xyz: HeaderSize) -> str | None:
     found = ", ".join(f"{size:g}" for size in sizes) + " A"
     if any(not math.isfinite(size) or size <= 0 for size in sizes):
         return f"is unset ({found})"
-    if any(not SMALLEST_ANGSTROM <= size <= LARGEST_ANGSTROM for size in sizes):
+    if any(not MIN_ANGSTROM <= size <= MAX_ANGSTROM for size in sizes):
         return f"is not believable ({found})"
     if any(_differ(size, sizes[0]) for size in sizes[1:]):
         return f"differs between the axes ({found})"
