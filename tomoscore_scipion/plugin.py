@@ -24,6 +24,7 @@ PAGES = {
     "ProtTomoScoreDose": "dose.html",
     "ProtTomoScoreFilter": "reading_the_score.html",
     "ProtTomoScoreCompare": "reading_the_score.html",
+    "ProtTomoScoreThreshold": "own_data.html",
 }
 """The page of each protocol that has not the tutorial."""
 

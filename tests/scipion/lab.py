@@ -86,7 +86,7 @@ class Lab:
 
         return self.source(entries, wait, ProtTomoScoreTestSeries)
 
-    def box(self, kind, source, output="Tomograms", **values):
+    def new(self, kind, source, output="Tomograms", **values):
         """A protocol with the output of another as its input; not launched.
 
         A ProtTomoScore has one worker unless told otherwise: what is scored when is known then.
@@ -109,13 +109,13 @@ class Lab:
         """A launched ProtTomoScoreDose."""
         from tomoscore_scipion.protocols import ProtTomoScoreDose
 
-        return self.launch(self.box(ProtTomoScoreDose, source, output, **values), wait)
+        return self.launch(self.new(ProtTomoScoreDose, source, output, **values), wait)
 
     def score(self, source, output="Tomograms", wait=True, **values):
         """A launched ProtTomoScore."""
         from tomoscore_scipion.protocols import ProtTomoScore
 
-        return self.launch(self.box(ProtTomoScore, source, output, **values), wait)
+        return self.launch(self.new(ProtTomoScore, source, output, **values), wait)
 
     def launch(self, protocol, wait=True):
         self.project.launchProtocol(protocol, wait=wait)

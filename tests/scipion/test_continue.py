@@ -90,7 +90,7 @@ def test_a_stopped_stream_is_opened_again_and_ends_for_its_consumers(lab, half_w
     assert scored.acceptedTomograms.isStreamClosed()
     lab.resume(scored, wait=False)
     lab.until(lambda: scored.acceptedTomograms.isStreamOpen(), scored)
-    consumer = lab.box(ProtTomoScoreTestConsumer, scored, "acceptedTomograms")
+    consumer = lab.new(ProtTomoScoreTestConsumer, scored, "acceptedTomograms")
     lab.launch(consumer, wait=False)
     lab.open_gate("TS_2")
     lab.until(lambda: not scored.isActive() and not consumer.isActive(), scored, consumer)

@@ -177,10 +177,10 @@ def test_tilt_series_without_alignment_or_dose_are_refused_with_the_way_out(lab,
 
     good = lab.series("good")
     source = lab.source_of_series([lab.series("a", **values), lab.series("b", **values)])
-    (error,) = lab.box(ProtTomoScoreDose, source, "TiltSeries").validate()
+    (error,) = lab.new(ProtTomoScoreDose, source, "TiltSeries").validate()
     assert error.startswith("*Tilt series*: a: ") and way_out in error
     mixed = lab.source_of_series([lab.series("a", **values), good])
-    box = lab.box(ProtTomoScoreDose, mixed, "TiltSeries")
+    box = lab.new(ProtTomoScoreDose, mixed, "TiltSeries")
     assert box.validate() == []
     (warning,) = box.warnings()
     assert "Of the first 2 tilt series 1 will be in failedTiltSeries. a: " in warning
@@ -195,7 +195,7 @@ def test_doses_in_the_order_of_angles_are_warned_of(lab):
     from tomoscore_scipion.protocols import ProtTomoScoreDose
 
     source = lab.source_of_series([lab.series("a"), lab.series("b", by_angle=True)])
-    (warning,) = lab.box(ProtTomoScoreDose, source, "TiltSeries").warnings()
+    (warning,) = lab.new(ProtTomoScoreDose, source, "TiltSeries").warnings()
     assert warning.startswith("b: its doses rise with the tilt angle")
 
 

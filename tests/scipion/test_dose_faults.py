@@ -78,7 +78,7 @@ def test_what_comes_after_leaves_the_disabled_views_out(lab):
     assert set(range(1, 22)) - enabled == set(series.getExcludedViewsIndex())
     orders = {i.getAcquisitionOrder() for i in series.iterItems() if i.getIndex() in enabled}
     assert series.getTsPresentAcqOrders() == orders == set(range(1, 11))
-    best = lab.box(ProtTomoScoreFilter, box, "previewTomograms", criterion=1, count=1)
+    best = lab.new(ProtTomoScoreFilter, box, "previewTomograms", criterion=1, count=1)
     lab.launch(best)
     assert ids(best, "acceptedTomograms") == ["a"], log_of(best)
     back = lab.project.newProtocol(ProtTsFromTomos)

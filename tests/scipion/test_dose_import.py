@@ -40,7 +40,7 @@ def test_doses_are_those_that_tomos_own_import_sets(lab):
     lab.launch(imported)
     assert imported.isFinished(), log_of(imported)
     ((output, _),) = imported.iterOutputAttributes()
-    (error,) = lab.box(ProtTomoScoreDose, imported, output).validate()
+    (error,) = lab.new(ProtTomoScoreDose, imported, output).validate()
     assert "not aligned" in error
     aligned = lab.project.newProtocol(ProtAssignTransformationMatrixTiltSeries)
     for pointer, source, name in (

@@ -40,7 +40,7 @@ def with_images(scored):
 def filtered(lab, source, output="scoredTomograms", **values):
     from tomoscore_scipion.protocols import ProtTomoScoreFilter
 
-    box = lab.launch(lab.box(ProtTomoScoreFilter, source, output, **values))
+    box = lab.launch(lab.new(ProtTomoScoreFilter, source, output, **values))
     assert box.isFinished(), log_of(box)
     return box
 
@@ -78,8 +78,8 @@ def test_filter_splits_by_score_without_an_image(lab, scored, values, accepted, 
 def test_filter_warns_of_tomograms_without_a_score(lab, scored):
     from tomoscore_scipion.protocols import ProtTomoScoreFilter
 
-    assert lab.box(ProtTomoScoreFilter, scored, "scoredTomograms").warnings() == []
-    box = lab.box(ProtTomoScoreFilter, scored, "failedTomograms")
+    assert lab.new(ProtTomoScoreFilter, scored, "scoredTomograms").warnings() == []
+    box = lab.new(ProtTomoScoreFilter, scored, "failedTomograms")
     (warning,) = box.warnings()
     assert warning.startswith("1 tomograms have no score")
     lab.launch(box)
@@ -99,7 +99,7 @@ def test_filter_takes_a_changed_threshold_on_continue(lab, scored):
 def test_filter_refuses_what_has_no_score(lab, scored):
     from tomoscore_scipion.protocols import ProtTomoScoreFilter
 
-    box = lab.box(ProtTomoScoreFilter, scored.inTomograms.getObjValue())
+    box = lab.new(ProtTomoScoreFilter, scored.inTomograms.getObjValue())
     assert any("no TomoScore" in error for error in box.validate())
 
 
@@ -183,7 +183,7 @@ def test_workflow_survives_export_and_import(lab, scored, tmp_path):
     chosen = dict(preset=3, threshold=1.25, atMost=7, slabFirst=2, slabLast=12, voxelSize=9.5)
     chosen.update(weights="other weights.safetensors", useGpu=True, gpuList="0 1")
     chosen.update(numberOfThreads=5, binThreads=3)
-    other_box = lab.box(ProtTomoScore, scored.inTomograms.getObjValue(), **chosen)
+    other_box = lab.new(ProtTomoScore, scored.inTomograms.getObjValue(), **chosen)
     for name, value in chosen.items():
         assert getattr(other_box, name).get() == value
         assert getattr(ProtTomoScore(), name).get() != value, "not told from the default"

@@ -26,7 +26,7 @@ def source(project, tmp_path_factory):
 def box(lab, source):
     from tomoscore_scipion.protocols import ProtTomoScore
 
-    return lab.box(ProtTomoScore, source)
+    return lab.new(ProtTomoScore, source)
 
 
 def test_the_form_is_valid_as_it_opens(box):
@@ -107,7 +107,7 @@ def test_unflipped_tomograms_are_warned_of(lab):
     from tomoscore_scipion.protocols import ProtTomoScore
 
     entry = lab.tomogram("xz", shape_zyx=(64, 16, 64), dim=[64, 16, 64])
-    (warning,) = lab.box(ProtTomoScore, lab.source([entry])).warnings()
+    (warning,) = lab.new(ProtTomoScore, lab.source([entry])).warnings()
     assert "look unflipped" in warning and "64 x 16 x 64" in warning
 
 
@@ -158,6 +158,7 @@ def test_users_see_one_name_of_the_plugin(scipion):
         "TomoScore - filter by score",
         "TomoScore - compare scores",
         "TomoScore - find the best dose",
+        "TomoScore - threshold from examples",
     }
     assert {kind.getClassPackageName() for kind in ours} == {"tomoscore"}
     assert {kind.getPlugin().getName() for kind in ours} == {"tomoscore"}
@@ -178,7 +179,7 @@ def test_ids_that_occur_twice_are_warned_of(lab):
 
     entries = [lab.tomogram("a"), lab.tomogram("b"), lab.tomogram("c")]
     entries[1]["tsId"] = "a"
-    (warning,) = lab.box(ProtTomoScore, lab.source(entries)).warnings()
+    (warning,) = lab.new(ProtTomoScore, lab.source(entries)).warnings()
     assert "several tomograms have: a." in warning
 
 
@@ -225,9 +226,10 @@ def test_every_protocol_has_its_place_in_the_tree(scipion):
 
 
 def test_every_parameter_is_explained(scipion):
-    from tomoscore_scipion.protocols import ProtTomoScore, ProtTomoScoreDose, ProtTomoScoreFilter
+    from tomoscore_scipion import protocols
+    from tomoscore_scipion.protocols import ProtTomoScore, ProtTomoScoreFilter
 
-    for kind in (ProtTomoScore, ProtTomoScoreFilter, ProtTomoScoreDose):
+    for kind in (getattr(protocols, name) for name in protocols.__all__):
         for name, param in kind().getDefinition().iterParams():
             if name not in ("runName", "comment", "hostName"):
                 assert param.help.get(), f"{kind.__name__}.{name}"

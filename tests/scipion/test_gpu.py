@@ -75,7 +75,7 @@ def test_a_gpu_that_is_not_there_is_named_before_the_run(lab, monkeypatch):
 
     installation._answers.clear()
     source = lab.source([lab.tomogram("a")])
-    box = lab.box(ProtTomoScore, source, useGpu=True, gpuList="0")
+    box = lab.new(ProtTomoScore, source, useGpu=True, gpuList="0")
     (error,) = box.validate()
     assert "0 not found, there is no GPU" in error and "Use GPU" in error
     monkeypatch.setenv("FAKE_GPUS", "2")

@@ -35,7 +35,7 @@ def test_the_filter_keeps_what_half_maps_say(lab):
 
     entries, _ = entries_with_halves(lab)
     scored = lab.score(lab.source(entries))
-    chosen = lab.launch(lab.box(ProtTomoScoreFilter, scored, "scoredTomograms", threshold=2.5))
+    chosen = lab.launch(lab.new(ProtTomoScoreFilter, scored, "scoredTomograms", threshold=2.5))
     assert ids(chosen, "acceptedTomograms") == ["a"]
     assert attributes(chosen.acceptedTomograms.getFirstItem()) == [2.5, 2.25, 2.75, 5]
 

@@ -8,7 +8,7 @@ from lab import ids, log_of
 def queued(lab, source, each_step, **values):
     from tomoscore_scipion.protocols import ProtTomoScore
 
-    box = lab.box(ProtTomoScore, source, **values)
+    box = lab.new(ProtTomoScore, source, **values)
     box._useQueue.set(True)
     box.setQueueParams(("default", {"QUEUE_FOR_JOBS": "Y" if each_step else "N"}))
     lab.launch(box, wait=False)

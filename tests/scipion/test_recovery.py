@@ -112,11 +112,11 @@ class Stream:
         entries = [lab.gated(f"TS_{n}", 3.0 + n / 8) for n in range(4)]
         lab.open_gate("TS_0")
         self.source = lab.source(entries, wait=False)
-        self.scored = lab.box(ProtTomoScore, self.source)
+        self.scored = lab.new(ProtTomoScore, self.source)
         lab.project.scheduleProtocol(self.scored)
         self.consumers = []
         for number in range(followed):
-            consumer = lab.box(ProtTomoScoreTestConsumer, self.scored, "acceptedTomograms")
+            consumer = lab.new(ProtTomoScoreTestConsumer, self.scored, "acceptedTomograms")
             self.consumers.append(consumer)
             # The first follows at once; others only wait, and take ids in the project's database.
             work = lab.project.saveProtocol if number else lab.project.scheduleProtocol

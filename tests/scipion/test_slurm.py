@@ -52,7 +52,7 @@ def box_for(source, lab, each_step, job_gpus=0, **values):
     """A protocol for the queue, launched."""
     from tomoscore_scipion.protocols import ProtTomoScore
 
-    box = lab.box(ProtTomoScore, source, **values)
+    box = lab.new(ProtTomoScore, source, **values)
     box.setHostName("slurm")
     box._useQueue.set(True)
     each = "Y" if each_step else "N"

@@ -18,7 +18,7 @@ def test_a_stream_with_a_corrupt_item_is_scored_as_it_comes_and_closes(lab, engi
         lab.until(lambda: f"TS_{number}" in ids(scored, f"{name}Tomograms"), source, scored)  # noqa: B023
         assert source.isActive() and getattr(scored, f"{name}Tomograms").isStreamOpen()
         if number == 0:
-            consumer = lab.box(ProtTomoScoreTestConsumer, scored, "acceptedTomograms")
+            consumer = lab.new(ProtTomoScoreTestConsumer, scored, "acceptedTomograms")
             lab.launch(consumer, wait=False)
         lab.open_gate(f"TS_{number + 1}")
     lab.until(lambda: not scored.isActive(), source, scored, consumer)

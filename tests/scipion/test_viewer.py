@@ -197,7 +197,7 @@ def test_split_and_joined_sets_lead_back_to_the_runs_that_scored(
         joined.inputSets.append(protocol)
         joined.inputSets[-1].setExtended("acceptedTomograms")
     lab.launch(joined)
-    best = lab.box(ProtTomoScoreFilter, joined, "outputSet", criterion=1, count=2)
+    best = lab.new(ProtTomoScoreFilter, joined, "outputSet", criterion=1, count=2)
     lab.launch(best)
     assert [run.getObjId() for run in runs.scoring_runs(best)] == [
         scored.getObjId(),
@@ -212,7 +212,7 @@ def test_split_and_joined_sets_lead_back_to_the_runs_that_scored(
 
 
 def test_a_run_without_outputs_says_so(project, lab, scored):
-    viewer = viewer_of(project, lab.box(type(scored), scored.inTomograms.get()))
+    viewer = viewer_of(project, lab.new(type(scored), scored.inTomograms.get()))
     assert names_of(viewer) == []
     assert viewer._definition.getParam("nothing") is not None
     (message,) = viewer._report()

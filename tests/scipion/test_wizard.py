@@ -23,8 +23,8 @@ def test_the_wizard_finds_the_scores_of_the_run_and_of_a_scored_input(lab, score
     scores = {f"TS_{n}": float(n) for n in range(5)}
     assert found_for(scored).scores() == scores
     assert found_for(scored).pictures.keys() == scores.keys()
-    assert found_for(lab.box(ProtTomoScoreFilter, scored, "scoredTomograms")).scores() == scores
-    assert found_for(lab.box(ProtTomoScore, scored.inTomograms.getObjValue())).scores() == {}
+    assert found_for(lab.new(ProtTomoScoreFilter, scored, "scoredTomograms")).scores() == scores
+    assert found_for(lab.new(ProtTomoScore, scored.inTomograms.getObjValue())).scores() == {}
     assert found_for(ProtTomoScore()).scores() == {}
 
 

@@ -6,6 +6,7 @@ from pyworkflow.object import Set
 
 from tomoscore_scipion.plugin import Plugin
 from tomoscore_scipion.protocols import recovery
+from tomoscore_scipion.protocols.item_attributes import SCORE
 from tomoscore_scipion.protocols.provenance import PROVENANCE
 
 
@@ -46,4 +47,17 @@ class LightProtocol(TomoScoreProtocol):
     @classmethod
     def validateInstallation(cls):
         """No installation is needed: the engine is not asked."""
+        return []
+
+    def _scoredInputErrors(self):
+        """Errors of the input `inTomograms`, which must have items with scores."""
+        tomograms = self.inTomograms.get()
+        first = tomograms.getFirstItem() if tomograms is not None else None
+        if tomograms is not None and first is None:
+            return ["*Scored tomograms*: the input has no tomograms."]
+        if first is not None and not first.hasAttribute(SCORE):
+            return [
+                "*Scored tomograms*: the input has no TomoScore. Give it *scoredTomograms* of "
+                "*TomoScore - score tomograms*."
+            ]
         return []

@@ -8,15 +8,21 @@ from pyworkflow.protocol import params
 from pyworkflow.utils import Message
 from tomo.objects import SetOfTomograms
 
+from tomoscore_scipion.examples.rule import read_rule
 from tomoscore_scipion.protocols import form, item_attributes, summary_text
 from tomoscore_scipion.protocols.base import LightProtocol
 from tomoscore_scipion.protocols.id_lists import IdListError, read_id_list
-from tomoscore_scipion.protocols.item_attributes import SCORE, VERDICT, scores_of, value
+from tomoscore_scipion.protocols.item_attributes import VERDICT, scores_of, value
 from tomoscore_scipion.protocols.output_sets import ACCEPTED_SET, REJECTED_SET, SET_OF, OutputSets
-from tomoscore_scipion.protocols.provenance import criteria_provenance, provenance_of
+from tomoscore_scipion.protocols.provenance import (
+    MODEL_SHA256,
+    criteria_provenance,
+    provenance_of,
+)
 from tomoscore_scipion.records import verdict
+from tomoscore_scipion.records.errors import StartError
 
-BY_THRESHOLD, BY_COUNT, BY_PERCENT, BY_IDS = range(4)
+BY_THRESHOLD, BY_COUNT, BY_PERCENT, BY_IDS, BY_RULE = range(5)
 IDS = f"criterion == {BY_IDS}"
 SHOWN = 3
 
@@ -26,6 +32,13 @@ IDS_HELP = (
     "a fault. Or the ids of the tomograms to accept, one per line or with commas between them. "
     "Tomograms that are not in the list are rejected. The column _tomoScoreDecidedBy says who "
     "decided."
+)
+
+RULE_HELP = (
+    "The threshold that *TomoScore - threshold from examples* found: choose its run, or a rule "
+    "file (threshold.json in the folder extra of such a run, or one that tomoscore wrote). "
+    "Tomograms with this TomoScore or a higher one are accepted, whatever their interval. A rule "
+    "is for scores of the weights that it was learned with."
 )
 
 
@@ -52,12 +65,12 @@ class ProtTomoScoreFilter(LightProtocol):
         definition.addParam(
             "criterion",
             params.EnumParam,
-            choices=["TomoScore", "best N", "best percent", "list of ids"],
+            choices=["TomoScore", "best N", "best percent", "list of ids", "examples"],
             default=BY_THRESHOLD,
             display=params.EnumParam.DISPLAY_HLIST,
             label="Accept by",
-            help="Accept all from a TomoScore on, a number of the best, a share of them, or those "
-            "of a list of ids.\n\n" + form.READING,
+            help="Accept all from a TomoScore on, a number of the best, a share of them, those of "
+            "a list of ids, or by a threshold that was learned from examples.\n\n" + form.READING,
         )
         form.add_threshold(definition, condition=f"criterion == {BY_THRESHOLD}")
         definition.addParam(
@@ -98,6 +111,24 @@ class ProtTomoScoreFilter(LightProtocol):
             label="or ids",
             help=IDS_HELP,
         )
+        definition.addParam(
+            "ruleRun",
+            params.PointerParam,
+            pointerClass="ProtTomoScoreThreshold",
+            allowsNull=True,
+            condition=f"criterion == {BY_RULE}",
+            label="Threshold from examples",
+            help=RULE_HELP,
+        )
+        definition.addParam(
+            "ruleFile",
+            params.FileParam,
+            default="",
+            allowsNull=True,
+            condition=f"criterion == {BY_RULE}",
+            label="or rule file",
+            help=RULE_HELP,
+        )
         form.add_faults(definition, condition=f"criterion != {BY_IDS}")
         definition.addParallelSection(threads=0, mpi=0)
 
@@ -130,16 +161,29 @@ class ProtTomoScoreFilter(LightProtocol):
             item_attributes.set_verdict(item, verdict_, decided_by=decider)
 
     def _decideByScore(self, items):
-        criteria, criterion = self.getCriteria(), self.criterion.get()
+        criteria = self.getCriteria()
         keys = [f"{item.getTsId()}#{item.getObjId():09d}" for item in items]
         measured = dict(zip(keys, map(item_attributes.measured_of, items)))
-        good = verdict.accepted_by(criteria, measured)
-        if criterion == BY_PERCENT:
-            scores = {key: measured[key].score for key in good}
-            scored = sum(one.score is not None for one in measured.values())
-            good = verdict.best_percent(scores, self.percent.get(), scored)
+        accepted = self._acceptedKeys(criteria, measured)
         for key, item in zip(keys, items):
-            item_attributes.apply_criteria(criteria, item, key in good)
+            item_attributes.apply_criteria(criteria, item, key in accepted)
+
+    def _acceptedKeys(self, criteria, measured):
+        """The keys that are accepted of {key: verdict.Measured}."""
+        criterion = self.criterion.get()
+        if criterion == BY_RULE:
+            rule = self.getRule()
+            return {
+                key
+                for key, one in measured.items()
+                if rule.accepts_values(one.score) and not criteria.deciding_faults(one)
+            }
+        accepted = verdict.accepted_by(criteria, measured)
+        if criterion != BY_PERCENT:
+            return accepted
+        scores = {key: measured[key].score for key in accepted}
+        scored = sum(one.score is not None for one in measured.values())
+        return verdict.best_percent(scores, self.percent.get(), scored)
 
     def _byIds(self):
         return self.criterion.get() == BY_IDS
@@ -169,7 +213,7 @@ class ProtTomoScoreFilter(LightProtocol):
         """The criteria of acceptance (verdict.Criteria), where no list of ids decides."""
         criterion = self.criterion.get()
         return verdict.Criteria(
-            self.getThreshold() if criterion == BY_THRESHOLD else None,
+            self.getThreshold() if criterion in (BY_THRESHOLD, BY_RULE) else None,
             self.acceptBorderline.get(),
             form.faults_chosen(self),
             self.count.get() if criterion == BY_COUNT else 0,
@@ -177,29 +221,55 @@ class ProtTomoScoreFilter(LightProtocol):
 
     def getThreshold(self):
         """The lowest accepted TomoScore, in octaves."""
+        if self.criterion.get() == BY_RULE:
+            return self.getRule().threshold
         return verdict.threshold_of(self.preset.get(), self.threshold.get())
+
+    def getRule(self):
+        """The Rule of the form.
+
+        Raises:
+            StartError: it cannot be read, or there is none.
+        """
+        run, path = self.ruleRun.get(), (self.ruleFile.get() or "").strip()
+        if (run is None) == (not path):
+            found = "neither" if run is None else "both"
+            raise StartError(f"expected a run or a rule file, found {found}")
+        rule = read_rule(run.getRuleFile() if run is not None else path)
+        if rule.needs_curve:
+            raise StartError(
+                "expected a rule with a threshold, found one that weighs octaves, which are not in "
+                f"sets of tomograms: {path}"
+            )
+        return rule
 
     def _criteriaProvenance(self):
         """{attribute of the outputs: value} of the criteria."""
-        percent = self.percent.get() if self.criterion.get() == BY_PERCENT else None
+        criterion = self.criterion.get()
+        percent = self.percent.get() if criterion == BY_PERCENT else None
         if not self._byIds():
             criteria = criteria_provenance(self.getCriteria())
+            if criterion == BY_RULE:  # a rule does not ask for the interval
+                criteria["_tomoScoreAcceptBorderline"] = None
             return {**criteria, "_tomoScorePercent": percent, "_tomoScoreIds": None}
         criteria = criteria_provenance(verdict.Criteria(None))
         origin = os.path.basename((self.idsFile.get() or "").strip()) or "the form"
         return {**criteria, "_tomoScorePercent": None, "_tomoScoreIds": origin}
 
     def _validate(self):
+        errors = self._scoredInputErrors()
         tomograms = self.inTomograms.get()
-        first = tomograms.getFirstItem() if tomograms is not None else None
-        if tomograms is not None and first is None:
-            return ["*Scored tomograms*: the input has no tomograms."]
-        if first is not None and not first.hasAttribute(SCORE):
-            return [
-                "*Scored tomograms*: the input has no TomoScore. Give it *scoredTomograms* of "
-                "*TomoScore - score tomograms*."
-            ]
-        return self._idErrors(tomograms) if self._byIds() else []
+        if errors or self.criterion.get() not in (BY_IDS, BY_RULE):
+            return errors
+        return self._idErrors(tomograms) if self._byIds() else self._ruleErrors(tomograms)
+
+    def _ruleErrors(self, tomograms):
+        try:
+            model = value(tomograms, MODEL_SHA256) if tomograms is not None else None
+            self.getRule().check_made_for(model, None)
+        except (StartError, ValueError) as error:
+            return [f"*Rule*: {error}."]
+        return []
 
     def _idErrors(self, tomograms):
         try:

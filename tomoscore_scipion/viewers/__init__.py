@@ -4,5 +4,11 @@
 from tomoscore_scipion.viewers.viewer_compare import TomoScoreCompareViewer
 from tomoscore_scipion.viewers.viewer_dose import TomoScoreDoseViewer
 from tomoscore_scipion.viewers.viewer_score import TomoScoreViewer
+from tomoscore_scipion.viewers.viewer_threshold import TomoScoreThresholdViewer
 
-__all__ = ["TomoScoreCompareViewer", "TomoScoreDoseViewer", "TomoScoreViewer"]
+__all__ = [
+    "TomoScoreCompareViewer",
+    "TomoScoreDoseViewer",
+    "TomoScoreThresholdViewer",
+    "TomoScoreViewer",
+]

@@ -26,7 +26,7 @@ def scored(project, tmp_path_factory):
 def named_run(lab, entries, name):
     from tomoscore_scipion.protocols import ProtTomoScore
 
-    run = lab.box(ProtTomoScore, lab.source(entries))
+    run = lab.new(ProtTomoScore, lab.source(entries))
     run.setObjLabel(name)
     return lab.launch(run)
 
@@ -75,7 +75,7 @@ def test_the_best_can_be_filtered_and_found_in_the_viewer(lab, compared, scored)
     from tomoscore_scipion.protocols import ProtTomoScoreFilter
     from tomoscore_scipion.viewers import runs
 
-    box = lab.launch(lab.box(ProtTomoScoreFilter, compared, "bestTomograms", criterion=1, count=2))
+    box = lab.launch(lab.new(ProtTomoScoreFilter, compared, "bestTomograms", criterion=1, count=2))
     assert ids(box, "acceptedTomograms") == ["TS_6", "TS_7"], log_of(box)
     found = [run.getObjId() for run in runs.scoring_runs(box)]
     assert found == [run.getObjId() for run in scored]

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The protocol that learns a threshold: good and bad tomograms in, a threshold and its rule out."""
+
+import json
+import os
+from dataclasses import asdict
+
+from pyworkflow import BETA
+from pyworkflow.object import Float
+from pyworkflow.protocol import params
+from pyworkflow.utils import Message
+
+from tomoscore_scipion.examples.fit import FEWEST, FEWEST_OF_EACH, check_enough, threshold_of
+from tomoscore_scipion.examples.marks import read_ids, scores_of_marked
+from tomoscore_scipion.examples.rule import threshold_rule, write_rule
+from tomoscore_scipion.examples.summary_text import sentences
+from tomoscore_scipion.protocols import form
+from tomoscore_scipion.protocols.base import LightProtocol
+from tomoscore_scipion.protocols.item_attributes import scores_of, value
+from tomoscore_scipion.protocols.provenance import MODEL_SHA256
+from tomoscore_scipion.protocols.summary_text import PAPER
+from tomoscore_scipion.records.errors import StartError
+
+BY_SETS, BY_FILES = range(2)
+SETS, FILES = (f"examplesBy == {number}" for number in (BY_SETS, BY_FILES))
+RULE, EXAMPLES = "threshold.json", "examples.json"
+
+EXAMPLES_HELP = (
+    "Look at tomograms of the session without their scores. Those that are worth segmenting are "
+    "good, the others bad. Mark all that you look at: a threshold from clear cases only is less "
+    f"certain. At least {FEWEST} examples are needed, {FEWEST_OF_EACH} of each kind; the interval "
+    "of the threshold tells whether more would help."
+)
+FILE_HELP = "A text file with one tsId per line.\n\n" + EXAMPLES_HELP
+
+
+class ProtTomoScoreThreshold(LightProtocol):
+    """Find the TomoScore threshold that separates your good tomograms from your bad ones.
+
+    An expert marks some scored tomograms as good and others as bad. Logistic regression gives the
+    threshold at which a tomogram is as likely good as bad, with its 90 % interval. The summary has
+    the area under the ROC curve and the examples that disagree, which deserve a second look.
+    *TomoScore - filter by score* accepts tomograms by the result. No image is touched.
+    """
+
+    _label = "TomoScore - threshold from examples"
+    _devStatus = BETA
+    _possibleOutputs = {"threshold": Float, "thresholdLow": Float, "thresholdHigh": Float}
+
+    def _defineParams(self, definition):
+        definition.addSection(label=Message.LABEL_INPUT)
+        form.add_input(
+            definition,
+            "Scored tomograms",
+            "*scoredTomograms* of *TomoScore - score tomograms*, which has the examples.",
+        )
+        definition.addParam(
+            "examplesBy",
+            params.EnumParam,
+            choices=["sets", "files of ids"],
+            default=BY_SETS,
+            display=params.EnumParam.DISPLAY_HLIST,
+            label="Examples as",
+            help="Sets are subsets of the tomograms, made in Scipion's viewers. Files of ids are "
+            "text files with one tsId per line.\n\n" + EXAMPLES_HELP,
+        )
+        for name, label in (("goodTomograms", "Good tomograms"), ("badTomograms", "Bad tomograms")):
+            definition.addParam(
+                name,
+                params.PointerParam,
+                pointerClass="SetOfTomograms",
+                condition=SETS,
+                label=label,
+                help=EXAMPLES_HELP,
+            )
+        for name, label in (("goodFile", "Good ids"), ("badFile", "Bad ids")):
+            definition.addParam(
+                name, params.FileParam, default="", condition=FILES, label=label, help=FILE_HELP
+            )
+        definition.addParallelSection(threads=0, mpi=0)
+
+    # --------------------------- step ---------------------------------------
+    def _insertAllSteps(self):
+        # The examples are arguments, so that Continue sees when they have changed.
+        good, bad = self._markedIds()
+        self._insertFunctionStep(self.thresholdStep, good, bad, needsGPU=False)
+
+    def thresholdStep(self, good, bad):
+        """Fit the threshold, write its rule, and create the outputs."""
+        marked = self._scoresOfMarked(good, bad)
+        found = threshold_of(*marked)
+        write_rule(self.getRuleFile(), threshold_rule(found, self._modelSha256()))
+        content = {**asdict(found), "summary": sentences(found)}
+        content["scores"] = dict(zip(("good", "bad"), marked))
+        with open(self._getExtraPath(EXAMPLES), "w", encoding="utf-8") as file:
+            json.dump(content, file, indent=1, allow_nan=False)
+        low, high = found.interval
+        self._defineOutputs(
+            threshold=Float(found.threshold), thresholdLow=Float(low), thresholdHigh=Float(high)
+        )
+
+    # --------------------------- form and results ---------------------------
+    def getRuleFile(self):
+        """Path of the rule file, which *filter by score* and the engine read."""
+        return self._getExtraPath(RULE)
+
+    def getResult(self):
+        """What the examples gave, a dictionary (see thresholdStep); None before the run ended."""
+        path = self._getExtraPath(EXAMPLES)
+        if not os.path.exists(path):
+            return None
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+
+    def _markedIds(self):
+        """Lists of the good and the bad ids, each id once.
+
+        Raises:
+            StartError: a file cannot be read.
+        """
+        if self.examplesBy.get() == BY_FILES:
+            return tuple(read_ids(file.get()) for file in (self.goodFile, self.badFile))
+        sets = (pointer.get() for pointer in (self.goodTomograms, self.badTomograms))
+        return tuple(list(dict.fromkeys(map(_ts_id, items.iterItems()))) for items in sets)
+
+    def _scoresOfMarked(self, good, bad):
+        """{tsId: TomoScore} of the good and of the bad examples.
+
+        Raises:
+            StartError: an id is in both, or has no score.
+        """
+        scored = scores_of(self.inTomograms.get())
+        scores = {ts_id: score for ts_id, score in scored.items() if score is not None}
+        names = ("*Good tomograms*", "*Bad tomograms*")
+        if self.examplesBy.get() == BY_FILES:
+            names = (self.goodFile.get(), self.badFile.get())
+        return scores_of_marked(good, bad, scores, names)
+
+    def _modelSha256(self):
+        return value(self.inTomograms.get(), MODEL_SHA256)
+
+    def _hasExamples(self):
+        if self.examplesBy.get() == BY_FILES:
+            return bool(self.goodFile.get() and self.badFile.get())
+        return None not in (self.goodTomograms.get(), self.badTomograms.get())
+
+    # --------------------------- checks -------------------------------------
+    def _validate(self):
+        errors = self._scoredInputErrors()
+        if errors or self.inTomograms.get() is None or not self._hasExamples():
+            return errors  # Scipion reports empty inputs
+        try:
+            check_enough(*self._scoresOfMarked(*self._markedIds()))
+        except (StartError, ValueError) as error:
+            return [f"*Examples*: {error}."]
+        return []
+
+    # --------------------------- information --------------------------------
+    def _summary(self):
+        result = self.getResult()
+        if result is None:
+            return ["No threshold is found yet."]
+        return [*result["summary"], f"Rule file: {self.getRuleFile()}"]
+
+    def _methods(self):
+        result = self.getResult()
+        if result is None:
+            return []
+        low, high = result["interval"]
+        return [
+            f"An expert marked {result['good']} tomograms as good and {result['bad']} as bad. "
+            "Logistic regression on their TomoScores (independent implementation of the idea of "
+            f"{PAPER}) gave a threshold of {result['threshold']:.2f} octaves (90 % interval "
+            f"{low:.2f} to {high:.2f}, bootstrap); the area under the ROC curve was "
+            f"{result['auroc']:.2f}, and {result['agreement']:.0%} of the marks agreed with the "
+            "threshold."
+        ]
+
+    def _citations(self):
+        return ["Tan2024"]
+
+
+def _ts_id(item):
+    return item.getTsId()

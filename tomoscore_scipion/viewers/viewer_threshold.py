@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shows what "TomoScore - threshold from examples" found: plot, and sentences."""
+
+from pyworkflow.protocol import params
+from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer
+
+from tomoscore_scipion.examples import drawing
+from tomoscore_scipion.protocols import ProtTomoScoreThreshold
+from tomoscore_scipion.viewers.views import plot
+
+
+class TomoScoreThresholdViewer(ProtocolViewer):
+    """Scores of the examples with the threshold, and their ROC curve."""
+
+    _label = "TomoScore threshold"
+    _environments = [DESKTOP_TKINTER]
+    _targets = [ProtTomoScoreThreshold]
+
+    def _defineParams(self, definition):
+        definition.addSection(label="Threshold")
+        self._result = self.protocol.getResult()
+        if self._result is None:
+            definition.addParam(
+                "nothing",
+                params.LabelParam,
+                label="No threshold is found yet.",
+                help="Results appear here when the run has ended.",
+            )
+            return
+        definition.addParam(
+            "showPlot",
+            params.LabelParam,
+            label="Scores of the examples, ROC curve",
+            help="How well the score separates good examples from bad ones, and where the "
+            "threshold lies.",
+        )
+        definition.addParam(
+            "showSummary",
+            params.LabelParam,
+            label="Summary",
+            help="\n".join(self._result["summary"]),
+        )
+
+    def _getVisualizeDict(self):
+        return {"showPlot": self._plot, "showSummary": self._summary}
+
+    def _plot(self, param=None):
+        result = self._result
+        scores = (list(result["scores"][kind].values()) for kind in ("good", "bad"))
+        rest = (result[name] for name in ("threshold", "interval", "roc"))
+        return [
+            plot(
+                "TomoScore: threshold from examples",
+                lambda figure: drawing.draw(figure, *scores, *rest),
+                size=drawing.SIZE,
+            )
+        ]
+
+    def _summary(self, param=None):
+        return [self.infoMessage("\n".join(self._result["summary"]), title="TomoScore")]
