@@ -12,6 +12,8 @@ from typing import Iterator
 import mrcfile
 import numpy as np
 
+from tomoscore_scipion.tomography import fourier
+
 FILLED = 0.3
 """Share of the slices of an int8 volume, in its middle, that are written; the others are holes."""
 DISTINCT = 16
@@ -20,8 +22,7 @@ DISTINCT = 16
 
 def smooth_shapes(rng: np.random.Generator, shape_yx: tuple[int, int]) -> np.ndarray:
     """Blobs some tens of pixels wide, mean 0 and standard deviation 1, float32 (y, x)."""
-    k_y = np.fft.fftfreq(shape_yx[0])[:, None]
-    k_x = np.fft.rfftfreq(shape_yx[1])[None, :]
+    k_y, k_x = fourier.numpy_axes(shape_yx)
     spectrum = np.fft.rfft2(rng.standard_normal(shape_yx)) * np.exp(-(k_y**2 + k_x**2) * 2e3)
     spectrum[0, 0] = 0
     shapes = np.fft.irfft2(spectrum, s=shape_yx)

@@ -9,28 +9,22 @@ import numpy as np
 
 from tomoscore_scipion.benchmark.fresh import Case
 from tomoscore_scipion.model.scorer import Scorer
+from tomoscore_scipion.tomography import fourier
 
 Change = Callable[[np.ndarray], np.ndarray]
 
 
 def radial(stack: np.ndarray, power: float) -> np.ndarray:
     """Planes of a (z, y, x) stack whose frequencies k are multiplied by k^power."""
-    n_y, n_x = stack.shape[1:]
-    k = np.hypot(np.fft.fftfreq(n_y)[:, None], np.fft.rfftfreq(n_x)[None, :])
+    k = fourier.numpy_radius(stack.shape[1:])
     k[0, 0] = k[0, 1]
-    return _filtered(stack, k**power)
+    return fourier.numpy_filtered(stack, k**power)
 
 
 def smoothed(stack: np.ndarray, sigma_px: float = 1.0) -> np.ndarray:
-    """Planes after a Gaussian, which wraps round."""
-    n_y, n_x = stack.shape[1:]
-    k = np.hypot(np.fft.fftfreq(n_y)[:, None], np.fft.rfftfreq(n_x)[None, :])
-    return _filtered(stack, np.exp(-2 * (np.pi * sigma_px * k) ** 2))
-
-
-def _filtered(stack: np.ndarray, transfer: np.ndarray) -> np.ndarray:
-    planes = np.fft.irfft2(np.fft.rfft2(stack) * transfer, s=stack.shape[1:])
-    return np.asarray(planes, dtype=np.float32)
+    """Planes after a Gaussian filter with periodic boundaries."""
+    k = fourier.numpy_radius(stack.shape[1:])
+    return fourier.numpy_filtered(stack, np.exp(-2 * (np.pi * sigma_px * k) ** 2))
 
 
 def sloped(stack: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from tomoscore_scipion.simulation.acquisition import Microscope, tomogram
 from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.recipe import FILTERS, Recipe
 from tomoscore_scipion.simulation.specimen import random_specimen
+from tomoscore_scipion.tomography import fourier
 
 SHAPE_ZYX = (40, 400, 400)
 
@@ -46,7 +47,6 @@ def reconstructed_noise(seed: int) -> Iterator[tuple[str, np.ndarray]]:
 
 def pink(white: np.ndarray) -> np.ndarray:
     """Noise whose power falls as 1 / k^2, of the shape of white noise (z, y, x)."""
-    axes = [np.fft.fftfreq(n) for n in white.shape[:2]] + [np.fft.rfftfreq(white.shape[2])]
-    k = np.sqrt(sum(a**2 for a in np.meshgrid(*axes, indexing="ij")))
+    k = np.sqrt(sum(axis**2 for axis in fourier.numpy_axes(white.shape)))
     spectrum = np.fft.rfftn(white) / np.maximum(k, 0.5 / white.shape[2])
     return np.asarray(np.fft.irfftn(spectrum, s=white.shape), dtype=np.float32)

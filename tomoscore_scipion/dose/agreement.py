@@ -27,7 +27,8 @@ import numpy as np
 import torch
 
 from tomoscore_scipion.model.normalisation import robust_spread
-from tomoscore_scipion.records.bands import N_BANDS, PERIODS_NM
+from tomoscore_scipion.records.bands import N_BANDS
+from tomoscore_scipion.tomography import fourier
 
 TILE_NM = 192.0
 """Edge of a tile: what the coarsest band needs."""
@@ -152,10 +153,8 @@ def _starts(n: int, size: int) -> list[int]:
 
 def _band_masks(n_y: int, n_x: int, voxel_nm: float) -> list[torch.Tensor]:
     """The annulus of each band in an rfft2 of n_y x n_x pixels."""
-    k_y = torch.fft.fftfreq(n_y, voxel_nm)[:, None]
-    k_x = torch.fft.rfftfreq(n_x, voxel_nm)[None, :]
-    radius = torch.hypot(k_y, k_x)
-    return [(radius >= 1 / coarse) & (radius < 1 / fine) for coarse, fine in PERIODS_NM]
+    masks: list[torch.Tensor] = fourier.band_masks(fourier.radius(n_y, n_x, voxel_nm))
+    return masks
 
 
 def _shared_signal(gram: np.ndarray, by_angle: np.ndarray) -> np.ndarray:

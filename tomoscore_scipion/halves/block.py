@@ -15,6 +15,7 @@ import numpy as np
 from scipy import fft, ndimage
 
 from tomoscore_scipion.reading.volume import Volume
+from tomoscore_scipion.tomography import fourier
 
 DEPTH_NM = 120.0
 MOST_PLANES = 96
@@ -51,10 +52,9 @@ class Block:
 
     def frequencies(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Frequencies kz (z, 1, 1), ky (1, y, 1) and kx (1, 1, x // 2 + 1) in 1/nm."""
-        nz, ny, nx = self.shape
-        kz, ky = (np.fft.fftfreq(n, self.voxel_nm).astype(np.float32) for n in (nz, ny))
-        kx = np.fft.rfftfreq(nx, self.voxel_nm).astype(np.float32)
-        return kz[:, None, None], ky[None, :, None], kx[None, None, :]
+        axes = fourier.numpy_axes(self.shape, self.voxel_nm)
+        kz, ky, kx = (axis.astype(np.float32) for axis in axes)
+        return kz, ky, kx
 
     @property
     def finest(self) -> float:
@@ -223,9 +223,7 @@ def noise_follows_features(one: np.ndarray, other: np.ndarray, voxel_nm: float) 
     gains = [max(float(part.std()), 1e-30) for part in (one, other)]
     spectra = [fft.rfft2(part[::step] / gain) for part, gain in zip((one, other), gains)]
     shape = one.shape[1:]
-    flat = np.hypot(
-        np.fft.fftfreq(shape[0], voxel_nm)[:, None], np.fft.rfftfreq(shape[1], voxel_nm)
-    )
+    flat = fourier.numpy_radius(shape, voxel_nm)
     top = SHARE_OF_NYQUIST * 0.5 / voxel_nm
     found = [0.0]
     for coarse in (32.0, 16.0, 8.0):

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tomoscore_scipion.records.bands import N_BANDS, PERIODS_NM
+from tomoscore_scipion.records.bands import N_BANDS
+from tomoscore_scipion.tomography import fourier
 
 
 def ring_correlation(odd: np.ndarray, even: np.ndarray, voxel_nm: float) -> np.ndarray:
@@ -30,11 +31,9 @@ def ring_correlation(odd: np.ndarray, even: np.ndarray, voxel_nm: float) -> np.n
     if odd.shape != even.shape or odd.ndim != 3:
         raise ValueError(f"expected halves (z, y, x) of one shape, got {odd.shape}, {even.shape}")
     one, other = np.fft.rfft2(odd), np.fft.rfft2(even)
-    k_y = np.fft.fftfreq(odd.shape[1], voxel_nm)[:, None]
-    radius = np.hypot(k_y, np.fft.rfftfreq(odd.shape[2], voxel_nm)[None, :])
+    radius = fourier.numpy_radius(odd.shape[1:], voxel_nm)
     found = np.full(N_BANDS, np.nan)
-    for band, (coarse, fine) in enumerate(PERIODS_NM):
-        ring = (radius >= 1 / coarse) & (radius < 1 / fine)
+    for band, ring in enumerate(fourier.band_masks(radius)):
         power = (np.abs(one[:, ring]) ** 2).sum() * (np.abs(other[:, ring]) ** 2).sum()
         if ring.any() and power > 0:
             found[band] = (one[:, ring] * other[:, ring].conj()).sum().real / np.sqrt(power)

@@ -189,8 +189,7 @@ class _Grid:
         self._width = tuple(n * voxel_nm for n in window)
         self._half = tuple(min(n, m - 1) // 2 for n, m in zip(self._size, window))
         self._half = tuple(h - (h == n // 2) for h, n in zip(self._half, self._size))
-        ky, kx = self._frequencies(0)
-        radius = torch.hypot(ky[:, None], kx[None, :])
+        kx, radius = self._frequencies(0)[1], self._radius(0)
         nyquist = 0.5 / voxel_nm * (1 + 1e-6)
         place = BINS_PER_OCTAVE * torch.log2((radius * COARSEST_NM).clamp_min(1e-3))
         self._bins = BINS_PER_OCTAVE * round(math.log2(COARSEST_NM / FINEST_NM)) + 2
@@ -214,6 +213,10 @@ class _Grid:
         ky = torch.fft.fftfreq(ny, 1.0 / ny, device=self._device) / wy
         kx = torch.arange(nx // 2 + 1, device=self._device) / wx
         return ky, kx
+
+    def _radius(self, number: int) -> torch.Tensor:
+        ky, kx = self._frequencies(number)
+        return torch.hypot(ky[:, None], kx[None, :])
 
     def shape(self, number: int) -> tuple[int, int]:
         """Pixels of an octave's images."""
@@ -278,7 +281,7 @@ class _Grid:
 
     def _make_annulus(self, number: int) -> torch.Tensor:
         ky, kx = self._frequencies(number)
-        radius = torch.hypot(ky[:, None], kx[None, :])
+        radius = self._radius(number)
         # The finest octave begins at 0, the next one at 1, and so on.
         place = torch.log2(1 / (radius * FINEST_NM).clamp_min(1e-6)) - number
         rise = ((place + EDGE_OCTAVES) / (2 * EDGE_OCTAVES)).clamp(0, 1)
@@ -292,7 +295,7 @@ class _Grid:
 
     def _make_riesz(self, number: int) -> torch.Tensor:
         ky, kx = self._frequencies(number)
-        radius = torch.hypot(ky[:, None], kx[None, :]).clamp_min(1e-9)
+        radius = self._radius(number).clamp_min(1e-9)
         both = torch.stack([ky[:, None] / radius, kx[None, :] / radius])
         return torch.complex(torch.zeros_like(both), -both)
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import torch
 
+from tomoscore_scipion.tomography import fourier
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -38,7 +40,7 @@ class Grid:
 
     def radius(self) -> torch.Tensor:
         """|k| in 1/nm, shape (n, n // 2 + 1), of a two-dimensional rfft2."""
-        return torch.hypot(self.ky()[:, None], self.kx()[None, :])
+        return fourier.radius(self.n, self.n, self.pixel_nm)
 
 
 def crop_spectrum(spectrum: torch.Tensor, n: int) -> torch.Tensor:

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tomoscore_scipion.tomography import fourier
+
 CONTEXT = 5
 REACH = CONTEXT // 2
 """Planes above and below that the network sees."""
@@ -68,7 +70,8 @@ def _convolutions(n_in: int, n_out: int) -> nn.Sequential:
 def smoothed(planes: torch.Tensor) -> torch.Tensor:
     """Middle planes and means over the context, smoothed: (n, 2 x len(SMOOTHINGS), y, x)."""
     pair = torch.stack([planes[:, REACH], planes.mean(dim=1)], dim=1)
-    k2 = torch.fft.fftfreq(pair.shape[2])[:, None] ** 2 + torch.fft.rfftfreq(pair.shape[3]) ** 2
+    k_y, k_x = fourier.axes(pair.shape[2], pair.shape[3])
+    k2 = k_y**2 + k_x**2
     spectra = torch.fft.rfft2(pair)
     parts = [
         torch.fft.irfft2(spectra * torch.exp(-19.74 * sigma**2 * k2), s=pair.shape[2:])

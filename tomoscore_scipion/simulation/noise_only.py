@@ -13,6 +13,7 @@ from scipy import ndimage
 from tomoscore_scipion.simulation import postprocessing
 from tomoscore_scipion.simulation.appearance import finish
 from tomoscore_scipion.simulation.recipe import random_recipe
+from tomoscore_scipion.tomography import fourier
 
 HEIGHTS = (1, 2, 4, 9, 24, 40, 60)
 """Planes of a volume."""
@@ -73,14 +74,14 @@ def _gaussian(noise: np.ndarray, along_z: float, in_plane: float) -> np.ndarray:
 
 def _power_law(rng: np.random.Generator, noise: np.ndarray) -> np.ndarray:
     """Power that falls as k^-0.5 to k^-3.5 in three dimensions, or within the planes."""
-    k = np.hypot(np.fft.fftfreq(noise.shape[1])[:, None], np.fft.rfftfreq(noise.shape[2])[None])
+    k = fourier.numpy_radius(noise.shape[1:])
     exponent = -rng.uniform(0.25, 1.75)
     if len(noise) == 1 or rng.random() < 0.3:
         floor = 1 / noise.shape[2]
         return np.fft.irfft2(
             np.fft.rfft2(noise) * np.maximum(k, floor) ** exponent, noise.shape[1:]
         )
-    k = np.hypot(np.fft.fftfreq(noise.shape[0])[:, None, None], k[None])
+    k = np.hypot(fourier.numpy_axes(noise.shape)[0], k)
     law = np.maximum(k, 0.5 / noise.shape[2]) ** exponent
     return np.asarray(np.fft.irfftn(np.fft.rfftn(noise) * law, noise.shape, (0, 1, 2)))
 

@@ -18,6 +18,7 @@ from tomoscore_scipion.simulation import postprocessing
 from tomoscore_scipion.simulation.appearance import finish
 from tomoscore_scipion.simulation.grid import Grid, crop_spectrum
 from tomoscore_scipion.simulation.recipe import Recipe
+from tomoscore_scipion.tomography import fourier
 
 SPECTRA = ("white", "power_law", "smoothed", "band", "streaks")
 
@@ -74,7 +75,7 @@ def noise_planes(
     """Stationary noise of unit variance, (n_planes, m, m)."""
     noise = torch.randn((n_planes, m, m), generator=generator)
     transfer = _noise_transfer(recipe, m, pixel_nm)
-    noise = torch.fft.irfft2(torch.fft.rfft2(noise) * transfer, s=(m, m))
+    noise = fourier.filtered(noise, transfer)
     if recipe.z_correlation and n_planes > 1:
         offset = torch.arange(n_planes)[:, None] - torch.arange(n_planes)
         kernel = torch.exp(-0.5 * (offset * pixel_nm / recipe.z_correlation) ** 2)
@@ -92,8 +93,7 @@ def smoothing_nm(recipe: PhantomRecipe) -> float:
 
 def _noise_transfer(recipe: PhantomRecipe, m: int, pixel_nm: float) -> torch.Tensor:
     """Amplitude per frequency, (m, m // 2 + 1)."""
-    ky = torch.fft.fftfreq(m, pixel_nm)[:, None]
-    kx = torch.fft.rfftfreq(m, pixel_nm)[None, :]
+    ky, kx = fourier.axes(m, m, pixel_nm)
     k = torch.hypot(ky, kx)
     if recipe.spectrum == "power_law":
         return k.clamp_min(1 / 400) ** -(2.2 * recipe.shape - 0.4)
@@ -204,7 +204,7 @@ def _grains(
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     noise = torch.randn((grid.n, grid.n), generator=generator)
     smooth = torch.exp(-2 * (math.pi * 0.3 * size_nm * grid.radius()) ** 2)
-    field = torch.fft.irfft2(torch.fft.rfft2(noise) * smooth, s=noise.shape)
+    field = fourier.filtered(noise, smooth)
     field = field / field.std().clamp_min(1e-12)
     above = field - float(rng.uniform(-0.5, 1.5))
     if sharp:

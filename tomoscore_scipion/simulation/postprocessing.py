@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 
 from tomoscore_scipion.simulation.recipe import TRAINED, Recipe
+from tomoscore_scipion.tomography import fourier
 
 DIFFUSED_PER_STEP = 0.14
 """Share of a difference between neighbours that flows in one step; stable below 1 / 6."""
@@ -27,13 +28,7 @@ def _spread(stack: torch.Tensor) -> float:
 
 def _radius(stack: torch.Tensor) -> torch.Tensor:
     """|k| in cycles per pixel of the planes' rfft2."""
-    ky = torch.fft.fftfreq(stack.shape[-2])
-    kx = torch.fft.rfftfreq(stack.shape[-1])
-    return torch.hypot(ky[:, None], kx)
-
-
-def _filter_planes(stack: torch.Tensor, transfer: torch.Tensor) -> torch.Tensor:
-    return torch.fft.irfft2(torch.fft.rfft2(stack) * transfer, s=stack.shape[-2:])
+    return fourier.radius(stack.shape[-2], stack.shape[-1])
 
 
 def _smooth_z(stack: torch.Tensor, sigma_px: float) -> torch.Tensor:
@@ -48,7 +43,7 @@ def _smooth_z(stack: torch.Tensor, sigma_px: float) -> torch.Tensor:
 def _local_mean(stack: torch.Tensor, sigma_px: float) -> torch.Tensor:
     """Gaussian mean in the planes and over three neighbouring planes."""
     transfer = torch.exp(-2 * (torch.pi * sigma_px * _radius(stack)) ** 2)
-    return _smooth_z(_filter_planes(stack, transfer).clamp_min(0), 0.8)
+    return _smooth_z(fourier.filtered(stack, transfer).clamp_min(0), 0.8)
 
 
 def none(stack: torch.Tensor, strength: float) -> torch.Tensor:
@@ -60,7 +55,7 @@ def gaussian(stack: torch.Tensor, strength: float) -> torch.Tensor:
     """Isotropic Gaussian of 0.4 to 3 pixels."""
     sigma = _gaussian_sigma(strength)
     transfer = torch.exp(-2 * (torch.pi * sigma * _radius(stack)) ** 2)
-    return _smooth_z(_filter_planes(stack, transfer), sigma)
+    return _smooth_z(fourier.filtered(stack, transfer), sigma)
 
 
 def _gaussian_sigma(strength: float) -> float:
@@ -70,7 +65,7 @@ def _gaussian_sigma(strength: float) -> float:
 def lowpass(stack: torch.Tensor, strength: float) -> torch.Tensor:
     """Sharp low-pass in the planes, soft over a few per cent of Nyquist."""
     cut = 0.5 * (0.95 - 0.8 * strength)
-    return _filter_planes(stack, torch.sigmoid((cut - _radius(stack)) / 0.012))
+    return fourier.filtered(stack, torch.sigmoid((cut - _radius(stack)) / 0.012))
 
 
 def median(stack: torch.Tensor, strength: float) -> torch.Tensor:
@@ -126,7 +121,7 @@ def learned_like(stack: torch.Tensor, strength: float) -> torch.Tensor:
     rest = stack
     out = torch.zeros_like(stack)
     for octave, edge in enumerate((0.25, 0.125, 0.0625, 0.03125)):
-        low = _filter_planes(rest, torch.exp(-0.7 * (radius / edge) ** 2))
+        low = fourier.filtered(rest, torch.exp(-0.7 * (radius / edge) ** 2))
         band, rest = rest - low, low
         energy = _local_mean(band**2, 1.2 * 2**octave)
         floor = energy.flatten()[:: max(1, energy.numel() // 20000)].median()
@@ -143,7 +138,7 @@ def wedge_fill(stack: torch.Tensor, strength: float) -> torch.Tensor:
     """Smooth, plausible continuation along z and x with detail kept where it is strong."""
     smooth = _smooth_z(stack, _wedge_sigma_z(strength))
     radius = _radius(stack)
-    smooth = _filter_planes(smooth, torch.exp(-2 * (torch.pi * (0.8 + strength) * radius) ** 2))
+    smooth = fourier.filtered(smooth, torch.exp(-2 * (torch.pi * (0.8 + strength) * radius) ** 2))
     spread = _spread(smooth)
     return spread * torch.tanh(smooth / spread) + 0.3 * (1 - strength) * smooth
 
@@ -156,7 +151,7 @@ def deconvolution(stack: torch.Tensor, strength: float) -> torch.Tensor:
     """A Wiener-like boost of coarse features, as tilt-series deconvolution filters do."""
     radius = _radius(stack)
     boost = 1 + 10 ** (0.5 + strength) * torch.exp(-((radius / (0.02 + 0.06 * strength)) ** 2))
-    return _filter_planes(stack, boost * torch.exp(-((radius / (0.5 - 0.3 * strength)) ** 4)))
+    return fourier.filtered(stack, boost * torch.exp(-((radius / (0.5 - 0.3 * strength)) ** 4)))
 
 
 OPERATIONS: dict[str, Callable[[torch.Tensor, float], torch.Tensor]] = {

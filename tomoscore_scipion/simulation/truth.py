@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from tomoscore_scipion.model.tiles import CELL_PX, TILE_CELLS
 from tomoscore_scipion.records.bands import PERIODS_NM
 from tomoscore_scipion.simulation.grid import Grid, crop_spectrum
+from tomoscore_scipion.tomography import fourier
 
 SPECIMEN_FLOOR = 3e-4
 """Added to the specimen's variance in a band: with nothing to distinguish, R is 0."""
@@ -19,12 +20,9 @@ CONTENT_HALF = 3e-3
 def band_masks(grid: Grid, voxel_nm: float) -> torch.Tensor:
     """(N_BANDS, n_ky, n_kx) of 0 and 1: the annulus of each band below the Nyquist of a voxel."""
     radius = grid.radius()
-    carried = radius <= 0.5 / voxel_nm + 1e-9
-    masks = [
-        (radius >= 1 / coarse) & (radius < 1 / fine if fine > 3 else radius <= 1 / fine) & carried
-        for coarse, fine in PERIODS_NM
-    ]
-    return torch.stack(masks).float()
+    masks = torch.stack(fourier.band_masks(radius))
+    masks[-1] |= radius == 1 / PERIODS_NM[-1][1]
+    return (masks & (radius <= 0.5 / voxel_nm + 1e-9)).float()
 
 
 def tile_means(products: torch.Tensor) -> torch.Tensor:

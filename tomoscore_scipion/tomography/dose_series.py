@@ -11,7 +11,7 @@ import torch
 from tomoscore_scipion.records.errors import TomogramError
 from tomoscore_scipion.tilt_metadata.exposures import Exposures
 from tomoscore_scipion.tilt_metadata.optics import Optics
-from tomoscore_scipion.tomography import contrast_transfer
+from tomoscore_scipion.tomography import contrast_transfer, fourier
 from tomoscore_scipion.tomography.radiation_damage import surviving_amplitude
 from tomoscore_scipion.tomography.tilt_series import TiltSeries, aligned_views
 
@@ -65,7 +65,7 @@ def aligned_images(
             "used, so that phases cannot be flipped: give the defocus in Warp's metadata "
             "(--warp-xml) or RELION's star file (--tilt-series-star), or leave --flip-phases out"
         )
-    frequency = frequencies(images.shape[1], images.shape[2], voxel_angstrom / 10).to(device)
+    frequency = fourier.radius(images.shape[1], images.shape[2], voxel_angstrom / 10).to(device)
     wavelength = contrast_transfer.wavelength_nm(optics.voltage_kv)
     for image, defocus in zip(images, optics.defocus_nm):
         transfer = contrast_transfer.ctf(
@@ -75,7 +75,7 @@ def aligned_images(
             wavelength,
             optics.spherical_aberration_nm,
         )
-        image.copy_(_filtered(image, torch.sign(transfer)))
+        image.copy_(fourier.filtered(image, torch.sign(transfer)))
     return images
 
 
@@ -87,19 +87,11 @@ def dose_weighted(
     Grant and Grigorieff's law (`tomography/radiation_damage.py`), for 300 kV. The sum is not
     divided by the sum of squared weights, since a back-projection has no place for it.
     """
-    frequency = frequencies(images.shape[1], images.shape[2], voxel_angstrom / 10).to(images.device)
+    frequency = fourier.radius(images.shape[1], images.shape[2], voxel_angstrom / 10).to(
+        images.device
+    )
     weighted = torch.empty_like(images)
     for view, dose in enumerate(exposures.middle):
         surviving = surviving_amplitude(frequency, torch.tensor(float(dose), device=images.device))
-        weighted[view] = _filtered(images[view], surviving)
+        weighted[view] = fourier.filtered(images[view], surviving)
     return weighted
-
-
-def frequencies(n_y: int, n_x: int, pixel_nm: float) -> torch.Tensor:
-    """|k| of an rfft2 in 1/nm, (n_y, n_x // 2 + 1)."""
-    k_y = torch.fft.fftfreq(n_y, pixel_nm)[:, None]
-    return torch.hypot(k_y, torch.fft.rfftfreq(n_x, pixel_nm)[None, :])
-
-
-def _filtered(image: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
-    return torch.fft.irfft2(torch.fft.rfft2(image) * factor, s=tuple(image.shape))

@@ -14,6 +14,7 @@ import torch
 
 from tomoscore_scipion.model.inference import MeasuredSlice
 from tomoscore_scipion.model.tiles import CELL_PX
+from tomoscore_scipion.tomography import fourier
 
 WHOLE = 0.35
 """Share of the volumes of which the whole field is kept."""
@@ -80,11 +81,9 @@ def _pixels(part: tuple[int, int], pixels_per_cell: float) -> slice:
 
 def power_law_filter(plane: np.ndarray, exponent: float) -> np.ndarray:
     """A plane (y, x) whose Fourier transform is multiplied by a power of the frequency."""
-    ny, nx = plane.shape
-    k = np.hypot(np.fft.fftfreq(ny)[:, None], np.fft.rfftfreq(nx)[None, :])
-    k[0, 0] = min(1 / nx, 1 / ny)
-    filtered = np.fft.irfft2(np.fft.rfft2(plane) * k**exponent, s=plane.shape)
-    return np.asarray(filtered, dtype=np.float32)
+    k = fourier.numpy_radius(plane.shape)
+    k[0, 0] = 1 / max(plane.shape)
+    return fourier.numpy_filtered(plane, k**exponent)
 
 
 def random_field(rng: np.random.Generator, field_px: int) -> Field:
