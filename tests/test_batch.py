@@ -18,7 +18,7 @@ from tomoscore_scipion import __version__
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.job import Tomogram
 from tomoscore_scipion.running import batch, helper_process, supervisor
-from tomoscore_scipion.running.helper_process import HelperProcess, NoAnswerError, Patience
+from tomoscore_scipion.running.helper_process import HelperProcess, NoAnswerError, TimeLimit
 from tomoscore_scipion.running.progress import Silent
 from tomoscore_scipion.running.scoring import Scoring
 from tomoscore_scipion.running.stopping import no_check
@@ -114,8 +114,8 @@ def test_a_process_that_hangs_is_ended_and_costs_one_tomogram():
 
 
 def test_a_larger_file_gets_more_time(monkeypatch):
-    monkeypatch.setattr(Scoring, "least_s", 4.0)
-    monkeypatch.setattr(Scoring, "seconds_per_byte", 1e-3)
+    monkeypatch.setattr(Scoring, "min_timeout_s", 4.0)
+    monkeypatch.setattr(Scoring, "timeout_s_per_byte", 1e-3)
     Path("hang.npy").write_bytes(bytes(2000))
     (record,), _ = run("hang.npy")
     assert "gave no answer within 6 s" in record.error
@@ -207,7 +207,7 @@ def test_the_process_can_be_started_from_a_folder_with_modules_of_our_names(fold
 
 
 def test_time_counts_only_in_small_steps():
-    patience = Patience(1.0)
+    patience = TimeLimit(1.0)
     patience.spend(3600)  # as after Ctrl-Z, or when the machine slept
     patience.spend(0.5)
     with pytest.raises(NoAnswerError, match="gave no answer within 1 s"):
@@ -224,7 +224,7 @@ def test_setting_the_clock_changes_nothing(monkeypatch):
 def test_half_an_answer_is_none():
     process = HelperProcess([sys.executable, "-c", "print('{\"record\": {', end='')"])
     with pytest.raises(helper_process.ProcessEndedError, match="ended with exit status 0"):
-        process.receive(Patience(60), no_check)
+        process.receive(TimeLimit(60), no_check)
     process.close()
 
 
@@ -232,7 +232,7 @@ def test_a_process_that_closes_its_output_and_lives_on_is_lost(monkeypatch):
     monkeypatch.setattr(helper_process, "END_S", 0.5)
     process = HelperProcess([sys.executable, "-c", "import os, time; os.close(1); time.sleep(60)"])
     with pytest.raises(helper_process.ProcessEndedError, match="closed its output and hangs"):
-        process.receive(Patience(60), no_check)
+        process.receive(TimeLimit(60), no_check)
     process.close()
     assert not process.is_alive
 

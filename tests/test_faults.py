@@ -118,7 +118,7 @@ def test_a_file_that_changes_while_it_is_read_costs_itself_only(
             records.append(Score.from_dict(message["record"]))
 
     start = {"weights": str(random_weights), "device": "cpu", "threads": None, "debug": False}
-    start["work"] = Scoring().told()
+    start["work"] = Scoring().as_request()
     tomograms = [{"ts_id": n, "path": f"{n}.mrc", "voxel_size_angstrom": None} for n in "abc"]
     worker.serve(map(json.dumps, [start, *tomograms]), answer)
     one, changed, other = records
@@ -134,7 +134,7 @@ def test_a_huge_header_takes_no_memory(tmp_path, random_weights):
     path = tmp_path / "huge.mrc"
     REFUSED["absurd slices"][0](path)
     start = {"weights": str(random_weights), "device": "cpu", "threads": None, "debug": False}
-    start["work"] = Scoring().told()
+    start["work"] = Scoring().as_request()
     request = {"ts_id": "a", "path": str(path), "voxel_size_angstrom": None}
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     given = []

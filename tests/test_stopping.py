@@ -26,7 +26,7 @@ def test_every_signal_is_an_interrupt(signum):
 @pytest.mark.parametrize("signum", SIGNALS)
 def test_a_noted_stop_is_raised_where_it_is_asked_for(signum):
     done = []
-    with pytest.raises(KeyboardInterrupt), stopping.noted() as check:
+    with pytest.raises(KeyboardInterrupt), stopping.deferred() as check:
         check()
         ask(signum)
         done.append("the line is written")
@@ -36,13 +36,13 @@ def test_a_noted_stop_is_raised_where_it_is_asked_for(signum):
 
 
 def test_a_stop_that_nobody_asked_for_is_raised_at_the_end():
-    with pytest.raises(KeyboardInterrupt), stopping.noted():
+    with pytest.raises(KeyboardInterrupt), stopping.deferred():
         ask(signal.SIGTERM)
 
 
 def test_a_second_signal_stops_at_once():
     done = []
-    with pytest.raises(KeyboardInterrupt), stopping.noted():
+    with pytest.raises(KeyboardInterrupt), stopping.deferred():
         ask(signal.SIGTERM)
         done.append("first")
         ask(signal.SIGINT)
@@ -54,7 +54,7 @@ def test_what_was_before_comes_back():
     before = [signal.getsignal(signum) for signum in SIGNALS]
     with stopping.as_interrupt():
         outer = [signal.getsignal(signum) for signum in SIGNALS]
-        with stopping.noted():
+        with stopping.deferred():
             assert [signal.getsignal(signum) for signum in SIGNALS] != outer
         assert [signal.getsignal(signum) for signum in SIGNALS] == outer
     assert [signal.getsignal(signum) for signum in SIGNALS] == before
@@ -63,7 +63,7 @@ def test_what_was_before_comes_back():
 def test_an_ignored_signal_stays_ignored_as_under_nohup(monkeypatch):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with stopping.as_interrupt(), stopping.noted() as check:
+        with stopping.as_interrupt(), stopping.deferred() as check:
             ask(signal.SIGHUP)
             check()
     finally:
@@ -72,7 +72,7 @@ def test_an_ignored_signal_stays_ignored_as_under_nohup(monkeypatch):
 
 def test_a_process_that_is_started_while_they_are_held_back_sees_none():
     program = "import os, signal; [os.kill(os.getpid(), s) for s in (2, 15, 1)]; print('lives')"
-    with stopping.held_back():
+    with stopping.blocked():
         started = subprocess.run(
             [sys.executable, "-c", program], stdout=subprocess.PIPE, check=True, text=True
         )

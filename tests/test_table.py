@@ -7,7 +7,8 @@ import pytest
 from scoring_fakes import HALVES, REFUSED_HALVES, make_score
 
 from tomoscore_scipion.records.record import Score
-from tomoscore_scipion.records.table import make_table, printable, write_text
+from tomoscore_scipion.records.table import make_table
+from tomoscore_scipion.records.terminal import printable, write_text
 from tomoscore_scipion.running.progress import Bar, Log, Silent, choose, result_line
 
 FAILED = Score.failed("TS_02", "b.mrc", "b.mrc: expected a file, found nothing")

@@ -21,7 +21,7 @@ START = {
     "device": "auto",
     "threads": None,
     "debug": False,
-    "work": Scoring().told(),
+    "work": Scoring().as_request(),
 }
 READY = {"ready": {"model": MODEL, "device": "cpu", "notices": list(FakeScorer.notices)}}
 
@@ -55,11 +55,11 @@ def test_a_tomogram_gets_its_size_its_progress_and_its_record(answers, tmp_path)
     record = Score.from_dict(last["record"])
     assert (record.ts_id, record.path, record.tomoscore) == ("TS_01", "a.npy", 1.5)
     assert record.voxel_size_angstrom == 13.0
-    assert last["sound"]
+    assert last["reusable"]
 
 
 @pytest.mark.parametrize(
-    ("name", "error", "sound"),
+    ("name", "error", "reusable"),
     [
         ("none.npy", "none.npy: no such file", True),
         ("nul\0.npy", "nul\0.npy: no such file", True),
@@ -68,7 +68,7 @@ def test_a_tomogram_gets_its_size_its_progress_and_its_record(answers, tmp_path)
     ],
 )
 def test_a_failed_record_says_why_and_whether_the_process_is_still_sound(
-    answers, name, error, sound
+    answers, name, error, reusable
 ):
     _, _, failed = answers(name)
     record = Score.from_dict(failed["record"])
@@ -79,7 +79,7 @@ def test_a_failed_record_says_why_and_whether_the_process_is_still_sound(
         error,
     )
     assert (record.model, record.engine_version, record.device) == (MODEL, __version__, "cpu")
-    assert failed["sound"] is sound
+    assert failed["reusable"] is reusable
 
 
 def test_after_a_failure_it_answers_the_next_request(answers):
@@ -154,7 +154,7 @@ def test_what_libraries_print_does_not_get_among_the_answers(process):
     ask(process, START)
     ask(process, {"ts_id": "a", "path": "chats.npy", "voxel_size_angstrom": None})
     kinds = [list(json.loads(process.stdout.readline())) for _ in range(6)]
-    assert kinds == [["ready"], ["bytes"], ["slices"], ["slices"], ["slices"], ["record", "sound"]]
+    assert kinds == [["ready"], ["bytes"], *[["slices"]] * 3, ["record", "reusable"]]
     process.stdin.close()
     said = process.stderr.read()
     assert "and so does its C code" in said

@@ -82,8 +82,8 @@ def test_a_series_that_hangs_is_ended_and_the_others_are_analysed():
 
 
 def test_a_larger_stack_gets_more_time(monkeypatch):
-    monkeypatch.setattr(DoseAnalysis, "least_s", 4.0)
-    monkeypatch.setattr(DoseAnalysis, "seconds_per_byte", 1e-3)
+    monkeypatch.setattr(DoseAnalysis, "min_timeout_s", 4.0)
+    monkeypatch.setattr(DoseAnalysis, "timeout_s_per_byte", 1e-3)
     Path("hang.npy").write_bytes(bytes(2000))
     found = []
     with Supervisor(DoseAnalysis()) as supervised:
@@ -140,10 +140,10 @@ def test_what_a_process_is_told_of_a_series_comes_back_whole():
     task = SeriesTask(sources, "p.mrc")
     from dataclasses import asdict
 
-    from tomoscore_scipion.running.work import work_of
+    from tomoscore_scipion.running.work import work_from
 
     assert work.item_of(json.loads(json.dumps(asdict(task)))) == task
-    assert work_of(json.loads(json.dumps(work.told()))) == work
+    assert work_from(json.loads(json.dumps(work.as_request()))) == work
 
 
 def test_a_kill_of_the_engine_keeps_what_is_finished_and_leaves_no_process():

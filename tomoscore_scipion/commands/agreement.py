@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from argparse import Namespace
 from dataclasses import asdict
 from typing import Any, Sequence
@@ -18,7 +17,7 @@ from tomoscore_scipion.records.line_file import write_file
 from tomoscore_scipion.records.output_paths import check_outputs
 from tomoscore_scipion.records.record import OK
 from tomoscore_scipion.records.record_files import files_of, model_of, records_of
-from tomoscore_scipion.records.table import printable, write_text
+from tomoscore_scipion.records.terminal import print_lines
 
 SCHEMA = 1
 PLOTS = (".png", ".svg", ".pdf")
@@ -47,7 +46,7 @@ def main(args: Namespace) -> int:
         write_file(args.json, content + "\n")
     if args.plot:
         _write_plot(found, args.plot)
-    write_text(sys.stdout, "".join(printable(line) + "\n" for line in lines))
+    print_lines(lines)
     return 0
 
 

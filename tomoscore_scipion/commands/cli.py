@@ -18,10 +18,9 @@ from typing import NamedTuple, Sequence
 
 from tomoscore_scipion import __version__
 from tomoscore_scipion.records.errors import StartError, TomoScoreError
-from tomoscore_scipion.records.table import printable, write_text
+from tomoscore_scipion.records.exit_status import ExitStatus
+from tomoscore_scipion.records.terminal import notify
 
-EXIT_NOT_STARTED = 1
-EXIT_STOPPED = 130
 HOW_TO_INSTALL = "pip install 'scipion-em-tomoscore[engine]'"
 
 
@@ -119,16 +118,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TomoScoreError as error:
         if "--debug" in argv:
             traceback.print_exc(file=sys.stderr)
-        write_text(sys.stderr, f"tomoscore: error: {printable(str(error))}\n")
-        return EXIT_NOT_STARTED
+        notify(f"error: {error}")
+        return ExitStatus.NOT_STARTED
     except KeyboardInterrupt:
-        print("tomoscore: stopped", file=sys.stderr)
-        return EXIT_STOPPED
+        notify("stopped")
+        return ExitStatus.STOPPED
     except BrokenPipeError:
         # The reader of standard output is gone (a pager, head): nothing more can be said there,
         # and Python would complain once more when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_NOT_STARTED
+        return ExitStatus.NOT_STARTED
 
 
 def _run(argv: Sequence[str]) -> int:

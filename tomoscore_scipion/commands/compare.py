@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 
 from tomoscore_scipion.comparison.files import csv_text, json_text, write_plot
@@ -14,7 +13,7 @@ from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.line_file import write_file
 from tomoscore_scipion.records.output_paths import check_outputs
 from tomoscore_scipion.records.record_files import files_of
-from tomoscore_scipion.records.table import printable, write_text
+from tomoscore_scipion.records.terminal import print_lines
 
 RESULTS = ("csv", "plot", "json")
 """Options that name a file to be written."""
@@ -40,7 +39,7 @@ def main(args: Namespace) -> int:
         raise StartError(f"{', '.join(sets)}: {error}") from error
     lines = [*sentences(comparison), *joined_by, *remarks_on(sets), METHOD]
     _write(args, comparison, lines)
-    write_text(sys.stdout, "".join(printable(line) + "\n" for line in lines))
+    print_lines(lines)
     return 0
 
 

@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from argparse import Namespace
-from contextlib import ExitStack
-from typing import Callable, Sequence
+from typing import Sequence
 
+from tomoscore_scipion.commands.supervisor import supervisor_of
 from tomoscore_scipion.images.dose_plot import SUFFIXES, write_plot
 from tomoscore_scipion.records import dose_csv
 from tomoscore_scipion.records.dose_job import DoseJob, read_dose_job
@@ -17,15 +16,12 @@ from tomoscore_scipion.records.dose_source_files import Sources
 from tomoscore_scipion.records.dose_table import as_text, make_table, verdict
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.file_names import file_stem
-from tomoscore_scipion.records.line_file import open_lines, write_file
-from tomoscore_scipion.records.output_paths import check_outputs, standard_stream
+from tomoscore_scipion.records.output_paths import check_outputs
 from tomoscore_scipion.records.record import default_ts_id
 from tomoscore_scipion.records.record_files import json_line
-from tomoscore_scipion.records.resume import resume_results
-from tomoscore_scipion.records.table import write_text
 from tomoscore_scipion.running import stopping
 from tomoscore_scipion.running.dose_analysis import DoseAnalysis, SeriesTask
-from tomoscore_scipion.running.job_runner import Writers, run_items, tell_failures, tell_stop
+from tomoscore_scipion.running.job_runner import ResultFiles, print_outcome, run_items
 from tomoscore_scipion.tilt_metadata.angle_file import has_further_columns
 
 ONE_SERIES = (
@@ -35,7 +31,6 @@ ONE_SERIES = (
 )
 """Arguments that say something of one series, and that a job says itself."""
 RESULTS = ("output", "csv", "plot", "preview")
-EXPECTED = "a record of `tomoscore dose`"
 
 
 def main(args: Namespace) -> int:
@@ -51,24 +46,16 @@ def main(args: Namespace) -> int:
     job = read_dose_job(args.job) if args.job else _job_of(args)
     if job.preview_dir is not None and not os.path.isdir(job.preview_dir):
         raise StartError(f"preview_dir {job.preview_dir}: no such folder: make it first")
-    inputs = [args.job, job.weights, *(path for one in job.series for path in one.paths)]
-    check_outputs((getattr(args, name) for name in RESULTS), inputs)
+    outputs = [getattr(args, name) for name in RESULTS]
+    inputs = [path for sources in job.series for path in sources.paths]
+    check_outputs(outputs, [*inputs, args.job, job.weights])
     work, tasks = DoseAnalysis(bool(args.flip_phases)), _tasks(args, job)
     with stopping.as_interrupt():
-        outcome = run_items(
-            work,
-            tasks,
-            args,
-            job.weights,
-            job.device,
-            lambda sha256, files: _open_results(args, job, sha256, files),
-            verdict,
-        )
-        records = outcome.in_order(tasks)
-        if args.plot and records and records[0].status == OK:
-            write_plot(args.plot, records[0])
-    _show(args, records)
-    tell_stop(outcome, len(tasks), work.items)
+        supervisor = supervisor_of(args, work, job.weights, job.device)
+        outcome = run_items(supervisor, tasks, _result_files(args, job), verdict, args.quiet)
+        if args.plot and outcome.records and outcome.records[0].status == OK:
+            write_plot(args.plot, outcome.records[0])
+    print_outcome(outcome, make_table if args.job else _curves_text, outputs, args.quiet)
     return outcome.status(is_job=bool(args.job))
 
 
@@ -132,43 +119,19 @@ def _tasks(args: Namespace, job: DoseJob) -> list[SeriesTask]:
     ]
 
 
-def _open_results(
-    args: Namespace, job: DoseJob, sha256: str, files: ExitStack
-) -> tuple[Writers[DoseRecord], list[DoseRecord]]:
-    """The functions that write a record to each file asked for, and the records kept."""
-    writers: list[Callable[[DoseRecord], None]] = []
-    kept: list[DoseRecord] = []
-    if args.job:
-        lines, kept = resume_results(
-            args.output, job.series, sha256, DoseRecord.from_json, EXPECTED
-        )
-        files.enter_context(lines)
-        writers.append(lambda record: lines.write(json_line(record)))
-    elif args.output:
-        writers.append(lambda record: write_file(args.output, record.to_json(indent=1) + "\n"))
-    if args.csv:
-        table = files.enter_context(open_lines(args.csv))
-        table.write(dose_csv.heading(), is_row=False)
-
-        def write_rows(record: DoseRecord) -> None:
-            for row in dose_csv.rows(record):
-                table.write(row)
-
-        for record in kept:
-            write_rows(record)
-        writers.append(write_rows)
-    return writers, kept
+def _result_files(args: Namespace, job: DoseJob) -> ResultFiles[DoseRecord]:
+    return ResultFiles(
+        output=args.output,
+        csv=args.csv,
+        csv_heading=dose_csv.heading(),
+        csv_lines=dose_csv.rows,
+        parse=DoseRecord.from_json,
+        expected="a record of `tomoscore dose`",
+        as_text=json_line if args.job else lambda record: record.to_json(indent=1) + "\n",
+        job=job.series if args.job else None,
+    )
 
 
-def _show(args: Namespace, records: Sequence[DoseRecord]) -> None:
-    """The curves of a series, the table of a job; under --quiet only why some failed."""
-    if args.quiet:
-        tell_failures(records)
-        return
-    files = [getattr(args, name) for name in RESULTS]
-    taken = any(path and standard_stream(path) == 1 for path in files)
-    shown = sys.stderr if taken else sys.stdout
-    if args.job and records:
-        write_text(shown, make_table(records))
-    elif records and records[0].status == OK:
-        write_text(shown, as_text(records[0]))
+def _curves_text(records: Sequence[DoseRecord]) -> str:
+    """The curves of a single series; no text if it failed."""
+    return as_text(records[0]) if records[0].status == OK else ""

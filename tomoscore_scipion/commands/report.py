@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 
 from tomoscore_scipion.records.output_paths import check_outputs
 from tomoscore_scipion.records.record_files import files_of, records_of
 from tomoscore_scipion.records.session_order import read_order
-from tomoscore_scipion.records.table import printable, write_text
+from tomoscore_scipion.records.terminal import notify
 from tomoscore_scipion.report.compared import section_of, sets_of
 from tomoscore_scipion.report.content import latest_of_each
 from tomoscore_scipion.report.pictures import check_folders
@@ -51,5 +50,5 @@ def main(args: Namespace) -> int:
     note = f"; {again} earlier records of the same ids left out" if again else ""
     noun = "tomogram" if len(latest) == 1 else "tomograms"
     count = f"{len(latest)} {noun}, {failed} of them failed"
-    write_text(sys.stderr, printable(f"tomoscore: {args.output}: {count}{note}") + "\n")
+    notify(f"{args.output}: {count}{note}")
     return 0

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import Namespace
 from dataclasses import asdict
 
@@ -15,7 +14,7 @@ from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.line_file import write_file
 from tomoscore_scipion.records.output_paths import check_outputs
 from tomoscore_scipion.records.record_files import files_of, model_of, records_of
-from tomoscore_scipion.records.table import printable, write_text
+from tomoscore_scipion.records.terminal import print_lines
 
 SCHEMA = 1
 
@@ -44,5 +43,5 @@ def main(args: Namespace) -> int:
     if args.json:
         content = {"schema": SCHEMA, "model_sha256": model, **asdict(found), "said": lines}
         write_file(args.json, json.dumps(content, indent=1, allow_nan=False) + "\n")
-    write_text(sys.stdout, "".join(printable(line) + "\n" for line in lines))
+    print_lines(lines)
     return 0

@@ -7,10 +7,12 @@ import os
 from argparse import Namespace
 from contextlib import nullcontext
 
+from tomoscore_scipion.commands.supervisor import supervisor_of
 from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.exit_status import ExitStatus
 from tomoscore_scipion.records.record import FAILED
+from tomoscore_scipion.records.terminal import notify
 from tomoscore_scipion.running import stopping
-from tomoscore_scipion.running.job_runner import EXIT_STOPPED, tell
 from tomoscore_scipion.running.scoring import Scoring
 from tomoscore_scipion.running.supervisor import Supervisor
 from tomoscore_scipion.session.events import Events
@@ -37,12 +39,10 @@ def main(args: Namespace) -> int:
     work = Scoring(thumbnail_dir=os.path.join(plan.output, PICTURES), map_dir=plan.maps)
     work.products.prepare()
     with stopping.as_interrupt():
-        supervisor = Supervisor(
-            work, args.weights, args.device, args.threads, args.timeout, args.debug
-        )
+        supervisor = supervisor_of(args, work, args.weights, args.device)
         with LivePage(plan.output, args.serve) if args.serve else nullcontext() as page:
             if page is not None and not plan.quiet:
-                tell([f"the report is shown at {page.address}"])
+                notify(f"the report is shown at {page.address}")
             with supervisor:
                 sha256 = supervisor.model["sha256"]
                 with Results(plan.output, sha256, plan.voxel_size_angstrom) as results:
@@ -70,10 +70,10 @@ def _watch(plan: Plan, supervisor: Supervisor, results: Results) -> int:
     with Events(plan.folder) as events:
         session = Session(plan, supervisor, results, events)
         if not plan.quiet:
-            tell(supervisor.notices)
-            _tell_begin(plan, results, events)
+            notify(*supervisor.notices)
+            _announce(plan, results, events)
         try:
-            with stopping.noted() as check:
+            with stopping.deferred() as check:
                 session.run(check)
         except KeyboardInterrupt:
             stopped = True
@@ -82,15 +82,15 @@ def _watch(plan: Plan, supervisor: Supervisor, results: Results) -> int:
         failed = sum(record.status == FAILED for record in results.records.values())
         how = "stopped" if stopped else "nothing new came"
         count = f"{len(results.records)} tomograms, {failed} of them failed"
-        tell([f"{how}: {count}; results are in {plan.output}"])
-    return EXIT_STOPPED if stopped else 0
+        notify(f"{how}: {count}; results are in {plan.output}")
+    return ExitStatus.STOPPED if stopped else ExitStatus.DONE
 
 
-def _tell_begin(plan: Plan, results: Results, events: Events) -> None:
+def _announce(plan: Plan, results: Results, events: Events) -> None:
     lines = [f"watching {plan.folder} for {plan.pattern}; Ctrl-C ends it"]
     if results.records:
         lines.append(f"{len(results.records)} tomograms are in {plan.output} already")
     if events.why_not:
         why = f"no events of the file system ({events.why_not})"
         lines.append(f"{why}: looking every {plan.poll_s:g} s")
-    tell(lines)
+    notify(*lines)

@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import Sequence
 
 from tomoscore_scipion.records.dose_record import FAILED, DoseRecord
-from tomoscore_scipion.records.table import aligned, printable, remarks
+from tomoscore_scipion.records.table import aligned, remarks
+from tomoscore_scipion.records.terminal import printable
 
 HEADINGS = ("tilt series", "best dose", "as good within", "TomoScore", "warnings")
 EXPLANATION = (

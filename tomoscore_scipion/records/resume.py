@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from typing import Callable, Sequence, TypeVar
+from typing import Callable, Sequence, TypeVar, Union
 
 from tomoscore_scipion.records.dose_record import DoseRecord
 from tomoscore_scipion.records.dose_source_files import Sources
@@ -14,7 +14,7 @@ from tomoscore_scipion.records.output_paths import is_stream
 from tomoscore_scipion.records.record import OK, Score
 from tomoscore_scipion.records.record_files import json_line, parse_lines
 
-Record = TypeVar("Record", Score, DoseRecord)
+Record = TypeVar("Record", bound=Union[Score, DoseRecord])
 
 SIZE_TOLERANCE = 1e-3
 """Relative; MRC headers hold the voxel size in single precision, as a length of the volume."""

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from typing import Sequence, TextIO
+from typing import Sequence
 
 from tomoscore_scipion.records.bands import COARSEST_NM, N_SCORED, readable_scale
 from tomoscore_scipion.records.record import OK, Score
+from tomoscore_scipion.records.terminal import printable
 
 HEADINGS = (
     "tomogram",
@@ -29,18 +30,6 @@ EXPLANATION = (
 )
 
 
-def printable(text: str) -> str:
-    r"""Text that is safe for one line of a terminal: what cannot be printed becomes \n, \x1b ..."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
-def write_text(stream: TextIO, text: str) -> None:
-    """Write text to a stream whose encoding may lack some of its characters."""
-    encoding = stream.encoding or "utf-8"
-    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
-    stream.flush()
-
-
 def make_table(records: Sequence[Score]) -> str:
     """The table of the records, in their order, with what the score means, warnings and failures.
 
@@ -56,8 +45,8 @@ def make_table(records: Sequence[Score]) -> str:
     if len(rows[0]) == len(HEADINGS):
         lines.append(OF_HALVES)
     lines += remarks("Warnings:", [(r.ts_id, w) for r in records for w in r.warnings])
-    told = [(r.ts_id, w) for r in records if r.halves for w in r.halves["warnings"]]
-    lines += remarks("Halves:", told)
+    halves = [(r.ts_id, w) for r in records if r.halves for w in r.halves["warnings"]]
+    lines += remarks("Halves:", halves)
     lines += remarks("Failed:", [(r.ts_id, r.error or "") for r in records if r.status != OK])
     return "\n".join(lines) + "\n"
 
@@ -98,7 +87,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _models(records: Sequence[Score]) -> list[str]:
-    """The models and versions behind the scores, a line for each: a number without is worthless."""
+    """The models and versions that gave the scores, a line for each."""
     models = {}
     for record in records:
         if record.status == OK and record.model is not None:
@@ -108,8 +97,8 @@ def _models(records: Sequence[Score]) -> list[str]:
     return [printable(line) for line in models]
 
 
-def remarks(heading: str, told: Sequence[tuple]) -> list[str]:
-    """A heading and a line for each (id, text); nothing where there is none."""
-    if not told:
+def remarks(heading: str, entries: Sequence[tuple[str, str]]) -> list[str]:
+    """A heading and a line for each (id, text); no lines if there is no entry."""
+    if not entries:
         return []
-    return ["", heading] + [f"  {printable(ts_id)}: {printable(text)}" for ts_id, text in told]
+    return ["", heading] + [f"  {printable(ts_id)}: {printable(text)}" for ts_id, text in entries]

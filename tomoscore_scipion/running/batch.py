@@ -1,37 +1,37 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One item of a batch after another; one that fails does not stop the others."""
+"""Processes the items of a batch in turn; a failed item does not stop the others."""
 
 from __future__ import annotations
 
 from typing import Callable, Sequence
 
 from tomoscore_scipion.running.progress import Silent
-from tomoscore_scipion.running.stopping import noted
+from tomoscore_scipion.running.stopping import deferred
 from tomoscore_scipion.running.supervisor import Supervisor
-from tomoscore_scipion.running.work import AnyItem, AnyRecord
+from tomoscore_scipion.running.work import ItemType, RecordType
 
 
 def run(
-    supervisor: Supervisor[AnyItem, AnyRecord],
-    items: Sequence[AnyItem],
-    on_record: Callable[[AnyRecord], None],
+    supervisor: Supervisor[ItemType, RecordType],
+    items: Sequence[ItemType],
+    on_record: Callable[[RecordType], None],
     progress: Silent | None = None,
 ) -> None:
-    """Work on items in their order with one model.
+    """Process items in their order with one model.
 
     Args:
-        supervisor: has them worked on.
-        items: what to work on.
-        on_record: called with each record as soon as it is there, failed or not.
-        progress: shows how far it is; nothing is shown when None.
+        supervisor: processes single items.
+        items: the items.
+        on_record: called with each record as soon as it is finished, failed or not.
+        progress: shows the progress; None to show nothing.
 
     Raises:
-        KeyboardInterrupt: the user stopped it; `on_record` has had all finished records.
-        StartError: it cannot go on; `on_record` has had all finished records.
+        KeyboardInterrupt: the user stopped the batch, after `on_record` for all finished records.
+        StartError: the batch cannot continue, after `on_record` for all finished records.
     """
     progress = progress or Silent()
     try:
-        with noted() as check:
+        with deferred() as check:
             for item in items:
                 progress.start(item.ts_id)
                 record = supervisor.do(item, progress, check)

@@ -50,8 +50,8 @@ class DoseAnalysis(Work[SeriesTask, DoseRecord]):
 
     kind = STACK
     items = "tilt series"
-    least_s = 1800.0
-    seconds_per_byte = 1e-6
+    min_timeout_s = 1800.0
+    timeout_s_per_byte = 1e-6
     """A second per MB; the analysis itself takes minutes on two cores, however large the stack."""
 
     def item_of(self, request: dict[str, Any]) -> SeriesTask:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A process beside this one that is asked and answers in lines of JSON; it may die or hang."""
+"""A child process that reads and writes lines of JSON, and may die or hang."""
 
 from __future__ import annotations
 
@@ -11,33 +11,31 @@ import subprocess
 import time
 from typing import Any, Sequence
 
-from tomoscore_scipion.running.stopping import Check, held_back
+from tomoscore_scipion.running.stopping import Check, blocked
 
 POLL_S = 0.2
-"""Between two looks at whether a stop was asked for."""
+"""Interval between two checks for a stop."""
 END_S = 10.0
-"""A process that does not end so soon after SIGKILL hangs in the system, and is left there."""
+"""A process that has not ended after this time since SIGKILL hangs in the kernel and is left."""
 
 
 class LostProcessError(Exception):
-    """The process is lost; the message goes on after "the process": "was killed (SIGKILL)"."""
+    """The process is lost. The message continues "the process", such as "was killed (SIGKILL)"."""
 
 
 class ProcessEndedError(LostProcessError):
-    """It ended, by itself or not."""
+    """The process has ended, by itself or not."""
 
 
 class NoAnswerError(LostProcessError):
-    """It did not answer in time."""
+    """The process did not answer in time."""
 
 
-class Patience:
-    """Seconds to wait for answers, counted while this process runs: a stopped one waits on.
-
-    They are steps of a monotonic clock: setting the clock changes nothing.
+class TimeLimit:
+    """Time to wait for answers, counted on a monotonic clock while this process is not suspended.
 
     Attributes:
-        seconds: how long it lasts in all.
+        seconds: the whole time.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -48,7 +46,7 @@ class Patience:
         """Count one step of waiting.
 
         Raises:
-            NoAnswerError: it is at an end.
+            NoAnswerError: the time is over.
         """
         self._spent += min(seconds, 2 * POLL_S)
         if self._spent >= self.seconds:
@@ -59,12 +57,12 @@ class HelperProcess:
     """A process that reads lines of JSON from its standard input and answers on its output."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        """Start it.  Ctrl-C and the like never reach it; it ends when `close` is called.
+        """Start the process. Signals of the terminal never reach it; `close` ends it.
 
         Raises:
             OSError: it cannot be started.
         """
-        with held_back():
+        with blocked():
             self._process = subprocess.Popen(
                 list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE
             )
@@ -88,7 +86,7 @@ class HelperProcess:
         """Send a message.
 
         Raises:
-            ProcessEndedError: nobody is there to read it.
+            ProcessEndedError: the process has ended.
         """
         try:
             self._stdin.write(json.dumps(message).encode("ascii") + b"\n")
@@ -96,16 +94,19 @@ class HelperProcess:
         except BrokenPipeError:
             raise ProcessEndedError(self._how_it_ended()) from None
 
-    def receive(self, patience: Patience, check: Check) -> dict[str, Any]:
-        """The next answer.
+    def receive(self, limit: TimeLimit, check: Check) -> dict[str, Any]:
+        """Wait for the next answer.
 
         Args:
-            patience: how long to wait.
-            check: called several times a second; what it raises ends the waiting.
+            limit: time to wait.
+            check: called several times a second; an exception that it raises ends the waiting.
+
+        Returns:
+            The answer, a JSON object.
 
         Raises:
-            ProcessEndedError: it is gone; half an answer is none.
-            NoAnswerError: the patience is at an end.
+            ProcessEndedError: the process ended before the answer was complete.
+            NoAnswerError: the time is over.
         """
         while b"\n" not in self._received:
             check()
@@ -115,13 +116,13 @@ class HelperProcess:
                 if not chunk:
                     raise ProcessEndedError(self._how_it_ended())
                 self._received += chunk
-            patience.spend(time.monotonic() - begin)
+            limit.spend(time.monotonic() - begin)
         line, _, self._received = self._received.partition(b"\n")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
     def close(self) -> None:
-        """End the process, whatever it is doing; once more does no harm."""
+        """Kill the process; does nothing if it is closed already."""
         if self.is_alive:
             self._process.kill()
         self._wait()
@@ -130,10 +131,10 @@ class HelperProcess:
         try:
             self._stdin.close()
         except BrokenPipeError:
-            return  # a request was left that nobody will read
+            return  # the process had not read a request
 
     def _wait(self) -> int | None:
-        """Its exit status; None when it does not end."""
+        """The exit status; None if the process does not end."""
         try:
             return self._process.wait(END_S)
         except subprocess.TimeoutExpired:

@@ -1,118 +1,192 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A work on the items of a command line or a job, with results, progress and exit status.
+"""Runs a batch or a job: results, resume, progress, stop and exit status.
 
-`tomoscore score` and `tomoscore dose` differ in their work and in what they write, not in how a
-batch is isolated, stopped, gone on with, and ended.
+`tomoscore score` and `tomoscore dose` give the work and the form of their results; all else is the
+same.
 """
 
 from __future__ import annotations
 
 import sys
-from argparse import Namespace
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Callable, Generic, Sequence
+from typing import Callable, Generic, Iterable, Iterator, Sequence
 
+from tomoscore_scipion.records.dose_source_files import Sources
+from tomoscore_scipion.records.exit_status import ExitStatus
+from tomoscore_scipion.records.job import Tomogram
+from tomoscore_scipion.records.line_file import open_lines
+from tomoscore_scipion.records.output_paths import standard_stream
 from tomoscore_scipion.records.record import FAILED
-from tomoscore_scipion.records.table import printable, write_text
+from tomoscore_scipion.records.record_files import json_line
+from tomoscore_scipion.records.resume import resume_results
+from tomoscore_scipion.records.terminal import notify, write_text
 from tomoscore_scipion.running import batch, progress
 from tomoscore_scipion.running.supervisor import Supervisor
-from tomoscore_scipion.running.work import AnyItem, AnyRecord, Work
+from tomoscore_scipion.running.work import ItemType, RecordType
 
-EXIT_SOME_FAILED = 3
-EXIT_STOPPED = 130
+Write = Callable[[RecordType], None]
 
-Writers = Sequence[Callable[[AnyRecord], None]]
-"""Functions that write a record to each file asked for."""
+
+@dataclass(frozen=True)
+class ResultFiles(Generic[RecordType]):
+    """Files to which each record is written as soon as it is finished.
+
+    Attributes:
+        output: path of the records; None if they are not asked for.
+        csv: path of the CSV file; None if it is not asked for.
+        csv_heading: first line of the CSV file.
+        csv_lines: gives the lines of a record in the CSV file.
+        parse: makes a record of a line of `output`; raises ValueError if the line is not a record.
+        expected: what a line of `output` must be, for messages.
+        as_text: gives the text of a record in `output`.
+        job: entries of the job whose results `output` may hold already; None without a job.
+    """
+
+    output: str | None
+    csv: str | None
+    csv_heading: str
+    csv_lines: Callable[[RecordType], Iterable[str]]
+    parse: Callable[[str], RecordType]
+    expected: str = "a TomoScore record"
+    as_text: Callable[[RecordType], str] = json_line
+    job: Sequence[Tomogram | Sources] | None = None
+
+    @contextmanager
+    def open(self, model_sha256: str) -> Iterator[tuple[Write[RecordType], list[RecordType]]]:
+        """Open the files.
+
+        Args:
+            model_sha256: SHA-256 of the weights in use.
+
+        Yields:
+            A function that writes a record to all files, and the current records of the job.
+
+        Raises:
+            StartError: a file cannot be written, or holds something else than records.
+        """
+        current: list[RecordType] = []
+        with ExitStack() as stack:
+            table = stack.enter_context(open_lines(self.csv)) if self.csv else None
+            lines = None
+            if self.output and self.job is not None:
+                lines, current = resume_results(
+                    self.output, self.job, model_sha256, self.parse, self.expected
+                )
+                stack.enter_context(lines)
+            elif self.output:
+                lines = stack.enter_context(open_lines(self.output))
+            if table is not None:
+                table.write(self.csv_heading, is_row=False)
+                for record in current:
+                    table.write("".join(self.csv_lines(record)))
+
+            def write(record: RecordType) -> None:
+                if lines is not None:
+                    lines.write(self.as_text(record))
+                if table is not None:
+                    table.write("".join(self.csv_lines(record)))
+
+            yield write, current
 
 
 @dataclass
-class Outcome(Generic[AnyRecord]):
-    """What came of a batch.
+class Outcome(Generic[ItemType, RecordType]):
+    """Results of a batch.
 
     Attributes:
-        records: those that are there, kept ones of an earlier run first.
-        stopped: whether the user stopped it.
+        items: all items of the batch.
+        items_name: plural name of the items, for messages.
+        finished: all records, those of an earlier run first.
+        stopped: whether the user stopped the batch.
     """
 
-    records: list[AnyRecord] = field(default_factory=list)
+    items: Sequence[ItemType]
+    items_name: str
+    finished: list[RecordType] = field(default_factory=list)
     stopped: bool = False
 
-    def in_order(self, items: Sequence[AnyItem]) -> list[AnyRecord]:
+    @property
+    def records(self) -> list[RecordType]:
         """The records in the order of the items."""
-        done = {record.ts_id: record for record in self.records}
-        return [done[item.ts_id] for item in items if item.ts_id in done]
+        done = {record.ts_id: record for record in self.finished}
+        return [done[item.ts_id] for item in self.items if item.ts_id in done]
 
-    def status(self, is_job: bool) -> int:
-        """The exit status: of a job 0 also where single items failed."""
+    def progress_text(self) -> str:
+        """How many items have a record: "3 of 12 tomograms"."""
+        return f"{len(self.finished)} of {len(self.items)} {self.items_name}"
+
+    def status(self, is_job: bool) -> ExitStatus:
+        """The exit status; failed items of a job do not change it."""
         if self.stopped:
-            return EXIT_STOPPED
-        some_failed = any(record.status == FAILED for record in self.records)
-        return EXIT_SOME_FAILED if some_failed and not is_job else 0
+            return ExitStatus.STOPPED
+        some_failed = any(record.status == FAILED for record in self.finished)
+        return ExitStatus.SOME_FAILED if some_failed and not is_job else ExitStatus.DONE
 
 
 def run_items(
-    work: Work[AnyItem, AnyRecord],
-    items: Sequence[AnyItem],
-    args: Namespace,
-    weights: str | None,
-    device: str,
-    open_results: Callable[[str, ExitStack], tuple[Writers[AnyRecord], list[AnyRecord]]],
-    says: progress.Says,
-) -> Outcome[AnyRecord]:
-    """Work on the items that are not done yet; each record is written as soon as it is there.
+    supervisor: Supervisor[ItemType, RecordType],
+    items: Sequence[ItemType],
+    files: ResultFiles[RecordType],
+    summary: progress.Summary,
+    quiet: bool = False,
+) -> Outcome[ItemType, RecordType]:
+    """Process the items of a batch that have no current record yet.
 
     Args:
-        work: what to do.
-        items: with what.
-        args: threads, timeout, debug, quiet and output of the command line.
-        weights: path of the weights; None: those shipped.
-        device: "auto", "cpu" or "cuda:N".
-        open_results: opens the files, in the stack given, for results by the model of a sha256;
-            returns what writes a record, and the records that are there already.
-        says: what is said of a record that did not fail.
+        supervisor: processes single items; it is started and closed here.
+        items: all items of the batch.
+        files: where records are written.
+        summary: gives the summary of a record that did not fail, for the progress.
+        quiet: print nothing but errors.
+
+    Returns:
+        The records, also after a stop by the user.
 
     Raises:
-        StartError: nothing can be done, or results cannot be written.
+        StartError: weights or device cannot be used, or results cannot be written.
     """
-    outcome: Outcome[AnyRecord] = Outcome()
-    with Supervisor(work, weights, device, args.threads, args.timeout, args.debug) as supervisor:
-        if not args.quiet:
-            tell(supervisor.notices)
+    outcome: Outcome[ItemType, RecordType] = Outcome(items, supervisor.work.items)
+    with supervisor:
+        if not quiet:
+            notify(*supervisor.notices)
         try:
-            with ExitStack() as files:
-                writers, kept = open_results(supervisor.model["sha256"], files)
-                outcome.records.extend(kept)
+            with files.open(supervisor.model["sha256"]) as (write, current):
+                outcome.finished.extend(current)
 
-                def on_record(record: AnyRecord) -> None:
-                    for write in writers:
-                        write(record)
-                    outcome.records.append(record)
+                def on_record(record: RecordType) -> None:
+                    write(record)
+                    outcome.finished.append(record)
 
-                there = {record.ts_id for record in kept}
-                if there and not args.quiet:
-                    of = f"{len(there)} of {len(items)} {work.items}"
-                    tell([f"{of} are in {args.output} already"])
-                rest = [item for item in items if item.ts_id not in there]
-                shown = progress.choose(len(items), len(there), args.quiet, says)
+                done = {record.ts_id for record in current}
+                if done and not quiet:
+                    notify(f"{outcome.progress_text()} are in {files.output} already")
+                rest = [item for item in items if item.ts_id not in done]
+                shown = progress.choose(len(items), len(done), quiet, summary)
                 batch.run(supervisor, rest, on_record, shown)
         except KeyboardInterrupt:
             outcome.stopped = True
     return outcome
 
 
-def tell_stop(outcome: Outcome[AnyRecord], total: int, items: str) -> None:
-    """Say how far a batch was stopped."""
+def print_outcome(
+    outcome: Outcome[ItemType, RecordType],
+    make_text: Callable[[Sequence[RecordType]], str],
+    outputs: Iterable[str | None],
+    quiet: bool,
+) -> None:
+    """Print records on standard output, or on standard error if a result is written to the former.
+
+    Args:
+        outcome: results of the batch.
+        make_text: gives the text of the records.
+        outputs: paths of the results.
+        quiet: print only why items failed, and that the batch was stopped.
+    """
+    if quiet:
+        notify(*(f"{r.ts_id}: failed: {r.error}" for r in outcome.records if r.error))
+    elif outcome.records:
+        is_taken = any(path and standard_stream(path) == 1 for path in outputs)
+        write_text(sys.stderr if is_taken else sys.stdout, make_text(outcome.records))
     if outcome.stopped:
-        tell([f"stopped: {len(outcome.records)} of {total} {items} are done"])
-
-
-def tell_failures(records: Sequence[AnyRecord]) -> None:
-    """Say why items failed, where nothing else is shown."""
-    tell([f"{r.ts_id}: failed: {r.error}" for r in records if r.error])
-
-
-def tell(lines: Sequence[str]) -> None:
-    """Say lines on standard error."""
-    for line in lines:
-        write_text(sys.stderr, f"tomoscore: {printable(line)}\n")
+        notify(f"stopped: {outcome.progress_text()} are done")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is made of a tomogram beside its record, while its file is open: thumbnails and maps."""
+"""Files made of a tomogram besides its record, while it is open: thumbnails and quality maps."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Products:
-    """Which products are wanted, and where they go.
+    """Folders of the products.
 
     Attributes:
-        thumbnail_dir: folder for pictures of slices; None: none are made.
-        map_dir: folder for quality maps; None: none are made.
+        thumbnail_dir: folder for pictures of slices; None for no pictures.
+        map_dir: folder for quality maps; None for no maps.
     """
 
     thumbnail_dir: str | None = None
@@ -42,11 +42,11 @@ class Products:
 
         Args:
             volume: the tomogram, open.
-            slices: what the network says of its slices.
+            slices: predicted curves of its slices.
             record: its record.
 
         Returns:
-            The record; where a product could not be written, with a warning that says why.
+            The record, with a warning for each product that could not be written.
 
         Raises:
             TomogramError: the tomogram's file cannot be read any more.

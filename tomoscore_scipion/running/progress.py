@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a user sees while a batch runs: a bar on a terminal, plain lines in a log, or nothing."""
+"""Progress of a batch: a bar on a terminal, plain lines in a log, or nothing."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Any, Callable, TextIO
 
 from tomoscore_scipion.records.bands import readable_scale
 from tomoscore_scipion.records.record import Score
-from tomoscore_scipion.records.table import printable, write_text
+from tomoscore_scipion.records.terminal import printable, write_text
 
-Says = Callable[[Any], str]
-"""What is said of a record that did not fail."""
+Summary = Callable[[Any], str]
+"""Gives the summary of a record that did not fail, in a few words."""
 
 
-def score_in_words(record: Score) -> str:
-    """What is said of a scored tomogram: "TomoScore 2.41 (24.1 nm)"."""
+def score_text(record: Score) -> str:
+    """Summary of a scored tomogram: "TomoScore 2.41 (24.1 nm)"."""
     return f"TomoScore {record.tomoscore:.2f} ({readable_scale(record.scale_nm)})"
 
 
-def result_line(number: int, total: int, record: Any, says: Says = score_in_words) -> str:
+def result_line(number: int, total: int, record: Any, summary: Summary = score_text) -> str:
     """A finished item in a line: "[3/12] TS_03: TomoScore 2.41 (24.1 nm), 2.1 s"."""
     if record.error is not None:
         return printable(f"[{number}/{total}] {record.ts_id}: failed: {record.error}")
-    said = f"{says(record)}, {record.seconds:.1f} s"
-    return printable(f"[{number}/{total}] {record.ts_id}: {said}")
+    text = f"{summary(record)}, {record.seconds:.1f} s"
+    return printable(f"[{number}/{total}] {record.ts_id}: {text}")
 
 
 class Silent:
@@ -51,24 +51,24 @@ class Log(Silent):
         total: int,
         done: int = 0,
         stream: TextIO = sys.stderr,
-        says: Says = score_in_words,
+        summary: Summary = score_text,
     ) -> None:
         """Begin a batch.
 
         Args:
             total: items in the batch.
-            done: how many of them are there already.
+            done: how many of them have a record already.
             stream: where the lines go.
-            says: what is said of a record that did not fail.
+            summary: gives the summary of a record that did not fail.
         """
         self._total = total
         self._number = done + 1
         self._stream = stream
-        self._says = says
+        self._summary = summary
 
     def finish(self, record: Any) -> None:
         """Print the item's line."""
-        line = result_line(self._number, self._total, record, self._says)
+        line = result_line(self._number, self._total, record, self._summary)
         write_text(self._stream, line + "\n")
         self._number += 1
 
@@ -79,7 +79,7 @@ class Bar(Log):
     _bar: Any = None
 
     def start(self, ts_id: str) -> None:
-        """Show a bar; how long it is is not known yet."""
+        """Show a bar, of which the length is not known yet."""
         from tqdm import tqdm
 
         label = printable(f"[{self._number}/{self._total}] {ts_id}")
@@ -91,19 +91,19 @@ class Bar(Log):
         self._bar.update(done - self._bar.n)
 
     def finish(self, record: Any) -> None:
-        """Take the bar away and print the item's line."""
+        """Remove the bar and print the item's line."""
         self.close()
         super().finish(record)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.close()
 
 
-def choose(total: int, done: int = 0, quiet: bool = False, says: Says = score_in_words) -> Silent:
+def choose(total: int, done: int = 0, quiet: bool = False, summary: Summary = score_text) -> Silent:
     """The progress for this process: a bar where standard error is a terminal, else lines."""
     if quiet:
         return Silent()
     kind = Bar if sys.stderr.isatty() else Log
-    return kind(total, done, sys.stderr, says)
+    return kind(total, done, sys.stderr, summary)

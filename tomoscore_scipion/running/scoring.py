@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The work of `tomoscore score`: a tomogram gets its record, and what is made beside it."""
+"""The work of `tomoscore score`: the record of a tomogram, thumbnails and quality map."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Scoring(Work[Tomogram, Score]):
 
     kind = TOMOGRAM
     items = "tomograms"
-    least_s = 300.0
-    seconds_per_byte = 0.5e-6
+    min_timeout_s = 300.0
+    timeout_s_per_byte = 0.5e-6
     """Half a second per MB, twenty times what two cores need."""
 
     @property
     def products(self) -> Products:
-        """What is made of each tomogram beside its record."""
+        """Files made of each tomogram besides its record."""
         return Products(thumbnail_dir=self.thumbnail_dir, map_dir=self.map_dir)
 
     def item_of(self, request: dict[str, Any]) -> Tomogram:
@@ -65,7 +65,7 @@ class Scoring(Work[Tomogram, Score]):
         )
 
     def _with_halves(self, scorer: Scorer, item: Tomogram) -> Finish:
-        """The products, and what the halves of a tomogram say in its record."""
+        """A function that measures the halves of a tomogram, and makes its products."""
         from tomoscore_scipion.halves.measure import with_halves
 
         paths, given = item.halves, item.voxel_size_angstrom is not None

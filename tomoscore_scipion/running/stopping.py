@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ctrl-C, SIGTERM (schedulers) and SIGHUP (a closed terminal) stop a batch in the same way.
 
-At first a stop is only noted, so that the record that is being written becomes whole; the batch
-asks for it where it can stop.  A second signal stops at once.
+The first signal is deferred, so that the current record is written to its end; the batch checks for
+it where it can stop. A second signal stops the batch at once.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ Check = Callable[[], None]
 
 
 def no_check() -> None:
-    """Where nobody asks for a stop."""
+    """Check for a stop where none can be requested."""
 
 
 @contextmanager
 def as_interrupt() -> Iterator[None]:
-    """Within it SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does."""
+    """Let SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does."""
 
     def interrupt(signum: int, frame: object) -> None:
         raise KeyboardInterrupt
@@ -33,31 +33,31 @@ def as_interrupt() -> Iterator[None]:
 
 
 @contextmanager
-def noted() -> Iterator[Check]:
-    """Within it a stop is noted.
+def deferred() -> Iterator[Check]:
+    """Defer stops: signals are recorded, and a second one raises KeyboardInterrupt.
 
     Yields:
-        A function that raises KeyboardInterrupt once a stop was asked for.
+        A function that raises KeyboardInterrupt after the first signal.
     """
-    asked: list[int] = []
+    received: list[int] = []
 
-    def note(signum: int, frame: object) -> None:
-        if asked:
+    def defer(signum: int, frame: object) -> None:
+        if received:
             raise KeyboardInterrupt
-        asked.append(signum)
+        received.append(signum)
 
     def check() -> None:
-        if asked:
+        if received:
             raise KeyboardInterrupt
 
-    with _handled_by(note):
+    with _handled_by(defer):
         yield check
     check()
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
-    """Within it no stop arrives; a process that is started there never sees one at all."""
+def blocked() -> Iterator[None]:
+    """Block the signals; a process that is started meanwhile never receives them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield

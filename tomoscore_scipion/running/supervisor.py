@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Has items worked on by a process beside this one, so that its death costs one of them.
+"""Processes items in a child process, so that a crash costs a single item.
 
-It is started once and loads the model once; one that was killed, crashed or hung is replaced.
+The process loads the model once, and is replaced after it was killed, crashed or hung.
 """
 
 from __future__ import annotations
@@ -17,54 +17,54 @@ from tomoscore_scipion.running.helper_process import (
     HelperProcess,
     LostProcessError,
     NoAnswerError,
-    Patience,
+    TimeLimit,
 )
 from tomoscore_scipion.running.progress import Silent
-from tomoscore_scipion.running.stopping import Check, no_check, noted
-from tomoscore_scipion.running.work import AnyItem, AnyRecord, Work
+from tomoscore_scipion.running.stopping import Check, deferred, no_check
+from tomoscore_scipion.running.work import ItemType, RecordType, Work
 
 LOAD_S = 1200.0
-"""Loading torch and the model takes seconds, on a busy machine or network disk minutes."""
+"""Loading torch and the model takes seconds, or minutes on a busy machine or a network disk."""
 
 WORKER = (
     "import sys; sys.path[:] = sys.argv[1:]; "
     "from tomoscore_scipion.running.worker import main; sys.exit(main())"
 )
-"""The program of the process.  Python would search the current folder first without the list."""
+"""Program of the child process. Setting sys.path keeps Python from searching the current folder."""
 
 
 def command() -> list[str]:
-    """The command of the process: this Python, with the modules of this process."""
+    """Command of the child process: the same Python with the same modules."""
     return [sys.executable, "-c", WORKER, *sys.path]
 
 
-class Supervisor(Generic[AnyItem, AnyRecord]):
-    """Does a work in a process of its own.  A context manager, which starts and ends it.
+class Supervisor(Generic[ItemType, RecordType]):
+    """Processes items in a child process. A context manager that starts and ends the process.
 
     Attributes:
-        work: what is done with each item.
+        work: how an item is processed.
         model: {"name", "version", "sha256"} of the weights.
-        device: where it works, such as "cpu" or "cuda:0".
-        notices: what the user should know about the choice of device.
+        device: device in use, such as "cpu" or "cuda:0".
+        notices: messages for the user about the choice of device.
     """
 
     def __init__(
         self,
-        work: Work[AnyItem, AnyRecord],
+        work: Work[ItemType, RecordType],
         weights: str | None = None,
         device: str = "auto",
         threads: int | None = None,
         timeout_s: float | None = None,
         debug: bool = False,
     ) -> None:
-        """Say what to do; nothing is started yet.
+        """Set up the supervisor; the process is started later.
 
         Args:
-            work: what is done with each item.
-            weights: path of a weights file; those that ship in the package when None.
+            work: how an item is processed.
+            weights: path of a weights file; None for the shipped weights.
             device: "auto", "cpu" or "cuda:N".
-            threads: on the CPU; torch decides when None.
-            timeout_s: seconds that an item may take; in proportion to its file when None.
+            threads: number of CPU threads; None lets torch decide.
+            timeout_s: seconds that an item may take; None for a limit that grows with its file.
             debug: print tracebacks to standard error.
         """
         self.work = work
@@ -72,7 +72,7 @@ class Supervisor(Generic[AnyItem, AnyRecord]):
         self.device = device
         self.notices: list[str] = []
         self._start: dict[str, Any] = {"weights": weights, "threads": threads, "debug": debug}
-        self._start["work"] = work.told()
+        self._start["work"] = work.as_request()
         self._timeout_s = timeout_s
         self._process: HelperProcess | None = None
 
@@ -80,16 +80,16 @@ class Supervisor(Generic[AnyItem, AnyRecord]):
         """Start the process, and wait until the model is loaded.
 
         Args:
-            check: called several times a second; what it raises ends the waiting.
+            check: called several times a second; an exception that it raises ends the waiting.
 
         Raises:
-            StartError: weights or device cannot be used, or the process does not come up.
+            StartError: weights or device cannot be used, or the process does not start.
             ModuleNotFoundError: a package that the work needs is not installed.
         """
         try:
             self._process = HelperProcess(command())
             self._process.send({**self._start, "device": self.device})
-            answer = self._process.receive(Patience(LOAD_S), check)
+            answer = self._process.receive(TimeLimit(LOAD_S), check)
         except LostProcessError as fault:
             raise StartError(
                 f"the process that loads the model {fault}; {self._way_out(fault)}"
@@ -109,17 +109,20 @@ class Supervisor(Generic[AnyItem, AnyRecord]):
         self.device = ready["device"]  # also of a process that replaces this one
 
     def do(
-        self, item: AnyItem, progress: Silent | None = None, check: Check = no_check
-    ) -> AnyRecord:
-        """The record of an item, also of one that failed.
+        self, item: ItemType, progress: Silent | None = None, check: Check = no_check
+    ) -> RecordType:
+        """Process an item.
 
         Args:
-            item: what to work on.
-            progress: shows how far it is.
-            check: called several times a second; what it raises ends the waiting.
+            item: a tomogram or a tilt series.
+            progress: shows the progress within the item.
+            check: called several times a second; an exception that it raises ends the waiting.
+
+        Returns:
+            The record, also if the item failed.
 
         Raises:
-            StartError: the process had to be replaced, and the new one does not come up.
+            StartError: the process had to be replaced, and the new one does not start.
         """
         if self._process is None or not self._process.is_alive:
             self.close()
@@ -138,19 +141,19 @@ class Supervisor(Generic[AnyItem, AnyRecord]):
                 device=self.device,
                 seconds=round(time.monotonic() - begin, 3),
             )
-        if not answer["sound"]:
+        if not answer["reusable"]:
             self.close()
         return self.work.record_of(answer["record"])
 
     def close(self) -> None:
-        """End the process; once more does no harm."""
+        """End the process; does nothing if it has ended."""
         if self._process is not None:
             self._process.close()
             self._process = None
 
-    def __enter__(self) -> Supervisor[AnyItem, AnyRecord]:
+    def __enter__(self) -> Supervisor[ItemType, RecordType]:
         try:
-            with noted() as check:
+            with deferred() as check:
                 self.start(check)
         except BaseException:
             self.close()
@@ -160,22 +163,22 @@ class Supervisor(Generic[AnyItem, AnyRecord]):
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _ask(self, item: AnyItem, progress: Silent, check: Check) -> dict[str, Any]:
+    def _ask(self, item: ItemType, progress: Silent, check: Check) -> dict[str, Any]:
         assert self._process is not None
         work = self.work
-        patience = Patience(self._timeout_s or work.least_s)
+        limit = TimeLimit(self._timeout_s or work.min_timeout_s)
         self._process.send(asdict(item))  # type: ignore[call-overload]
         while True:
-            answer = self._process.receive(patience, check)
+            answer = self._process.receive(limit, check)
             if "record" in answer:
                 return answer
             if "slices" in answer:
                 progress.slices(*answer["slices"])
             elif self._timeout_s is None:
-                patience.seconds = work.least_s + work.seconds_per_byte * answer["bytes"]
+                limit.seconds = work.min_timeout_s + work.timeout_s_per_byte * answer["bytes"]
 
     def _way_out(self, fault: LostProcessError) -> str:
-        """What the user can do about it."""
+        """What the user can do about a lost process."""
         if isinstance(fault, NoAnswerError):
             return "is the disk answering, and the GPU (nvidia-smi)? --timeout gives it longer"
         if "SIGKILL" in str(fault):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a batch does with each of its items.
+"""Base class of the works that a batch can do with each of its items.
 
-The batch, and the process that does the work, know this and no more: scoring a tomogram and
-analysing the doses of a tilt series are two works.
+Batch, supervisor and worker know no more than this class. There are two works: scoring tomograms,
+and analysing the doses of tilt series.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Callable, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, Generic, Protocol, TypeVar, Union
 
 from tomoscore_scipion.reading.file_kind import FileKind
+from tomoscore_scipion.records.dose_record import DoseRecord
+from tomoscore_scipion.records.record import Score
 
 if TYPE_CHECKING:
     from tomoscore_scipion.model.scorer import Scorer
@@ -21,7 +23,7 @@ Progress = Callable[[int, int], None]
 
 
 class Item(Protocol):
-    """What is worked on: it has an id, unique in its batch, and a file."""
+    """An item of a batch: it has an id, unique in the batch, and a file."""
 
     @property
     def ts_id(self) -> str:
@@ -32,83 +34,68 @@ class Item(Protocol):
         """Its file, as the user named it."""
 
 
-class Record(Protocol):
-    """What is found of an item, or why nothing is."""
-
-    @property
-    def ts_id(self) -> str:
-        """The item's id."""
-
-    @property
-    def status(self) -> str:
-        """Whether it is "ok" or "failed"."""
-
-    @property
-    def error(self) -> str | None:
-        """Why it failed."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The record as JSON knows it."""
-
-
-AnyItem = TypeVar("AnyItem", bound=Item)
-AnyRecord = TypeVar("AnyRecord", bound=Record)
+ItemType = TypeVar("ItemType", bound=Item)
+RecordType = TypeVar("RecordType", bound=Union[Score, DoseRecord])
 
 
 @dataclass(frozen=True)
-class Work(ABC, Generic[AnyItem, AnyRecord]):
-    """A work: a frozen dataclass, whose fields say how it is done and can be written as JSON.
+class Work(ABC, Generic[ItemType, RecordType]):
+    """A frozen dataclass; its fields are settings that can be written as JSON.
 
     Attributes:
-        kind: of the items' files, for messages.
-        items: what the items are called, for messages.
-        least_s: seconds that an item may take ...
-        seconds_per_byte: ... and so much longer for each byte of its file.
+        kind: kind of the items' files, for messages.
+        items: plural name of the items, for messages.
+        min_timeout_s: seconds that an item with an empty file may take.
+        timeout_s_per_byte: additional seconds for each byte of the file.
     """
 
     kind: ClassVar[FileKind]
     items: ClassVar[str]
-    least_s: ClassVar[float]
-    seconds_per_byte: ClassVar[float]
+    min_timeout_s: ClassVar[float]
+    timeout_s_per_byte: ClassVar[float]
 
     @abstractmethod
-    def item_of(self, request: dict[str, Any]) -> AnyItem:
-        """The item of which `asdict` made a request that went through JSON."""
+    def item_of(self, request: dict[str, Any]) -> ItemType:
+        """The item of a request, which is the item's `asdict` after JSON."""
 
     @abstractmethod
-    def do(self, scorer: Scorer, item: AnyItem, progress: Progress) -> AnyRecord:
-        """Work on an item.
+    def do(self, scorer: Scorer, item: ItemType, progress: Progress) -> RecordType:
+        """Process an item.
 
         Args:
             scorer: the model on its device.
-            item: what to work on.
+            item: a tomogram or a tilt series.
             progress: called with (slices done, slices in all).
 
+        Returns:
+            The record.
+
         Raises:
-            TomogramError: something is wrong with the item, and with nothing else.
+            TomogramError: the item cannot be processed; others can.
         """
 
     @abstractmethod
-    def failed(self, item: AnyItem, error: str, **known: Any) -> AnyRecord:
+    def failed(self, item: ItemType, error: str, **known: Any) -> RecordType:
         """The record of an item that failed.
 
         Args:
-            item: it.
-            error: why.
+            item: a tomogram or a tilt series.
+            error: the reason.
             known: model, engine_version, device, seconds.
         """
 
     @abstractmethod
-    def record_of(self, content: dict[str, Any]) -> AnyRecord:
-        """The record that its `to_dict` gave."""
+    def record_of(self, content: dict[str, Any]) -> RecordType:
+        """The record of a dictionary that its `to_dict` gave."""
 
-    def told(self) -> dict[str, Any]:
-        """The work for another process, as JSON knows it; `work_of` makes it again."""
-        return {"module": type(self).__module__, "name": type(self).__name__, "how": asdict(self)}
+    def as_request(self) -> dict[str, Any]:
+        """The work as JSON for another process; `work_from` makes it again."""
+        kind = type(self)
+        return {"module": kind.__module__, "name": kind.__name__, "settings": asdict(self)}
 
 
-def work_of(told: dict[str, Any]) -> Work[Any, Any]:
-    """The work that `Work.told` gave."""
-    kind = getattr(import_module(told["module"]), told["name"])
-    work: Work[Any, Any] = kind(**told["how"])
+def work_from(request: dict[str, Any]) -> Work[Any, Any]:
+    """The work that `Work.as_request` described."""
+    kind = getattr(import_module(request["module"]), request["name"])
+    work: Work[Any, Any] = kind(**request["settings"])
     return work

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The process that works: it loads the model once, then answers one request after another.
+"""The child process of the supervisor: it loads the model once, then answers requests in turn.
 
-Requests come as lines of JSON on standard input, answers go as lines of JSON to what was standard
-output; whatever else a library prints goes to standard error.
+Requests are lines of JSON on standard input, answers are lines of JSON on standard output. All
+other output of libraries is redirected to standard error.
 
     {"weights": null, "device": "auto", "threads": null, "debug": false,
-     "work": {"module": ..., "name": ..., "how": {...}}}        first, see work.py
+     "work": {"module": ..., "name": ..., "settings": {...}}}   first request, see work.py
     -> {"ready": {"model": {...}, "device": "cpu", "notices": [...]}}
-    -> {"refused": why} or {"missing_package": name}
+    -> {"refused": reason} or {"missing_package": name}
 
     {"ts_id": ..., "path": ..., "voxel_size_angstrom": null, ...}          each item
     -> {"bytes": size of its file}, {"slices": [done, all]} ...,
-       {"record": {...}, "sound": whether this process is to be trusted with another one}
+       {"record": {...}, "reusable": whether this process can take another item}
 
-It ends when its standard input does, whatever it is doing then: nobody is left who would listen.
+The process ends with its standard input, even during a calculation: its parent is gone then.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, TextIO
 
 from tomoscore_scipion import __version__
 from tomoscore_scipion.records.errors import StartError, TomogramError
-from tomoscore_scipion.running.work import Work, work_of
+from tomoscore_scipion.running.work import Work, work_from
 
 if TYPE_CHECKING:
     from tomoscore_scipion.model.scorer import Scorer
@@ -41,7 +41,7 @@ GPU_MEMORY = "the GPU's memory did not suffice: free it, or choose another devic
 
 
 def main() -> int:
-    """Serve the process that started this one until it is gone or closes the pipe."""
+    """Answer the requests of the parent process until it ends or closes the pipe."""
     faulthandler.enable()  # says on standard error where a crash happened
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="ascii")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -55,7 +55,7 @@ def main() -> int:
 
 
 def _lines_until_the_end(stream: TextIO) -> Iterator[str]:
-    """The lines of a stream as they come; at its end the process ends, even amid other work."""
+    """Lines of a stream as they arrive; the process ends with it, even during other work."""
     lines: queue.Queue[str] = queue.Queue()
 
     def read() -> None:
@@ -69,26 +69,26 @@ def _lines_until_the_end(stream: TextIO) -> Iterator[str]:
 
 
 def serve(requests: Iterable[str], answer: Answer) -> None:
-    """Answer requests, see above.
+    """Answer requests; their form is described above.
 
     Args:
-        requests: lines of JSON; the first one says what to load.
+        requests: lines of JSON; the first one names the model and the work.
         answer: called with each answer.
     """
-    coming = iter(requests)
-    start = json.loads(next(coming))
-    work = work_of(start["work"])
+    waiting = iter(requests)
+    start = json.loads(next(waiting))
+    work = work_from(start["work"])
     scorer = _load(start, answer)
     if scorer is None:
         return
     ready = {"model": scorer.model, "device": scorer.device, "notices": list(scorer.notices)}
     answer({"ready": ready})
-    for line in coming:
+    for line in waiting:
         _serve_one(work, scorer, work.item_of(json.loads(line)), answer, start["debug"])
 
 
 def _load(start: dict[str, Any], answer: Answer) -> Scorer | None:
-    """The model on its device; None when that cannot be, which was answered then."""
+    """The model on its device; None if it cannot be loaded, after an answer with the reason."""
     try:
         from tomoscore_scipion.model.scorer import Scorer
 
@@ -111,16 +111,16 @@ def _load(start: dict[str, Any], answer: Answer) -> Scorer | None:
 def _serve_one(
     work: Work[Any, Any], scorer: Scorer, item: Any, answer: Answer, debug: bool
 ) -> None:
-    """Work on one item; whatever goes wrong with it becomes a failed record with the reason."""
+    """Process one item; any error becomes a failed record with the reason."""
     begin = time.perf_counter()
-    sound = True
+    reusable = True
     try:
         answer({"bytes": _size_of(item.path)})
         record = work.do(scorer, item, lambda done, total: answer({"slices": [done, total]}))
     except Exception as error:  # the one boundary: the other items must still be worked on
         if debug:
             traceback.print_exc(file=sys.stderr)
-        sound = isinstance(error, TomogramError)  # after a bug, or a GPU's fault, nothing is sure
+        reusable = isinstance(error, TomogramError)  # not after a bug or a fault of the GPU
         record = work.failed(
             item,
             reason_of(error),
@@ -129,11 +129,11 @@ def _serve_one(
             device=scorer.device,
             seconds=round(time.perf_counter() - begin, 3),
         )
-    answer({"record": record.to_dict(), "sound": sound})
+    answer({"record": record.to_dict(), "reusable": reusable})
 
 
 def _size_of(path: str) -> int:
-    """Bytes of a file, 0 where there is none: why not is said when it is opened."""
+    """Bytes of a file; 0 if it does not exist, which opening it will report."""
     try:
         return os.stat(path).st_size
     except (OSError, ValueError):
@@ -141,10 +141,10 @@ def _size_of(path: str) -> int:
 
 
 def reason_of(error: Exception) -> str:
-    """Why an item failed, for its record: our own message, or type and message of a bug."""
+    """Why an item failed, for its record: the message, with the type of an unexpected error."""
     if isinstance(error, TomogramError) and str(error):
         return str(error)
-    if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not loaded for its name
+    if type(error).__name__ == "OutOfMemoryError":  # of torch, which is not imported here
         return f"{GPU_MEMORY} ({str(error).splitlines()[0]})"
     if isinstance(error, MemoryError):
         return f"MemoryError: the memory did not suffice {error}".rstrip()

@@ -12,9 +12,9 @@ from tomoscore_scipion.pipelines.warp_folder import warp_file
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.job import Tomogram
 from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.terminal import notify
 from tomoscore_scipion.report.writing import write_report
-from tomoscore_scipion.running.job_runner import tell
-from tomoscore_scipion.running.progress import score_in_words
+from tomoscore_scipion.running.progress import score_text
 from tomoscore_scipion.running.stopping import Check
 from tomoscore_scipion.running.supervisor import Supervisor
 from tomoscore_scipion.session.events import Events
@@ -150,7 +150,7 @@ class Session:
         self._next_refresh = end + max(REFRESH_S, REFRESH_SHARE * (end - begin))
 
     def _try_to_refresh(self) -> None:
-        """Write CSV and report anew; where that fails it is told, and tried again later."""
+        """Write CSV and report anew; report a failure, and try again later."""
         try:
             self.refresh()
             self._fault = None
@@ -158,7 +158,7 @@ class Session:
             self._next_refresh = self._clock() + REFRESH_S
             if self._fault != str(error):
                 self._fault = str(error)
-                tell([f"{error}; the watch goes on"])
+                notify(f"{error}; the watch goes on")
 
     def _look(self, now: float) -> None:
         """See what is there; a folder that cannot be read now is looked at again later."""
@@ -167,8 +167,8 @@ class Session:
         if found is not None:
             self._waiting.look(found, self._results.done, now)
         if self._can_look != (found is not None) and not plan.quiet:
-            told = "can be read again" if found is not None else "cannot be read now; trying again"
-            tell([f"{plan.folder}: {told}"])
+            state = "can be read again" if found is not None else "cannot be read now; trying again"
+            notify(f"{plan.folder}: {state}")
         self._can_look = found is not None
         self._looked = self._clock()
         self._next_look = self._looked + plan.poll_s
@@ -187,7 +187,7 @@ class Session:
         self._waiting.forget(path)
         self._is_fresh = False
         if not self._plan.quiet:
-            tell([self._line(record)])
+            notify(self._line(record))
 
     def _voxel_size(self, path: str) -> float | None:
         """The plan's; else of WarpTools' name where that contradicts the header; None: header."""
@@ -201,7 +201,7 @@ class Session:
             return f"{number}: failed: {record.error}"
         metrics = self._results.metrics.of(record.path) if record.path else None
         more = f"; {metrics.in_words()}" if metrics and metrics.facts else ""
-        return f"{number}: {score_in_words(record)}, {record.seconds:.1f} s{more}"
+        return f"{number}: {score_text(record)}, {record.seconds:.1f} s{more}"
 
     def _is_over(self) -> bool:
         idle_s = self._plan.idle_s

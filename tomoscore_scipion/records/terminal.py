@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Text on a terminal, in which nothing but text is printed, whatever ids and paths hold."""
+
+from __future__ import annotations
+
+import sys
+from typing import Iterable, TextIO
+
+
+def printable(text: str) -> str:
+    r"""Text that is safe for one line of a terminal: other characters become \n, \x1b and so on."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def write_text(stream: TextIO, text: str) -> None:
+    """Write text to a stream whose encoding may lack some of its characters."""
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    stream.flush()
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines on standard output."""
+    write_text(sys.stdout, "".join(printable(line) + "\n" for line in lines))
+
+
+def notify(*lines: str) -> None:
+    """Print lines on standard error, each after the name of the program."""
+    write_text(sys.stderr, "".join(f"tomoscore: {printable(line)}\n" for line in lines))
