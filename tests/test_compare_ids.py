@@ -105,7 +105,7 @@ def test_the_command_compares_across_programs_and_says_how(tmp_path, monkeypatch
     assert main(["compare", "warp.jsonl", "imod.jsonl", "--csv", "c.csv"]) == 0
     said = capsys.readouterr().out
     assert "over 12 tilt series" in said and "Left out" not in said
-    assert "what all names of a set share (warp: '_10.00Apx'; imod: '_rec')" in said
+    assert "the parts that all names of a set share (warp: '_10.00Apx'; imod: '_rec')" in said
     assert (tmp_path / "c.csv").read_text().splitlines()[1].startswith("TS_01,")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether predicted scores of a session agree with those that halves measure.
+"""Agreement of the predicted scores of a session with those measured from half maps.
 
-Needs numpy only, drawing also matplotlib; knows no model and nothing of Scipion.
+Needs numpy only, plots also matplotlib. Imports neither a model nor Scipion.
 """

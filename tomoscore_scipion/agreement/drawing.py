@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 BLUE, GREY = "#0072b2", "#8a949e"
 SIZE = (10.0, 4.6)
-"""Of the figure, inches."""
+"""Width and height of the figure, inches."""
 
 
-def draw(figure: Figure, found: Agreement) -> None:
-    """Fill a figure; it is cleared first."""
+def draw(figure: Figure, agreement: Agreement) -> None:
+    """Clear a figure and draw an agreement into it."""
     figure.clear()
-    figure.suptitle(verdict(found), fontsize=10)
+    figure.suptitle(verdict(agreement), fontsize=10)
     left, right = figure.subplots(1, 2)
     left.plot([0, N_SCORED], [0, N_SCORED], color=GREY, linewidth=1)
-    left.plot(found.measured, found.predicted, "o", color=BLUE, markersize=4)
+    left.plot(agreement.measured, agreement.predicted, "o", color=BLUE, markersize=4)
     left.set(xlim=(0, N_SCORED), ylim=(0, N_SCORED), aspect="equal")
-    left.set(xlabel="measured from halves (octaves)", ylabel="predicted TomoScore (octaves)")
+    left.set(xlabel="measured from half maps (octaves)", ylabel="predicted TomoScore (octaves)")
     right.axhline(0, color=GREY, linewidth=1)
-    for place, bias in enumerate(found.band_bias):
+    for place, bias in enumerate(agreement.band_bias):
         if bias is not None:
             right.plot((place, place), (bias.low, bias.high), color="black", linewidth=2)
             right.plot(place, bias.value, "D", color=BLUE)

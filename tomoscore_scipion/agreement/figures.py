@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Predicted against measured scores of a session: rank correlation, bias, and what follows."""
+"""Predicted against measured scores of a session: rank correlation, bias, verdict."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from tomoscore_scipion.records.halves_block import measured_score, predicted_ove
 from tomoscore_scipion.records.record import Score
 
 FEWEST = 6
-"""Tomograms below which nothing is said."""
+"""Number of measured tomograms from which on an agreement is computed."""
 DRAWS = 2000
+"""Bootstrap samples of an interval."""
 CONFIDENCE = 0.9
 SMALL_BIAS = 0.3
-"""Octaves by which scores may differ and still be trusted."""
+"""Largest absolute bias of a trusted score, octaves."""
 SAME_QUALITY = 0.4
-"""Tomograms whose measured scores lie within so many octaves have no order to be found."""
+"""Range of the measured scores, octaves, below which ranking is not tested."""
 
 TRUSTED, SHIFTED, NO_RANK, ALIKE = "trusted", "shifted", "does not rank", "all alike"
 
@@ -35,18 +36,19 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Agreement:
-    """What a session says.
+    """Predicted and measured scores of a session.
 
     Attributes:
-        ts_ids: of the tomograms with measured halves.
-        predicted: TomoScore of each, over the octaves that were measured.
-        measured: by halves.
-        octaves: how many octaves each counts.
-        rank: Spearman's rank correlation; None where one of the two does not vary.
-        bias: mean of predicted minus measured, octaves.
-        band_bias: mean difference of R per scored octave; None where fewer than `FEWEST` have it.
-        left_out: ids without measured halves.
-        kinds: number of tomograms with halves of each kind.
+        ts_ids: ids of the n tomograms with measured half maps.
+        predicted: (n,) predicted TomoScore over the measured octaves, 0 to 5.
+        measured: (n,) TomoScore measured from half maps, octaves, 0 to 5.
+        octaves: number of octaves in each of these scores.
+        rank: Spearman's rank correlation; None if predicted or measured scores are constant.
+        bias: mean of predicted minus measured score, octaves.
+        band_bias: mean of predicted minus measured R per scored octave; None if fewer than
+            `FEWEST` tomograms have both.
+        left_out: ids of scored tomograms without measured half maps.
+        kinds: number of tomograms per kind of half maps, such as "by-frame".
     """
 
     ts_ids: tuple[str, ...]
@@ -61,7 +63,7 @@ class Agreement:
 
     @property
     def verdict(self) -> str:
-        """`TRUSTED`, `SHIFTED`, `NO_RANK`, or `ALIKE` where there is no order to be found."""
+        """`TRUSTED`, `SHIFTED`, `NO_RANK`, or `ALIKE` if ranking could not be tested."""
         shifted = abs(self.bias.value) > SMALL_BIAS and self.bias.low * self.bias.high > 0
         spread = float(np.ptp(self.measured))
         if spread >= SAME_QUALITY and (self.rank is None or self.rank.low <= 0):
@@ -72,13 +74,16 @@ class Agreement:
 
 
 def agreement_of(records: Sequence[Score]) -> Agreement:
-    """Compare predicted and measured scores.
+    """Compare the predicted scores of a session with the measured ones.
 
     Args:
-        records: one for each tomogram, all of one model.
+        records: one for each scored tomogram, all of one model.
+
+    Returns:
+        The agreement, with 90 % intervals from tomograms drawn with replacement.
 
     Raises:
-        ValueError: fewer than `FEWEST` have measured halves; the message says how many.
+        ValueError: fewer than `FEWEST` tomograms have measured half maps.
     """
     known = [record for record in records if measured_score(record) is not None]
     if len(known) < FEWEST:
@@ -104,7 +109,7 @@ def agreement_of(records: Sequence[Score]) -> Agreement:
 
 
 def _band_bias(records: Sequence[Score], band: int) -> Estimate | None:
-    """Mean of predicted minus measured R in an octave."""
+    """Mean of predicted minus measured R in an octave; None with too few tomograms."""
     pairs = []
     for record in records:
         assert record.curve is not None and record.halves is not None
@@ -115,7 +120,7 @@ def _band_bias(records: Sequence[Score], band: int) -> Estimate | None:
 
 
 def _mean(values: np.ndarray) -> Estimate:
-    """A mean with its interval from tomograms drawn with replacement; the same every time."""
+    """A mean with its bootstrap interval, which is the same at every call."""
     drawn = values[_draws(len(values))].mean(axis=1)
     return Estimate(float(values.mean()), *_ends(drawn))
 
@@ -132,7 +137,12 @@ def _rank(one: np.ndarray, other: np.ndarray) -> Estimate | None:
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """Spearman's rank correlation of values that vary, ties with their mean rank."""
+    """Spearman's rank correlation; ties have their mean rank.
+
+    Args:
+        one: (n,) values that are not all equal.
+        other: (n,) values that are not all equal.
+    """
     return float(np.corrcoef(_ranks(one), _ranks(other))[0, 1])
 
 

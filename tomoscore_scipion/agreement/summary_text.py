@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an agreement says, in sentences."""
+"""An agreement in sentences."""
 
 from __future__ import annotations
 
@@ -12,50 +12,57 @@ from tomoscore_scipion.agreement.figures import (
     Estimate,
 )
 
+SHOWN = 5
 OF_FRAMES = (
-    "Halves of frames do not see what both share (misalignment, an uncorrected CTF): where the "
-    "prediction is lower, look at the alignment before you blame the prediction."
+    "Halves of frames do not show errors that both share (misalignment, an uncorrected CTF): if "
+    "the prediction is lower, check the alignment first."
 )
 
 
-def verdict(found: Agreement) -> str:
-    """The one sentence."""
-    if found.verdict == NO_RANK:
-        return "On this session the score does not rank: do not choose tomograms by it."
-    if found.verdict == SHIFTED:
-        direction = "low" if found.bias.value < 0 else "high"
-        return f"On this session the score is {abs(found.bias.value):.1f} octave too {direction}."
-    if found.verdict == ALIKE:
+def verdict(agreement: Agreement) -> str:
+    """The verdict of an agreement as one sentence."""
+    if agreement.verdict == NO_RANK:
+        return "On this session the score does not rank: do not select tomograms by it."
+    if agreement.verdict == SHIFTED:
+        bias = agreement.bias.value
+        return f"On this session the score is {abs(bias):.1f} octave too {_direction(bias)}."
+    if agreement.verdict == ALIKE:
         return (
-            "On this session the score agrees with the halves, but all tomograms are alike: "
-            "whether it ranks them does not show."
+            "On this session the score agrees with the half maps, but all tomograms are alike: "
+            "whether it ranks them cannot be tested."
         )
     return "On this session the score can be trusted."
 
 
-def sentences(found: Agreement) -> list[str]:
-    """The verdict and the figures behind it, a line each."""
-    lines = [verdict(found), ""]
-    kinds = ", ".join(f"{number} {kind}" for kind, number in found.kinds.items())
-    lines.append(f"{len(found.ts_ids)} tomograms with measured halves ({kinds}).")
-    if found.left_out:
-        lines.append(f"Without measured halves: {_some(found.left_out)}.")
-    if found.rank is not None:
-        lines.append(f"Rank correlation of predicted and measured scores: {_said(found.rank)}.")
-    lines.append(f"Predicted minus measured score, octaves: {_said(found.bias)}.")
+def sentences(agreement: Agreement) -> list[str]:
+    """The verdict and the figures it is based on, as lines."""
+    kinds = ", ".join(f"{number} {kind}" for kind, number in agreement.kinds.items())
+    lines = [verdict(agreement), ""]
+    lines.append(f"{len(agreement.ts_ids)} tomograms with measured halves ({kinds}).")
+    if agreement.left_out:
+        lines.append(f"Without measured halves: {_first_of(agreement.left_out)}.")
+    if agreement.rank is not None:
+        rank = _with_interval(agreement.rank)
+        lines.append(f"Rank correlation of predicted and measured scores: {rank}.")
+    bias = _with_interval(agreement.bias)
+    lines.append(f"Predicted minus measured score, octaves: {bias}.")
     lines.append("Predicted minus measured R:")
-    for (coarse, fine), bias in zip(PERIODS, found.band_bias):
-        said = _said(bias) if bias is not None else "too few tomograms"
-        lines.append(f"  {coarse:g} to {fine:g} nm: {said}")
-    if "by-frame" in found.kinds and found.bias.value < 0:
+    for (coarse, fine), band_bias in zip(PERIODS, agreement.band_bias):
+        value = _with_interval(band_bias) if band_bias is not None else "too few tomograms"
+        lines.append(f"  {coarse:g} to {fine:g} nm: {value}")
+    if "by-frame" in agreement.kinds and agreement.bias.value < 0:
         lines.append(OF_FRAMES)
     return lines
 
 
-def _said(estimate: Estimate) -> str:
+def _direction(bias: float) -> str:
+    return "low" if bias < 0 else "high"
+
+
+def _with_interval(estimate: Estimate) -> str:
     return f"{estimate.value:.2f} (90 % interval {estimate.low:.2f} to {estimate.high:.2f})"
 
 
-def _some(ids: tuple[str, ...]) -> str:
-    shown = ", ".join(ids[:5])
-    return shown if len(ids) <= 5 else f"{shown} and {len(ids) - 5} more"
+def _first_of(ids: tuple[str, ...]) -> str:
+    shown = ", ".join(ids[:SHOWN])
+    return shown if len(ids) <= SHOWN else f"{shown} and {len(ids) - SHOWN} more"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which of several ways to make tomograms of the same tilt series scores higher, and by how much.
+"""Comparison of scores of the same tilt series that were processed in several ways.
 
-Needs numpy only, drawing also matplotlib; knows no model and nothing of Scipion.
+Needs numpy only, plots also matplotlib. Imports neither a model nor Scipion.
 """

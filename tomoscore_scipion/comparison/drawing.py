@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plot of a comparison: every tilt series as a line, and what the leader gains over others."""
+"""The plot of a comparison: a line for every tilt series, and the gains of the leader."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SIZE = (10.0, 5.0)
-"""Of the figure, inches."""
+"""Width and height of the figure, inches."""
 BETTER, WORSE, EVEN = "#0072b2", "#d55e00", "#8a949e"
 LONGEST_NAME = 18
 
 
 def draw(figure: Figure, comparison: Comparison) -> None:
-    """Fill a figure; it is cleared first."""
+    """Clear a figure and draw a comparison into it."""
     figure.clear()
     text = verdict(comparison)
     figure.suptitle(text if len(text) < 110 else text.replace(": ", ":\n", 1), fontsize=10)
@@ -31,7 +31,7 @@ def draw(figure: Figure, comparison: Comparison) -> None:
 
 
 def _draw_scores(axes: Axes, comparison: Comparison) -> None:
-    """A line for each tilt series; of two sets blue where the second is higher."""
+    """A line for each tilt series; with two sets it is blue if the second score is higher."""
     places = range(len(comparison.names))
     for scores in zip(*comparison.scores):
         rise = scores[-1] - scores[0]
@@ -49,7 +49,7 @@ def _draw_scores(axes: Axes, comparison: Comparison) -> None:
 
 
 def _draw_gains(axes: Axes, comparison: Comparison) -> None:
-    """What the leader gains over each other set, with the interval."""
+    """The gains of the leader over each other set, with intervals."""
     others = [n for n in range(len(comparison.names)) if n != comparison.leader]
     for place, number in enumerate(others):
         gain = comparison.gain_over(number)

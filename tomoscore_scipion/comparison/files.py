@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A comparison as a table (CSV), as JSON, which can be read back, and as a plot."""
+"""A comparison as CSV table, as JSON that can be read back, and as plot."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.output_paths import check_writable
 
 SCHEMA = 1
-"""The version of the JSON form. Reading refuses any other."""
+"""Version of the JSON form. `from_dict` refuses any other."""
 PLOTS = (".png", ".svg", ".pdf")
 DPI = 150
 
 
 def csv_text(comparison: Comparison) -> str:
-    """A row for each tilt series: its scores, and the set that has the best."""
+    """A CSV row for each tilt series: its scores, and the set with the best one."""
     best = comparison.best_of_each()
     rows = [csv_row(["ts_id", *map(harmless, comparison.names), "best"])]
     for place, ts_id in enumerate(comparison.ts_ids):
@@ -29,7 +29,12 @@ def csv_text(comparison: Comparison) -> str:
 
 
 def as_dict(comparison: Comparison, lines: Sequence[str] = ()) -> dict[str, Any]:
-    """A comparison as JSON knows it, with what is said of it."""
+    """A comparison as JSON-compatible dictionary.
+
+    Args:
+        comparison: the comparison.
+        lines: sentences about it, which are stored under "said".
+    """
     winner = comparison.winner
     return {
         "schema": SCHEMA,
@@ -58,10 +63,10 @@ def as_dict(comparison: Comparison, lines: Sequence[str] = ()) -> dict[str, Any]
 
 
 def from_dict(content: Mapping[str, Any]) -> Comparison:
-    """The comparison that `as_dict` gave.
+    """The comparison from a dictionary that `as_dict` made.
 
     Raises:
-        ValueError: it is of another schema.
+        ValueError: the dictionary has another schema.
     """
     if content.get("schema") != SCHEMA:
         raise ValueError(f"expected schema {SCHEMA}, got {content.get('schema')!r}")
@@ -79,15 +84,19 @@ def from_dict(content: Mapping[str, Any]) -> Comparison:
 
 
 def json_text(comparison: Comparison, lines: Sequence[str] = ()) -> str:
-    """The same as text, with its end."""
+    """The JSON of `as_dict` with a final line feed."""
     return json.dumps(as_dict(comparison, lines), indent=1, allow_nan=False) + "\n"
 
 
 def write_plot(comparison: Comparison, path: str) -> None:
-    """Draw a comparison into a file; one of its name is replaced.
+    """Draw a comparison into a file, which replaces an existing one.
+
+    Args:
+        comparison: the comparison.
+        path: file name with one of the endings `PLOTS`.
 
     Raises:
-        StartError: it cannot be written, or its kind is not known.
+        StartError: the file cannot be written, or has another ending.
     """
     if not path.lower().endswith(PLOTS):
         raise StartError(f"{path}: expected a name that ends with {', '.join(PLOTS)}")

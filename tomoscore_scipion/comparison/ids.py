@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One tilt series has several names: programs add to it what they made, TS_01_Vol, TS_01_10.00Apx.
+"""Match names of tilt series that programs have extended: TS_01_Vol, TS_01_10.00Apx, TS_01.
 
-What all names of one set share at their end, from a separator on, tells of the program and not of
-the tilt series. It is left out where more names agree then; so is what they share at their
-beginning, but only where another set has the rest as its whole name: names that differ at their
-beginning may well be those of other specimens. A whole number at the end stays.
+The common ending of all names of a set, from a separator on, comes from the program. It is removed
+if more names of the sets agree without it. A common beginning is removed only if another set has
+the rest as its whole name, because different beginnings may mean different specimens. A whole
+number at the end is kept.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ GIVE_IDS = (
 )
 SEPARATORS = "_-. "
 COUNTED = re.compile(r"[_\-. ]+\d+(?!\.?\d)(?=[_\-. ]|$)")
-"""A whole number at the beginning of an end counts specimens: Position_1_2 is not Position_1."""
+"""A whole number at the beginning of an ending counts specimens: Position_1_2, Position_1."""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """What is left out of all names of a set.
+    """The common beginning and ending that are removed from all names of a set.
 
     Attributes:
-        beginning: text at their beginning.
-        end: text at their end.
+        beginning: text at the beginning of every name.
+        end: text at the end of every name.
     """
 
     beginning: str = ""
     end: str = ""
 
     def of(self, name: str) -> str:
-        """The name without it."""
+        """A name without beginning and ending."""
         return name[len(self.beginning) : len(name) - len(self.end)]
 
     def __len__(self) -> int:
@@ -45,10 +45,13 @@ class Cut:
 
 
 def common_names(sets: Mapping[str, Sequence[str]]) -> dict[str, Cut]:
-    """What is to be left out of the names of each set, so that most agree; as little as possible.
+    """The shortest cuts with which most names of the sets agree.
 
     Args:
         sets: {name of a set: ids in it}.
+
+    Returns:
+        {name of a set: cut}; empty cuts if nothing is gained.
     """
     nothing = {name: Cut() for name in sets}
     if any(not ids for ids in sets.values()):
@@ -69,45 +72,45 @@ def common_names(sets: Mapping[str, Sequence[str]]) -> dict[str, Cut]:
 
 
 def remark_on(cuts: Mapping[str, Cut]) -> list[str]:
-    """What is said of names that were joined without a part of theirs; a list of lines."""
-    told = []
+    """Lines that report which parts of names were ignored; none if no part was."""
+    ignored = []
     for name, cut in cuts.items():
         parts = [repr(part) for part in (cut.beginning, cut.end) if part]
         if parts:
-            told.append(f"{name}: {' and '.join(parts)}")
-    if not told:
+            ignored.append(f"{name}: {' and '.join(parts)}")
+    if not ignored:
         return []
     return [
-        "Tilt series are joined by their names without what all names of a set share "
-        f"({'; '.join(told)})."
+        "Tilt series are matched by their names without the parts that all names of a set share "
+        f"({'; '.join(ignored)})."
     ]
 
 
 def some_of_each(sets: Mapping[str, Sequence[str]]) -> str:
     """A few ids of each set, for messages."""
-    told = []
+    lists = []
     for name, ids in sets.items():
         more = ", ..." if len(ids) > SHOWN else ""
-        told.append(f"{name} has {', '.join(list(ids)[:SHOWN]) or 'no scores'}{more}")
-    return "; ".join(told)
+        lists.append(f"{name} has {', '.join(list(ids)[:SHOWN]) or 'no scores'}{more}")
+    return "; ".join(lists)
 
 
 def _value(sets: Mapping[str, Sequence[str]], cuts: Mapping[str, Cut]) -> tuple[int, int]:
-    """How many names all sets have in common, then how little is left out."""
+    """Number of names that all sets share, then minus the number of removed characters."""
     keys = [{cuts[name].of(ts_id) for ts_id in ids} for name, ids in sets.items()]
     return len(set.intersection(*keys)), -sum(map(len, cuts.values()))
 
 
 def _closest(ids: Sequence[str], cuts: Sequence[Cut], keys: set[str]) -> Cut:
-    """The cut after which most names are among the keys; of several the smallest."""
+    """The shortest cut after which most names are among the keys."""
     return max(cuts, key=lambda c: (sum(c.of(ts_id) in keys for ts_id in ids), -len(c)))
 
 
 def _is_safe(sets: Mapping[str, Sequence[str]], cuts: Mapping[str, Cut]) -> bool:
-    """Whether names of different specimens are not joined.
+    """Whether cuts cannot match names of different specimens.
 
-    Some set keeps its beginning. Sets of one name each share all of it with themselves: they keep
-    their numbers, unless a set has the rest as it stands.
+    At least one set must keep its beginning. In sets of a single name the whole name is common:
+    they must keep their numbers, unless one of the sets is not cut.
     """
     if all(cut.beginning for cut in cuts.values()):
         return False
@@ -117,7 +120,7 @@ def _is_safe(sets: Mapping[str, Sequence[str]], cuts: Mapping[str, Cut]) -> bool
 
 
 def _cuts(ids: Sequence[str]) -> list[Cut]:
-    """Every cut of a set's names that leaves something of each of them."""
+    """All cuts of the names of a set that leave at least one character of each name."""
     shared = os.path.commonprefix([ts_id[::-1] for ts_id in ids])[::-1]
     lengths = range(1, len(shared) + 1)
     ends = ["", *(shared[-n:] for n in lengths if _is_an_end(ids, n))]
@@ -129,7 +132,7 @@ def _cuts(ids: Sequence[str]) -> list[Cut]:
 
 
 def _is_an_end(ids: Sequence[str], length: int) -> bool:
-    """Whether names may be cut so long before their end: at a separator, or as in TS01rec."""
+    """Whether an ending of this length may be cut: after a separator or a digit (TS01rec)."""
     if COUNTED.match(ids[0][-length:]):
         return False
     first = ids[0][-length]

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Paired comparison of scores of the same tilt series.
 
-Tilt series differ from one another far more than the ways to treat them do.  So each is compared
-with itself: the difference of its two scores is taken, and the mean of these differences is what
-one way gains over the other.  Its interval is that of a paired bootstrap (Efron and Tibshirani, An
-Introduction to the Bootstrap, 1993, chapter 13): tilt series are drawn with replacement, with both
-of their scores, and the percentiles of the resampled means bound it.  It holds what another choice
-of tilt series from the same session would change; it does not hold errors that the model makes
-with all of them alike.  With K sets there are K (K - 1) / 2 intervals; each is widened so that all
-of them hold together with the stated probability (Bonferroni).
+Tilt series differ from one another far more than the ways to process them. Each tilt series is
+therefore compared with itself, and the gain of one way over another is the mean difference of the
+scores. Its interval is that of a paired bootstrap (Efron and Tibshirani, An Introduction to the
+Bootstrap, 1993, chapter 13): tilt series are drawn with replacement, with all their scores, and
+percentiles of the resampled means are its ends. The interval covers the choice of tilt series from
+the session. It does not cover errors that the model makes with all of them alike. With K sets there
+are K (K - 1) / 2 intervals; each is widened so that all of them hold together with the stated
+probability (Bonferroni).
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ import numpy as np
 from tomoscore_scipion.comparison.ids import GIVE_IDS, some_of_each
 
 CONFIDENCE = 0.95
-"""Of all intervals of a comparison together."""
+"""Probability with which all intervals of a comparison hold together."""
 RESAMPLES = 10_000
 SEED = 20261122
-"""The same scores give the same interval."""
+"""Seed of the bootstrap: equal scores give equal intervals."""
 FEWEST = 6
-"""With fewer tilt series nothing can be decided: five that all point the same way do so by chance
-with a probability of 2 / 2^5, more than 5 %."""
+"""Fewest tilt series for an interval. Five differences of the same sign occur by chance with a
+probability of 2 / 2^5, more than 5 %."""
 AT_ONCE = 2_000_000
-"""Numbers drawn at a time, for their memory."""
+"""Numbers that are drawn at once, to limit memory."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How much set `second` gains over set `first`, over the tilt series that all sets have.
+    """Gain of set `second` over set `first`, for the tilt series that all sets have.
 
     Attributes:
-        first: number of a set.
-        second: number of another one.
+        first: index of a set.
+        second: index of another set.
         mean: mean of score of second minus score of first, octaves.
         interval: (low, high) of the mean, octaves; None with fewer than FEWEST tilt series.
-        better: tilt series of which second has the higher score.
-        equal: tilt series with equal scores, to 0.005 octave, half of what is shown.
-        worse: tilt series of which second has the lower score.
+        better: number of tilt series with the higher score in `second`.
+        equal: number of tilt series with equal scores, within 0.005 octave.
+        worse: number of tilt series with the lower score in `second`.
     """
 
     first: int
@@ -58,7 +58,7 @@ class Difference:
 
     @property
     def decided(self) -> bool:
-        """Whether the interval leaves no doubt which of the two is higher."""
+        """Whether the interval excludes 0."""
         return self.interval is not None and (self.interval[0] > 0 or self.interval[1] < 0)
 
 
@@ -67,12 +67,12 @@ class Comparison:
     """Sets of scores of the same tilt series.
 
     Attributes:
-        names: of the sets.
-        ts_ids: of the tilt series that every set has a score of.
-        scores: for each set the scores of these, octaves.
-        means: for each set the mean of its scores, octaves.
-        differences: of every pair of sets, first before second.
-        left_out: for each set the ids that it scored and another one did not.
+        names: names of the sets.
+        ts_ids: ids of the tilt series with a score in every set.
+        scores: for each set the scores of these tilt series, octaves.
+        means: for each set the mean of these scores, octaves.
+        differences: differences of every pair of sets, first before second.
+        left_out: for each set the ids that another set has no score of.
     """
 
     names: tuple[str, ...]
@@ -84,22 +84,26 @@ class Comparison:
 
     @property
     def leader(self) -> int:
-        """The number of the set with the highest mean; of equal ones the first."""
+        """Index of the set with the highest mean; the first one if several are equal."""
         return self.means.index(max(self.means))
 
     @property
     def winner(self) -> int | None:
-        """The leader where it is higher than every other set beyond doubt, else None."""
+        """Index of the leader if its intervals over all other sets exclude 0, else None."""
         against = [d for d in self.differences if self.leader in (d.first, d.second)]
         return self.leader if all(d.decided for d in against) else None
 
     def gain_over(self, other: int) -> Difference:
-        """How much the leader gains over another set."""
+        """The gain of the leader over another set.
+
+        Args:
+            other: index of the other set.
+        """
         (found,) = (d for d in self.differences if {d.first, d.second} == {self.leader, other})
         return found if found.second == self.leader else _reversed(found)
 
     def best_of_each(self) -> dict[str, int]:
-        """{ts_id: number of the set with its highest score}; of equal scores that of the leader."""
+        """{ts_id: index of the set with its highest score}; the leader if scores are equal."""
         order = [self.leader, *(n for n in range(len(self.names)) if n != self.leader)]
         return {
             ts_id: max(order, key=lambda number: self.scores[number][place])
@@ -113,8 +117,11 @@ def compare(sets: Mapping[str, Mapping[str, float]]) -> Comparison:
     Args:
         sets: {name of a set: {ts_id: TomoScore in octaves}}, at least two.
 
+    Returns:
+        The comparison over the tilt series with a score in every set.
+
     Raises:
-        ValueError: there are fewer than two, or no tilt series that all have.
+        ValueError: fewer than two sets, or no tilt series with a score in every set.
     """
     if len(sets) < 2:
         raise ValueError(f"expected two sets of scores or more, got {len(sets)}")
@@ -141,11 +148,17 @@ def compare(sets: Mapping[str, Mapping[str, float]]) -> Comparison:
 def bootstrap_interval(
     values: Sequence[float] | np.ndarray, confidence: float = CONFIDENCE
 ) -> tuple[float, float] | None:
-    """The percentile interval of the mean of some values; None where they are too few.
+    """The percentile interval of a mean.
 
     Args:
-        values: (n,), one for each tilt series.
-        confidence: the probability with which it holds.
+        values: (n,), one value for each tilt series.
+        confidence: probability of the interval, 0 to 1.
+
+    Returns:
+        (low, high); None with fewer than `FEWEST` values.
+
+    Raises:
+        ValueError: the array has another shape.
     """
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sets of records: their names, and whether they can be compared at all."""
+"""Sets of records: names, matched ids, and whether their scores can be compared."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def read_sets(paths: Sequence[str], names: Sequence[str] | None = None) -> dict[
 
     Args:
         paths: a file of records, or a folder of such, for each set.
-        names: of the sets; made from the paths when None.
+        names: names of the sets; None: derived from the paths.
 
     Returns:
-        {name: records}, of each id the last one.
+        {name: records}, the last record of each id.
 
     Raises:
         StartError: names do not fit, or records cannot be read.
@@ -36,7 +36,7 @@ def read_sets(paths: Sequence[str], names: Sequence[str] | None = None) -> dict[
 
 
 def names_of(paths: Sequence[str]) -> list[str]:
-    """A name for each path: that of the file, with its folder's where several have the same."""
+    """A name for each path: the file name, or the folder name if file names are equal."""
     whole = [os.path.abspath(path) for path in paths]
     stems = [
         default_ts_id(path[: -len(SUFFIX)] if path.endswith(SUFFIX) else path) for path in whole
@@ -50,10 +50,10 @@ def names_of(paths: Sequence[str]) -> list[str]:
 
 
 def check_names(names: Sequence[str]) -> None:
-    """See that sets can be told apart by their names.
+    """Check that names are printable and different.
 
     Raises:
-        StartError: one is empty, or there twice.
+        StartError: a name is empty, not printable, or used twice.
     """
     for name in names:
         if not name.strip() or not name.isprintable():
@@ -63,22 +63,22 @@ def check_names(names: Sequence[str]) -> None:
 
 
 def check_models(models: Mapping[str, Iterable[str]]) -> None:
-    """See that one model scored all sets: scores of several cannot be compared.
+    """Check that one model made all scores; scores of several models cannot be compared.
 
     Args:
-        models: {name of a set: the sha256 of the models that scored it}.
+        models: {name of a set: sha256 of the models that scored it}.
 
     Raises:
-        StartError: there are several.
+        StartError: several models made the scores.
     """
     all_of_them = {sha256 for found in models.values() for sha256 in found}
     if len(all_of_them) > 1:
-        told = "; ".join(
+        listed = "; ".join(
             f"{name}: {', '.join(sorted(sha256[:HASH_SHOWN] for sha256 in set(found)))}"
             for name, found in models.items()
         )
         raise StartError(
-            f"expected scores of one model, found several ({told}): score all sets with the same "
+            f"expected scores of one model, found several ({listed}): score all sets with the same "
             "weights, the difference would be that of the models"
         )
 
@@ -86,7 +86,14 @@ def check_models(models: Mapping[str, Iterable[str]]) -> None:
 def joined(
     sets: Mapping[str, Sequence[Score]],
 ) -> tuple[dict[str, list[Score]], list[str]]:
-    """The sets with ids that agree across programs, see ids.py, and what is to be said of it."""
+    """Match the ids of sets across programs, see `ids.py`.
+
+    Args:
+        sets: {name of a set: records}.
+
+    Returns:
+        The sets with matched ids, and lines that report ignored parts of names.
+    """
     ids = {
         name: [record.ts_id for record in records if record.tomoscore is not None]
         for name, records in sets.items()
@@ -103,10 +110,10 @@ def joined(
 
 
 def scores_of(sets: Mapping[str, Sequence[Score]]) -> dict[str, dict[str, float]]:
-    """{name of a set: {ts_id: TomoScore}} of what was scored in each.
+    """{name of a set: {ts_id: TomoScore}} of the scored tomograms.
 
     Raises:
-        StartError: several models scored.
+        StartError: several models made the scores.
     """
     scored = {
         name: [record for record in records if record.tomoscore is not None]
@@ -122,13 +129,13 @@ def scores_of(sets: Mapping[str, Sequence[Score]]) -> dict[str, dict[str, float]
 
 
 def remarks_on(sets: Mapping[str, Sequence[Score]]) -> list[str]:
-    """What the reader should know of how the sets were scored; a list of lines."""
+    """Lines on differences in how the sets were scored."""
     found = []
     sizes = {name: _sizes(records) for name, records in sets.items()}
     if len({size for several in sizes.values() for size in several}) > 1:
-        told = "; ".join(f"{n}: {', '.join(map('{:g}'.format, s))}" for n, s in sizes.items())
+        listed = "; ".join(f"{n}: {', '.join(map('{:g}'.format, s))}" for n, s in sizes.items())
         found.append(
-            f"Voxel sizes differ (A: {told}): what lies beyond Nyquist counts 0, so that a coarse "
+            f"Voxel sizes differ (A: {listed}): scales beyond Nyquist count 0, so that a coarse "
             "voxel limits the score by itself."
         )
     limits = {
@@ -138,16 +145,16 @@ def remarks_on(sets: Mapping[str, Sequence[Score]]) -> list[str]:
     common = set.intersection(*(set(of) for of in limits.values()))
     differ = [t for t in sorted(common) if len({of[t] for of in limits.values()}) > 1]
     if differ:
-        told = "; ".join(f"{name}: {of[differ[0]]}" for name, of in limits.items())
+        listed = "; ".join(f"{name}: {of[differ[0]]}" for name, of in limits.items())
         found.append(
-            f"Slab limits differ in {len(differ)} tilt series ({differ[0]}: {told}): not the same "
-            "slices were scored."
+            f"Slab limits differ in {len(differ)} tilt series ({differ[0]}: {listed}): not the "
+            "same slices were scored."
         )
     return found
 
 
 def _limits(record: Score) -> str:
-    """The limits of the slab that was scored, in words."""
+    """The slab limits of a record in words."""
     if record.z_range is None:
         return "all slices"
     first, last = record.z_range

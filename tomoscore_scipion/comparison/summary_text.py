@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a comparison says, in sentences."""
+"""A comparison in sentences."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ METHOD = (
 
 
 def sentences(comparison: Comparison) -> list[str]:
-    """The verdict, then what it rests on: a list of lines."""
+    """The verdict and the figures it is based on, as lines."""
     return [verdict(comparison), *gains(comparison), *missing(comparison)]
 
 
 def verdict(comparison: Comparison) -> str:
-    """Which set wins, and by how much."""
+    """The winner and its gain, as one sentence."""
     names, count = comparison.names, len(comparison.ts_ids)
     leader = names[comparison.leader]
     over = f"over {count} tilt series"
@@ -40,7 +40,7 @@ def verdict(comparison: Comparison) -> str:
 
 
 def gains(comparison: Comparison) -> list[str]:
-    """The gain of the leader over each other set."""
+    """The gains of the leader over each other set, as lines."""
     names, leader = comparison.names, comparison.leader
     lines = [f"{names[leader]}: mean {comparison.means[leader]:.2f} octaves."]
     for number, name in enumerate(names):
@@ -55,7 +55,7 @@ def gains(comparison: Comparison) -> list[str]:
 
 
 def missing(comparison: Comparison) -> list[str]:
-    """Which tilt series are not compared."""
+    """The tilt series that are not compared, as lines."""
     return [
         f"Left out of {name}, since another set has no score of it: {_few(ids)}."
         for name, ids in zip(comparison.names, comparison.left_out)

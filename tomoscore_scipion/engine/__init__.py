@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine: from a tomogram's file to its score. It knows files, numpy and torch, not Scipion.
+"""The Python interface of the engine, which works without Scipion.
 
-path -> volume -> canonical slices -> network -> resolvability curve -> score -> record.
-`Scorer.load().score("tomogram.mrc")` goes all the way.
+`Scorer.load().score("tomogram.mrc")` reads a tomogram, predicts its resolvability curve and returns
+the record with its score.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Score", "Scorer", "StartError", "TomoScoreError", "TomogramError"]
 
 
 def __getattr__(name: str) -> Any:
-    """Scorer and Score on demand: `tomoscore --help` must not wait for torch."""
+    """Import Scorer and Score on demand: `tomoscore --help` must not wait for torch."""
     if name == "Scorer":
         from tomoscore_scipion.model.scorer import Scorer
 

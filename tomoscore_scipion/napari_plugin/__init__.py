@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scored tomograms in napari: a reader and a widget of its plugin interface (npe2)."""
+"""A plugin of napari (npe2): reader and widget for scored tomograms."""

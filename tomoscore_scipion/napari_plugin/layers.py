@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Layers of a scored tomogram as napari takes them: tuples of data, arguments and type.
+"""Layers of a scored tomogram for napari: tuples of data, arguments and type.
 
-All are in Angstrom, with axes z, y, x, so that a coarse map lies over its tomogram.
+Scales are in angstrom and axes are (z, y, x), so that a coarse map overlays its tomogram.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ from tomoscore_scipion.records.thumbnail_files import map_picture_name
 LayerData = Tuple[Any, dict, str]
 
 SHOWN_PERCENT = (1.0, 99.0)
-"""Grey values of the middle slice between which the tomogram is shown."""
+"""Percentiles of the middle slice that give the contrast limits of the tomogram."""
 OPACITY = 0.4
+"""Opacity of the quality map."""
 METADATA = "tomoscore"
-"""Key of the record in the metadata of a tomogram's layer."""
+"""Key of the record in the metadata of the layer of a tomogram."""
 
 
 class LazySlices:
-    """A tomogram of which napari reads the slices that it shows; (z, y, x), float32.
+    """A tomogram whose slices are read when napari shows them.
 
     Attributes:
-        shape: (z, y, x).
-        dtype: of the values.
+        shape: (z, y, x), voxels.
+        dtype: float32.
         ndim: 3.
     """
 
@@ -40,7 +41,11 @@ class LazySlices:
     ndim = 3
 
     def __init__(self, volume: Volume) -> None:
-        """Take over an open tomogram; it is closed when nobody has the layer any more."""
+        """Take over an open tomogram, which is closed when the layer is deleted.
+
+        Args:
+            volume: open tomogram.
+        """
         weakref.finalize(self, volume.close)
         self.shape = volume.shape_zyx
         self._volume = volume
@@ -66,15 +71,18 @@ class LazySlices:
 
 
 def layers_of(record: Score, maps: Sequence[str] = ()) -> list[LayerData]:
-    """The layers of a scored tomogram: itself, its quality map, and the score of each slice.
+    """The layers of a scored tomogram: the tomogram, its quality map, and the score of each slice.
 
     Args:
-        record: its record.
-        maps: folders of quality maps; the first one that has the tomogram's gives it.
+        record: record of the tomogram.
+        maps: folders of quality maps; the first folder that has the map is used.
+
+    Returns:
+        Tuples of data, arguments and type of layer.
 
     Raises:
         StartError: the tomogram was not scored.
-        TomogramError: its file, or that of the map, cannot be read.
+        TomogramError: the file of tomogram or map cannot be read.
     """
     if record.status != OK or record.path is None:
         raise StartError(f"{record.ts_id}: was not scored: {record.error or 'it has no file'}")
@@ -117,7 +125,7 @@ def _map(path: str, record: Score) -> LayerData:
 
 
 def _scores(volume: Volume, record: Score) -> LayerData:
-    """Points in the corner of each scored slice, with its score beside."""
+    """A point in the corner of each scored slice, with its score as text."""
     planes = [entry["z"] for entry in record.slices]
     scores = [entry["tomoscore"] for entry in record.slices]
     _, n_y, n_x = volume.shape_zyx
@@ -134,6 +142,6 @@ def _scores(volume: Volume, record: Score) -> LayerData:
 
 
 def _place(volume: Volume) -> dict[str, Any]:
-    """Where a volume lies, in Angstrom, (z, y, x)."""
+    """Scale and origin of a volume, angstrom, (z, y, x)."""
     x, y, z = volume.origin_xyz_angstrom
     return {"scale": (volume.voxel_size_angstrom,) * 3, "translate": (z, y, x)}

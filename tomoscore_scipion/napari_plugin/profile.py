@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The widget for napari: the TomoScore of each slice of a tomogram, and the slice shown."""
+"""The widget of napari: TomoScore over the slices, and the current slice."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ from tomoscore_scipion.records.bands import N_SCORED
 
 
 class SliceProfile(FigureCanvasQTAgg):
-    """A curve over the slices; the line marks the slice that the viewer shows."""
+    """TomoScore over the slices of the active layer, with a line at the current slice."""
 
     def __init__(self, napari_viewer: Any) -> None:
-        """Draw, and draw again when another layer or slice is chosen."""
+        """Draw the profile, again whenever another layer or slice is selected.
+
+        Args:
+            napari_viewer: viewer to follow.
+        """
         super().__init__(Figure(figsize=(4, 3), layout="constrained"))
         self._viewer = napari_viewer
         self._axes = self.figure.add_subplot()
@@ -42,5 +46,5 @@ class SliceProfile(FigureCanvasQTAgg):
         self.draw_idle()
 
     def _shown(self, layer: Any) -> float:
-        """The slice of a layer that the viewer shows."""
+        """The current slice of a layer."""
         return float(layer.world_to_data(self._viewer.dims.point)[0])

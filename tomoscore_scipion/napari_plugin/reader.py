@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The reader for napari: a file of records opens as the tomograms that it names."""
+"""The reader of napari: opens the tomograms of a file of records."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ from tomoscore_scipion.records.record_files import read_records
 
 Paths = Union[str, Sequence[str]]
 MAPS = "maps"
-"""The folder of quality maps beside a file of records; the file's own folder is tried as well."""
+"""Name of the folder of quality maps, in the folder of the records, which is tried as well."""
 MOST = 8
-"""So many tomograms are opened at once, and not more."""
+"""Largest number of tomograms that are opened at once."""
 
 
 def get_reader(path: Paths) -> Callable[[Paths], list[LayerData]] | None:
-    """The function that reads a file of records; None for what is none of ours.
+    """The function that reads files of records.
 
     Args:
         path: a file, or a list of files.
+
+    Returns:
+        `read`; None if a file has no records of TomoScore.
     """
     paths = [path] if isinstance(path, str) else list(path)
     try:
@@ -36,8 +39,11 @@ def get_reader(path: Paths) -> Callable[[Paths], list[LayerData]] | None:
 def read(path: Paths) -> list[LayerData]:
     """The layers of all scored tomograms of files of records.
 
+    Args:
+        path: a file, or a list of files.
+
     Raises:
-        StartError: there are none, or too many.
+        StartError: there are no scored tomograms, or too many.
         TomogramError: a tomogram cannot be read.
     """
     paths = [path] if isinstance(path, str) else list(path)
@@ -56,6 +62,6 @@ def read(path: Paths) -> list[LayerData]:
 
 
 def map_folders(path: str) -> list[str]:
-    """Where the quality maps of a file of records are looked for."""
+    """The folders in which quality maps of a file of records are searched for."""
     folder = os.path.dirname(os.path.abspath(path))
     return [os.path.join(folder, MAPS), folder]

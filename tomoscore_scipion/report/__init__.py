@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report: records and thumbnails in, one HTML file out that opens from a disk.
+"""The report: one HTML file made of records, thumbnails and quality maps.
 
-It reads what the engine has written and never loads a model.
+Reads results of the engine and never loads a model. The file needs no network.
 """

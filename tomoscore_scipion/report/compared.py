@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page's section that compares its tomograms with other sets of the same tilt series."""
+"""The section of the page that compares its tomograms with other sets of the same tilt series."""
 
 from __future__ import annotations
 
@@ -19,28 +19,34 @@ def sets_of(
     others: Sequence[str],
     names: Sequence[str] | None,
 ) -> dict[str, list[Score]]:
-    """The sets to be compared: the page's own one first.
+    """The sets to compare, that of the page first.
 
     Args:
-        results: the files or folders of the page's own records; the first one names them.
-        records: these records.
+        results: files or folders of the records of the page; the first one gives their name.
+        records: the records of the page.
         others: a file or folder of records for each other set.
-        names: of all sets; made from the files when None.
+        names: names of all sets; None: derived from the files.
+
+    Returns:
+        {name: records}.
 
     Raises:
-        StartError: names do not fit, or records cannot be read.
+        StartError: the number of names is wrong, or records cannot be read.
     """
     names = names_of([results[0], *others]) if names is None else list(names)
     if len(names) != 1 + len(others):
         raise StartError(
-            f"--names: expected {1 + len(others)}, for the page's own set and each that it is "
-            f"compared with, got {len(names)}"
+            f"--names: expected {1 + len(others)}, for the set of the page and each set that it "
+            f"is compared with, got {len(names)}"
         )
     return {names[0]: list(records), **read_sets(others, names[1:])}
 
 
 def section_of(sets: Mapping[str, Sequence[Score]]) -> dict[str, Any]:
-    """What the section shows, as JSON knows it.
+    """The content of the section, as JSON-compatible dictionary.
+
+    Args:
+        sets: {name: records}, that of the page first.
 
     Raises:
         StartError: the sets cannot be compared.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From records to what the page shows: plain dictionaries, as JSON knows them."""
+"""The content of the page: records as JSON-compatible dictionaries."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from tomoscore_scipion.records.session_order import Order, in_order
 from tomoscore_scipion.records.thumbnail_files import chosen_slices, slices_shown
 
 Facts = Mapping[str, List[List[str]]]
-"""{id of a tomogram: pairs of what and how much}, for its details."""
+"""{id of a tomogram: pairs of (quantity, value)}, shown with its details."""
 BY_SCORE = "score"
-"""Tomograms whose interval contains the threshold get the verdict of their score."""
+"""Borderline tomograms get the verdict of their score."""
 
 
 def latest_of_each(records: Iterable[Score]) -> list[Score]:
-    """One record for each id, the last one, in the order in which the ids first came."""
+    """The last record of each id, in the order in which the ids occur first."""
     latest: dict[str, Score] = {}
     for record in records:
         latest[record.ts_id] = record
@@ -50,20 +50,23 @@ def content_of(
     agreement: dict[str, Any] | None = None,
     facts: Facts | None = None,
 ) -> dict[str, Any]:
-    """What the page shows, without the pictures.
+    """The content of the page without the pictures.
 
     Args:
         records: one for each tomogram, in the order of the session.
-        title: of the page.
-        created: when, for people.
-        threshold: where the slider stands at first, octaves.
+        title: title of the page.
+        created: date and time to show.
+        threshold: initial value of the slider, octaves.
         borderline: verdict on tomograms whose interval contains the threshold, or `BY_SCORE`.
         rejecting: faults for which tomograms are rejected whatever their score, of `FAULTS`.
-        at_most: so many tomograms are accepted, the best; 0: all.
-        order: from `session_order.read_order`, by which the records are ordered; None: not known.
-        comparison: with other sets, from `compared.section_of`; None: no such section.
-        agreement: with half maps, from `agreed.section_of`; None: no such section.
-        facts: what else is known of tomograms, see `Facts`.
+        at_most: number of tomograms that may be accepted, the best ones; 0: no limit.
+        order: order of the session, from `session_order.read_order`; None: unknown.
+        comparison: comparison with other sets, from `compared.section_of`; None: no section.
+        agreement: agreement with half maps, from `agreed.section_of`; None: no section.
+        facts: further facts on tomograms, see `Facts`.
+
+    Returns:
+        A JSON-compatible dictionary.
     """
     order, facts = order or {}, facts or {}
     _, ordered_by = in_order(records, (record.ts_id for record in records), order)
@@ -97,7 +100,7 @@ def content_of(
 
 
 def models_of(records: Sequence[Score]) -> list[dict[str, Any]]:
-    """The models and engines behind the scores, with the number of tomograms of each."""
+    """The models and engines that made the scores, with their numbers of tomograms."""
     counts: dict[tuple, int] = {}
     for record in records:
         if record.tomoscore is not None and record.model is not None:
@@ -145,7 +148,7 @@ def _tomogram(record: Score) -> dict[str, Any]:
 
 
 def _halves(halves: dict[str, Any] | None) -> dict[str, Any] | None:
-    """What the page shows of halves; None where there are none."""
+    """The half maps of a tomogram as the page shows them; None if it has none."""
     if halves is None:
         return None
     names = ("tomoscore", "interval", "kind", "error", "warnings")
@@ -158,7 +161,7 @@ def _halves(halves: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _shown(record: Score) -> str:
-    """What the pictures of a scored tomogram show, for their captions."""
+    """Caption of the pictures of a scored tomogram."""
     depth = record.shape_zyx[0] if record.shape_zyx else 1
     voxel_nm = (record.voxel_size_angstrom or 0.0) / 10
     count = len(slices_shown(0, depth, voxel_nm))

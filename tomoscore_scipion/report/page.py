@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page: one HTML file that holds its style, its program, its numbers and its pictures.
+"""The page: one HTML file with style, program, numbers and pictures.
 
-Text of the user's reaches the page as JSON only and is put there as text, never as markup. The
-page's own policy lets no other program run and nothing be fetched.
+Text of users is written as JSON only and is shown as text, never as markup. The content security
+policy of the page allows no other program and no network access.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from markupsafe import Markup
 
 FOLDER = Path(__file__).resolve().parent / "templates"
 PROGRAM = ("dom", "charts", "pictures", "details", "hand", "views", "comparison", "main")
-"""The parts of the program, in the order in which they need one another."""
+"""Files of the program, each after those it uses."""
 
 
 def render(
     content: Mapping[str, Any], pictures: Iterable[tuple[int, Mapping[str, str]]]
 ) -> Iterator[str]:
-    """The page, piece by piece; the pictures come last, one tomogram at a time.
+    """The HTML of the page in parts; pictures come last, one tomogram at a time.
 
     Args:
-        content: from `content.content_of`.
-        pictures: pairs of a tomogram's number, from 0, and its pictures, from `pictures`.
+        content: content of the page, from `content.content_of`.
+        pictures: pairs of the index of a tomogram and its pictures, from `pictures`.
     """
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
@@ -58,5 +58,5 @@ def _part(name: str) -> str:
 
 
 def _hash(text: str) -> str:
-    """The hash by which the page's policy knows its own program and style."""
+    """The hash of program or style that the content security policy allows."""
     return base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")

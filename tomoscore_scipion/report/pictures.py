@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pictures of a tomogram from folders of thumbnails, as the page carries them."""
+"""The pictures of a tomogram as data URLs, from folders of thumbnails and quality maps."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from tomoscore_scipion.records.thumbnail_files import (
 )
 
 LARGEST_BYTES = 250_000
-"""A larger picture is not one of ours: the page would grow out of hand."""
+"""Largest picture file that is accepted; TomoScore writes smaller ones."""
 
 
 def check_folders(folders: Sequence[str], what: str) -> None:
-    """See that folders of pictures can be read.
+    """Check that folders of pictures can be read.
 
     Args:
-        folders: their paths.
+        folders: paths of the folders.
         what: "thumbnails" or "maps".
 
     Raises:
-        StartError: one cannot.
+        StartError: a folder cannot be read.
     """
     for folder in folders:
         if not os.path.isdir(folder) or not os.access(folder, os.R_OK | os.X_OK):
@@ -43,18 +43,18 @@ def check_folders(folders: Sequence[str], what: str) -> None:
 
 
 def pictures_of(record: Score, folders: Sequence[str], with_details: bool = True) -> dict[str, str]:
-    """The pictures of a tomogram that are there.
+    """The existing pictures of slices of a tomogram.
 
     Args:
-        record: its record.
-        folders: folders of thumbnails; the first one that has a picture gives it.
-        with_details: whether to give the slices in detail, and not the thumbnail alone.
+        record: record of the tomogram.
+        folders: folders of thumbnails; the first folder that has a picture is used.
+        with_details: whether to include slices in detail, in addition to the thumbnail.
 
     Returns:
-        {"thumbnail" or the slice: the picture as data URL}.
+        {"thumbnail" or number of the slice: picture as data URL}.
 
     Raises:
-        StartError: a picture is there and cannot be read.
+        StartError: a picture exists and cannot be read.
     """
     chosen = chosen_slices(record)
     slices = [chosen[kind] for kind in DETAILS if kind in chosen and with_details]
@@ -115,17 +115,17 @@ def _read(path: str) -> str:
 
 
 def _kind_of(content: bytes) -> str | None:
-    """What kind of picture a file holds by its first bytes; None where it is none of ours."""
+    """The format of a picture by its first bytes; None if it is neither JPEG nor WebP."""
     if content.startswith(b"\xff\xd8"):
         return "jpeg"
     return "webp" if content[:4] == b"RIFF" and content[8:12] == b"WEBP" else None
 
 
 def data_url(kind: str, content: bytes) -> str:
-    """A picture as text that a page shows without another file.
+    """A picture as data URL.
 
     Args:
-        kind: format by its MIME name, such as "webp".
-        content: the file's bytes.
+        kind: MIME name of the format, such as "webp".
+        content: bytes of the picture file.
     """
     return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the report page of some records."""
+"""Write the report of records."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ def write_report(
     facts: Facts | None = None,
     with_details: bool = True,
 ) -> None:
-    """Write the report of some records; an earlier file of its name is replaced when it is whole.
+    """Write the report of records. An existing file is replaced when the new one is complete.
 
     Args:
-        records: of each id the last one counts.
-        path: the HTML file.
+        records: records; the last one of each id counts.
+        path: path of the HTML file.
         folders: folders of thumbnails.
         maps: folders of quality maps.
-        threshold: where the slider stands at first, octaves.
+        threshold: initial value of the slider, octaves.
         borderline: verdict on tomograms whose interval contains the threshold, or `BY_SCORE`.
         rejecting: faults for which tomograms are rejected whatever their score, of `FAULTS`.
-        at_most: so many tomograms are accepted, the best; 0: all.
-        title: of the page.
-        order: that of the session, from `session_order.read_order`; None: the records have it.
-        comparison: with other sets, from `compared.section_of`.
-        facts: what else is known of tomograms, for their details.
-        with_details: whether pictures of slices in detail are put in; else the thumbnails alone,
-            a tenth of the size.
+        at_most: number of tomograms that may be accepted, the best ones; 0: no limit.
+        title: title of the page.
+        order: order of the session, from `session_order.read_order`; None: order of the records.
+        comparison: comparison with other sets, from `compared.section_of`.
+        facts: further facts on tomograms, see `content.Facts`.
+        with_details: whether to include pictures of slices in detail; without them the file has a
+            tenth of the size.
 
     Raises:
         StartError: pictures cannot be read, or the file cannot be written.

@@ -49,7 +49,7 @@ function detailsOf(t) {
   return [head, hand, three, ...why, two, ...halvesOf(t), map, ...warnings, list];
 }
 
-// What the halves say: "2.41 (2.10 to 2.60)", with the number of octaves where some are left out.
+// Score measured from half maps: "2.41 (2.10 to 2.60)", with the number of octaves if some are left out.
 function measuredText(t) {
   const of = t.halves.octaves < content.largest ? ` of ${t.halves.octaves} octaves` : '';
   return `${t.halves.tomoscore.toFixed(2)} (${t.halves.interval.map((v) => v.toFixed(2)).join(' to ')})${of}`;
@@ -57,8 +57,8 @@ function measuredText(t) {
 
 function halvesOf(t) {
   if (!t.halves) return [];
-  if (t.halves.tomoscore === null) return [element('p', {}, `Its halves are refused: ${t.halves.error}.`)];
-  return [element('p', {}, element('strong', {}, `Measured from its halves (${t.halves.kind}): ${measuredText(t)}. `),
+  if (t.halves.tomoscore === null) return [element('p', {}, `Its half maps are refused: ${t.halves.error}.`)];
+  return [element('p', {}, element('strong', {}, `Measured from half maps (${t.halves.kind}): ${measuredText(t)}. `),
     ...t.halves.warnings.map((w) => `${w}. `))];
 }
 
@@ -67,7 +67,7 @@ async function showMap(place, t) {
   if (!picture) return;
   place.replaceChildren(figure(
     element('img', { class: 'map', src: picture, alt: `Quality map of ${t.id}` }),
-    'Quality map: TomoScore per place, the mean over the slab; the scale of colours at the right, 0 to 5.'));
+    'Quality map: TomoScore per place, the mean over the slab; colour scale on the right, 0 to 5.'));
 }
 
 function figure(node, caption) {
