@@ -13,7 +13,8 @@ from tomoscore_scipion.model.normalisation import canonical_slice
 from tomoscore_scipion.model.sampling import plan_slices
 from tomoscore_scipion.tilt_metadata.exposures import Exposures
 from tomoscore_scipion.tomography.backprojection import backproject, filter_views
-from tomoscore_scipion.tomography.dose_series import dose_weighted, frequencies
+from tomoscore_scipion.tomography import fourier
+from tomoscore_scipion.tomography.dose_series import dose_weighted
 from tomoscore_scipion.tomography.radiation_damage import surviving_amplitude
 
 EXPOSURES = Exposures(DOSE * RANK, np.full(len(RANK), DOSE), "test")
@@ -68,7 +69,7 @@ def test_critical_dose_is_that_of_grant_and_grigorieff():
 
 
 def test_frequencies_are_per_nanometre():
-    k = frequencies(10, 20, 1.5)
+    k = fourier.radius(10, 20, 1.5)
     assert k.shape == (10, 11)
     assert float(k[0, 10]) == pytest.approx(1 / 3.0)
 
