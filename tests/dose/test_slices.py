@@ -12,8 +12,8 @@ from tomoscore_scipion.dose.subsets import cumulative
 from tomoscore_scipion.model.normalisation import canonical_slice
 from tomoscore_scipion.model.sampling import plan_slices
 from tomoscore_scipion.tilt_metadata.exposures import Exposures
-from tomoscore_scipion.tomography.backprojection import backproject, filter_views
 from tomoscore_scipion.tomography import fourier
+from tomoscore_scipion.tomography.backprojection import backproject, filter_views
 from tomoscore_scipion.tomography.dose_series import dose_weighted
 from tomoscore_scipion.tomography.radiation_damage import surviving_amplitude
 
