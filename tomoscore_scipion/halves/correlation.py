@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the Fourier ring correlation of two halves to the correlation of the whole tomogram.
+"""Correlation of a tomogram with a noise-free one, from the Fourier ring correlation of its halves.
 
-Halves have the same signal and independent noise. With F their correlation, C = sqrt(2 F / (1 + F))
-is the correlation of the whole tomogram with a noise-free one of the same views (Rosenthal and
+Halves have the same signal and independent noise. If F is their correlation, the correlation of the
+whole tomogram with a noise-free one from the same views is C = sqrt(2 F / (1 + F)) (Rosenthal and
 Henderson, J. Mol. Biol. 333, 721 (2003)).
 """
 
@@ -18,15 +18,15 @@ def ring_correlation(odd: np.ndarray, even: np.ndarray, voxel_nm: float) -> np.n
     """Fourier ring correlation of two half tomograms per band, over all their xy slices.
 
     Args:
-        odd: (z, y, x).
-        even: the same shape.
+        odd: first half, (z, y, x).
+        even: second half, the same shape.
         voxel_nm: voxel size in nm.
 
-    Raises:
-        ValueError: two shapes.
-
     Returns:
-        (N_BANDS,) -1 to 1, NaN where no frequency lies in a band.
+        (N_BANDS,), -1 to 1; NaN for bands without a frequency.
+
+    Raises:
+        ValueError: the shapes differ.
     """
     if odd.shape != even.shape or odd.ndim != 3:
         raise ValueError(f"expected halves (z, y, x) of one shape, got {odd.shape}, {even.shape}")
@@ -41,29 +41,29 @@ def ring_correlation(odd: np.ndarray, even: np.ndarray, voxel_nm: float) -> np.n
 
 
 def noise_free_correlation(ring: np.ndarray) -> np.ndarray:
-    """C of F, see above, the same shape; 0 where F is not positive."""
+    """C of F, see the top of this file: the same shape, 0 to 1; 0 if F is not positive."""
     positive = np.maximum(ring, 0.0)
     return np.asarray(np.sqrt(2 * positive / (1 + positive)))
 
 
 def without_own_noise(ring: np.ndarray, content: np.ndarray, modes: np.ndarray) -> np.ndarray:
-    """F of tiles drawn towards their mean as far as they differ by chance alone.
+    """Shrink F of tiles towards their mean to remove the variance of the estimate.
 
-    A tile holds few Fourier components of a coarse octave, so that its F scatters about the true
-    one with a variance of about (1 - F^2)^2 / n (Fisher, Metron 1, 3 (1921)). C bends downwards:
-    without this the mean of C over tiles would be too small, and that of noise too large.
+    A tile has few Fourier components in a coarse octave. F of n components has a variance of about
+    (1 - F^2)^2 / n (Fisher, Metron 1, 3 (1921)). Since C is a concave function of F, this variance
+    would bias the mean of C over tiles: too small for signal, too large for noise.
 
     Args:
-        ring: (tiles, octaves) F of each tile.
-        content: the same shape, weights of the tiles.
-        modes: (octaves,) independent components of a tile.
+        ring: (n_tiles, n_octaves) F of each tile, -1 to 1.
+        content: weights of the tiles, the same shape.
+        modes: (n_octaves,) number of independent Fourier components of a tile.
 
     Returns:
-        The same shape: with the mean of `ring`, and the variance that is not chance.
+        The same shape, with the mean of `ring` and the remaining variance.
     """
     total = np.maximum(content.sum(axis=0), 1e-9)
     mean = (content * ring).sum(axis=0) / total
     variance = (content * (ring - mean) ** 2).sum(axis=0) / total
-    chance = (1 - np.minimum(mean**2, 1)) ** 2 / modes
-    kept = np.sqrt(np.clip(1 - chance / np.maximum(variance, 1e-12), 0, 1))
-    return np.asarray(mean + kept * (ring - mean))
+    estimate_variance = (1 - np.minimum(mean**2, 1)) ** 2 / modes
+    scale = np.sqrt(np.clip(1 - estimate_variance / np.maximum(variance, 1e-12), 0, 1))
+    return np.asarray(mean + scale * (ring - mean))

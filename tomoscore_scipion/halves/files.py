@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of two halves, open, as far as their headers fit each other and the tomogram."""
+"""Open the files of two halves, and check that their headers fit each other and the tomogram."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tomoscore_scipion.reading.voxel_size import TOLERANCE
 from tomoscore_scipion.records.errors import TomogramError
 
 Halves = Tuple[Volume, Volume]
-NOT_KNOWN_ANGSTROM = 1.0
-"""Many programs write this voxel size when they do not know it."""
+UNKNOWN_SIZE_ANGSTROM = 1.0
+"""Many programs write this voxel size if it is unknown."""
 
 
 @contextmanager
@@ -22,13 +22,14 @@ def open_halves(paths: tuple[str, str], volume: Volume, size_was_given: bool) ->
     """Open the halves of a tomogram.
 
     Args:
-        paths: of both.
+        paths: files of both halves.
         volume: the tomogram, open.
-        size_was_given: whether its voxel size was given and holds whatever headers say.
+        size_was_given: whether the voxel size of the tomogram was given by the user and takes
+            precedence over the headers.
 
     Raises:
-        HalvesError: they cannot be read, are one file or the tomogram's, or differ in shape or
-            voxel size.
+        HalvesError: a half cannot be read, both halves or a half and the tomogram are one file, or
+            shapes or voxel sizes differ.
     """
     _check_names(paths, volume)
     with _opened(paths[0], volume) as one, _opened(paths[1], volume) as other:
@@ -54,7 +55,7 @@ def _is_same(one: str, other: str) -> bool:
 
 
 def _opened(path: str, volume: Volume) -> Volume:
-    """A half; where its header has no voxel size, that of the tomogram holds."""
+    """Open a half; if its header has no valid voxel size, the one of the tomogram is used."""
     try:
         return open_volume(path)
     except TomogramError:
@@ -78,9 +79,9 @@ def _shape(volume: Volume) -> str:
 
 
 def _check_sizes(one: Volume, other: Volume, volume: Volume, size_was_given: bool) -> None:
-    """Stop where headers tell of different voxel sizes; those that are not known do not count."""
+    """Check that all known voxel sizes are equal."""
     sizes = [(half, half.voxel_size_angstrom) for half in (one, other)]
-    known = [(half, size) for half, size in sizes if size != NOT_KNOWN_ANGSTROM]
+    known = [(half, size) for half, size in sizes if size != UNKNOWN_SIZE_ANGSTROM]
     if not size_was_given:
         known.append((volume, volume.voxel_size_angstrom))
     for half, size in known[:-1]:

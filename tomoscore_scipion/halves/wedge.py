@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the missing wedge leaves: R of a noise-free tomogram per octave and tilt range.
+"""The effect of the missing wedge: R of a noise-free tomogram per octave and tilt range.
 
 R, the correlation with the specimen, is C, the correlation with a noise-free tomogram of the same
-views, times this factor. It depends on the specimen, more of membranes and large bodies is left
-than of the coarse octaves of a crowd of small ones, so it is a range.
+views, times this factor. The factor depends on the specimen: it is larger for membranes and large
+bodies than for the coarse octaves of many small particles. It is therefore a range.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FACTORS = np.array(
 """(tilt range, quantile, octave): the 5 %, 50 % and 95 % quantiles over 20 simulated specimens,
 weighted by content, printed by `python scripts/wedge_factors.py`."""
 UNKNOWN_DEG = (45.0, 55.0, 65.0)
-"""Where the tilt range is not known: what it is at least, usually, and at most."""
+"""Half of an unknown tilt range in degrees: small, usual and large."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,11 @@ class WedgeFactor:
 
 
 def wedge_factor_of(max_tilt_deg: float | None) -> WedgeFactor:
-    """The factor of a tilt range of minus to plus an angle; None where it is not known.
+    """The factor of a tilt range.
 
-    Angles beyond those simulated count as the nearest one.
+    Args:
+        max_tilt_deg: half of the tilt range in degrees; None if it is unknown. Beyond the simulated
+            angles, the nearest one is used.
     """
     angles = UNKNOWN_DEG if max_tilt_deg is None else (max_tilt_deg,) * 3
     low, middle, high = (_at(angle, row) for row, angle in enumerate(angles))

@@ -66,7 +66,7 @@ class Scoring(Work[Tomogram, Score]):
 
     def _with_halves(self, scorer: Scorer, item: Tomogram) -> Finish:
         """A function that measures the halves of a tomogram, and makes its products."""
-        from tomoscore_scipion.halves.measure import with_halves
+        from tomoscore_scipion.halves.halves_record import with_halves
 
         paths, given = item.halves, item.voxel_size_angstrom is not None
         assert paths is not None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Joins the steps: halves beside a tomogram that was scored, and its record with what they say."""
+"""Measure the score of a tomogram from its halves, and add it to the record of the tomogram."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, Sequence
 
 import numpy as np
 
+from tomoscore_scipion.halves.checks import BY_FRAME, BY_TILT, UNKNOWN, Acquisition, check_halves
 from tomoscore_scipion.halves.errors import HalvesError
-from tomoscore_scipion.halves.faults import BY_FRAME, BY_TILT, UNKNOWN, Seen, examine
 from tomoscore_scipion.halves.files import open_halves
-from tomoscore_scipion.halves.measured import Measure, Measured, measured_curve
+from tomoscore_scipion.halves.measured_curve import Measure, Measured, measured_curve
 from tomoscore_scipion.halves.wedge import UNKNOWN_DEG, wedge_factor_of
 from tomoscore_scipion.model.inference import SliceCurves
 from tomoscore_scipion.reading.volume import Volume
@@ -27,7 +27,7 @@ from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.records.tilt_range import TiltRange, half_of
 
 FINEST_BY_TILT_NM = 16.0
-"""Halves of other tilts say too little of finer octaves."""
+"""Finest period of halves of tilts: their views differ in finer detail."""
 LEFT_OUT = (
     "the halves are of different tilts, whose views differ in fine detail: octaves finer than "
     f"{FINEST_BY_TILT_NM:g} nm are left out of the measured score"
@@ -55,32 +55,36 @@ def with_halves(
     size_was_given: bool = False,
     tilt_range_deg: TiltRange | None = None,
 ) -> Score:
-    """The record of a tomogram with the curve that its halves give.
+    """Add the score measured from the halves to a record.
 
-    Halves that cannot be used do not take the prediction away: the record has a warning with the
-    reason then.
+    If the halves cannot be used, the record keeps the predicted score and has a warning with the
+    reason.
 
     Args:
         volume: the tomogram, open.
-        slices: what the network says of its slices.
+        slices: predicted curves of its slices.
         record: its record.
-        paths: of both halves.
-        measure: measures a slice, as the scorer does.
-        size_was_given: whether the voxel size was given and holds whatever headers say.
-        tilt_range_deg: (lowest, highest) tilt angle of the views; None: it is read from where the
-            power of the first half ends in Fourier space.
+        paths: files of both halves.
+        measure: computes the Fourier statistics of a slice, see `Scorer.measure`.
+        size_was_given: whether the voxel size was given by the user and takes precedence over the
+            headers of the halves.
+        tilt_range_deg: (lowest, highest) tilt angle of the views; None to estimate it from the
+            power of the first half in Fourier space.
+
+    Returns:
+        The record with `halves`.
     """
     warnings = record.warnings
     try:
-        note = _note(volume, slices, record, paths, measure, size_was_given, tilt_range_deg)
+        entry = _measured(volume, slices, record, paths, measure, size_was_given, tilt_range_deg)
     except HalvesError as error:
         warnings = (*warnings, f"its halves are refused: {error}")
-        note = refused(*paths, str(error))
-    note["tilt_range_deg"] = tilt_range_deg
-    return replace(record, halves=note, warnings=warnings)
+        entry = refused(*paths, str(error))
+    entry["tilt_range_deg"] = tilt_range_deg
+    return replace(record, halves=entry, warnings=warnings)
 
 
-def _note(
+def _measured(
     volume: Volume,
     slices: Sequence[SliceCurves],
     record: Score,
@@ -94,11 +98,11 @@ def _note(
     inside = [piece for piece in slices if first <= piece.z <= last]
     with open_halves(paths, volume, size_was_given) as halves:
         try:
-            seen = examine(volume, halves, record.slab_z)
+            acquisition = check_halves(volume, halves, record.slab_z)
             if tilt_range_deg is not None:
-                seen = replace(seen, max_tilt_deg=half_of(tilt_range_deg))
-            share = _share(volume, seen)
-            factor = wedge_factor_of(seen.max_tilt_deg)
+                acquisition = replace(acquisition, max_tilt_deg=half_of(tilt_range_deg))
+            share = _share(volume, acquisition)
+            factor = wedge_factor_of(acquisition.max_tilt_deg)
             found = measured_curve(
                 halves, volume.voxel_size_angstrom / 10, inside, factor, share, measure
             )
@@ -106,28 +110,28 @@ def _note(
             raise HalvesError(f"a file cannot be read: {error}") from error
     if found is None:
         raise HalvesError("nothing varies in the halves where the tomogram has its slab: empty?")
-    note = _as_note(found, seen, share, paths)
+    entry = _entry(found, acquisition, share, paths)
     assert record.tomoscore_interval is not None
-    if seen.kind == BY_FRAME and record.tomoscore_interval[1] < found.score:
-        note["warnings"] += (SHARED,)
-    return note
+    if acquisition.kind == BY_FRAME and record.tomoscore_interval[1] < found.score:
+        entry["warnings"] += (SHARED,)
+    return entry
 
 
-def _share(volume: Volume, seen: Seen) -> np.ndarray:
-    """What counts of each band, (N_BANDS,)."""
+def _share(volume: Volume, acquisition: Acquisition) -> np.ndarray:
+    """Weight of each band, (N_BANDS,): 0 for bands that are excluded or beyond Nyquist."""
     share = share_below_nyquist(volume.voxel_size_angstrom / 10)
-    if seen.kind == BY_TILT:
+    if acquisition.kind == BY_TILT:
         share = share * np.array([fine >= FINEST_BY_TILT_NM for _, fine in PERIODS_NM])
     share[N_SCORED:] = 0
     return share
 
 
-def _as_note(
-    found: Measured, seen: Seen, share: np.ndarray, paths: tuple[str, str]
+def _entry(
+    found: Measured, acquisition: Acquisition, share: np.ndarray, paths: tuple[str, str]
 ) -> dict[str, Any]:
-    warnings = [LEFT_OUT] if seen.kind == BY_TILT else []
-    warnings += [KIND_UNKNOWN] if seen.kind == UNKNOWN else []
-    warnings += [TILTS_UNKNOWN] if seen.max_tilt_deg is None else []
+    warnings = [LEFT_OUT] if acquisition.kind == BY_TILT else []
+    warnings += [KIND_UNKNOWN] if acquisition.kind == UNKNOWN else []
+    warnings += [TILTS_UNKNOWN] if acquisition.max_tilt_deg is None else []
     low, high = found.interval
     return {
         "half1": paths[0],
@@ -137,8 +141,8 @@ def _as_note(
         "tomoscore": round(found.score, DIGITS),
         "interval": (round(low, DIGITS), round(high, DIGITS)),
         "curve": {"period_nm": PERIODS_NM, "resolvability": curve_as_list(found.curve, share)},
-        "kind": seen.kind,
-        "max_tilt_deg": seen.max_tilt_deg,
+        "kind": acquisition.kind,
+        "max_tilt_deg": acquisition.max_tilt_deg,
         "octaves": tuple(p for p, s in zip(PERIODS_NM, share) if s > 0),
         "warnings": tuple(warnings),
     }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The measured curve of a tomogram: from its halves, over the tiles of its prediction."""
+"""The curve of a tomogram, measured from its halves in the tiles of the prediction."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _TILE_AREA = (TILE_CELLS * CELL_PX * CANONICAL_NM) ** 2
 MODES = np.array(
     [math.pi / 2 * _TILE_AREA * (1 / fine**2 - 1 / coarse**2) for coarse, fine in PERIODS_NM]
 )[:N_SCORED]
-"""Fourier components of each scored octave in a tile, k and -k counted once."""
+"""Number of independent Fourier components of each scored octave in a tile (k and -k are one)."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What halves say of a tomogram.
+    """The score of a tomogram, measured from its halves.
 
     Attributes:
-        curve: (N_BANDS,) R; NaN in bands that were left out or cannot be measured.
-        score: TomoScore over the octaves used.
+        curve: (N_BANDS,) R, 0 to 1; NaN in bands that are excluded or cannot be measured.
+        score: TomoScore of the octaves used.
         interval: 90 % interval (low, high).
     """
 
@@ -55,18 +55,22 @@ def measured_curve(
     share: np.ndarray,
     measure: Measure,
 ) -> Measured | None:
-    """Measure the curve of a tomogram; None where nothing varies in the halves.
+    """Measure the curve of a tomogram.
 
     Args:
-        halves: both, open.
-        voxel_nm: of the tomogram in nm; what the headers of the halves say does not count.
-        slices: curves and content of the slab's slices as predicted; the content weights tiles.
-        factor: what the missing wedge leaves.
-        share: (N_BANDS,) what counts of each band: 0 where it is left out or beyond Nyquist.
-        measure: measures a slice, as the scorer does.
+        halves: both halves, open.
+        voxel_nm: voxel size of the tomogram in nm; that in the headers of the halves is ignored.
+        slices: predicted curves and content of the slices of the slab. The content weights tiles.
+        factor: factor for the missing wedge.
+        share: (N_BANDS,) weight of each band, 0 to 1; 0 for bands that are excluded or beyond
+            Nyquist.
+        measure: computes the Fourier statistics of a slice, see `Scorer.measure`.
+
+    Returns:
+        The measured score; None if the halves are constant in all slices.
 
     Raises:
-        TomogramError: a file cannot be read any more.
+        TomogramError: a file cannot be read.
     """
     rings = [ring_of_tiles(halves, voxel_nm, piece.z, measure) for piece in slices]
     tiles = [_tiles(piece, ring) for piece, ring in zip(slices, rings) if ring is not None]
@@ -100,17 +104,17 @@ def measured_curve(
 def ring_of_tiles(
     halves: Halves, voxel_nm: float, z: int, measure: Measure
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Fourier ring correlation of a slice per tile, whitened, as the prediction sees it.
+    """Fourier ring correlation of a slice per tile, after the whitening of the prediction.
 
     Args:
-        halves: both, open.
+        halves: both halves, open.
         voxel_nm: voxel size in nm.
         z: plane in the middle of the slice.
-        measure: measures a slice.
+        measure: computes the Fourier statistics of a slice.
 
     Returns:
-        F (tiles_y, tiles_x, N_SCORED), coarsest octave first, and the share of each tile with data,
-        (tiles_y, tiles_x); None where nothing varies.
+        F, (tiles_y, tiles_x, N_SCORED), -1 to 1, coarsest octave first, and the fraction of each
+        tile with data, (tiles_y, tiles_x), 0 to 1; None if the slice is constant.
     """
     centre = plan_slice(z, halves[0].shape_zyx[0], voxel_nm).centre
     planes = [mean_plane(half.read_slice, centre.planes, centre.weights) for half in halves]
@@ -126,7 +130,7 @@ def ring_of_tiles(
 def _tiles(
     piece: SliceCurves, found: tuple[np.ndarray, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """F and predicted content of the tiles of a slice with data in both, (n, N_BANDS) each."""
+    """F and predicted content of the tiles with data in both halves, (n_tiles, N_BANDS) each."""
     ring, weight = found
     shared = torch.minimum(piece.weight, torch.from_numpy(weight))
     return usable_tiles(
@@ -135,6 +139,6 @@ def _tiles(
 
 
 def _all_bands(octaves: np.ndarray) -> np.ndarray:
-    """(..., N_SCORED) with zeros in the bands that are not scored, (..., N_BANDS)."""
+    """Pad (..., N_SCORED) with zeros to (..., N_BANDS)."""
     rest = np.zeros((*octaves.shape[:-1], N_BANDS - N_SCORED))
     return np.concatenate([octaves, rest], axis=-1)

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tilt angles of the views, from the power of a volume in Fourier space.
+
+A view at a tilt angle t about y fills the central plane kz = kx tan(t) (Fourier slice theorem). In
+the plane of kz and kx, power is high along one line per view, zero beyond the largest tilt, and
+zero near the kz axis: the missing wedge.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy import ndimage
+
+from tomoscore_scipion.halves.block import Block
+
+MIN_ANGULAR_SPREAD = 0.15
+"""Smallest standard deviation of the logarithm of power over angles; below it single views cannot
+be seen."""
+BACKGROUND_SIGMA_PX = (4.0, 2.0)
+"""Sigma of the Gaussian along kz and kx that estimates the power between views."""
+AXIS_DEG = 14.0
+"""Half angle of a cone around the kz axis that no view reaches."""
+
+
+def angular_correlation(one: np.ndarray, other: np.ndarray, block: Block) -> float | None:
+    """Correlation of the angular distributions of power of two halves.
+
+    It is near 1 if both halves have the same tilt angles, as halves of frames do, and lower if they
+    have different ones, as halves of tilts do.
+
+    Args:
+        one: spectrum of the first half.
+        other: spectrum of the second half, the same shape.
+        block: their block.
+
+    Returns:
+        -1 to 1; None if the block is too thin, or single views cannot be seen.
+    """
+    if not block.is_deep:
+        return None
+    axis = _tilt_axis(one, block)
+    kz, across = _across(block, axis)
+    radius = np.hypot(kz, across)
+    seen = (radius > block.max_frequency / 3) & (radius < block.max_frequency)
+    seen &= np.abs(across) > block.max_frequency / 5
+    logs = [np.log((np.abs(part) ** 2).sum(axis=axis) + 1e-30) for part in (one, other)]
+    smooth = [ndimage.gaussian_filter(log, BACKGROUND_SIGMA_PX) for log in logs]
+    first, second = ((log - background)[seen] for log, background in zip(logs, smooth))
+    if min(first.std(), second.std()) < MIN_ANGULAR_SPREAD:
+        return None
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+def _across(block: Block, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """Frequencies kz and perpendicular to a tilt axis (1: y, 2: x), arrays of one shape."""
+    kz, ky, kx = block.frequencies()
+    across = kx[:, 0] if axis == 1 else ky[:, :, 0]
+    z, a = np.broadcast_arrays(kz[:, :, 0], across)
+    return z, a
+
+
+def _tilt_axis(one: np.ndarray, block: Block) -> int:
+    """Tilt axis, 1 for y or 2 for x: the axis with less power beyond tilts of 75 degrees."""
+    beyond = []
+    for axis in (1, 2):
+        kz, across = _across(block, axis)
+        radius = np.hypot(kz, across)
+        seen = (radius > block.max_frequency / 3) & (radius < block.max_frequency)
+        steep = seen & (np.abs(kz) > math.tan(math.radians(75)) * np.abs(across))
+        power = (np.abs(one) ** 2).sum(axis=axis)
+        beyond.append(float(power[steep].sum()) / max(float(power[seen].sum()), 1e-30))
+    return 1 if beyond[0] <= beyond[1] else 2
+
+
+def power_in_wedge(one: np.ndarray, block: Block) -> float:
+    """Power in the missing wedge relative to that near the kx-ky plane, at periods of 16 to 4 nm.
+
+    It is near 0 for a reconstruction, also after linear filters, and larger if a method that is not
+    linear has filled the missing wedge.
+
+    Args:
+        one: spectrum of a half.
+        block: its block.
+
+    Returns:
+        Ratio of mean powers, the largest of two octaves.
+    """
+    kz, ky, kx = block.frequencies()
+    flat, radius = np.hypot(ky, kx), np.sqrt(kz**2 + ky**2 + kx**2)
+    found = []
+    for low, high in ((1 / 16, 1 / 8), (1 / 8, 1 / 4)):
+        shell = (radius > low) & (radius < min(high, block.max_frequency))
+        near_axis = shell & (flat < math.tan(math.radians(AXIS_DEG)) * np.abs(kz))
+        near_plane = shell & (np.abs(kz) < 0.5 * flat)
+        if near_axis.sum() > 50 and near_plane.any():
+            inside, outside = (float((np.abs(one[m]) ** 2).mean()) for m in (near_axis, near_plane))
+            found.append(inside / max(outside, 1e-30))
+    return max(found, default=0.0)
+
+
+def max_tilt_of(one: np.ndarray, block: Block) -> float | None:
+    """Estimate the tilt range from the angles at which the power ends.
+
+    Args:
+        one: spectrum of a half.
+        block: its block.
+
+    Returns:
+        Half of the tilt range in degrees, 20 to 80; None if it cannot be determined.
+    """
+    if not block.is_deep:
+        return None
+    axis = _tilt_axis(one, block)
+    kz, across = _across(block, axis)
+    radius = np.hypot(kz, across)
+    seen = (radius > block.max_frequency / 3) & (radius < block.max_frequency) & (across > 0)
+    power = (np.abs(one) ** 2).sum(axis=axis)
+    return _end_of(power[seen], np.degrees(np.arctan2(kz[seen], across[seen])))
+
+
+def _end_of(power: np.ndarray, angle: np.ndarray) -> float | None:
+    """Half of the range of angles with power, degrees; None outside 20 to 80 degrees."""
+    edges = np.arange(-90, 91, 3)
+    number, _ = np.histogram(angle, edges)
+    total, _ = np.histogram(angle, edges, weights=power)
+    mean = total / np.maximum(number, 1)
+    there = mean > 0.1 * np.median(mean[(edges[:-1] > -31) & (edges[:-1] < 30)])
+    first, last = int(there.argmax()), len(there) - int(there[::-1].argmax())
+    half = float(edges[last] - edges[first]) / 2
+    return half if 20 <= half <= 80 else None
