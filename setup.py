@@ -52,6 +52,10 @@ DEV = [
     "setuptools>=70.1",
     "docutils>=0.22",
     "sphinx>=7",  # the documentation
+    # oracles of tests/test_oracles.py
+    "torch-ctf>=0.6; python_version >= '3.11'",
+    "torch-fourier-rescale>=0.6; python_version >= '3.11'",
+    "torch-fourier-shell-correlation>=0.6; python_version >= '3.11'",
 ]
 
 setup(
