@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
+from tomoscore_scipion.commands.arguments.options import add_json, add_plot, add_results
+
 DESCRIPTION = """\
 Compare the predicted scores of a session with those measured from halves: do they rank the
 tomograms alike, and is the prediction too high or too low?
@@ -19,12 +21,6 @@ Exit status: 0 compared; 1 too few tomograms, or files cannot be read or written
 
 def add_arguments(parser: ArgumentParser) -> None:
     """The arguments of `tomoscore agreement`."""
-    add = parser.add_argument
-    add(
-        "results",
-        nargs="+",
-        metavar="RESULTS.jsonl",
-        help="records, as `tomoscore score --output` writes them, or a folder of such",
-    )
-    add("--plot", metavar="FILE.png", help="draw them; .png, .svg or .pdf; replaces the file")
-    add("--json", metavar="FILE.json", help="write all that was found; replaces the file")
+    add_results(parser)
+    add_plot(parser)
+    add_json(parser)

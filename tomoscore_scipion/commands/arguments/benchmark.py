@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
+from tomoscore_scipion.commands.arguments.options import add_model_options
+
 DESCRIPTION = """\
 Score fresh simulated tomograms, on which no model was trained, and compare with their truth: rank
 correlation, error in octaves beside that of a constant predictor, pairs in order, interval. Then
@@ -23,7 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--ladders", type=int, default=4, help="specimens to degrade (default: %(default)s)")
     add("--parts", nargs="*", choices=PARTS, default=PARTS, help="what to do besides (all)")
     add("--seed", type=int, default=500000, help="seed of the first one (default: %(default)s)")
-    add("--weights", metavar="FILE", help="weights to measure (default: those shipped)")
-    add("--device", default="auto", metavar="auto|cpu|cuda:N", help="where to score")
+    weights = "weights to measure (default: those shipped)"
+    add_model_options(parser, "where to score", device="auto", weights_help=weights)
     add("--json", metavar="FILE", help="also write the figures as JSON")
     add("--plot", metavar="FILE", help="also draw scores against truths (.png, .pdf, .svg)")

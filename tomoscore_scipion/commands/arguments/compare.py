@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
+from tomoscore_scipion.commands.arguments.options import add_json, add_plot, add_results
+
 DESCRIPTION = """\
 Compare scores of the same tilt series, made in two ways or more (aligners, denoisers,
 reconstructions, binnings): which one scores higher, and by how much.
@@ -18,16 +20,11 @@ model. Only the tilt series that every set has a score of are compared; the othe
 def add_arguments(parser: ArgumentParser) -> None:
     """The arguments of `tomoscore compare`."""
     add = parser.add_argument
-    add(
-        "results",
-        nargs="+",
-        metavar="RESULTS.jsonl",
-        help="records of one set, as `tomoscore score --output` writes them, or a folder of such",
-    )
+    add_results(parser, "records of one set")
     add(
         "--names", nargs="+", metavar="NAME", help="names of the sets (default: those of the files)"
     )
     add("--csv", metavar="FILE.csv", help="write the scores side by side; replaces the file")
-    add("--plot", metavar="FILE.png", help="draw them; .png, .svg or .pdf; replaces the file")
-    add("--json", metavar="FILE.json", help="write all that was found; replaces the file")
+    add_plot(parser)
+    add_json(parser)
     parser.set_defaults(wrong_usage=parser.error)

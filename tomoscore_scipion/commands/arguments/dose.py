@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
-from tomoscore_scipion.commands.arguments.options import positive_integer, positive_number
+from tomoscore_scipion.commands.arguments.options import add_engine_options, positive_number
 from tomoscore_scipion.records.dose_job import DOSE_CONVENTIONS
 
 DESCRIPTION = """\
@@ -25,10 +25,27 @@ write; 2 wrong usage; 130 stopped. With --job 0 also when single series failed.
 """
 
 
+DOSE_TIMEOUT = (
+    "seconds that one series may take before it counts as failed "
+    "(default: 1800, and 1 per MB of its stack)"
+)
+
+
 def add_arguments(parser: ArgumentParser) -> None:
     """The arguments of `tomoscore dose`."""
+    _add_series(parser)
+    _add_reconstruction(parser)
+    _add_results(parser)
+    add_engine_options(parser, "where to compute (default: auto)", DOSE_TIMEOUT)
+    parser.set_defaults(wrong_usage=parser.error)
+
+
+def _add_series(parser: ArgumentParser) -> None:
+    """Options for the files of the tilt series."""
     add = parser.add_argument
     add("stack", nargs="?", metavar="STACK", help="images of the tilt series (MRC)")
+    add("--job", metavar="JOB.json", help="analyse the series of this file; goes on after a stop")
+    add("--ts-id", metavar="ID", help="id of the series (default: the stack's file name)")
     add("--xf", metavar="FILE", help="IMOD's alignment transforms")
     add(
         "--tlt",
@@ -59,6 +76,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="LIST",
         help="views of the stack to leave out, counted from 0, such as 0,3,40; their dose counts",
     )
+
+
+def _add_reconstruction(parser: ArgumentParser) -> None:
+    """Options for the tomograms."""
+    add = parser.add_argument
     add("--pixel-size", type=positive_number, metavar="A", help="pixel size; wins over the header")
     add(
         "--thickness",
@@ -71,21 +93,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="correct the CTF by phase flipping, with the defocus of Warp or RELION",
     )
-    add("--device", metavar="auto|cpu|cuda:N", help="where to compute (default: auto)")
+
+
+def _add_results(parser: ArgumentParser) -> None:
+    """Options for the results."""
+    add = parser.add_argument
     add("--output", metavar="FILE", help="the record (JSON); with --job a line per series (JSONL)")
     add("--csv", metavar="FILE", help="a row per point of each curve; replaces the file")
     add("--plot", metavar="FILE.png", help="the curves; also .svg or .pdf; replaces the file")
     add("--preview", metavar="FILE.mrc", help="the tomogram at the suggested dose, 2 nm a voxel")
-    add("--ts-id", metavar="ID", help="id of the series (default: the stack's file name)")
-    add("--weights", metavar="FILE", help="weights to use (default: those shipped)")
-    add("--threads", type=positive_integer, metavar="N", help="threads on the CPU")
-    add(
-        "--timeout",
-        type=positive_number,
-        metavar="S",
-        help="seconds that one series may take before it counts as failed "
-        "(default: 1800, and 1 per MB of its stack)",
-    )
-    add("--job", metavar="JOB.json", help="analyse the series of this file; goes on after a stop")
-    add("--quiet", action="store_true", help="print nothing but errors")
-    parser.set_defaults(wrong_usage=parser.error)

@@ -4,7 +4,12 @@
 from __future__ import annotations
 
 import math
-from argparse import ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError
+
+TOMOGRAM_TIMEOUT = (
+    "seconds that one tomogram may take before it counts as failed "
+    "(default: 300, and 0.5 per MB of its file)"
+)
 
 
 def positive_number(text: str) -> float:
@@ -23,3 +28,83 @@ def positive_integer(text: str) -> int:
     if not (text.isdecimal() and 0 < int(text) <= 4096):
         raise ArgumentTypeError(f"expected a whole number from 1 to 4096, got {text!r}")
     return int(text)
+
+
+def add_engine_options(
+    parser: ArgumentParser, device_help: str, timeout_help: str, device: str | None = None
+) -> None:
+    """Add --device, --weights, --threads, --timeout and --quiet.
+
+    Args:
+        parser: parser of a command that runs the engine.
+        device_help: help text of --device.
+        timeout_help: help text of --timeout.
+        device: default of --device; None where a job may name the device.
+    """
+    add = parser.add_argument
+    add_model_options(parser, device_help, device)
+    add("--threads", type=positive_integer, metavar="N", help="threads on the CPU")
+    add("--timeout", type=positive_number, metavar="S", help=timeout_help)
+    add("--quiet", action="store_true", help="print nothing but errors")
+
+
+def add_model_options(
+    parser: ArgumentParser,
+    device_help: str,
+    device: str | None = None,
+    weights_help: str = "weights to use (default: those shipped)",
+) -> None:
+    """Add --device and --weights.
+
+    Args:
+        parser: parser of a command that loads the model.
+        device_help: help text of --device.
+        device: default of --device.
+        weights_help: help text of --weights.
+    """
+    parser.add_argument("--device", default=device, metavar="auto|cpu|cuda:N", help=device_help)
+    parser.add_argument("--weights", metavar="FILE", help=weights_help)
+
+
+def add_results(parser: ArgumentParser, of: str = "records") -> None:
+    """Add the positional argument RESULTS.jsonl, one or more files of records.
+
+    Args:
+        parser: parser of a command that reads records.
+        of: noun phrase that begins the help text.
+    """
+    text = f"{of}, as `tomoscore score --output` writes them, or a folder of such"
+    parser.add_argument("results", nargs="+", metavar="RESULTS.jsonl", help=text)
+
+
+def add_plot(parser: ArgumentParser) -> None:
+    """Add --plot."""
+    parser.add_argument(
+        "--plot", metavar="FILE.png", help="draw them; .png, .svg or .pdf; replaces the file"
+    )
+
+
+def add_json(parser: ArgumentParser) -> None:
+    """Add --json."""
+    parser.add_argument(
+        "--json", metavar="FILE.json", help="write all that was found; replaces the file"
+    )
+
+
+def add_voxel_size(parser: ArgumentParser) -> None:
+    """Add --voxel-size."""
+    parser.add_argument(
+        "--voxel-size",
+        type=positive_number,
+        metavar="A",
+        help="voxel size in angstrom; wins over the files' headers",
+    )
+
+
+def add_map(parser: ArgumentParser) -> None:
+    """Add --map."""
+    parser.add_argument(
+        "--map",
+        metavar="DIR",
+        help="write a map of each tomogram, TomoScore per place (.mrc), and a picture of it (.png)",
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError
 
+from tomoscore_scipion.commands.arguments.options import add_results
 from tomoscore_scipion.records.acceptance import DEFAULT_THRESHOLD, octaves
 from tomoscore_scipion.records.reasons import FAULTS
 
@@ -26,14 +27,17 @@ def count(text: str) -> int:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """The arguments of `tomoscore report`."""
+    add_results(parser)
+    _add_page(parser)
+    _add_verdicts(parser)
+    _add_comparison(parser)
+
+
+def _add_page(parser: ArgumentParser) -> None:
+    """Options for the page and its pictures."""
     add = parser.add_argument
-    add(
-        "results",
-        nargs="+",
-        metavar="RESULTS.jsonl",
-        help="records, as `tomoscore score --output` writes them; or a folder of such",
-    )
     add("--output", required=True, metavar="FILE.html", help="the report; replaces the file")
+    add("--title", default="TomoScore report", metavar="TEXT", help="title of the page")
     add(
         "--thumbnails",
         action="append",
@@ -54,6 +58,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="the order of the session, with lines ts_id,acquired below this heading: the order of "
         "acquisition where all times are given (2024-05-17T09:30:00), else that of the lines",
     )
+
+
+def _add_verdicts(parser: ArgumentParser) -> None:
+    """Options for the verdicts that the page shows at first."""
+    add = parser.add_argument
     add(
         "--threshold",
         type=octaves,
@@ -85,6 +94,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="N",
         help="accept only the N best of the tomograms that would be accepted (default: all)",
     )
+
+
+def _add_comparison(parser: ArgumentParser) -> None:
+    """Options for the comparison with other sets."""
+    add = parser.add_argument
     add(
         "--compare",
         nargs="+",
@@ -99,4 +113,3 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="NAME",
         help="names of the compared sets, this one first (default: those of the files)",
     )
-    add("--title", default="TomoScore report", metavar="TEXT", help="title of the page")

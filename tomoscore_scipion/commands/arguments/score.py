@@ -7,7 +7,12 @@ import os
 from argparse import ArgumentParser, Namespace
 from itertools import combinations
 
-from tomoscore_scipion.commands.arguments.options import positive_integer, positive_number
+from tomoscore_scipion.commands.arguments.options import (
+    TOMOGRAM_TIMEOUT,
+    add_engine_options,
+    add_map,
+    add_voxel_size,
+)
 from tomoscore_scipion.pipelines.sources import WHICH
 from tomoscore_scipion.pipelines.warp_folder import LIST_SUFFIX
 from tomoscore_scipion.records.acceptance import DEFAULT_THRESHOLD, octaves
@@ -45,6 +50,15 @@ With --job 0 also when single tomograms failed: their records say so.
 
 def add_arguments(parser: ArgumentParser) -> None:
     """The arguments of `tomoscore score`."""
+    _add_tomograms(parser)
+    _add_results(parser)
+    _add_accepted(parser)
+    add_engine_options(parser, "where to score (default: auto)", TOMOGRAM_TIMEOUT)
+    parser.set_defaults(wrong_usage=parser.error)
+
+
+def _add_tomograms(parser: ArgumentParser) -> None:
+    """Options for the tomograms, their voxel size and their halves."""
     add = parser.add_argument
     add(
         "paths",
@@ -59,11 +73,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="score what this job file says (paths in it start at the current folder) and append "
         "to --output; scored records already there are kept, failed ones are tried again",
     )
+    add_voxel_size(parser)
     add(
-        "--voxel-size",
-        type=positive_number,
-        metavar="A",
-        help="voxel size in angstrom; wins over the files' headers",
+        "--which",
+        choices=WHICH,
+        help="which tomograms of a star file or a folder of Warp (default: reconstructed)",
     )
     for option, which in (("--half1", "odd"), ("--half2", "even")):
         add(
@@ -80,7 +94,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="lowest and highest tilt angle in degrees, for the score that is measured from halves "
         "(default: as it shows in them)",
     )
-    add("--device", metavar="auto|cpu|cuda:N", help="where to score (default: auto)")
+
+
+def _add_results(parser: ArgumentParser) -> None:
+    """Options for the results of all tomograms."""
+    add = parser.add_argument
     add("--output", metavar="FILE.jsonl", help="write records (JSON Lines); replaces the file")
     add("--csv", metavar="FILE.csv", help="write one row per tomogram; replaces the file")
     add(
@@ -88,21 +106,17 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="FILE.html",
         help="make a report at the end, one HTML file with pictures; replaces the file",
     )
-    add(
-        "--map",
-        metavar="DIR",
-        help="write a map of each tomogram, TomoScore per place (.mrc), and a picture of it (.png)",
-    )
+    add_map(parser)
     add(
         "--thumbnails",
         metavar="DIR",
         help="write pictures of each tomogram's central, best, median and worst slice (JPEG)",
     )
-    add(
-        "--which",
-        choices=WHICH,
-        help="which tomograms of a star file or a folder of Warp (default: reconstructed)",
-    )
+
+
+def _add_accepted(parser: ArgumentParser) -> None:
+    """Options for the lists of accepted tomograms."""
+    add = parser.add_argument
     add(
         "--output-star",
         metavar="FILE.star",
@@ -127,17 +141,6 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="accepted is a TomoScore of at least so many octaves "
         f"(default: {DEFAULT_THRESHOLD:g})",
     )
-    add("--weights", metavar="FILE", help="weights to use (default: those shipped)")
-    add("--threads", type=positive_integer, metavar="N", help="threads on the CPU")
-    add(
-        "--timeout",
-        type=positive_number,
-        metavar="S",
-        help="seconds that one tomogram may take before it counts as failed "
-        "(default: 300, and 0.5 per MB of its file)",
-    )
-    add("--quiet", action="store_true", help="print nothing but errors")
-    parser.set_defaults(wrong_usage=parser.error)
 
 
 def check_arguments(args: Namespace) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
+from tomoscore_scipion.commands.arguments.options import add_json, add_results
+
 DESCRIPTION = """\
 Find the threshold that agrees best with examples: tomograms that somebody has marked as good and as
 bad. At least 3 of each are needed, and 10 in all; more make the threshold surer.
@@ -19,12 +21,7 @@ Exit status: 0 found; 1 too few examples, or files cannot be read or written; 2 
 def add_arguments(parser: ArgumentParser) -> None:
     """The arguments of `tomoscore threshold`."""
     add = parser.add_argument
-    add(
-        "results",
-        nargs="+",
-        metavar="RESULTS.jsonl",
-        help="records, as `tomoscore score --output` writes them, or a folder of such",
-    )
+    add_results(parser)
     add("--good", metavar="FILE", required=True, help="ids of good tomograms, one per line")
     add("--bad", metavar="FILE", required=True, help="ids of bad tomograms, one per line")
-    add("--json", metavar="FILE.json", help="write all that was found; replaces the file")
+    add_json(parser)

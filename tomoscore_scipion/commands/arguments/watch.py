@@ -6,7 +6,13 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 
-from tomoscore_scipion.commands.arguments.options import positive_integer, positive_number
+from tomoscore_scipion.commands.arguments.options import (
+    TOMOGRAM_TIMEOUT,
+    add_engine_options,
+    add_map,
+    add_voxel_size,
+    positive_number,
+)
 from tomoscore_scipion.session.files import HALVES
 
 SETTLE_S, POLL_S = 5.0, 10.0
@@ -64,6 +70,21 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="P",
         help=f"file names to leave out; may be repeated (default: {', '.join(HALVES)})",
     )
+    add_voxel_size(parser)
+    add_map(parser)
+    _add_times(parser)
+    add(
+        "--serve",
+        type=port,
+        metavar="PORT",
+        help="show the report as it grows at http://127.0.0.1:PORT/, on this machine only",
+    )
+    add_engine_options(parser, "where to score", TOMOGRAM_TIMEOUT, device="auto")
+
+
+def _add_times(parser: ArgumentParser) -> None:
+    """Options for the times of the watch."""
+    add = parser.add_argument
     add(
         "--idle",
         type=positive_number,
@@ -85,31 +106,3 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="look at the folder at least so often, for file systems that send no events, such as "
         f"NFS (default: {POLL_S:g})",
     )
-    add(
-        "--serve",
-        type=port,
-        metavar="PORT",
-        help="show the report as it grows at http://127.0.0.1:PORT/, on this machine only",
-    )
-    add(
-        "--voxel-size",
-        type=positive_number,
-        metavar="A",
-        help="voxel size in angstrom; wins over the files' headers",
-    )
-    add(
-        "--map",
-        metavar="DIR",
-        help="write a map of each tomogram, TomoScore per place (.mrc), and a picture of it (.png)",
-    )
-    add("--device", default="auto", metavar="auto|cpu|cuda:N", help="where to score")
-    add("--weights", metavar="FILE", help="weights to use (default: those shipped)")
-    add("--threads", type=positive_integer, metavar="N", help="threads on the CPU")
-    add(
-        "--timeout",
-        type=positive_number,
-        metavar="S",
-        help="seconds that one tomogram may take before it counts as failed "
-        "(default: 300, and 0.5 per MB of its file)",
-    )
-    add("--quiet", action="store_true", help="print nothing but errors")
