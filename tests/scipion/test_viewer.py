@@ -60,6 +60,15 @@ def test_the_form_offers_all_that_there_is(project, scored):
     assert [r.ts_id for r in viewer._scored[:2]] == ["TS_11", "TS_10"]
 
 
+def test_six_measured_tomograms_have_an_agreement_with_their_half_maps(project, lab, figures):
+    halves = [lab.tomogram(f"half_{name}")["path"] for name in ("odd", "even")]
+    entries = [lab.tomogram(f"M_{n}", 1 + n / 2, halves=halves) for n in range(6)]
+    viewer = viewer_of(project, lab.score(lab.source(entries)))
+    assert "showAgreement" in names_of(viewer)
+    (plotter,) = viewer._agreement()
+    assert "On this session the score " in texts_of(plotter.getFigure())
+
+
 def test_the_table_has_the_thumbnails_and_reads_no_volume(project, scored):
     (table,) = viewer_of(project, scored)._table()
     visible, _, drawn = table.getVisibleAndOrderLabels()

@@ -9,8 +9,10 @@ from typing import Sequence
 import numpy as np
 
 from tomoscore_scipion.records.bands import N_SCORED, PERIODS_NM
+from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.halves_block import measured_score, predicted_over_the_same
-from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.record import OK, Score
+from tomoscore_scipion.records.record_files import model_of
 
 FEWEST = 6
 """Number of measured tomograms from which on an agreement is computed."""
@@ -106,6 +108,25 @@ def agreement_of(records: Sequence[Score]) -> Agreement:
         left_out=tuple(r.ts_id for r in records if measured_score(r) is None),
         kinds={kind: kinds.count(kind) for kind in sorted(set(kinds))},
     )
+
+
+def session_agreement(records: Sequence[Score]) -> Agreement | None:
+    """The agreement of a session, where its records allow one.
+
+    Args:
+        records: one for each tomogram; failed ones are ignored.
+
+    Returns:
+        None if fewer than `FEWEST` tomograms have measured half maps, or several models scored.
+    """
+    scored = [record for record in records if record.status == OK]
+    if sum(measured_score(record) is not None for record in scored) < FEWEST:
+        return None
+    try:
+        model_of(scored)
+    except StartError:
+        return None
+    return agreement_of(scored)
 
 
 def _band_bias(records: Sequence[Score], band: int) -> Estimate | None:

@@ -4,6 +4,8 @@
 from pyworkflow.protocol import params
 from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer
 
+from tomoscore_scipion.agreement import drawing
+from tomoscore_scipion.agreement.figures import session_agreement
 from tomoscore_scipion.protocols import ProtTomoScore, ProtTomoScoreFilter
 from tomoscore_scipion.protocols.output_sets import (
     ACCEPTED_SET,
@@ -78,6 +80,16 @@ class TomoScoreViewer(ProtocolViewer):
         self._scored = sorted(
             (row for row in rows if row.score is not None), key=lambda row: (-row.score, row.ts_id)
         )
+        records = [self._records.of(row) for row in self._scored]
+        self._sessionAgreement = session_agreement(records)
+        if self._sessionAgreement is not None:
+            definition.addParam(
+                "showAgreement",
+                params.LabelParam,
+                label="Agreement with half maps",
+                help="Predicted scores against those measured from half maps: whether the score "
+                "ranks the tomograms of this session, and how far it is too high or too low.",
+            )
         if self._scored:
             self._addTomograms(definition.addGroup("One tomogram"))
 
@@ -134,6 +146,7 @@ class TomoScoreViewer(ProtocolViewer):
             "showTable": self._table,
             "showImages": self._images,
             "showHistogram": self._histogram,
+            "showAgreement": self._agreement,
             "showTomogram": self._tomogram,
             "showMap": self._map,
         }
@@ -183,6 +196,15 @@ class TomoScoreViewer(ProtocolViewer):
                 lambda figure: histogram.draw(
                     figure.add_axes((0.1, 0.16, 0.86, 0.75)), *groups, threshold
                 ),
+            )
+        ]
+
+    def _agreement(self, param=None):
+        return [
+            plot(
+                "TomoScore: agreement with half maps",
+                lambda figure: drawing.draw(figure, self._sessionAgreement),
+                size=drawing.SIZE,
             )
         ]
 
