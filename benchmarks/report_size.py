@@ -21,7 +21,7 @@ import numpy as np
 from volumes import smooth_shapes
 
 from tomoscore_scipion.images.pictures import THUMBNAIL_PX, as_jpeg, as_webp, picture
-from tomoscore_scipion.records.bands import PERIODS_NM, scale_nm, tomoscore
+from tomoscore_scipion.records.bands import N_SCORED, PERIODS_NM, scale_nm, tomoscore
 from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.records.thumbnail_files import (
     DETAILS,
@@ -52,7 +52,7 @@ def made_up_record(number: int, rng: np.random.Generator) -> Score:
     score = round(float(tomoscore(curve)), 4)
     planes = np.linspace(3, SHAPE_ZYX[0] - 4, 24).round().astype(int)
     inside = np.exp(-(((planes - 75) / 45.0) ** 4))
-    scores = np.clip(score * inside + 0.1 * rng.standard_normal(24), 0, 5).round(4)
+    scores = np.clip(score * inside + 0.1 * rng.standard_normal(24), 0, N_SCORED).round(4)
     slices = [
         {"z": int(z), "tomoscore": float(s), "scale_nm": scale_nm(float(s))}
         for z, s in zip(planes, scores)
@@ -61,7 +61,7 @@ def made_up_record(number: int, rng: np.random.Generator) -> Score:
         ts_id=ts_id,
         path=path,
         tomoscore=score,
-        tomoscore_interval=(max(0.0, score - 0.5), min(5.0, score + 0.5)),
+        tomoscore_interval=(max(0.0, score - 0.5), min(float(N_SCORED), score + 0.5)),
         scale_nm=scale_nm(score),
         curve={"period_nm": PERIODS_NM, "resolvability": curve},
         slab_z=(30, 120),

@@ -22,6 +22,7 @@ import numpy as np
 from tomoscore_scipion.benchmark.figures import rank_correlation
 from tomoscore_scipion.benchmark.phantoms import VOXEL_NM, phantoms
 from tomoscore_scipion.engine import Scorer
+from tomoscore_scipion.records.bands import N_SCORED
 
 HERE = Path(__file__).resolve().parent
 PEERS = {
@@ -129,7 +130,7 @@ def plot(path: Path, found: dict, truths: dict) -> None:
 
     figure, axes = plt.subplots(1, 2, figsize=(8, 4), sharex=True, sharey=True)
     for panel, noise in zip(axes, NOISES):
-        panel.plot([0, 5], [0, 5], color="0.7", lw=1)
+        panel.plot([0, N_SCORED], [0, N_SCORED], color="0.7", lw=1)
         panel.plot(truths[noise], found[noise], "o", ms=4, color="#0072B2")
         panel.set(title=f"{noise} noise", xlabel="truth (octaves)", aspect="equal")
     axes[0].set_ylabel("TomoScore (octaves)")

@@ -121,7 +121,7 @@ def test_copies_keep_their_shape_in_every_orientation():
 
 
 def test_orientations_are_uniform():
-    turned = mm.random_rotations(rng(), 4000) @ np.array([0.0, 0.0, 1.0])
+    turned = mm.random_orthogonal(rng(), 4000) @ np.array([0.0, 0.0, 1.0])
     assert np.abs(turned.mean(axis=0)).max() < 0.05
     assert (turned**2).mean(axis=0) == pytest.approx(1 / 3, abs=0.03)
 

@@ -9,6 +9,7 @@ from tomoscore_scipion.benchmark.fresh import Comparison
 from tomoscore_scipion.records.bands import N_SCORED
 
 BLUE, GREY = "#0072B2", "0.6"
+LIMITS = (-0.1, N_SCORED + 0.1)
 
 
 def draw(result: Comparison, path: str) -> None:
@@ -34,5 +35,5 @@ def draw(result: Comparison, path: str) -> None:
     slices.set_title(f"{len(result.slice_truth)} slices of them")
     for panel in (tomograms, slices):
         panel.plot([0, N_SCORED], [0, N_SCORED], color="k", lw=0.8, zorder=0)
-        panel.set(xlabel="truth (octaves)", aspect="equal", xlim=(-0.1, 5.1), ylim=(-0.1, 5.1))
+        panel.set(xlabel="truth (octaves)", aspect="equal", xlim=LIMITS, ylim=LIMITS)
     figure.savefig(path, dpi=100)

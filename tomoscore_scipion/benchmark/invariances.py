@@ -9,6 +9,7 @@ import numpy as np
 
 from tomoscore_scipion.benchmark.fresh import Case
 from tomoscore_scipion.model.scorer import Scorer
+from tomoscore_scipion.records.bands import N_SCORED
 from tomoscore_scipion.tomography import fourier
 
 Change = Callable[[np.ndarray], np.ndarray]
@@ -55,7 +56,7 @@ CHANGES: dict[str, Change] = {
     "linear background": sloped,
     "empty border, filtered": bordered,
 }
-"""Changes of a (z, y, x) stack that no score may notice."""
+"""Changes of a (z, y, x) stack that must not change its score."""
 REBINNED = "re-binned by 2"
 BINNED_VOXEL = 20.0
 """Largest voxel in angstrom of a tomogram that is binned by 2, to 4 nm, which carries 8 nm."""
@@ -74,7 +75,7 @@ def deviations(scorer: Scorer, cases: Iterable[Case]) -> dict[str, list[float]]:
             changed = scorer.score(np.ascontiguousarray(change(case.stack)), voxel).tomoscore
             assert changed is not None
             results[name].append(abs(changed - original))
-        finest = case.truth["curve"]["resolvability"][4] or 0.0
+        finest = case.truth["curve"]["resolvability"][N_SCORED - 1] or 0.0
         if voxel <= BINNED_VOXEL and finest < FINEST_SEEN:
             changed = scorer.score(binned(case.stack), 2 * voxel).tomoscore
             assert changed is not None

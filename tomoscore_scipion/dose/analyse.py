@@ -18,7 +18,7 @@ from tomoscore_scipion.dose.analysis import (
 from tomoscore_scipion.dose.measure import Kind, Measurements
 from tomoscore_scipion.dose.subsets import Subset
 from tomoscore_scipion.model.aggregation import Z_90, slab
-from tomoscore_scipion.records.bands import scale_nm, share_below_nyquist, tomoscore
+from tomoscore_scipion.records.bands import N_SCORED, scale_nm, share_below_nyquist, tomoscore
 
 DIGITS = 4
 
@@ -115,7 +115,7 @@ def _rows(
     for index, subset in enumerate(subsets):
         score = round(float(curve.score[index]), DIGITS)
         scale = scale_nm(score)
-        low, high = max(0.0, score - half[index]), min(5.0, score + half[index])
+        low, high = max(0.0, score - half[index]), min(float(N_SCORED), score + half[index])
         rows.append(
             {
                 "dose": round(subset.dose, 3),

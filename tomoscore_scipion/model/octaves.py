@@ -23,20 +23,21 @@ import torch.nn.functional as F
 from tomoscore_scipion.model.normalisation import MARGIN_CELLS, CanonicalSlice, robust_spread
 from tomoscore_scipion.model.sampling import CHANNELS
 from tomoscore_scipion.model.tiles import CELL_PX
+from tomoscore_scipion.records.bands import N_SCORED, PERIODS_NM
 
-OCTAVES = 5
+OCTAVES = N_SCORED
 """Octaves that are measured, finest first: 8-4, 16-8, 32-16, 64-32, 128-64 nm."""
-FINEST_NM = 4.0
+FINEST_NM = PERIODS_NM[N_SCORED - 1][1]
 """Finest period of the finest octave."""
 EDGE_OCTAVES = 0.15
-"""Half width of the edge of an annulus, in octaves."""
+"""Half width of the soft edge of an annulus, in octaves."""
 LIMIT = 4.0
-"""Amplitudes beyond so many times the robust spread are compressed to their logarithm."""
+"""Amplitudes above this multiple of the robust spread are compressed to their logarithm."""
 BINS_PER_OCTAVE = 2
 COARSEST_NM = 256.0
-"""Where the radial spectrum begins."""
+"""Coarsest period of the radial spectrum."""
 MIN_RELATIVE_POWER = 1e-13
-"""Least power of a frequency, of the mean power: below it is the rounding of float32."""
+"""Smallest power of a bin, relative to the largest: below it is the rounding of float32."""
 
 
 @dataclass(frozen=True)

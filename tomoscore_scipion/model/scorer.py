@@ -22,6 +22,7 @@ from tomoscore_scipion.model.sampling import SlicePlan, plan_slices
 from tomoscore_scipion.model.weights import load_weights, sha256_of, shipped_weights_path
 from tomoscore_scipion.reading.volume import ArrayVolume, Volume, open_volume
 from tomoscore_scipion.records.bands import (
+    N_SCORED,
     PERIODS_NM,
     curve_as_list,
     scale_nm,
@@ -102,7 +103,8 @@ class Scorer:
         """
         start = time.perf_counter()
         with _open(path_or_array, voxel_size_angstrom) as volume:
-            share = share_below_nyquist(volume.voxel_size_angstrom / 10)
+            voxel_nm = volume.voxel_size_angstrom / 10
+            share = share_below_nyquist(voxel_nm)
             planes = planes_within(z_range, volume.shape_zyx[0])
             measured, warnings = self._measure_slices(volume, planes, progress)
             slices = self.curves(measured)
@@ -111,7 +113,7 @@ class Scorer:
                 warnings += (OUT_OF_DISTRIBUTION,)
             result = summarise(slices, planes, share, self.card["interval"], out_of_distribution)
             if not share.all():
-                warnings += _nyquist_warnings(volume.voxel_size_angstrom / 10, share)
+                warnings += _nyquist_warnings(voxel_nm, share)
             curve = curve_as_list(result.curve, share)
             record = Score(
                 ts_id=ts_id or (default_ts_id(volume.path) if volume.path else "array"),
@@ -228,9 +230,9 @@ def _slice_warnings(total: int, blank: int, not_finite: int) -> tuple[str, ...]:
 
 
 def _nyquist_warnings(voxel_nm: float, share: np.ndarray) -> tuple[str, ...]:
-    if share[:5].min() == 1:
+    if share[:N_SCORED].min() == 1:
         return ()
-    best = float(share[:5].sum())
+    best = float(share[:N_SCORED].sum())
     return (
         f"the voxel ({10 * voxel_nm:.4g} A) carries no detail finer than {2 * voxel_nm:.3g} nm: "
         f"the score cannot exceed {best:.2f}",

@@ -15,8 +15,12 @@ BLUR_NM = 1.1
 """Sigma of the Gaussian that stands for a point: about 2.6 nm across, smaller than a domain."""
 
 
-def random_rotations(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Uniform random orientations, (n, 3, 3), half of them mirrored (QR of Gaussian matrices)."""
+def random_orthogonal(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Uniform random orthogonal matrices, (n, 3, 3): rotations, half of them with a reflection.
+
+    The handedness of a molecule does not show at the resolution of a simulated tomogram. QR of
+    Gaussian matrices (Mezzadri, Notices of the AMS 54, 592 (2007)).
+    """
     q, r = np.linalg.qr(rng.standard_normal((n, 3, 3)))
     return q * np.sign(np.einsum("nii->ni", r))[:, None, :]
 
@@ -45,7 +49,7 @@ def ribosome(rng: np.random.Generator) -> np.ndarray:
 
 def place(rng: np.random.Generator, template: np.ndarray, centres_nm: np.ndarray) -> np.ndarray:
     """Copies of a cloud in random orientation at `centres_nm` (m, 3); returns (m * n, 3)."""
-    rotations = random_rotations(rng, len(centres_nm))
+    rotations = random_orthogonal(rng, len(centres_nm))
     turned = np.einsum("mij,nj->mni", rotations, template)
     return (turned + centres_nm[:, None, :]).reshape(-1, 3)
 

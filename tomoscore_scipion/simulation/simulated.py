@@ -25,7 +25,9 @@ from tomoscore_scipion.simulation.summary import truth_summary
 SCHEMA = 1
 """Version of the form of the truth files."""
 GENERATOR_VERSION = 6
-"""Raised whenever a seed no longer gives the same tomogram."""
+"""Version of `tomoscore simulate`, raised whenever a seed no longer gives the same tomogram.
+
+Training samples have a version of their own, `training.samples.GENERATOR_VERSION`."""
 
 FIELD_STEP_NM = 48.0
 """Fields are a multiple of this: the cells of the truth's tiles."""

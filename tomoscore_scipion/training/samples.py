@@ -34,7 +34,7 @@ from tomoscore_scipion.training.fields import Field, random_field
 TILT_SERIES, PHANTOM, NOISE_ONLY = "tilt_series", "direct", "null"
 """Kinds of samples, as they are named in shards and cards."""
 GENERATOR_VERSION = 11
-"""Raised whenever a seed no longer gives the same samples."""
+"""Version of training samples, raised whenever a seed no longer gives the same samples."""
 ALONE = 0.2
 """Share of the specimens that hold a single ingredient: purified, or little of anything."""
 JSON_NAMES = {"phantoms": "directs", "noise_stacks": "nulls", "noise_volumes": "nothings"}
