@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the curves of tiles to one tomogram: slab, curve, score, interval.
+"""Summarise the curves of tiles to one tomogram: slab, curve, score, interval.
 
-Features that are there decide, wherever in the field they lie: tiles count by their content, so
-that a sharp cell in empty ice is a sharp tomogram. A tomogram that holds nothing scores near 0.
+Tiles are weighted by their content, wherever in the field they lie, so that a sharp cell in empty
+ice is a sharp tomogram. A tomogram without structure scores near 0.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ DRAWS = 300
 Z_90 = 1.6449
 """Half width of a 90 % interval in standard deviations of a normal distribution."""
 USABLE_WEIGHT = 0.5
-"""Tiles with less data than this are left out, unless a slice has no better ones."""
+"""Tiles with less data than this are left out, unless all tiles of the slice have less."""
 
 
 @dataclass(frozen=True)
 class TomogramScore:
-    """What is known of a tomogram.
+    """Results of a tomogram.
 
     Attributes:
         score: TomoScore, octaves.
         interval: 90 % interval (low, high), octaves.
         curve: (N_BANDS,) resolvability over the slab, weighted by content, signed.
-        content: share of the slab's tiles that hold specimen, 0 to 1.
+        content: fraction of the slab's tiles that hold specimen, 0 to 1.
         slab_z: (first, last) plane of the slab, inclusive.
         slice_z: (n,) planes of the scored slices.
         slice_scores: (n,) TomoScore of each.
@@ -133,17 +133,17 @@ def slice_curve(slice_curves: SliceCurves) -> np.ndarray:
 
 
 def slice_content(slice_curves: SliceCurves) -> np.ndarray:
-    """Mean content of the tiles of a slice, and what counts beside it, (N_BANDS,)."""
+    """Mean content of the tiles of a slice plus `CONTENT_FLOOR`, (N_BANDS,)."""
     return np.asarray(usable_tiles(slice_curves)[1].mean(axis=0) + CONTENT_FLOOR)
 
 
 def specimen_share(content: np.ndarray) -> float:
-    """Share of tiles, (n, N_BANDS) content each, that hold specimen."""
+    """Fraction of tiles that hold specimen, from their content (n, N_BANDS)."""
     return float((content[:, : N_SCORED - 1].max(axis=1) >= SPECIMEN_CONTENT).mean())
 
 
 def seen(tiles: tuple[np.ndarray, np.ndarray], share: np.ndarray) -> float:
-    """How much is seen in a slice: the mean over its tiles and the scored bands of o R."""
+    """Visible structure of a slice: mean of content times R over its tiles and scored bands."""
     curves, content = tiles
     return float((np.clip(curves, 0, 1) * content * share)[:, :N_SCORED].mean())
 
@@ -151,9 +151,8 @@ def seen(tiles: tuple[np.ndarray, np.ndarray], share: np.ndarray) -> float:
 def slab(slices: Sequence[tuple[np.ndarray, np.ndarray]], share: np.ndarray) -> tuple[int, int]:
     """First and last slice, inclusive, of the specimen among scored slices.
 
-    A slice belongs to the slab from the first to the last in which half of what is seen in the
-    best one is seen, as the median of three slices: single odd slices do not count, and the edges
-    of the slab stay sharp.
+    The slab reaches from the first to the last slice whose visible structure is at least half that
+    of the best slice. A median over three slices removes single outliers and keeps edges sharp.
 
     Args:
         slices: (curves, content) of each slice from `usable_tiles`.
@@ -171,9 +170,15 @@ def slab(slices: Sequence[tuple[np.ndarray, np.ndarray]], share: np.ndarray) -> 
 
 
 def slab_planes(z: np.ndarray, first: int, last: int, planes: tuple[int, int]) -> tuple[int, int]:
-    """Planes of the volume from half-way before slice `first` to half-way after slice `last`.
+    """Planes of the volume that belong to the slab, (first, last) inclusive.
 
-    Where there is no slice before or after it they end where `planes`, those sampled from, do.
+    The slab ends half-way to the next slice outside it, or at the end of the sampled planes.
+
+    Args:
+        z: (n,) planes of the slices.
+        first: index of the first slice of the slab.
+        last: index of the last slice of the slab.
+        planes: (first, last) plane, inclusive, that the slices were sampled from.
     """
     low = planes[0] if first == 0 else int((z[first - 1] + z[first] + 1) // 2)
     high = planes[1] if last == len(z) - 1 else int((z[last] + z[last + 1]) // 2)
@@ -186,7 +191,7 @@ def bootstrap_sd(slices: Sequence[tuple[np.ndarray, np.ndarray]], share: np.ndar
     The draws have a fixed seed: the same tomogram gives the same interval.
     """
     rng = np.random.default_rng(0)
-    # Neighbouring tiles share most of their pixels: about one in nine is independent.
+    # Neighbouring tiles share most of their pixels: about one tile in nine is independent.
     sums = []
     for curves, content in slices:
         n = len(curves)

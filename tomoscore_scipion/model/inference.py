@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The network over the slices of a volume, on its device."""
+"""Measure slices, and predict the curves of a volume with the network, on a device."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from tomoscore_scipion.records.errors import TomogramError
 
 @dataclass(frozen=True)
 class MeasuredSlice:
-    """What is measured of a slice.
+    """Statistics of a slice.
 
     Attributes:
         z: plane of the volume.
         means: (tiles_y, tiles_x, OCTAVES, len(MEANS)) float32.
-        weight: (tiles_y, tiles_x) float32, the share of each tile that carries data, 0 to 1.
+        weight: (tiles_y, tiles_x) float32, fraction of each tile that holds data, 0 to 1.
         log_power: (OCTAVES,) log10 power, comparable within a volume.
         persistence: (OCTAVES, PERSISTENCE).
     """
@@ -41,19 +41,19 @@ class MeasuredSlice:
 
     @property
     def blank(self) -> bool:
-        """Whether there is nothing to look at."""
+        """Whether no tile holds data."""
         return not bool(self.weight.any())
 
 
 @dataclass(frozen=True)
 class SliceCurves:
-    """What the network says of a slice.
+    """Predictions of the network for a slice.
 
     Attributes:
         z: plane of the volume.
-        curves: (tiles_y, tiles_x, N_BANDS) float32, signed, not clipped.
-        content: (tiles_y, tiles_x, N_BANDS) float32, 0 to 1.
-        weight: (tiles_y, tiles_x) float32, the share of each tile that carries data, 0 to 1.
+        curves: (tiles_y, tiles_x, N_BANDS) float32, signed resolvability, not clipped.
+        content: (tiles_y, tiles_x, N_BANDS) float32, amount of structure, 0 to 1.
+        weight: (tiles_y, tiles_x) float32, fraction of each tile that holds data, 0 to 1.
     """
 
     z: int
@@ -63,10 +63,10 @@ class SliceCurves:
 
 
 class Predictor:
-    """A network on its device; all in single precision.
+    """A network on a device, in single precision.
 
     Attributes:
-        device: where it runs.
+        device: device of the network.
     """
 
     def __init__(self, network: ResolvabilityNet, device: torch.device) -> None:
@@ -74,7 +74,7 @@ class Predictor:
         self._network = network.to(device)
 
     def measure(self, canonical: CanonicalSlice) -> MeasuredSlice:
-        """What there is to measure of one slice.
+        """Measure the statistics of one slice.
 
         Raises:
             TomogramError: the GPU's memory does not suffice.
@@ -91,7 +91,7 @@ class Predictor:
 
     @torch.inference_mode()
     def curves(self, slices: Sequence[MeasuredSlice]) -> list[SliceCurves]:
-        """Curves of the slices of a volume, each seen beside the others; 0 where one is blank."""
+        """Predict the curves of all slices of a volume together; those of blank slices are 0."""
         seen = [measured for measured in slices if not measured.blank]
         if not seen:
             return [_no_curves(measured) for measured in slices]
@@ -101,7 +101,7 @@ class Predictor:
 
     @torch.inference_mode()
     def out_of_distribution(self, slices: Sequence[MeasuredSlice]) -> float:
-        """How far a volume is from what was trained on: 1 is where 2 % of these lie beyond."""
+        """Distance of a volume from the training volumes; 2 % of held-out volumes exceed 1."""
         seen = [measured for measured in slices if not measured.blank]
         if not seen:
             return 0.0
@@ -110,7 +110,7 @@ class Predictor:
 
 @torch.inference_mode()
 def measure(canonical: CanonicalSlice, device: torch.device) -> MeasuredSlice:
-    """What there is to measure of one slice, on a device."""
+    """Measure the statistics of one slice on a device."""
     tiles = (canonical.cells[0] - 1, canonical.cells[1] - 1)
     if canonical.blank:
         return MeasuredSlice(

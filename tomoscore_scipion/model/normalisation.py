@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the planes of a volume to the images that are measured: linear steps only.
+"""Prepare slices for measurement: mask, gain, background and window.
 
-Empty borders are masked, the plane is brought to unit spread and zero background, and set into a
-window with soft edges, so that its Fourier transform has no cross. `octaves.py` whitens it then.
-Nothing nonlinear may happen before: a filter would change what it does.
+Empty borders are masked. The slice is scaled to unit spread, a smooth background is subtracted, and
+the slice is put into a window with soft edges, so that its Fourier transform has no cross. All
+steps are linear: a nonlinear step before the whitening in `octaves.py` would act differently on a
+filtered tomogram.
 """
 
 from __future__ import annotations
@@ -27,35 +28,35 @@ from tomoscore_scipion.model.tiles import CELL_PX, cells_along
 from tomoscore_scipion.model.validity import valid_pixels
 
 CLIP_SPREADS = 1e4
-"""Values beyond so many robust standard deviations are clipped: they would drown float32."""
+"""Values are clipped to +- this many robust spreads; larger ones would exhaust float32."""
 BACKGROUND_SIGMA_NM = 60.0
-"""What lines fitted with Gaussian weights of this sigma keep of a slice is taken off first."""
+"""Sigma of the Gaussian weights of the local lines that are subtracted as background."""
 BACKGROUND_STEP_NM = 12.0
-"""Width of the blocks whose means these lines are fitted to."""
+"""Width of the blocks whose means the lines are fitted to."""
 MARGIN_CELLS = 1
-"""Cells around a slice in which it fades out."""
+"""Width in cells of the margin in which a slice fades out."""
 MIN_SPREAD = 1e-3
-"""Where so little of a slice's spread is left without its gradient, it was only a gradient."""
+"""A slice is blank if less than this fraction of its spread is left without the background."""
 SMALLEST_VOXEL_NM = 0.8
-"""Finer slices have blocks of pixels averaged first: nothing finer than 3 nm is looked at."""
+"""Finer slices are binned first, because no period below 3 nm is measured."""
 
 
 @dataclass(frozen=True)
 class CanonicalSlice:
-    """A slice as it is measured.
+    """A slice, prepared for measurement.
 
     Attributes:
         z: plane of the volume at its centre.
         images: (n, y, x) float32, the channels that exist, in a window of whole cells with
             `MARGIN_CELLS` around it; 0 where there is no data, fading out in the margin.
-        present: which of the channels exist; the first, the centre, always does.
-        valid: (y, x) float32, 1 where the window carries data, 0 elsewhere.
+        present: whether each channel exists; the first, the centre, always does.
+        valid: (y, x) float32, 1 where the window holds data, 0 elsewhere.
         cells: (rows, columns) of cells in the window, without the margin.
         voxel_nm: pixel of the images.
         shape: (rows, columns) of pixels of the slice, in the middle of the window.
-        blank: nothing varies in this slice; images are 0.
+        blank: whether the slice is constant, or nearly; images are 0 then.
         log_spread: log10 of the spread that was set to 1, in units of the file; 0 when blank.
-        not_finite: it holds NaN or inf, which are masked.
+        not_finite: whether the slice holds NaN or inf, which are masked.
     """
 
     z: int
@@ -74,7 +75,7 @@ def canonical_slice(read: ReadPlane, plan: SlicePlan, voxel_size_nm: float) -> C
     """Read the planes of a plan and prepare them.
 
     Args:
-        read: gives plane z as a (y, x) float32 array.
+        read: function of z that returns this plane as a (y, x) float32 array.
         plan: the planes to read.
         voxel_size_nm: voxel size in nm.
     """
@@ -86,7 +87,7 @@ def canonical_slice(read: ReadPlane, plan: SlicePlan, voxel_size_nm: float) -> C
     assert centre is not None
     valid = valid_pixels(centre)
     for neighbour in channels[1:]:
-        if neighbour is not None:  # where one is missing, nothing can be said of its persistence
+        if neighbour is not None:  # where a neighbour has no data, its persistence is unknown
             valid &= np.isfinite(neighbour)
     canonical = normalise(plan.z, channels, valid, voxel_size_nm)
     return replace(canonical, not_finite=not bool(np.isfinite(centre).all()))
@@ -95,12 +96,12 @@ def canonical_slice(read: ReadPlane, plan: SlicePlan, voxel_size_nm: float) -> C
 def normalise(
     z: int, channels: list[np.ndarray | None], valid: np.ndarray, voxel_size_nm: float
 ) -> CanonicalSlice:
-    """Prepare one slice; the neighbours get the gain and offset of the centre.
+    """Prepare one slice. Neighbours get the gain and offset of the centre.
 
     Args:
-        z: plane at the centre, carried along.
+        z: index of the centre plane, copied to the result.
         channels: centre, near, far and distant, (y, x) float32 or None.
-        valid: (y, x) bool, where the centre has data.
+        valid: (y, x) bool, where all channels have data.
         voxel_size_nm: voxel size in nm.
     """
     centre = channels[0]
@@ -140,7 +141,7 @@ def _scaled(plane: np.ndarray, valid: np.ndarray, offset: float, gain: float) ->
 def _averaged(
     images: torch.Tensor, mask: torch.Tensor, voxel_nm: float
 ) -> tuple[torch.Tensor, torch.Tensor, float]:
-    """Block means of images much finer than what is looked at, their mask, and their pixel."""
+    """Block means of images with much finer pixels than needed, their mask, and their pixel."""
     factor = int(SMALLEST_VOXEL_NM / voxel_nm)
     if factor < 2:
         return images, mask, voxel_nm
@@ -150,7 +151,7 @@ def _averaged(
 
 
 def _robust_range(plane: np.ndarray, valid: np.ndarray) -> tuple[float, float]:
-    """Median and robust spread of the valid pixels; spread 0 where nothing varies."""
+    """Median and robust spread of the valid pixels; the spread is 0 for a constant plane."""
     values = plane[valid]
     if values.size == 0:
         return 0.0, 0.0
@@ -166,7 +167,7 @@ def _robust_range(plane: np.ndarray, valid: np.ndarray) -> tuple[float, float]:
 
 
 def robust_spread(values: torch.Tensor) -> float:
-    """Half the distance of the 16 % and 84 % quantiles: a standard deviation blind to outliers."""
+    """Half the distance between the 16 % and 84 % quantiles: robust against outliers."""
     if values.numel() == 0:
         return 0.0
     values = values.flatten()[:: max(1, values.numel() // 65536)]
@@ -175,10 +176,15 @@ def robust_spread(values: torch.Tensor) -> float:
 
 
 def without_background(images: torch.Tensor, mask: torch.Tensor, pixel_nm: float) -> torch.Tensor:
-    """Images (n, y, x) less what is smooth in them; 0 where there is no data.
+    """Subtract a smooth background from images (n, y, x); the result is 0 where there is no data.
 
-    At the edges of a slice, and beside an empty part, a smooth background would end in a step or a
-    bend, which is no feature of the specimen.
+    At an edge of the slice, or next to an empty part, the background would end in a step or a bend
+    that is no feature of the specimen.
+
+    Args:
+        images: (n, y, x).
+        mask: (y, x), 1 where there is data.
+        pixel_nm: pixel size in nm.
     """
     step = max(1, round(BACKGROUND_STEP_NM / pixel_nm))
     sigma_px = BACKGROUND_SIGMA_NM / pixel_nm
@@ -191,7 +197,7 @@ def without_background(images: torch.Tensor, mask: torch.Tensor, pixel_nm: float
 
 
 def _filled(images: torch.Tensor, mask: torch.Tensor, step: int, sigma_px: float) -> torch.Tensor:
-    """Images (n, y, x) with a smooth continuation where there is no data."""
+    """Fill images (n, y, x) where there is no data with a smooth continuation."""
     pooled = F.avg_pool2d((images * mask)[None], step, ceil_mode=True)[0]
     weight = F.avg_pool2d(mask[None], step, ceil_mode=True)[0]
     both = gaussian_blur(torch.cat([pooled, weight[None]]), sigma_px / step)
@@ -207,15 +213,15 @@ def _filled(images: torch.Tensor, mask: torch.Tensor, step: int, sigma_px: float
 
 @lru_cache(maxsize=16)
 def local_lines(n: int, blocks: int, sigma_px: float) -> torch.Tensor:
-    """Smoother by local lines, (n, blocks): straight lines stay as they are, up to the very ends.
+    """Matrix of a local linear smoother, (n, blocks); straight lines stay, also at the ends.
 
     Each pixel gets the value of the line fitted to the block means around it with Gaussian weights
     (local linear regression: Cleveland, J. Am. Stat. Assoc. 74, 829 (1979)).
 
     Args:
-        n: pixels.
-        blocks: whose means are smoothed, as `adaptive_avg_pool1d` makes them.
-        sigma_px: of the weights, in pixels.
+        n: number of pixels.
+        blocks: number of blocks, as `adaptive_avg_pool1d` makes them.
+        sigma_px: sigma of the weights in pixels.
     """
     pixels = torch.arange(n, dtype=torch.float64)
     middles = F.adaptive_avg_pool1d(pixels[None], blocks)[0]
@@ -273,7 +279,7 @@ def _window(
 ) -> torch.Tensor:
     """Images (n, y, x) in the middle of a window of whole cells and a margin.
 
-    What is around them is 0 or, with `fade`, their mirror image, which fades out to the edges.
+    The surroundings are 0 or, with `fade`, mirror images that fade out towards the edges.
     """
     for axis, count in ((1, cells[0]), (2, cells[1])):
         n = images.shape[axis]
@@ -285,9 +291,9 @@ def _window(
 
 @lru_cache(maxsize=64)
 def _fast_size(size: float, odd: int) -> int:
-    """The even or odd number nearest to `size` that a Fourier transform likes: 2^a 3^b 5^c 7^d.
+    """The number 2^a 3^b 5^c 7^d of a given parity nearest to `size`, for a fast Fourier transform.
 
-    It is as even or odd as the slice, so that the slice lies in the very middle of the window.
+    With the parity of the slice, the slice lies exactly in the middle of the window.
     """
     around = [n for n in range(max(2, int(size * 0.97)), int(size * 1.03) + 3) if n % 2 == odd]
     smooth = [n for n in around if _is_smooth(n)]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A slice as whitened octaves: one image per octave of period, from 8-4 nm to 128-64 nm.
 
-A radial filter multiplies signal and noise of a frequency alike, so it changes no correlation
-within an octave. Dividing a slice by its own smooth radial spectrum takes such filters out before
-anything nonlinear is done, and sharp annuli keep each octave free of what finer ones hold.
+A radial filter multiplies signal and noise at a frequency by the same factor, so it changes no
+correlation within an octave. Division of a slice by its own smooth radial spectrum removes such
+filters before any nonlinear step, and sharp annuli separate the octaves.
 
 Each octave comes with its Riesz transform, whose two images are a quarter of a period out of phase
 along y and x: together they give amplitude, direction and phase of a local wave (the monogenic
@@ -50,7 +50,7 @@ class Octave:
         riesz: (2, y, x) Riesz transform of the centre along y and x.
         valid: (y, x) 1 where the slice has data, 0 elsewhere.
         cell_px: pixels along a cell; the outermost `MARGIN_CELLS` cells are margin.
-        log_power: log10 of the power that was set to 1, comparable within a volume.
+        log_power: log10 of the power that was scaled to 1, comparable within a volume.
         persistence: (2, CHANNELS - 1) correlation of the centre with its neighbours over the
             waves that run mostly along one axis and along the other.
     """
@@ -64,7 +64,7 @@ class Octave:
 
 
 def octaves(canonical: CanonicalSlice, device: torch.device) -> list[Octave]:
-    """The octaves of a slice that is not blank, finest first."""
+    """Compute the octaves of a slice that is not blank, finest first."""
     window = (canonical.images.shape[1], canonical.images.shape[2])
     grid = _grid(window, canonical.cells, canonical.voxel_nm, device)
     images = canonical.images.to(device)
@@ -127,7 +127,7 @@ def _octave(
 
 
 def _compress(*parts: torch.Tensor) -> None:
-    """Let amplitudes beyond `LIMIT` grow with their logarithm only, in place.
+    """Compress amplitudes above `LIMIT` to LIMIT + log(1 + excess), in place.
 
     Args:
         parts: (n, y, x) components; the amplitude is the root of the sum of all their squares.
@@ -170,7 +170,7 @@ def _grid(
 
 
 class _Grid:
-    """Frequencies and filters of a window, made once for all slices of its shape.
+    """Frequencies and filters of a window, computed once for all slices of its shape.
 
     Attributes:
         annuli: filter of each octave, complex, with the shift to the middles of its pixels.
@@ -229,7 +229,7 @@ class _Grid:
         return BINS_PER_OCTAVE * math.log2(COARSEST_NM / period)
 
     def cropped(self, spectra: torch.Tensor) -> torch.Tensor:
-        """Spectra (n, y, x) of the window on the grid of the finest octave, 0 where it has none."""
+        """Crop or pad spectra (n, y, x) of the window to the grid of the finest octave."""
         (ny, nx), (hy, hx) = self._size, self._half
         out = spectra.new_zeros((len(spectra), ny, nx // 2 + 1))
         scale = 1.0 / math.sqrt(self._window[0] * self._window[1])
@@ -238,7 +238,7 @@ class _Grid:
         return out
 
     def part(self, spectra: torch.Tensor, number: int) -> torch.Tensor:
-        """The part of spectra on the grid of the finest octave that a coarser one has."""
+        """Crop spectra on the grid of the finest octave to that of a coarser octave."""
         ny, nx = self.shape(number)
         if number == 0:
             return spectra

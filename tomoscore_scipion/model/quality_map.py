@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where in a tomogram features can be distinguished: TomoScore per tile and slice as a volume.
+"""Quality map: TomoScore per tile and slice, as a volume.
 
 The map has isotropic voxels, each a whole number of the tomogram's, shares the tomogram's corner
 and covers all of it. Between the centres of tiles and between scored slices the scores are
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MAP_VOXEL_NM = 12.0
 """About the size of a voxel of the map: a quarter of the distance between tiles."""
-LEAST_WEIGHT = 0.5
+MIN_WEIGHT = 0.5
 """Tiles with less data than this are left out, as they are in the score."""
 
 
@@ -119,9 +119,9 @@ def _weights(wanted: np.ndarray, known: np.ndarray) -> np.ndarray:
 def _plane(
     slice_curves: SliceCurves, share: np.ndarray, to_y: np.ndarray, to_x: np.ndarray
 ) -> np.ndarray:
-    """Scores of a slice on the map's grid, (y, x); 0 where there is more emptiness than data."""
+    """Scores of a slice on the map's grid, (y, x); 0 where less than half holds data."""
     weight = np.asarray(slice_curves.weight, dtype=np.float64)
-    usable = (weight >= min(LEAST_WEIGHT, float(weight.max()))) & (weight > 0)
+    usable = (weight >= min(MIN_WEIGHT, float(weight.max()))) & (weight > 0)
     scores = tomoscore(np.asarray(slice_curves.curves), share) * usable
     usable_share = to_y @ usable.astype(np.float64) @ to_x.T
     summed = to_y @ scores @ to_x.T

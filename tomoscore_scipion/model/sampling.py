@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which planes of a volume are read for a slice, in nanometres whatever the voxel size.
+"""Select the planes of a volume that make up a slice, at fixed distances in nanometres.
 
 A slice has four channels, each a mean of planes over about `THICKNESS_NM` (at least one voxel):
 
@@ -8,8 +8,8 @@ A slice has four channels, each a mean of planes over about `THICKNESS_NM` (at l
 - far: 6 nm above and below it,
 - distant: 24 nm above and below it.
 
-Noise differs from slice to slice while matter persists, so the neighbours tell one from the other:
-the near ones for fine features, the distant ones for coarse features, whose noise persists longer.
+Noise differs from slice to slice while matter persists, so neighbours separate the two: the near
+ones for fine features, the distant ones for coarse features, whose noise persists longer.
 Channels whose planes lie outside the volume are absent (2D images, thin volumes).
 """
 
@@ -33,17 +33,17 @@ DISTANT_NM = 24.0
 CHANNEL_NAMES = ("centre", "near", "far", "distant")
 CHANNELS = len(CHANNEL_NAMES)
 NEGLIGIBLE = 0.15
-"""Planes that overlap a slice by less than this share of a plane are not read."""
+"""Planes that overlap a slice by less than this fraction of a plane are not read."""
 LARGEST_PIXELS = 6000 * 6000
 """Pixels of the largest slice at 1.5 nm, 9 um wide: memory for it stays within about 2 GB."""
 MAX_SLICES = 12
-"""Slices that are scored per tomogram: the mean changes little beyond."""
+"""Maximum number of slices per tomogram; more change the mean little."""
 
 INPUT_CONTRACT = (
     "octaves v5: slices of 2 nm, neighbours at 2, 6 and 24 nm; whitened; octaves from 128 to 4 nm "
     "apart, robust spread 1 each, logarithm beyond 4"
 )
-"""What the network is fed; weights name the contract that they were trained for."""
+"""Input of the network; weights state the contract that they were trained for."""
 
 ReadPlane = Callable[[int], np.ndarray]
 
@@ -133,7 +133,7 @@ def plan_slices(
         n_z: number of planes, at least 1.
         voxel_size_nm: voxel size in nm.
         z_range: (first, last) plane to sample, inclusive; the whole volume when None.
-        max_slices: at most so many slices.
+        max_slices: maximum number of slices.
     """
     first, last = z_range if z_range is not None else (0, n_z - 1)
     span = last - first + 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Joins the steps: a path or an array in, a record out. The model is loaded once."""
+"""Score tomograms: a path or an array in, a record out. The model is loaded once."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ OUT_OF_DISTRIBUTION = (
     "out of the model's depth: unlike anything that it was trained on; do not rely on this score "
     "without a look at the tomogram"
 )
-"""Warning where more of what is measured than the card allows lies beyond the training samples."""
+"""Warning for volumes whose out-of-distribution distance exceeds 1."""
 DIGITS = 4
 MOST_AT_ONCE = 4
-"""Slices that are measured at the same time at most: each takes memory."""
+"""Largest number of slices that are measured at the same time; each takes memory."""
 
 
 class Scorer:
@@ -49,8 +49,8 @@ class Scorer:
     Attributes:
         model: {"name", "version", "sha256"} of the weights.
         card: the whole card of the weights.
-        device: where it runs, such as "cpu" or "cuda:0".
-        notices: what the user should know about the choice of device.
+        device: device of the network, such as "cpu" or "cuda:0".
+        notices: messages to the user about the choice of device.
         finish: called with the volume while it is open, the curves of its slices and its record;
             what it returns is the record. None: the record stays as it is.
     """
@@ -132,7 +132,7 @@ class Scorer:
             return record if self.finish is None else self.finish(volume, slices, record)
 
     def measure(self, canonical: CanonicalSlice) -> MeasuredSlice:
-        """What there is to measure of one slice; small, so that many can be kept.
+        """Measure the statistics of one slice; the result is small.
 
         Raises:
             TomogramError: the GPU's memory does not suffice.
@@ -140,17 +140,17 @@ class Scorer:
         return self._predictor.measure(canonical)
 
     def curves(self, measured: Sequence[MeasuredSlice]) -> list[SliceCurves]:
-        """Curves of the slices of one volume, in order of z, each seen beside the others."""
+        """Predict the curves of all slices of one volume together; slices in order of z."""
         return self._predictor.curves(measured)
 
     def out_of_distribution(self, measured: Sequence[MeasuredSlice]) -> float:
-        """How far a volume is from what the model was trained on: beyond 1 it is out of depth."""
+        """Distance of a volume from the training volumes; above 1 a warning is given."""
         return self._predictor.out_of_distribution(measured)
 
     def _measure_slices(
         self, volume: Volume, planes: tuple[int, int], progress: Progress | None
     ) -> tuple[list[MeasuredSlice], tuple[str, ...]]:
-        """What is measured of all sampled slices, and what was noticed on the way."""
+        """Statistics of all sampled slices, and warnings."""
         voxel_nm, reading = volume.voxel_size_angstrom / 10, Lock()
         plans = plan_slices(volume.shape_zyx[0], voxel_nm, planes)
 
@@ -167,10 +167,12 @@ class Scorer:
         pool = ThreadPoolExecutor(workers)
         try:
             with _shared_threads(workers):
-                for done, found in enumerate(pool.map(measured_slice, plans), start=1):
-                    measured.append(found[0])
-                    blank += found[1]
-                    not_finite += found[2]
+                for done, (slice_statistics, is_blank, has_nan) in enumerate(
+                    pool.map(measured_slice, plans), start=1
+                ):
+                    measured.append(slice_statistics)
+                    blank += is_blank
+                    not_finite += has_nan
                     if progress is not None:
                         progress(done, len(plans))
         finally:
@@ -186,7 +188,7 @@ def _open(path_or_array: Any, voxel_size_angstrom: float | None) -> Volume:
 
 @contextmanager
 def _shared_threads(workers: int) -> Iterator[None]:
-    """Let each of some workers that start now have its share of PyTorch's threads."""
+    """Divide PyTorch's threads among the workers that start in this context."""
     threads = torch.get_num_threads()
     torch.set_num_threads(max(threads // workers, 1))
     try:

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a slice carries data: finite pixels outside empty borders and corners.
+"""Where a slice holds data: finite pixels outside empty borders and corners.
 
-A border that an alignment or a rotation left empty is flat to begin with, but no longer constant
-after a filter, a denoiser or Fourier binning. It is told from data by its local spread, which is
-far below that of the field, and by its place: it touches the edge of the slice. A sharp filter
-leaves ripples in it, as strong as a quarter of the field's spread; they are told from quiet ice by
-the mean over some blocks, which stays that of the border. A smooth area that does not reach the
-edge is ice, and counts.
+A border that an alignment or a rotation left empty is constant at first, but not after a filter, a
+denoiser or Fourier binning. It differs from data in two ways: its local spread is far below that of
+the field, and it touches the edge of the slice. A sharp filter leaves ripples of up to a quarter of
+the field's spread in it. They differ from quiet ice in their mean over some blocks, which stays
+that of the border. A smooth area that does not reach the edge is ice, and counts as data.
 """
 
 from __future__ import annotations
@@ -17,26 +16,27 @@ from scipy import ndimage
 BLOCK = 8
 """Edge in pixels of the blocks whose spread is compared."""
 EMPTY = 0.04
-"""Blocks with less than this share of the field's spread are empty where they reach an edge."""
+"""Blocks with less than this fraction of the field's spread are empty if they reach an edge."""
 RIPPLED, RIPPLED_AT_EDGE = 0.25, 0.35
-"""Blocks with less than this share of the field's spread can be empty and hold ripples."""
+"""Blocks with less than this fraction of the field's spread may be empty with ripples."""
 LEVEL = 0.04
-"""Means over 3 x 3 blocks of ripples differ by less than this share of the field's spread."""
+"""Means over 3 x 3 blocks of ripples differ by less than this fraction of the field's spread."""
 ISLAND = 0.1
-"""A part of the field that is apart from the largest and smaller than this share of it is none."""
+"""Separate parts of the field smaller than this fraction of the largest part are not data."""
 STEP = 1.0
-"""Beside an empty area, pixels on its side of the field's median by so many of the field's spreads
-belong to the slope between the two."""
+"""Next to an empty area, pixels that deviate towards it by more than this multiple of the field's
+spread belong to the slope between the two."""
 CLIFF = 3.0
-"""An empty area so many spreads from the field's median goes on wherever values stay near it."""
+"""An empty area further from the field's median than this multiple of the spread also covers
+adjacent pixels of similar value."""
 TYPICAL = 0.75
-"""Quantile of the spread of blocks that stands for the field's."""
+"""Quantile over blocks of their spread that is taken as the field's spread."""
 LIVELY = 0.95
-"""Blocks with less than a thousandth of this quantile of their spread do not vary at all."""
+"""Blocks with less than a thousandth of this quantile of the spreads count as constant."""
 
 
 def valid_pixels(plane: np.ndarray) -> np.ndarray:
-    """Mask of the pixels that carry data.
+    """Mask of the pixels that hold data.
 
     Args:
         plane: (y, x) float32.
@@ -176,7 +176,7 @@ def _slope(plane: np.ndarray, valid: np.ndarray, beside: np.ndarray) -> np.ndarr
     """Pixels between an empty area of another level than the field's, and the field.
 
     A filter makes a slope of the step between the two, which is stronger than the specimen. Its
-    lower half cannot be told from the field pixel by pixel: it is taken to be as wide as the upper.
+    lower half has values of the field: it is taken to be as wide as the upper half.
 
     Args:
         plane: (y, x).

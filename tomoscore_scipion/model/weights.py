@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Weights and their card: one safetensors file, checked before it is used, never unpickled.
+"""Weights and their card: one safetensors file, checked before use, never unpickled.
 
-The card is JSON in the file's header, so that the two cannot part. It states the input contract,
+The card is JSON in the file's header, so that they stay together. It states the input contract,
 the definition of the score, how the model was trained and measured, and the hash of the tensors.
 """
 
@@ -53,7 +53,7 @@ def shipped_weights_path() -> Path:
     """The weights that ship in the package.
 
     Raises:
-        StartError: none, or more than one, is there.
+        StartError: the folder does not hold exactly one weights file.
     """
     files = sorted(FOLDER.glob("*.safetensors"))
     if len(files) != 1:
