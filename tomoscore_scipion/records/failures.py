@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Why a tomogram failed, as it is shown: the cause first, the file's path at the end."""
+"""Reasons of failures for display: the cause first, the path of the file last."""
 
 from __future__ import annotations
 
 
 def cause_first(error: str, path: str | None) -> str:
-    """A failure's text with the path at its end.
+    """Move the path in the reason of a failure to its end.
 
-    The engine names the file first, as compilers do; in a narrow column nothing else is seen then.
+    The engine names the file first. In a narrow column only the path would be visible.
 
     Args:
-        error: the text.
-        path: the file's, as the record has it.
+        error: reason of the failure.
+        path: path of the file as in the record; None if there is none.
+
+    Returns:
+        The reason with the path last; unchanged if it does not begin with the path.
     """
     start = f"{path}: "
     if not path or not error.startswith(start) or len(error) == len(start):

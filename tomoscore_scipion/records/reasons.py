@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Why a tomogram scores low: what its record shows, in the words of the field.
+"""Likely reasons for a low score, derived from a record.
 
-A record holds what was measured, not what was done at the microscope. A reason is given only where
-the record shows it; several causes that look the same in a record are named together.
+A record has what was measured, not what happened at the microscope. A reason is given only if the
+record shows it; causes that look the same in a record are named together.
 """
 
 from __future__ import annotations
@@ -24,18 +24,20 @@ HIGH, MEDIUM, LOW = "high", "medium", "low"
 CONFIDENCES = (HIGH, MEDIUM, LOW)
 
 GOOD = 3.0
-"""Scores from here on, in octaves, need no reason."""
+"""Score from which on no reason is given, octaves."""
 NOTHING_VISIBLE = 0.5
-"""Below this score nothing stands out; what else the record shows says nothing then."""
+"""Score below which only input and emptiness can be judged, octaves."""
 THICK_NM, VERY_THICK_NM = 300.0, 450.0
-"""At 300 kV the mean free path is 200 to 350 nm: beyond, most electrons scatter more than once."""
+"""Thickness of the slab, nm. The mean free path at 300 kV is 200 to 350 nm; beyond it most electrons
+scatter more than once."""
 THIN_NM = 50.0
+"""Thickness of the slab below which large features do not fit, nm."""
 MOST_REASONS = 3
 
 UNFLIPPED, TOO_THIN = "unflipped", "too thin"
 UNKNOWN_VOXEL_SIZE, UNFAMILIAR = "voxel size unknown", "out of the model's depth"
 FAULTS = (UNFLIPPED, TOO_THIN, UNKNOWN_VOXEL_SIZE, UNFAMILIAR)
-"""Codes of reasons that matter whatever the score is."""
+"""Codes of reasons for which a tomogram may be rejected whatever its score."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ class Reason:
     """A likely reason for a low score.
 
     Attributes:
-        code: its name, the same in every version.
-        text: what is found and what it means, for people.
+        code: name, the same in every version.
+        text: finding and meaning, for users.
         confidence: "high", "medium" or "low".
     """
 
@@ -55,18 +57,18 @@ class Reason:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a scored record tells; lengths in nm, scores in octaves, R is the curve.
+    """The quantities of a scored record that the rules use.
 
     Attributes:
-        score: TomoScore.
-        curve: R of the scored bands, 0 beyond Nyquist.
-        share: share of each scored band that the voxel size can carry.
-        voxel_nm: voxel size.
-        slab_nm: thickness of the specimen slab.
-        depth_nm: thickness of the volume.
-        planes: planes of the volume.
-        scores: scores of the scored slices within the slab, by plane.
-        warnings: the record's.
+        score: TomoScore, octaves.
+        curve: R of the scored bands, 0 to 1; 0 beyond Nyquist.
+        share: fraction of each scored octave below Nyquist, 0 to 1.
+        voxel_nm: voxel size, nm.
+        slab_nm: thickness of the slab, nm.
+        depth_nm: thickness of the volume, nm.
+        planes: number of planes of the volume.
+        scores: {plane: score} of the scored slices within the slab, octaves.
+        warnings: warnings of the record.
     """
 
     score: float
@@ -81,17 +83,17 @@ class Facts:
 
     @property
     def highest(self) -> float:
-        """The highest score that the voxel size can carry."""
+        """The highest possible score with this voxel size, octaves."""
         return sum(self.share)
 
     @property
     def finest(self) -> int:
-        """The finest scored band of which the voxel size carries at least half."""
+        """Index of the finest scored octave of which at least half is below Nyquist."""
         return max((i for i, share in enumerate(self.share) if share >= 0.5), default=0)
 
 
 def facts_of(record: Score) -> Facts | None:
-    """The facts of a record; None where nothing was scored."""
+    """The facts of a record; None if it was not scored."""
     if (
         record.status != OK
         or record.tomoscore is None
@@ -117,9 +119,9 @@ def facts_of(record: Score) -> Facts | None:
 
 
 def reasons_of(record: Score) -> tuple[Reason, ...]:
-    """The likely reasons for a record's low score, the surest first, at most three.
+    """The likely reasons for a low score, the most confident first, at most three.
 
-    None for failed records, whose error says why, for good scores, and where the record shows no
+    There are none for failed records, for scores of `GOOD` or more, and if the record shows no
     reason.
     """
     facts = facts_of(record)
@@ -131,7 +133,7 @@ def reasons_of(record: Score) -> tuple[Reason, ...]:
 
 
 def faults_of(record: Score) -> tuple[str, ...]:
-    """The codes among `FAULTS` that a record shows, in their order, whatever its score."""
+    """The faults of a record, codes of `FAULTS` in their order, whatever its score."""
     facts = facts_of(record)
     if facts is None:
         return ()
@@ -143,14 +145,14 @@ Rule = Callable[[Facts], Iterator[Reason]]
 
 
 def _rules(facts: Facts) -> Sequence[Rule]:
-    """The rules that apply: where nothing is seen, only input and emptiness can be judged."""
+    """The rules that apply to a score."""
     if facts.score < NOTHING_VISIBLE:
         return (_input, _empty_slices, _nothing)
     return (_input, _empty_slices, _voxel, _uneven, _thickness, _contrast, _only_coarse)
 
 
 def _input(facts: Facts) -> Iterator[Reason]:
-    """What the warnings say of the volume as such."""
+    """Reasons from warnings about the volume."""
     for start, code, text, confidence in (
         (
             "looks unflipped",
@@ -180,7 +182,7 @@ def _input(facts: Facts) -> Iterator[Reason]:
 
 
 def _empty_slices(facts: Facts) -> Iterator[Reason]:
-    """Constant slices, as the warnings count them."""
+    """Reasons from warnings about constant slices."""
     for warning in facts.warnings:
         if warning.startswith("constant, or nearly"):
             text = (
@@ -209,7 +211,7 @@ def _nothing(facts: Facts) -> Iterator[Reason]:
 
 
 def _voxel(facts: Facts) -> Iterator[Reason]:
-    """The voxel is the limit only where the finest features that it carries are seen."""
+    """The voxel limits the score only if features near Nyquist are visible."""
     seen = facts.curve[facts.finest]
     if facts.highest >= GOOD + 1 or seen < 0.3:
         return
@@ -222,7 +224,7 @@ def _voxel(facts: Facts) -> Iterator[Reason]:
 
 
 def _uneven(facts: Facts) -> Iterator[Reason]:
-    """Some slices of the slab are much better than the slab."""
+    """Some slices are much better than the whole slab."""
     if len(facts.scores) < 4:
         return
     best = sorted(facts.scores, key=lambda z: facts.scores[z])[-2:]
@@ -251,7 +253,7 @@ def _thickness(facts: Facts) -> Iterator[Reason]:
 
 
 def _contrast(facts: Facts) -> Iterator[Reason]:
-    """Even what is large is hardly seen."""
+    """Even large features are hardly visible."""
     large = sum(facts.curve[:3]) / 3
     if large < 0.4:
         text = (
@@ -262,7 +264,7 @@ def _contrast(facts: Facts) -> Iterator[Reason]:
 
 
 def _only_coarse(facts: Facts) -> Iterator[Reason]:
-    """Large features are seen well, and from some band on nothing."""
+    """Large features are visible, finer ones are lost."""
     carried = facts.curve[: facts.finest + 1]
     lost = next((i for i, r in enumerate(carried) if r <= 0.2), None)
     if lost not in (2, 3) or min(carried[:2]) < 0.45 or max(carried[lost:]) > 0.25:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The order of a session: a CSV file `ts_id,acquired`, a line for each tomogram of the input.
+"""The order of a session: a CSV file `ts_id,acquired` with a line for each tomogram.
 
-`acquired` is the time of acquisition as ISO 8601 writes it, and may be empty. Workers finish
-tomograms in another order than that of the session, and drift shows in the session's only.
+`acquired` is the time of acquisition in ISO 8601 and may be empty. Workers finish tomograms in
+another order, in which drift is not visible.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from tomoscore_scipion.records.errors import StartError
 
 Item = TypeVar("Item")
 Order = Mapping[str, Optional[datetime]]
-"""{ts_id: when it was acquired, None where that is not known}, as the input has them."""
+"""{ts_id: time of acquisition or None}, in the order of the input."""
 
 COLUMNS = ("ts_id", "acquired")
 BY_ACQUISITION, BY_INPUT, BY_RESULTS = "of acquisition", "of the input", "of the results"
-"""What a session may be ordered by, in words that follow "in the order"."""
+"""Names of the orders, which follow the words "in the order"."""
 
 
 def order_text(order: Order) -> str:
-    """The content of the file."""
+    """The content of the file for an order."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -34,10 +34,10 @@ def order_text(order: Order) -> str:
 
 
 def read_order(path: str | os.PathLike[str]) -> Order:
-    """The order that a file holds.
+    """Read an order.
 
     Raises:
-        StartError: it cannot be read, or is not such a file.
+        StartError: the file cannot be read, or has another format.
     """
     try:
         with open(path, encoding="utf-8", newline="") as file:
@@ -61,18 +61,18 @@ def read_order(path: str | os.PathLike[str]) -> Order:
 
 
 def in_order(items: Sequence[Item], ids: Iterable[str], order: Order) -> tuple[list[Item], str]:
-    """Items in the order of the session, and what that is.
+    """Sort items by the order of the session.
 
-    It is the order of acquisition where all times are known, else that of the input. What the
-    order does not name comes last, as it stands.
+    That is the order of acquisition if all times are known, else the order of the input. Items that
+    it does not list come last, in their present order.
 
     Args:
-        items: what is to be ordered.
-        ids: their ids.
-        order: from `read_order`; empty where nothing is known.
+        items: items to sort.
+        ids: ids of the items.
+        order: order from `read_order`; empty if unknown.
 
     Returns:
-        The items, and one of `BY_ACQUISITION`, `BY_INPUT`, `BY_RESULTS`.
+        The sorted items, and the order used: `BY_ACQUISITION`, `BY_INPUT` or `BY_RESULTS`.
     """
     pairs = list(zip(ids, items))
     known = [order[key] for key, _ in pairs if key in order]
