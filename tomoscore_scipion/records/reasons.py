@@ -28,8 +28,8 @@ GOOD = 3.0
 NOTHING_VISIBLE = 0.5
 """Score below which only input and emptiness can be judged, octaves."""
 THICK_NM, VERY_THICK_NM = 300.0, 450.0
-"""Thickness of the slab, nm. The mean free path at 300 kV is 200 to 350 nm; beyond it most electrons
-scatter more than once."""
+"""Thickness of the slab, nm. The mean free path at 300 kV is 200 to 350 nm; beyond it most
+electrons scatter more than once."""
 THIN_NM = 50.0
 """Thickness of the slab below which large features do not fit, nm."""
 MOST_REASONS = 3
