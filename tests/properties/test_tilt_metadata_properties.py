@@ -17,7 +17,7 @@ from tomoscore_scipion.tilt_metadata.angle_file import read_angle_file
 from tomoscore_scipion.tilt_metadata.angle_match import match_angles
 from tomoscore_scipion.tilt_metadata.aretomo import read_aln
 from tomoscore_scipion.tilt_metadata.dose_file import read_doses
-from tomoscore_scipion.tilt_metadata.exposures import LARGEST_DOSE
+from tomoscore_scipion.tilt_metadata.exposures import MAX_DOSE
 from tomoscore_scipion.tilt_metadata.imod_files import read_transforms
 from tomoscore_scipion.tilt_metadata.mdoc.series import read_mdoc
 from tomoscore_scipion.tilt_metadata.relion.series import read_relion_star
@@ -141,7 +141,7 @@ def check_angles(angles):
 def check_doses(doses):
     assert np.isfinite(doses.before).all() and np.isfinite(doses.of).all()
     assert (doses.before >= 0).all() and (doses.of > 0).all()
-    assert doses.end.max() <= LARGEST_DOSE
+    assert doses.end.max() <= MAX_DOSE
     assert len(np.unique(doses.before)) == len(doses.before)
 
 

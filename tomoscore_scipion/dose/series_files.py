@@ -21,11 +21,11 @@ from tomoscore_scipion.records.errors import TomogramError
 from tomoscore_scipion.tilt_metadata.dose_file import read_doses
 from tomoscore_scipion.tilt_metadata.exposures import Exposures
 from tomoscore_scipion.tilt_metadata.geometry_checks import (
-    NARROWEST_DEG,
+    MIN_RANGE_DEG,
+    check_axis_unit,
+    check_large_shifts,
+    check_not_doses,
     check_transforms,
-    doubts_of_angles,
-    doubts_of_axis,
-    doubts_of_shifts,
     on_one_side,
 )
 from tomoscore_scipion.tilt_metadata.imod_files import read_transforms
@@ -51,13 +51,13 @@ def read_series(sources: Sources) -> DoseSeries:
     transforms, warnings = _transforms(sources, files, pixel)
     kept = _kept(sources, files)
     exposures, doubts = _exposures(sources, files, kept)
-    if np.ptp(angles[kept]) < NARROWEST_DEG:
+    if np.ptp(angles[kept]) < MIN_RANGE_DEG:
         raise TomogramError(
             f"{path}: expected different tilt angles, got {angles[kept].min():g} to "
             f"{angles[kept].max():g} degrees for all views that are in use"
         )
     if on_one_side(angles):
-        doubts = (*doubts, *doubts_of_angles(path, angles[kept], exposures))
+        doubts = (*doubts, *check_not_doses(path, angles[kept], exposures))
     return DoseSeries(
         tilts=TiltSeries(Path(sources.stack), pixel, angles[kept], transforms[kept], kept),
         exposures=exposures,
@@ -99,7 +99,7 @@ def _transforms(
     shape_yx = files.shape_yx
     if sources.xf:
         given = read_transforms(sources.xf, files.n_views, sources.stack, shape_yx)
-        return given, doubts_of_shifts(sources.xf, given, max(shape_yx))
+        return given, check_large_shifts(sources.xf, given, max(shape_yx))
     transforms = np.tile(np.eye(2, 3), (files.n_views, 1, 1))
     path, placed, found = _alignment(sources, files, pixel)
     if found is None:
@@ -108,8 +108,8 @@ def _transforms(
     transforms[images] = found[placed.rows[images]]
     check_transforms(path, transforms, shape_yx)
     return transforms, (
-        *doubts_of_shifts(path, found, max(shape_yx)),
-        *doubts_of_axis(path, found),
+        *check_large_shifts(path, found, max(shape_yx)),
+        *check_axis_unit(path, found),
         *placed.doubts_of_shifts(path, found, images),
     )
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The text file of tilt angles, with what programs write beside them.
+"""Text files of tilt angles, with further columns of some programs.
 
-One column is the angle. A second one is the order of acquisition (AreTomo 2, RELION 5) or the
-accumulated dose (Scipion); three are angle, order of acquisition and dose of the view (AreTomo 3),
-or the accumulated dose, where it rises from view to view in the order of acquisition and by more
-than the doses of views differ.
+The first column is the angle. A second column is the order of acquisition (AreTomo 2, RELION 5) or
+the accumulated dose (Scipion). Three columns are angle, order of acquisition and dose of the view
+(AreTomo 3), or the accumulated dose, if it rises from view to view in the order of acquisition by
+more than doses of views differ.
 """
 
 from __future__ import annotations
@@ -15,27 +15,29 @@ from dataclasses import dataclass
 import numpy as np
 
 from tomoscore_scipion.records.errors import TomogramError
-from tomoscore_scipion.tilt_metadata.exposures import Exposures, exposures_of_accumulated, plausible
+from tomoscore_scipion.tilt_metadata.exposures import Exposures, checked, exposures_of_accumulated
 from tomoscore_scipion.tilt_metadata.geometry_checks import check_angles
 from tomoscore_scipion.tilt_metadata.number_table import as_numbers, check_count, read_words
 
-ACCUMULATED = 3.0
-"""Doses of views grow with tilt by less than this factor: as 1 / cos, up to 70 degrees."""
-EVEN = 0.1
-"""Accumulated doses of equal exposures rise by steps that differ by less than this share."""
-SMALLEST_STEP = 0.1
-"""A view has more e/A^2: smaller steps are differences between the doses of views."""
+MIN_ACCUMULATED_RATIO = 3.0
+"""Smallest ratio of the last to the first accumulated dose. Doses of views increase by less with
+tilt: by 1 / cos, up to 70 degrees."""
+MAX_STEP_VARIATION = 0.1
+"""Largest relative difference of the steps of accumulated doses of equal exposures."""
+MIN_STEP = 0.1
+"""Smallest dose of a view, e/A^2. Smaller steps are differences between doses of views."""
 
 
 @dataclass(frozen=True)
 class AngleFile:
-    """What the file says, per view in the order of the stack.
+    """Content of the file, per view in the order of the stack.
 
     Attributes:
         path: the file.
         angles_deg: (n_views,).
-        columns: all of it, (n_views, 1 to 3).
-        order: rank in the order of acquisition where a column has it, (n_views,); else None.
+        columns: all columns, (n_views, 1 to 3).
+        order: rank of each view in the order of acquisition, from 0, (n_views,); None if no column
+            has it.
     """
 
     path: str
@@ -44,10 +46,11 @@ class AngleFile:
     order: np.ndarray | None
 
     def exposures(self, convention: str | None) -> Exposures | None:
-        """The doses; None where the file has none.
+        """Doses of the views; None if the file has none.
 
         Args:
-            convention: of accumulated doses; "end" of the exposure when None.
+            convention: point in the exposure of accumulated doses, see `DOSE_CONVENTIONS`; "end" if
+                None.
 
         Raises:
             TomogramError: the doses are impossible.
@@ -62,17 +65,17 @@ class AngleFile:
 
     @property
     def accumulated(self) -> bool:
-        """Whether the third column is the accumulated dose, and not that of each view."""
+        """Whether the third column is the accumulated dose, not the dose of each view."""
         doses = self._doses_as_taken()
         if doses is None or np.diff(doses).min() < 0 or doses[-1] <= 0:
             return False
         step = float(np.median(np.diff(doses)))
-        even = step >= SMALLEST_STEP and bool(np.ptp(np.diff(doses)) <= EVEN * step)
-        return even or bool(doses[-1] >= ACCUMULATED * doses[0])
+        even = step >= MIN_STEP and bool(np.ptp(np.diff(doses)) <= MAX_STEP_VARIATION * step)
+        return even or bool(doses[-1] >= MIN_ACCUMULATED_RATIO * doses[0])
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """What the user should know of its doses."""
+        """Warnings about the interpretation of the third column."""
         doses = self._doses_as_taken()
         if doses is None or np.diff(doses).min() <= 0:
             return ()
@@ -91,17 +94,22 @@ class AngleFile:
         )
 
     def _doses_as_taken(self) -> np.ndarray | None:
-        """The third column in the order of acquisition, (n_views,), of at least two views."""
+        """The third column in the order of acquisition, (n_views,); None for a single view."""
         if self.columns.shape[1] != 3 or self.order is None or len(self.columns) < 2:
             return None
         return np.asarray(self.columns[np.argsort(self.order), 2])
 
 
 def read_angle_file(path: str, n_views: int, stack: str) -> AngleFile:
-    """Read the angles of a stack of `n_views` images.
+    """Read the tilt angles of a stack.
+
+    Args:
+        path: the file.
+        n_views: number of images in the stack.
+        stack: name of the stack, for messages.
 
     Raises:
-        TomogramError: it cannot be read, has another number of rows, or impossible angles.
+        TomogramError: the file cannot be read, has another number of rows, or invalid angles.
     """
     words = read_words(path)
     n_columns = len(words[0]) if words else 1
@@ -123,7 +131,7 @@ def read_angle_file(path: str, n_views: int, stack: str) -> AngleFile:
 
 
 def has_further_columns(path: str) -> bool:
-    """Whether a file has more than angles, such as doses; one that cannot be read has not."""
+    """Whether a file has columns besides the angles; False if it cannot be read."""
     try:
         words = read_words(path)
     except TomogramError:
@@ -132,10 +140,10 @@ def has_further_columns(path: str) -> bool:
 
 
 def _order(words: list[str]) -> np.ndarray | None:
-    """Ranks of acquisition, from 0; None where the words are no such ranks.
+    """Ranks of acquisition, from 0; None if the column is something else.
 
-    Whole numbers that mostly follow one another are ranks: those of views that are missing may be
-    left out. Accumulated doses have decimals, or larger steps.
+    Whole numbers with a median step of 1 are ranks, with gaps for views that are missing.
+    Accumulated doses have decimals or larger steps.
     """
     if not all(word.isdecimal() and len(word) < 7 for word in words):
         return None
@@ -147,11 +155,11 @@ def _order(words: list[str]) -> np.ndarray | None:
 
 
 def _of_order(ranks: np.ndarray, doses: np.ndarray, name: str) -> Exposures:
-    """Doses of ranked views; a view that is missing has given the median dose."""
+    """Doses of ranked views. A missing view counts with the median dose."""
     given = np.full(int(ranks.max()) + 1, float(np.median(doses)))
     given[ranks] = doses
     before = (np.cumsum(given) - given)[ranks]
     found = Exposures(
         before, doses, f"doses of {name}: dose of each view, summed in the order of acquisition"
     )
-    return plausible(found, name)
+    return checked(found, name)

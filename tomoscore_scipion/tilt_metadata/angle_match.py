@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which entry of one list of tilt angles is which view of another.
+"""Assign the entries of one list of tilt angles to the views of another by their angles.
 
-Two files of one series rarely have the same numbers: one has nominal angles and the other refined
-ones, a lamella's pretilt may be taken off in one of them (a common offset), the signs may be turned
-(Warp against IMOD), the order is that of acquisition or of angle, and one of them may have more
-entries: views taken twice, or left out of the stack. The angles decide; other assignments that fit
-as well are given too.
+Two files of one series rarely have the same numbers. One has nominal angles and the other refined
+ones; the pretilt of a lamella may be subtracted in one of them (a common offset); signs may be
+opposite (Warp and IMOD); the order may be that of acquisition or of angle; and one file may have
+more entries, of views that were acquired twice or excluded from the stack. Other assignments that
+fit equally well are returned too.
 """
 
 from __future__ import annotations
@@ -14,40 +14,40 @@ from dataclasses import dataclass
 
 import numpy as np
 
-NEAR_DEG = 2.0
-"""Refined and nominal angles of a view differ by less, beside the common offset."""
-LARGEST_OFFSET_DEG = 30.0
-"""Lamellae are tilted by less."""
-SUPERSEDED_DEG = 0.5
-"""What taking an entry costs that was taken again later."""
-CLEARLY = 2.0
-"""An assignment whose angles differ by less than another's by this factor is the right one."""
-ROUNDING_DEG = 0.002
-"""Differences of angles below this say nothing."""
-MOST_OFFSETS = 120
+MAX_DIFFERENCE_DEG = 2.0
+"""Largest difference of the refined and nominal angle of a view, without the common offset."""
+MAX_OFFSET_DEG = 30.0
+"""Largest common offset: lamellae have a smaller pretilt."""
+REPEATED_COST_DEG = 0.5
+"""Cost of an entry whose view was acquired again later."""
+MAX_ERROR_RATIO = 2.0
+"""Assignments whose errors differ by at most this factor fit equally well."""
+MAX_ROUNDING_DEG = 0.002
+"""Differences of errors up to this are due to rounding."""
+MAX_OFFSETS = 120
 
 
 @dataclass(frozen=True)
 class Match:
-    """The entry of each view.
+    """An assignment of entries to views.
 
     Attributes:
-        entries: indices into the list of entries, (n_views,).
-        turned: whether the entries' angles have the other sign.
-        offset_deg: angles of the views less those of their entries, in common.
-        apart_deg: root mean square of what differs beside the offset.
-        rivals: other assignments whose angles fit as well, each as `entries`.
+        entries: index of the entry of each view, (n_views,).
+        turned: whether the angles of the entries have the opposite sign.
+        offset_deg: common offset: angles of the views minus angles of their entries.
+        error_deg: root mean square of the remaining differences.
+        rivals: other assignments that fit equally well, each like `entries`.
     """
 
     entries: np.ndarray
     turned: bool
     offset_deg: float
-    apart_deg: float
+    error_deg: float
     rivals: tuple[np.ndarray, ...] = ()
 
     @property
     def in_order(self) -> bool:
-        """Whether views and entries run in the same order."""
+        """Whether views and entries are in the same order."""
         return bool(np.all(np.diff(self.entries) > 0))
 
 
@@ -63,12 +63,12 @@ def match_angles(
         views_deg: angles of the views, (n_views,), at least one.
         entries_deg: angles of the entries, (n_entries,), in any order; more of them than views,
             or as many.
-        superseded: which entries were taken again later, (n_entries,) bool.
-        same_sign: whether angles of the other sign count only where the others do not fit as well,
-            for files whose sign is known.
+        superseded: entries whose view was acquired again later, (n_entries,) bool.
+        same_sign: prefer assignments without a change of sign if they fit equally well, for files
+            whose sign is known.
 
     Returns:
-        The best assignment; None where no assignment fits all views.
+        The best assignment; None if no assignment fits all views.
     """
     if not 0 < len(views_deg) <= len(entries_deg):
         return None
@@ -79,39 +79,41 @@ def match_angles(
             differences = views_deg - signed[entries]
             offset = float(np.median(differences))
             beside = differences - offset
-            if np.abs(beside).max() <= NEAR_DEG and abs(offset) <= LARGEST_OFFSET_DEG:
-                apart = float(np.sqrt(np.mean(beside**2)))
-                found.append(Match(entries, turned, offset, apart))
+            if np.abs(beside).max() <= MAX_DIFFERENCE_DEG and abs(offset) <= MAX_OFFSET_DEG:
+                error = float(np.sqrt(np.mean(beside**2)))
+                found.append(Match(entries, turned, offset, error))
     return _best(found, same_sign)
 
 
 def _best(found: list[Match], same_sign: bool) -> Match | None:
-    """The assignment that fits best; of those that fit alike, the plainest, with its rivals."""
+    """The simplest of the assignments that fit best, with the others as rivals."""
     if not found:
         return None
-    least = min(match.apart_deg for match in found)
-    alike = [m for m in found if m.apart_deg <= max(CLEARLY * least, least + ROUNDING_DEG)]
+    best = min(match.error_deg for match in found)
+    alike = [
+        m for m in found if m.error_deg <= max(MAX_ERROR_RATIO * best, best + MAX_ROUNDING_DEG)
+    ]
     likely = _of_same_sign(alike) if same_sign else alike
-    plainest = min(likely, key=lambda m: (not m.in_order, m.turned, abs(m.offset_deg)))
-    if len(likely) < len(alike) and (plainest.in_order or not any(m.in_order for m in alike)):
-        # Nothing speaks for the other sign; where only that keeps the order, it is a rival.
+    simplest = min(likely, key=lambda m: (not m.in_order, m.turned, abs(m.offset_deg)))
+    if len(likely) < len(alike) and (simplest.in_order or not any(m.in_order for m in alike)):
+        # Assignments of the opposite sign are rivals only if they alone keep the order.
         alike = likely
     rivals: list[np.ndarray] = []
     for match in alike:
-        if not any(np.array_equal(match.entries, one) for one in (plainest.entries, *rivals)):
+        if not any(np.array_equal(match.entries, one) for one in (simplest.entries, *rivals)):
             rivals.append(match.entries)
     return Match(
-        plainest.entries, plainest.turned, plainest.offset_deg, plainest.apart_deg, tuple(rivals)
+        simplest.entries, simplest.turned, simplest.offset_deg, simplest.error_deg, tuple(rivals)
     )
 
 
 def _of_same_sign(alike: list[Match]) -> list[Match]:
-    """Those of the same sign, or all where those need the larger common offset."""
+    """Assignments without a change of sign; all if those need a larger common offset."""
     offsets = {
         turned: min((abs(m.offset_deg) for m in alike if m.turned == turned), default=np.inf)
         for turned in (False, True)
     }
-    if offsets[False] > offsets[True] + NEAR_DEG:
+    if offsets[False] > offsets[True] + MAX_DIFFERENCE_DEG:
         return alike
     return [match for match in alike if not match.turned]
 
@@ -119,7 +121,7 @@ def _of_same_sign(alike: list[Match]) -> list[Match]:
 def _assignments(
     views_deg: np.ndarray, entries_deg: np.ndarray, superseded: np.ndarray | None
 ) -> list[np.ndarray]:
-    """Entries of the views, by rank of angle; several where there are more entries than views."""
+    """Candidate assignments by rank of angle; several if there are more entries than views."""
     n_views, n_entries = len(views_deg), len(entries_deg)
     by_view = np.argsort(views_deg, kind="stable")
     by_entry = np.argsort(entries_deg, kind="stable")
@@ -129,7 +131,7 @@ def _assignments(
         return [_in_file_order(views_deg, entries_deg, ranked)]
     cost = np.zeros(n_entries)
     if superseded is not None:
-        cost[superseded] = SUPERSEDED_DEG
+        cost[superseded] = REPEATED_COST_DEG
     views, entries, cost = views_deg[by_view], entries_deg[by_entry], cost[by_entry]
     assignments: list[np.ndarray] = []
     for offset in _offsets(views, entries):
@@ -144,25 +146,25 @@ def _assignments(
 def _in_file_order(
     views_deg: np.ndarray, entries_deg: np.ndarray, ranked: np.ndarray
 ) -> np.ndarray:
-    """The order of the files where it fits as well: views of one angle are not swapped."""
+    """The order of the files if it fits as well, so that views of equal angle are not swapped."""
 
     def worst(entries: np.ndarray) -> float:
         differences = views_deg - entries_deg[entries]
         return float(np.abs(differences - np.median(differences)).max())
 
     plain = np.arange(len(views_deg))
-    return plain if worst(plain) <= min(worst(ranked) + 0.25, NEAR_DEG) else ranked
+    return plain if worst(plain) <= min(worst(ranked) + 0.25, MAX_DIFFERENCE_DEG) else ranked
 
 
 def _offsets(views: np.ndarray, entries: np.ndarray) -> np.ndarray:
-    """Common offsets to try: none, and those that bring the middle view to an entry."""
+    """Common offsets to try: 0, and those that match the middle view with an entry."""
     offsets = np.append(0.0, views[len(views) // 2] - entries)
-    offsets = offsets[np.abs(offsets) <= LARGEST_OFFSET_DEG]
-    return offsets[np.argsort(np.abs(offsets), kind="stable")][:MOST_OFFSETS]
+    offsets = offsets[np.abs(offsets) <= MAX_OFFSET_DEG]
+    return offsets[np.argsort(np.abs(offsets), kind="stable")][:MAX_OFFSETS]
 
 
 def _cheapest(cost: np.ndarray) -> np.ndarray:
-    """The increasing choice of a column per row with the least sum.
+    """Choose an increasing column per row with the smallest sum, by dynamic programming.
 
     Args:
         cost: shape (n_rows, n_columns), n_rows <= n_columns.

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""AreTomo's alignment (.aln): angles and transforms of the aligned views.
+"""Alignment files of AreTomo (.aln): angles and transforms of the aligned views.
 
-The column SEC names images of the stack that was aligned: AreTomo 1 and 2 count them from 0,
-AreTomo 3 from 1. A dark image, which has no row, is named by its place in the order of angles and
-by its section, which is counted as SEC is, or in some versions from the other number. Shifts are in
-pixels of the images that were aligned, whose size (RawSize) may be another than that of the stack
-at hand. Local alignment, where there is one, is not used.
+The column SEC is the index of an image in the stack, from 0 in AreTomo 1 and 2, from 1 in AreTomo
+3. A dark image has no row; the file lists its position in the order of angles and its section,
+which is counted as SEC is, or in some versions from the other number. Shifts are in pixels of the
+aligned images, whose size (RawSize) may differ from that of the stack. Local alignment is not used.
 """
 
 from __future__ import annotations
@@ -23,20 +22,20 @@ from tomoscore_scipion.tilt_metadata.number_table import number
 COLUMNS = 10
 """SEC ROT GMAG TX TY SMEAN SFIT SCALE BASE TILT."""
 MAGNIFICATION_TOLERANCE = 1e-3
-"""AreTomo writes a GMAG of 1 for all images; less than a pixel at the edge is moved by this."""
+"""Largest difference of GMAG from 1, less than a pixel at the edge. AreTomo writes 1."""
 SIZE_TOLERANCE_PX = 2.0
-"""Binning rounds sizes, and some programs make them even."""
+"""Largest difference of sizes: binning rounds them, and some programs make them even."""
 
 
 @dataclass(frozen=True)
 class AlnSeries:
-    """The aligned views.
+    """The alignment of the views.
 
     Attributes:
-        views: which images of the stack, 0-based, (n_aligned,); dark ones are left out.
-        angles_deg: (n_aligned,).
-        transforms: (n_aligned, 2, 3) in IMOD's form, in pixels of the stack.
-        warnings: what the user should know.
+        views: index of each aligned image in the stack, from 0, (n_aligned,); without dark images.
+        angles_deg: tilt angles in degrees, (n_aligned,).
+        transforms: transforms in the form of IMOD, (n_aligned, 2, 3), in pixels of the stack.
+        warnings: warnings for the user.
     """
 
     views: np.ndarray
@@ -47,7 +46,7 @@ class AlnSeries:
 
 @dataclass(frozen=True)
 class _Content:
-    """The file as it is written: raw size (x, y, views), rows, and dark images (place, section)."""
+    """Unchecked content: raw size (x, y, views), rows, and dark images (position, section)."""
 
     raw: tuple[int, int, int]
     rows: np.ndarray
@@ -55,14 +54,14 @@ class _Content:
 
 
 def read_aln(path: str, stack_shape_zyx: tuple[int, int, int]) -> AlnSeries:
-    """Read AreTomo's global alignment of a stack.
+    """Read the global alignment of a stack.
 
     Args:
         path: the file.
-        stack_shape_zyx: of the stack: views, height and width.
+        stack_shape_zyx: shape of the stack: views, height, width.
 
     Raises:
-        TomogramError: it cannot be read, or is that of another stack.
+        TomogramError: the file cannot be read, or is the alignment of another stack.
     """
     content = _parse(path)
     n_views, n_y, n_x = stack_shape_zyx
@@ -120,10 +119,10 @@ def _parse(path: str) -> _Content:
 def _one_size(
     path: str, before: tuple[int, int, int] | None, here: tuple[int, int, int]
 ) -> tuple[int, int, int]:
-    """The raw size, which may be there again.
+    """Check that a repeated RawSize is the same.
 
     Raises:
-        TomogramError: it is another one then.
+        TomogramError: the sizes differ.
     """
     if before not in (None, here):
         raise TomogramError(
@@ -134,7 +133,7 @@ def _one_size(
 
 
 def _check_magnification(path: str, rows: np.ndarray) -> None:
-    """Refuse magnifications, which AreTomo does not write, so that their direction is not known.
+    """Refuse magnifications: AreTomo does not write any, so that their convention is unknown.
 
     Raises:
         TomogramError: GMAG is not 1.
@@ -149,10 +148,10 @@ def _check_magnification(path: str, rows: np.ndarray) -> None:
 
 
 def _row(words: list[str]) -> list[float]:
-    """The numbers of a view.
+    """Parse the row of a view.
 
     Raises:
-        ValueError: they are not those of a view.
+        ValueError: the row is invalid.
     """
     values = [number(word) for word in words]
     if len(values) != COLUMNS or values[0] != _whole(words[0]) or abs(values[1]) > 360.0:
@@ -161,10 +160,10 @@ def _row(words: list[str]) -> list[float]:
 
 
 def _whole(word: str) -> int:
-    """A whole number that counts images or pixels.
+    """Parse a whole number of images or pixels.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the word is not a whole number.
     """
     if not (word.isascii() and word.isdecimal() and len(word) < 8):
         raise ValueError(f"expected a whole number, got {word!r}")
@@ -174,7 +173,7 @@ def _whole(word: str) -> int:
 def _scale(
     path: str, raw_xy: tuple[int, int], stack_xy: tuple[int, int]
 ) -> tuple[float, tuple[str, ...]]:
-    """Pixels of the stack per pixel of the images that were aligned, and a warning if not one."""
+    """Pixels of the stack per pixel of the aligned images, and a warning if it is not 1."""
     if raw_xy == stack_xy:
         return 1.0, ()
     scale = float(np.sqrt(stack_xy[0] * stack_xy[1] / (raw_xy[0] * raw_xy[1])))
@@ -192,10 +191,10 @@ def _scale(
 
 
 def _images(path: str, sections: np.ndarray, dark: np.ndarray, n_views: int) -> np.ndarray:
-    """Images of the stack, 0-based, by what rows and dark images have together.
+    """Index of the image of each row in the stack, from 0, if rows and dark images cover it.
 
     Raises:
-        TomogramError: no way of counting names each image once, or more than one does.
+        TomogramError: no way of counting, or more than one, gives each image once.
     """
     every = set(range(n_views))
     found = {
@@ -220,7 +219,7 @@ def _images(path: str, sections: np.ndarray, dark: np.ndarray, n_views: int) -> 
 
 
 def _names(sections: np.ndarray, dark: np.ndarray) -> set[int]:
-    """The images named, each once; none where one is named twice."""
+    """The set of images; empty if an image occurs twice."""
     both = [*sections.tolist(), *dark.tolist()]
     return set(both) if len(set(both)) == len(both) else set()
 
@@ -228,11 +227,11 @@ def _names(sections: np.ndarray, dark: np.ndarray) -> set[int]:
 def _counted_without_dark(
     sections: np.ndarray, dark: np.ndarray, n_views: int
 ) -> set[tuple[int, ...]]:
-    """Images of sections that are counted without the dark ones, as some versions do."""
+    """Images if sections are counted without dark images, as in some versions."""
     first = int(sections.min())
     if first > 1 or sorted((sections - first).tolist()) != list(range(len(sections))):
         return set()
-    # A dark image whose two numbers agree, or differ by one, has its section in its place.
+    # If both numbers of all dark images agree, or differ by one, the first is the section.
     places, named = dark[:, 0], dark[:, 1]
     in_place = np.array_equal(named, places) or np.array_equal(named, places + 1)
     left = set((places if in_place else named - first).tolist())

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether doses can be those of a tilt series of a frozen specimen: units, conventions, columns.
+"""Checks of doses: units, conventions, and columns.
 
-Cryo-ET takes 30 to 300 e/A^2 for a series. Files that hold other units, the dose after a view where
-that before it belongs, or the accumulated dose where that of the view belongs, give curves that
-look right. What cannot be is refused; what can be and is unusual is a warning, for simulated and
-odd series are read too.
+A tilt series of a frozen specimen has 30 to 300 e/A^2. Doses in another unit, doses after the views
+instead of before them, or accumulated doses instead of doses of views give plausible curves that
+are wrong. Impossible doses are refused. Unusual doses give a warning, since simulated and special
+series are read too.
 """
 
 from __future__ import annotations
@@ -14,34 +14,37 @@ import numpy as np
 from tomoscore_scipion.records.errors import TomogramError
 
 USUAL_TOTAL = (10.0, 400.0)
-"""Totals of a series, e/A^2, that need no warning."""
-SMALLEST_TOTAL = 1.0
-"""Less than this, e/A^2, makes no image of a frozen specimen: another unit."""
-SAME = 0.1
-"""Doses within this share of one another are meant to be the same."""
-MOST_OF_STEP = 2.0
-"""A view's dose is less than this many times the step to the next accumulated dose."""
-LEAST_OF_STEP = 0.5
-"""Most views have more than this share of the step: few are missing."""
+"""Total doses of a series without a warning, e/A^2."""
+MIN_TOTAL = 1.0
+"""A smaller total dose, e/A^2, is in another unit."""
+EQUAL_DOSE = 0.1
+"""Relative difference of doses that are meant to be equal."""
+MAX_STEP_FRACTION = 2.0
+"""Largest ratio of the dose of a view to the step to the next accumulated dose."""
+MIN_STEP_FRACTION = 0.5
+"""Smallest median of this ratio, if few views are missing."""
 INSTEAD = (
     "give the doses in a text file (--doses), one line per view: dose before it, dose of it, in "
     "e/A^2 (1 e/A^2 is 100 e/nm^2)"
 )
 
 
-def doubts_of_total(source: str, total: float) -> tuple[str, ...]:
-    """A warning where the dose of a whole series is unusual.
+def check_total(source: str, total: float) -> tuple[str, ...]:
+    """Check the total dose of a series.
 
     Args:
-        source: the file, for messages.
-        total: accumulated at the end of the last view, e/A^2.
+        source: name of the file, for messages.
+        total: dose accumulated at the end of the last view, e/A^2.
+
+    Returns:
+        A warning if the dose is unusual.
 
     Raises:
-        TomogramError: so small a dose that it is in another unit.
+        TomogramError: the dose is so small that it must be in another unit.
     """
-    if total < SMALLEST_TOTAL:
+    if total < MIN_TOTAL:
         raise TomogramError(
-            f"{source}: expected an accumulated dose of at least {SMALLEST_TOTAL:g} e/A^2 for the "
+            f"{source}: expected an accumulated dose of at least {MIN_TOTAL:g} e/A^2 for the "
             f"whole series, got {total:g}; is it in another unit? {INSTEAD}"
         )
     if USUAL_TOTAL[0] <= total <= USUAL_TOTAL[1]:
@@ -52,19 +55,20 @@ def doubts_of_total(source: str, total: float) -> tuple[str, ...]:
     )
 
 
-def doubts_of_first(
-    source: str, first: float, usual: float, convention: str | None
-) -> tuple[str, ...]:
-    """A warning where the first accumulated dose looks like that of another point in time.
+def check_first(source: str, first: float, usual: float, convention: str | None) -> tuple[str, ...]:
+    """Check whether the first accumulated dose suggests another convention.
 
     Args:
-        source: the file, for messages.
-        first: the smallest accumulated dose, e/A^2.
-        usual: dose of a usual view, e/A^2.
-        convention: how it was read: "start", "middle" or "end" of the exposure; None for a column
-            of its own that is the dose before the view.
+        source: name of the file, for messages.
+        first: smallest accumulated dose, e/A^2.
+        usual: typical dose of a view, e/A^2.
+        convention: one of `records.dose_job.DOSE_CONVENTIONS`; None if the file has a column with
+            the dose before each view.
+
+    Returns:
+        A warning if another convention, or missing views, are likely.
     """
-    half = abs(first - usual / 2) <= SAME * usual
+    half = abs(first - usual / 2) <= EQUAL_DOSE * usual
     if convention == "end" and half:
         return (
             f"{source}: the first view has an accumulated dose of {first:g} e/A^2, half that of a "
@@ -77,7 +81,7 @@ def doubts_of_first(
             f"middle of its exposure is expected at {usual / 2:g}: is it that at another point "
             "(--dose-convention), or are views missing before it?",
         )
-    if convention in ("start", None) and first > SAME * usual:
+    if convention in ("start", None) and first > EQUAL_DOSE * usual:
         other = "middle" if half else "end"
         way_out = (
             f"say so (--dose-convention {other})"
@@ -92,27 +96,27 @@ def doubts_of_first(
 
 
 def check_steps(source: str, before: np.ndarray, of: np.ndarray) -> tuple[str, ...]:
-    """Compare the dose of each view with the step to the next dose before a view.
+    """Compare the dose of each view with the step to the next accumulated dose.
 
-    The step may be larger, where views are missing or others were taken in between.
+    The step is larger if views are missing or other images were acquired in between.
 
     Args:
-        source: the file, for messages.
-        before: accumulated before each view, e/A^2, (n_views,), all different.
+        source: name of the file, for messages.
+        before: dose accumulated before each view, e/A^2, (n_views,), all different.
         of: dose of each view, e/A^2, (n_views,).
 
     Returns:
-        A warning where views have more than the steps, or most of them far less.
+        A warning if views have larger doses than the steps, or most of them much smaller ones.
 
     Raises:
-        TomogramError: a view has twice as much as the step, or more: they are not of one series.
+        TomogramError: the dose of a view is twice the step or more, so that they are inconsistent.
     """
     order = np.argsort(before, kind="stable")
     steps, doses = np.diff(before[order]), of[order][:-1]
     if not steps.size:
         return ()
-    rounding = _unit(before)
-    beyond = np.flatnonzero(doses > MOST_OF_STEP * steps + rounding)
+    rounding = _rounding_unit(before)
+    beyond = np.flatnonzero(doses > MAX_STEP_FRACTION * steps + rounding)
     if beyond.size:
         at = int(beyond[0])
         raise TomogramError(
@@ -121,10 +125,10 @@ def check_steps(source: str, before: np.ndarray, of: np.ndarray) -> tuple[str, .
             f"that before view {order[at + 1] + 1}, got {doses[at]:g}; is it the accumulated dose, "
             f"or in another unit? {INSTEAD}"
         )
-    more = np.flatnonzero(doses > (1 + SAME) * steps + rounding)
+    more = np.flatnonzero(doses > (1 + EQUAL_DOSE) * steps + rounding)
     given, taken = float(doses.sum()), float(steps.sum())
-    less = float(np.median(doses / steps)) < LEAST_OF_STEP
-    if not (more.size or less or given > (1 + SAME) * taken + rounding):
+    less = float(np.median(doses / steps)) < MIN_STEP_FRACTION
+    if not (more.size or less or given > (1 + EQUAL_DOSE) * taken + rounding):
         return ()
     which = f"from view {order[more[0]] + 1} on, " if more.size else ""
     return (
@@ -134,8 +138,8 @@ def check_steps(source: str, before: np.ndarray, of: np.ndarray) -> tuple[str, .
     )
 
 
-def _unit(values: np.ndarray) -> float:
-    """To what doses are rounded, e/A^2: 1, 0.1 or 0.01; 0 where they are finer."""
+def _rounding_unit(values: np.ndarray) -> float:
+    """Unit to which doses are rounded, e/A^2: 1, 0.1 or 0.01; 0 if it is smaller."""
     for unit in (1.0, 0.1, 0.01):
         if np.abs(values / unit - np.round(values / unit)).max() < 1e-6:
             return unit

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The text file of doses: one line per view, in the order of the stack."""
+"""Text files of doses: one line per view, in the order of the stack."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ import os
 import numpy as np
 
 from tomoscore_scipion.records.errors import TomogramError
-from tomoscore_scipion.tilt_metadata.dose_checks import check_steps, doubts_of_first
-from tomoscore_scipion.tilt_metadata.exposures import Exposures, exposures_of_accumulated, plausible
+from tomoscore_scipion.tilt_metadata.dose_checks import check_first, check_steps
+from tomoscore_scipion.tilt_metadata.exposures import Exposures, checked, exposures_of_accumulated
 from tomoscore_scipion.tilt_metadata.number_table import as_numbers, check_count, read_words
 
 
 def read_doses(path: str, convention: str | None, n_views: int, stack: str) -> Exposures:
-    """Doses of a text file, one line per view in the order of the stack, e/A^2.
+    """Read the doses of the views, in e/A^2, from a text file.
 
     Args:
-        path: two columns (dose before the view, dose of the view), or one (accumulated dose).
-        convention: of one column: "start", "middle" or "end" (the default, None) of the exposure.
-        n_views: of the stack.
-        stack: its name, for messages.
+        path: file with two columns (dose before the view, dose of the view) or one (accumulated
+            dose), one line per view in the order of the stack.
+        convention: point in the exposure of a single column, see `DOSE_CONVENTIONS`; "end" if None.
+        n_views: number of images in the stack.
+        stack: name of the stack, for messages.
 
     Raises:
-        TomogramError: it cannot be read, has another number of lines, or impossible doses.
+        TomogramError: the file cannot be read, has another number of lines, or invalid doses.
     """
     words = read_words(path)
     columns = len(words[0]) if words else 0
@@ -46,5 +47,5 @@ def read_doses(path: str, convention: str | None, n_views: int, stack: str) -> E
     before, of = rows.T
     found = Exposures(before, of, f"doses of {name}: before each view, and of the view")
     told = check_steps(name, before, of)
-    first = doubts_of_first(name, float(before.min()), float(np.median(of)), None)
-    return plausible(found, name, (*first, *told))
+    first = check_first(name, float(before.min()), float(np.median(of)), None)
+    return checked(found, name, (*first, *told))

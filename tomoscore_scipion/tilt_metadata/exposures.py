@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The electrons of every view: what the specimen had suffered before, and what the view added.
+"""Doses of the views: the dose accumulated before each view, and the dose of the view itself.
 
-Doses are in e/A^2 on the specimen. Programs write one number per view, the accumulated dose, and
-mean by it the dose at the start, in the middle or at the end of the exposure.
+Doses are in e/A^2 on the specimen. Programs write one number per view, the accumulated dose at the
+start, in the middle or at the end of its exposure (`records.dose_job.DOSE_CONVENTIONS`).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Sequence
 import numpy as np
 
 from tomoscore_scipion.records.errors import TomogramError
-from tomoscore_scipion.tilt_metadata.dose_checks import INSTEAD, doubts_of_first, doubts_of_total
+from tomoscore_scipion.tilt_metadata.dose_checks import INSTEAD, check_first, check_total
 
-GAP = 1.5
-"""A step in dose this much larger than the median step is a view that is missing."""
+MAX_STEP_RATIO = 1.5
+"""Views are missing at steps in dose larger than this times the median step."""
 
-LARGEST_DOSE = 3000.0
-"""No frozen specimen that is worth an image suffered more, e/A^2."""
+MAX_DOSE = 3000.0
+"""Largest accumulated dose of a frozen specimen, e/A^2."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class Exposures:
     """Doses of views.
 
     Attributes:
-        before: accumulated before each view's exposure, e/A^2, shape (n_views,).
+        before: dose accumulated before the exposure of each view, e/A^2, shape (n_views,).
         of: dose of each view, e/A^2, shape (n_views,).
-        convention: how the accumulated doses of the file were read, for people.
-        warnings: what the user should know about the doses of all views of the file.
+        convention: how the accumulated doses of the file were interpreted, for messages.
+        warnings: warnings about the doses of all views of the file.
 
     Raises:
-        TomogramError: doses that are not finite, negative, 0 for a view, beyond what a specimen
-            survives, or the same before two views.
+        TomogramError: a dose is not finite, is negative, is 0 for a view or larger than `MAX_DOSE`,
+            or two views have the same dose before them.
     """
 
     before: np.ndarray
@@ -56,18 +56,18 @@ class Exposures:
                 f"{self.convention}; view {view + 1}: expected a dose of the view > 0 and a dose "
                 f"before it >= 0 e/A^2, got {self.of[view]:g} and {self.before[view]:g}; {INSTEAD}"
             )
-        beyond = np.flatnonzero(self.before + self.of > LARGEST_DOSE)
+        beyond = np.flatnonzero(self.before + self.of > MAX_DOSE)
         if beyond.size:
             view = int(beyond[0])
             raise TomogramError(
                 f"{self.convention}; view {view + 1}: expected an accumulated dose of at most "
-                f"{LARGEST_DOSE:g} e/A^2, got {self.before[view] + self.of[view]:g}; are doses in "
+                f"{MAX_DOSE:g} e/A^2, got {self.before[view] + self.of[view]:g}; are doses in "
                 f"another unit? {INSTEAD}"
             )
         self._check_order()
 
     def _check_order(self) -> None:
-        """No two views begin at one accumulated dose: each of them has a dose of its own."""
+        """Check that no two views begin at the same accumulated dose."""
         order = self.order
         steps = np.diff(self.before[order])
         if steps.size and steps.min() <= 0:
@@ -81,12 +81,12 @@ class Exposures:
 
     @property
     def end(self) -> np.ndarray:
-        """Accumulated at the end of each view's exposure, shape (n_views,)."""
+        """Dose accumulated at the end of each exposure, e/A^2, shape (n_views,)."""
         return self.before + self.of
 
     @property
     def middle(self) -> np.ndarray:
-        """Accumulated at the middle of each view's exposure, shape (n_views,)."""
+        """Dose accumulated in the middle of each exposure, e/A^2, shape (n_views,)."""
         return self.before + self.of / 2
 
     @property
@@ -95,23 +95,24 @@ class Exposures:
         return np.argsort(self.before, kind="stable")
 
     def select(self, indices: Sequence[int] | np.ndarray) -> Exposures:
-        """The doses of some views; what the others did to the specimen stays in `before`."""
+        """The doses of some views; `before` still includes the doses of the others."""
         return replace(self, before=self.before[indices], of=self.of[indices])
 
 
 def exposures_of_accumulated(accumulated: np.ndarray, convention: str, source: str) -> Exposures:
-    """Doses from one accumulated dose per view.
+    """Compute doses from one accumulated dose per view.
 
-    The dose of a view is the step to its neighbour in time; where views are missing in between
-    (a step more than 1.5 times the median), the median step.
+    The dose of a view is the step to its neighbour in time, or the median step if views are missing
+    in between (a step of more than 1.5 times the median).
 
     Args:
-        accumulated: e/A^2, shape (n_views,), in the order of the views.
+        accumulated: accumulated doses in e/A^2, shape (n_views,), in the order of the views.
         convention: one of `records.dose_job.DOSE_CONVENTIONS`.
-        source: the file, for messages.
+        source: name of the file, for messages.
 
     Raises:
-        TomogramError: fewer than two views, equal doses, or doses that the convention forbids.
+        TomogramError: there are fewer than two views, two doses are equal, or a dose is impossible
+            with this convention.
     """
     order = np.argsort(accumulated, kind="stable")
     steps = np.diff(accumulated[order])
@@ -121,7 +122,7 @@ def exposures_of_accumulated(accumulated: np.ndarray, convention: str, source: s
             f"{_some(accumulated)}; write dose before the view and dose of the view instead"
         )
     usual = float(np.median(steps))
-    steps = np.where(steps > GAP * usual, usual, steps)
+    steps = np.where(steps > MAX_STEP_RATIO * usual, usual, steps)
     first = float(accumulated[order[0]])
     if convention == "end" and first < 0.01 * usual:
         raise TomogramError(
@@ -130,7 +131,7 @@ def exposures_of_accumulated(accumulated: np.ndarray, convention: str, source: s
             "(--dose-convention start)"
         )
     of = np.empty_like(accumulated)
-    told = doubts_of_first(source, first, usual, convention)
+    warnings = check_first(source, first, usual, convention)
     if convention == "start":
         of[order] = np.append(steps, usual)
         before = accumulated
@@ -140,27 +141,27 @@ def exposures_of_accumulated(accumulated: np.ndarray, convention: str, source: s
     else:
         of[order] = np.append(min(usual, first), steps)
         before = np.maximum(accumulated - of, 0.0)
-    return plausible(Exposures(before, of, described(convention, source)), source, told)
+    return checked(Exposures(before, of, described(convention, source)), source, warnings)
 
 
-def plausible(exposures: Exposures, source: str, told: tuple[str, ...] = ()) -> Exposures:
-    """Doses of all views of a file, with warnings where they are possible and not usual.
+def checked(exposures: Exposures, source: str, warnings: tuple[str, ...] = ()) -> Exposures:
+    """Add warnings about unusual doses.
 
     Args:
-        exposures: of all views, before any is left out.
-        source: the file, for messages.
-        told: what is known to be odd already.
+        exposures: doses of all views of a file, before any is excluded.
+        source: name of the file, for messages.
+        warnings: earlier warnings.
 
     Raises:
-        TomogramError: so small a dose that it is in another unit.
+        TomogramError: the total dose is so small that it must be in another unit.
     """
     return replace(
-        exposures, warnings=(*told, *doubts_of_total(source, float(exposures.end.max())))
+        exposures, warnings=(*warnings, *check_total(source, float(exposures.end.max())))
     )
 
 
 def described(convention: str, source: str) -> str:
-    """A convention in words, with where the doses are from."""
+    """A sentence on how the accumulated doses of a file were interpreted."""
     return (
         f"accumulated doses of {source} read as those at the {convention} of each view's exposure"
     )

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tilt angles and alignments: what no series has is refused, what few series have is a warning.
-
-No image is tilted by more than 90 degrees, or shifted out of its own field.
-"""
+"""Checks of tilt angles and alignments. Impossible ones are refused, unusual ones give warnings."""
 
 from __future__ import annotations
 
@@ -14,31 +11,36 @@ from tomoscore_scipion.reading.text_file import PathLike
 from tomoscore_scipion.records.errors import TomogramError
 from tomoscore_scipion.tilt_metadata.exposures import Exposures
 
-STEEPEST_DEG = 90.0
-NARROWEST_DEG = 2.0
-"""A series whose angles all lie within so many degrees is in radians, or no tilt series."""
-MOST_STRETCH = 1.25
-"""Alignment stretches an image along one direction by less, relative to the other."""
-LARGEST_AXIS_DEG = 360.0
-LARGEST_RADIANS = float(np.pi)
-SAME_DOSE = 0.6
-"""Numbers within so many views' doses of the accumulated dose are those doses."""
+MAX_TILT_DEG = 90.0
+MIN_RANGE_DEG = 2.0
+"""Smallest range of the angles of a tilt series; a smaller one may be in radians."""
+MAX_STRETCH = 1.25
+"""Largest ratio of the magnifications along two perpendicular directions."""
+MAX_AXIS_DEG = 360.0
+MAX_RADIANS = float(np.pi)
+MAX_DOSE_DIFFERENCE = 0.6
+"""Numbers that differ by less from the accumulated doses, in doses of a view, are these doses."""
 
 
 def check_angles(path: PathLike, angles_deg: np.ndarray) -> None:
-    """Refuse angles that no tilt series has.
+    """Check tilt angles.
+
+    Args:
+        path: file of the angles, for messages.
+        angles_deg: angles in degrees, (n_views,).
 
     Raises:
-        TomogramError: an angle beyond 90 degrees, all of them within 2 degrees, or image numbers.
+        TomogramError: an angle is beyond 90 degrees, all are within 2 degrees, or they are image
+            numbers.
     """
-    wrong = np.flatnonzero(~(np.abs(angles_deg) <= STEEPEST_DEG))
+    wrong = np.flatnonzero(~(np.abs(angles_deg) <= MAX_TILT_DEG))
     if wrong.size:
         raise TomogramError(
             f"{path}: view {wrong[0] + 1}: expected a tilt angle from -90 to 90 degrees, got "
             f"{angles_deg[wrong[0]]:g}; is this the file of tilt angles?"
         )
     if angles_deg.size and (
-        np.ptp(angles_deg) < NARROWEST_DEG or np.abs(angles_deg).max() < NARROWEST_DEG
+        np.ptp(angles_deg) < MIN_RANGE_DEG or np.abs(angles_deg).max() < MIN_RANGE_DEG
     ):
         raise TomogramError(
             f"{path}: expected different tilt angles in degrees, got {angles_deg.min():g} to "
@@ -53,7 +55,7 @@ def check_angles(path: PathLike, angles_deg: np.ndarray) -> None:
 
 
 def _are_image_numbers(angles_deg: np.ndarray) -> bool:
-    """Whether numbers count images: whole, none negative, most one apart, in any order."""
+    """Whether numbers are image numbers: whole, not negative, with a median step of 1."""
     ranked = np.sort(angles_deg)
     steps = np.diff(ranked)
     whole = bool(np.array_equal(ranked, np.round(ranked)))
@@ -63,12 +65,16 @@ def _are_image_numbers(angles_deg: np.ndarray) -> bool:
 
 
 def check_axis(path: PathLike, axis_deg: np.ndarray) -> None:
-    """Refuse angles of the tilt axis, (n_views,), that nobody writes.
+    """Check angles of the tilt axis.
+
+    Args:
+        path: file of the alignment, for messages.
+        axis_deg: angles in degrees, (n_views,).
 
     Raises:
-        TomogramError: one beyond 360 degrees.
+        TomogramError: an angle is beyond 360 degrees.
     """
-    wrong = np.flatnonzero(~(np.abs(axis_deg) <= LARGEST_AXIS_DEG))
+    wrong = np.flatnonzero(~(np.abs(axis_deg) <= MAX_AXIS_DEG))
     if wrong.size:
         raise TomogramError(
             f"{path}: view {wrong[0] + 1}: expected an angle of the tilt axis from -360 to 360 "
@@ -77,16 +83,16 @@ def check_axis(path: PathLike, axis_deg: np.ndarray) -> None:
 
 
 def check_transforms(path: PathLike, transforms: np.ndarray, shape_yx: tuple[int, int]) -> None:
-    """Refuse transforms that leave nothing of an image, or cannot be undone.
+    """Check transforms in the form of IMOD.
 
     Args:
-        path: where they are from, for messages.
+        path: file of the alignment, for messages.
         transforms: (n_views, 2, 3), in pixels.
-        shape_yx: of the images.
+        shape_yx: shape of the images.
 
     Raises:
-        TomogramError: a shift of the whole image or more, or a matrix that is no rotation, or
-            mirrors the image.
+        TomogramError: a shift is as large as the image, or a matrix is not a rotation, or mirrors
+            the image.
     """
     n_y, n_x = shape_yx
     beyond = np.abs(transforms[:, :, 2]).max(axis=1) >= max(n_y, n_x)
@@ -99,7 +105,7 @@ def check_transforms(path: PathLike, transforms: np.ndarray, shape_yx: tuple[int
         )
     scales = np.linalg.svd(transforms[:, :, :2], compute_uv=False)
     near_one = (scales > 0.5).all(axis=1) & (scales < 2.0).all(axis=1)
-    wrong = np.flatnonzero(~(near_one & (scales[:, 0] < MOST_STRETCH * scales[:, 1])))
+    wrong = np.flatnonzero(~(near_one & (scales[:, 0] < MAX_STRETCH * scales[:, 1])))
     if wrong.size:
         raise TomogramError(
             f"{path}: view {wrong[0] + 1}: expected a rotation, with a magnification near 1, got "
@@ -115,23 +121,26 @@ def check_transforms(path: PathLike, transforms: np.ndarray, shape_yx: tuple[int
 
 
 def on_one_side(angles_deg: np.ndarray) -> bool:
-    """Whether all views of a stack are tilted to one side, (n_views,)."""
-    return bool(angles_deg.min() >= -NARROWEST_DEG or angles_deg.max() <= NARROWEST_DEG)
+    """Whether all tilt angles, (n_views,), have one sign."""
+    return bool(angles_deg.min() >= -MIN_RANGE_DEG or angles_deg.max() <= MIN_RANGE_DEG)
 
 
-def doubts_of_angles(path: str, angles_deg: np.ndarray, exposures: Exposures) -> tuple[str, ...]:
-    """A warning of angles on one side of 0, where accumulated doses are.
+def check_not_doses(path: str, angles_deg: np.ndarray, exposures: Exposures) -> tuple[str, ...]:
+    """Check that angles of one sign are not accumulated doses.
 
     Args:
-        path: where the angles are from.
-        angles_deg: of the views, (n_views,).
-        exposures: of the same views.
+        path: file of the angles, for messages.
+        angles_deg: angles in degrees, (n_views,), all of one sign.
+        exposures: doses of the same views.
+
+    Returns:
+        A warning that all angles have one sign.
 
     Raises:
         TomogramError: the angles are the accumulated doses.
     """
-    apart = np.abs(angles_deg - exposures.middle)
-    if (apart <= SAME_DOSE * exposures.of).all():
+    difference = np.abs(angles_deg - exposures.middle)
+    if (difference <= MAX_DOSE_DIFFERENCE * exposures.of).all():
         raise TomogramError(
             f"{path}: expected tilt angles, got the accumulated doses of the views, from "
             f"{angles_deg.min():g} to {angles_deg.max():g}; give the file of tilt angles"
@@ -143,15 +152,18 @@ def doubts_of_angles(path: str, angles_deg: np.ndarray, exposures: Exposures) ->
     )
 
 
-def doubts_of_axis(path: str, transforms: np.ndarray) -> tuple[str, ...]:
-    """A warning of a tilt axis near y that may be one in radians.
+def check_axis_unit(path: str, transforms: np.ndarray) -> tuple[str, ...]:
+    """Check whether the angle of the tilt axis may be in radians.
 
     Args:
-        path: where the alignment is from.
-        transforms: rotations in IMOD's form, (n_views, 2, 3).
+        path: file of the alignment, for messages.
+        transforms: transforms in the form of IMOD, (n_views, 2, 3).
+
+    Returns:
+        A warning if the axis is within pi degrees of y in all views.
     """
     axis = np.abs(np.rad2deg(np.arctan2(transforms[:, 1, 0], transforms[:, 0, 0])))
-    if not len(axis) or not 0 < axis.max() <= LARGEST_RADIANS:
+    if not len(axis) or not 0 < axis.max() <= MAX_RADIANS:
         return ()
     return (
         f"{os.path.basename(path)}: the tilt axis is within {axis.max():.2f} degrees of y in all "
@@ -159,13 +171,16 @@ def doubts_of_axis(path: str, transforms: np.ndarray) -> tuple[str, ...]:
     )
 
 
-def doubts_of_shifts(path: str, transforms: np.ndarray, longest_px: int) -> tuple[str, ...]:
-    """A warning where views are shifted by more than half of the image.
+def check_large_shifts(path: str, transforms: np.ndarray, longest_px: int) -> tuple[str, ...]:
+    """Check whether views are shifted by more than half of the image.
 
     Args:
-        path: where the alignment is from.
-        transforms: (n_views, 2, 3), in pixels.
-        longest_px: the longer edge of the images.
+        path: file of the alignment, for messages.
+        transforms: transforms in the form of IMOD, (n_views, 2, 3), in pixels.
+        longest_px: longer edge of the images, in pixels.
+
+    Returns:
+        A warning if there are such views.
     """
     far = int((np.abs(transforms[:, :, 2]).max(axis=1) > longest_px / 2).sum())
     if not far:

@@ -15,8 +15,8 @@ import numpy as np
 
 from tomoscore_scipion.records.errors import TomogramError
 from tomoscore_scipion.tilt_metadata.angle_match import (
-    LARGEST_OFFSET_DEG,
-    NEAR_DEG,
+    MAX_DIFFERENCE_DEG,
+    MAX_OFFSET_DEG,
     Match,
     match_angles,
 )
@@ -117,8 +117,8 @@ def check_agree(one: KnownAngles, other: KnownAngles) -> tuple[str, ...]:
     first, second = one.angles_deg[here], other.angles_deg[there]
     offsets = {sign: float(np.median(first - sign * second)) for sign in (1, -1)}
     apart = {sign: np.abs(first - sign * second - offsets[sign]) for sign in (1, -1)}
-    sign = 1 if apart[1].max() <= max(NEAR_DEG, apart[-1].max()) else -1
-    if apart[sign].max() > NEAR_DEG or abs(offsets[sign]) > LARGEST_OFFSET_DEG:
+    sign = 1 if apart[1].max() <= max(MAX_DIFFERENCE_DEG, apart[-1].max()) else -1
+    if apart[sign].max() > MAX_DIFFERENCE_DEG or abs(offsets[sign]) > MAX_OFFSET_DEG:
         worst = int(np.argmax(apart[1]))
         raise TomogramError(
             f"{other.path}: view {one.images[here][worst] + 1}: expected the angles of {one.path}, "
@@ -276,7 +276,7 @@ def _told(
             f"{path}: its views run in another order than those of {known}: they are put in the "
             "order of the stack by their angles"
         )
-    if abs(offset_deg) > NEAR_DEG:
+    if abs(offset_deg) > MAX_DIFFERENCE_DEG:
         told.append(
             f"{path}: its angles differ from those of {known} by {abs(offset_deg):.1f} degrees "
             "throughout, which is taken for a pretilt"

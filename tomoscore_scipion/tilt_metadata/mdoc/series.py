@@ -11,8 +11,8 @@ import numpy as np
 from tomoscore_scipion.reading.text_file import read_text
 from tomoscore_scipion.records.errors import TomogramError
 from tomoscore_scipion.tilt_metadata.angle_match import Match, match_angles
-from tomoscore_scipion.tilt_metadata.dose_checks import SAME, check_steps
-from tomoscore_scipion.tilt_metadata.exposures import Exposures, plausible
+from tomoscore_scipion.tilt_metadata.dose_checks import EQUAL_DOSE, check_steps
+from tomoscore_scipion.tilt_metadata.exposures import Exposures, checked
 from tomoscore_scipion.tilt_metadata.geometry_checks import check_angles
 from tomoscore_scipion.tilt_metadata.mdoc.acquisition_order import (
     acquisition_order,
@@ -113,7 +113,7 @@ def read_mdoc(path: str) -> MdocSeries:
     before, how, warnings = _before(path, sections, angles, doses)
     name = os.path.basename(path)
     exposures = Exposures(before, doses, f"doses of {name}: dose of each view, {how}")
-    exposures = plausible(exposures, name, check_steps(name, before, doses))
+    exposures = checked(exposures, name, check_steps(name, before, doses))
     z = np.array([section.z for section in sections])
     return MdocSeries(path, angles, exposures, z, warnings)
 
@@ -166,7 +166,7 @@ def _doubts_of_prior(
 ) -> tuple[str, ...]:
     """Warnings of doses before the sections that do not begin with 0, or of times against them."""
     told = []
-    if prior.min() > SAME * float(np.median(doses)):
+    if prior.min() > EQUAL_DOSE * float(np.median(doses)):
         told.append(
             f"{name}: the first view has a PriorRecordDose of {prior.min():g} e/A^2, as where "
             "views are missing before it; if these are the doses after the views, give those "

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tomoscore_scipion.records.errors import TomogramError
-from tomoscore_scipion.tilt_metadata.angle_match import LARGEST_OFFSET_DEG
+from tomoscore_scipion.tilt_metadata.angle_match import MAX_OFFSET_DEG
 from tomoscore_scipion.tilt_metadata.exposures import Exposures, exposures_of_accumulated
 from tomoscore_scipion.tilt_metadata.geometry import transforms_about_axis
 from tomoscore_scipion.tilt_metadata.geometry_checks import check_angles, check_axis
@@ -144,7 +144,7 @@ def _check_refined(path: str, nominal_deg: np.ndarray, refined_deg: np.ndarray) 
     apart = {sign: refined_deg - sign * nominal_deg for sign in (1, -1)}
     beside = {sign: np.abs(values - np.median(values)) for sign, values in apart.items()}
     offset = float(np.median(apart[1]))
-    if beside[1].max() <= MOST_REFINED_DEG and abs(offset) <= LARGEST_OFFSET_DEG:
+    if beside[1].max() <= MOST_REFINED_DEG and abs(offset) <= MAX_OFFSET_DEG:
         return
     if beside[-1].max() <= MOST_REFINED_DEG:
         raise TomogramError(
