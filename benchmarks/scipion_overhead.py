@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What Scipion adds: seconds of the protocol beside seconds of the engine on the same tomograms.
 
-The last column is the step of the box "filter by TomoScore" on the result.
+The last column is the step of the protocol "filter by TomoScore" on the result.
 
 Run as `python benchmarks/scipion_overhead.py [COUNT ...]` in the environment of `make
 venv-scipion`. The tomograms are small (64 x 64 x 16), so that nearly all of the time is overhead.
@@ -89,7 +89,7 @@ def time_engine(folder):
 
 
 def time_protocol(project, folder):
-    """Seconds of the box on the same tomograms, the start of its process included, and the box."""
+    """(seconds of the protocol on the same tomograms, with the start of its process; protocol)."""
     from tomo.protocols import ProtImportTomograms
 
     from tomoscore_scipion.protocols import ProtTomoScore
@@ -113,7 +113,7 @@ def time_protocol(project, folder):
 
 
 def time_filter(project, scored):
-    """Seconds of the step that splits what the box scored."""
+    """Seconds of the step that splits what the protocol scored."""
     from tomoscore_scipion.protocols import ProtTomoScoreFilter
 
     chosen = project.newProtocol(ProtTomoScoreFilter, criterion=1, count=1)

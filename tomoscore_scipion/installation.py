@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's own environment: how it is made, how it is activated, and whether it answers.
+"""The engine's own environment: its installation, its activation, and a check that it works.
 
 Scipion's installations are Python 3.8 with versions of numpy and scipy that are pinned; the engine
 has Python 3.11 and the versions in engine/requirements.txt.  Nothing here imports Scipion.
@@ -28,11 +28,11 @@ REMEDY = (
 )
 
 _answers = {}
-"""Answers of engines that work, by their program; others are asked again each time."""
+"""{program: its info} of engines that work; others are asked again each time."""
 
 
 class EngineError(Exception):
-    """The engine cannot be used; the message says why and what to do."""
+    """The engine cannot be used; the message has the reason and the remedy."""
 
 
 def activation(em_root, conda_activation):
@@ -55,7 +55,7 @@ def needed_programs(conda_activation):
 
 
 def source():
-    """What pip installs as the engine: the clone that this is, else the released version."""
+    """The argument of pip for the engine: this clone of the repository, or the release."""
     clone = HERE.parent
     if (clone / "setup.py").is_file():
         return shlex.quote(str(clone))
@@ -63,7 +63,7 @@ def source():
 
 
 def commands(conda_activation):
-    """(command, file that shows that it was done) for Scipion's installer, in order.
+    """[(command, file that it creates when it succeeds)] for Scipion's installer, in order.
 
     They run under /bin/sh in the environment's folder.
     """
@@ -85,14 +85,14 @@ def commands(conda_activation):
 
 
 def ask_engine(program, environ):
-    """What `tomoscore info --json` says.
+    """The output of `tomoscore info --json`, a dictionary.
 
     Args:
         program: the program for a shell, its activation included.
         environ: its environment variables.
 
     Raises:
-        EngineError: it does not answer, or is of another version than this plugin, or lacks torch.
+        EngineError: it does not answer, has another version than this plugin, or lacks packages.
     """
     if program not in _answers:
         info = _answer(program, environ)

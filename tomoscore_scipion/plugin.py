@@ -26,7 +26,7 @@ PAGES = {
     "ProtTomoScoreCompare": "reading_the_score.html",
     "ProtTomoScoreThreshold": "own_data.html",
 }
-"""The page of each protocol that has not the tutorial."""
+"""{protocol: its page of the manual}; others have the tutorial."""
 
 
 class Plugin(pwem.Plugin):
@@ -110,16 +110,16 @@ class Plugin(pwem.Plugin):
 
     @classmethod
     def getEngineInfo(cls):
-        """What the engine says of itself.
+        """Version, weights and devices of the engine, as `tomoscore info --json` prints them.
 
         Raises:
-            installation.EngineError: it does not answer, or is not the one that belongs here.
+            installation.EngineError: it does not answer, or has another version.
         """
         return installation.ask_engine(cls.getProgram(), cls.getEnviron())
 
     @classmethod
     def validateInstallation(cls):
-        """What is wrong with the engine or the weights, for the user; nothing when they work."""
+        """Messages on an engine or weights that do not work; empty where they do."""
         try:
             info = cls.getEngineInfo()
         except installation.EngineError as fault:

@@ -16,11 +16,11 @@ from tomoscore_scipion.records.verdict import CUSTOM, LARGEST, accepted_by, in_w
 
 STEP = 0.05
 PICTURE_PX = 150
-"""Width of the slices beside the line."""
+"""Width of the pictures of slices below the histogram."""
 
 
-class Found:
-    """The tomograms that a threshold of a protocol would split.
+class ScoredTomograms:
+    """The tomograms to which a threshold of a protocol applies.
 
     Attributes:
         measured: {tsId: verdict.Measured}.
@@ -41,19 +41,16 @@ class Found:
         return {ts_id: one.score for ts_id, one in self.measured.items()}
 
 
-def found_for(protocol):
-    """What a threshold of this protocol would split; nothing where there are no scores.
-
-    It is its own earlier run, or an input that is scored already.
-    """
+def scored_for(protocol):
+    """The ScoredTomograms of a protocol's own earlier run, or of an input that has scores."""
     sets = [readable_output(protocol, SCORED_SET), protocol.inTomograms.get()]
     for tomograms in sets:
         first = tomograms.getFirstItem() if tomograms is not None else None
         if first is not None and first.hasAttribute(SCORE):
-            found = Found(tomograms.iterItems())
+            scored = ScoredTomograms(tomograms.iterItems())
             tomograms.close()
-            return found
-    return Found()
+            return scored
+    return ScoredTomograms()
 
 
 def beside(scores, threshold):
@@ -73,7 +70,7 @@ def beside(scores, threshold):
 
 
 def consequence(measured, criteria):
-    """What criteria do, in a line.
+    """A line with the numbers of tomograms that criteria accept and reject.
 
     Args:
         measured: {tsId: verdict.Measured}.
@@ -88,7 +85,7 @@ def consequence(measured, criteria):
 
 
 def typed_threshold(text):
-    """The threshold in octaves that somebody typed, None where it is none."""
+    """The threshold in octaves of a typed text, None where it is no valid number."""
     try:
         value = float(text)
     except ValueError:
@@ -103,15 +100,15 @@ class ThresholdDialog(dialog.Dialog):
         value: the threshold in octaves.
     """
 
-    def __init__(self, parent, found, criteria):
+    def __init__(self, parent, scored, criteria):
         """Open it.
 
         Args:
             parent: window.
-            found: Found.
+            scored: ScoredTomograms.
             criteria: verdict.Criteria, with the threshold to begin with.
         """
-        self.found = found
+        self.scored = scored
         self.criteria = criteria
         self.value = criteria.threshold
         dialog.Dialog.__init__(self, parent, "TomoScore: threshold")
@@ -141,7 +138,7 @@ class ThresholdDialog(dialog.Dialog):
         self._sides = [tk.Label(master, compound=tk.BOTTOM) for _ in range(2)]
         for column, label in enumerate(self._sides):
             label.grid(row=3, column=column, padx=10, pady=(0, 5))
-        self._images = {}  # path: picture; Tk shows only those that somebody keeps
+        self._images = {}  # {path: picture}; Tk shows only pictures that are referenced
         self._slider.set(self.value)
         self._moved(self.value)
 
@@ -153,11 +150,11 @@ class ThresholdDialog(dialog.Dialog):
         from tomoscore_scipion.viewers.histogram import draw
 
         self.value = float(value)
-        scores, criteria = self.found.scores(), replace(self.criteria, threshold=self.value)
-        self._text.configure(text=consequence(self.found.measured, criteria))
+        scores, criteria = self.scored.scores(), replace(self.criteria, threshold=self.value)
+        self._text.configure(text=consequence(self.scored.measured, criteria))
         for label, where, ts_id in zip(self._sides, ("below", "above"), beside(scores, self.value)):
             self._show(label, where, ts_id)
-        good = accepted_by(criteria, self.found.measured)
+        good = accepted_by(criteria, self.scored.measured)
         groups = [
             [s for ts_id, s in scores.items() if (ts_id in good) is yes] for yes in (True, False)
         ]
@@ -165,12 +162,12 @@ class ThresholdDialog(dialog.Dialog):
         self._canvas.draw_idle()
 
     def _show(self, label, where, ts_id):
-        """Put a tomogram beside the line."""
+        """Show a tomogram next to the threshold."""
         if ts_id is None:
             label.configure(text=f"Nothing {where} the line", image="")
             return
-        text = f"Next {where}: {ts_id}, {self.found.measured[ts_id].score:.2f}"
-        label.configure(text=text, image=self._image(self.found.pictures.get(ts_id)))
+        text = f"Next {where}: {ts_id}, {self.scored.measured[ts_id].score:.2f}"
+        label.configure(text=text, image=self._image(self.scored.pictures.get(ts_id)))
 
     def _image(self, path):
         if path is None:
@@ -186,9 +183,9 @@ class ThresholdDialog(dialog.Dialog):
 
 
 class TomoScoreThresholdWizard(Wizard):
-    """Chooses the threshold on the histogram, or takes a number when nothing is scored yet.
+    """Chooses the threshold on the histogram, or takes a number before tomograms are scored.
 
-    From a preset it starts at the preset's threshold; what is chosen becomes the custom one.
+    It starts at the threshold of the preset; the chosen one becomes the custom threshold.
     """
 
     _targets = [
@@ -198,11 +195,11 @@ class TomoScoreThresholdWizard(Wizard):
     ]
 
     def show(self, form, *params):
-        """Open the dialog, and write what was chosen into the form."""
-        found = found_for(form.protocol)
+        """Open the dialog, and write the chosen threshold into the form."""
+        scored = scored_for(form.protocol)
         criteria = replace(form.protocol.getCriteria(), threshold=form.protocol.getThreshold())
-        if found.measured:
-            chosen = ThresholdDialog(form.root, found, criteria)
+        if scored.measured:
+            chosen = ThresholdDialog(form.root, scored, criteria)
             if chosen.resultYes():
                 self._write(form, chosen.value)
             return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The workflow templates: what is wrong with their parameters is said at once."""
+"""The workflow templates, which check their parameters before a project is made."""
 
 from pyworkflow.template import LocalTemplate
 
@@ -7,7 +7,7 @@ LARGEST_OCTAVES = 5.0
 
 
 class TemplateError(Exception):
-    """A parameter cannot be taken; the message says why, and what there is."""
+    """A parameter is not valid; the message has the reason and the valid ones."""
 
 
 class CheckedTemplate(LocalTemplate):
@@ -34,7 +34,7 @@ class CheckedTemplate(LocalTemplate):
 
 
 def _problem(alias, text):
-    """What is wrong with a number; None where it is right, or no number (Scipion says that)."""
+    """The problem of a number; None where it is valid, or no number (Scipion reports that)."""
     try:
         value = float(text)
     except ValueError:

@@ -15,15 +15,15 @@ def tour(window, project, pictures):
 
     yield CHANGE
     shoot(window, pictures, "1-project")
-    box = next(r for r in project.getRuns() if r.getClassName() == "ProtTomoScoreDose")
-    form = FormWindow("Form", box, lambda *_: None, window)
+    protocol = next(r for r in project.getRuns() if r.getClassName() == "ProtTomoScoreDose")
+    form = FormWindow("Form", protocol, lambda *_: None, window)
     form.adjustSize()
     window.root.after(0, form.show)  # it returns when the program ends
     yield WINDOW
     shoot(window, pictures, "2-form")
     form.close()
-    viewer = TomoScoreDoseViewer(project=project, protocol=box, parent=window)
-    window.root.after(0, lambda: viewer.visualize(box, windows=window))
+    viewer = TomoScoreDoseViewer(project=project, protocol=protocol, parent=window)
+    window.root.after(0, lambda: viewer.visualize(protocol, windows=window))
     yield WINDOW
     shoot(window, pictures, "3-viewer")
     for number, views in enumerate((viewer._session, viewer._series, viewer._images)):

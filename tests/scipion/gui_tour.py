@@ -64,7 +64,7 @@ def tour(window, project, pictures):
     assert_equal(float(form.widgetDict["threshold"].get()), 1.0)
     form.close()
     unscored = next(r for r in project.getRuns() if not hasattr(r, "scoredTomograms"))
-    form = FormWindow("Form", box_on(project, unscored), lambda *_: None, window)
+    form = FormWindow("Form", protocol_on(project, unscored), lambda *_: None, window)
     window.root.after(0, form.show)
     yield WINDOW
     window.root.after(0, lambda: wizard.show(form))
@@ -110,14 +110,14 @@ def tour(window, project, pictures):
         assert_equal(file.read().strip().endswith("/extra/report.html"), True)
 
 
-def box_on(project, source):
-    """The box with a custom threshold on tomograms that nobody has scored."""
+def protocol_on(project, source):
+    """The protocol with a custom threshold on tomograms that nobody has scored."""
     from tomoscore_scipion.protocols import ProtTomoScore
 
-    box = project.newProtocol(ProtTomoScore, preset=3)
-    box.inTomograms.set(source)
-    box.inTomograms.setExtended("Tomograms")
-    return box
+    protocol = project.newProtocol(ProtTomoScore, preset=3)
+    protocol.inTomograms.set(source)
+    protocol.inTomograms.setExtended("Tomograms")
+    return protocol
 
 
 def assert_equal(found, expected):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tomograms that are all there go through the box: sets, attributes, metadata, texts."""
+"""Tomograms that are all there go through the protocol: sets, attributes, metadata, texts."""
 
 import json
 from pathlib import Path

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The box that compares scored sets of the same tilt series, and its viewer."""
+"""The protocol that compares scored sets of the same tilt series, and its viewer."""
 
 import csv
 
@@ -31,13 +31,13 @@ def named_run(lab, entries, name):
     return lab.launch(run)
 
 
-def box_on(lab, runs, **values):
+def protocol_on(lab, runs, **values):
     from tomoscore_scipion.protocols import ProtTomoScoreCompare
 
-    box = lab.project.newProtocol(ProtTomoScoreCompare, **values)
+    protocol = lab.project.newProtocol(ProtTomoScoreCompare, **values)
     for run in runs:
-        box.inSets.append(Pointer(run, extended="scoredTomograms"))
-    return box
+        protocol.inSets.append(Pointer(run, extended="scoredTomograms"))
+    return protocol
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def compared(project, scored, tmp_path_factory):
     from lab import Lab
 
     lab = Lab(project, tmp_path_factory.mktemp("compared"))
-    return lab.launch(box_on(lab, scored))
+    return lab.launch(protocol_on(lab, scored))
 
 
 def test_it_says_which_set_wins_and_why(compared):
@@ -75,14 +75,16 @@ def test_the_best_can_be_filtered_and_found_in_the_viewer(lab, compared, scored)
     from tomoscore_scipion.protocols import ProtTomoScoreFilter
     from tomoscore_scipion.viewers import runs
 
-    box = lab.launch(lab.new(ProtTomoScoreFilter, compared, "bestTomograms", criterion=1, count=2))
-    assert ids(box, "acceptedTomograms") == ["TS_6", "TS_7"], log_of(box)
-    found = [run.getObjId() for run in runs.scoring_runs(box)]
+    protocol = lab.launch(
+        lab.new(ProtTomoScoreFilter, compared, "bestTomograms", criterion=1, count=2)
+    )
+    assert ids(protocol, "acceptedTomograms") == ["TS_6", "TS_7"], log_of(protocol)
+    found = [run.getObjId() for run in runs.scoring_runs(protocol)]
     assert found == [run.getObjId() for run in scored]
     # Both runs know both: each is shown by the record that gave its score.
-    rows, records = runs.all_rows(box), runs.Records(box)
+    rows, records = runs.all_rows(protocol), runs.Records(protocol)
     assert [records.of(row).tomoscore for row in rows] == [row.score for row in rows]
-    assert {len(records._found[row.ts_id]) for row in rows} == {2}
+    assert {len(records._lines[row.ts_id]) for row in rows} == {2}
 
 
 def test_a_table_of_all_scores_is_written(compared):
@@ -93,17 +95,20 @@ def test_a_table_of_all_scores_is_written(compared):
 
 
 def test_names_may_be_given(lab, scored):
-    box = box_on(lab, scored, setNames=" with gold ,patch tracking")
-    lab.launch(box)
-    assert box.summary()[0].startswith("patch tracking wins")
+    protocol = protocol_on(lab, scored, setNames=" with gold ,patch tracking")
+    lab.launch(protocol)
+    assert protocol.summary()[0].startswith("patch tracking wins")
 
 
 def test_runs_of_one_name_are_told_apart_all_the_same(lab, scored):
-    box = box_on(lab, [scored[0], scored[0]])
-    assert box.getNames() == ["set 1", "set 2"]
+    protocol = protocol_on(lab, [scored[0], scored[0]])
+    assert protocol.getNames() == ["set 1", "set 2"]
     plain = lab.score(scored[0].inTomograms.get())
     other = lab.score(scored[1].inTomograms.get())
-    assert box_on(lab, [plain, other]).getNames()[0] != box_on(lab, [plain, other]).getNames()[1]
+    assert (
+        protocol_on(lab, [plain, other]).getNames()[0]
+        != protocol_on(lab, [plain, other]).getNames()[1]
+    )
 
 
 @pytest.mark.parametrize(
@@ -111,29 +116,29 @@ def test_runs_of_one_name_are_told_apart_all_the_same(lab, scored):
     [("only one", "expected 2"), ("x, x", "two sets have the name 'x'"), ("x,", "can be printed")],
 )
 def test_names_that_do_not_serve_are_errors(lab, scored, names, says):
-    (error,) = box_on(lab, scored, setNames=names).validate()
+    (error,) = protocol_on(lab, scored, setNames=names).validate()
     assert says in error
 
 
 def test_what_cannot_be_compared_is_an_error(lab, scored, monkeypatch):
-    assert "two or more are needed" in box_on(lab, scored[:1]).validate()[0]
+    assert "two or more are needed" in protocol_on(lab, scored[:1]).validate()[0]
     other = lab.score(lab.source([lab.tomogram("another")]))
-    assert "no tsId is in every set" in box_on(lab, [scored[0], other]).validate()[0]
-    box = box_on(lab, scored)
-    box.inSets.append(Pointer(scored[0].inTomograms.getObjValue(), extended="Tomograms"))
-    assert "has no TomoScore" in box.validate()[0]
+    assert "no tsId is in every set" in protocol_on(lab, [scored[0], other]).validate()[0]
+    protocol = protocol_on(lab, scored)
+    protocol.inSets.append(Pointer(scored[0].inTomograms.getObjValue(), extended="Tomograms"))
+    assert "has no TomoScore" in protocol.validate()[0]
     monkeypatch.setenv("FAKE_SHA256", "cd" * 32)
     foreign = lab.score(lab.source([lab.tomogram(key, 1.0) for key in ALIKE]))
-    (error,) = box_on(lab, [scored[0], foreign]).validate()
+    (error,) = protocol_on(lab, [scored[0], foreign]).validate()
     assert "expected scores of one model" in error and "abababababab" in error
 
 
 def test_several_voxel_sizes_are_compared_but_make_no_set(lab, scored):
     binned = lab.source([lab.tomogram(key, 1.0) for key in ALIKE], samplingRate=20.0)
-    box = lab.launch(box_on(lab, [scored[0], lab.score(binned)]))
-    assert box.isFinished(), log_of(box)
-    assert not hasattr(box, "bestTomograms")
-    assert any("bestTomograms is not made" in line for line in box.summary())
+    protocol = lab.launch(protocol_on(lab, [scored[0], lab.score(binned)]))
+    assert protocol.isFinished(), log_of(protocol)
+    assert not hasattr(protocol, "bestTomograms")
+    assert any("bestTomograms is not made" in line for line in protocol.summary())
 
 
 @pytest.fixture
@@ -148,7 +153,7 @@ def viewer(project, compared):
     return viewer
 
 
-def test_the_viewer_shows_plot_words_and_the_best(viewer):
+def test_the_viewer_shows_plot_summary_and_the_best(viewer):
     import pyworkflow as pw
     from pyworkflow.viewer import DESKTOP_TKINTER
 
@@ -156,7 +161,7 @@ def test_the_viewer_shows_plot_words_and_the_best(viewer):
     left, right = plotter.getFigure().axes
     assert len(left.lines) == len(ALIKE) + 1
     assert plotter.getFigure()._suptitle.get_text().startswith("IMOD wins")
-    (message,) = viewer._words()
+    (message,) = viewer._summary()
     assert "IMOD wins" in message._msg
     (table,) = viewer._best()
     assert "_tomoScoreBestOf" in table.getVisibleAndOrderLabels()[0]
@@ -167,8 +172,8 @@ def test_the_viewer_shows_plot_words_and_the_best(viewer):
 def test_the_viewer_waits_for_a_result(project, lab, scored):
     from tomoscore_scipion.viewers import TomoScoreCompareViewer
 
-    box = box_on(lab, scored)
-    viewer = TomoScoreCompareViewer(project=project, protocol=box)
-    viewer.setProtocol(box)
+    protocol = protocol_on(lab, scored)
+    viewer = TomoScoreCompareViewer(project=project, protocol=protocol)
+    viewer.setProtocol(protocol)
     assert viewer._definition.getParam("nothing") is not None
-    assert box.summary() == ["Nothing is compared yet."] and box._methods() == []
+    assert protocol.summary() == ["Nothing is compared yet."] and protocol._methods() == []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""TomoScore against dose, in a project: what the box makes of tilt series, and what it refuses."""
+"""TomoScore against dose, in a project: outputs of tilt series, and those that are refused."""
 
 import json
 import time
@@ -26,9 +26,9 @@ def attributes_of(items, *names):
     return found
 
 
-def entries_of(box):
+def entries_of(protocol):
     """{tsId: entry} of all jobs."""
-    jobs = Path(box._getExtraPath("batches")).glob("*/job.json")
+    jobs = Path(protocol._getExtraPath("batches")).glob("*/job.json")
     entries = [entry for job in jobs for entry in json.loads(job.read_text())["tilt_series"]]
     return {entry["ts_id"]: entry for entry in entries}
 
@@ -45,9 +45,9 @@ def analysed(project, tmp_path_factory):
         lab.series("flat", 20.0, halves=halves, missing=[4, 21], enabled=False),
         lab.series("bad", None, halves=halves),
     ]
-    box = lab.dose(lab.source_of_series(entries))
-    assert box.isFinished(), log_of(box)
-    return box
+    protocol = lab.dose(lab.source_of_series(entries))
+    assert protocol.isFinished(), log_of(protocol)
+    return protocol
 
 
 def test_views_beyond_the_suggested_dose_are_disabled_and_all_else_is_kept(analysed):
@@ -180,13 +180,13 @@ def test_tilt_series_without_alignment_or_dose_are_refused_with_the_way_out(lab,
     (error,) = lab.new(ProtTomoScoreDose, source, "TiltSeries").validate()
     assert error.startswith("*Tilt series*: a: ") and way_out in error
     mixed = lab.source_of_series([lab.series("a", **values), good])
-    box = lab.new(ProtTomoScoreDose, mixed, "TiltSeries")
-    assert box.validate() == []
-    (warning,) = box.warnings()
+    protocol = lab.new(ProtTomoScoreDose, mixed, "TiltSeries")
+    assert protocol.validate() == []
+    (warning,) = protocol.warnings()
     assert "Of the first 2 tilt series 1 will be in failedTiltSeries. a: " in warning
-    lab.launch(box)
-    assert ids(box, "limitedTiltSeries") == ["good"], log_of(box)
-    ((reason,),) = attributes_of(box.failedTiltSeries, "_tomoScoreError").values()
+    lab.launch(protocol)
+    assert ids(protocol, "limitedTiltSeries") == ["good"], log_of(protocol)
+    ((reason,),) = attributes_of(protocol.failedTiltSeries, "_tomoScoreError").values()
     assert way_out in reason
 
 
@@ -201,19 +201,19 @@ def test_doses_in_the_order_of_angles_are_warned_of(lab):
 
 def test_interpolated_tilt_series_are_taken_as_they_are(lab):
     series = lab.series("a", aligned=False, interpolated=True)
-    box = lab.dose(lab.source_of_series([series]))
-    assert box.isFinished(), log_of(box)
-    assert entries_of(box)["a"]["xf"] is None
-    made = box.limitedTiltSeries.getTiltSeriesFromTsId("a")
+    protocol = lab.dose(lab.source_of_series([series]))
+    assert protocol.isFinished(), log_of(protocol)
+    assert entries_of(protocol)["a"]["xf"] is None
+    made = protocol.limitedTiltSeries.getTiltSeriesFromTsId("a")
     assert made.interpolated() and not made.hasAlignment()
-    assert box.limitedTiltSeries.interpolated()
+    assert protocol.limitedTiltSeries.interpolated()
 
 
 def test_all_failed_fails_with_the_reasons(lab):
-    box = lab.dose(lab.source_of_series([lab.series("a", None), lab.series("b", None)]))
-    assert box.isFailed()
-    assert "none of 2 tilt series could be scored. a: " in box.getErrorMessage()
-    assert ids(box, "failedTiltSeries") == ["a", "b"]
+    protocol = lab.dose(lab.source_of_series([lab.series("a", None), lab.series("b", None)]))
+    assert protocol.isFailed()
+    assert "none of 2 tilt series could be scored. a: " in protocol.getErrorMessage()
+    assert ids(protocol, "failedTiltSeries") == ["a", "b"]
 
 
 def test_a_stream_is_analysed_as_it_comes_and_closes(lab, engine_log):
@@ -222,16 +222,18 @@ def test_a_stream_is_analysed_as_it_comes_and_closes(lab, engine_log):
         entries.append(lab.series(f"TS_{n}", best, after=str(lab.folder / f"gate-TS_{n}")))
     source = lab.source_of_series(entries, wait=False)
     lab.until(lambda: hasattr(source, "TiltSeries"), source)
-    box = lab.dose(source, wait=False)
+    protocol = lab.dose(source, wait=False)
     for number, name in enumerate(("limitedTiltSeries", "failedTiltSeries", "limitedTiltSeries")):
-        lab.until(lambda: f"TS_{number}" in ids(box, name), source, box)  # noqa: B023
+        lab.until(lambda: f"TS_{number}" in ids(protocol, name), source, protocol)  # noqa: B023
         if number < 2:
-            assert source.isActive() and getattr(box, name).isStreamOpen()
+            assert source.isActive() and getattr(protocol, name).isStreamOpen()
         lab.open_gate(f"TS_{number + 1}")
-    lab.until(lambda: not box.isActive(), source, box)
-    assert box.isFinished(), log_of(box)
-    assert ids(box, "limitedTiltSeries") == ["TS_0", "TS_2"] == ids(box, "previewTomograms")
-    assert all(output.isStreamClosed() for _, output in box.iterOutputAttributes())
+    lab.until(lambda: not protocol.isActive(), source, protocol)
+    assert protocol.isFinished(), log_of(protocol)
+    assert (
+        ids(protocol, "limitedTiltSeries") == ["TS_0", "TS_2"] == ids(protocol, "previewTomograms")
+    )
+    assert all(output.isStreamClosed() for _, output in protocol.iterOutputAttributes())
     assert [start["ids"] for start in engine_log()] == [["TS_0"], ["TS_1"], ["TS_2"]]
 
 
@@ -240,35 +242,41 @@ def test_a_stopped_run_goes_on_where_it_was(lab, engine_log, monkeypatch, tmp_pa
     monkeypatch.setenv("FAKE_HOLD", "TS_2")
     monkeypatch.setenv("FAKE_GATE", str(gate))
     entries = [lab.series(f"TS_{n}", best) for n, best in enumerate((30.0, None, 20.0, 500.0))]
-    box = lab.dose(lab.source_of_series(entries), wait=False)
-    lab.until(lambda: ids(box, "failedTiltSeries") and ids(box, "limitedTiltSeries"), box)
-    lab.project.stopProtocol(box)
-    lab.until(lambda: not box.isActive(), box)
+    protocol = lab.dose(lab.source_of_series(entries), wait=False)
+    lab.until(
+        lambda: ids(protocol, "failedTiltSeries") and ids(protocol, "limitedTiltSeries"), protocol
+    )
+    lab.project.stopProtocol(protocol)
+    lab.until(lambda: not protocol.isActive(), protocol)
     stopped = time.time()
-    there = ids(box, "limitedTiltSeries") + ids(box, "failedTiltSeries")
+    there = ids(protocol, "limitedTiltSeries") + ids(protocol, "failedTiltSeries")
     gate.touch()
-    lab.resume(box)
-    assert box.isFinished(), log_of(box)
-    assert ids(box, "limitedTiltSeries") == ["TS_0", "TS_2", "TS_3"] == ids(box, "previewTomograms")
-    assert ids(box, "failedTiltSeries") == ["TS_1"]
+    lab.resume(protocol)
+    assert protocol.isFinished(), log_of(protocol)
+    assert (
+        ids(protocol, "limitedTiltSeries")
+        == ["TS_0", "TS_2", "TS_3"]
+        == ids(protocol, "previewTomograms")
+    )
+    assert ids(protocol, "failedTiltSeries") == ["TS_1"]
     again = [key for start in engine_log() if start["begin"] > stopped for key in start["ids"]]
     assert "TS_2" in again and not set(again) & set(there)
-    assert all(len(on) > 3 for on in views_on(box.limitedTiltSeries).values())
-    box.thickness.set(150.0)
-    (error,) = box.validate()
+    assert all(len(on) > 3 for on in views_on(protocol.limitedTiltSeries).values())
+    protocol.thickness.set(150.0)
+    (error,) = protocol.validate()
     assert error.startswith("*Thickness*") and "Restart" in error
 
 
 def test_a_half_written_tilt_series_is_written_again(lab):
     """Killed between a tilt series' images and its row."""
-    box = lab.dose(lab.source_of_series([lab.series("a"), lab.series("b", 20.0)]))
-    before = views_on(box.limitedTiltSeries)
-    tilt_series = box.limitedTiltSeries
+    protocol = lab.dose(lab.source_of_series([lab.series("a"), lab.series("b", 20.0)]))
+    before = views_on(protocol.limitedTiltSeries)
+    tilt_series = protocol.limitedTiltSeries
     row = tilt_series.getTiltSeriesFromTsId("b")
     tilt_series._getMapper().delete(row)
     tilt_series.write()
     tilt_series.close()
-    lab.resume(box)
-    assert box.isFinished(), log_of(box)
-    assert views_on(box.limitedTiltSeries) == before
-    assert ids(box, "previewTomograms") == ["a", "b"]
+    lab.resume(protocol)
+    assert protocol.isFinished(), log_of(protocol)
+    assert views_on(protocol.limitedTiltSeries) == before
+    assert ids(protocol, "previewTomograms") == ["a", "b"]

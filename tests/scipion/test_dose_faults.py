@@ -41,13 +41,13 @@ def test_kills_at_random_moments_lose_and_double_no_tilt_series(lab, monkeypatch
 def test_a_database_of_tilt_series_that_a_viewer_locks_is_waited_for(lab, monkeypatch):
     monkeypatch.setenv("FAKE_SECONDS", "1")
     names = [f"TS_{number}" for number in range(6)]
-    box = lab.dose(lab.source_of_series([lab.series(name) for name in names]), wait=False)
-    lab.until(lambda: ids(box, "limitedTiltSeries"), box)
-    with locked_again_and_again(box.limitedTiltSeries.getFileName()) as held:
-        lab.until(lambda: not box.isActive(), box)
-    assert box.isFinished() and held, log_of(box)
-    assert ids(box, "limitedTiltSeries") == ids(box, "previewTomograms") == names
-    assert {len(on) for on in views_on(box.limitedTiltSeries).values()} == {10}
+    protocol = lab.dose(lab.source_of_series([lab.series(name) for name in names]), wait=False)
+    lab.until(lambda: ids(protocol, "limitedTiltSeries"), protocol)
+    with locked_again_and_again(protocol.limitedTiltSeries.getFileName()) as held:
+        lab.until(lambda: not protocol.isActive(), protocol)
+    assert protocol.isFinished() and held, log_of(protocol)
+    assert ids(protocol, "limitedTiltSeries") == ids(protocol, "previewTomograms") == names
+    assert {len(on) for on in views_on(protocol.limitedTiltSeries).values()} == {10}
 
 
 @pytest.mark.slow
@@ -57,10 +57,14 @@ def test_a_session_of_tilt_series_takes_time_that_grows_with_their_number(lab):
         entries = [lab.series(f"S{count}_{n}", views=41) for n in range(count)]
         source = lab.source_of_series(entries)
         begin = time.monotonic()
-        box = lab.dose(source)
+        protocol = lab.dose(source)
         seconds[count] = time.monotonic() - begin
-        assert box.isFinished(), log_of(box)
-        assert len(ids(box, "limitedTiltSeries")) == len(ids(box, "previewTomograms")) == count
+        assert protocol.isFinished(), log_of(protocol)
+        assert (
+            len(ids(protocol, "limitedTiltSeries"))
+            == len(ids(protocol, "previewTomograms"))
+            == count
+        )
     print(f"seconds {seconds}")
     assert seconds[100] < 2 * 4 * seconds[25]  # twice what is linear
 
@@ -71,20 +75,20 @@ def test_what_comes_after_leaves_the_disabled_views_out(lab):
 
     from tomoscore_scipion.protocols import ProtTomoScoreFilter
 
-    box = lab.dose(lab.source_of_series([lab.series("a"), lab.series("b", 500.0)]))
-    assert box.isFinished(), log_of(box)
-    series = box.limitedTiltSeries.getTiltSeriesFromTsId("a")
-    enabled = views_on(box.limitedTiltSeries)["a"]
+    protocol = lab.dose(lab.source_of_series([lab.series("a"), lab.series("b", 500.0)]))
+    assert protocol.isFinished(), log_of(protocol)
+    series = protocol.limitedTiltSeries.getTiltSeriesFromTsId("a")
+    enabled = views_on(protocol.limitedTiltSeries)["a"]
     assert set(range(1, 22)) - enabled == set(series.getExcludedViewsIndex())
     orders = {i.getAcquisitionOrder() for i in series.iterItems() if i.getIndex() in enabled}
     assert series.getTsPresentAcqOrders() == orders == set(range(1, 11))
-    best = lab.new(ProtTomoScoreFilter, box, "previewTomograms", criterion=1, count=1)
+    best = lab.new(ProtTomoScoreFilter, protocol, "previewTomograms", criterion=1, count=1)
     lab.launch(best)
     assert ids(best, "acceptedTomograms") == ["a"], log_of(best)
     back = lab.project.newProtocol(ProtTsFromTomos)
     for pointer, source, output in (
         (back.inTomoSet, best, "acceptedTomograms"),
-        (back.inTsSet, box, "limitedTiltSeries"),
+        (back.inTsSet, protocol, "limitedTiltSeries"),
     ):
         pointer.set(source)
         pointer.setExtended(output)

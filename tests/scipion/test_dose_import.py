@@ -52,11 +52,13 @@ def test_doses_are_those_that_tomos_own_import_sets(lab):
     lab.launch(aligned)
     assert aligned.isFinished(), log_of(aligned)
     ((output, _),) = aligned.iterOutputAttributes()
-    box = lab.dose(aligned, output)
-    assert box.isFinished(), log_of(box)
-    (path,) = Path(box._getExtraPath("batches", "0001", "input")).glob("*.doses")
+    protocol = lab.dose(aligned, output)
+    assert protocol.isFinished(), log_of(protocol)
+    (path,) = Path(protocol._getExtraPath("batches", "0001", "input")).glob("*.doses")
     found = [tuple(map(float, row.split())) for row in path.read_text().splitlines()]
     assert found == [(dose - 3.0, 3.0) for _, dose in rows]
-    on = views_on(box.limitedTiltSeries)["TS_01"]
-    (dose,) = [s.getAttributeValue("_tomoScoreDose") for s in box.limitedTiltSeries.iterItems()]
+    on = views_on(protocol.limitedTiltSeries)["TS_01"]
+    (dose,) = [
+        s.getAttributeValue("_tomoScoreDose") for s in protocol.limitedTiltSeries.iterItems()
+    ]
     assert on == {n for n, (_, end) in enumerate(rows, 1) if end <= dose} and 3 < len(on) < 21

@@ -40,9 +40,9 @@ def with_images(scored):
 def filtered(lab, source, output="scoredTomograms", **values):
     from tomoscore_scipion.protocols import ProtTomoScoreFilter
 
-    box = lab.launch(lab.new(ProtTomoScoreFilter, source, output, **values))
-    assert box.isFinished(), log_of(box)
-    return box
+    protocol = lab.launch(lab.new(ProtTomoScoreFilter, source, output, **values))
+    assert protocol.isFinished(), log_of(protocol)
+    return protocol
 
 
 @pytest.mark.parametrize(
@@ -56,20 +56,20 @@ def filtered(lab, source, output="scoredTomograms", **values):
     ],
 )
 def test_filter_splits_by_score_without_an_image(lab, scored, values, accepted, criterion):
-    box = filtered(lab, scored, **values)
-    assert ids(box, "acceptedTomograms") == list(accepted)
-    assert ids(box, "rejectedTomograms") == sorted(set(SCORES) - set(accepted))
+    protocol = filtered(lab, scored, **values)
+    assert ids(protocol, "acceptedTomograms") == list(accepted)
+    assert ids(protocol, "rejectedTomograms") == sorted(set(SCORES) - set(accepted))
     name, value = criterion
-    assert getattr(box.acceptedTomograms, name).get() == value
-    assert box.acceptedTomograms._tomoScoreModel.get() == "fake"
-    best = [t.clone(copyEnable=True) for t in box.acceptedTomograms if t.getTsId() == "D"][0]
+    assert getattr(protocol.acceptedTomograms, name).get() == value
+    assert protocol.acceptedTomograms._tomoScoreModel.get() == "fake"
+    best = [t.clone(copyEnable=True) for t in protocol.acceptedTomograms if t.getTsId() == "D"][0]
     assert best._tomoScore.get() == 3.5 and best._tomoScoreVerdict.get() == "accepted"
     assert best.hasHalfMaps() and not best.isEnabled() and best.hasOrigin()
-    assert box.acceptedTomograms.getDim() == (64, 64, 16)
-    summary = "\n".join(box.summary())
+    assert protocol.acceptedTomograms.getDim() == (64, 64, 16)
+    summary = "\n".join(protocol.summary())
     assert "fake 1" in summary and "Median TomoScore 2.00 octaves (32 nm)" in summary
     assert "Worst: E 0.00, A 1.00, B 2.00." in summary
-    methods = "\n".join(box.methods())
+    methods = "\n".join(protocol.methods())
     number = "1 tomogram was" if len(accepted) == 1 else f"{len(accepted)} tomograms were"
     assert "(n = 5)" in methods and f"{number} accepted" in methods
     assert "ab" * 32 in methods and "10.1101/2024.11.06.622356" in methods
@@ -79,28 +79,28 @@ def test_filter_warns_of_tomograms_without_a_score(lab, scored):
     from tomoscore_scipion.protocols import ProtTomoScoreFilter
 
     assert lab.new(ProtTomoScoreFilter, scored, "scoredTomograms").warnings() == []
-    box = lab.new(ProtTomoScoreFilter, scored, "failedTomograms")
-    (warning,) = box.warnings()
+    protocol = lab.new(ProtTomoScoreFilter, scored, "failedTomograms")
+    (warning,) = protocol.warnings()
     assert warning.startswith("1 tomograms have no score")
-    lab.launch(box)
-    assert ids(box, "rejectedTomograms") == ["X"], log_of(box)
-    assert box.summary() == ["No tomogram is scored yet."] and box._methods() == []
+    lab.launch(protocol)
+    assert ids(protocol, "rejectedTomograms") == ["X"], log_of(protocol)
+    assert protocol.summary() == ["No tomogram is scored yet."] and protocol._methods() == []
 
 
 def test_filter_takes_a_changed_threshold_on_continue(lab, scored):
-    box = filtered(lab, scored)
-    assert ids(box, "acceptedTomograms") == ["C", "D"]
-    box.preset.set(0)
-    lab.resume(box)
-    assert ids(box, "acceptedTomograms") == ["D"], log_of(box)
-    assert ids(box, "rejectedTomograms") == ["A", "B", "C", "E"]
+    protocol = filtered(lab, scored)
+    assert ids(protocol, "acceptedTomograms") == ["C", "D"]
+    protocol.preset.set(0)
+    lab.resume(protocol)
+    assert ids(protocol, "acceptedTomograms") == ["D"], log_of(protocol)
+    assert ids(protocol, "rejectedTomograms") == ["A", "B", "C", "E"]
 
 
 def test_filter_refuses_what_has_no_score(lab, scored):
     from tomoscore_scipion.protocols import ProtTomoScoreFilter
 
-    box = lab.new(ProtTomoScoreFilter, scored.inTomograms.getObjValue())
-    assert any("no TomoScore" in error for error in box.validate())
+    protocol = lab.new(ProtTomoScoreFilter, scored.inTomograms.getObjValue())
+    assert any("no TomoScore" in error for error in protocol.validate())
 
 
 def test_user_subsets_and_set_filter_keep_the_attributes(lab, scored, with_images, tmp_path):
@@ -124,9 +124,9 @@ def test_user_subsets_and_set_filter_keep_the_attributes(lab, scored, with_image
     lab.launch(chosen)
     (last, tomograms), *_ = chosen.iterOutputAttributes()
     assert [t._tomoScoreScale.get() for t in tomograms] == [pytest.approx(128 / 2**2.6)]
-    box = filtered(lab, chosen, last)
-    assert ids(box, "acceptedTomograms") == ["C"]
-    assert "None" not in "\n".join([*box.summary(), *box.methods()])
+    protocol = filtered(lab, chosen, last)
+    assert ids(protocol, "acceptedTomograms") == ["C"]
+    assert "None" not in "\n".join([*protocol.summary(), *protocol.methods()])
 
 
 def test_a_join_of_scored_sets_keeps_the_scores(lab, scored, with_images):
@@ -140,8 +140,8 @@ def test_a_join_of_scored_sets_keeps_the_scores(lab, scored, with_images):
     assert join.isFinished(), log_of(join)
     ((name, tomograms),) = join.iterOutputAttributes()
     assert {t.getTsId(): t._tomoScore.get() for t in tomograms} == SCORES
-    box = filtered(lab, join, name, preset=3, threshold=2.0)
-    assert ids(box, "acceptedTomograms") == ["B", "C", "D"]
+    protocol = filtered(lab, join, name, preset=3, threshold=2.0)
+    assert ids(protocol, "acceptedTomograms") == ["B", "C", "D"]
 
 
 def test_tilt_series_of_the_accepted_tomograms(lab, scored):
@@ -162,15 +162,15 @@ def test_tilt_series_of_the_accepted_tomograms(lab, scored):
     assert sorted(ts.getTsId() for ts in back.tiltSeries) == ["C", "D"]
 
 
-def test_failed_tomograms_can_be_tried_again_in_another_box(lab, scored):
+def test_failed_tomograms_can_be_tried_again_in_another_protocol(lab, scored):
     hidden = Path(scored.failedTomograms.getFirstItem().getFileName() + ".hidden")
     again = hidden.with_suffix("")
     from lab import write_mrc
 
     write_mrc(again, 2.8)
-    box = lab.score(scored, "failedTomograms")
-    assert ids(box, "acceptedTomograms") == ["X"], log_of(box)
-    (item,) = [t.clone() for t in box.acceptedTomograms]
+    protocol = lab.score(scored, "failedTomograms")
+    assert ids(protocol, "acceptedTomograms") == ["X"], log_of(protocol)
+    (item,) = [t.clone() for t in protocol.acceptedTomograms]
     assert item._tomoScoreError.get() is None and item._tomoScore.get() == pytest.approx(2.8)
     again.unlink()
 
@@ -183,22 +183,22 @@ def test_workflow_survives_export_and_import(lab, scored, tmp_path):
     chosen = dict(preset=3, threshold=1.25, atMost=7, slabFirst=2, slabLast=12, voxelSize=9.5)
     chosen.update(weights="other weights.safetensors", useGpu=True, gpuList="0 1")
     chosen.update(numberOfThreads=5, binThreads=3)
-    other_box = lab.new(ProtTomoScore, scored.inTomograms.getObjValue(), **chosen)
+    other_protocol = lab.new(ProtTomoScore, scored.inTomograms.getObjValue(), **chosen)
     for name, value in chosen.items():
-        assert getattr(other_box, name).get() == value
+        assert getattr(other_protocol, name).get() == value
         assert getattr(ProtTomoScore(), name).get() != value, "not told from the default"
-    lab.project.saveProtocol(other_box)
-    box = filtered(lab, scored, criterion=2, percent=12.5)
+    lab.project.saveProtocol(other_protocol)
+    protocol = filtered(lab, scored, criterion=2, percent=12.5)
     path = str(tmp_path / "workflow.json")
     lab.project.getRunsGraph(refresh=True)
-    lab.project.exportProtocols([scored, other_box, box], path)
+    lab.project.exportProtocols([scored, other_protocol, protocol], path)
     other = Manager().createProject("imported")
     other.loadProtocols(path)
-    kinds = [protocol.getClassName() for protocol in (scored, other_box, box)]
+    kinds = [run.getClassName() for run in (scored, other_protocol, protocol)]
     again = sorted(other.getRuns(), key=lambda protocol: protocol.getObjId())
-    assert [protocol.getClassName() for protocol in again] == kinds
+    assert [run.getClassName() for run in again] == kinds
     os.chdir(lab.project.path)
-    for before, after in zip((scored, other_box, box), again):
+    for before, after in zip((scored, other_protocol, protocol), again):
         for name, _ in before.iterDefinitionAttributes():
             if not getattr(before, name).isPointer():
                 assert after.getAttributeValue(name) == before.getAttributeValue(name), name

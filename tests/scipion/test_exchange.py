@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from tomoscore_scipion.protocols import exchange
-from tomoscore_scipion.protocols.batches import LARGEST, Batches, EngineDiedError
+from tomoscore_scipion.protocols.batches import MAX_ITEMS, Batches, EngineDiedError
 from tomoscore_scipion.records.failures import cause_first
 from tomoscore_scipion.records.job import read_job
 from tomoscore_scipion.records.record import Score
@@ -114,22 +114,22 @@ def started(batches, name):
 def test_tomograms_are_shared_out_among_free_slots():
     batches = Batches(slots=2)
     for key in "abcde":
-        batches.offer(key, key.upper())
-        batches.offer(key, "again")
+        batches.add(key, key.upper())
+        batches.add(key, "again")
     assert started(batches, 1) == ["a", "c", "e"]
     assert started(batches, 2) == ["b", "d"]
     assert batches.next() == {}
-    assert [batches.land(key) for key in "aea"] == ["A", "E", None]
-    assert batches.land("b") == "B" and batches.land("c") == "C"
+    assert [batches.complete(key) for key in "aea"] == ["A", "E", None]
+    assert batches.complete("b") == "B" and batches.complete("c") == "C"
     assert batches.end(1, "", False) == {}
-    assert batches.busy and not batches.unseen("a")
+    assert batches.busy and not batches.is_new("a")
 
 
 def test_a_batch_is_not_larger_than_it_should_be():
     batches = Batches(slots=1)
-    for key in range(LARGEST + 5):
-        batches.offer(key, key)
-    assert len(started(batches, 1)) == LARGEST
+    for key in range(MAX_ITEMS + 5):
+        batches.add(key, key)
+    assert len(started(batches, 1)) == MAX_ITEMS
 
 
 def makespan(sizes, slots, start_s=0.0):
@@ -139,7 +139,7 @@ def makespan(sizes, slots, start_s=0.0):
     """
     batches = Batches(slots)
     for number, size in enumerate(sizes):
-        batches.offer(number, number, size)
+        batches.add(number, number, size)
     coming, now, count = [], 0.0, 0
     while batches.busy:
         tomograms = batches.next()
@@ -155,7 +155,7 @@ def makespan(sizes, slots, start_s=0.0):
         if kind:
             batches.end(what, "", False)
         else:
-            batches.land(what)
+            batches.complete(what)
     return now, count
 
 
@@ -174,38 +174,38 @@ def test_batches_are_done_at_the_same_time_whatever_their_sizes(slots, count):
     seconds, batches = makespan(sizes, slots)
     assert seconds <= 1.15 * list_schedule(sizes, slots)
     # The start of an engine is paid once per batch, and there are not many more than needed.
-    assert batches <= max(slots, 2 * (count // LARGEST) + 3 * slots)
+    assert batches <= max(slots, 2 * (count // MAX_ITEMS) + 3 * slots)
 
 
 def test_what_a_busy_slot_would_do_sooner_is_left_to_it():
     batches = Batches(slots=2)
     for key, size in dict(large=9, small=1).items():
-        batches.offer(key, key, size)
+        batches.add(key, key, size)
     assert (started(batches, 1), started(batches, 2)) == (["large"], ["small"])
-    batches.land("small")
+    batches.complete("small")
     batches.end(2, "", False)
     for key in "abcdefghijkl":
-        batches.offer(key, key)
+        batches.add(key, key)
     assert len(started(batches, 3)) == 11  # of 12: the large one takes as long as 9
 
 
 def test_none_waits_for_ever_for_larger_ones():
     batches = Batches(slots=1)
-    batches.offer("small", "small", size=1)
-    for number in range(3 * LARGEST):
-        batches.offer(number, number, size=9)
+    batches.add("small", "small", cost=1)
+    for number in range(3 * MAX_ITEMS):
+        batches.add(number, number, cost=9)
     assert "small" in started(batches, 1)
 
 
 def test_the_tomogram_over_which_engines_died_twice_is_given_up_the_others_go_on():
     batches = Batches(slots=1)
     for key in "abcd":
-        batches.offer(key, key, size=2 if key == "b" else 1)
+        batches.add(key, key, cost=2 if key == "b" else 1)
     assert started(batches, 1) == ["a", "b", "c", "d"]
-    assert batches.land("a") == "a"
+    assert batches.complete("a") == "a"
     assert batches.end(1, "killed", False) == {}
     assert started(batches, 2) == ["c", "d", "b"]
-    assert batches.land("c") and batches.land("d")
+    assert batches.complete("c") and batches.complete("d")
     assert batches.end(2, "killed", False) == {"b": "b"}
     assert not batches.busy
 
@@ -213,20 +213,20 @@ def test_the_tomogram_over_which_engines_died_twice_is_given_up_the_others_go_on
 def test_a_job_that_was_killed_from_outside_costs_nothing():
     batches = Batches(slots=1)
     for key in "abc":
-        batches.offer(key, key)
+        batches.add(key, key)
     started(batches, 1)
-    batches.land("a")
+    batches.complete("a")
     assert batches.end(1, "CANCELLED", False) == {}
     assert started(batches, 2) == ["c", "b"]
-    assert batches.land("c") == "c"
-    assert batches.land("b") == "b"  # it was not its fault
+    assert batches.complete("c") == "c"
+    assert batches.complete("b") == "b"  # it was not its fault
     assert batches.end(2, "", False) == {} and not batches.busy
 
 
 def test_an_engine_without_any_result_is_blamed_at_the_second_time():
     batches = Batches(slots=1)
     for key in "abc":
-        batches.offer(key, key)
+        batches.add(key, key)
     started(batches, 1)
     assert batches.end(1, "killed", False) == {}
     assert started(batches, 2) == ["b", "c", "a"]
@@ -237,18 +237,18 @@ def test_an_engine_without_any_result_is_blamed_at_the_second_time():
 def test_a_culprit_in_front_costs_no_other_tomogram():
     batches = Batches(slots=1)
     for key in ("huge", "b"):
-        batches.offer(key, key)
+        batches.add(key, key)
     started(batches, 1)
     assert batches.end(1, "killed", False) == {}
     started(batches, 2)
-    batches.land("b")
+    batches.complete("b")
     assert batches.end(2, "killed", False) == {"huge": "huge"}
     assert not batches.busy
 
 
 def test_an_engine_that_says_it_cannot_start_is_believed():
     batches = Batches(slots=1)
-    batches.offer("a", "a")
+    batches.add("a", "a")
     started(batches, 1)
     with pytest.raises(EngineDiedError, match="could not start: no weights"):
         batches.end(1, "no weights", True)

@@ -26,11 +26,11 @@ def filtered(lab, scored):
     from tomoscore_scipion.protocols import ProtTomoScoreFilter
 
     def run(**values):
-        box = lab.new(ProtTomoScoreFilter, scored, "scoredTomograms", **values)
-        assert box.validate() == []
-        lab.launch(box)
-        assert box.isFinished(), log_of(box)
-        return box
+        protocol = lab.new(ProtTomoScoreFilter, scored, "scoredTomograms", **values)
+        assert protocol.validate() == []
+        lab.launch(protocol)
+        assert protocol.isFinished(), log_of(protocol)
+        return protocol
 
     return run
 
@@ -132,8 +132,8 @@ def test_continue_sees_that_the_file_has_changed(lab, filtered, tmp_path):
 def test_a_list_that_cannot_be_used_is_an_error(lab, scored, values, fault):
     from tomoscore_scipion.protocols import ProtTomoScoreFilter
 
-    box = lab.new(ProtTomoScoreFilter, scored, "scoredTomograms", criterion=3, **values)
-    (error,) = box.validate()
+    protocol = lab.new(ProtTomoScoreFilter, scored, "scoredTomograms", criterion=3, **values)
+    (error,) = protocol.validate()
     assert error.startswith("*List of ids*: ") and fault in error
 
 
@@ -141,9 +141,9 @@ def test_ids_that_are_only_in_one_of_both_are_warned_of(lab, scored):
     from tomoscore_scipion.protocols import ProtTomoScoreFilter
 
     text = "TS_0, TS_8, TS_9"
-    box = lab.new(ProtTomoScoreFilter, scored, "scoredTomograms", criterion=3, idsText=text)
-    assert box.validate() == []
-    assert box.warnings() == [
+    protocol = lab.new(ProtTomoScoreFilter, scored, "scoredTomograms", criterion=3, idsText=text)
+    assert protocol.validate() == []
+    assert protocol.warnings() == [
         "2 ids are not in the input: TS_8, TS_9",
         "3 ids are not in the list, and will be rejected: TS_1, TS_2, TS_3",
     ]

@@ -23,17 +23,17 @@ def source(project, tmp_path_factory):
 
 
 @pytest.fixture
-def box(lab, source):
+def protocol(lab, source):
     from tomoscore_scipion.protocols import ProtTomoScore
 
     return lab.new(ProtTomoScore, source)
 
 
-def test_the_form_is_valid_as_it_opens(box):
-    box.preset.set(verdict.BALANCED)
-    assert box.validate() == [] and box.warnings() == []
-    assert type(box)().getThreshold() == verdict.BALANCED_FROM
-    criteria = type(box)().getCriteria()
+def test_the_form_is_valid_as_it_opens(protocol):
+    protocol.preset.set(verdict.BALANCED)
+    assert protocol.validate() == [] and protocol.warnings() == []
+    assert type(protocol)().getThreshold() == verdict.BALANCED_FROM
+    criteria = type(protocol)().getCriteria()
     assert criteria.accept_borderline and not criteria.faults and not criteria.at_most
 
 
@@ -49,10 +49,10 @@ def test_the_form_is_valid_as_it_opens(box):
         ("weights", "/no/such/file", "no file /no/such/file"),
     ],
 )
-def test_what_cannot_work_is_an_error(box, name, value, error):
-    box.preset.set(3)
-    getattr(box, name).set(value)
-    (found,) = box.validate()
+def test_what_cannot_work_is_an_error(protocol, name, value, error):
+    protocol.preset.set(3)
+    getattr(protocol, name).set(value)
+    (found,) = protocol.validate()
     assert error in found
 
 
@@ -60,25 +60,25 @@ def test_what_cannot_work_is_an_error(box, name, value, error):
     ("first", "last", "z_range"),
     [(0, -1, None), (0, 0, [0, 0]), (3, -1, [3, None]), (3, 9, [3, 9]), (9, 9, [9, 9])],
 )
-def test_slab_limits_are_those_of_the_form(box, first, last, z_range):
-    box.slabFirst.set(first)
-    box.slabLast.set(last)
-    assert box.validate() == [] and box.warnings() == []
-    assert box.getZRange() == z_range
+def test_slab_limits_are_those_of_the_form(protocol, first, last, z_range):
+    protocol.slabFirst.set(first)
+    protocol.slabLast.set(last)
+    assert protocol.validate() == [] and protocol.warnings() == []
+    assert protocol.getZRange() == z_range
 
 
-def test_slab_limits_upside_down_are_an_error(box):
-    box.slabFirst.set(9)
-    box.slabLast.set(8)
-    (error,) = box.validate()
+def test_slab_limits_upside_down_are_an_error(protocol):
+    protocol.slabFirst.set(9)
+    protocol.slabLast.set(8)
+    (error,) = protocol.validate()
     assert "must not come before the first" in error
 
 
 @pytest.mark.parametrize(("first", "last"), [(16, -1), (0, 16)])
-def test_slab_limits_that_are_not_there_are_warned_of(box, first, last):
-    box.slabFirst.set(first)
-    box.slabLast.set(last)
-    (warning,) = box.warnings()
+def test_slab_limits_that_are_not_there_are_warned_of(protocol, first, last):
+    protocol.slabFirst.set(first)
+    protocol.slabLast.set(last)
+    (warning,) = protocol.warnings()
     assert "slice 16 is not there" in warning and "slices 0 to 15" in warning
 
 
@@ -91,11 +91,11 @@ def test_slab_limits_that_are_not_there_are_warned_of(box, first, last):
         (3, 2.2, "Custom"),
     ],
 )
-def test_presets_and_custom_threshold(box, preset, threshold, choice):
-    box.preset.set(preset)
-    box.threshold.set(2.2)
-    assert box.getThreshold() == threshold
-    assert box.getParam("preset").choices[preset] == choice
+def test_presets_and_custom_threshold(protocol, preset, threshold, choice):
+    protocol.preset.set(preset)
+    protocol.threshold.set(2.2)
+    assert protocol.getThreshold() == threshold
+    assert protocol.getParam("preset").choices[preset] == choice
 
 
 def test_the_presets_are_from_strict_to_permissive():
@@ -111,25 +111,25 @@ def test_unflipped_tomograms_are_warned_of(lab):
     assert "look unflipped" in warning and "64 x 16 x 64" in warning
 
 
-def test_a_threshold_that_the_voxel_size_cannot_reach_is_warned_of(box):
-    box.voxelSize.set(200.0)
-    (warning,) = box.warnings()
+def test_a_threshold_that_the_voxel_size_cannot_reach_is_warned_of(protocol):
+    protocol.voxelSize.set(200.0)
+    (warning,) = protocol.warnings()
     assert "highest TomoScore is 1.68" in warning
 
 
-def test_more_gpus_than_threads_are_warned_of(box):
-    box.useGpu.set(True)
-    box.gpuList.set("0 1 2")
-    (warning,) = box.warnings()
+def test_more_gpus_than_threads_are_warned_of(protocol):
+    protocol.useGpu.set(True)
+    protocol.gpuList.set("0 1 2")
+    (warning,) = protocol.warnings()
     assert "choose 5 threads" in warning
 
 
-def test_more_engine_threads_than_cores_are_warned_of(box, monkeypatch):
+def test_more_engine_threads_than_cores_are_warned_of(protocol, monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 4)
-    box.numberOfThreads.set(6)
-    assert box.warnings() == []
-    box.binThreads.set(2)
-    (warning,) = box.warnings()
+    protocol.numberOfThreads.set(6)
+    assert protocol.warnings() == []
+    protocol.binThreads.set(2)
+    (warning,) = protocol.warnings()
     assert "4 engine processes of 2 threads each" in warning
     assert "has 4 cores: choose 4 Scipion threads" in warning
 

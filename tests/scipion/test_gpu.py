@@ -75,16 +75,16 @@ def test_a_gpu_that_is_not_there_is_named_before_the_run(lab, monkeypatch):
 
     installation._answers.clear()
     source = lab.source([lab.tomogram("a")])
-    box = lab.new(ProtTomoScore, source, useGpu=True, gpuList="0")
-    (error,) = box.validate()
+    protocol = lab.new(ProtTomoScore, source, useGpu=True, gpuList="0")
+    (error,) = protocol.validate()
     assert "0 not found, there is no GPU" in error and "Use GPU" in error
     monkeypatch.setenv("FAKE_GPUS", "2")
     installation._answers.clear()
-    assert box.validate() == []
-    box.gpuList.set("1 2")
-    assert "2 not found, there is 0, 1" in box.validate()[0]
-    box.gpuList.set("one")
-    assert 'expected numbers such as "0 1"' in box.validate()[0]
+    assert protocol.validate() == []
+    protocol.gpuList.set("1 2")
+    assert "2 not found, there is 0, 1" in protocol.validate()[0]
+    protocol.gpuList.set("one")
+    assert 'expected numbers such as "0 1"' in protocol.validate()[0]
     installation._answers.clear()
 
 
@@ -93,11 +93,11 @@ def test_each_gpu_has_a_step_from_the_start_which_continue_makes_anew(scipion, t
     from tomoscore_scipion.protocols import ProtTomoScore
 
     def steps():
-        box = ProtTomoScore(
+        protocol = ProtTomoScore(
             useGpu=True, gpuList="0 1 2", numberOfThreads=4, workingDir=str(tmp_path)
         )
-        box._insertAllSteps()
-        return box.getSteps()
+        protocol._insertAllSteps()
+        return protocol.getSteps()
 
     generator, *scoring = steps()
     assert [step.needsGPU() for step in (generator, *scoring)] == [False, True, True]

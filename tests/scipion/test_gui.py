@@ -60,8 +60,10 @@ def test_project_form_wizard_and_viewer_come_up(lab, project, display):
 
 def test_form_and_viewer_of_tomoscore_vs_dose_come_up(lab, project, display):
     bests = (30.0, 24.0, 500.0, 36.0, None)
-    box = lab.dose(lab.source_of_series([lab.series(f"TS_{n}", b) for n, b in enumerate(bests)]))
-    assert box.isFinished()
+    protocol = lab.dose(
+        lab.source_of_series([lab.series(f"TS_{n}", b) for n, b in enumerate(bests)])
+    )
+    assert protocol.isFinished()
     assert pictures_of("dose_tour.py", project, display, "scipion-gui-dose") == DOSE_NAMES
 
 

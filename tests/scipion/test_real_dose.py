@@ -35,16 +35,16 @@ def test_the_engine_answers_for_tilt_series_of_any_kind(lab, real_engine):  # no
         noise(entry["path"])
     with open(entries[-1]["path"], "r+b") as file:
         file.truncate(2000)
-    box = lab.dose(lab.source_of_series(entries), binThreads=1)
-    assert box.isFinished(), log_of(box)
+    protocol = lab.dose(lab.source_of_series(entries), binThreads=1)
+    assert protocol.isFinished(), log_of(protocol)
     names = ["disabled", "gaps", "interpolated", "plain"]
-    assert ids(box, "limitedTiltSeries") == names, log_of(box)
-    assert ids(box, "failedTiltSeries") == ["corrupt"]
-    for series in box.limitedTiltSeries.iterItems():
+    assert ids(protocol, "limitedTiltSeries") == names, log_of(protocol)
+    assert ids(protocol, "failedTiltSeries") == ["corrupt"]
+    for series in protocol.limitedTiltSeries.iterItems():
         dose, total = (series.getAttributeValue(f"_tomoScoreDose{n}") for n in ("", "Total"))
         assert 0 < dose <= total <= 3.0 * VIEWS
         assert series.getAttributeValue("_tomoScore") < NOISE_AT_MOST
         assert series.getAttributeValue("_tomoScoreDoseReason")
-    on = views_on(box.limitedTiltSeries)
+    on = views_on(protocol.limitedTiltSeries)
     assert on["plain"] == on["interpolated"] == set(range(1, VIEWS + 1))
     assert on["gaps"] == on["plain"] - {2, 11} and on["disabled"] == on["plain"] - {1}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The box with the real engine and the shipped weights.
+"""The protocol with the real engine and the shipped weights.
 
 It runs in Scipion's own Python, or in the environment that TOMOSCORE_TEST_ACTIVATION activates.
 """

@@ -93,11 +93,11 @@ def test_continue_recovers_an_output_of_which_something_is_lost(
 
 
 def test_what_has_lost_its_path_is_seen_by_the_wizard(lab, stopped):
-    from tomoscore_scipion.wizards import found_for
+    from tomoscore_scipion.wizards import scored_for
 
     lose(lab.project, stopped, "scoredTomograms", "path")
     _, scored = fresh(lab.project, stopped)
-    assert found_for(scored).scores() == {"TS_0": 3.5, "TS_1": 1.0, "TS_3": 4.0}
+    assert scored_for(scored).scores() == {"TS_0": 3.5, "TS_1": 1.0, "TS_3": 4.0}
 
 
 class Stream:

@@ -48,21 +48,21 @@ def module_load(tmp_path, monkeypatch):
     monkeypatch.setitem(Plugin._vars, TOMOSCORE_ENV_ACTIVATION, activation)
 
 
-def box_for(source, lab, each_step, job_gpus=0, **values):
+def protocol_for(source, lab, each_step, job_gpus=0, **values):
     """A protocol for the queue, launched."""
     from tomoscore_scipion.protocols import ProtTomoScore
 
-    box = lab.new(ProtTomoScore, source, **values)
-    box.setHostName("slurm")
-    box._useQueue.set(True)
+    protocol = lab.new(ProtTomoScore, source, **values)
+    protocol.setHostName("slurm")
+    protocol._useQueue.set(True)
     each = "Y" if each_step else "N"
     asked = {"JOB_TIME": "60", "JOB_CPUS": "1", "JOB_GPUS": str(job_gpus)}
-    box.setQueueParams(("debug", {**asked, "QUEUE_FOR_JOBS": each}))
-    return lab.launch(box, wait=False)
+    protocol.setQueueParams(("debug", {**asked, "QUEUE_FOR_JOBS": each}))
+    return lab.launch(protocol, wait=False)
 
 
-def ended(lab, *boxes):
-    lab.until(lambda: not any(box.isActive() for box in boxes), *boxes)
+def ended(lab, *protocols):
+    lab.until(lambda: not any(protocol.isActive() for protocol in protocols), *protocols)
 
 
 @pytest.fixture
@@ -73,8 +73,8 @@ def held(lab, monkeypatch):
     return lab.source([lab.tomogram(f"TS_{number}", 3.0) for number in range(4)])
 
 
-def until_held(lab, box):
-    lab.until(lambda: ids(box, "scoredTomograms") == ["TS_0", "TS_1"], box)
+def until_held(lab, protocol):
+    lab.until(lambda: ids(protocol, "scoredTomograms") == ["TS_0", "TS_1"], protocol)
 
 
 @MODES
@@ -86,13 +86,13 @@ def test_jobs_get_the_gpus_of_the_scheduler_and_the_modules_of_the_cluster(
     scores = [3.0, 1.0, None, 4.0, 4.0]
     source = lab.source([lab.tomogram(f"TS_{n}", score) for n, score in enumerate(scores)])
     gpus = {"useGpu": True, "gpuList": "4 5", "numberOfThreads": 4}
-    box = box_for(source, lab, each_step, job_gpus=1 if each_step else 2, **gpus)
-    ended(lab, box)
-    assert box.isFinished(), log_of(box)
-    assert ids(box, "acceptedTomograms") == ["TS_0", "TS_3"]
-    assert ids(box, "rejectedTomograms") == ["TS_1"]
-    assert ids(box, "failedTomograms") == ["TS_2", "TS_4"]
-    errors = {i.getTsId(): i._tomoScoreError.get() for i in box.failedTomograms}
+    protocol = protocol_for(source, lab, each_step, job_gpus=1 if each_step else 2, **gpus)
+    ended(lab, protocol)
+    assert protocol.isFinished(), log_of(protocol)
+    assert ids(protocol, "acceptedTomograms") == ["TS_0", "TS_3"]
+    assert ids(protocol, "rejectedTomograms") == ["TS_1"]
+    assert ids(protocol, "failedTomograms") == ["TS_2", "TS_4"]
+    errors = {i.getTsId(): i._tomoScoreError.get() for i in protocol.failedTomograms}
     assert "not an MRC file" in errors["TS_2"]
     assert "the engine died over it" in errors["TS_4"] and "Loading tomoscore" in errors["TS_4"]
     starts = engine_log()
@@ -110,35 +110,35 @@ def test_jobs_get_the_gpus_of_the_scheduler_and_the_modules_of_the_cluster(
 def test_stop_cancels_the_jobs_and_continue_scores_what_is_missing(
     lab, slurm, held, engine_log, each_step
 ):
-    box = box_for(held, lab, each_step)
-    until_held(lab, box)
+    protocol = protocol_for(held, lab, each_step)
+    until_held(lab, protocol)
     assert len(slurm.jobs()) == 1
-    lab.project.stopProtocol(box)
-    assert box.isAborted()
-    slurm.until(lambda: not slurm.jobs() and not lab.processes(box))
-    assert ids(box, "scoredTomograms") == ["TS_0", "TS_1"]
-    continued(lab, box, engine_log)
+    lab.project.stopProtocol(protocol)
+    assert protocol.isAborted()
+    slurm.until(lambda: not slurm.jobs() and not lab.processes(protocol))
+    assert ids(protocol, "scoredTomograms") == ["TS_0", "TS_1"]
+    continued(lab, protocol, engine_log)
 
 
-def continued(lab, box, engine_log):
+def continued(lab, protocol, engine_log):
     """Continue: the rest is scored, and nothing else."""
     lab.open_gate("engine")
-    lab.resume(box, wait=False)
-    ended(lab, box)
-    assert box.isFinished(), log_of(box)
-    assert ids(box, "scoredTomograms") == [f"TS_{number}" for number in range(4)]
-    assert not hasattr(box, "failedTomograms")
+    lab.resume(protocol, wait=False)
+    ended(lab, protocol)
+    assert protocol.isFinished(), log_of(protocol)
+    assert ids(protocol, "scoredTomograms") == [f"TS_{number}" for number in range(4)]
+    assert not hasattr(protocol, "failedTomograms")
     (start,) = engine_log()  # written at an engine's end, which the first one did not reach
     assert sorted(start["ids"]) == ["TS_2", "TS_3"]
 
 
-def lost_by(how, slurm, lab, box):
+def lost_by(how, slurm, lab, protocol):
     """Lose the job: somebody cancels it, its node dies, or it is started again.
 
     Returns the job's number, when its processes are gone.
     """
     (job,) = slurm.jobs()
-    working = map(psutil.Process, lab.processes(box))
+    working = map(psutil.Process, lab.processes(protocol))
     engines = {process.pid for process in working if "--job" in process.cmdline()}
     if how == "cancelled":
         run("scancel", str(job))
@@ -146,7 +146,7 @@ def lost_by(how, slurm, lab, box):
         slurm.kill_node(slurm.jobs()[job])
     else:
         slurm.requeue(job)
-    slurm.until(lambda: not engines & set(lab.processes(box)))
+    slurm.until(lambda: not engines & set(lab.processes(protocol)))
     return job
 
 
@@ -162,29 +162,29 @@ def nodes_up(slurm):
 def test_a_job_of_the_whole_protocol_that_is_lost_is_a_failure_and_continue_goes_on(
     lab, slurm, held, engine_log, nodes_up, how
 ):
-    box = box_for(held, lab, each_step=False)
-    until_held(lab, box)
-    job = lost_by(how, slurm, lab, box)
-    ended(lab, box)
-    assert box.isFailed()
-    assert f"JOB ID {job} not found running on the queue engine" in box.getErrorMessage()
-    lab.until(lambda: not lab.processes(box), box)
-    assert ids(box, "scoredTomograms") == ["TS_0", "TS_1"]
-    continued(lab, box, engine_log)
+    protocol = protocol_for(held, lab, each_step=False)
+    until_held(lab, protocol)
+    job = lost_by(how, slurm, lab, protocol)
+    ended(lab, protocol)
+    assert protocol.isFailed()
+    assert f"JOB ID {job} not found running on the queue engine" in protocol.getErrorMessage()
+    lab.until(lambda: not lab.processes(protocol), protocol)
+    assert ids(protocol, "scoredTomograms") == ["TS_0", "TS_1"]
+    continued(lab, protocol, engine_log)
 
 
 @pytest.mark.parametrize("how", ["cancelled", "node", "requeued"])
 def test_a_job_of_a_batch_that_is_lost_is_sent_again_for_what_is_missing(
     lab, slurm, held, engine_log, nodes_up, how
 ):
-    box = box_for(held, lab, each_step=True)
-    until_held(lab, box)
-    lost_by(how, slurm, lab, box)
+    protocol = protocol_for(held, lab, each_step=True)
+    until_held(lab, protocol)
+    lost_by(how, slurm, lab, protocol)
     lab.open_gate("engine")
-    ended(lab, box)
-    assert box.isFinished(), log_of(box)
-    assert ids(box, "scoredTomograms") == [f"TS_{number}" for number in range(4)]
-    assert not hasattr(box, "failedTomograms")
+    ended(lab, protocol)
+    assert protocol.isFinished(), log_of(protocol)
+    assert ids(protocol, "scoredTomograms") == [f"TS_{number}" for number in range(4)]
+    assert not hasattr(protocol, "failedTomograms")
     (start,) = engine_log()
     assert sorted(start["ids"]) == ["TS_2", "TS_3"]
 
@@ -194,16 +194,18 @@ def test_jobs_that_are_cancelled_again_and_again_fail_the_protocol_and_continue_
 ):
     monkeypatch.setenv("FAKE_SECONDS", "1000")
     source = lab.source([lab.tomogram(f"TS_{number}", 3.0) for number in range(4)])
-    box = box_for(source, lab, each_step=True)
+    protocol = protocol_for(source, lab, each_step=True)
     for _ in range(2):
-        lab.until(slurm.jobs, box)
+        lab.until(slurm.jobs, protocol)
         run("scancel", *map(str, slurm.jobs()))
         slurm.until(lambda: not slurm.jobs())
-    ended(lab, box)
-    assert box.isFailed()
-    message = box.getErrorMessage()
+    ended(lab, protocol)
+    assert protocol.isFailed()
+    message = protocol.getErrorMessage()
     assert "ended twice without a result: nothing (was it killed, or its job canc" in message
     monkeypatch.setenv("FAKE_SECONDS", "0")
-    lab.resume(box, wait=False)
-    ended(lab, box)
-    assert ids(box, "acceptedTomograms") == [f"TS_{number}" for number in range(4)], log_of(box)
+    lab.resume(protocol, wait=False)
+    ended(lab, protocol)
+    assert ids(protocol, "acceptedTomograms") == [f"TS_{number}" for number in range(4)], log_of(
+        protocol
+    )

@@ -62,20 +62,20 @@ def test_a_failure_that_the_executor_overlooked_fails_the_run(scipion, tmp_path,
         return not step.isFailed()
 
     monkeypatch.setattr(Protocol, "_stepFinished", told_of)
-    box = ProtTomoScore(workingDir=str(tmp_path))
+    protocol = ProtTomoScore(workingDir=str(tmp_path))
     for slot in range(2):
-        box._insertFunctionStep(box.scoreBatchesStep, slot, "now", needsGPU=False)
-    box._newSteps = False  # all are stored
-    generator, batch = box.getSteps()
+        protocol._insertFunctionStep(protocol.scoreBatchesStep, slot, "now", needsGPU=False)
+    protocol._newSteps = False  # all are stored
+    generator, batch = protocol.getSteps()
     batch.setFinished()
-    box.lastStatus = STATUS_FINISHED
-    box._stepsCheck()
+    protocol.lastStatus = STATUS_FINISHED
+    protocol._stepsCheck()
     assert told == []
     generator.setFailed("the engine could not start")
-    box._stepsCheck()
-    assert told == [generator] and box.lastStatus == STATUS_FAILED
-    assert box._stepFinished(generator) is False
-    box._stepsCheck()
+    protocol._stepsCheck()
+    assert told == [generator] and protocol.lastStatus == STATUS_FAILED
+    assert protocol._stepFinished(generator) is False
+    protocol._stepsCheck()
     assert told == [generator]
 
 

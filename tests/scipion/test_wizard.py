@@ -18,14 +18,14 @@ def scored(project, tmp_path_factory):
 
 def test_the_wizard_finds_the_scores_of_the_run_and_of_a_scored_input(lab, scored):
     from tomoscore_scipion.protocols import ProtTomoScore, ProtTomoScoreFilter
-    from tomoscore_scipion.wizards import found_for
+    from tomoscore_scipion.wizards import scored_for
 
     scores = {f"TS_{n}": float(n) for n in range(5)}
-    assert found_for(scored).scores() == scores
-    assert found_for(scored).pictures.keys() == scores.keys()
-    assert found_for(lab.new(ProtTomoScoreFilter, scored, "scoredTomograms")).scores() == scores
-    assert found_for(lab.new(ProtTomoScore, scored.inTomograms.getObjValue())).scores() == {}
-    assert found_for(ProtTomoScore()).scores() == {}
+    assert scored_for(scored).scores() == scores
+    assert scored_for(scored).pictures.keys() == scores.keys()
+    assert scored_for(lab.new(ProtTomoScoreFilter, scored, "scoredTomograms")).scores() == scores
+    assert scored_for(lab.new(ProtTomoScore, scored.inTomograms.getObjValue())).scores() == {}
+    assert scored_for(ProtTomoScore()).scores() == {}
 
 
 class Form:
@@ -132,7 +132,7 @@ def test_the_wizard_shows_the_tomograms_on_either_side_of_the_line(threshold, id
     assert beside({"c": 3.0, "a": 1.0, "b": 2.0}, threshold) == ids
 
 
-def test_the_wizard_is_offered_for_the_threshold_of_both_boxes(scipion, scored):
+def test_the_wizard_is_offered_for_the_threshold_of_both_protocols(scipion, scored):
     import pyworkflow as pw
     from pyworkflow.viewer import DESKTOP_TKINTER
 
@@ -153,7 +153,7 @@ def viewer(project, scored):
     return viewer
 
 
-def test_the_viewer_is_offered_for_the_box(scipion, scored):
+def test_the_viewer_is_offered_for_the_protocol(scipion, scored):
     import pyworkflow as pw
     from pyworkflow.viewer import DESKTOP_TKINTER
 

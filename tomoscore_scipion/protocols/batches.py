@@ -1,152 +1,153 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which tomograms wait, which are being scored, and what becomes of those that an engine dropped.
+"""Bookkeeping of batches: which items wait, which are running, and which ones killed an engine.
 
-Only the generator step uses it, so that it needs no lock.  Knows nothing of Scipion.
+Only the generator step uses it, so that it needs no lock.  Independent of Scipion.
 """
 
-LARGEST = 50
-"""Tomograms in one batch at most: a batch is what one GPU holds without sharing."""
+MAX_ITEMS = 50
+"""Maximum number of items in a batch: a batch occupies one GPU until all its items are done."""
 
 
 class EngineDiedError(Exception):
-    """The engine cannot score anything; the message says why."""
+    """The engine cannot work on any item; the message says why."""
 
 
 class Batches:
-    """Tomograms on their way through the engine."""
+    """Items on their way through the engine."""
 
     def __init__(self, slots):
-        """Begin with nothing.
+        """Begin without items.
 
         Args:
-            slots: batches that may run at the same time.
+            slots: number of batches that may run at the same time.
         """
         self._slots = slots
         self._seen = set()
-        self._waiting = {}  # id: tomogram
-        self._flying = {}  # batch: {id: tomogram}
-        self._size = {}  # id: size, of those that wait or are being scored
-        self._landed_of = {}  # batch: number of its tomograms that came back
-        self._suspects = set()  # an engine ended over them
-        self._barren = set()  # those over which engines ended in a row without any result
+        self._waiting = {}  # {id: item}
+        self._running = {}  # {batch: {id: item}}
+        self._cost = {}  # {id: cost} of items that wait or run
+        self._completed = {}  # {batch: number of its items that are complete}
+        self._suspects = set()  # items over which an engine ended
+        self._fruitless = set()  # items over which engines ended in a row without any result
 
     @property
     def busy(self):
-        """Whether there is something that waits or is being scored."""
-        return bool(self._waiting or self._flying)
+        """Whether any item waits or runs."""
+        return bool(self._waiting or self._running)
 
-    def know(self, ids):
-        """These are done already; they will not be taken when they are offered."""
+    def mark_done(self, ids):
+        """Ignore these ids when they are added: they were done before."""
         self._seen.update(ids)
 
-    def offer(self, key, tomogram, size=1):
-        """Take a tomogram in, unless it was seen before.
+    def add(self, key, item, cost=1):
+        """Let an item wait for the next batch, unless its id was seen before.
 
         Args:
             key: its id.
-            tomogram: itself.
-            size: to what its time is in proportion, such as the bytes of its file.
+            item: any object.
+            cost: cost estimate, proportional to its run time, such as the size of its file.
         """
         if key not in self._seen:
             self._seen.add(key)
-            self._waiting[key] = tomogram
-            self._size[key] = size
+            self._waiting[key] = item
+            self._cost[key] = cost
 
-    def unseen(self, key):
-        """Whether a tomogram has not been offered, nor is known, yet."""
+    def is_new(self, key):
+        """Whether an id was neither added nor marked as done."""
         return key not in self._seen
 
     def waiting(self, key):
-        """The item of this id where it has been offered, and is in no batch; else None."""
+        """The item of this id where it waits for a batch, else None."""
         return self._waiting.get(key)
 
-    def next(self):
-        """The tomograms of the next batch, {} when no slot is free or nothing waits.
+    def running(self):
+        """The names of the running batches."""
+        return list(self._running)
 
-        What waits is shared out, the largest first, each to the slot that would be done first
-        with what it has: a free slot gets its share of it, a busy one is left the rest.  Within
-        a batch they are in the order in which they came, but suspects last: others should not go
-        with them.
+    def next(self):
+        """The items {id: item} of the next batch; {} when no slot is free or no item waits.
+
+        Waiting items are distributed over all slots, the most expensive first, each to the slot
+        with the smallest load (greedy scheduling).  The batch has those of the first free slot, in
+        the order in which they were added.  Suspects come last, since they may end the engine.
         """
-        free = self._slots - len(self._flying)
+        free = self._slots - len(self._running)
         if free <= 0 or not self._waiting:
             return {}
-        loads = [0] + [sum(map(self._size.get, ids)) for ids in self._flying.values()]
+        loads = [0] + [sum(map(self._cost.get, ids)) for ids in self._running.values()]
         loads += [0] * (free - 1)
-        # Only as many as can be taken now, so that none waits for ever for larger ones to be done.
-        first = list(self._waiting)[: LARGEST * self._slots]
-        share = set()
-        for key in sorted(first, key=self._size.get, reverse=True):
-            least = loads.index(min(loads))
-            loads[least] += self._size[key]
-            if least == 0 and len(share) < LARGEST:
-                share.add(key)
-        in_order = [key for key in first if key in share]
+        # Not all of them, so that no cheap item waits for ever behind expensive ones.
+        candidates = list(self._waiting)[: MAX_ITEMS * self._slots]
+        batch = set()
+        for key in sorted(candidates, key=self._cost.get, reverse=True):
+            slot = loads.index(min(loads))
+            loads[slot] += self._cost[key]
+            if slot == 0 and len(batch) < MAX_ITEMS:
+                batch.add(key)
+        in_order = [key for key in candidates if key in batch]
         in_order.sort(key=self._suspects.__contains__)
         return {key: self._waiting[key] for key in in_order}
 
-    def start(self, batch, tomograms):
-        """A batch, under a name of its own, is being scored."""
-        for key in tomograms:
+    def start(self, batch, items):
+        """Let items {id: item} run as a batch with a unique name."""
+        for key in items:
             del self._waiting[key]
-        self._flying[batch] = dict(tomograms)
-        self._landed_of[batch] = 0
+        self._running[batch] = dict(items)
+        self._completed[batch] = 0
 
-    def running(self):
-        """The names of the batches that are being scored."""
-        return list(self._flying)
-
-    def land(self, key):
-        """A tomogram came back: the tomogram, or None when it is not expected (any more)."""
+    def complete(self, key):
+        """Remove an item that has a result; returns it, or None where none is expected."""
         if key in self._waiting:
             self._forget(key)
             return self._waiting.pop(key)
-        for batch, tomograms in self._flying.items():
-            if key in tomograms:
-                self._landed_of[batch] += 1
-                self._barren.clear()
+        for batch, items in self._running.items():
+            if key in items:
+                self._completed[batch] += 1
+                self._fruitless.clear()
                 self._forget(key)
-                return tomograms.pop(key)
+                return items.pop(key)
         return None
 
     def _forget(self, key):
-        del self._size[key]
+        del self._cost[key]
         self._suspects.discard(key)
 
-    def end(self, batch, said, could_not_start):
-        """A batch's engine has ended.
+    def end(self, batch, message, could_not_start):
+        """Remove a batch on which the engine has ended; its items without a result wait again.
 
-        It may have been killed for its memory over the first tomogram that has no record, or from
-        outside: its job was cancelled, its time was over, its node failed.  That tomogram is tried
-        once more, after the others, and given up when an engine ends over it again.  Where engines
-        end over different ones in a row, and nothing comes back, they are blamed themselves.
+        The engine may have been killed for its memory over the first item that has no result, or
+        from outside: its job was cancelled, its time was over, its node failed.  That item is tried
+        once more, after the others, and given up when an engine ends over it again.
 
         Args:
             batch: its name.
-            said: the engine's last words.
-            could_not_start: whether it said that it could not start.
+            message: the last lines of the engine.
+            could_not_start: whether the engine reported that it could not start.
 
         Returns:
-            {id: tomogram} that are given up.
+            {id: item} of items that are given up.
 
         Raises:
-            EngineDiedError: there is no use in going on.
+            EngineDiedError: the engine could not start, or engines ended over different items in a
+                row without any result.
         """
-        dropped = self._flying.pop(batch)
-        landed = self._landed_of.pop(batch)
-        if not dropped:
+        items = self._running.pop(batch)
+        completed = self._completed.pop(batch)
+        if not items:
             return {}
         if could_not_start:
-            raise EngineDiedError(f"the TomoScore engine could not start: {said}")
-        first = next(iter(dropped))
-        if not landed:
-            self._barren.add(first)
-            if len(self._barren) > 1:
-                raise EngineDiedError(f"the TomoScore engine ended twice without a result: {said}")
-        given_up = {first: dropped.pop(first)} if first in self._suspects else {}
+            raise EngineDiedError(f"the TomoScore engine could not start: {message}")
+        first = next(iter(items))
+        if not completed:
+            self._fruitless.add(first)
+            if len(self._fruitless) > 1:
+                raise EngineDiedError(
+                    f"the TomoScore engine ended twice without a result: {message}"
+                )
+        given_up = {first: items.pop(first)} if first in self._suspects else {}
         for key in given_up:
             self._forget(key)
         if not given_up:
             self._suspects.add(first)
-        self._waiting = {**dropped, **self._waiting}
+        self._waiting = {**items, **self._waiting}
         return given_up

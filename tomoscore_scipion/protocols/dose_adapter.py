@@ -43,12 +43,12 @@ class DoseAdapter(StreamAdapter):
         return DoseRecord.from_json(line)
 
     # --------------------------- input --------------------------------------
-    def new_items(self, source, is_unseen):
+    def new_items(self, source, is_new):
         """New tilt series; one without images is not complete yet, while more may come."""
         rows = [(row.getTsId(), row.getObjId()) for row in EMSet.iterItems(source)]
         new = []
         for key, identity in rows:
-            if not is_unseen(key):
+            if not is_new(key):
                 continue
             item = source[identity]
             if item.getSize() > 0:

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes to the engine and comes back: a folder per batch with a job file and its records.
+"""Files that protocols and engine exchange: a folder per batch with a job file and its records.
 
-    <root>/0001/job.json        what to score
-    <root>/0001/results.jsonl   a record per tomogram, as soon as it is done
-    <root>/0001/engine.log      what the engine printed
+    <root>/0001/job.json        the items to work on
+    <root>/0001/results.jsonl   a record per item, as soon as it is done
+    <root>/0001/engine.log      output of the engine
     <root>/failed.jsonl         records of tomograms for which no engine wrote one
 
-A batch never writes into the folder of another, so that an engine which outlived its protocol
-disturbs nobody.  Paths of the user stand in the job file only, never in a command.  Knows nothing
-of Scipion.
+A batch never writes into the folder of another, so that an engine that outlived its protocol does
+no harm.  Paths of the user are in the job file only, never in a command.  Independent of Scipion.
 """
 
 import json
@@ -23,14 +22,14 @@ from tomoscore_scipion.records.thumbnail_files import chosen_slices, thumbnail_n
 JOB, RESULTS, LOG = "job.json", "results.jsonl", "engine.log"
 FAILED = "failed.jsonl"
 START_ERROR = "tomoscore: error:"
-"""The engine begins so the line that says why it could not start."""
+"""Beginning of the line in which the engine reports why it could not start."""
 
 
 def write_job(root, tomograms, weights, device="auto", thumbnail_dir=None, map_dir=None):
-    """Make the folder of the next batch and its job file.
+    """Create the folder of the next batch with a job file for scoring.
 
     Args:
-        root: the folder of all batches; made when it is not there.
+        root: the folder of all batches; created where it is missing.
         tomograms: list of {"ts_id", "path", "voxel_size_angstrom"}.
         weights: path of the weights, None for those that the engine ships.
         device: "auto", "cpu" or "cuda:N".
@@ -47,7 +46,7 @@ def write_job(root, tomograms, weights, device="auto", thumbnail_dir=None, map_d
 
 
 def new_folder(root):
-    """The folder of the next batch, a Path, without a job yet."""
+    """Create the folder of the next batch, without a job; returns its Path."""
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
     folder = root / f"{1 + max(map(int, _numbers(root)), default=0):04d}"
@@ -61,7 +60,7 @@ def put_job(folder, job):
 
 
 def set_device(folder, device):
-    """Say in a batch's job file where it is to be scored."""
+    """Set the device ("cpu", "cuda:N") in the job file of a batch."""
     path = Path(folder) / JOB
     job = json.loads(path.read_text(encoding="utf-8"))
     _write(path, {**job, "device": device})
@@ -76,17 +75,24 @@ def _numbers(root):
 
 
 def command(program, folder, threads, work="score"):
-    """The shell command that works on a batch; all that it prints goes to the batch's log."""
+    """The shell command that runs the engine on a batch; its output goes to the batch's log.
+
+    Args:
+        program: the engine's program for a shell, its activation included.
+        folder: the folder of the batch.
+        threads: number of CPU threads.
+        work: command of the engine.
+    """
     files = {name: shlex.quote(str(Path(folder) / name)) for name in (JOB, RESULTS, LOG)}
     command_line = f"{work} --job {files[JOB]} --output {files[RESULTS]} --threads {int(threads)}"
     return f"( {program} {command_line} ) > {files[LOG]} 2>&1"
 
 
 def note_failure(root, key, path, reason):
-    """Write the record of a tomogram for which no engine wrote one, so that reports tell of it.
+    """Write the record of a tomogram for which no engine wrote one, so that reports show it.
 
     Args:
-        root: the folder of all batches; made when it is not there.
+        root: the folder of all batches; created where it is missing.
         key: the tomogram's id.
         path: its file; None where it has none.
         reason: why it failed.
@@ -104,16 +110,16 @@ def thumbnail_of(folder, record):
 
 
 def said_last(folder):
-    """What the engine said in the end, in one line: its error where it named one.
+    """The end of the engine's log of a batch, in one line: its error where it printed one.
 
     Returns:
-        (text, whether the engine could not start).
+        (message, whether the engine could not start).
     """
     return last_words(Path(folder) / LOG)
 
 
 def last_words(path):
-    """The same of any log of the engine."""
+    """The same of any log file of the engine."""
     text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for line in reversed(lines):
@@ -123,10 +129,10 @@ def last_words(path):
 
 
 def latest_lines(root):
-    """The records of all batches as they are now, {id: line of JSON}, in the order of the session.
+    """The latest record of each id in all batches, {id: line of JSON}, in the order of writing.
 
-    Lines that are written this moment, and lines that are none, are left out: who looks while a
-    run goes on takes what is there. They are not made into records, which takes its time.
+    Incomplete and invalid lines are left out, since a run may be writing.  Lines are not parsed
+    into records, which would take too long for thousands.
     """
     latest = {}
     root = Path(root)
@@ -141,60 +147,62 @@ def latest_lines(root):
 
 
 class Records:
-    """The records of all batches below a folder, each given out once.
+    """The records of all batches below a folder, each returned once.
 
-    Of the batches that were there before only those are looked at again which lack records: their
-    engines may have outlived the protocol.  So a look takes as long after a thousand batches.
-
-    Args:
-        root: the folder of all batches.
-        read: makes a record of a line; ValueError where the line is none.
+    Of earlier batches only incomplete ones are read, since their engines may have outlived the
+    protocol.  So the time of a read does not grow with the number of batches.
     """
 
     def __init__(self, root, read=Score.from_json):
+        """Watch all batches that exist.
+
+        Args:
+            root: the folder of all batches.
+            read: function that parses a line; it raises ValueError where the line is no record.
+        """
         self._root = Path(root)
         self._record = read
-        self._lacking = {}  # folder: {ids whose records have not come}
-        self._read = {}  # folder: (results file, its bytes that were given out)
+        self._lacking = {}  # {folder: ids without a record}
+        self._read = {}  # {folder: (inode of the results file, number of bytes that were read)}
         for number in _numbers(self._root) if self._root.is_dir() else ():
             self.watch(self._root / number)
 
     def watch(self, folder):
-        """Look for records of a batch from now on."""
+        """Read the records of a batch from now on."""
         folder = Path(folder)
         try:
             job = json.loads((folder / JOB).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            return  # stopped before it was written: no engine was told to score it
+            return  # the protocol was stopped before it was written: no engine runs on it
         lists = [entries for entries in job.values() if isinstance(entries, list)]
         self._lacking[folder] = {entry["ts_id"] for entries in lists for entry in entries}
 
     def new(self):
         """The records that were written since the last call, oldest batch first.
 
-        A last line without its end is still being written, and comes when it is whole.
+        A last line without its end is still being written, and returned when it is complete.
 
         Raises:
             ValueError: a line is not a record of this version.
         """
-        found = []
+        new = []
         for folder, lacking in list(self._lacking.items()):
             records = [self._record(line) for line in self._new_lines(folder)]
             lacking.difference_update(record.ts_id for record in records)
-            found += records
+            new += records
             if not lacking:
                 del self._lacking[folder]
                 self._read.pop(folder, None)
-        return found
+        return new
 
     def _new_lines(self, folder):
         if not (folder / RESULTS).exists():
             return []
         with open(folder / RESULTS, "rb") as file:
-            which, done = os.fstat(file.fileno()).st_ino, 0
-            if folder in self._read and self._read[folder][0] == which:
-                done = self._read[folder][1]
-            file.seek(done)  # a job that a queue starts again makes its file anew
-            whole, end, _ = file.read().rpartition(b"\n")
-        self._read[folder] = which, done + len(whole) + len(end)
-        return [line.decode("utf-8") for line in whole.split(b"\n") if line]
+            inode, start = os.fstat(file.fileno()).st_ino, 0
+            if folder in self._read and self._read[folder][0] == inode:
+                start = self._read[folder][1]
+            file.seek(start)  # a job that a queue starts again makes its file anew
+            complete, end, _ = file.read().rpartition(b"\n")
+        self._read[folder] = inode, start + len(complete) + len(end)
+        return [line.decode("utf-8") for line in complete.split(b"\n") if line]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parts of the forms: threshold, faults, GPU, input, with help on how to read the score."""
+"""Parameters that several forms have, with their help: input, threshold, faults, GPU, threads."""
 
 from pyworkflow.protocol import GPU_LIST, USE_GPU, params
 
@@ -98,7 +98,7 @@ FAULT_SWITCHES = {
 
 
 def add_input(form, label, text):
-    """The input set."""
+    """Add the input set."""
     form.addParam(
         "inTomograms",
         params.PointerParam,
@@ -110,7 +110,7 @@ def add_input(form, label, text):
 
 
 def add_threshold(form, condition="True"):
-    """The preset, and the number for the custom one."""
+    """Add the preset of the threshold, its custom value, and the choice on borderline ones."""
     form.addParam(
         "preset",
         params.EnumParam,
@@ -142,7 +142,7 @@ def add_threshold(form, condition="True"):
 
 
 def add_faults(form, condition="True"):
-    """For what a tomogram is rejected whatever its score."""
+    """Add the faults for which a tomogram is rejected regardless of its score."""
     group = form.addGroup(
         "Reject regardless of the score", expertLevel=params.LEVEL_ADVANCED, condition=condition
     )
@@ -159,7 +159,7 @@ def add_faults(form, condition="True"):
 
 
 def faults_chosen(protocol):
-    """The names of the faults for which tomograms are rejected, as a form says."""
+    """The names of the faults for which the form rejects tomograms."""
     chosen = (fault for name, (fault, _, _) in FAULT_SWITCHES.items() if getattr(protocol, name))
     return frozenset(chosen)
 
@@ -168,7 +168,7 @@ GPU_HELP = "A tomogram takes seconds on two CPU cores. On a GPU reading the file
 
 
 def add_gpu(form, text=GPU_HELP):
-    """Whether to use GPUs, and which; the text says what it is worth."""
+    """Add whether to use GPUs, and which; the text is help on their benefit."""
     form.addHidden(
         USE_GPU,
         params.BooleanParam,
@@ -189,11 +189,11 @@ def add_gpu(form, text=GPU_HELP):
 
 
 WHOLE = -1
-"""As the last slice: the volume's last one."""
+"""Value of *Last slice* for the volume's last one."""
 
 
 def add_slab(form):
-    """The first and the last slice to score."""
+    """Add the first and the last slice to score."""
     line = form.addLine("Slab limits", help=SLAB_HELP)
     line.addParam(
         "slabFirst",
@@ -214,7 +214,7 @@ def add_slab(form):
 
 
 def add_scoring_options(form):
-    """What few need."""
+    """Add the expert parameters: voxel size and weights."""
     form.addParam(
         "voxelSize",
         params.FloatParam,
@@ -229,7 +229,7 @@ def add_scoring_options(form):
 
 
 def add_weights(form):
-    """Other weights than those that ship."""
+    """Add a file of weights."""
     form.addParam(
         "weights",
         params.FileParam,
@@ -244,7 +244,7 @@ def add_weights(form):
 
 
 def add_halves(form):
-    """Whether to measure the score of tomograms with half maps."""
+    """Add whether to measure the score from half maps."""
     form.addParam(
         "measureHalves",
         params.BooleanParam,
@@ -259,7 +259,7 @@ def add_halves(form):
 
 
 def add_maps(form):
-    """Whether to write quality maps."""
+    """Add whether to write quality maps."""
     form.addParam(
         "writeMaps",
         params.BooleanParam,
@@ -274,7 +274,7 @@ def add_maps(form):
 
 
 def add_parallel(form):
-    """Threads: on two cores two engines of one thread score more than one of two."""
+    """Add threads: two engines of one thread are faster than one engine of two threads."""
     form.addParallelSection(
         threads=4,
         mpi=0,

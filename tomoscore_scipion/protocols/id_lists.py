@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists of tomograms that a person made: plain ids, or the file that the report saves.
+"""Lists of ids with verdicts of a person: plain ids, or the file that the report saves.
 
     ts_id,verdict,decided_by
     TS_01,accepted,score
     TS_02,rejected,hand
     TS_03,rejected,too thin
 
-Knows nothing of Scipion.
+Independent of Scipion.
 """
 
 import csv
@@ -23,7 +23,7 @@ VERDICTS = (ACCEPTED, REJECTED)
 
 
 class IdListError(Exception):
-    """A list cannot be read; the message says where and why."""
+    """A list cannot be read; the message has the line and the reason."""
 
 
 @dataclass(frozen=True)
@@ -37,23 +37,23 @@ class IdList:
     verdicts: Dict[str, Tuple[str, str]]
 
     def of(self, ts_id):
-        """(verdict, who decided) on a tomogram; one that is not in the list is rejected by hand."""
+        """(verdict, who decided) of a tomogram; one that is not in the list is rejected by hand."""
         return self.verdicts.get(ts_id, (REJECTED, BY_HAND))
 
     def digest(self):
-        """A short text that is another one for another list."""
+        """A short hash of the verdicts."""
         return hashlib.sha256(repr(sorted(self.verdicts.items())).encode("utf-8")).hexdigest()[:16]
 
 
 def read_id_list(text):
-    """The list in a text.
+    """Parse a list of ids.
 
-    With the header of the report's file each line has an id and its verdict. Without it, every
-    word between commas or line ends is the id of a tomogram to accept; an id with a comma in it
-    stands in double quotes.
+    With the header of the report's file each line has an id and its verdict. Without it, all ids
+    between commas or line ends are those of tomograms to accept; an id that contains a comma is in
+    double quotes.
 
     Raises:
-        IdListError: there is no id, or a line has no verdict, or an id has two of them.
+        IdListError: there is no id, a line has no verdict, or an id has two verdicts.
     """
     rows = csv.reader(io.StringIO(text.lstrip("\ufeff")), skipinitialspace=True)
     try:
@@ -70,7 +70,7 @@ def read_id_list(text):
 
 
 def _verdicts(lines):
-    found = {}
+    verdicts = {}
     for number, cells in lines:
         ts_id, verdict, decider = (*cells, "", "", "")[: len(HEADER)]
         if not ts_id or verdict not in VERDICTS or not _is_decider(decider):
@@ -78,11 +78,11 @@ def _verdicts(lines):
                 f"the list of ids, line {number}: expected an id, {' or '.join(VERDICTS)}, "
                 f"{BY_SCORE}, {BY_HAND} or faults, found {','.join(cells)}"
             )
-        if found.setdefault(ts_id, (verdict, decider)) != (verdict, decider):
+        if verdicts.setdefault(ts_id, (verdict, decider)) != (verdict, decider):
             raise IdListError(f"the list of ids, line {number}: {ts_id} has another verdict before")
-    if not found:
+    if not verdicts:
         raise IdListError("the list of ids has a header and no ids")
-    return found
+    return verdicts
 
 
 def _is_decider(text):

@@ -62,8 +62,8 @@ class ProtTomoScoreCompare(LightProtocol):
             params.StringParam,
             default="",
             label="Names",
-            help="Names of the sets in plots and texts, in their order, with commas between them: "
-            "AreTomo, IMOD. Empty: the names of the runs that scored them, or made them.",
+            help="Names of the sets in plots and in the summary, in their order, with commas "
+            "between them: AreTomo, IMOD. Empty: the names of the runs that scored or made them.",
         )
         definition.addParallelSection(threads=0, mpi=0)
 
@@ -75,7 +75,7 @@ class ProtTomoScoreCompare(LightProtocol):
         self._insertFunctionStep(self.compareStep, self.getNames(), needsGPU=False)
 
     def compareStep(self, names):
-        """Compare, write down what was found, and collect the best of each tilt series."""
+        """Compare the scores, write the result, and collect the best of each tilt series."""
         groups = [self._itemsOf(pointer.get()) for pointer in self.inSets]
         cuts = ids.common_names(dict(zip(names, map(list, groups))))
         groups = [
@@ -83,12 +83,12 @@ class ProtTomoScoreCompare(LightProtocol):
             for name, items in zip(names, groups)
         ]
         scores = [{key: value(i, SCORE) for key, i in items.items()} for items in groups]
-        found = compare(dict(zip(names, scores)))
-        lines = [*sentences(found), *ids.remark_on(cuts), *self._remarks(names), METHOD]
-        self._write(RESULT, files.json_text(found, lines))
-        self._write(TABLE, files.csv_text(found))
+        comparison = compare(dict(zip(names, scores)))
+        lines = [*sentences(comparison), *ids.remark_on(cuts), *self._remarks(names), METHOD]
+        self._write(RESULT, files.json_text(comparison, lines))
+        self._write(TABLE, files.csv_text(comparison))
         best = []
-        for ts_id, number in found.best_of_each().items():
+        for ts_id, number in comparison.best_of_each().items():
             item = item_attributes.add_missing_attributes(groups[number][ts_id])
             setattr(item, MADE_BY, String(names[number]))
             item.setObjId(None)  # ids of several sets
@@ -100,56 +100,56 @@ class ProtTomoScoreCompare(LightProtocol):
     @staticmethod
     def _itemsOf(tomograms):
         """{tsId: item} of the scored tomograms of a set, the first of each."""
-        found = {}
+        items = {}
         for item in item_attributes.items_of(tomograms):
             if value(item, SCORE) is not None:
-                found.setdefault(item.getTsId(), item)
-        return found
+                items.setdefault(item.getTsId(), item)
+        return items
 
     def _write(self, name, text):
         with open(self._getExtraPath(name), "w", encoding="utf-8") as file:
             file.write(text)
 
     def _provenance(self):
-        """What the inputs say alike of their making; thresholds have no meaning here."""
+        """The provenance that all inputs share; thresholds have no meaning here."""
         each = [provenance_of(pointer.get()) for pointer in self.inSets]
-        alike = {name: v for name, v in each[0].items() if all(one[name] == v for one in each)}
-        return {**alike, **criteria_provenance(Criteria(None))}
+        shared = {name: v for name, v in each[0].items() if all(one[name] == v for one in each)}
+        return {**shared, **criteria_provenance(Criteria(None))}
 
     def _samplingRatesDiffer(self):
         rates = [pointer.get().getSamplingRate() for pointer in self.inSets]
         return max(rates) - min(rates) > 1e-3 * min(rates)
 
     def _remarks(self, names):
-        """What the reader should know, and the file cannot tell."""
+        """Lines on differences of the inputs that the scores do not show."""
         return [*self._slabRemarks(names), *self._voxelRemarks(names)]
 
     def _slabRemarks(self, names):
         each = [provenance_of(pointer.get()) for pointer in self.inSets]
-        told = [slab(made) or "all slices" for made in each]
-        if len(set(told)) == 1:
+        limits = [slab(made) or "all slices" for made in each]
+        if len(set(limits)) == 1:
             return []
-        limits = "; ".join(f"{name}: {one}" for name, one in zip(names, told))
-        return [f"Slab limits differ ({limits}): not the same slices were scored."]
+        named = "; ".join(f"{name}: {limit}" for name, limit in zip(names, limits))
+        return [f"Slab limits differ ({named}): not the same slices were scored."]
 
     def _voxelRemarks(self, names):
         if not self._samplingRatesDiffer():
             return []
-        told = (f"{n} {p.get().getSamplingRate():g} A" for n, p in zip(names, self.inSets))
+        sizes = (f"{n} {p.get().getSamplingRate():g} A" for n, p in zip(names, self.inSets))
         return [
-            f"Voxel sizes differ ({', '.join(told)}): what lies beyond Nyquist counts 0, so that a "
+            f"Voxel sizes differ ({', '.join(sizes)}): octaves beyond Nyquist count 0, so that a "
             f"coarse voxel limits the score by itself. {BEST_SET} is not made: tomograms of "
             "several voxel sizes do not go together in one set."
         ]
 
-    # --------------------------- what the form says --------------------------
+    # --------------------------- form and result -----------------------------
     def getNames(self):
         """The names of the sets, in their order."""
         given = [name.strip() for name in (self.setNames.get() or "").split(",")]
         if any(given):
             return given
         makers = [self._makerOf(pointer) for pointer in self.inSets]
-        # Runs that scored often have one name; those that made the tomograms tell them apart.
+        # Runs that scored often have the same name, those that made the tomograms rarely.
         before = [self._makerOf(getattr(run, "inTomograms", None)) for run in makers]
         for candidates in (makers, before):
             names = [run.getRunName() if run is not None else "?" for run in candidates]
@@ -165,7 +165,7 @@ class ProtTomoScoreCompare(LightProtocol):
         return self.getProject().getProtocol(holder.getObjParentId())
 
     def getResult(self):
-        """(Comparison, what is said of it) of a run that has ended; None before."""
+        """(Comparison, lines of the summary) of a run that has ended; None before."""
         path = self._getExtraPath(RESULT)
         if not os.path.exists(path):
             return None
@@ -185,7 +185,7 @@ class ProtTomoScoreCompare(LightProtocol):
         return []
 
     def _checkSets(self, given):
-        """See that sets can be compared.
+        """Check that sets can be compared.
 
         Raises:
             StartError: they cannot.
@@ -206,7 +206,7 @@ class ProtTomoScoreCompare(LightProtocol):
             scored[name] = [key for key, score in scores.items() if score is not None]
         sets.check_models({n: self._modelsOf(t) for n, t in zip(names, given)})
         cuts = ids.common_names(scored)
-        keys = [{cuts[name].of(key) for key in found} for name, found in scored.items()]
+        keys = [{cuts[name].of(ts_id) for ts_id in ts_ids} for name, ts_ids in scored.items()]
         if not set.intersection(*keys):
             raise StartError(
                 f"no tsId is in every set ({ids.some_of_each(scored)}): they must be of the same "
@@ -216,7 +216,7 @@ class ProtTomoScoreCompare(LightProtocol):
     @staticmethod
     def _modelsOf(tomograms):
         sha256 = value(tomograms, MODEL_SHA256)
-        return [sha256] if sha256 else []  # subsets and joins do not tell it
+        return [sha256] if sha256 else []  # subsets and joins do not have it
 
     # --------------------------- information ---------------------------------
     def _warnings(self):
@@ -226,10 +226,10 @@ class ProtTomoScoreCompare(LightProtocol):
         limits = [slab(provenance_of(tomograms)) or "all slices" for tomograms in given]
         if len(set(limits)) == 1:
             return []
-        told = ", ".join(f"{name}: {limit}" for name, limit in zip(self.getNames(), limits))
+        named = ", ".join(f"{name}: {limit}" for name, limit in zip(self.getNames(), limits))
         return [
-            f"The sets were scored with different slab limits ({told}): a difference of scores may "
-            "come from that."
+            f"The sets were scored with different slab limits ({named}): a difference of scores "
+            "may come from that."
         ]
 
     def _summary(self):

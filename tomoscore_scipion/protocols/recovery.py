@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Output sets of which the project's database has lost a part, put right from their files.
+"""Repairs output sets that have lost their path or provenance in the project's database.
 
 Stop writes the outputs into the run's database under the ids that they have in the project's, which
 differ when other protocols were added meanwhile.  Rows get lost by that: the path of a set, or
-what it says of its making.  The file of the set has all of it.
+attributes.  The file of the set has all of them.
 """
 
 import logging
@@ -17,24 +17,24 @@ logger = logging.getLogger(__name__)
 
 TABLES = {"Objects", "Classes", "Properties"}
 WAIT_S = 60.0
-"""So long a file that somebody writes is waited for."""
+"""Maximum time to wait for a file that another process writes."""
 
 
 def known_path(protocol, name):
-    """Path of the file of an output, as the protocol makes it."""
+    """Path of the file of an output, as OutputSets creates it."""
     kind = protocol._possibleOutputs[name].__name__.lower().replace("setof", "")
     return protocol._getPath(f"{kind}_{name}.sqlite")
 
 
 def is_whole(path):
-    """Whether a file has a set with its items."""
+    """Whether a file holds a readable set with its items."""
     if not os.path.isfile(path):
         return False
     try:
         database = sqlite3.connect(Path(path).resolve().as_uri() + "?mode=ro", WAIT_S, uri=True)
         try:
-            found = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            if not {name for (name,) in found} >= TABLES:
+            rows = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            if not {name for (name,) in rows} >= TABLES:
                 return False
             database.execute("SELECT count(*) FROM Objects").fetchone()
         finally:
@@ -46,17 +46,17 @@ def is_whole(path):
 
 
 def has_path(items):
-    """Whether a set knows its file."""
+    """Whether a set has the path of its file."""
     return len(items._mapperPath) > 1
 
 
 def read_again(items, path, kinds):
-    """Let a set have the file at a path, and all that stands there of it.
+    """Read the path, the attributes and the size of a set again from its file.
 
     Args:
         items: the set.
-        path: its file, a whole one.
-        kinds: {attribute: class} of what sets say of their making.
+        path: its file, for which `is_whole` holds.
+        kinds: {attribute: class} of the provenance.
     """
     items.close()
     items._mapperPath.set(f"{path}, ")
@@ -73,9 +73,11 @@ def read_again(items, path, kinds):
 
 
 def readable_output(protocol, name):
-    """An output that can be read, its path put right where it is lost; None where there is none.
+    """An output set that can be read, or None; its path is repaired in memory only.
 
-    Nothing is written: windows may ask.
+    Args:
+        protocol: a TomoScoreProtocol.
+        name: of the output.
     """
     items = getattr(protocol, name, None)
     if not isinstance(items, Set):
@@ -90,10 +92,10 @@ def readable_output(protocol, name):
 
 
 def mend_outputs(protocol):
-    """Put the outputs of a protocol right in its database, and take out those that are lost.
+    """Repair the outputs of a protocol in its database, and remove those without a file.
 
     Returns:
-        The names of those that were lost: they have to be made again.
+        Names of the removed outputs, which have to be made again.
     """
     lost = []
     for name, items in list(protocol.iterOutputAttributes()):

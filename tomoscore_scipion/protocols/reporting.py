@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report of a run, made by the engine beside the scoring: every so often, and at the end.
+"""The report of a run, made by the engine beside the scoring: at intervals, and at the end.
 
     <folder>/batches/...          records, see exchange.py
     <folder>/thumbnails/...       pictures, drawn once, when a tomogram is scored
-    <folder>/order.csv            the tomograms in the order of the input, see report/order.py
+    <folder>/order.csv            order of the input, see records/session_order.py
     <folder>/report.html          the report
-    <folder>/report.log           what the engine printed over the last one
+    <folder>/report.log           output of the engine that made the last one
     <folder>/report-failed.log    the same where the last one failed
 
-It runs in a process of its own.  Nothing that becomes of it holds up or fails the scoring: a report
-that fails is a warning in the log and in the summary.  Knows nothing of Scipion.
+It runs in a process of its own, which neither delays nor fails the scoring: a report that fails is
+a warning in the log and in the summary.  Independent of Scipion.
 """
 
 import logging
@@ -31,25 +31,25 @@ REPORT, LOG, PROBLEM = "report.html", "report.log", "report-failed.log"
 ORDER = "order.csv"
 
 EVERY_S = 60.0
-"""From the beginning of a report to that of the next one, at least."""
+"""Minimum time from the start of a report to the start of the next one."""
 PAUSE = 20.0
-"""A pause is at least so many times as long as the last report took: large ones are rarer."""
+"""Minimum of the same time, as a multiple of the time that the last report took."""
 LIMIT_S = 300.0
-"""For what never happens: a report of 300 tomograms takes seconds."""
+"""A report that takes longer is killed; one of 300 tomograms takes seconds."""
 POLL_S = 0.1
 
 
 class Reporter:
-    """Keeps the report of a run up to date; the end of its `with` statement makes the last one."""
+    """Updates the report of a run; the end of its `with` statement makes the last one."""
 
     def __init__(self, folder, program, environ, criteria, title, maps=False):
-        """Begin without a report; one that an earlier run left stays until there is a new one.
+        """Begin without a report; one of an earlier run stays until there is a new one.
 
         Args:
-            folder: where all of it lies.
+            folder: the folder of all files above.
             program: the engine's program for a shell, its activation included.
             environ: its environment variables.
-            criteria: by what tomograms are accepted, verdict.Criteria with a threshold.
+            criteria: criteria of acceptance, a verdict.Criteria with a threshold.
             title: of the report; any text.
             maps: whether quality maps are written.
         """
@@ -66,24 +66,24 @@ class Reporter:
 
     def __exit__(self, *_):
         """Make the last report, of everything."""
-        self._carefully(self._last)
+        self._carefully(self._make_last)
 
     def ask(self):
-        """There is something new to report."""
+        """Request a report, since there is a new result."""
         self._asked = True
 
     def note_failure(self, key, path, reason):
-        """Let the report tell of a tomogram for which no engine wrote a record."""
+        """Let the report show a tomogram for which no engine wrote a record."""
         self._carefully(lambda: note_failure(self._folder / BATCHES, key, path, reason))
         self.ask()
 
     def note_order(self, order):
-        """Let the report show the session in this order, {ts_id: when it was acquired or None}."""
+        """Let the report show the session in this order, {ts_id: acquisition time or None}."""
         self._carefully(lambda: write_order(self._folder, order))
 
     def turn(self):
-        """See what became of the last report, and start another where it is time; never waits."""
-        self._carefully(self._another)
+        """Check whether the last report has ended, and start the next when it is due."""
+        self._carefully(self._start_if_due)
 
     @staticmethod
     def _carefully(work):
@@ -92,11 +92,11 @@ class Reporter:
         except OSError as error:  # a full disk, no more processes
             logger.warning("The report could not be made: %s", error)
 
-    def _another(self):
+    def _start_if_due(self):
         if self._has_ended() and self._asked and time.monotonic() >= self._next:
             self._start()
 
-    def _last(self):
+    def _make_last(self):
         self._wait()
         if self._asked:
             self._start()
@@ -117,11 +117,11 @@ class Reporter:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # so that all of it can be ended
+                start_new_session=True,  # so that all its processes can be killed
             )
 
     def _has_ended(self):
-        """Whether no report is being made."""
+        """Whether no report is being made; kills one that takes too long."""
         if self._process is None:
             return True
         seconds = time.monotonic() - self._started
@@ -150,7 +150,7 @@ class Reporter:
 
 
 class NoReport:
-    """In the place of a Reporter, where there is nothing to report."""
+    """The Reporter of protocols without a report."""
 
     def __enter__(self):
         return self
@@ -159,55 +159,54 @@ class NoReport:
         pass
 
     def ask(self):
-        """Nothing is made."""
-
-    def note_order(self, order):
-        """Nothing is made."""
+        """Do nothing."""
 
     def turn(self):
-        """Nothing is made."""
+        """Do nothing."""
 
 
 def command(program, folder, criteria, title, maps=False):
-    """The words of the command that makes the report.
+    """The arguments of the process that makes the report.
 
-    The program's activation wants a shell.  What is the user's (paths, the title) is handed to it
-    as arguments, and is no part of its text.
+    The activation of the program needs a shell.  Paths and title, which users choose, are arguments
+    of the shell and no part of its script.
+
+    Args:
+        program: the engine's program for a shell, its activation included.
+        folder: the folder of all files above.
+        criteria: criteria of acceptance, a verdict.Criteria with a threshold.
+        title: of the report; any text.
+        maps: whether quality maps are written.
     """
     paths = {name: str(Path(folder) / name) for name in (BATCHES, THUMBNAILS, MAPS, REPORT)}
-    words = ["report", paths[BATCHES], "--output", paths[REPORT]]
-    words += ["--thumbnails", paths[THUMBNAILS], *_told(criteria)]
-    words += ["--order", str(Path(folder) / ORDER)]
-    words += ["--maps", paths[MAPS]] if maps else []
-    return ["/bin/sh", "-c", f'( {program} "$@" )', "sh", *words, f"--title={title}"]
+    arguments = ["report", paths[BATCHES], "--output", paths[REPORT]]
+    arguments += ["--thumbnails", paths[THUMBNAILS], *_criteria_arguments(criteria)]
+    arguments += ["--order", str(Path(folder) / ORDER)]
+    arguments += ["--maps", paths[MAPS]] if maps else []
+    return ["/bin/sh", "-c", f'( {program} "$@" )', "sh", *arguments, f"--title={title}"]
 
 
-def _told(criteria):
-    """The words that tell the report by what tomograms are accepted."""
+def _criteria_arguments(criteria):
     borderline = ACCEPTED if criteria.accept_borderline else REJECTED
-    words = ["--threshold", f"{criteria.threshold:g}", "--borderline", borderline]
+    arguments = ["--threshold", f"{criteria.threshold:g}", "--borderline", borderline]
     for fault in sorted(criteria.faults):
-        words += ["--reject", fault]
-    return words + (["--at-most", str(criteria.at_most)] if criteria.at_most else [])
+        arguments += ["--reject", fault]
+    return arguments + (["--at-most", str(criteria.at_most)] if criteria.at_most else [])
 
 
 def write_order(folder, order):
-    """Write the order of a session, {ts_id: when it was acquired, None where it is not known}."""
+    """Write the order of a session, {ts_id: acquisition time, None where it is not known}."""
     write_atomically(Path(folder) / ORDER, order_text(order).encode("utf-8"))
 
 
 def order_in(folder):
-    """The order of a session as it was written last; {} where there is none yet."""
+    """The order of a session as it was last written; {} where there is none yet."""
     path = Path(folder) / ORDER
     return read_order(path) if path.exists() else {}
 
 
 def summary(folder):
-    """What the summary says of the report, a list of lines.
-
-    Args:
-        folder: where all of it lies.
-    """
+    """Lines of the summary on the report in a folder."""
     folder = Path(folder)
     lines = []
     if (folder / REPORT).exists():

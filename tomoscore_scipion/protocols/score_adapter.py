@@ -119,7 +119,7 @@ class ScoreAdapter(StreamAdapter):
             self._judge_again(provenance)
 
     # --------------------------- input --------------------------------------
-    def new_items(self, source, is_unseen):
+    def new_items(self, source, is_new):
         """New tomograms; one with the tsId of another, or without a file, has a problem."""
         named = list(self._incoming.named(self._incoming.of(source)))
         if named:
@@ -127,7 +127,7 @@ class ScoreAdapter(StreamAdapter):
         return [
             (key, item, problem or (None if item.getFileName() else "it has no file"))
             for key, item, problem in named
-            if is_unseen(key)
+            if is_new(key)
         ]
 
     def _note_order(self, named):

@@ -60,12 +60,12 @@ class StreamAdapter:
             provenance: {attribute of the output sets: value}.
         """
 
-    def new_items(self, source, is_unseen):
+    def new_items(self, source, is_new):
         """Copies of the items that were not seen before.
 
         Args:
             source: the input set, opened and locked.
-            is_unseen: function of an id: whether the runner does not know it yet.
+            is_new: function of an id: whether the runner does not know it yet.
 
         Returns:
             [(id, item, message why the engine cannot work on it, or None)].

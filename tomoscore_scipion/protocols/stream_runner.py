@@ -97,7 +97,7 @@ class StreamRunner:
             done = outputs.get(self._adapter.done_set)
             with self._protocol._lock:
                 known = known_ids(done, outputs.get(self._adapter.failed_set))
-            self._batches.know(known)
+            self._batches.mark_done(known)
             logger.info("Continuing: %d %s are done.", len(known), self._adapter.item_name)
             if done is not None:
                 self._engine = provenance_of(done, self._protocol._provenanceKinds)
@@ -113,15 +113,15 @@ class StreamRunner:
             source.loadAllProperties()
             # Before the items: what is added in between is seen the next time.
             more_to_come = source.isStreamOpen()
-            new = self._adapter.new_items(source, self._batches.unseen)
+            new = self._adapter.new_items(source, self._batches.is_new)
             source.close()
         problems = []
         for key, item, problem in new:
             if problem:
-                self._batches.know([key])
+                self._batches.mark_done([key])
                 problems.append((key, item, problem))
             else:
-                self._batches.offer(key, item, self._adapter.cost(item))
+                self._batches.add(key, item, self._adapter.cost(item))
         self._append_failed(problems)
         return more_to_come
 
@@ -148,7 +148,7 @@ class StreamRunner:
         """Put items with new records into the outputs."""
         self._unclaimed.update((record.ts_id, record) for record in self._records.new())
         groups = {}
-        for key in [key for key in self._unclaimed if not self._batches.unseen(key)]:
+        for key in [key for key in self._unclaimed if not self._batches.is_new(key)]:
             record = self._unclaimed.pop(key)
             item = self._claim(key, record)
             if item is None:
@@ -164,7 +164,7 @@ class StreamRunner:
         waiting = self._batches.waiting(key)
         if waiting is not None and not self._adapter.is_up_to_date(record, waiting):
             return None
-        return self._batches.land(key)
+        return self._batches.complete(key)
 
     def _note(self, record):
         """Log the warnings of a record, and remember which engine and model made it."""

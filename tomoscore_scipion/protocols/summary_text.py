@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the protocols say about their results: summary and methods."""
+"""Summary and methods of the protocols that score and filter."""
 
 from collections import Counter
 from statistics import median
@@ -25,14 +25,7 @@ PAPER = "Tan et al., 2024, doi:10.1101/2024.11.06.622356"
 
 
 def summary(protocol):
-    """Counts, criterion, median, the worst, the failed, slab limits, model and device.
-
-    Args:
-        protocol: one with the output sets as attributes.
-
-    Returns:
-        A list of lines.
-    """
+    """Lines: counts, criterion, median, worst, slab limits, model, device, and failures."""
     lines = _scored_lines(protocol) + _lost_lines(protocol)
     failed = readable_output(protocol, FAILED_SET)
     if failed is not None and not failed.isEmpty():
@@ -44,7 +37,7 @@ def summary(protocol):
 
 
 def _lost_lines(protocol):
-    """What is said of outputs that cannot be read."""
+    """A line on outputs that cannot be read."""
     names = [name for name, _ in protocol.iterOutputAttributes()]
     lost = [name for name in names if readable_output(protocol, name) is None]
     if not lost:
@@ -61,7 +54,7 @@ def _scored_lines(protocol):
     decisions = decisions_in(protocol)
     scored = f"*scored {len(decisions)}*, " if SCORED_SET in protocol._possibleOutputs else ""
     lines = [
-        f"Tomograms: {scored}{in_numbers(verdict for verdict, _, _ in decisions)}.",
+        f"Tomograms: {scored}{counts_text(verdict for verdict, _, _ in decisions)}.",
         f"Accepted: {criterion(made)}.",
         *decision_lines(decisions),
         f"Median TomoScore {middle:.2f} octaves ({readable_scale(scale_nm(middle))}).",
@@ -76,7 +69,7 @@ def _scored_lines(protocol):
 
 
 def worst_of(scores):
-    """[(tsId, TomoScore)] of the worst, three at most, and never the best."""
+    """[(tsId, TomoScore)] of up to three of the worst tomograms, without the best one."""
     ranked = sorted(scores.items(), key=lambda pair: pair[1])
     return [pair for pair in ranked[:WORST] if pair[1] < ranked[-1][1]]
 
@@ -84,24 +77,24 @@ def worst_of(scores):
 def decisions_in(protocol):
     """[(verdict, whether borderline, who decided)] of the tomograms of a protocol.
 
-    Each is counted once, in the scored set where there is one: that is written last, so that the
-    numbers agree also while the protocol runs.
+    They come from the scored set where there is one: it is written last, so that the numbers agree
+    also while the protocol runs.
     """
-    found = []
+    decisions = []
     for tomograms in judged_sets(protocol):
-        found += decisions_of(tomograms)
+        decisions += decisions_of(tomograms)
         tomograms.close()
-    return found
+    return decisions
 
 
 def decision_lines(decisions):
-    """How many tomograms are borderline, and how many were not decided by their score."""
+    """Lines on borderline tomograms, and on those that were not decided by their score."""
     lines = []
     borderline = [verdict for verdict, is_borderline, _ in decisions if is_borderline]
     if borderline:
         lines.append(
             f"*Borderline {len(borderline)}* (the 90 % interval contains the threshold): "
-            f"{in_numbers(borderline)}."
+            f"{counts_text(borderline)}."
         )
     others = Counter((verdict, who) for verdict, _, who in decisions if who not in (None, BY_SCORE))
     for (verdict, who), number in sorted(others.items()):
@@ -110,57 +103,57 @@ def decision_lines(decisions):
     return lines
 
 
-def in_numbers(verdicts):
-    """Verdicts in words: "*accepted 3*, *rejected 1*"; one that is open has none yet."""
-    numbers = Counter(verdicts)
-    words = [f"*{verdict} {numbers[verdict]}*" for verdict in SET_OF if numbers[verdict]]
-    return ", ".join([*words, *([f"*not decided yet {numbers[None]}*"] if numbers[None] else [])])
+def counts_text(verdicts):
+    """The numbers of verdicts, as "*accepted 3*, *rejected 1*"; None is an open verdict."""
+    counts = Counter(verdicts)
+    names = {**{verdict: verdict for verdict in SET_OF}, None: "not decided yet"}
+    return ", ".join(f"*{names[key]} {counts[key]}*" for key in names if counts[key])
 
 
 def judged_sets(protocol):
-    """The sets that have all tomograms with a verdict, once each."""
+    """The sets that together have each judged tomogram once."""
     names = (SCORED_SET,) if SCORED_SET in protocol._possibleOutputs else JUDGED
-    there = (readable_output(protocol, name) for name in names)
-    return [tomograms for tomograms in there if tomograms is not None]
+    outputs = (readable_output(protocol, name) for name in names)
+    return [tomograms for tomograms in outputs if tomograms is not None]
 
 
 def scores_in(protocol):
     """{tsId: TomoScore} of the tomograms that a protocol scored, or split."""
-    found = {}
+    scores = {}
     for tomograms in judged_sets(protocol):
-        found.update(scores_of(tomograms))
+        scores.update(scores_of(tomograms))
         tomograms.close()
-    return {key: score for key, score in found.items() if score is not None}
+    return {key: score for key, score in scores.items() if score is not None}
 
 
 def provenance_in(protocol):
-    """{name: value} of what the outputs of a protocol say of their making."""
+    """{attribute: value} of the provenance of a protocol's outputs."""
     return provenance_of(judged_sets(protocol)[0])
 
 
 def size_of(protocol, name):
-    """The number of items of an output, 0 where it is not there."""
+    """The number of items of an output, 0 where it does not exist."""
     tomograms = readable_output(protocol, name)
     return tomograms.getSize() if tomograms is not None else 0
 
 
 def criterion(made):
-    """By what tomograms were accepted, from a set's provenance."""
-    words = []
+    """The criteria of acceptance, from a set's provenance."""
+    criteria = []
     if made["_tomoScoreThreshold"] is not None:
-        words.append(in_words(made["_tomoScoreThreshold"]))
+        criteria.append(in_words(made["_tomoScoreThreshold"]))
         if made["_tomoScoreAcceptBorderline"] is not None:
             accepted = made["_tomoScoreAcceptBorderline"]
-            words.append("borderline ones too" if accepted else "without borderline ones")
+            criteria.append("borderline ones too" if accepted else "without borderline ones")
     if made["_tomoScoreAtMost"]:
-        words.append(f"at most the best {made['_tomoScoreAtMost']}")
+        criteria.append(f"at most the best {made['_tomoScoreAtMost']}")
     if made["_tomoScorePercent"] is not None:
-        words.append(f"the best {made['_tomoScorePercent']:g} %")
+        criteria.append(f"the best {made['_tomoScorePercent']:g} %")
     if made["_tomoScoreIds"]:
-        words.append(f"by the list of ids of {made['_tomoScoreIds']}")
+        criteria.append(f"by the list of ids of {made['_tomoScoreIds']}")
     if made["_tomoScoreRejectFaults"]:
-        words.append(f"rejected regardless of the score: {made['_tomoScoreRejectFaults']}")
-    return "; ".join(words)
+        criteria.append(f"rejected regardless of the score: {made['_tomoScoreRejectFaults']}")
+    return "; ".join(criteria)
 
 
 def slab(made):
@@ -175,13 +168,13 @@ def slab(made):
 def model(made):
     """The model's name, version and the beginning of its hash, from a set's provenance."""
     if not made[MODEL_SHA256]:
-        return "unknown (subsets and joins do not tell it)"
+        return "unknown (subsets and joins do not have it)"
     sha256 = made[MODEL_SHA256][:SHA256_SHOWN]
     return f"{made['_tomoScoreModel']} {made['_tomoScoreModelVersion']} ({sha256})"
 
 
 def methods(protocol):
-    """A paragraph that is ready for a paper; nothing before there are results."""
+    """A paragraph for a paper; empty before there are results."""
     scores = scores_in(protocol)
     if not scores:
         return []
@@ -205,7 +198,7 @@ def _were(number):
 
 
 def program(made):
-    """Program and model with what a reader needs to find them, from a set's provenance."""
+    """Program, model and their versions for a paper, from a set's provenance."""
     if not made[MODEL_SHA256]:
         return "scipion-em-tomoscore; version and model as of the scored set"
     return (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The colours of plots, those of the report (see report.css), told apart by the colour-blind."""
+"""The colours of plots, as in the report (see report.css); safe for colour-blind readers."""
 
 ACCEPTED, REJECTED, FAILED = "#0072b2", "#d55e00", "#555555"
 NEUTRAL = "#aab4be"

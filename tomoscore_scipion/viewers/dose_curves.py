@@ -10,7 +10,7 @@ from tomoscore_scipion.viewers.colours import NEUTRAL as EACH_COLOUR
 
 RANGE_COLOUR = "#e69f00"
 REASON_WIDTH = 80
-"""Letters in a line of why there is no range."""
+"""Maximum length of a line of the reason why there is no range."""
 KINDS = (
     ("steps", "all views up to the dose, 90 % interval", COLOUR, "-"),
     ("steps_weighted", "the same, dose weighted", "#009e73", "--"),

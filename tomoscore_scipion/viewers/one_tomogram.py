@@ -19,10 +19,10 @@ from tomoscore_scipion.viewers.slices import read_picture
 SIZE = (13.0, 9.0)
 """Of the figure, inches."""
 CHARTS = 0.27
-"""Height of the charts, as a share of the figure; the slices get what is left."""
+"""Height of the charts as a fraction of the figure; the slices get the rest."""
 KINDS = ("best", "median", "worst")
 LINE = 160
-"""Letters in a line of the text below."""
+"""Maximum length of a line of the remarks."""
 
 
 def draw(figure, record, pictures, note=""):
@@ -103,14 +103,14 @@ def draw_profile(axes, record):
 
 
 def draw_curve(axes, record):
-    """Resolvability per octave; below the lower line nothing is seen, from the upper one all."""
+    """Resolvability per octave, with the limits from which features are seen, and readily seen."""
     names = [f"{coarse:g}-{fine:g}" for coarse, fine in PERIODS_NM]
     values = record.curve["resolvability"]
-    there = [(n, r) for n, r in enumerate(values) if r is not None]
-    colours = [ACCEPTED if n < N_SCORED else NEUTRAL for n, _ in there]
-    axes.bar([n for n, _ in there], [r for _, r in there], color=colours)
-    for level in (NOTHING_SEEN, READILY_SEEN):
-        axes.axhline(level, color="black", linewidth=1, linestyle=":")
+    known = [(n, r) for n, r in enumerate(values) if r is not None]
+    colours = [ACCEPTED if n < N_SCORED else NEUTRAL for n, _ in known]
+    axes.bar([n for n, _ in known], [r for _, r in known], color=colours)
+    for limit in (NOTHING_SEEN, READILY_SEEN):
+        axes.axhline(limit, color="black", linewidth=1, linestyle=":")
     for number, value in enumerate(values):
         if value is None:
             axes.text(number, 0.03, "beyond\nNyquist", ha="center", fontsize=7)

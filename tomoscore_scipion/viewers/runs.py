@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a viewer reads of runs: rows of the outputs, and records, pictures and reports behind them.
+"""Data of runs for viewers: rows of the outputs, and their records, pictures and reports.
 
-Everything is read as it is now, also while a run goes on.  A set that was split, joined or chosen
-from leads back to the runs that scored it.
+Everything is read in its current state, also while a run goes on.  From filtered sets, joins and
+subsets the runs are found that scored them.
 """
 
 import json
@@ -35,19 +35,19 @@ class Row(NamedTuple):
 
 
 def output(protocol, name):
-    """An output that has items; None where there is none."""
+    """An output with items, else None."""
     tomograms = getattr(protocol, name, None)
     return None if tomograms is None or tomograms.isEmpty() else tomograms
 
 
 def rows_of(*sets):
-    """The rows of sets, in the order of the input: that of the session. None is no set."""
-    found = []
+    """The rows of sets, each may be None, in the order of the input."""
+    rows = []
     for tomograms in sets:
         if tomograms is not None:
-            found += [(item.getObjId(), _row(item)) for item in tomograms.iterItems()]
+            rows += [(item.getObjId(), _row(item)) for item in tomograms.iterItems()]
             tomograms.close()  # what is added later is seen the next time
-    return [row for _, row in sorted(found, key=lambda pair: pair[0])]
+    return [row for _, row in sorted(rows, key=lambda pair: pair[0])]
 
 
 def _row(item):
@@ -55,10 +55,7 @@ def _row(item):
 
 
 def all_rows(protocol):
-    """The rows of all tomograms that a run has scored, split, or failed to score.
-
-    They come in the order in which the report of the run shows them.
-    """
+    """The rows of all scored, filtered and failed tomograms of a run, in the report's order."""
     scored = output(protocol, SCORED_SET)
     split = [output(protocol, name) for name in (ACCEPTED_SET, REJECTED_SET)]
     rows = rows_of(*(split if scored is None else [scored]), output(protocol, FAILED_SET))
@@ -69,7 +66,7 @@ def all_rows(protocol):
 
 
 def threshold_of(protocol):
-    """From which TomoScore on a run has accepted; None where it did so otherwise, or not yet."""
+    """The threshold of a run in octaves; None where it has none, or not yet."""
     for name in (SCORED_SET, ACCEPTED_SET, REJECTED_SET):
         tomograms = getattr(protocol, name, None)
         if tomograms is not None:
@@ -79,64 +76,68 @@ def threshold_of(protocol):
 
 def scoring_runs(protocol):
     """The runs of ProtTomoScore behind a run: itself, or those from which its input comes."""
-    found, waiting, seen = [], [protocol], set()
+    scoring, waiting, seen = [], [protocol], set()
     while waiting:
         run = waiting.pop(0)
         if run.getObjId() in seen:
             continue
         seen.add(run.getObjId())
         if isinstance(run, ProtTomoScore):
-            found.append(run)
+            scoring.append(run)
         else:
             waiting += _sources(run)
-    return found
+    return scoring
 
 
 def _sources(run):
     """The runs that made the inputs of a run."""
-    found = []
+    sources = []
     for _, pointer in run.iterInputAttributes():
         made = pointer.getObjValue()
         if made is not None and not hasattr(made, "iterInputAttributes"):
             made = run.getProject().getProtocol(made.getObjParentId())
         if made is not None:
-            found.append(made)
-    return found
+            sources.append(made)
+    return sources
 
 
 class Records:
-    """The records behind a run, and the pictures of its tomograms."""
+    """The records of the tomograms of a run, and their pictures."""
 
     def __init__(self, protocol):
-        """Find them; there are none where the runs that scored cannot be found any more."""
-        self._found = {}  # tsId: list of (folder of a run, line of JSON)
+        """Read the records of all scoring runs that exist.
+
+        Args:
+            protocol: a run of a protocol that scores or filters.
+        """
+        self._lines = {}  # {tsId: list of (folder of a run, line of JSON)}
         for run in scoring_runs(protocol):
             folder = Path(run._getExtraPath())
             for ts_id, line in latest_lines(folder / reporting.BATCHES).items():
-                self._found.setdefault(ts_id, []).append((folder, line))
+                self._lines.setdefault(ts_id, []).append((folder, line))
 
     def __contains__(self, row):
-        return row.ts_id in self._found
+        return row.ts_id in self._lines
 
     def _pick(self, row):
-        """Folder and line of a row; of several runs with its tsId that which gave its score."""
-        found = self._found[row.ts_id]
-        same = (one for one in found if json.loads(one[1])["tomoscore"] == row.score)
-        return found[-1] if len(found) == 1 else next(same, found[-1])
+        """(folder, line) of a row; of several runs with its tsId the one with the same score."""
+        lines = self._lines[row.ts_id]
+        same = (one for one in lines if json.loads(one[1])["tomoscore"] == row.score)
+        return lines[-1] if len(lines) == 1 else next(same, lines[-1])
 
     def of(self, row):
         """The record (Score) of a row."""
         return Score.from_json(self._pick(row)[1])
 
     def pictures(self, row):
-        """{kind: path} of the pictures of its best, median and worst slice that are there."""
+        """{kind: path} of the existing pictures of its best, median and worst slice."""
         folder = self._pick(row)[0] / reporting.THUMBNAILS
         planes = chosen(self.of(row))
         wanted = {kind: folder / detail_name(row.ts_id, z) for kind, z in planes.items()}
         return {kind: path for kind, path in wanted.items() if path.exists()}
 
     def map_picture(self, row):
-        """Path of the picture of its quality map, which may not be there."""
+        """Path of the picture of its quality map, which may not exist."""
         return self._pick(row)[0] / reporting.MAPS / map_picture_name(row.ts_id)
 
 
@@ -146,6 +147,6 @@ def chosen(record):
 
 
 def reports(protocol):
-    """The reports of the runs behind a run that are there."""
+    """Paths of the existing reports of the runs that scored the tomograms of a run."""
     paths = [Path(run._getExtraPath(reporting.REPORT)) for run in scoring_runs(protocol)]
     return [path for path in paths if path.exists()]

@@ -9,10 +9,10 @@ from tomoscore_scipion.viewers.colours import ACCEPTED, NEUTRAL
 from tomoscore_scipion.viewers.colours import REJECTED as REJECTED_COLOUR
 
 MOST_NAMES = 40
-"""So many names fit below the axis."""
+"""Maximum number of names below the axis."""
 LONGEST_NAME = 14
 AROUND = 4
-"""Tomograms before and after one whose median is drawn with it."""
+"""Number of tomograms on either side that the running median includes."""
 
 
 def draw(axes, rows, threshold=None):
@@ -46,7 +46,7 @@ def draw(axes, rows, threshold=None):
     named = range(0, len(rows), step)
     names = [_short(rows[number].ts_id) for number in named]
     axes.set_xticks([number + 1 for number in named], names, rotation=60, ha="right", fontsize=8)
-    axes.format_coord = lambda x, y: _under(rows, x)  # what the toolbar says of the pointer
+    axes.format_coord = lambda x, y: _under(rows, x)  # shown in the toolbar
     axes.set_title("Scores in the order of the input", fontsize=10)
     axes.set_xlabel("tomogram" + _legend(rows, threshold))
     axes.set_ylabel("TomoScore (octaves)")
@@ -72,7 +72,7 @@ def _under(rows, x):
 
 
 def _draw_median(axes, points):
-    """The running median of nine, where there are so many."""
+    """Draw the running median of nine, where there are at least as many."""
     if len(points) <= 2 * AROUND:
         return
     scores = [score for _, score in points]
@@ -83,6 +83,6 @@ def _draw_median(axes, points):
 def _legend(rows, threshold):
     failed = sum(row.verdict == FAILED for row in rows)
     borderline = sum(is_borderline(row, threshold) for row in rows)
-    words = "\ndisc: accepted, triangle: rejected, bar: 90 % interval, line: median of nine"
-    words += f", hollow: borderline ({borderline})" if borderline else ""
-    return words + (f", x: failed ({failed})" if failed else "")
+    legend = "\ndisc: accepted, triangle: rejected, bar: 90 % interval, line: median of nine"
+    legend += f", hollow: borderline ({borderline})" if borderline else ""
+    return legend + (f", x: failed ({failed})" if failed else "")

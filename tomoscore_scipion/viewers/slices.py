@@ -16,12 +16,12 @@ SHOWN_PX = 400
 """About what a window shows of a slice at first."""
 
 
-def slices_of(record, kept):
+def slices_of(record, thumbnails):
     """The best, median and worst slice of a scored tomogram.
 
     Args:
         record: its Score.
-        kept: {kind: path} of the pictures that its run has kept.
+        thumbnails: {kind: path} of the pictures that its run wrote.
 
     Returns:
         ({kind: array (y, x) float32 with 0 for black and 255 for white, or (y, x, 3) of 8 bits},
@@ -37,7 +37,7 @@ def slices_of(record, kept):
             return {kind: _read(volume, z) for kind, z in chosen(record).items()}, ""
     except TomogramError as error:
         why = cause_first(str(error), record.path)
-        return {kind: read_picture(path) for kind, path in kept.items()}, (
+        return {kind: read_picture(path) for kind, path in thumbnails.items()}, (
             f"The slices are the run's pictures, since the file cannot be read: {why}"
         )
 

@@ -35,7 +35,7 @@ class TomoScoreCompareViewer(ProtocolViewer):
                 help="Results appear here when the run has ended.",
             )
             return
-        comparison, said = self._result
+        _, lines = self._result
         definition.addParam(
             "showPlot",
             params.LabelParam,
@@ -43,7 +43,9 @@ class TomoScoreCompareViewer(ProtocolViewer):
             help="A line for each tilt series from set to set, and what the set with the highest "
             "mean gains over the others, with the interval.",
         )
-        definition.addParam("showWords", params.LabelParam, label="In words", help="\n".join(said))
+        definition.addParam(
+            "showSummary", params.LabelParam, label="Summary", help="\n".join(lines)
+        )
         if runs.output(self.protocol, BEST_SET) is not None:
             definition.addParam(
                 "showBest",
@@ -53,7 +55,7 @@ class TomoScoreCompareViewer(ProtocolViewer):
             )
 
     def _getVisualizeDict(self):
-        return {"showPlot": self._plot, "showWords": self._words, "showBest": self._best}
+        return {"showPlot": self._plot, "showSummary": self._summary, "showBest": self._best}
 
     def _plot(self, param=None):
         comparison, _ = self._result
@@ -65,7 +67,7 @@ class TomoScoreCompareViewer(ProtocolViewer):
             )
         ]
 
-    def _words(self, param=None):
+    def _summary(self, param=None):
         return [self.infoMessage("\n".join(self._result[1]), title="TomoScore")]
 
     def _best(self, param=None):

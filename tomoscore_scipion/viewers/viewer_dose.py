@@ -96,7 +96,7 @@ class TomoScoreDoseViewer(ProtocolViewer):
             default=0,
             display=params.EnumParam.DISPLAY_COMBO,
             label="Which",
-            help="The set that is shown below. Sets without items are not there.",
+            help="The set that is shown below. Sets without items are not listed.",
         )
         for name, text, explanation in (
             ("showTable", "Doses in a table", "Sorted by a click on a column's head."),

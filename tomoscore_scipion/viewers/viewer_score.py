@@ -102,7 +102,7 @@ class TomoScoreViewer(ProtocolViewer):
             default=names.index(SCORED_SET) if SCORED_SET in names else 0,
             display=params.EnumParam.DISPLAY_COMBO,
             label="Which",
-            help="The set that is shown below. Sets without tomograms are not there.",
+            help="The set that is shown below. Sets without tomograms are not listed.",
         )
         for name, text, explanation in SETS_SHOWN:
             group.addParam(name, params.LabelParam, label=text, help=explanation)
