@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Simulated sessions: tomograms of one microscope and one pipeline, with halves and their truth.
+
+What a session shares is given by its world; specimens, ice, alignment and defocus differ from
+tomogram to tomogram, as they do in a session.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Mapping
+
+import mrcfile
+import numpy as np
+import torch
+
+from tomoscore_scipion.engine import Scorer
+from tomoscore_scipion.records.job import Tomogram
+from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.running.scoring import Scoring
+from tomoscore_scipion.simulation.acquisition import Microscope, tomogram
+from tomoscore_scipion.simulation.grid import Grid
+from tomoscore_scipion.simulation.recipe import Recipe
+from tomoscore_scipion.simulation.specimen import random_specimen
+from tomoscore_scipion.simulation.summary import truth_summary
+
+FIELD_NM, PIXEL_NM = 192.0, Grid().pixel_nm
+HEADROOM = 1.2
+SEEDS = 700_000
+USUAL = Recipe(voxel_nm=2.0, ctf_correction="phase_flip", tilt_step_deg=3.0)
+
+
+@dataclass(frozen=True)
+class World:
+    """What the tomograms of a session have in common.
+
+    Attributes:
+        name: for tables.
+        recipe: parameters of `Recipe` that differ from `USUAL`.
+        thickness_nm: range of the ice.
+        scene: of all specimens; drawn for each when None.
+        misalignment_nm: range, log-uniform.
+    """
+
+    name: str
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    thickness_nm: tuple[float, float] = (70.0, 130.0)
+    scene: str | None = None
+    misalignment_nm: tuple[float, float] = (0.3, 4.0)
+
+
+WORLDS = (
+    World("usual session"),
+    World("other detector", {"mtf_shape": "gaussian", "signal_mtf": 0.3, "noise_mtf": 0.5}),
+    World("SIRT", {"filter": "sirt_like", "sirt_iterations": 5}),
+    World("other species", scene="bundles"),
+    World("thick ice", {"mean_free_path_nm": 220.0}, thickness_nm=(190.0, 250.0)),
+    World("denoised", {"post": "learned_like", "strength": 0.9}),
+    World("sharp", {"total_dose": 160.0, "quantum_efficiency": 0.9}, misalignment_nm=(0.1, 0.6)),
+    World("non-local means", {"post": "nlm", "strength": 0.9}),
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A tomogram of a session: what is known of it, and what is true.
+
+    Attributes:
+        by_frame: its record with halves of frames.
+        by_tilt: its record with halves of tilts.
+        true_curve: as a record has curves.
+        true_score: octaves.
+    """
+
+    by_frame: Score
+    by_tilt: Score
+    true_curve: tuple[float | None, ...]
+    true_score: float
+
+    def to_json(self) -> str:
+        """A line of JSON."""
+        truth = {"curve": self.true_curve, "tomoscore": self.true_score}
+        records = {"by_frame": self.by_frame.to_dict(), "by_tilt": self.by_tilt.to_dict()}
+        return json.dumps({**records, "truth": truth})
+
+    @classmethod
+    def from_json(cls, line: str) -> Case:
+        """The case of a line."""
+        content = json.loads(line)
+        truth = content["truth"]
+        records = (Score.from_dict(content[kind]) for kind in ("by_frame", "by_tilt"))
+        return cls(*records, tuple(truth["curve"]), truth["tomoscore"])
+
+
+def session(world: World, count: int, scorer: Scorer, folder: Path) -> list[Case]:
+    """The tomograms of a session; those in the folder are not made again."""
+    path = folder / f"{world.name.replace(' ', '_')}.jsonl"
+    done = [Case.from_json(line) for line in path.read_text().splitlines()] if path.exists() else []
+    with path.open("a") as file:
+        for number in range(len(done), count):
+            done.append(case_of(world, number, scorer))
+            file.write(done[-1].to_json() + "\n")
+            file.flush()
+    return done[:count]
+
+
+def case_of(world: World, number: int, scorer: Scorer) -> Case:
+    """Simulate, score and measure a tomogram of a session."""
+    rng = np.random.default_rng([SEEDS, WORLDS.index(world), number])
+    specimen = random_specimen(
+        rng,
+        Grid(n=round(FIELD_NM / PIXEL_NM)),
+        ("contamination",),
+        world.thickness_nm,
+        empty=False,
+        scene=world.scene,
+    )
+    low, high = np.log(world.misalignment_nm)
+    varied = {
+        "misalignment_nm": float(np.exp(rng.uniform(low, high))),
+        "defocus_nm": float(rng.uniform(2000, 5000)),
+        "total_dose": float(rng.uniform(60, 140)),
+        "quantum_efficiency": float(np.exp(rng.uniform(np.log(0.1), np.log(0.9)))),
+        "local_motion_nm": float(rng.uniform(0, 1.5)),
+    }
+    recipe = replace(USUAL, **{**varied, **world.recipe})
+    taken = Microscope(specimen).acquire(rng, recipe, HEADROOM, halves=True)
+    planes, curves, content = tomogram(rng, taken)
+    heights = torch.arange(taken.n_z) - (taken.n_z - 1) / 2
+    size = round(10 * taken.voxel_nm, 4)
+    truth = truth_summary(curves.numpy(), content.numpy(), taken.slab_z(), size)
+    with tempfile.TemporaryDirectory() as folder:
+        records = [
+            record_of(scorer, f"TS_{number + 1:02d}", Path(folder), (planes, *halves), size)
+            for halves in (taken.halves(heights), taken.halves_by_tilt(heights))
+        ]
+    return Case(*records, tuple(truth["curve"]["resolvability"]), truth["tomoscore"])
+
+
+def record_of(scorer: Scorer, ts_id: str, folder: Path, volumes: tuple, size: float) -> Score:
+    """The record of a tomogram with halves: (whole, half, half), (z, y, x) each."""
+    paths = []
+    for name, volume in zip(("", "_odd", "_even"), volumes):
+        paths.append(str(folder / f"{ts_id}{name}.mrc"))
+        mrcfile.write(paths[-1], volume.numpy(), voxel_size=size, overwrite=True)
+    item = Tomogram(ts_id, paths[0], size, None, *paths[1:])
+    return Scoring().do(scorer, item, lambda done, total: None)
