@@ -44,6 +44,9 @@ REFUSED_HALVES = {
 }
 
 
+CALIBRATION = {"name": "calibration.json", "sha256": "ca" * 32, "tomograms": 10}
+
+
 def make_score(ts_id="TS_01", tomoscore=2.5, **changes):
     """A valid record; `changes` replace fields."""
     fields = {

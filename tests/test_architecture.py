@@ -18,6 +18,7 @@ ENGINE_ROOMS = (
     "tomography",
     "model",
     "halves",
+    "calibration",
     "images",
     "dose",
     "pipelines",
@@ -40,7 +41,7 @@ SCIPION_ROOMS = ("protocols", "viewers", "tests")
 """Rooms that Scipion loads, as it does the modules beside them (plugin, wizards and others)."""
 
 WITHOUT_TORCH = ("records", "reading", "pipelines", "comparison", "agreement", "examples")
-WITHOUT_TORCH += ("report", "session", "napari_plugin", *SCIPION_ROOMS)
+WITHOUT_TORCH += ("calibration", "report", "session", "napari_plugin", *SCIPION_ROOMS)
 """Rooms that work where torch is not installed."""
 
 READ_BY_SCIPION = ("records", "reading", "images", "comparison", "agreement", "examples")

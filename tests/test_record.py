@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scoring_fakes import HALVES, MODEL, REFUSED_HALVES, make_score
+from scoring_fakes import CALIBRATION, HALVES, MODEL, REFUSED_HALVES, make_score
 
 from tomoscore_scipion.records.record import Score, default_ts_id
 
@@ -26,6 +26,8 @@ KEYS = [
     "z_range",
     "slices",
     "halves",
+    "tomoscore_uncalibrated",
+    "calibration",
     "voxel_size_angstrom",
     "shape_zyx",
     "warnings",
@@ -51,6 +53,7 @@ def test_a_record_has_the_keys_of_schema_1_in_order():
         make_score(path="bad\udcff.mrc"),
         make_score(z_range=(2, None)),
         make_score(halves=HALVES),
+        make_score(calibration=CALIBRATION, tomoscore_uncalibrated=2.1),
         make_score(halves=REFUSED_HALVES),
         Score.failed("TS_02", "b.mrc", "empty", model=MODEL, device="cpu", seconds=0.1),
     ],
@@ -139,6 +142,12 @@ INVALID = {
     "device that is no text": {"device": 0},
     "no seconds": {"seconds": None},
     "negative seconds": {"seconds": -1},
+    "calibration without its hash": {
+        "calibration": {"name": "c.json", "tomograms": 8},
+        "tomoscore_uncalibrated": 2.0,
+    },
+    "calibrated without the score before": {"calibration": CALIBRATION},
+    "a score before without a calibration": {"tomoscore_uncalibrated": 2.0},
     "failed without a reason": {"status": "failed"},
     "failed with a score": {"status": "failed", "error": "oops"},
 }

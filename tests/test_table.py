@@ -4,7 +4,7 @@
 import io
 
 import pytest
-from scoring_fakes import HALVES, REFUSED_HALVES, make_score
+from scoring_fakes import CALIBRATION, HALVES, REFUSED_HALVES, make_score
 
 from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.records.table import make_table
@@ -50,6 +50,15 @@ def test_the_table_shows_each_tomogram_in_the_given_order():
         "15",
         "-",
     ]
+
+
+def test_the_table_says_that_scores_are_calibrated():
+    assert "calibrated" not in make_table([make_score()])
+    calibrated = make_score(calibration=CALIBRATION, tomoscore_uncalibrated=2.0)
+    said = (
+        "Scores are calibrated by calibration.json, sha256 cacacacacaca, learned of 10 tomograms."
+    )
+    assert said in make_table([calibrated, calibrated]).splitlines()
 
 
 def test_halves_have_a_column_where_there_are_any():

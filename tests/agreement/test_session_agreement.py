@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from scoring_fakes import HALVES, MODEL, REFUSED_HALVES, make_score
+from scoring_fakes import CALIBRATION, HALVES, MODEL, REFUSED_HALVES, make_score
 
 from tomoscore_scipion.agreement.figures import agreement_of, rank_correlation
 from tomoscore_scipion.agreement.summary_text import sentences, verdict
@@ -112,6 +112,14 @@ def test_scores_of_two_models_are_not_mixed(results, capsys):
         file.write(json_line(other))
     assert main(["agreement", "r.jsonl"]) == 1
     assert "2 models" in capsys.readouterr().err
+
+
+def test_calibrated_scores_are_not_mixed_with_others(results, capsys):
+    other = make_score("other", calibration=CALIBRATION, tomoscore_uncalibrated=2.0)
+    with open("r.jsonl", "a") as file:
+        file.write(json_line(other))
+    assert main(["agreement", "r.jsonl"]) == 1
+    assert "2 calibrations (sha256 cacacacacaca, none)" in capsys.readouterr().err
 
 
 def test_an_input_is_not_replaced(results, capsys):

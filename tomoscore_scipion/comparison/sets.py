@@ -63,10 +63,10 @@ def check_names(names: Sequence[str]) -> None:
 
 
 def check_models(models: Mapping[str, Iterable[str]]) -> None:
-    """Check that one model made all scores; scores of several models cannot be compared.
+    """See that one model and one calibration, or none, scored all sets.
 
     Args:
-        models: {name of a set: sha256 of the models that scored it}.
+        models: {name of a set: what scored its tomograms, as `Score.made_by` has it}.
 
     Raises:
         StartError: several models made the scores.
@@ -74,13 +74,17 @@ def check_models(models: Mapping[str, Iterable[str]]) -> None:
     all_of_them = {sha256 for found in models.values() for sha256 in found}
     if len(all_of_them) > 1:
         listed = "; ".join(
-            f"{name}: {', '.join(sorted(sha256[:HASH_SHOWN] for sha256 in set(found)))}"
+            f"{name}: {', '.join(sorted(map(_short, set(found))))}"
             for name, found in models.items()
         )
         raise StartError(
             f"expected scores of one model, found several ({listed}): score all sets with the same "
-            "weights, the difference would be that of the models"
+            "weights and the same calibration, or all without one; the difference would be theirs"
         )
+
+
+def _short(made_by: str) -> str:
+    return "+".join(sha256[:HASH_SHOWN] for sha256 in made_by.split("+"))
 
 
 def joined(
@@ -119,9 +123,7 @@ def scores_of(sets: Mapping[str, Sequence[Score]]) -> dict[str, dict[str, float]
         name: [record for record in records if record.tomoscore is not None]
         for name, records in sets.items()
     }
-    check_models(
-        {name: [(r.model or {})["sha256"] for r in found] for name, found in scored.items()}
-    )
+    check_models({name: [r.made_by or "" for r in found] for name, found in scored.items()})
     return {
         name: {record.ts_id: float(record.tomoscore or 0.0) for record in found}
         for name, found in scored.items()

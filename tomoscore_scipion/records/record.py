@@ -18,7 +18,7 @@ from tomoscore_scipion.records.z_range import ZRange, check_z_range
 
 SCHEMA = 1
 """The version of the record's form.  Reading refuses any other."""
-LATER_KEYS = ("z_range", "content", "halves")
+LATER_KEYS = ("z_range", "content", "halves", "tomoscore_uncalibrated", "calibration")
 """Keys that schema 1 had not from the beginning: where they are missing they are None."""
 
 HALVES_KEYS: tuple[str, ...]
@@ -30,6 +30,10 @@ of the octaves that count, and what the user should know. The score of halves by
 octaves than the predicted one. Refused ones have None, and no octaves. A further key of later
 records, tilt_range_deg, is the range that was given, (lowest, highest); half of it is then
 max_tilt_deg. None where none was given: max_tilt_deg is then as it shows in the halves."""
+
+CALIBRATION_KEYS = ("name", "sha256", "tomograms")
+"""Keys of `Score.calibration`: name and SHA-256 of the calibration file, and of how many tomograms
+it was learned."""
 
 OK, FAILED = "ok", "failed"
 LARGEST = sys.float_info.max
@@ -47,6 +51,11 @@ def default_ts_id(path: str) -> str:
         root, suffix = os.path.splitext(stem)
         stem = root if suffix.lower() in suffixes else stem
     return "".join(c if c.isprintable() else "_" for c in stem) or name
+
+
+def maker(model_sha256: str, calibration_sha256: str | None) -> str:
+    """What `Score.made_by` is for these weights and this calibration; None: not calibrated."""
+    return f"{model_sha256}+{calibration_sha256}" if calibration_sha256 else model_sha256
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,9 @@ class Score:
             for the volume's last; None where the whole volume was scored.
         slices: ({"z", "tomoscore", "scale_nm"}, ...) of the scored slices.
         halves: what its halves say, see `HALVES_KEYS`; None where none were named.
+        tomoscore_uncalibrated: TomoScore before it was calibrated; None where it is not calibrated.
+        calibration: what calibrated the curve and all scores, see `CALIBRATION_KEYS`; None where
+            they are not calibrated.
         voxel_size_angstrom: the voxel size that was used.
         shape_zyx: the volume's shape (z, y, x).
         warnings: what the user should know about this tomogram.
@@ -99,6 +111,8 @@ class Score:
     z_range: ZRange | None = None
     slices: tuple[Mapping[str, Any], ...] = ()
     halves: Mapping[str, Any] | None = None
+    tomoscore_uncalibrated: float | None = None
+    calibration: Mapping[str, Any] | None = None
     voxel_size_angstrom: float | None = None
     shape_zyx: tuple[int, int, int] | None = None
     warnings: tuple[str, ...] = ()
@@ -127,6 +141,16 @@ class Score:
             known: other fields that are known all the same, such as model, device, seconds.
         """
         return cls(ts_id=ts_id, path=path, status=FAILED, error=error, **known)
+
+    @property
+    def made_by(self) -> str | None:
+        """SHA-256 of the weights, with "+" and that of the calibration behind it, if there is one.
+
+        Scores of records that differ in it are of different scales. None without a model.
+        """
+        if self.model is None:
+            return None
+        return maker(self.model["sha256"], self.calibration and self.calibration["sha256"])
 
     def to_dict(self) -> dict:
         """The record as JSON knows it: plain dictionaries, lists, numbers, strings, None."""
@@ -240,7 +264,8 @@ def _check_failed(score: Score) -> None:
     """A failed record has a reason and no result."""
     reason = isinstance(score.error, str) and bool(score.error.strip())
     _expect(reason, "error", "the reason of the failure", score.error)
-    for name in ("tomoscore", "tomoscore_interval", "scale_nm", "curve", "slab_z", "halves"):
+    results = ("tomoscore", "tomoscore_interval", "scale_nm", "curve", "slab_z", "halves")
+    for name in (*results, "tomoscore_uncalibrated", "calibration"):
         value = getattr(score, name)
         _expect(value is None, name, "None in a failed record", value)
     _expect(score.slices == (), "slices", "none in a failed record", score.slices)
@@ -269,6 +294,20 @@ def _check_scored(score: Score) -> None:
     _check_slices(score.slices, depth)
     if score.halves is not None:
         _check_halves(score.halves)
+    _check_calibration(score.calibration, score.tomoscore_uncalibrated)
+
+
+def _check_calibration(calibration: Any, uncalibrated: Any) -> None:
+    """Both are there or none is."""
+    if calibration is None:
+        _expect(uncalibrated is None, "tomoscore_uncalibrated", "None", uncalibrated)
+        return
+    known = isinstance(calibration, dict) and set(CALIBRATION_KEYS) <= calibration.keys()
+    _expect(known, "calibration", ", ".join(CALIBRATION_KEYS), calibration)
+    named = all(isinstance(calibration[key], str) for key in ("name", "sha256"))
+    _expect(named, "calibration", "name and sha256 as texts", calibration)
+    fine = _is_number(uncalibrated, 0, N_SCORED)
+    _expect(fine, "tomoscore_uncalibrated", f"a number, 0 to {N_SCORED}", uncalibrated)
 
 
 def _check_halves(halves: Any) -> None:

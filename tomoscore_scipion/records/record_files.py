@@ -92,7 +92,8 @@ def model_of(records: Sequence[Score]) -> str | None:
     """SHA-256 of the weights that made records; None where none of them names a model.
 
     Raises:
-        StartError: several models made them, whose scores cannot be compared.
+        StartError: several models made them, or several calibrations, one of which may be none:
+            their scores cannot be compared.
     """
     models = sorted({record.model["sha256"] for record in records if record.model})
     if len(models) > 1:
@@ -101,7 +102,25 @@ def model_of(records: Sequence[Score]) -> str | None:
             f"{', '.join(sha256[:12] for sha256 in models)}): score all tomograms with the same "
             "weights"
         )
+    calibration_of(records)  # stops where there are several
     return models[0] if models else None
+
+
+def calibration_of(records: Sequence[Score]) -> str | None:
+    """SHA-256 of the calibration behind the scores of records; None where they are uncalibrated.
+
+    Raises:
+        StartError: several are; their scores cannot be compared.
+    """
+    scored = [record for record in records if record.tomoscore is not None]
+    calibrations = {r.calibration["sha256"] if r.calibration else None for r in scored}
+    if len(calibrations) > 1:
+        names = sorted(sha256[:12] if sha256 else "none" for sha256 in calibrations)
+        raise StartError(
+            f"the scores come from {len(calibrations)} calibrations (sha256 {', '.join(names)}): "
+            "score all tomograms with the same calibration, or all without one"
+        )
+    return calibrations.pop() if calibrations else None
 
 
 def _refuse(error: OSError) -> None:

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import Any, Mapping, Sequence
 
 from tomoscore_scipion.records.bands import COARSEST_NM, N_SCORED, readable_scale
-from tomoscore_scipion.records.record import OK, Score
+from tomoscore_scipion.records.record import CALIBRATION_KEYS, OK, Score
 from tomoscore_scipion.records.terminal import printable
 
 HEADINGS = (
@@ -94,7 +94,17 @@ def _models(records: Sequence[Score]) -> list[str]:
             name, version = record.model["name"], record.model["version"]
             sha256 = record.model["sha256"][:12]
             models[f"Model: {name} {version}, sha256 {sha256}; engine {record.engine_version}."] = 1
+        if record.calibration is not None:
+            models[f"{calibrated_by(record.calibration)}."] = 1
     return [printable(line) for line in models]
+
+
+def calibrated_by(calibration: Mapping[str, Any]) -> str:
+    """What calibrated the scores of a record, in words."""
+    name, sha256, tomograms = (calibration[key] for key in CALIBRATION_KEYS)
+    return (
+        f"Scores are calibrated by {name}, sha256 {sha256[:12]}, learned of {tomograms} tomograms"
+    )
 
 
 def remarks(heading: str, entries: Sequence[tuple[str, str]]) -> list[str]:
