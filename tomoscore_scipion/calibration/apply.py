@@ -34,8 +34,12 @@ def calibrated(
     """
     assert record.curve is not None and record.voxel_size_angstrom is not None
     share = share_below_nyquist(record.voxel_size_angstrom / 10)
-    before = [np.nan if r is None else r for r in record.curve["resolvability"]]
-    curve = curve_as_list(calibration.corrected(np.array(before)), share)
+    before = record.curve["resolvability"]
+    known = np.array([np.nan if r is None else r for r in before])
+    curve = [
+        None if old is None else new
+        for old, new in zip(before, curve_as_list(calibration.corrected(known), share))
+    ]
     written = np.array([np.nan if r is None else r for r in curve])
     score = round(float(tomoscore(written, share)), DIGITS)
     slices = [

@@ -76,7 +76,11 @@ class Calibration:
         object.__setattr__(self, "octaves", octaves)
 
     def corrected(self, curves: np.ndarray) -> np.ndarray:
-        """Corrected R of curves, (..., N_BANDS) in and out; NaN, 0 and less stay as they are."""
+        """Corrected R of curves; NaN, 0 and less stay as they are.
+
+        Args:
+            curves: (..., bands) R, coarsest octave first, N_SCORED bands at least.
+        """
         curves = np.asarray(curves, dtype=float)
         shifts = np.zeros(curves.shape[-1])
         shifts[:N_SCORED] = self.shifts
@@ -101,7 +105,12 @@ class Calibration:
 
 
 def shifted(resolvability: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """R whose log(R / (1 - R)) is shifted; arrays that broadcast; R of 0 and less, and NaN, stay."""
+    """R with log(R / (1 - R)) shifted; R of 0 and less, and NaN, stay.
+
+    Args:
+        resolvability: R, up to 1.
+        shift: of a shape that broadcasts with it.
+    """
     factor = np.exp(shift)
     inside = np.minimum(resolvability, 1.0)
     moved = inside * factor / (1 - inside + inside * factor)

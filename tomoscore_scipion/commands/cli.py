@@ -68,6 +68,11 @@ COMMANDS: dict[str, Command] = {
         "tomoscore_scipion.commands.arguments.agreement",
         "tomoscore_scipion.commands.agreement",
     ),
+    "calibrate": Command(
+        "learn a correction of a session's scores from its halves",
+        "tomoscore_scipion.commands.arguments.calibrate",
+        "tomoscore_scipion.commands.calibrate",
+    ),
     "threshold": Command(
         "find the threshold that agrees with tomograms marked as good and as bad",
         "tomoscore_scipion.commands.arguments.threshold",

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`tomoscore calibrate`: from records with measured halves to a calibration of their session."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+
+from tomoscore_scipion.calibration.calibration import write_calibration
+from tomoscore_scipion.calibration.fit import RefusedError, calibration_from
+from tomoscore_scipion.calibration.summary_text import sentences
+from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.output_paths import check_outputs
+from tomoscore_scipion.records.record import OK
+from tomoscore_scipion.records.record_files import files_of, model_of, records_of
+from tomoscore_scipion.records.table import printable, write_text
+
+
+def main(args: Namespace) -> int:
+    """Learn a calibration from what the arguments name, and write it.
+
+    Returns:
+        Exit status.
+
+    Raises:
+        StartError: it is refused, or files cannot be read or written.
+    """
+    check_outputs([args.output], [file for path in args.results for file in files_of(path)])
+    latest = {record.ts_id: record for record in records_of(args.results)}
+    scored = [record for record in latest.values() if record.status == OK]
+    model_of(scored)  # stops where there are several
+    try:
+        found = calibration_from(scored)
+    except RefusedError as error:
+        raise StartError(f"{', '.join(args.results)}: {error}") from error
+    write_calibration(args.output, found)
+    write_text(sys.stdout, "".join(printable(line) + "\n" for line in sentences(found)))
+    return 0
