@@ -117,6 +117,10 @@ REFUSED = {
     "slab of fractions": (job_of({**entry(), "z_range": [1.5, 2]}), "z_range: expected"),
     "slab below 0": (job_of({**entry(), "z_range": [-1, 2]}), "z_range: expected"),
     "slab without begin": (job_of({**entry(), "z_range": [None, 2]}), "z_range: expected"),
+    "calibration that is no path": (
+        {**job_of(entry()), "calibration": 3},
+        "calibration: expected a path, or null for uncalibrated scores, got 3",
+    ),
     "the same id twice": (job_of(entry(), entry(path="b.mrc")), "same ts_id twice: 'TS_01'"),
 }
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 
 import pytest
-from scoring_fakes import HALVES, MODEL, REFUSED_HALVES, make_score
+from scoring_fakes import CALIBRATION, HALVES, MODEL, REFUSED_HALVES, make_score
 
 from tomoscore_scipion.records.csv_lines import csv_heading, csv_line
 from tomoscore_scipion.records.errors import StartError
@@ -295,6 +295,7 @@ def test_the_csv_columns_are_these():
         "ts_id,path,status,tomoscore,tomoscore_low,tomoscore_high,scale_nm,"
         "r_128_64_nm,r_64_32_nm,r_32_16_nm,r_16_8_nm,r_8_4_nm,r_4_3_nm,"
         "halves_tomoscore,halves_low,halves_high,halves_octaves,halves_kind,"
+        "tomoscore_uncalibrated,calibration,"
         "content,slab_first,slab_last,voxel_size_angstrom,warnings,error\n"
     )
 
@@ -317,6 +318,24 @@ def test_what_halves_say_is_in_the_row():
     names = ("halves_tomoscore", "halves_low", "halves_high", "halves_octaves", "halves_kind")
     assert [measured[name] for name in names] == ["1.9", "1.4", "2.2", "3", "by-tilt"]
     assert [refused[name] for name in names] == [""] * 5
+
+
+def test_a_calibration_is_in_the_row():
+    (row,) = rows_of(make_score(calibration=CALIBRATION, tomoscore_uncalibrated=2.1))
+    assert (row["tomoscore_uncalibrated"], row["calibration"]) == ("2.1", "ca" * 32)
+
+
+def test_a_job_scores_again_what_was_calibrated_in_another_way(tmp_path):
+    path = tmp_path / "r.jsonl"
+    calibrated = {"calibration": CALIBRATION, "tomoscore_uncalibrated": 2.1}
+    path.write_text(json_line(make_score("a")) + json_line(make_score("b", **calibrated)))
+    items = [Tomogram(name, f"{name}.npy") for name in "ab"]
+    for made_by, there in ((SHA256, "a"), (f"{SHA256}+{'ca' * 32}", "b"), ("ca" * 32, "")):
+        path_of = tmp_path / f"{there}.jsonl"
+        path_of.write_bytes(path.read_bytes())
+        file, kept = resume_lines(str(path_of), items, made_by)
+        file.discard()
+        assert [record.ts_id for record in kept] == list(there)
 
 
 def test_a_job_measures_halves_that_an_earlier_run_had_not(tmp_path):

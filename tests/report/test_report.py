@@ -84,6 +84,15 @@ def test_what_halves_say_is_shown(results):
     assert shown[session()[0].ts_id] is None
 
 
+def test_the_page_says_that_scores_are_calibrated(results):
+    calibrated = {"calibration": scoring_fakes.CALIBRATION, "tomoscore_uncalibrated": 2.0}
+    with open("r.jsonl", "a") as file:
+        file.write(json_line(scoring_fakes.make_score("C", **calibrated)))
+    report()
+    said = "Scores are calibrated by calibration.json, sha256 cacacacacaca, learned of 10 tomograms"
+    assert said + "." in Path("r.html").read_text(encoding="utf-8")
+
+
 def test_nothing_of_the_users_becomes_markup(results):
     page = report("--title", NASTY_ID)
     shown = page.json["content"]

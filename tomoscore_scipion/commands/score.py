@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Sequence
 
+from tomoscore_scipion.calibration.calibration import read_calibration
 from tomoscore_scipion.commands.arguments.score import RESULTS, check_arguments
 from tomoscore_scipion.commands.supervisor import supervisor_of
 from tomoscore_scipion.pipelines.accepted_files import AcceptedFile, files_of
@@ -41,14 +42,15 @@ def main(args: Namespace) -> int:
     accepted_files = files_of(source, args.output_star, args.output_list, args.tomostar)
     outputs = [getattr(args, name) for name in RESULTS]
     inputs = [path for tomogram in job.tomograms for path in tomogram.paths]
-    check_outputs(outputs, [*inputs, *source.inputs, args.job, job.weights])
+    check_outputs(outputs, [*inputs, *source.inputs, args.job, job.weights, job.calibration])
     if not args.quiet:
         notify(*source.notices)
     with ExitStack() as at_the_end:
         if args.report and job.thumbnail_dir is None:
             folder = tempfile.TemporaryDirectory(prefix="tomoscore-thumbnails-")
             job = replace(job, thumbnail_dir=at_the_end.enter_context(folder))
-        work = Scoring(thumbnail_dir=job.thumbnail_dir, map_dir=job.map_dir)
+        calibration = read_calibration(job.calibration) if job.calibration else None
+        work = Scoring(job.thumbnail_dir, job.map_dir, calibration)
         work.products.prepare()
         at_the_end.enter_context(stopping.as_interrupt())
         supervisor = supervisor_of(args, work, job.weights, job.device)
@@ -78,6 +80,7 @@ def _job_of(args: Namespace, source: Source) -> Job:
         device=args.device or "auto",
         map_dir=args.map,
         thumbnail_dir=args.thumbnails,
+        calibration=args.calibration,
     )
 
 

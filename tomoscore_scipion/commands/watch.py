@@ -7,6 +7,7 @@ import os
 from argparse import Namespace
 from contextlib import nullcontext
 
+from tomoscore_scipion.calibration.calibration import read_calibration
 from tomoscore_scipion.commands.supervisor import supervisor_of
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.exit_status import ExitStatus
@@ -36,7 +37,8 @@ def main(args: Namespace) -> int:
     plan = _plan_of(args)
     if not os.path.isdir(plan.folder):
         raise StartError(f"{plan.folder}: expected a folder to watch, found none: make it first")
-    work = Scoring(thumbnail_dir=os.path.join(plan.output, PICTURES), map_dir=plan.maps)
+    calibration = read_calibration(args.calibration) if args.calibration else None
+    work = Scoring(os.path.join(plan.output, PICTURES), plan.maps, calibration)
     work.products.prepare()
     with stopping.as_interrupt():
         supervisor = supervisor_of(args, work, args.weights, args.device)
@@ -44,8 +46,8 @@ def main(args: Namespace) -> int:
             if page is not None and not plan.quiet:
                 notify(f"the report is shown at {page.address}")
             with supervisor:
-                sha256 = supervisor.model["sha256"]
-                with Results(plan.output, sha256, plan.voxel_size_angstrom) as results:
+                made_by = work.made_by(supervisor.model)
+                with Results(plan.output, made_by, plan.voxel_size_angstrom) as results:
                     return _watch(plan, supervisor, results)
 
 

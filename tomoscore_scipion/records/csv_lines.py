@@ -17,6 +17,7 @@ CSV_COLUMNS = (
     ("ts_id", "path", "status", "tomoscore", "tomoscore_low", "tomoscore_high", "scale_nm")
     + tuple(f"r_{coarse:g}_{fine:g}_nm" for coarse, fine in PERIODS_NM)
     + ("halves_tomoscore", "halves_low", "halves_high", "halves_octaves", "halves_kind")
+    + ("tomoscore_uncalibrated", "calibration")
     + ("content", "slab_first", "slab_last", "voxel_size_angstrom", "warnings", "error")
 )
 
@@ -42,6 +43,7 @@ def csv_cells(record: Score) -> tuple:
     names = (harmless(record.ts_id), harmless(record.path or ""), record.status)
     voxel = record.voxel_size_angstrom
     scores = (record.tomoscore, low, high, record.scale_nm, *curve, *_halves_cells(record))
+    scores += (record.tomoscore_uncalibrated, record.calibration and record.calibration["sha256"])
     place = (record.content, first, last, voxel)
     remarks = (harmless("; ".join(record.warnings)), harmless(record.error or ""))
     return names + scores + place + remarks

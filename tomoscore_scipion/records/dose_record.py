@@ -135,6 +135,11 @@ class DoseRecord:
         with open(path, encoding="utf-8") as file:
             return cls.from_json(file.read())
 
+    @property
+    def made_by(self) -> str | None:
+        """SHA-256 of the weights; None without a model."""
+        return self.model["sha256"] if self.model else None
+
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON knows it."""
         return json.loads(self.to_json())

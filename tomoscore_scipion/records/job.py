@@ -4,6 +4,7 @@
 A job is one JSON object:
 
     {"schema": 1, "weights": null, "device": "auto", "map_dir": null, "thumbnail_dir": null,
+     "calibration": null,
      "tomograms": [{"ts_id": "TS_01", "path": "TS_01.mrc", "voxel_size_angstrom": null,
                     "z_range": null, "half1": null, "half2": null,
                     "tilt_range_deg": null}]}
@@ -32,7 +33,7 @@ Parsed = TypeVar("Parsed")
 SCHEMA = 1
 """The version of the job's form.  A later one is refused."""
 
-JOB_KEYS = ("schema", "weights", "device", "map_dir", "thumbnail_dir", "tomograms")
+JOB_KEYS = ("schema", "weights", "device", "map_dir", "thumbnail_dir", "calibration", "tomograms")
 TOMOGRAM_KEYS = (
     *("ts_id", "path", "voxel_size_angstrom", "z_range"),
     *("half1", "half2", "tilt_range_deg"),
@@ -87,6 +88,7 @@ class Job:
         device: "auto", "cpu" or "cuda:N".
         map_dir: folder for quality maps; None: none are made.
         thumbnail_dir: folder for pictures of slices; None: none are made.
+        calibration: path of a calibration of the scores; None: they are not calibrated.
     """
 
     tomograms: tuple[Tomogram, ...]
@@ -94,6 +96,7 @@ class Job:
     device: str = "auto"
     map_dir: str | None = None
     thumbnail_dir: str | None = None
+    calibration: str | None = None
 
 
 def tomograms_of_paths(
@@ -176,6 +179,9 @@ def parse_job(content: Any) -> Job:
     weights, device = content.get("weights"), content.get("device", "auto")
     if weights is not None:
         check_path(weights, "weights", "a path, or null for the shipped weights")
+    calibration = content.get("calibration")
+    if calibration is not None:
+        check_path(calibration, "calibration", "a path, or null for uncalibrated scores")
     folders = {key: content.get(key) for key in ("map_dir", "thumbnail_dir")}
     for key, folder in folders.items():
         if folder is not None:
@@ -185,7 +191,9 @@ def parse_job(content: Any) -> Job:
         raise StartError(f"tomograms: expected a list, got {type(content['tomograms']).__name__}")
     tomograms = tuple(_tomogram(i, entry) for i, entry in enumerate(content["tomograms"], 1))
     check_unique([tomogram.ts_id for tomogram in tomograms])
-    return Job(tomograms=tomograms, weights=weights, device=device, **folders)
+    return Job(
+        tomograms=tomograms, weights=weights, device=device, calibration=calibration, **folders
+    )
 
 
 def check_keys(content: Any, what: str, allowed: Sequence[str], required: Sequence[str]) -> None:

@@ -150,7 +150,7 @@ class Score:
         """
         if self.model is None:
             return None
-        return maker(self.model["sha256"], self.calibration and self.calibration["sha256"])
+        return maker(self.model["sha256"], self.calibration["sha256"] if self.calibration else None)
 
     def to_dict(self) -> dict:
         """The record as JSON knows it: plain dictionaries, lists, numbers, strings, None."""

@@ -23,7 +23,7 @@ SIZE_TOLERANCE = 1e-3
 def resume_results(
     path: str,
     entries: Sequence[Tomogram | Sources],
-    model_sha256: str,
+    made_by: str,
     parse: Callable[[str], Record],
     expected: str = "a TomoScore record",
 ) -> tuple[LineFile, list[Record]]:
@@ -35,7 +35,7 @@ def resume_results(
     Args:
         path: the JSON Lines file.
         entries: entries of the job.
-        model_sha256: SHA-256 of the weights that the job uses.
+        made_by: what the job scores with, as `Score.made_by` has it.
         parse: makes a record of a line; raises ValueError if the line is not a record.
         expected: what a line must be, for the message.
 
@@ -51,24 +51,24 @@ def resume_results(
     entry_of = {entry.ts_id: entry for entry in entries}
     for record in parse_lines(path, parse, expected) if os.path.exists(path) else []:
         entry = entry_of.get(record.ts_id)
-        if entry is not None and is_current(record, entry, model_sha256):
+        if entry is not None and is_current(record, entry, made_by):
             current.setdefault(record.ts_id, record)
     return append_after(path, map(json_line, current.values())), list(current.values())
 
 
-def is_current(record: Score | DoseRecord, entry: Tomogram | Sources, model_sha256: str) -> bool:
+def is_current(record: Score | DoseRecord, entry: Tomogram | Sources, made_by: str) -> bool:
     """Whether processing an entry of a job again would give the same record.
 
-    The record is "ok", and was made by the same model from the same files, with the same z range
-    and, if there are halves, the same tilt range, and with the voxel size that the entry gives, if
-    it gives one.
+    The record is "ok", and was made by the same model and calibration from the same files, with the
+    same z range and, if there are halves, the same tilt range, and with the voxel size that the
+    entry gives, if it gives one.
 
     Args:
         record: record of an earlier run, with the id of the entry.
         entry: a tomogram to score or a tilt series to analyse.
-        model_sha256: SHA-256 of the weights that would be used.
+        made_by: what would be scored with: SHA-256 of the weights, and of the calibration.
     """
-    if record.status != OK or record.model is None or record.model["sha256"] != model_sha256:
+    if record.status != OK or record.made_by != made_by:
         return False
     if isinstance(record, DoseRecord):
         assert isinstance(entry, Sources)

@@ -20,6 +20,7 @@ from tomoscore_scipion.records.failures import cause_first
 from tomoscore_scipion.records.reasons import faults_of, reasons_of
 from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.records.session_order import Order, in_order
+from tomoscore_scipion.records.table import calibrated_by
 from tomoscore_scipion.records.thumbnail_files import chosen_slices, slices_shown
 
 Facts = Mapping[str, List[List[str]]]
@@ -105,9 +106,10 @@ def models_of(records: Sequence[Score]) -> list[dict[str, Any]]:
     for record in records:
         if record.tomoscore is not None and record.model is not None:
             model = tuple(record.model[key] for key in ("name", "version", "sha256"))
-            key = (*model, record.engine_version)
+            calibration = calibrated_by(record.calibration) if record.calibration else None
+            key = (*model, record.engine_version, calibration)
             counts[key] = counts.get(key, 0) + 1
-    names = ("name", "version", "sha256", "engine", "count")
+    names = ("name", "version", "sha256", "engine", "calibration", "count")
     return [dict(zip(names, (*key, count))) for key, count in counts.items()]
 
 
@@ -140,7 +142,8 @@ def _tomogram(record: Score) -> dict[str, Any]:
         "reasons": [[r.code, r.text, r.confidence] for r in reasons_of(record)],
         "chosen": chosen_slices(record),
         "shown": _shown(record),
-        "model": f"{model['name']} {model['version']}, sha256 {model['sha256'][:12]}",
+        "model": f"{model['name']} {model['version']}, sha256 {model['sha256'][:12]}"
+        + (f"; {calibrated_by(record.calibration)}" if record.calibration else ""),
         "engine": record.engine_version,
         "device": record.device,
         "seconds": record.seconds,

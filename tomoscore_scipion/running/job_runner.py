@@ -53,11 +53,11 @@ class ResultFiles(Generic[RecordType]):
     job: Sequence[Tomogram | Sources] | None = None
 
     @contextmanager
-    def open(self, model_sha256: str) -> Iterator[tuple[Write[RecordType], list[RecordType]]]:
+    def open(self, made_by: str) -> Iterator[tuple[Write[RecordType], list[RecordType]]]:
         """Open the files.
 
         Args:
-            model_sha256: SHA-256 of the weights in use.
+            made_by: SHA-256 of the weights, and of the calibration, in use, see `Score.made_by`.
 
         Yields:
             A function that writes a record to all files, and the current records of the job.
@@ -71,7 +71,7 @@ class ResultFiles(Generic[RecordType]):
             lines = None
             if self.output and self.job is not None:
                 lines, current = resume_results(
-                    self.output, self.job, model_sha256, self.parse, self.expected
+                    self.output, self.job, made_by, self.parse, self.expected
                 )
                 stack.enter_context(lines)
             elif self.output:
@@ -151,7 +151,7 @@ def run_items(
         if not quiet:
             notify(*supervisor.notices)
         try:
-            with files.open(supervisor.model["sha256"]) as (write, current):
+            with files.open(supervisor.work.made_by(supervisor.model)) as (write, current):
                 outcome.finished.extend(current)
 
                 def on_record(record: RecordType) -> None:

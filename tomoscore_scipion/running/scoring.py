@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
+from tomoscore_scipion.calibration.calibration import Calibration
 from tomoscore_scipion.reading.file_kind import TOMOGRAM
 from tomoscore_scipion.records.job import Tomogram
-from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.record import Score, maker
 from tomoscore_scipion.records.tilt_range import check_tilt_range
 from tomoscore_scipion.running.products import Products
 from tomoscore_scipion.running.work import Progress, Work
@@ -26,16 +27,34 @@ class Scoring(Work[Tomogram, Score]):
     Attributes:
         thumbnail_dir: see `Products`.
         map_dir: see `Products`.
+        calibration: corrects the scores; None: none does.
     """
 
     thumbnail_dir: str | None = None
     map_dir: str | None = None
+    calibration: Calibration | None = None
 
     kind = TOMOGRAM
     items = "tomograms"
     min_timeout_s = 300.0
     timeout_s_per_byte = 0.5e-6
     """Half a second per MB, twenty times what two cores need."""
+
+    def __post_init__(self) -> None:
+        given: object = self.calibration
+        if isinstance(given, dict):  # from another process
+            object.__setattr__(self, "calibration", Calibration(**given))
+
+    def made_by(self, model: Mapping[str, str]) -> str:
+        """SHA-256 of the weights and of the calibration, see `Score.made_by`.
+
+        Raises:
+            StartError: the calibration is for other weights.
+        """
+        if self.calibration is None:
+            return model["sha256"]
+        self.calibration.check_model(model["sha256"])
+        return maker(model["sha256"], self.calibration.sha256)
 
     @property
     def products(self) -> Products:
@@ -53,9 +72,7 @@ class Scoring(Work[Tomogram, Score]):
         Raises:
             TomogramError: it cannot be read, or nothing in it can be scored.
         """
-        scorer.finish = self.products
-        if item.halves is not None:
-            scorer.finish = self._with_halves(scorer, item)
+        scorer.finish = self._finish(scorer, item)
         return scorer.score(
             item.path,
             voxel_size_angstrom=item.voxel_size_angstrom,
@@ -64,17 +81,14 @@ class Scoring(Work[Tomogram, Score]):
             z_range=item.z_range,
         )
 
-    def _with_halves(self, scorer: Scorer, item: Tomogram) -> Finish:
-        """A function that measures the halves of a tomogram, and makes its products."""
-        from tomoscore_scipion.halves.halves_record import with_halves
-
-        paths, given = item.halves, item.voxel_size_angstrom is not None
-        assert paths is not None
+    def _finish(self, scorer: Scorer, item: Tomogram) -> Finish:
+        """A function that calibrates a record, measures halves, and makes the products."""
 
         def finish(volume: Volume, slices: Sequence[SliceCurves], record: Score) -> Score:
-            record = with_halves(
-                volume, slices, record, paths, scorer.measure, given, item.tilt_range_deg
-            )
+            if self.calibration is not None:
+                slices, record = _calibrated(slices, record, self.calibration)
+            if item.halves is not None:
+                record = _with_halves(volume, slices, record, scorer, item)
             return self.products(volume, slices, record)
 
         return finish
@@ -86,3 +100,31 @@ class Scoring(Work[Tomogram, Score]):
     def record_of(self, content: dict[str, Any]) -> Score:
         """The record that `Score.to_dict` gave."""
         return Score.from_dict(content)
+
+
+def _calibrated(
+    slices: Sequence[SliceCurves], record: Score, calibration: Calibration
+) -> tuple[Sequence[SliceCurves], Score]:
+    """The curves of tiles, and the record, corrected."""
+    import torch
+
+    from tomoscore_scipion.calibration.apply import calibrated
+    from tomoscore_scipion.model.aggregation import slice_curve
+
+    record = calibrated(record, {piece.z: slice_curve(piece) for piece in slices}, calibration)
+    corrected = [
+        replace(piece, curves=torch.from_numpy(calibration.corrected(piece.curves.numpy())).float())
+        for piece in slices
+    ]
+    return corrected, record
+
+
+def _with_halves(
+    volume: Volume, slices: Sequence[SliceCurves], record: Score, scorer: Scorer, item: Tomogram
+) -> Score:
+    """The record with what the halves of its tomogram say."""
+    from tomoscore_scipion.halves.halves_record import with_halves
+
+    paths, given = item.halves, item.voxel_size_angstrom is not None
+    assert paths is not None
+    return with_halves(volume, slices, record, paths, scorer.measure, given, item.tilt_range_deg)

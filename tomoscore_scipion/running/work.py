@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Callable, ClassVar, Generic, Protocol, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, Generic, Mapping, Protocol, TypeVar, Union
 
 from tomoscore_scipion.reading.file_kind import FileKind
 from tomoscore_scipion.records.dose_record import DoseRecord
@@ -87,6 +87,17 @@ class Work(ABC, Generic[ItemType, RecordType]):
     @abstractmethod
     def record_of(self, content: dict[str, Any]) -> RecordType:
         """The record of a dictionary that its `to_dict` gave."""
+
+    def made_by(self, model: Mapping[str, str]) -> str:
+        """What records are made by, see `Score.made_by`: SHA-256 of the weights.
+
+        Args:
+            model: {"name", "version", "sha256"} of the weights.
+
+        Raises:
+            StartError: the work cannot be done with these weights.
+        """
+        return model["sha256"]
 
     def as_request(self) -> dict[str, Any]:
         """The work as JSON for another process; `work_from` makes it again."""

@@ -20,7 +20,7 @@ from tomoscore_scipion.records.csv_lines import CSV_COLUMNS, csv_cells, csv_row
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.job import Tomogram
 from tomoscore_scipion.records.line_file import LineFile, append_after, open_lines
-from tomoscore_scipion.records.record import Score, default_ts_id
+from tomoscore_scipion.records.record import OK, Score, default_ts_id
 from tomoscore_scipion.records.record_files import json_line, parse_lines, read_records
 from tomoscore_scipion.records.resume import is_current
 from tomoscore_scipion.session.files import State
@@ -45,14 +45,12 @@ class Results:
         metrics: what AreTomo3 says of the tilt series.
     """
 
-    def __init__(
-        self, folder: str, model_sha256: str, voxel_size_angstrom: float | None = None
-    ) -> None:
+    def __init__(self, folder: str, made_by: str, voxel_size_angstrom: float | None = None) -> None:
         """Read what is there.
 
         Args:
             folder: an existing folder.
-            model_sha256: SHA-256 of the weights that score.
+            made_by: what scores, as `Score.made_by` has it.
             voxel_size_angstrom: a voxel size that wins over headers; None: the headers'.
 
         Raises:
@@ -67,8 +65,8 @@ class Results:
         try:
             self._hold()
             self._stack.callback(self._close_files)  # before another watch may begin
-            self.records = self._earlier_records(model_sha256)
-            self._scored = self._earlier_files(model_sha256, voxel_size_angstrom)
+            self.records = self._earlier_records(made_by)
+            self._scored = self._earlier_files(made_by, voxel_size_angstrom)
             named = [(record.path, ts_id) for ts_id, record in self.records.items()]
             self._ids = {os.path.abspath(path): ts_id for path, ts_id in named if path}
             self._begin(RESULTS, map(json_line, self.records.values()))
@@ -170,18 +168,18 @@ class Results:
                 "on another disk"
             ) from error
 
-    def _earlier_records(self, model_sha256: str) -> dict[str, Score]:
+    def _earlier_records(self, made_by: str) -> dict[str, Score]:
         path = os.path.join(self._folder, RESULTS)
         records = {r.ts_id: r for r in read_records(path)} if os.path.exists(path) else {}
-        others = [r for r in records.values() if r.model and r.model["sha256"] != model_sha256]
+        others = [r for r in records.values() if r.status == OK and r.made_by != made_by]
         if others:
             raise StartError(
-                f"{path}: expected records of the model that scores, found {len(others)} of "
-                "another one: name another folder, or the same weights"
+                f"{path}: expected records of the model and calibration that score, found "
+                f"{len(others)} of others: name another folder, or the same weights and calibration"
             )
         return records
 
-    def _earlier_files(self, model_sha256: str, size: float | None) -> dict[str, Scored]:
+    def _earlier_files(self, made_by: str, size: float | None) -> dict[str, Scored]:
         """The files whose records are current; failed ones are scored again."""
         path = os.path.join(self._folder, FILES)
         if not os.path.exists(path):
@@ -190,7 +188,7 @@ class Results:
         ids = {
             ts_id
             for ts_id, record in self.records.items()
-            if is_current(record, Tomogram(ts_id, record.path or "", size), model_sha256)
+            if is_current(record, Tomogram(ts_id, record.path or "", size), made_by)
         }
         return {scored.path: scored for scored in lines if scored.ts_id in ids}
 

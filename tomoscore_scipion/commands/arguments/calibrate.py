@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
+from tomoscore_scipion.commands.arguments.options import add_results
+
 DESCRIPTION = """\
 Learn from tomograms with measured halves how the predicted scores of a session are to be corrected,
 and write the correction to a file for `tomoscore score --calibration`.
@@ -20,14 +22,8 @@ Exit status: 0 calibrated; 1 refused, or files cannot be read or written; 2 wron
 
 def add_arguments(parser: ArgumentParser) -> None:
     """The arguments of `tomoscore calibrate`."""
-    add = parser.add_argument
-    add(
-        "results",
-        nargs="+",
-        metavar="RESULTS.jsonl",
-        help="records, as `tomoscore score --output` writes them, or a folder of such",
-    )
-    add(
+    add_results(parser)
+    parser.add_argument(
         "--output",
         required=True,
         metavar="FILE.json",

@@ -108,3 +108,12 @@ def add_map(parser: ArgumentParser) -> None:
         metavar="DIR",
         help="write a map of each tomogram, TomoScore per place (.mrc), and a picture of it (.png)",
     )
+
+
+def add_calibration(parser: ArgumentParser) -> None:
+    """Add --calibration."""
+    parser.add_argument(
+        "--calibration",
+        metavar="FILE.json",
+        help="calibrate the scores, as `tomoscore calibrate` learned it from halves of this session",
+    )

@@ -8,6 +8,7 @@ from argparse import ArgumentParser, Namespace
 from itertools import combinations
 
 from tomoscore_scipion.commands.arguments.options import (
+    add_calibration,
     TOMOGRAM_TIMEOUT,
     add_engine_options,
     add_map,
@@ -26,7 +27,7 @@ RESULTS = ("output", "csv", "report", *ACCEPTED)
 """Options that name a file to be written."""
 SAID_BY_JOB = (
     *("weights", "device", "voxel_size", "map", "thumbnails"),
-    *("half1", "half2", "tilt_range"),
+    *("half1", "half2", "tilt_range", "calibration"),
 )
 """Options whose values a job file has."""
 
@@ -74,6 +75,7 @@ def _add_tomograms(parser: ArgumentParser) -> None:
         "to --output; scored records already there are kept, failed ones are tried again",
     )
     add_voxel_size(parser)
+    add_calibration(parser)
     add(
         "--which",
         choices=WHICH,

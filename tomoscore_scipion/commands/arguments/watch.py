@@ -7,6 +7,7 @@ from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 
 from tomoscore_scipion.commands.arguments.options import (
+    add_calibration,
     TOMOGRAM_TIMEOUT,
     add_engine_options,
     add_map,
@@ -71,6 +72,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help=f"file names to leave out; may be repeated (default: {', '.join(HALVES)})",
     )
     add_voxel_size(parser)
+    add_calibration(parser)
     add_map(parser)
     _add_times(parser)
     add(
