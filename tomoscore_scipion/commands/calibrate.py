@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 
 from tomoscore_scipion.calibration.calibration import write_calibration
@@ -13,7 +12,7 @@ from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.output_paths import check_outputs
 from tomoscore_scipion.records.record import OK
 from tomoscore_scipion.records.record_files import files_of, model_of, records_of
-from tomoscore_scipion.records.table import printable, write_text
+from tomoscore_scipion.records.terminal import print_lines
 
 
 def main(args: Namespace) -> int:
@@ -34,5 +33,5 @@ def main(args: Namespace) -> int:
     except RefusedError as error:
         raise StartError(f"{', '.join(args.results)}: {error}") from error
     write_calibration(args.output, found)
-    write_text(sys.stdout, "".join(printable(line) + "\n" for line in sentences(found)))
+    print_lines(sentences(found))
     return 0

@@ -10,7 +10,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Callable, ClassVar, Generic, Mapping, Protocol, TypeVar, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    ClassVar,
+    Generic,
+    Mapping,
+    Protocol,
+    TypeVar,
+    Union,
+)
 
 from tomoscore_scipion.reading.file_kind import FileKind
 from tomoscore_scipion.records.dose_record import DoseRecord

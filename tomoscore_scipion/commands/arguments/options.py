@@ -115,5 +115,5 @@ def add_calibration(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--calibration",
         metavar="FILE.json",
-        help="calibrate the scores, as `tomoscore calibrate` learned it from halves of this session",
+        help="calibrate the scores, as `tomoscore calibrate` learned it from the session's halves",
     )

@@ -8,8 +8,8 @@ from argparse import ArgumentParser, Namespace
 from itertools import combinations
 
 from tomoscore_scipion.commands.arguments.options import (
-    add_calibration,
     TOMOGRAM_TIMEOUT,
+    add_calibration,
     add_engine_options,
     add_map,
     add_voxel_size,

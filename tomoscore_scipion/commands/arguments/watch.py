@@ -7,8 +7,8 @@ from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 
 from tomoscore_scipion.commands.arguments.options import (
-    add_calibration,
     TOMOGRAM_TIMEOUT,
+    add_calibration,
     add_engine_options,
     add_map,
     add_voxel_size,
