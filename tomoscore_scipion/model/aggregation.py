@@ -96,7 +96,17 @@ def summarise(
 def own_error(
     score: float, slices: int, out_of_distribution: float, calibration: dict[str, Any]
 ) -> float:
-    """Standard deviation of the model's own error in octaves; see `summarise`."""
+    """Standard deviation of the model's own error in octaves; see `summarise`.
+
+    Args:
+        score: TomoScore in octaves.
+        slices: number of slices of the volume.
+        out_of_distribution: distance of the volume from the training volumes.
+        calibration: the card's "interval", see `summarise`.
+
+    Returns:
+        Standard deviation in octaves.
+    """
     sd = float(np.interp(score, calibration["score"], calibration["sd"]))
     thin = float(calibration.get("thin", 1.0))
     strange = 1 + float(calibration.get("strange", 0.0)) * max(0.0, out_of_distribution - 1)

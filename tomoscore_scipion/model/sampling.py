@@ -81,7 +81,13 @@ class SlicePlan:
 
 
 def plan_slice(z: int, n_z: int, voxel_size_nm: float) -> SlicePlan:
-    """The planes of the slice centred on plane `z` of `n_z`."""
+    """The planes of the slice centred on plane `z` of `n_z`.
+
+    Args:
+        z: index of the centre plane.
+        n_z: number of planes of the volume.
+        voxel_size_nm: voxel size in nm.
+    """
     width = max(1.0, THICKNESS_NM / voxel_size_nm)
     middle = min(max(float(z), (width - 1) / 2), max(n_z - 1 - (width - 1) / 2, (n_z - 1) / 2))
     distances = [max(nm / voxel_size_nm, minimum * width) for nm, minimum in _NEIGHBOURS]
@@ -150,7 +156,13 @@ def plan_slices(
 def mean_plane(
     read: ReadPlane, planes: Sequence[int], weights: Sequence[float] | None = None
 ) -> np.ndarray:
-    """Mean of some planes, (y, x) float32, one plane in memory at a time besides the sum."""
+    """Mean of some planes, (y, x) float32, one plane in memory at a time besides the sum.
+
+    Args:
+        read: function of z that returns this plane, (y, x).
+        planes: indices in z, at least one.
+        weights: one for each plane, with sum 1; equal weights when None.
+    """
     if weights is None:
         weights = [1.0 / len(planes)] * len(planes)
     if len(planes) == 1:
@@ -166,6 +178,11 @@ def mean_plane(
 
 def canonical_shape(ny: int, nx: int, voxel_size_nm: float) -> tuple[int, int]:
     """Shape (y, x) of a slice of ny x nx voxels at the canonical pixel, at least 1 x 1.
+
+    Args:
+        ny: voxels along y.
+        nx: voxels along x.
+        voxel_size_nm: voxel size in nm.
 
     Raises:
         TomogramError: the field is too wide to be one tomogram: the voxel size must be wrong.

@@ -161,7 +161,16 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[ResolvabilityNet, dict[s
 def save_weights(
     path: str | os.PathLike[str], network: ResolvabilityNet, card: dict[str, Any]
 ) -> dict[str, Any]:
-    """Write weights and card to one file; returns the card with the tensors' hash in it."""
+    """Write weights and card to one file; returns the card with the tensors' hash in it.
+
+    Args:
+        path: path of the weights file; an existing file is replaced.
+        network: the network whose parameters are written.
+        card: the card; its schema and hash are set here.
+
+    Returns:
+        The card that is in the file.
+    """
     from safetensors.torch import save_file
 
     tensors = {key: value.contiguous() for key, value in network.state_dict().items()}

@@ -12,7 +12,17 @@ from tomoscore_scipion.simulation.recipe import Recipe
 def finish(
     rng: np.random.Generator, stack: torch.Tensor, recipe: Recipe, voxel_nm: float
 ) -> torch.Tensor:
-    """Apply the appearance of a recipe to planes (z, y, x); gain and offset are arbitrary."""
+    """Apply the appearance of a recipe to planes (z, y, x); gain and offset are arbitrary.
+
+    Args:
+        rng: source of randomness.
+        stack: (z, y, x) planes.
+        recipe: contrast sign, gradient, border and data type.
+        voxel_nm: voxel size in nm.
+
+    Returns:
+        Planes of the same shape, float32.
+    """
     stack = stack / max(float(stack.std()), 1e-12)
     if not recipe.dark_matter:
         stack = -stack

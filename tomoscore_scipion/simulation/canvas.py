@@ -142,7 +142,14 @@ class Canvas:
         return torch.remainder(place, spacing).sub_(spacing / 2).abs_()
 
     def proteins(self, filling: float, inside: torch.Tensor | None, size_nm3: float = 60.0) -> None:
-        """Soluble proteins of about `size_nm3` that fill a share of a compartment."""
+        """Soluble proteins of about `size_nm3` that fill a share of a compartment.
+
+        Args:
+            filling: fraction of the compartment that is filled, 0 to 1.
+            inside: (z, y, x) signed distance in nm from the boundary of a compartment, positive
+                inside; the whole volume when None.
+            size_nm3: mean volume of a protein in nm^3.
+        """
         if filling <= 0 or not self.may("complexes"):
             return
         n = int(self.rng.poisson(filling * self.volume_nm3 / size_nm3))
@@ -160,7 +167,14 @@ class Canvas:
         self.density += grains
 
     def places(self, per_nm3: float, inside: torch.Tensor | None, margin_nm: float) -> np.ndarray:
-        """Random places, (n, 3) in nm, at least a margin inside of a compartment."""
+        """Random places, (n, 3) in nm, at least a margin inside of a compartment.
+
+        Args:
+            per_nm3: places per nm^3 of the volume.
+            inside: (z, y, x) signed distance in nm from the boundary of a compartment, positive
+                inside; the whole volume when None.
+            margin_nm: smallest distance from the boundary.
+        """
         n = min(int(self.rng.poisson(per_nm3 * self.volume_nm3)), 200000)
         centres = self.rng.random((n, 3)) * self.extent_nm
         if inside is None:
@@ -171,7 +185,15 @@ class Canvas:
     def apart(
         self, n: int, distance_nm: float, inside: torch.Tensor | None, margin_nm: float
     ) -> np.ndarray:
-        """At most n places, (m, 3) in nm, that keep a distance from one another."""
+        """At most n places, (m, 3) in nm, that keep a distance from one another.
+
+        Args:
+            n: largest number of places.
+            distance_nm: smallest distance between two places.
+            inside: (z, y, x) signed distance in nm from the boundary of a compartment, positive
+                inside; the whole volume when None.
+            margin_nm: smallest distance from the boundary.
+        """
         width = self.extent_nm[1]
         accepted: list[np.ndarray] = []
         for place in self.places(4 * n / self.volume_nm3, inside, margin_nm):
@@ -194,7 +216,15 @@ class Canvas:
     def complexes(
         self, filling: float, inside: torch.Tensor | None, largest_nm: float, kinds: int = 8
     ) -> None:
-        """Complexes of 5 nm to `largest_nm` that fill a share of a compartment."""
+        """Complexes of 5 nm to `largest_nm` that fill a share of a compartment.
+
+        Args:
+            filling: fraction of the compartment that is filled, 0 to 1.
+            inside: (z, y, x) signed distance in nm from the boundary of a compartment, positive
+                inside; the whole volume when None.
+            largest_nm: largest diameter in nm.
+            kinds: number of different complexes.
+        """
         if filling <= 0 or not self.may("complexes"):
             return
         for part in self.rng.dirichlet(np.ones(kinds)):
@@ -224,7 +254,14 @@ class Canvas:
     def layer(
         self, distance_nm: torch.Tensor, thickness_nm: float, amplitude: float, name: str
     ) -> None:
-        """A layer without leaflets where a distance is 0: a cell wall, a protein coat."""
+        """A layer without leaflets where a distance is 0: a cell wall, a protein coat.
+
+        Args:
+            distance_nm: (z, y, x) signed distance in nm from the middle of the layer.
+            thickness_nm: thickness in nm.
+            amplitude: density, protein minus ice = 1.
+            name: ingredient as which it counts.
+        """
         if self.may(name):
             near = (distance_nm.abs() < 1.5 * thickness_nm).flatten().nonzero()[:, 0]
             values = distance_nm.flatten()[near] / (0.5 * thickness_nm)
@@ -238,14 +275,29 @@ class Canvas:
         lumen: float,
         remaining: float,
     ) -> None:
-        """A closed bilayer; of the density inside, a factor of `remaining` is left."""
+        """A closed bilayer; of the density inside, a factor of `remaining` is left.
+
+        Args:
+            centre_nm: (z, y, x) in nm.
+            radii_nm: (z, y, x) semi-axes in nm.
+            amplitude: density of the leaflets.
+            lumen: density that is added inside.
+            remaining: factor of the density that was inside before.
+        """
         centre = centre_nm / self.px
         add_ellipsoid(self.density, centre, radii_nm, self.px, amplitude, lumen, remaining)
 
     def ball(
         self, centre_nm: np.ndarray, radii_nm: np.ndarray, amplitude: float, edge: float
     ) -> None:
-        """A dense body with an edge of some nm."""
+        """A dense body with an edge of some nm.
+
+        Args:
+            centre_nm: (z, y, x) in nm.
+            radii_nm: (z, y, x) semi-axes in nm.
+            amplitude: density in the middle.
+            edge: width of the edge in nm.
+        """
         inside = ellipsoid_distance(self.shape, centre_nm / self.px, radii_nm, self.px)
         if inside is not None:
             index, distance = inside

@@ -29,6 +29,12 @@ def add_contamination(
     """Add a random selection of contaminants to a (z, y, x) volume in place; returns the beads.
 
     `hole_odds` are those of the edge of a hole in the carbon film.
+
+    Args:
+        rng: source of randomness.
+        scatter: scattering density, (z, y, x), changed in place.
+        grid: sampling of the specimen.
+        hole_odds: probability of the edge of a hole in the carbon film.
     """
     beads: tuple[Bead, ...] = ()
     if rng.random() < 0.4:
@@ -49,7 +55,17 @@ def add_contamination(
 def add_beads(
     rng: np.random.Generator, scatter: torch.Tensor, grid: Grid, n: int
 ) -> tuple[Bead, ...]:
-    """Gold spheres of 5 to 15 nm at one face or all through the slab."""
+    """Gold spheres of 5 to 15 nm at one face or all through the slab.
+
+    Args:
+        rng: source of randomness.
+        scatter: scattering density, (z, y, x), changed in place.
+        grid: sampling of the specimen.
+        n: number of beads.
+
+    Returns:
+        The beads.
+    """
     nz = scatter.shape[0]
     px = grid.pixel_nm
     radius = float(rng.choice([2.5, 5.0, 5.0, 7.5]))
@@ -77,7 +93,13 @@ def _add_ball(
 
 
 def add_ice_crystals(rng: np.random.Generator, scatter: torch.Tensor, grid: Grid) -> None:
-    """Lumps of crystalline ice on the first or the last planes."""
+    """Lumps of crystalline ice on the first or the last planes.
+
+    Args:
+        rng: source of randomness.
+        scatter: scattering density, (z, y, x), changed in place.
+        grid: sampling of the specimen.
+    """
     depth = max(2, int(rng.uniform(0.05, 0.3) * scatter.shape[0]))
     planes = scatter[:depth] if rng.random() < 0.5 else scatter[-depth:]
     lumps, _ = random_surface(rng, planes.shape, grid.pixel_nm, float(rng.uniform(30, 90)))
@@ -85,7 +107,13 @@ def add_ice_crystals(rng: np.random.Generator, scatter: torch.Tensor, grid: Grid
 
 
 def add_carbon_edge(rng: np.random.Generator, scatter: torch.Tensor, grid: Grid) -> None:
-    """A film of amorphous carbon, 8 to 20 nm thick, over part of one face."""
+    """A film of amorphous carbon, 8 to 20 nm thick, over part of one face.
+
+    Args:
+        rng: source of randomness.
+        scatter: scattering density, (z, y, x), changed in place.
+        grid: sampling of the specimen.
+    """
     thickness = max(2, int(rng.uniform(8, 20) / grid.pixel_nm))
     outline, _ = random_surface(rng, (1, grid.n, grid.n), grid.pixel_nm, 150.0)
     film = (outline[0] > rng.uniform(-0.5, 1.0)).float() * float(rng.uniform(0.8, 2.0))
@@ -98,6 +126,11 @@ def add_hole_edge(rng: np.random.Generator, scatter: torch.Tensor, grid: Grid) -
     """A carbon film, 10 to 30 nm thick, beyond the round edge of a hole of 1 to 3 um.
 
     The film covers a corner, or two sides, of the field: periodic in y and x.
+
+    Args:
+        rng: source of randomness.
+        scatter: scattering density, (z, y, x), changed in place.
+        grid: sampling of the specimen.
     """
     n, width = grid.n, grid.width_nm
     thickness = min(max(2, int(rng.uniform(10, 30) / grid.pixel_nm)), len(scatter))

@@ -23,7 +23,13 @@ def mill(rng: np.random.Generator, density: torch.Tensor) -> None:
 
 
 def soil(rng: np.random.Generator, scatter: torch.Tensor, grid: Grid) -> None:
-    """Add what lies on the faces in place: amorphous matter, platinum grains, frost."""
+    """Add what lies on the faces in place: amorphous matter, platinum grains, frost.
+
+    Args:
+        rng: source of randomness.
+        scatter: scattering density, (z, y, x), changed in place.
+        grid: sampling of the specimen.
+    """
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     for upper in (False, True):
         depth = min(max(2, int(rng.uniform(3, 15) / grid.pixel_nm)), len(scatter) // 4)

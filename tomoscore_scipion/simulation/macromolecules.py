@@ -26,7 +26,16 @@ def random_orthogonal(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def blob(rng: np.random.Generator, diameter_nm: float, density: float = 0.9) -> np.ndarray:
-    """A compact, irregular complex of about `density`: points uniform in up to four balls."""
+    """A compact, irregular complex of about `density`: points uniform in up to four balls.
+
+    Args:
+        rng: source of randomness.
+        diameter_nm: approximate diameter in nm.
+        density: mean density, protein minus ice = 1.
+
+    Returns:
+        Cloud of points, (n, 3) in nm.
+    """
     n_lobes = int(rng.integers(1, 5))
     radius = 0.5 * diameter_nm * (1.0 if n_lobes == 1 else 0.7)
     offset = rng.standard_normal((n_lobes, 3))
@@ -48,7 +57,13 @@ def ribosome(rng: np.random.Generator) -> np.ndarray:
 
 
 def place(rng: np.random.Generator, template: np.ndarray, centres_nm: np.ndarray) -> np.ndarray:
-    """Copies of a cloud in random orientation at `centres_nm` (m, 3); returns (m * n, 3)."""
+    """Copies of a cloud in random orientation at `centres_nm` (m, 3); returns (m * n, 3).
+
+    Args:
+        rng: source of randomness.
+        template: cloud of points, (n, 3) in nm.
+        centres_nm: (m, 3) in nm.
+    """
     rotations = random_orthogonal(rng, len(centres_nm))
     turned = np.einsum("mij,nj->mni", rotations, template)
     return (turned + centres_nm[:, None, :]).reshape(-1, 3)
@@ -65,6 +80,17 @@ def curve(
     """A worm-like curve: points every `step_nm`, persistence growing with `stiffness` (nm).
 
     It starts along `direction` (z, y, x), a random one that lies flat when None.
+
+    Args:
+        rng: source of randomness.
+        start_nm: first point, (z, y, x) in nm.
+        length_nm: length in nm.
+        step_nm: distance between points in nm.
+        stiffness: persistence in nm.
+        direction: (z, y, x) at the start; random and nearly horizontal when None.
+
+    Returns:
+        Points of the curve, (n, 3) in nm.
     """
     n = max(2, int(length_nm / step_nm))
     if direction is None:
@@ -93,7 +119,18 @@ def microtubule(
     direction: np.ndarray | None = None,
     stiffness_nm: float = 20000.0,
 ) -> np.ndarray:
-    """A tube of 25 nm outer diameter: 13 protofilaments of monomers every 4 nm, 3-start helix."""
+    """A tube of 25 nm outer diameter: 13 protofilaments of monomers every 4 nm, 3-start helix.
+
+    Args:
+        rng: source of randomness.
+        start_nm: first point, (z, y, x) in nm.
+        length_nm: length in nm.
+        direction: (z, y, x) at the start; random and nearly horizontal when None.
+        stiffness_nm: persistence in nm.
+
+    Returns:
+        Cloud of points, (n, 3) in nm.
+    """
     axis = curve(rng, start_nm, length_nm, 4.0, stiffness_nm, direction)
     first, second = _frames(axis)
     angles = 2 * np.pi * np.arange(13) / 13
@@ -110,7 +147,17 @@ def actin(
     length_nm: float,
     direction: np.ndarray | None = None,
 ) -> np.ndarray:
-    """A filament 7 nm across: subunits every 2.75 nm, -166.6 degrees per subunit."""
+    """A filament 7 nm across: subunits every 2.75 nm, -166.6 degrees per subunit.
+
+    Args:
+        rng: source of randomness.
+        start_nm: first point, (z, y, x) in nm.
+        length_nm: length in nm.
+        direction: (z, y, x) at the start; random and nearly horizontal when None.
+
+    Returns:
+        Cloud of points, (n, 3) in nm.
+    """
     axis = curve(rng, start_nm, length_nm, 2.75, 9000.0, direction)
     first, second = _frames(axis)
     turn = np.deg2rad(-166.6) * np.arange(len(axis))
@@ -126,6 +173,11 @@ def deposit(
 
     The z axis starts at 0 nm at the first plane; points outside in z are dropped. The sum of the
     result times the volume of a voxel is `POINT_VOLUME_NM3` per point inside.
+
+    Args:
+        points_nm: (n, 3), (z, y, x) in nm.
+        shape_zyx: shape of the grid.
+        pixel_nm: pixel size in nm.
     """
     nz, ny, nx = shape_zyx
     position = torch.from_numpy(np.asarray(points_nm, dtype=np.float32)) / pixel_nm

@@ -24,7 +24,13 @@ def bilayer(distance_nm: torch.Tensor, density: float) -> torch.Tensor:
 
 
 def add_bilayer(volume: torch.Tensor, distance_nm: torch.Tensor, density: float) -> None:
-    """Add a bilayer to a volume in place; only the voxels near it are computed."""
+    """Add a bilayer to a volume in place; only the voxels near it are computed.
+
+    Args:
+        volume: (z, y, x) density, changed in place.
+        distance_nm: the same shape, signed distance in nm from the mid-surface.
+        density: density of the leaflets.
+    """
     near = (distance_nm.abs() < LEAFLET_SEPARATION_NM + LEAFLET_SIGMA_NM).flatten().nonzero()[:, 0]
     values = bilayer(distance_nm.flatten()[near], density)
     volume.view(-1).index_add_(0, near, values)
@@ -125,6 +131,12 @@ def ellipsoid_distance(
     Returns:
         Index into a volume of `shape_zyx`, periodic in y and x, and the distances there; None where
         the ellipsoid lies outside of the volume.
+
+    Args:
+        shape_zyx: shape of the volume.
+        centre_px: (z, y, x) in pixels.
+        radii_nm: (z, y, x) semi-axes in nm.
+        pixel_nm: pixel size in nm.
     """
     reach = np.ceil((radii_nm + LEAFLET_SEPARATION_NM) / pixel_nm).astype(int)
     lo = np.floor(centre_px).astype(int) - reach

@@ -17,6 +17,11 @@ def residual_shifts(
     Random per view, a drift that grows with the angle, and the random walk of a series that was
     never aligned. Along the axis a constant, across it a cos(tilt) + b sin(tilt) move the volume
     as a whole; both are projected out.
+
+    Args:
+        rng: source of randomness.
+        tilts_deg: (n_tilts,) tilt angles in degrees.
+        recipe: how the specimen is imaged and reconstructed.
     """
     n = len(tilts_deg)
     shifts = recipe.misalignment_nm * rng.standard_normal((n, 2))

@@ -19,5 +19,11 @@ def phase_per_density_nm() -> float:
 
 
 def transmitted(ice_nm: float, tilt_deg: torch.Tensor, mean_free_path_nm: float) -> torch.Tensor:
-    """Share of the electrons that cross tilted ice without inelastic scattering, 0 to 1."""
+    """Share of the electrons that cross tilted ice without inelastic scattering, 0 to 1.
+
+    Args:
+        ice_nm: thickness of the ice in nm.
+        tilt_deg: tilt angles in degrees, of any shape.
+        mean_free_path_nm: inelastic mean free path in nm.
+    """
     return torch.exp(-ice_nm / (mean_free_path_nm * torch.cos(torch.deg2rad(tilt_deg))))

@@ -72,7 +72,15 @@ def _noise_to_signal(rng: np.random.Generator) -> float:
 def noise_planes(
     generator: torch.Generator, n_planes: int, m: int, recipe: PhantomRecipe, pixel_nm: float
 ) -> torch.Tensor:
-    """Stationary noise of unit variance, (n_planes, m, m)."""
+    """Stationary noise of unit variance, (n_planes, m, m).
+
+    Args:
+        generator: source of randomness.
+        n_planes: number of planes.
+        m: pixels along y and along x.
+        recipe: spectrum and correlation of the noise.
+        pixel_nm: pixel size in nm.
+    """
     noise = torch.randn((n_planes, m, m), generator=generator)
     transfer = _noise_transfer(recipe, m, pixel_nm)
     noise = fourier.filtered(noise, transfer)

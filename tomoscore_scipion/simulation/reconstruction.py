@@ -27,7 +27,13 @@ RAMP_AT_ZERO = 2 / math.pi**2
 
 
 def field_size(grid: Grid, voxel_nm: float, binning: int = 1) -> int:
-    """How many voxels of about `voxel_nm` lie across the field: even, and so when binned."""
+    """How many voxels of about `voxel_nm` lie across the field: even, and so when binned.
+
+    Args:
+        grid: sampling of the specimen.
+        voxel_nm: wanted voxel size in nm, before binning.
+        binning: binning factor of the tomogram.
+    """
     whole = 2 * binning
     return whole * round(grid.width_nm / voxel_nm / whole)
 
@@ -42,6 +48,14 @@ def filtered_views(views: Views, grid: Grid, recipe: Recipe) -> torch.Tensor:
     Returns:
         (n_tilts, columns, m) float32, transposed as the engine wants them: m = `field_size` voxels
         along y, `COLUMNS_PER_VOXEL` times as many columns along x.
+
+    Args:
+        views: aligned tilt images.
+        grid: sampling of the specimen.
+        recipe: filter, weights and interpolation.
+
+    Returns:
+        (n_tilts, columns, m) float32, for `reconstruct_planes`.
     """
     m = field_size(grid, recipe.voxel_nm, recipe.binning)
     voxel_nm = grid.width_nm / m

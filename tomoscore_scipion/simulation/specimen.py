@@ -291,7 +291,16 @@ def _filaments(rng: np.random.Generator, extent: np.ndarray) -> list[np.ndarray]
 def slab_mask(
     rng: np.random.Generator, shape: tuple[int, int, int], pixel_nm: float
 ) -> torch.Tensor:
-    """A slab with wavy, slightly tilted surfaces inside the volume, 1 inside and 0 outside."""
+    """A slab with wavy, slightly tilted surfaces inside the volume, 1 inside and 0 outside.
+
+    Args:
+        rng: source of randomness.
+        shape: (z, y, x).
+        pixel_nm: pixel size in nm.
+
+    Returns:
+        (z, y, x) float32, 0 to 1.
+    """
     nz, ny, nx = shape
     y = torch.linspace(-1, 1, ny)[:, None]
     x = torch.linspace(-1, 1, nx)[None, :]

@@ -85,6 +85,12 @@ def plane_density(
     """Mean density between height -+ thickness / 2, (y, x); ice (0) outside the volume.
 
     Heights are 0 in the middle of the (z, y, x) density.
+
+    Args:
+        density: (z, y, x).
+        height_nm: height of the plane in nm.
+        thickness_nm: thickness in nm, at least one pixel.
+        pixel_nm: pixel size in nm.
     """
     nz = density.shape[0]
     centre = height_nm / pixel_nm + (nz - 1) / 2

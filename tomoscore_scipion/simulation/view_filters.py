@@ -24,6 +24,14 @@ def detector_transfer(frequency: torch.Tensor, recipe: Recipe, left: float) -> t
 
     A sinc is that of pixels that are averaged (its noise, aliased, stays white: `noise_mtf` of 1),
     a Gaussian that of a scintillator.
+
+    Args:
+        frequency: (n_tilts, n_ky, n_kx) in 1/nm.
+        recipe: shape of the transfer function.
+        left: amplitude at a period of `MTF_PERIOD_NM`, 0 to 1.
+
+    Returns:
+        Amplitudes of the same shape, 0 to 1.
     """
     relative = frequency * MTF_PERIOD_NM
     if recipe.mtf_shape == "sinc":
@@ -46,6 +54,14 @@ def interpolation_transfer(frequency: torch.Tensor, pixel_nm: float, kind: str) 
     """Mean loss along one axis when rotated and shifted images are interpolated.
 
     Linear: squared sinc. Cubic: Keys, IEEE Trans. ASSP 29, 1153 (1981), with a = -0.5.
+
+    Args:
+        frequency: frequencies along the axis in 1/nm.
+        pixel_nm: pixel size in nm.
+        kind: "linear" or "cubic".
+
+    Returns:
+        Amplitudes of the same shape.
     """
     x = (frequency.abs() * pixel_nm).clamp(max=1.0)
     if kind == "linear":
@@ -89,6 +105,14 @@ def deconvolution(frequency: torch.Tensor, ctf: torch.Tensor, recipe: Recipe) ->
     min(1, f / 0.02))), f the frequency over Nyquist and angpix the voxel in angstrom: tom_deconv.m
     by D. Tegunov (github.com/dtegunov/tom_deconv); Tegunov and Cramer, Nat. Methods 16, 1146
     (2019).
+
+    Args:
+        frequency: (n_tilts, n_ky, n_kx) in 1/nm.
+        ctf: contrast transfer, the same shape.
+        recipe: strength and falloff.
+
+    Returns:
+        Filter of the same shape.
     """
     relative = (frequency * 2 * recipe.voxel_nm).clamp(max=1.0)
     highpass = 1 - torch.cos(math.pi * (relative / HIGHPASS_NYQUIST).clamp(max=1.0))

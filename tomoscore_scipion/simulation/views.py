@@ -85,6 +85,12 @@ def split_noise(rng: np.random.Generator, views: Views, grid: Grid, recipe: Reci
 
     The views plus and minus it are those of two halves of the electrons: their noise has twice the
     variance and is independent, as far as it is Gaussian.
+
+    Args:
+        rng: source of randomness.
+        views: the views.
+        grid: sampling of the specimen.
+        recipe: detector.
     """
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     noise = torch.fft.rfft2(detector.shot_noise(views.counts, (grid.n, grid.n), generator))
@@ -188,7 +194,14 @@ def _warp(
 def erase_beads(
     images: torch.Tensor, beads: tuple[Bead, ...], tilts_deg: torch.Tensor, grid: Grid
 ) -> None:
-    """Replace the surroundings of beads by pixels from elsewhere in the view, in place."""
+    """Replace the surroundings of beads by pixels from elsewhere in the view, in place.
+
+    Args:
+        images: (n_tilts, y, x) in sheared coordinates, changed in place.
+        beads: the beads.
+        tilts_deg: (n_tilts,) tilt angles in degrees.
+        grid: sampling of the specimen.
+    """
     for view, tilt in zip(images, torch.deg2rad(tilts_deg)):
         noise = view.roll((97, 61), (0, 1)).clone()
         for bead in beads:

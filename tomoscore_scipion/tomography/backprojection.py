@@ -102,7 +102,14 @@ class Tilted:
         self.angles = np.deg2rad(np.asarray(angles_deg, dtype=np.float64))
 
     def add(self, slab: torch.Tensor, image: torch.Tensor, view: int, heights: np.ndarray) -> None:
-        """Add to planes (n, x, y) at heights (n,) what a filtered view (columns, y) shows there."""
+        """Add to planes (n, x, y) at heights (n,) what a filtered view (columns, y) shows there.
+
+        Args:
+            slab: (n, x, y) planes, changed in place.
+            image: (columns, y) filtered view.
+            view: index of the view.
+            heights: (n,) heights of the planes in pixels, 0 in the middle.
+        """
         n_columns, n_y = image.shape
         x = np.arange(slab.shape[1]) - (slab.shape[1] - 1) / 2.0
         across, down = math.cos(self.angles[view]), math.sin(self.angles[view])

@@ -34,6 +34,16 @@ def ctf(
 
     Positive defocus is underfocus; positive values mean that dense matter is dark. Zeros lie where
     pi lambda k^2 (defocus - Cs lambda^2 k^2 / 2) + asin(amplitude_contrast) = n pi.
+
+    Args:
+        frequency_per_nm: |k| in 1/nm, of any shape.
+        defocus_nm: defocus in nm, positive under focus.
+        amplitude_contrast: fraction of amplitude contrast, 0 to 1.
+        wavelength_nm: wavelength of the electrons in nm.
+        spherical_aberration_nm: spherical aberration in nm.
+
+    Returns:
+        Tensor of the same shape, -1 to 1.
     """
     k2 = frequency_per_nm**2
     spherical = 0.5 * spherical_aberration_nm * wavelength_nm**2 * k2

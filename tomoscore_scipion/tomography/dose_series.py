@@ -52,6 +52,16 @@ def aligned_images(
 
     `warn` is called with what is odd about an image.
 
+    Args:
+        series: the tilt series.
+        voxel_angstrom: pixel size of the result in angstrom.
+        flip_phases: whether to correct the phase reversals of the CTF.
+        device: device of the result.
+        warn: called with a message for each odd image; None for no messages.
+
+    Returns:
+        (n_views, y, x) float32.
+
     Raises:
         TomogramError: the stack cannot be read, or nothing is known of its defocus.
     """
@@ -86,6 +96,14 @@ def dose_weighted(
 
     Grant and Grigorieff's law (`tomography/radiation_damage.py`), for 300 kV. The sum is not
     divided by the sum of squared weights, since a back-projection has no place for it.
+
+    Args:
+        images: (n_views, y, x) aligned views.
+        exposures: dose of each view in e/A^2.
+        voxel_angstrom: pixel size of the views in angstrom.
+
+    Returns:
+        (n_views, y, x).
     """
     frequency = fourier.radius(images.shape[1], images.shape[2], voxel_angstrom / 10).to(
         images.device

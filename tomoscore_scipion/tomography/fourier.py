@@ -18,12 +18,24 @@ from tomoscore_scipion.records.bands import PERIODS_NM
 
 
 def axes(n_y: int, n_x: int, spacing: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Frequencies of an rfft2 of n_y x n_x pixels along y, (n_y, 1), and x, (1, n_x // 2 + 1)."""
+    """Frequencies of an rfft2 of n_y x n_x pixels along y, (n_y, 1), and x, (1, n_x // 2 + 1).
+
+    Args:
+        n_y: pixels along y.
+        n_x: pixels along x.
+        spacing: pixel size.
+    """
     return torch.fft.fftfreq(n_y, spacing)[:, None], torch.fft.rfftfreq(n_x, spacing)[None, :]
 
 
 def radius(n_y: int, n_x: int, spacing: float = 1.0) -> torch.Tensor:
-    """|k| of an rfft2 of n_y x n_x pixels, (n_y, n_x // 2 + 1) float32."""
+    """|k| of an rfft2 of n_y x n_x pixels, (n_y, n_x // 2 + 1) float32.
+
+    Args:
+        n_y: pixels along y.
+        n_x: pixels along x.
+        spacing: pixel size.
+    """
     return torch.hypot(*axes(n_y, n_x, spacing))
 
 

@@ -277,5 +277,10 @@ def random_shifts(n_views: int, sigma_angstrom: float, seed: int = 0) -> np.ndar
     """Normally distributed (x, y) shifts per view, shape (n_views, 2), for `TiltSeries.shifted`.
 
     One seed gives the same pattern at every sigma, so that a ladder of sigmas differs in size only.
+
+    Args:
+        n_views: number of views.
+        sigma_angstrom: standard deviation along x and along y.
+        seed: seed of the pattern.
     """
     return sigma_angstrom * np.random.default_rng(seed).standard_normal((n_views, 2))

@@ -18,7 +18,13 @@ from tomoscore_scipion.training.train import volume_curves
 
 @torch.inference_mode()
 def compared_curves(network: ResolvabilityNet, shards: Shards, batch: int = 32) -> tuple:
-    """Predicted and true curves of volumes, (n, N_BANDS) each, share (n, N_BANDS), kinds (n,)."""
+    """Predicted and true curves of volumes, (n, N_BANDS) each, share (n, N_BANDS), kinds (n,).
+
+    Args:
+        network: the network.
+        shards: the volumes.
+        batch: volumes per batch.
+    """
     predicted, truth, share = [], [], []
     for start in range(0, len(shards), batch):
         part = shards.batch(np.arange(start, min(start + batch, len(shards))), None)
@@ -30,7 +36,13 @@ def compared_curves(network: ResolvabilityNet, shards: Shards, batch: int = 32) 
 
 
 def scores(predicted: np.ndarray, truth: np.ndarray, share: np.ndarray) -> tuple:
-    """Predicted and true TomoScores, (n,) each, of (n, N_BANDS) curves."""
+    """Predicted and true TomoScores, (n,) each, of (n, N_BANDS) curves.
+
+    Args:
+        predicted: (n, N_BANDS) predicted curves.
+        truth: (n, N_BANDS) true curves.
+        share: (n, N_BANDS) share of each band below Nyquist.
+    """
     return tuple(
         np.array([float(tomoscore(curve, part)) for curve, part in zip(curves, share)])
         for curves in (predicted, truth)
@@ -38,7 +50,17 @@ def scores(predicted: np.ndarray, truth: np.ndarray, share: np.ndarray) -> tuple
 
 
 def metrics(predicted: np.ndarray, truth: np.ndarray, share: np.ndarray, kinds: np.ndarray) -> dict:
-    """Figures of predicted against true curves of volumes."""
+    """Figures of predicted against true curves of volumes.
+
+    Args:
+        predicted: (n, N_BANDS) predicted curves.
+        truth: (n, N_BANDS) true curves.
+        share: (n, N_BANDS) share of each band below Nyquist.
+        kinds: (n,) kinds of the volumes, see `samples.Sample`.
+
+    Returns:
+        The figures of a card's "held_out_volumes", rounded to four digits.
+    """
     score, true = scores(predicted, truth, share)
     noise_only = kinds == NOISE_ONLY
     figures: dict[str, Any] = {

@@ -36,7 +36,14 @@ SPECIMENS_PER_NOISE_SEED = 4
 
 
 def write_samples(folder: Path, seeds: range, recipe: SampleRecipe, processes: int) -> Shards:
-    """Write the missing samples of some specimens and of noise-only volumes; returns all."""
+    """Write the missing samples of some specimens and of noise-only volumes; returns all.
+
+    Args:
+        folder: folder of the shards.
+        seeds: seeds to make.
+        recipe: number of samples per specimen.
+        processes: number of processes.
+    """
     write_shards(folder, seeds, recipe, processes)
     noise_seeds = seeds[: len(seeds) // SPECIMENS_PER_NOISE_SEED]
     write_shards(folder, noise_seeds, recipe, processes, "nothing-")
@@ -69,6 +76,13 @@ def write_calibrated(
 
     Their errors become the interval, which `widths` widen, see `model.aggregation.summarise`. The
     curves stay as they are: factors that suit simulated tomograms best made real ones worse.
+
+    Args:
+        path: path of the weights file.
+        network: the network.
+        card: the card without interval.
+        specimens: number of fresh specimens.
+        widths: "thin" and "strange" of the interval.
     """
     save_weights(path, network, {**card, "interval": UNCALIBRATED})
     seeds = range(CALIBRATION_SEED, CALIBRATION_SEED + specimens)

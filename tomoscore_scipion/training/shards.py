@@ -34,12 +34,28 @@ KEEP_MEMORY = {
 
 
 def shard_path(folder: Path, seed: int, kind: str = "") -> Path:
-    """Where the samples of a seed are."""
+    """Where the samples of a seed are.
+
+    Args:
+        folder: folder of the shards.
+        seed: seed of the samples.
+        kind: key of `MAKERS`.
+    """
     return folder / f"v{GENERATOR_VERSION}-{kind}{seed:06d}.npz"
 
 
 def write_shard(folder: Path, seed: int, recipe: SampleRecipe, kind: str = "") -> Path:
-    """Make the samples of one seed; an existing complete shard is left alone."""
+    """Make the samples of one seed; an existing complete shard is left alone.
+
+    Args:
+        folder: folder of the shards.
+        seed: seed of the samples.
+        recipe: number of samples per specimen.
+        kind: key of `MAKERS`.
+
+    Returns:
+        Path of the shard.
+    """
     path = shard_path(folder, seed, kind)
     if path.exists():
         return path
@@ -67,6 +83,13 @@ def write_shards(
     folder: Path, seeds: Iterable[int], recipe: SampleRecipe, processes: int = 2, kind: str = ""
 ) -> int:
     """Make shards of a kind for all seeds that are missing; returns how many there are then.
+
+    Args:
+        folder: folder of the shards.
+        seeds: seeds to make.
+        recipe: number of samples per specimen.
+        processes: number of processes.
+        kind: key of `MAKERS`.
 
     Raises:
         ValueError: the folder holds shards of another recipe.
