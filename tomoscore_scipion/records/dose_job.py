@@ -20,36 +20,71 @@ from typing import Any, Sequence
 
 from tomoscore_scipion.records.dose_source_files import Sources
 from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.fields import (
+    Field,
+    a_list,
+    expect,
+    is_index,
+    optional,
+    positive,
+    shortened,
+)
 from tomoscore_scipion.records.job import (
-    check_device,
-    check_id,
-    check_keys,
-    check_path,
-    check_schema,
+    ID,
+    OPTIONAL_PATH,
+    PATH,
+    SETTINGS,
     check_unique,
+    parse_batch,
+    parse_entry,
     read_checked,
 )
 
 DOSE_CONVENTIONS = ("start", "middle", "end")
 """The point in time of a view's exposure to which an accumulated dose belongs."""
 
-JOB_KEYS = ("schema", "weights", "device", "preview_dir", "tilt_series")
 DOSE_FILES = ("doses", "tilt_series_star", "warp_xml", "mdoc")
 """Files that have the doses: at most one of them."""
 ANGLE_FILES = ("tlt", "tilt_series_star", "warp_xml", "mdoc", "aln")
 """Files that have the angles: at least one of them."""
-SERIES_KEYS = (
-    "ts_id",
-    "stack",
-    "xf",
-    "tlt",
-    "aln",
-    *DOSE_FILES,
-    "pixel_size_angstrom",
-    "excluded",
-    "thickness_nm",
-    "dose_convention",
+CONVENTION = expect(DOSE_CONVENTIONS.__contains__, f"one of {', '.join(DOSE_CONVENTIONS)} or null")
+SIZE = optional(positive("a number > 0, or null", 1e6))
+
+
+def _indices(values: Any) -> tuple[int, ...]:
+    """A list of indices from 0, as a tuple; None is an empty list."""
+    if not values:
+        return ()
+    if not (isinstance(values, list) and all(map(is_index, values))):
+        raise ValueError(f"expected a list of indices from 0, got {shortened(values)}")
+    return tuple(values)
+
+
+JOB_FIELDS = (
+    *SETTINGS,
+    Field("preview_dir", OPTIONAL_PATH),
+    Field("tilt_series", a_list, required=True),
 )
+SERIES_FIELDS = (
+    ID,
+    Field("stack", PATH, required=True),
+    *(Field(name, OPTIONAL_PATH) for name in ("xf", "tlt", "aln", *DOSE_FILES)),
+    Field("pixel_size_angstrom", SIZE),
+    Field("excluded", _indices),
+    Field("thickness_nm", SIZE),
+    Field(
+        "dose_convention",
+        optional(
+            expect(DOSE_CONVENTIONS.__contains__, f"one of {', '.join(DOSE_CONVENTIONS)} or null")
+        ),
+    ),
+)
+ATTRIBUTES = {
+    "tilt_series_star": "star",
+    "pixel_size_angstrom": "pixel_angstrom",
+    "dose_convention": "convention",
+}
+"""Attributes of `Sources` that have another name in a job."""
 
 
 @dataclass(frozen=True)
@@ -84,53 +119,17 @@ def parse_dose_job(content: Any) -> DoseJob:
     Raises:
         StartError: see `read_dose_job`.
     """
-    check_keys(content, "the job", JOB_KEYS, required=("schema", "tilt_series"))
-    check_schema(content["schema"])
-    weights, device = content.get("weights"), content.get("device", "auto")
-    for key in ("weights", "preview_dir"):
-        if content.get(key) is not None:
-            check_path(content[key], key, "a path, or null")
-    check_device(device)
-    entries = content["tilt_series"]
-    if not isinstance(entries, list):
-        raise StartError(f"tilt_series: expected a list, got {type(entries).__name__}")
-    series = tuple(_sources(number, entry) for number, entry in enumerate(entries, 1))
-    check_unique([one.ts_id for one in series])
-    return DoseJob(series, weights, device, content.get("preview_dir"))
+    values = parse_batch(content, JOB_FIELDS)
+    entries = enumerate(values.pop("tilt_series"), 1)
+    series = tuple(_sources(f"tilt series {number}", entry) for number, entry in entries)
+    check_unique([sources.ts_id for sources in series])
+    return DoseJob(series, **values)
 
 
-def _sources(number: int, entry: Any) -> Sources:
-    what = f"tilt series {number}"
-    check_keys(entry, what, SERIES_KEYS, required=("ts_id", "stack"))
-    ts_id = entry["ts_id"]
-    check_id(ts_id, what)
-    what = f"{what} ({ts_id})"
-    check_path(entry["stack"], f"{what}: stack", "a path")
-    named = [key for key in ("xf", "tlt", "aln", *DOSE_FILES) if entry.get(key) is not None]
-    for key in named:
-        check_path(entry[key], f"{what}: {key}", "a path, or null")
-    _check_sources(what, named)
-    convention = entry.get("dose_convention")
-    if convention is not None and convention not in DOSE_CONVENTIONS:
-        raise StartError(
-            f"{what}: dose_convention: expected one of {', '.join(DOSE_CONVENTIONS)} or null, got "
-            f"{convention!r}"
-        )
-    return Sources(
-        ts_id=ts_id,
-        stack=entry["stack"],
-        xf=entry.get("xf"),
-        tlt=entry.get("tlt"),
-        doses=entry.get("doses"),
-        warp_xml=entry.get("warp_xml"),
-        mdoc=entry.get("mdoc"),
-        aln=entry.get("aln"),
-        star=entry.get("tilt_series_star"),
-        pixel_angstrom=_positive(entry, "pixel_size_angstrom", what),
-        convention=convention,
-        excluded=_indices(entry.get("excluded") or [], what),
-        thickness_nm=_positive(entry, "thickness_nm", what),
-    )
+def _sources(what: str, entry: Any) -> Sources:
+    values, what = parse_entry(entry, what, SERIES_FIELDS)
+    _check_sources(what, [name for name, value in values.items() if value is not None])
+    return Sources(**{ATTRIBUTES.get(name, name): value for name, value in values.items()})
 
 
 def _check_sources(what: str, named: Sequence[str]) -> None:
@@ -143,22 +142,3 @@ def _check_sources(what: str, named: Sequence[str]) -> None:
             f"{what}: expected one of {', '.join(DOSE_FILES)}, got {' and '.join(doses)}: which "
             "doses hold would not be known; set the others to null"
         )
-
-
-def _positive(entry: dict[str, Any], key: str, what: str) -> float | None:
-    value = entry.get(key)
-    if value is None:
-        return None
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not (number and 0 < value < 1e6):
-        raise StartError(f"{what}: {key}: expected a number > 0, or null, got {value!r}")
-    return float(value)
-
-
-def _indices(values: Any, what: str) -> tuple[int, ...]:
-    fine = isinstance(values, list) and all(
-        isinstance(value, int) and not isinstance(value, bool) and value >= 0 for value in values
-    )
-    if not fine:
-        raise StartError(f"{what}: excluded: expected a list of indices from 0, got {values!r}")
-    return tuple(values)

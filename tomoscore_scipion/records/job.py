@@ -18,12 +18,25 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Callable, Sequence, TypeVar
 
 from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.fields import (
+    Field,
+    a_list,
+    any_value,
+    check_fields,
+    check_keys,
+    expect,
+    is_id,
+    is_index,
+    is_path,
+    is_text,
+    optional,
+    positive,
+)
 from tomoscore_scipion.records.record import default_ts_id
 from tomoscore_scipion.records.tilt_range import TiltRange, check_tilt_range
 from tomoscore_scipion.records.z_range import ZRange, check_z_range
@@ -33,11 +46,39 @@ Parsed = TypeVar("Parsed")
 SCHEMA = 1
 """The version of the job's form.  A later one is refused."""
 
-JOB_KEYS = ("schema", "weights", "device", "map_dir", "thumbnail_dir", "calibration", "tomograms")
-TOMOGRAM_KEYS = (
-    *("ts_id", "path", "voxel_size_angstrom", "z_range"),
-    *("half1", "half2", "tilt_range_deg"),
+PATH = expect(is_path, "a path")
+OPTIONAL_PATH = optional(expect(is_path, "a path, or null"))
+FOLDER = optional(expect(is_path, "a folder, or null"))
+ID = Field("ts_id", expect(is_id, "printable text that is not empty"), required=True)
+
+VERSION = expect(lambda value: is_index(value) and value == SCHEMA, str(SCHEMA))
+
+SETTINGS = (
+    Field("schema", VERSION, required=True),
+    Field("weights", optional(expect(is_path, "a path, or null for the shipped weights"))),
+    Field("device", expect(is_text, '"auto", "cpu" or "cuda:N"'), default="auto"),
 )
+"""Fields that all kinds of jobs have."""
+
+JOB_FIELDS = (
+    *SETTINGS,
+    Field("map_dir", FOLDER),
+    Field("thumbnail_dir", FOLDER),
+    Field("calibration", optional(expect(is_path, "a path, or null for uncalibrated scores"))),
+    Field("tomograms", a_list, required=True),
+)
+TOMOGRAM_FIELDS = (
+    ID,
+    Field("path", PATH, required=True),
+    Field("voxel_size_angstrom", optional(positive("a number > 0, or null for the header's"))),
+    Field("z_range", check_z_range),
+    Field("half1", any_value),
+    Field("half2", any_value),
+    Field("tilt_range_deg", check_tilt_range),
+)
+HALF = expect(is_path, "a path, since the other half is named, or null for both")
+BOTH_HALVES = (Field("half1", HALF), Field("half2", HALF))
+"""The fields of the halves if one of them is named."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +107,7 @@ class Tomogram:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "z_range", check_z_range(self.z_range))
+        object.__setattr__(self, "tilt_range_deg", check_tilt_range(self.tilt_range_deg))
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -174,100 +216,72 @@ def parse_job(content: Any) -> Job:
     Raises:
         StartError: see `read_job`.
     """
-    check_keys(content, "the job", JOB_KEYS, required=("schema", "tomograms"))
-    check_schema(content["schema"])
-    weights, device = content.get("weights"), content.get("device", "auto")
-    if weights is not None:
-        check_path(weights, "weights", "a path, or null for the shipped weights")
-    calibration = content.get("calibration")
-    if calibration is not None:
-        check_path(calibration, "calibration", "a path, or null for uncalibrated scores")
-    folders = {key: content.get(key) for key in ("map_dir", "thumbnail_dir")}
-    for key, folder in folders.items():
-        if folder is not None:
-            check_path(folder, key, "a folder, or null")
-    check_device(device)
-    if not isinstance(content["tomograms"], list):
-        raise StartError(f"tomograms: expected a list, got {type(content['tomograms']).__name__}")
-    tomograms = tuple(_tomogram(i, entry) for i, entry in enumerate(content["tomograms"], 1))
+    values = parse_batch(content, JOB_FIELDS)
+    entries = enumerate(values.pop("tomograms"), 1)
+    tomograms = tuple(_tomogram(f"tomogram {number}", entry) for number, entry in entries)
     check_unique([tomogram.ts_id for tomogram in tomograms])
-    return Job(
-        tomograms=tomograms, weights=weights, device=device, calibration=calibration, **folders
-    )
+    return Job(tomograms, **values)
 
 
-def check_keys(content: Any, what: str, allowed: Sequence[str], required: Sequence[str]) -> None:
-    """Stop with a StartError where an object of a job lacks keys or has unknown ones."""
-    if not isinstance(content, dict):
-        raise StartError(f"{what}: expected a JSON object, got {type(content).__name__}")
-    missing = [key for key in required if key not in content]
-    if missing:
-        raise StartError(f"{what} lacks {', '.join(missing)}")
-    unknown = [repr(key) for key in content if key not in allowed]
-    if unknown:
-        raise StartError(
-            f"{what} has unknown keys {', '.join(unknown)}: remove them "
-            f"(known: {', '.join(allowed)})"
-        )
+def parse_batch(content: Any, fields: Sequence[Field]) -> dict[str, Any]:
+    """Check the fields of a job.
 
+    Args:
+        content: the job, as JSON gives it.
+        fields: the fields of this kind of job.
 
-def check_schema(schema: Any) -> None:
-    """Stop with a StartError where a job is not of this schema."""
-    if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
-        raise StartError(f"schema: expected {SCHEMA}, got {schema!r}")
-    if schema > SCHEMA:
+    Returns:
+        The values of all fields except schema.
+
+    Raises:
+        StartError: a field is wrong; the message names it.
+    """
+    check_keys(content, "the job", fields)
+    schema = content["schema"]
+    if is_index(schema) and schema > SCHEMA:
         raise StartError(
             f"it was written for a later version (schema {schema}, expected {SCHEMA}): "
             "update TomoScore where it runs, or write the job with the same version"
         )
+    values = check_fields(content, fields, error=StartError)
+    del values["schema"]
+    return values
 
 
-def check_path(path: Any, what: str, expected: str) -> None:
-    """Stop with a StartError where a job has no path where it must have one."""
-    if not isinstance(path, str) or not path or "\0" in path:
-        raise StartError(f"{what}: expected {expected}, got {path!r}")
+def parse_entry(entry: Any, what: str, fields: Sequence[Field]) -> tuple[dict[str, Any], str]:
+    """Check an entry of a job's list.
+
+    Args:
+        entry: the entry, as JSON gives it.
+        what: what the entry is, such as "tomogram 3".
+        fields: the fields of this kind of entry.
+
+    Returns:
+        The values of all fields, and the entry's name for messages: "tomogram 3 (TS_03)".
+
+    Raises:
+        StartError: a field is wrong; the message names entry and field.
+    """
+    check_keys(entry, what, fields)
+    check_id(entry["ts_id"], what)
+    what = f"{what} ({entry['ts_id']})"
+    return check_fields(entry, fields, f"{what}: ", StartError), what
 
 
-def _tomogram(number: int, entry: Any) -> Tomogram:
-    """The tomogram of one entry of the job's list, counted from 1."""
-    what = f"tomogram {number}"
-    check_keys(entry, what, TOMOGRAM_KEYS, required=("ts_id", "path"))
-    ts_id, voxel_size = entry["ts_id"], entry.get("voxel_size_angstrom")
-    check_id(ts_id, what)
-    check_path(entry["path"], f"{what} ({ts_id}): path", "a path")
-    if voxel_size is not None:
-        number_given = isinstance(voxel_size, (int, float)) and not isinstance(voxel_size, bool)
-        if not (number_given and 0 < voxel_size <= sys.float_info.max):  # NaN is not either
-            raise StartError(
-                f"{what} ({ts_id}): voxel_size_angstrom: expected a number > 0, "
-                f"or null for the header's, got {voxel_size!r}"
-            )
-        voxel_size = float(voxel_size)
-    ranges: dict[str, Any] = {}
-    for key, check in (("z_range", check_z_range), ("tilt_range_deg", check_tilt_range)):
-        try:
-            ranges[key] = check(entry.get(key))
-        except ValueError as error:
-            raise StartError(f"{what} ({ts_id}): {key}: {error}") from error
-    halves = [entry.get(key) for key in ("half1", "half2")]
-    if halves != [None, None]:
-        for key, half in zip(("half1", "half2"), halves):
-            expected = "a path, since the other half is named, or null for both"
-            check_path(half, f"{what} ({ts_id}): {key}", expected)
-    half1, half2 = halves
-    return Tomogram(ts_id, entry["path"], voxel_size, half1=half1, half2=half2, **ranges)
-
-
-def check_device(device: Any) -> None:
-    """Stop with a StartError where a job's device is not a text."""
-    if not isinstance(device, str) or not device:
-        raise StartError(f'device: expected "auto", "cpu" or "cuda:N", got {device!r}')
+def _tomogram(what: str, entry: Any) -> Tomogram:
+    values, what = parse_entry(entry, what, TOMOGRAM_FIELDS)
+    if values["half1"] is not None or values["half2"] is not None:
+        check_fields(values, BOTH_HALVES, f"{what}: ", StartError)
+    return Tomogram(**values)
 
 
 def check_id(ts_id: Any, what: str) -> None:
-    """Stop with a StartError where an id cannot be printed, or is none."""
-    if not isinstance(ts_id, str) or not ts_id or not ts_id.isprintable():
-        raise StartError(f"{what}: ts_id: expected printable text that is not empty, got {ts_id!r}")
+    """Check the id of an entry.
+
+    Raises:
+        StartError: it is empty or cannot be printed.
+    """
+    check_fields({"ts_id": ts_id}, [ID], f"{what}: ", StartError)
 
 
 def check_unique(ids: Sequence[str]) -> None:

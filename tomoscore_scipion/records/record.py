@@ -9,11 +9,21 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from dataclasses import dataclass, fields
-from typing import Any, Mapping
+from typing import Any, Callable, Mapping
 
 from tomoscore_scipion.records.bands import N_BANDS, N_SCORED
+from tomoscore_scipion.records.fields import (
+    Field,
+    check_fields,
+    expect,
+    is_id,
+    is_index,
+    is_number,
+    optional,
+    positive,
+    shortened,
+)
 from tomoscore_scipion.records.z_range import ZRange, check_z_range
 
 SCHEMA = 1
@@ -21,6 +31,7 @@ SCHEMA = 1
 LATER_KEYS = ("z_range", "content", "halves", "tomoscore_uncalibrated", "calibration")
 """Keys that schema 1 had not from the beginning: where they are missing they are None."""
 
+MODEL_KEYS = ("name", "version", "sha256")
 HALVES_KEYS: tuple[str, ...]
 HALVES_KEYS = ("half1", "half2", "status", "error", "tomoscore", "interval", "curve", "kind")
 HALVES_KEYS += ("max_tilt_deg", "octaves", "warnings")
@@ -36,7 +47,6 @@ CALIBRATION_KEYS = ("name", "sha256", "tomograms")
 it was learned."""
 
 OK, FAILED = "ok", "failed"
-LARGEST = sys.float_info.max
 COMPRESSED_SUFFIXES = (".gz", ".bz2")
 TOMOGRAM_SUFFIXES = (".mrc", ".rec", ".map")
 
@@ -124,11 +134,7 @@ class Score:
     def __post_init__(self) -> None:
         for field in fields(self):
             object.__setattr__(self, field.name, _plain(getattr(self, field.name)))
-        _check_identity(self)
-        if self.status == OK:
-            _check_scored(self)
-        else:
-            _check_failed(self)
+        _check(self)
 
     @classmethod
     def failed(cls, ts_id: str, path: str | None, error: str, **known: Any) -> Score:
@@ -168,9 +174,9 @@ class Score:
             ValueError: it is not a record, or one of another schema.
         """
         if not isinstance(record, Mapping):
-            raise ValueError(f"expected a record (a JSON object), got {_short(record)}")
+            raise ValueError(f"expected a record (a JSON object), got {shortened(record)}")
         if record.get("schema") != SCHEMA:
-            raise ValueError(f"expected schema {SCHEMA}, got {_short(record.get('schema'))}")
+            raise ValueError(f"expected schema {SCHEMA}, got {shortened(record.get('schema'))}")
         names = [field.name for field in fields(cls)]
         missing = [name for name in names if name not in record and name not in LATER_KEYS]
         if missing:
@@ -207,157 +213,151 @@ def _listed(value: Any) -> Any:
     return value
 
 
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+def _are_integers(count: int, low: int) -> Callable[[Any], bool]:
+    """A function: whether a value is a tuple of so many integers >= `low`."""
+
+    def accepts(value: Any) -> bool:
+        fine = isinstance(value, tuple) and len(value) == count
+        return fine and all(is_index(v) and v >= low for v in value)
+
+    return accepts
 
 
-def _expect(fine: bool, name: str, expected: str, value: Any) -> None:
-    if not fine:
-        raise ValueError(f"{name}: expected {expected}, got {_short(value)}")
+def _is_range(value: Any) -> bool:
+    """Whether a value is a (low, high) of scores."""
+    pair = isinstance(value, tuple) and len(value) == 2
+    return pair and all(is_number(v, 0, N_SCORED) for v in value) and value[0] <= value[1]
 
 
-def _is_number(value: Any, low: float, high: float) -> bool:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and low <= value <= high  # False for NaN
-
-
-def _are_integers(values: Any, count: int, low: int) -> bool:
-    return (
-        isinstance(values, tuple)
-        and len(values) == count
-        and all(isinstance(v, int) and not isinstance(v, bool) and v >= low for v in values)
+def _are_periods(value: Any) -> bool:
+    """Whether a value holds the two edges of each band."""
+    fine = isinstance(value, tuple) and len(value) == N_BANDS
+    return fine and all(
+        isinstance(p, tuple) and len(p) == 2 and all(map(is_number, p)) for p in value
     )
 
 
-def _check_identity(score: Score) -> None:
-    """The fields that every record has, scored or failed."""
-    _expect(score.schema == SCHEMA, "schema", str(SCHEMA), score.schema)
-    named = isinstance(score.ts_id, str) and score.ts_id != "" and score.ts_id.isprintable()
-    _expect(named, "ts_id", "printable text that is not empty", score.ts_id)
-    _expect(score.path is None or isinstance(score.path, str), "path", "text or None", score.path)
-    _expect(score.status in (OK, FAILED), "status", f'"{OK}" or "{FAILED}"', score.status)
-    texts = isinstance(score.warnings, tuple) and all(isinstance(w, str) for w in score.warnings)
-    _expect(texts, "warnings", "a list of texts", score.warnings)
-    if score.voxel_size_angstrom is not None:
-        positive = _is_number(score.voxel_size_angstrom, 0, LARGEST) and score.voxel_size_angstrom
-        _expect(bool(positive), "voxel_size_angstrom", "a number > 0", score.voxel_size_angstrom)
-    if score.shape_zyx is not None:
-        _expect(_are_integers(score.shape_zyx, 3, 1), "shape_zyx", "(z, y, x)", score.shape_zyx)
-    try:
-        check_z_range(score.z_range)
-    except ValueError as error:
-        raise ValueError(f"z_range: {error}") from error
-    if score.model is not None:
-        keys = {"name", "version", "sha256"}
-        known = isinstance(score.model, dict) and keys <= score.model.keys()
-        _expect(known, "model", "name, version and sha256", score.model)
-    for name in ("engine_version", "device"):
-        value = getattr(score, name)
-        _expect(value is None or isinstance(value, str), name, "text or None", value)
-    seconds = score.seconds
-    fine = seconds is None or _is_number(seconds, 0, LARGEST)
-    _expect(fine, "seconds", "a number >= 0 or None", seconds)
+def _are_correlations(value: Any) -> bool:
+    """Whether a value holds a correlation, or None, for each band."""
+    fine = isinstance(value, tuple) and len(value) == N_BANDS
+    return fine and all(v is None or is_number(v, 0, 1) for v in value)
 
 
-def _check_failed(score: Score) -> None:
-    """A failed record has a reason and no result."""
-    reason = isinstance(score.error, str) and bool(score.error.strip())
-    _expect(reason, "error", "the reason of the failure", score.error)
-    results = ("tomoscore", "tomoscore_interval", "scale_nm", "curve", "slab_z", "halves")
-    for name in (*results, "tomoscore_uncalibrated", "calibration"):
-        value = getattr(score, name)
-        _expect(value is None, name, "None in a failed record", value)
-    _expect(score.slices == (), "slices", "none in a failed record", score.slices)
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(text, str) for text in value)
 
 
-def _check_scored(score: Score) -> None:
-    """A scored record has every number, and they agree with one another."""
-    _expect(score.error is None, "error", "None in a scored record", score.error)
-    for name in ("voxel_size_angstrom", "shape_zyx", "model", "engine_version", "device"):
-        _expect(getattr(score, name) is not None, name, "a value in a scored record", None)
-    _expect(score.seconds is not None, "seconds", "a value in a scored record", None)
-    _check_value("", score.tomoscore, score.scale_nm)
-    interval = score.tomoscore_interval
-    ordered = (
-        isinstance(interval, tuple)
-        and len(interval) == 2
-        and all(_is_number(bound, 0, N_SCORED) for bound in interval)
-        and interval[0] <= interval[1]
-    )
-    _expect(ordered, "tomoscore_interval", f"(low, high) within 0 to {N_SCORED}", interval)
-    _check_curve(score.curve)
+def _has(*keys: str) -> Callable[[Any], bool]:
+    """A function: whether a value is a dictionary with these keys."""
+    return lambda value: isinstance(value, dict) and set(keys) <= value.keys()
+
+
+def _are_slices(value: Any) -> bool:
+    return isinstance(value, tuple) and all(map(_has("z", "tomoscore", "scale_nm"), value))
+
+
+def _is_calibration(value: Any) -> bool:
+    known = _has(*CALIBRATION_KEYS)(value)
+    return known and isinstance(value["name"], str) and isinstance(value["sha256"], str)
+
+
+def _is_reason(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+TEXT = optional(expect(lambda value: isinstance(value, str), "text or None"))
+OCTAVES = expect(lambda value: is_number(value, 0, N_SCORED), f"a number, 0 to {N_SCORED}")
+INTERVAL = expect(_is_range, f"(low, high) within 0 to {N_SCORED}")
+
+EVERY_RECORD = (
+    Field("schema", expect(lambda value: value == SCHEMA, str(SCHEMA))),
+    Field("ts_id", expect(is_id, "printable text that is not empty")),
+    Field("path", TEXT),
+    Field("status", expect(lambda value: value in (OK, FAILED), f'"{OK}" or "{FAILED}"')),
+    Field("warnings", expect(_are_texts, "a list of texts")),
+    Field("voxel_size_angstrom", optional(positive("a number > 0"))),
+    Field("shape_zyx", optional(expect(_are_integers(3, 1), "(z, y, x)"))),
+    Field("z_range", check_z_range),
+    Field("model", optional(expect(_has(*MODEL_KEYS), "name, version and sha256"))),
+    Field("engine_version", TEXT),
+    Field("device", TEXT),
+    Field("seconds", optional(expect(is_number, "a number >= 0 or None"))),
+)
+NO_RESULT = expect(lambda value: value is None, "None in a failed record")
+FAILED_RECORD = (
+    Field("error", expect(_is_reason, "the reason of the failure")),
+    *(Field(name, NO_RESULT) for name in ("tomoscore", "tomoscore_interval", "scale_nm")),
+    *(Field(name, NO_RESULT) for name in ("curve", "slab_z", "halves")),
+    *(Field(name, NO_RESULT) for name in ("tomoscore_uncalibrated", "calibration")),
+    Field("slices", expect(lambda value: value == (), "none in a failed record")),
+)
+VALUE = expect(lambda value: value is not None, "a value in a scored record")
+CURVE = (
+    Field("period_nm", expect(_are_periods, f"{N_BANDS} pairs (coarse, fine)")),
+    Field("resolvability", expect(_are_correlations, f"{N_BANDS} values, each 0 to 1 or None")),
+)
+SCORED_RECORD = (
+    Field("error", expect(lambda value: value is None, "None in a scored record")),
+    *(Field(name, VALUE) for name in ("voxel_size_angstrom", "shape_zyx", "model")),
+    *(Field(name, VALUE) for name in ("engine_version", "device", "seconds")),
+    Field("tomoscore", OCTAVES),
+    Field("tomoscore_interval", INTERVAL),
+    Field("curve", expect(_has("period_nm", "resolvability"), "period_nm and resolvability")),
+    Field("slices", expect(_are_slices, "a list of z, tomoscore and scale_nm")),
+    Field("halves", optional(expect(_has(*HALVES_KEYS), ", ".join(HALVES_KEYS)))),
+)
+SCALE = (Field("scale_nm", positive("a number > 0")),)
+NO_SCALE = (Field("scale_nm", expect(lambda value: value is None, "None where the score is 0")),)
+CALIBRATED = (
+    Field("tomoscore_uncalibrated", OCTAVES),
+    Field("calibration", expect(_is_calibration, "name and sha256 as texts, and tomograms")),
+)
+UNCALIBRATED = (
+    Field(
+        "tomoscore_uncalibrated", expect(lambda value: value is None, "None without calibration")
+    ),
+)
+REFUSED_HALVES = (Field("error", expect(_is_reason, "why they are refused")),)
+MEASURED_HALVES = (
+    Field("error", expect(lambda value: value is None, "None beside a score")),
+    Field("tomoscore", OCTAVES),
+    Field("interval", INTERVAL),
+    Field("curve", expect(_has("period_nm", "resolvability"), "period_nm and resolvability")),
+)
+
+
+def _check(score: Score) -> None:
+    """Check that the fields of a record are complete and agree with one another."""
+    values = vars(score)
+    check_fields(values, EVERY_RECORD)
+    if score.status == FAILED:
+        check_fields(values, FAILED_RECORD)
+        return
+    check_fields(values, SCORED_RECORD)
+    check_fields(values, NO_SCALE if score.tomoscore == 0 else SCALE)
+    check_fields(score.curve or {}, CURVE, "curve.")
     depth = score.shape_zyx[0] if score.shape_zyx else 0
-    slab = score.slab_z
-    inside = _are_integers(slab, 2, 0) and slab is not None and slab[0] <= slab[1] < depth
-    _expect(inside, "slab_z", f"(first, last) within {depth} slices", slab)
+    _check_slab(score.slab_z, depth)
     _check_slices(score.slices, depth)
-    if score.halves is not None:
-        _check_halves(score.halves)
-    _check_calibration(score.calibration, score.tomoscore_uncalibrated)
+    check_fields(values, UNCALIBRATED if score.calibration is None else CALIBRATED)
+    if score.halves is not None and score.halves["tomoscore"] is None:
+        check_fields(score.halves, REFUSED_HALVES, "halves.")
+    elif score.halves is not None:
+        check_fields(score.halves, MEASURED_HALVES, "halves.")
+        check_fields(score.halves["curve"], CURVE, "halves.curve.")
 
 
-def _check_calibration(calibration: Any, uncalibrated: Any) -> None:
-    """Both are there or none is."""
-    if calibration is None:
-        _expect(uncalibrated is None, "tomoscore_uncalibrated", "None", uncalibrated)
-        return
-    known = isinstance(calibration, dict) and set(CALIBRATION_KEYS) <= calibration.keys()
-    _expect(known, "calibration", ", ".join(CALIBRATION_KEYS), calibration)
-    named = all(isinstance(calibration[key], str) for key in ("name", "sha256"))
-    _expect(named, "calibration", "name and sha256 as texts", calibration)
-    fine = _is_number(uncalibrated, 0, N_SCORED)
-    _expect(fine, "tomoscore_uncalibrated", f"a number, 0 to {N_SCORED}", uncalibrated)
-
-
-def _check_halves(halves: Any) -> None:
-    known = isinstance(halves, dict) and set(HALVES_KEYS) <= halves.keys()
-    _expect(known, "halves", ", ".join(HALVES_KEYS), halves)
-    if halves["tomoscore"] is None:
-        reason = isinstance(halves["error"], str) and bool(halves["error"].strip())
-        _expect(reason, "halves.error", "why they are refused", halves["error"])
-        return
-    _expect(halves["error"] is None, "halves.error", "None beside a score", halves["error"])
-    fine = _is_number(halves["tomoscore"], 0, N_SCORED)
-    _expect(fine, "halves.tomoscore", f"a number, 0 to {N_SCORED}", halves["tomoscore"])
-    interval = halves["interval"]
-    fine = isinstance(interval, tuple) and len(interval) == 2
-    fine = fine and all(_is_number(bound, 0, N_SCORED) for bound in interval)
-    _expect(fine, "halves.interval", f"(low, high) within 0 to {N_SCORED}", interval)
-    _check_curve(halves["curve"])
-
-
-def _check_value(where: str, tomoscore: Any, scale_nm: Any) -> None:
-    """A TomoScore and its scale: in range, and the scale is None exactly where the score is 0."""
-    fine = _is_number(tomoscore, 0, N_SCORED)
-    _expect(fine, where + "tomoscore", f"a number, 0 to {N_SCORED}", tomoscore)
-    if tomoscore == 0:
-        _expect(scale_nm is None, where + "scale_nm", "None where the score is 0", scale_nm)
-    else:
-        fine = _is_number(scale_nm, 0, LARGEST) and scale_nm > 0
-        _expect(fine, where + "scale_nm", "a number > 0", scale_nm)
-
-
-def _check_curve(curve: Any) -> None:
-    known = isinstance(curve, dict) and {"period_nm", "resolvability"} <= curve.keys()
-    _expect(known, "curve", "period_nm and resolvability", curve)
-    periods, values = curve["period_nm"], curve["resolvability"]
-    pairs = isinstance(periods, tuple) and all(
-        isinstance(p, tuple) and len(p) == 2 and all(_is_number(e, 0, LARGEST) for e in p)
-        for p in periods
+def _check_slab(slab: Any, depth: int) -> None:
+    fine = _are_integers(2, 0)
+    inside = expect(
+        lambda v: fine(v) and v[0] <= v[1] < depth, f"(first, last) within {depth} slices"
     )
-    fine = pairs and len(periods) == N_BANDS
-    _expect(fine, "curve.period_nm", f"{N_BANDS} pairs (coarse, fine)", periods)
-    fine = isinstance(values, tuple) and len(values) == N_BANDS
-    fine = fine and all(v is None or _is_number(v, 0, 1) for v in values)
-    _expect(fine, "curve.resolvability", f"{N_BANDS} values, each 0 to 1 or None", values)
+    check_fields({"slab_z": slab}, [Field("slab_z", inside)])
 
 
-def _check_slices(slices: Any, depth: int) -> None:
-    _expect(isinstance(slices, tuple), "slices", "a list", slices)
+def _check_slices(slices: tuple[Any, ...], depth: int) -> None:
+    inside = expect(lambda v: is_index(v) and v < depth, f"an integer within {depth} slices")
+    fields = (Field("z", inside), Field("tomoscore", OCTAVES))
+    nothing_seen, scored = (*fields, *NO_SCALE), (*fields, *SCALE)
     for entry in slices:
-        known = isinstance(entry, dict) and {"z", "tomoscore", "scale_nm"} <= entry.keys()
-        _expect(known, "slices", "z, tomoscore and scale_nm", entry)
-        fine = _are_integers((entry["z"],), 1, 0) and entry["z"] < depth
-        _expect(fine, "slices: z", f"an integer within {depth} slices", entry["z"])
-        _check_value("slices: ", entry["tomoscore"], entry["scale_nm"])
+        check_fields(entry, nothing_seen if entry["tomoscore"] == 0 else scored, "slices: ")
