@@ -110,7 +110,7 @@ def _transforms(
     return transforms, (
         *check_large_shifts(path, found, max(shape_yx)),
         *check_axis_unit(path, found),
-        *placed.doubts_of_shifts(path, found, images),
+        *placed.warn_of_shifts(path, found, images),
     )
 
 
@@ -144,7 +144,7 @@ def _exposures(
         placed, path, found = files.mdoc_rows, files.mdoc.path, files.mdoc.exposures
     if found is not None:
         doses = found.select(placed.rows[kept])
-        doubts = placed.doubts(path, found, kept)
+        doubts = placed.warn_of_doses(path, found, kept)
         return doses, (*doubts, *_other_order(files, kept, doses))
     beside = files.tlt.exposures(sources.convention) if files.tlt is not None else None
     if files.tlt is not None and beside is not None:

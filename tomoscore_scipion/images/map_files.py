@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of a quality map: STEM-quality.mrc, and STEM-quality.png to look at."""
+"""Files of a quality map: STEM-quality.mrc, and its picture STEM-quality.png."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tomoscore_scipion.model.inference import SliceCurves
 
 COLOUR_MAP = "viridis"
-"""matplotlib's; its colours rise in lightness, also for the colour-blind."""
+"""Colour map of matplotlib with increasing lightness, also for colour-blind readers."""
 OPACITY = 0.4
 LONGEST_PX = 640
 BAR_PX = 14
@@ -34,76 +34,74 @@ BAR_PX = 14
 def write_map(
     volume: Volume, slices: Sequence[SliceCurves], record: Score, folder: str
 ) -> QualityMap:
-    """Write the map of a scored tomogram and its picture; earlier ones of its id are replaced.
+    """Write the quality map of a tomogram and its picture. Existing files of its id are replaced.
 
-    The origin in the map's header is that of the tomogram's, moved by the distance between the
-    centres of their first voxels.
+    The origin of the map is that of the tomogram plus the distance between the centres of their
+    first voxels.
 
     Args:
         volume: the tomogram, open.
-        slices: what the network says of its slices, in order of z.
-        record: its record, scored.
-        folder: where to; it exists.
+        slices: predicted curves of its slices, in order of z.
+        record: its record, with a score.
+        folder: existing folder.
 
     Returns:
         The map that was written.
 
     Raises:
-        OSError: it cannot be written.
-        TomogramError: the tomogram's file cannot be read any more.
+        OSError: the files cannot be written.
+        TomogramError: the file of the tomogram cannot be read.
         ValueError: the record has no slab.
     """
     if record.slab_z is None:
         raise ValueError(f"expected a scored record, got {record.status!r}")
     share = share_below_nyquist(volume.voxel_size_angstrom / 10)
-    found = quality_map(slices, record.slab_z, volume.shape_zyx, volume.voxel_size_angstrom, share)
+    map_ = quality_map(slices, record.slab_z, volume.shape_zyx, volume.voxel_size_angstrom, share)
     path = os.path.join(folder, map_picture_name(record.ts_id))
     with atomic_path(os.path.splitext(path)[0] + ".mrc") as temporary:
-        write_mrc(temporary, found, volume.origin_xyz_angstrom)
+        write_mrc(temporary, map_, volume.origin_xyz_angstrom)
     chosen = chosen_slices(record)
     middle = chosen.get("central", slices[len(slices) // 2].z)
-    image = overlay(slice_to_show(volume, middle), found)
+    image = overlay(slice_to_show(volume, middle), map_)
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     write_atomically(path, buffer.getvalue())
-    return found
+    return map_
 
 
-def write_mrc(
-    path: str, found: QualityMap, origin_xyz_angstrom: tuple[float, float, float]
-) -> None:
-    """Write a map as an MRC file that does not exist yet.
+def write_mrc(path: str, map_: QualityMap, origin_xyz_angstrom: tuple[float, float, float]) -> None:
+    """Write a quality map as a new MRC file.
 
     Args:
-        path: the file.
-        found: the map.
-        origin_xyz_angstrom: origin of its tomogram.
+        path: path of a file that does not exist.
+        map_: the quality map.
+        origin_xyz_angstrom: origin of its tomogram in A.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
-    with mrcfile.new(path, found.scores) as mrc:
-        mrc.voxel_size = found.voxel_size_angstrom
-        mrc.header.origin = tuple(o + found.offset_angstrom for o in origin_xyz_angstrom)
+    with mrcfile.new(path, map_.scores) as mrc:
+        mrc.voxel_size = map_.voxel_size_angstrom
+        mrc.header.origin = tuple(o + map_.offset_angstrom for o in origin_xyz_angstrom)
         mrc.add_label("TomoScore map: octaves, 0 to 5, higher is better; 0 outside the slab")
 
 
-def overlay(values: np.ndarray, found: QualityMap) -> Image.Image:
-    """A slice under the colours of the map, the mean over the slab; the scale at the right.
+def overlay(values: np.ndarray, map_: QualityMap) -> Image.Image:
+    """Picture of a slice with the colours of its quality map (mean over the slab), and their scale.
 
     Args:
-        values: (y, x) float32, a slice of the tomogram.
-        found: the map.
+        values: slice of the tomogram, (y, x) float32.
+        map_: the quality map.
     """
     from PIL import Image
 
     grey = picture(values, LONGEST_PX)
-    layers = found.scores[found.scores.any(axis=(1, 2))]
-    mean = layers.mean(axis=0) if len(layers) else np.zeros(found.scores.shape[1:])
+    layers = map_.scores[map_.scores.any(axis=(1, 2))]
+    mean = layers.mean(axis=0) if len(layers) else np.zeros(map_.scores.shape[1:])
     n_y, n_x = values.shape
     coarse = Image.fromarray(np.ascontiguousarray(mean[::-1], dtype=np.float32))
-    # The map may reach beyond the end of the slice, which is its top here.
-    high, wide = n_y / found.factor, n_x / found.factor
+    # The last cells of the map may extend beyond the slice, at the top of the picture.
+    high, wide = n_y / map_.factor, n_x / map_.factor
     box = (0.0, coarse.height - high, wide, float(coarse.height))
     scores = np.asarray(coarse.resize(grey.size, Image.Resampling.BILINEAR, box=box))
     base = np.repeat(np.asarray(grey, dtype=np.float64)[..., None], 3, axis=2)
@@ -126,7 +124,7 @@ def colours(scores: np.ndarray) -> np.ndarray:
 
 
 def _with_scale(image: Image.Image) -> Image.Image:
-    """The picture with the scale of colours, 0 at its bottom, and numbers beside it."""
+    """The picture with a colour scale at its right, 0 at the bottom."""
     from PIL import Image, ImageDraw
 
     width, height = image.size

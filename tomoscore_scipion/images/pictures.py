@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Grey pictures of slices: one resize of the data themselves, then grey values, then a file."""
+"""Grey-scale pictures of slices: resampled data, scaled to grey values and encoded."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ if TYPE_CHECKING:
     from PIL import Image
 
 DETAIL_PX = 480
-"""Pixels along the longer edge of a picture to look at closely."""
+"""Pixels along the longer edge of a detailed picture."""
 THUMBNAIL_PX = 240
-"""Pixels along the longer edge of a picture among many."""
+"""Pixels along the longer edge of a thumbnail."""
 WEBP_QUALITY, JPEG_QUALITY = 80, 90
-"""What they lose of a noisy slice is less than 1 % of its variance.
+"""At these qualities less than 1 % of the variance of a noisy slice is lost.
 
-At this quality a picture of 480 px takes about 100 kB where the slice is raw and noisy, 50 to
-100 kB where it is denoised. With less its correlation with the ideal resize falls below 0.98."""
+A picture of 480 px has about 100 kB for a raw slice and 50 to 100 kB for a denoised one. At a lower
+quality its correlation with the resampled data is less than 0.98."""
 LOBES = 6
-"""Of the Lanczos filter: with twice the usual three its edge in frequency is twice as steep."""
+"""Lobes of the Lanczos filter; with twice the usual 3, its cut-off is twice as steep."""
 STRETCH_PERCENT = (0.25, 99.75)
-"""Percentiles of the values that become black and white, unless they are outliers."""
-LARGEST_DEVIATIONS = 3.5
-"""Values farther from the median, in standard deviations of the middle 68 %, are outliers."""
+"""Percentiles of the values that are shown black and white, unless they are outliers."""
+MAX_DEVIATIONS = 3.5
+"""Largest distance of black and white from the median, in standard deviations (middle 68 %)."""
 
 
 def picture(values: np.ndarray, longest_px: int = DETAIL_PX) -> Image.Image:
-    """A slice as a grey picture, its row 0 at the bottom as tomography programs show it.
+    """Grey-scale picture of a slice, with row 0 at the bottom, as tomography programs show it.
 
-    The values are resampled once, as float32, with a filter that keeps what is finer than a pixel
-    from folding back. The limits of the grey values are those of the resampled picture.
+    The values are resampled once, as float32, with an anti-aliasing filter. The limits of the grey
+    values are those of the resampled picture.
 
     Args:
-        values: (y, x) float32; what is not finite is shown as the middle of the rest.
+        values: (y, x) float32; values that are not finite are replaced by the median of the others.
         longest_px: pixels along the longer edge; smaller slices are not enlarged.
     """
     from PIL import Image
@@ -44,16 +44,16 @@ def picture(values: np.ndarray, longest_px: int = DETAIL_PX) -> Image.Image:
 
 
 def grey_levels(values: np.ndarray, longest_px: int, shown_px: int) -> np.ndarray:
-    """A slice as grey levels for a window that shrinks it once more.
+    """Grey values of a slice for a window that reduces it once more.
 
-    What a window shows with fewer pixels has less noise and less contrast. So 0 and 255 are the
-    limits of the slice resampled to the size at which it is shown, and finer noise goes beyond
-    them: the window has to resample before it clips.
+    A reduced picture has less noise and less contrast. The limits 0 and 255 are therefore those of
+    the slice at the size of the window, and finer noise exceeds them: the window must resample
+    before it clips.
 
     Args:
-        values: (y, x) float32; what is not finite is shown as the middle of the rest.
+        values: (y, x) float32; values that are not finite are replaced by the median of the others.
         longest_px: pixels along the longer edge; smaller slices are not enlarged.
-        shown_px: the same in the window.
+        shown_px: pixels along the longer edge in the window.
 
     Returns:
         (y, x) float32, row 0 at the top; 0 is black and 255 white.
@@ -66,10 +66,10 @@ def grey_levels(values: np.ndarray, longest_px: int, shown_px: int) -> np.ndarra
 
 
 def _finite(values: np.ndarray) -> np.ndarray:
-    """Values scaled to at most 1, so that no sum overflows; the median where they are not finite.
+    """Values divided by the largest magnitude, so that sums do not overflow.
 
     Returns:
-        (y, x) float32.
+        (y, x) float32; the median in place of values that are not finite.
     """
     finite = np.isfinite(values)
     scaled = np.zeros(values.shape, dtype=np.float32)
@@ -81,7 +81,7 @@ def _finite(values: np.ndarray) -> np.ndarray:
 
 
 def _resized(values: np.ndarray, longest_px: int) -> np.ndarray:
-    """A slice with at most so many pixels along its longer edge, (y, x) float32."""
+    """Resample a slice to at most `longest_px` pixels along the longer edge, (y, x) float32."""
     share = min(1.0, longest_px / max(values.shape))
     if share == 1.0:
         return values
@@ -91,7 +91,7 @@ def _resized(values: np.ndarray, longest_px: int) -> np.ndarray:
 
 
 def _weights(length: int, wanted: int) -> np.ndarray:
-    """Lanczos resampling of `length` pixels to fewer as a matrix, (wanted, length) float32."""
+    """Matrix of Lanczos resampling from `length` to `wanted` pixels, (wanted, length) float32."""
     step = length / wanted
     centres = (np.arange(wanted) + 0.5) * step - 0.5
     distance = (np.arange(length) - centres[:, None]) / step
@@ -100,7 +100,7 @@ def _weights(length: int, wanted: int) -> np.ndarray:
 
 
 def _grey(values: np.ndarray) -> np.ndarray:
-    """Values as 8 bits between robust limits; 128 everywhere where they are constant."""
+    """Values scaled to 0 to 255 (uint8) between `contrast_limits`; 128 if they are constant."""
     low, high = contrast_limits(values)
     if _is_constant(low, high):
         return np.full(values.shape, 128, dtype=np.uint8)
@@ -112,13 +112,15 @@ def _is_constant(low: float, high: float) -> bool:
 
 
 def contrast_limits(values: np.ndarray) -> tuple[float, float]:
-    """The values that become black and white.
+    """Values to show black and white: percentiles, limited to exclude outliers such as gold beads.
 
-    They are percentiles, drawn towards the median where they are outliers, such as gold beads.
-    Areas of one value, such as the empty border of an aligned tomogram, do not count.
+    Constant areas, such as the empty border of an aligned tomogram, are ignored.
 
     Args:
         values: (y, x), finite.
+
+    Returns:
+        Black and white value.
     """
     varied = np.zeros(values.shape, dtype=bool)
     across, down = values[:, 1:] != values[:, :-1], values[1:] != values[:-1]
@@ -129,20 +131,20 @@ def contrast_limits(values: np.ndarray) -> tuple[float, float]:
     counted = values[varied] if varied.any() else values
     percents = (STRETCH_PERCENT[0], 16.0, 50.0, 84.0, STRETCH_PERCENT[1])
     low, lower, middle, upper, high = (float(v) for v in np.percentile(counted, percents))
-    low = max(low, middle - LARGEST_DEVIATIONS * (middle - lower))
-    high = min(high, middle + LARGEST_DEVIATIONS * (upper - middle))
+    low = max(low, middle - MAX_DEVIATIONS * (middle - lower))
+    high = min(high, middle + MAX_DEVIATIONS * (upper - middle))
     return (low, high) if high > low else (float(counted.min()), float(counted.max()))
 
 
 def as_jpeg(image: Image.Image) -> bytes:
-    """A picture as JPEG, which every viewer of tables reads."""
+    """Encode a picture as JPEG, which all table viewers can show."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=JPEG_QUALITY, optimize=True)
     return buffer.getvalue()
 
 
 def as_webp(image: Image.Image) -> bytes:
-    """A picture as WebP, which loses a third of what JPEG does in as many bytes."""
+    """Encode a picture as WebP, which loses a third of what JPEG loses at the same size."""
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=WEBP_QUALITY)
     return buffer.getvalue()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures of a tomogram's slices, for reports and viewers."""
+"""Pictures of the slices of a tomogram, for reports and viewers."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from tomoscore_scipion.records.thumbnail_files import (
 
 
 def write_thumbnails(volume: Volume, record: Score, folder: str) -> None:
-    """Write the pictures of a scored tomogram; earlier ones of the same id are removed.
+    """Write the pictures of a scored tomogram. Existing pictures of its id are removed.
 
     Args:
         volume: the tomogram, open.
-        record: its record, which says what is to be shown.
-        folder: where to; it exists.
+        record: its record, by which slices are chosen.
+        folder: existing folder.
 
     Raises:
-        OSError: they cannot be written.
-        TomogramError: the tomogram's file cannot be read any more.
+        OSError: the files cannot be written.
+        TomogramError: the file of the tomogram cannot be read.
     """
     for path in pictures_of(folder, record.ts_id):
         os.remove(path)
@@ -56,7 +56,7 @@ def slice_to_show(volume: Volume, z: int) -> np.ndarray:
     """
     planes = slices_shown(z, volume.shape_zyx[0], volume.voxel_size_angstrom / 10)
     total = volume.read_slice(planes[0])
-    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is shown as grey
+    with np.errstate(over="ignore", invalid="ignore"):  # pictures replace such values
         for plane in planes[1:]:
             total += volume.read_slice(plane)
         total /= np.float32(len(planes))

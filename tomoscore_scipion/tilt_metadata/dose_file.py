@@ -46,6 +46,6 @@ def read_doses(path: str, convention: str | None, n_views: int, stack: str) -> E
         )
     before, of = rows.T
     found = Exposures(before, of, f"doses of {name}: before each view, and of the view")
-    told = check_steps(name, before, of)
+    inconsistent = check_steps(name, before, of)
     first = check_first(name, float(before.min()), float(np.median(of)), None)
-    return checked(found, name, (*first, *told))
+    return checked(found, name, (*first, *inconsistent))

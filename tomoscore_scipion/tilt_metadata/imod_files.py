@@ -18,16 +18,19 @@ from tomoscore_scipion.tilt_metadata.number_table import (
 def read_transforms(
     xf: PathLike, n_views: int, stack: PathLike, shape_yx: tuple[int, int]
 ) -> np.ndarray:
-    """IMOD's transforms of a stack, (n_views, 2, 3): rows (A11, A12, DX), (A21, A22, DY).
+    """Read the transforms of a stack.
 
     Args:
-        xf: per image A11 A12 A21 A22 DX DY, in pixels of this stack.
-        n_views: images of the stack.
-        stack: its name, for messages.
-        shape_yx: of its images.
+        xf: file with A11 A12 A21 A22 DX DY per image, in pixels of this stack.
+        n_views: number of images in the stack.
+        stack: name of the stack, for messages.
+        shape_yx: shape of the images.
+
+    Returns:
+        (n_views, 2, 3): rows (A11, A12, DX), (A21, A22, DY).
 
     Raises:
-        TomogramError: the file cannot be read, has another number of rows, or impossible shifts.
+        TomogramError: the file cannot be read, has another number of rows, or invalid transforms.
     """
     rows = read_rows(xf, 6, n_views, stack)
     transforms = np.concatenate([rows[:, :4].reshape(-1, 2, 2), rows[:, 4:, None]], axis=2)
@@ -36,10 +39,18 @@ def read_transforms(
 
 
 def read_angles(tlt: PathLike, n_views: int, stack: PathLike) -> np.ndarray:
-    """Tilt angles of a stack in degrees, (n_views,): the first column.
+    """Read the tilt angles of a stack from the first column of a file.
+
+    Args:
+        tlt: the file.
+        n_views: number of images in the stack.
+        stack: name of the stack, for messages.
+
+    Returns:
+        Angles in degrees, (n_views,).
 
     Raises:
-        TomogramError: the file cannot be read, has another number of rows, or impossible angles.
+        TomogramError: the file cannot be read, has another number of rows, or invalid angles.
     """
     rows = read_words(tlt)
     angles = as_numbers(tlt, [row[:1] for row in rows], 1)[:, 0]

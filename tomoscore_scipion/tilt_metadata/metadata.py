@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files that describe a tilt series: read, and compared with one another by their angles."""
+"""Read the metadata files of a tilt series, and match them with one another by their angles."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from tomoscore_scipion.tilt_metadata.warp.series import WarpSeries, read_warp_xm
 
 @dataclass(frozen=True)
 class Metadata:
-    """What the files say, and which of their rows belong to which image.
+    """Content of the files, and the assignment of their rows to images.
 
     Attributes:
-        n_views: images of the stack.
-        shape_yx: of them.
-        tlt: angles.
-        aln: AreTomo's alignment.
-        warp: Warp's metadata.
-        star: RELION's.
-        mdoc: SerialEM's.
-        known: angles by which rows were placed.
-        warp_rows: by image.
-        star_rows: by image.
-        mdoc_rows: by image.
-        warnings: what the user should know.
+        n_views: number of images in the stack.
+        shape_yx: shape of the images.
+        tlt: text file of tilt angles.
+        aln: alignment of AreTomo.
+        warp: metadata of Warp.
+        star: metadata of RELION.
+        mdoc: metadata of SerialEM.
+        known: angles of the images by which rows are assigned; None if no file has them.
+        warp_rows: assignment of the rows of `warp`.
+        star_rows: assignment of the rows of `star`.
+        mdoc_rows: assignment of the rows of `mdoc`.
+        warnings: warnings for the user.
     """
 
     n_views: int
@@ -58,10 +58,14 @@ class Metadata:
 
 
 def read_metadata(sources: Sources, stack_shape_zyx: tuple[int, int, int]) -> Metadata:
-    """Read and place what there is.
+    """Read all files that are named, and assign their rows to images.
+
+    Args:
+        sources: paths of the files.
+        stack_shape_zyx: shape of the stack: views, height, width.
 
     Raises:
-        TomogramError: a file cannot be read, or they are not of one series.
+        TomogramError: a file cannot be read, or the files are not of one tilt series.
     """
     n_views, n_y, n_x = stack_shape_zyx
     tlt = read_angle_file(sources.tlt, n_views, sources.stack) if sources.tlt else None
@@ -99,14 +103,14 @@ def read_metadata(sources: Sources, stack_shape_zyx: tuple[int, int, int]) -> Me
 def _known(
     sources: Sources, tlt: AngleFile | None, aln: AlnSeries | None
 ) -> tuple[KnownAngles | None, tuple[str, ...]]:
-    """Angles that are in the order of the stack for certain, and what the user should know."""
+    """Angles that are known to be in the order of the stack, and warnings."""
     of_tlt = of_aln = None
-    told: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     if tlt is not None:
         of_tlt = KnownAngles(tlt.path, np.arange(len(tlt.angles_deg)), tlt.angles_deg)
     if aln is not None:
         of_aln = KnownAngles(str(sources.aln), aln.views, aln.angles_deg)
-        told = aln.warnings
+        warnings = aln.warnings
     if of_tlt is not None and of_aln is not None:
-        told = (*told, *check_agree(of_tlt, of_aln))
-    return of_tlt or of_aln, told
+        warnings = (*warnings, *check_agree(of_tlt, of_aln))
+    return of_tlt or of_aln, warnings

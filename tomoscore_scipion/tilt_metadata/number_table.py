@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Text files of numbers, a row per image.
+"""Text files of numbers, one row per image.
 
-Programs and editors add a byte order mark, a typographic minus sign, comments, further columns.
+The files may have a byte order mark, typographic minus signs, comments and further columns.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from tomoscore_scipion.reading.text_file import PathLike, read_text
 from tomoscore_scipion.records.errors import TomogramError
 
 MINUS = str.maketrans({"\u2212": "-", "\u2013": "-"})
-"""Minus sign and en dash, which documents and web pages put in the place of a hyphen."""
+"""Minus sign and en dash, which documents and web pages use instead of a hyphen."""
 
 
 def number(word: str) -> float:
-    """A finite number; a typographic minus sign is one too.
+    """Parse a finite number, with a hyphen or a typographic minus sign.
 
     Raises:
-        ValueError: it is no number, or not finite.
+        ValueError: the word is not a finite number.
     """
     value = float(word.translate(MINUS))
     if not np.isfinite(value) or "_" in word:
@@ -30,10 +30,10 @@ def number(word: str) -> float:
 
 
 def read_words(path: PathLike) -> list[list[str]]:
-    """The words of each line of a table of numbers; empty lines and comments (#) are left out.
+    """Read the words of each line, without empty lines and comments (#).
 
     Raises:
-        TomogramError: the file cannot be read, holds none, or holds something else than numbers.
+        TomogramError: the file cannot be read, or a word is not a number.
     """
     lines = read_text(path, "a text file of numbers").splitlines()
     rows = [line.split() for line in lines if line.strip() and not line.lstrip().startswith("#")]
@@ -50,10 +50,18 @@ def read_words(path: PathLike) -> list[list[str]]:
 
 
 def as_numbers(path: PathLike, rows: Sequence[Sequence[str]], n_columns: int) -> np.ndarray:
-    """Words as numbers, float64 of shape (n_rows, n_columns).
+    """Convert words to numbers.
+
+    Args:
+        path: the file, for messages.
+        rows: words of each row, from `read_words`.
+        n_columns: expected number of columns.
+
+    Returns:
+        (n_rows, n_columns) float64.
 
     Raises:
-        TomogramError: a row has another number of columns, or a number that is not finite.
+        TomogramError: a row has another number of columns, or a number is not finite.
     """
     table = np.empty((len(rows), n_columns))
     for at, row in enumerate(rows):
@@ -71,10 +79,19 @@ def as_numbers(path: PathLike, rows: Sequence[Sequence[str]], n_columns: int) ->
 
 
 def read_rows(path: PathLike, n_columns: int, n_rows: int, stack: PathLike) -> np.ndarray:
-    """A table of numbers in a text file, float64 of shape (n_rows, n_columns).
+    """Read a table of numbers with a row per image.
+
+    Args:
+        path: the file.
+        n_columns: expected number of columns.
+        n_rows: expected number of rows.
+        stack: name of the stack, for messages.
+
+    Returns:
+        (n_rows, n_columns) float64.
 
     Raises:
-        TomogramError: it cannot be read, or is not such a table.
+        TomogramError: the file cannot be read, or is not such a table.
     """
     table = as_numbers(path, read_words(path), n_columns)
     check_count(path, len(table), n_rows, stack)
@@ -82,7 +99,13 @@ def read_rows(path: PathLike, n_columns: int, n_rows: int, stack: PathLike) -> n
 
 
 def check_count(path: PathLike, n_found: int, n_views: int, stack: PathLike) -> None:
-    """Refuse a table that has not a row for each image.
+    """Check that a table has one row per image.
+
+    Args:
+        path: the file, for messages.
+        n_found: number of rows.
+        n_views: number of images in the stack.
+        stack: name of the stack, for messages.
 
     Raises:
         TomogramError: the numbers differ.

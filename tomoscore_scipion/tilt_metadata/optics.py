@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The microscope's optics during a tilt series, as metadata say."""
+"""The contrast transfer of a tilt series, from its metadata."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 SPHERICAL_ABERRATION_NM = 2.7e6
-"""Of a common 300 kV objective: 2.7 mm."""
+"""2.7 mm, of a common objective lens at 300 kV."""
 
 
 @dataclass(frozen=True)
@@ -16,10 +16,10 @@ class Optics:
     """Contrast transfer of each view.
 
     Attributes:
-        defocus_nm: underfocus of each view, shape (n_views,).
-        voltage_kv: of the microscope.
-        spherical_aberration_nm: of its objective.
-        amplitude_contrast: 0 to 1.
+        defocus_nm: underfocus of each view in nm, shape (n_views,).
+        voltage_kv: acceleration voltage in kV.
+        spherical_aberration_nm: spherical aberration of the objective lens in nm.
+        amplitude_contrast: fraction of amplitude contrast, 0 to 1.
     """
 
     defocus_nm: np.ndarray
@@ -29,7 +29,7 @@ class Optics:
 
     @property
     def described(self) -> str:
-        """The microscope in words."""
+        """Description for the record."""
         return (
             f"{self.voltage_kv:g} kV, Cs {1e-6 * self.spherical_aberration_nm:g} mm and an "
             f"amplitude contrast of {self.amplitude_contrast:g}"

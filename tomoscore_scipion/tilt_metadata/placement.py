@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which row of a file's metadata belongs to which image of the stack.
+"""Assign the rows of a metadata file to the images of the stack.
 
-The angles of the stack, from a .tlt or AreTomo's .aln, are compared with those of every other file:
-rows may run in another order, with the other sign, apart by a pretilt, or be more than the images.
-Files whose angles do not fit are refused; what had to be assumed is told.
+The angles of the stack, from a .tlt or an .aln of AreTomo, are compared with those of each other
+file. Its rows may be in another order, have the opposite sign, differ by a pretilt, or be more than
+the images. Files with angles that do not fit are refused; assumptions give warnings.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from tomoscore_scipion.tilt_metadata.mdoc.series import MdocSeries
 from tomoscore_scipion.tilt_metadata.relion.series import RelionSeries
 
 NO_ROW = -1
-DOUBTFUL = 1.5
-"""Orders whose doses differ by more than so many views' doses are worth a warning."""
-DOUBTFUL_PX = 1.0
-"""Orders whose shifts differ by more are worth one too."""
+MAX_DOSE_DIFFERENCE = 1.5
+"""Largest difference of doses between two possible orders without a warning, in doses of a view."""
+MAX_SHIFT_DIFFERENCE_PX = 1.0
+"""Largest difference of shifts between two possible orders without a warning."""
 
 
 @dataclass(frozen=True)
 class KnownAngles:
-    """Angles of images of the stack.
+    """Tilt angles of images of the stack.
 
     Attributes:
-        path: where they are from.
-        images: of which images, 0-based, (n_known,).
-        angles_deg: (n_known,).
+        path: file of the angles.
+        images: indices of the images, from 0, (n_known,).
+        angles_deg: angles in degrees, (n_known,).
     """
 
     path: str
@@ -48,31 +48,31 @@ class KnownAngles:
 
 @dataclass(frozen=True)
 class Placed:
-    """Rows of one file, by image.
+    """The assignment of the rows of a file to images.
 
     Attributes:
-        rows: the row of each image, (n_views,), `NO_ROW` where the file has none.
-        warnings: what had to be assumed.
-        rivals: other ways that fit as well, each as `rows`.
+        rows: row of each image, (n_views,); `NO_ROW` if the file has none.
+        warnings: assumptions, for the user.
+        rivals: other assignments that fit equally well, each like `rows`.
     """
 
     rows: np.ndarray
     warnings: tuple[str, ...] = ()
     rivals: tuple[np.ndarray, ...] = ()
 
-    def doubts_of_shifts(
+    def warn_of_shifts(
         self, path: str, transforms: np.ndarray, images: np.ndarray
     ) -> tuple[str, ...]:
-        """A warning where another way that fits as well shifts images elsewhere.
+        """Warn if another assignment gives other shifts.
 
         Args:
             path: the file.
-            transforms: of its rows, (n_rows, 2, 3) in pixels.
-            images: the images that count.
+            transforms: transforms of its rows, (n_rows, 2, 3), in pixels.
+            images: indices of the images to compare.
         """
         here = transforms[self.rows[images], :, 2]
         others = [transforms[rival[images], :, 2] for rival in self.rivals]
-        if all(np.abs(here - other).max() <= DOUBTFUL_PX for other in others):
+        if all(np.abs(here - other).max() <= MAX_SHIFT_DIFFERENCE_PX for other in others):
             return ()
         return (
             f"{os.path.basename(path)}: its angles fit those of the stack in more than one "
@@ -80,16 +80,16 @@ class Placed:
             "views are those of the stack, or give the alignment in a text file (--xf)",
         )
 
-    def doubts(self, path: str, exposures: Exposures, images: np.ndarray) -> tuple[str, ...]:
-        """A warning where another way that fits as well gives other doses.
+    def warn_of_doses(self, path: str, exposures: Exposures, images: np.ndarray) -> tuple[str, ...]:
+        """Warn if another assignment gives other doses.
 
         Args:
             path: the file.
             exposures: doses of its rows.
-            images: the images that count.
+            images: indices of the images to compare.
         """
         here = exposures.before[self.rows[images]]
-        largest = DOUBTFUL * float(np.median(exposures.of))
+        largest = MAX_DOSE_DIFFERENCE * float(np.median(exposures.of))
         others = [exposures.before[rival[images]] for rival in self.rivals]
         if all(np.abs(here - other).max() <= largest for other in others):
             return ()
@@ -106,10 +106,13 @@ def in_order(n_views: int) -> Placed:
 
 
 def check_agree(one: KnownAngles, other: KnownAngles) -> tuple[str, ...]:
-    """Compare angles of the same images, and warn of a common offset or a turned sign.
+    """Compare two lists of angles of the same images.
+
+    Returns:
+        Warnings of a common offset, or of opposite signs.
 
     Raises:
-        TomogramError: they are not those of one series in one order.
+        TomogramError: the angles are not of one series in one order.
     """
     _, here, there = np.intersect1d(one.images, other.images, return_indices=True)
     if len(here) == 0:
@@ -125,19 +128,19 @@ def check_agree(one: KnownAngles, other: KnownAngles) -> tuple[str, ...]:
             f"up to a common offset and a turned sign, got {second[worst]:g} where that has "
             f"{first[worst]:g} degrees; are both of this stack, with its views in order?"
         )
-    return _told(other.path, one.path, sign < 0, offsets[sign], reordered=False)
+    return _assumptions(other.path, one.path, sign < 0, offsets[sign], reordered=False)
 
 
 def place_warp(
     path: str, angles_deg: np.ndarray, n_views: int, known: KnownAngles | None
 ) -> Placed:
-    """Rows of Warp's metadata, which are in the order of its own stack.
+    """Assign the rows of the metadata of Warp, which are in the order of the stack of Warp.
 
     Args:
         path: the file.
-        angles_deg: of its rows, (n_views,).
-        n_views: of the stack.
-        known: angles of the stack from elsewhere.
+        angles_deg: angles of its rows in degrees, (n_views,).
+        n_views: number of images in the stack.
+        known: angles of the stack from another file; None if there is none.
 
     Raises:
         TomogramError: the angles are those of another series.
@@ -147,26 +150,31 @@ def place_warp(
     found = match_angles(known.angles_deg, angles_deg)
     if found is None:
         raise _do_not_fit(path, known, angles_deg)
-    return _placed(path, found, known, n_views, tell_order=True)
+    return _placed(path, found, known, n_views, warn_of_order=True)
 
 
 def place_mdoc(mdoc: MdocSeries, n_views: int, known: KnownAngles | None) -> Placed:
-    """Sections of an .mdoc, which are in the order of acquisition more often than in the stack's.
+    """Assign the sections of an .mdoc, which are usually in the order of acquisition.
+
+    Args:
+        mdoc: content of the .mdoc.
+        n_views: number of images in the stack.
+        known: angles of the stack from another file; None if there is none.
 
     Raises:
-        TomogramError: the angles are those of another series, or there is another number of them.
+        TomogramError: the angles are those of another series, or their number differs.
     """
     if known is None:
         rows = mdoc.stack_order(n_views)
-        doubt = _doubt_order(mdoc.path, mdoc.angles_deg[rows])
+        doubt = _warn_of_order(mdoc.path, mdoc.angles_deg[rows])
         return Placed(rows, (*mdoc.warnings, *doubt))
     found = mdoc.match(known.angles_deg, known.path)
-    placed = _placed(mdoc.path, found, known, n_views, tell_order=False)
+    placed = _placed(mdoc.path, found, known, n_views, warn_of_order=False)
     return Placed(placed.rows, (*mdoc.warnings, *placed.warnings), placed.rivals)
 
 
-def _doubt_order(path: str, angles_deg: np.ndarray) -> tuple[str, ...]:
-    """A warning where sections are taken for the images in order, and do not run by angle."""
+def _warn_of_order(path: str, angles_deg: np.ndarray) -> tuple[str, ...]:
+    """Warn if sections are assigned to images in order although they are not sorted by angle."""
     steps = np.diff(angles_deg)
     if (steps >= 0).all() or (steps <= 0).all():
         return ()
@@ -178,10 +186,15 @@ def _doubt_order(path: str, angles_deg: np.ndarray) -> tuple[str, ...]:
 
 
 def place_star(star: RelionSeries, n_views: int, known: KnownAngles | None) -> Placed:
-    """Rows of RELION's star file: by the images that they name, by angle, or in order.
+    """Assign the rows of a star file by the images that they name, by angle, or in order.
+
+    Args:
+        star: content of the star file.
+        n_views: number of images in the stack.
+        known: angles of the stack from another file; None if there is none.
 
     Raises:
-        TomogramError: they are those of another series, or it is not known which images they are.
+        TomogramError: the rows are of another series, or cannot be assigned.
     """
     n_rows = len(star.angles_deg)
     if star.images is not None:
@@ -195,12 +208,12 @@ def place_star(star: RelionSeries, n_views: int, known: KnownAngles | None) -> P
         )
     if (np.diff(star.nominal_deg) >= 0).all():
         return in_order(n_views)
-    told = (
+    warning = (
         f"{os.path.basename(star.path)}: rows are not in the rising order of angles, in which "
         "RELION writes stacks, and name no images of the stack: it is taken to have its images in "
         "the order of the rows; give the angles of the stack (--tlt) if it has not"
     )
-    return Placed(np.arange(n_views), (told,))
+    return Placed(np.arange(n_views), (warning,))
 
 
 def _place_named(
@@ -217,13 +230,13 @@ def _place_named(
 
 
 def _place_star_by_angle(star: RelionSeries, n_views: int, known: KnownAngles) -> Placed:
-    """Rows by angle: those of more images than rows are left without one."""
+    """Assign rows by angle. If there are more images than rows, some images have no row."""
     n_rows, n_known = len(star.angles_deg), len(known.angles_deg)
     if n_rows >= n_known:
         found = match_angles(known.angles_deg, star.angles_deg, same_sign=True)
         if found is None:
             raise _do_not_fit(star.path, known, star.angles_deg)
-        return _placed(star.path, found, known, n_views, tell_order=False)
+        return _placed(star.path, found, known, n_views, warn_of_order=False)
     found = match_angles(star.angles_deg, known.angles_deg, same_sign=True)
     if found is None:
         raise _do_not_fit(star.path, known, star.angles_deg)
@@ -233,55 +246,57 @@ def _place_star_by_angle(star: RelionSeries, n_views: int, known: KnownAngles) -
         rows[known.images[entries]] = np.arange(n_rows)
         return rows
 
-    told = _told(star.path, known.path, found.turned, found.offset_deg, reordered=False)
+    warnings = _assumptions(star.path, known.path, found.turned, found.offset_deg, reordered=False)
     rivals = tuple(rows_of(rival) for rival in found.rivals)
-    # Rivals that leave out other images have no doses to compare.
+    # Doses cannot be compared with assignments that exclude other images.
     rows = rows_of(found.entries)
     alike = tuple(r for r in rivals if np.array_equal(r == NO_ROW, rows == NO_ROW))
     if len(alike) < len(rivals):
-        told = (
-            *told,
-            f"{os.path.basename(star.path)}: which images have no row cannot be told by angles "
-            "alone; the images of the nearest angles are taken",
+        warnings = (
+            *warnings,
+            f"{os.path.basename(star.path)}: which images have no row cannot be determined by "
+            "angles alone; the images of the nearest angles are taken",
         )
-    return Placed(rows, told, alike)
+    return Placed(rows, warnings, alike)
 
 
-def _placed(path: str, found: Match, known: KnownAngles, n_views: int, tell_order: bool) -> Placed:
-    """Rows of a match, with a warning of another order where that is unusual."""
+def _placed(
+    path: str, found: Match, known: KnownAngles, n_views: int, warn_of_order: bool
+) -> Placed:
+    """The assignment of a match; `warn_of_order`: warn if the order differs."""
 
     def rows_of(entries: np.ndarray) -> np.ndarray:
         rows = np.full(n_views, NO_ROW)
         rows[known.images] = entries
         return rows
 
-    reordered = tell_order and not found.in_order
+    reordered = warn_of_order and not found.in_order
     return Placed(
         rows_of(found.entries),
-        _told(path, known.path, found.turned, found.offset_deg, reordered),
+        _assumptions(path, known.path, found.turned, found.offset_deg, reordered),
         tuple(rows_of(rival) for rival in found.rivals),
     )
 
 
-def _told(
+def _assumptions(
     path: str, known: str, turned: bool, offset_deg: float, reordered: bool
 ) -> tuple[str, ...]:
-    """Warnings of what was done to make angles fit."""
+    """Warnings of the assumptions with which angles fit."""
     path, known = os.path.basename(path), os.path.basename(known)
-    told = []
+    warnings = []
     if turned:
-        told.append(f"{path}: its angles have the other sign than those of {known}")
+        warnings.append(f"{path}: its angles have the other sign than those of {known}")
     if reordered:
-        told.append(
+        warnings.append(
             f"{path}: its views run in another order than those of {known}: they are put in the "
             "order of the stack by their angles"
         )
     if abs(offset_deg) > MAX_DIFFERENCE_DEG:
-        told.append(
+        warnings.append(
             f"{path}: its angles differ from those of {known} by {abs(offset_deg):.1f} degrees "
             "throughout, which is taken for a pretilt"
         )
-    return tuple(told)
+    return tuple(warnings)
 
 
 def _do_not_fit(path: str, known: KnownAngles, angles_deg: np.ndarray) -> TomogramError:

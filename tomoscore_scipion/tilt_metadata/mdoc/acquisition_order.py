@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""In which order the sections of an .mdoc were acquired: by their times, or as they come.
+"""The order of acquisition of the sections of an .mdoc, from times or the order of the file.
 
-Times tell it where they differ. Without them sections come as they were taken, unless somebody
-sorted them by angle.
+Without times that differ, sections are in the order of acquisition, unless they are sorted by
+angle.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from tomoscore_scipion.records.errors import TomogramError
 from tomoscore_scipion.tilt_metadata.mdoc.sections import Section
 from tomoscore_scipion.tilt_metadata.mdoc.times import Time, over_noon, time_of
 
-BY_ANGLE = 0.9
-"""Sections of which so many steps in angle have one sign run by angle, not by time."""
-MOST_EQUAL_TIMES = 0.1
-"""Share of sections whose time another one has too, up to which times tell the order."""
+MIN_SORTED_FRACTION = 0.9
+"""Sections are sorted by angle if at least this fraction of the steps in angle has one sign."""
+MAX_EQUAL_TIMES = 0.1
+"""Largest fraction of sections with the time of another one, if times give the order."""
 
 Order = Tuple[np.ndarray, str, Tuple[str, ...]]
-"""Sections in the order of acquisition, of what that is the order, and warnings."""
+"""Indices of sections in the order of acquisition, the source of this order, and warnings."""
 
 
 def acquisition_order(path: str, sections: Sequence[Section], angles: np.ndarray) -> Order:
-    """The order of acquisition, of what it is the order, and warnings.
+    """Determine the order of acquisition.
 
     Args:
-        path: the file.
-        sections: in the order of the file.
-        angles: of them, degrees, (n_sections,).
+        path: the file, for messages.
+        sections: sections in the order of the file.
+        angles: their tilt angles in degrees, (n_sections,).
 
     Raises:
-        TomogramError: it cannot be told.
+        TomogramError: the order cannot be determined.
     """
     texts = [section.fields.get("DateTime") for section in sections]
     times = [None if text is None else time_of(text) for text in texts]
@@ -50,11 +50,11 @@ def acquisition_order(path: str, sections: Sequence[Section], angles: np.ndarray
 
 
 def times_contradict(sections: Sequence[Section], before: np.ndarray) -> bool:
-    """Whether the times of sections go back where they are put in the order of their doses.
+    """Whether the order of times differs from the order of doses.
 
     Args:
-        sections: of the file.
-        before: dose before each of them, (n_sections,), all different.
+        sections: sections of the file.
+        before: dose accumulated before each section, (n_sections,), all different.
     """
     texts = [section.fields.get("DateTime") for section in sections]
     times = [None if text is None else time_of(text) for text in texts]
@@ -66,10 +66,10 @@ def times_contradict(sections: Sequence[Section], before: np.ndarray) -> bool:
 
 
 def _why_unsure(texts: Sequence[str | None], times: Sequence[Time | None]) -> str | None:
-    """Why times do not tell an order; None where there is one, in a known form, in each section."""
-    strange = next((t for t, time in zip(texts, times) if t is not None and time is None), None)
-    if strange is not None:
-        return f"their times have an unknown form ({strange[:40]!r})"
+    """Why times cannot be used; None if each section has a time in a known format."""
+    unknown = next((t for t, time in zip(texts, times) if t is not None and time is None), None)
+    if unknown is not None:
+        return f"their times have an unknown form ({unknown[:40]!r})"
     known = [time for time in times if time is not None]
     if len(known) < len(times):
         return f"{len(times) - len(known)} of {len(times)} have no time (DateTime)"
@@ -79,30 +79,33 @@ def _why_unsure(texts: Sequence[str | None], times: Sequence[Time | None]) -> st
 
 
 def _by_times(name: str, times: Sequence[Time]) -> tuple[Order | None, str]:
-    """The order of times of which there is one for each section, or why it cannot be told."""
+    """The order of times, one per section, or None and the reason why they are ambiguous."""
     seconds = [time.seconds for time in times]
     distinct = len(set(seconds))
-    told: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     if distinct < len(times):
         why = f"only {distinct} of {len(times)} have a time of their own"
-        if len(times) - distinct > MOST_EQUAL_TIMES * len(times):
+        if len(times) - distinct > MAX_EQUAL_TIMES * len(times):
             return None, why
-        told = (f"{name}: {why}; those of one time are taken in the order of the file",)
+        warnings = (f"{name}: {why}; those of one time are taken in the order of the file",)
     plain, as_they_come = np.argsort(seconds, kind="stable"), np.arange(len(times))
     on_dial = over_noon(times)
     if on_dial is None or np.array_equal(plain, as_they_come):
-        return (plain, "their times", told), ""
+        return (plain, "their times", warnings), ""
     why = "their times may be of a 12-hour clock without AM and PM"
     if not np.array_equal(on_dial, as_they_come):
         return None, why
-    told = (*told, f"{name}: {why}, with which they agree with the order of the file: it is taken")
-    return (on_dial, "the file, and their times on a 12-hour clock", told), ""
+    warnings = (
+        *warnings,
+        f"{name}: {why}, with which they agree with the order of the file: it is taken",
+    )
+    return (on_dial, "the file, and their times on a 12-hour clock", warnings), ""
 
 
 def _as_they_come(path: str, angles: np.ndarray, why: str, jumbled: bool) -> Order:
-    """The order of the file, unless sections run by angle or times contradict it."""
+    """The order of the file, unless sections are sorted by angle or times contradict it."""
     steps = np.sign(np.diff(angles))
-    by_angle = max((steps >= 0).mean(), (steps <= 0).mean()) >= BY_ANGLE
+    by_angle = max((steps >= 0).mean(), (steps <= 0).mean()) >= MIN_SORTED_FRACTION
     if by_angle or jumbled:
         run = "times go back and forth" if jumbled else "sections run by angle"
         raise TomogramError(

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The text of SerialEM's and Tomo5's .mdoc: sections of "key = value" lines.
+"""Parse the .mdoc of SerialEM and Tomo5: sections of "key = value" lines.
 
-Titles, notes, montage sections and fields that are not asked for may hold anything; a title may go
-on over lines, up to its bracket.
+Titles, notes, montage sections and unknown fields may have any content. A title may continue on
+further lines up to its closing bracket.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ FIELD = re.compile(r"\s*([A-Za-z][A-Za-z0-9]*)\s*=(.*)")
 
 @dataclass(frozen=True)
 class Section:
-    """One image.
+    """The section of an image.
 
     Attributes:
-        z: its number in the stack that the file describes.
-        fields: values by key, without those that are empty.
+        z: index of the image in the stack that the file describes.
+        fields: {key: value} without empty values.
     """
 
     z: int

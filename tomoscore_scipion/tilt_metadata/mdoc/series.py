@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SerialEM's metadata (.mdoc): angles and doses of the images, and their order of acquisition."""
+"""Content of the .mdoc of a tilt series: angles, doses and order of acquisition of the images."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from tomoscore_scipion.tilt_metadata.mdoc.acquisition_order import (
 from tomoscore_scipion.tilt_metadata.mdoc.sections import Section, sections_of
 from tomoscore_scipion.tilt_metadata.number_table import number
 
-MOST_SECTIONS = 2000
-SAME_ANGLE_DEG = 0.3
-"""Sections nearer than this in angle are of one view, taken again."""
+MAX_SECTIONS = 2000
+MAX_REPEAT_DEG = 0.3
+"""Largest difference in angle of two sections of one view that was acquired again."""
 
 
 @dataclass(frozen=True)
 class MdocSeries:
-    """What the file says, per section in the order of the file.
+    """Content of the file, per section in the order of the file.
 
     Attributes:
         path: the file.
-        angles_deg: nominal tilt angles, (n_sections,).
+        angles_deg: nominal tilt angles in degrees, (n_sections,).
         exposures: doses.
-        z: numbers in the stack that the file describes, (n_sections,).
-        warnings: what the user should know.
+        z: index of each section in the stack that the file describes, (n_sections,).
+        warnings: warnings for the user.
     """
 
     path: str
@@ -45,10 +45,10 @@ class MdocSeries:
     warnings: tuple[str, ...] = ()
 
     def stack_order(self, n_views: int) -> np.ndarray:
-        """Sections in the order of the stack that the file describes, (n_views,).
+        """Indices of the sections in the order of the stack that the file describes, (n_views,).
 
         Raises:
-            TomogramError: there are more or fewer of them than views.
+            TomogramError: the number of sections is not `n_views`.
         """
         order = np.arange(len(self.z))
         if len(set(self.z.tolist())) == len(self.z):
@@ -61,13 +61,13 @@ class MdocSeries:
         return order
 
     def match(self, angles_deg: np.ndarray, known: str) -> Match:
-        """The section of each view of a stack whose views may have been sorted or left out since.
+        """Assign a section to each view of a stack, which may be sorted or lack views.
 
-        Where a view was taken twice, the later section is taken.
+        If a view was acquired twice, the later section is used.
 
         Args:
-            angles_deg: of the stack's views, (n_views,); refined angles do.
-            known: the file that they are from, for messages.
+            angles_deg: nominal or refined angles of the views in degrees, (n_views,).
+            known: file of these angles, for messages.
 
         Raises:
             TomogramError: the angles are not those of this stack.
@@ -85,21 +85,21 @@ class MdocSeries:
         return found
 
     def _superseded(self) -> np.ndarray:
-        """Sections of which another one at the same angle was taken later, (n_sections,) bool."""
+        """Sections whose view was acquired again later, (n_sections,) bool."""
         before = self.exposures.before
-        near = np.abs(self.angles_deg[:, None] - self.angles_deg[None, :]) < SAME_ANGLE_DEG
+        near = np.abs(self.angles_deg[:, None] - self.angles_deg[None, :]) < MAX_REPEAT_DEG
         return (near & (before[None, :] > before[:, None])).any(axis=1)
 
 
 def read_mdoc(path: str) -> MdocSeries:
-    """Read SerialEM's metadata of a tilt series.
+    """Read the .mdoc of a tilt series.
 
     Raises:
-        TomogramError: it cannot be read, has no angles or doses, or does not tell the order of
-            acquisition.
+        TomogramError: the file cannot be read, has no angles or doses, or the order of acquisition
+            cannot be determined.
     """
     sections = sections_of(read_text(path, "SerialEM's .mdoc of a tilt series"))
-    if not 1 < len(sections) <= MOST_SECTIONS:
+    if not 1 < len(sections) <= MAX_SECTIONS:
         raise TomogramError(
             f"{path}: expected SerialEM's .mdoc of a tilt series, with a section [ZValue = ...] "
             f"for each image, got {len(sections)} sections; the .mdoc of a single image or movie "
@@ -119,10 +119,10 @@ def read_mdoc(path: str) -> MdocSeries:
 
 
 def _numbers(path: str, sections: list[Section], key: str) -> np.ndarray:
-    """A number of every section.
+    """Values of a key in all sections, (n_sections,).
 
     Raises:
-        TomogramError: a section has none.
+        TomogramError: a section does not have the key, or its value is not a number.
     """
     values = np.empty(len(sections))
     for at, section in enumerate(sections):
@@ -150,39 +150,39 @@ def _lacks(path: str, at: int, what: str, found: str | None = None) -> str:
 def _before(
     path: str, sections: list[Section], angles: np.ndarray, doses: np.ndarray
 ) -> tuple[np.ndarray, str, tuple[str, ...]]:
-    """Dose before each section, how it is known, and warnings."""
+    """Dose before each section, its source, and warnings."""
     prior = _prior(sections)
     if prior is not None:
-        doubts = _doubts_of_prior(os.path.basename(path), sections, prior, doses)
-        return prior, "and the dose before it as it is written there", doubts
+        warnings = _check_prior(os.path.basename(path), sections, prior, doses)
+        return prior, "and the dose before it as it is written there", warnings
     order, how, warnings = acquisition_order(path, sections, angles)
     before = np.empty(len(doses))
     before[order] = np.cumsum(doses[order]) - doses[order]
     return before, f"summed in the order of {how}", warnings
 
 
-def _doubts_of_prior(
+def _check_prior(
     name: str, sections: list[Section], prior: np.ndarray, doses: np.ndarray
 ) -> tuple[str, ...]:
-    """Warnings of doses before the sections that do not begin with 0, or of times against them."""
-    told = []
+    """Warn if doses before the sections do not begin with 0, or contradict the times."""
+    warnings = []
     if prior.min() > EQUAL_DOSE * float(np.median(doses)):
-        told.append(
+        warnings.append(
             f"{name}: the first view has a PriorRecordDose of {prior.min():g} e/A^2, as where "
             "views are missing before it; if these are the doses after the views, give those "
             "before them in a text file (--doses)"
         )
     if times_contradict(sections, prior):
-        told.append(
+        warnings.append(
             f"{name}: times (DateTime) tell another order of acquisition than the doses before the "
             "views (PriorRecordDose), which are taken; if they were summed in the order of the "
             "file, give the doses in a text file (--doses)"
         )
-    return tuple(told)
+    return tuple(warnings)
 
 
 def _prior(sections: list[Section]) -> np.ndarray | None:
-    """Doses before the sections where all have another one; else None."""
+    """Doses before the sections; None unless all sections have them and they all differ."""
     try:
         prior = np.array([number(s.fields.get("PriorRecordDose", "")) for s in sections])
     except ValueError:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Times of the sections of an .mdoc (DateTime), and the order that they tell.
+"""Times of the sections of an .mdoc (DateTime), and their order.
 
-SerialEM writes 24-hour clocks. Others, and computers set up for other countries, write 12-hour
-ones: with AM and PM they are as good; without, 12:58 comes before 1:04.
+SerialEM writes 24-hour times. Other programs and locales write 12-hour times, with or without AM
+and PM. Without them, 12:58 is before 1:04.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ CLOCK = re.compile(
 )
 HALF_DAY_S = 43200.0
 LONG_PAUSE_S, TIMES_LONGER = 3600.0, 3.0
-"""A series that pauses so long, and so many times longer than it would on a 12-hour clock that goes
-over 12, may have such a clock."""
+"""Smallest pause between views, and its smallest ratio to the largest pause on a 12-hour clock, at
+which times may be of a 12-hour clock."""
 
 
 @dataclass(frozen=True)
 class Time:
-    """A time of a section.
+    """The time of a section.
 
     Attributes:
-        seconds: to compare with others; as on a 24-hour clock where there is no AM or PM.
-        hour: as it is written.
-        marked: whether AM or PM, or a time zone, is written.
+        seconds: time in seconds, on a 24-hour clock if there is no AM or PM.
+        hour: hour as written.
+        marked: whether the time has AM or PM, or a time zone.
     """
 
     seconds: float
@@ -46,7 +46,7 @@ class Time:
 
 
 def time_of(text: str) -> Time | None:
-    """What a DateTime says; None where its form is unknown, or no such time exists."""
+    """Parse a DateTime; None if its format is unknown or the time does not exist."""
     for form in FORMS:
         found = form.fullmatch(text.strip())
         clock = CLOCK.fullmatch(found.group("t").strip()) if found else None
@@ -58,7 +58,7 @@ def time_of(text: str) -> Time | None:
         hour = _hour_of_day(written, clock.group("half"))
         if not (1 <= number <= 12 and 1 <= day <= 31 and hour is not None and minutes < 60):
             return None
-        # Months of 31 days keep the order, and series that go over midnight.
+        # Months of 31 days are enough for the order of times.
         days = ((year % 100) * 12 + number - 1) * 31 + day
         seconds = days * 86400.0 + hour * 3600 + minutes * 60 + float(clock.group("s"))
         half, zone = clock.group("half"), clock.group("zone")
@@ -67,16 +67,16 @@ def time_of(text: str) -> Time | None:
 
 
 def over_noon(times: Sequence[Time]) -> np.ndarray | None:
-    """The order of times of a 12-hour clock without AM and PM, where they may be of one.
+    """The order on a 12-hour clock without AM and PM, if times may be of such a clock.
 
-    That is so where the hours are 1 to 12, and there is a long pause between the times, which a
-    12-hour clock that goes over 12 would not have.
+    This is the case if all hours are 1 to 12, and the times have a long pause that they would not
+    have on a 12-hour clock that passes 12.
 
     Args:
-        times: of one section each.
+        times: time of each section.
 
     Returns:
-        The sections in the order of such a clock, (n_sections,); None where times are plain.
+        Indices of the sections in this order, (n_sections,); None if times are unambiguous.
     """
     if any(time.marked or not 1 <= time.hour <= 12 for time in times) or len(times) < 2:
         return None
@@ -93,7 +93,7 @@ def over_noon(times: Sequence[Time]) -> np.ndarray | None:
 
 
 def _hour_of_day(written: int, half: str | None) -> int | None:
-    """An hour from 0 to 23; None where no clock shows it."""
+    """Hour from 0 to 23; None if it does not exist."""
     if half is None:
         return written if written < 24 else None
     if not 1 <= written <= 12:
@@ -102,7 +102,7 @@ def _hour_of_day(written: int, half: str | None) -> int | None:
 
 
 def _zone_s(zone: str | None) -> float:
-    """Seconds that a clock of a time zone, as +01:00, is ahead of UTC; 0 without one."""
+    """Offset of a time zone, such as +01:00, from UTC in seconds; 0 without a time zone."""
     if zone is None:
         return 0.0
     ahead = 3600.0 * int(zone[1:3]) + 60.0 * int(zone[-2:])

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """RELION 5's star file of one tilt series: angles, doses, alignment, defocus.
 
-RELION projects a point x of the specimen to the point Rz(ZRot) Ry(YTilt) Rx(XTilt) x + shift of the
-image, from the centres of both. So the aligned image, whose tilt axis is y, has the image's point p
-at Rz(-ZRot) (p - shift). Shifts are in Angstrom, whatever the binning. A tilt about x that is the
-same in all views turns the specimen only, and is left out. YTilt has the sign of the nominal angle,
-and of IMOD's and AreTomo's angles, of which RELION takes it unchanged.
+RELION projects a point x of the specimen to Rz(ZRot) Ry(YTilt) Rx(XTilt) x + shift in the image,
+both relative to the centres. The aligned image, with its tilt axis along y, has the point p of the
+image at Rz(-ZRot) (p - shift). Shifts are in Angstrom for any binning. A constant tilt about x
+rotates the specimen only, and is ignored. YTilt has the sign of the nominal angle, and of the
+angles of IMOD and AreTomo, from which RELION takes it unchanged.
 """
 
 from __future__ import annotations
@@ -41,28 +41,29 @@ NAME = "rlnMicrographName"
 DEFOCUS = ("rlnDefocusU", "rlnDefocusV")
 PHASE_SHIFT = "rlnPhaseShift"
 MICROSCOPE = ("rlnVoltage", "rlnSphericalAberration", "rlnAmplitudeContrast")
-MOST_X_TILT_DEG = 1.0
-"""Views may differ by so much in their tilt about x, which is not applied."""
-MOST_REFINED_DEG = 5.0
-"""Refinement moves the angle of a view by less, beside an offset that all views share."""
+MAX_X_TILT_RANGE_DEG = 1.0
+"""Largest range of tilts about x, which are not applied."""
+MAX_REFINEMENT_DEG = 5.0
+"""Largest change of an angle by refinement, without the common offset."""
 IMAGE = re.compile(r"(\d{1,9})@(.+)")
 
 
 @dataclass(frozen=True)
 class RelionSeries:
-    """What the file says, per row.
+    """Content of the file, per row.
 
     Attributes:
         path: the file.
-        angles_deg: refined angles where they are there, else nominal ones, (n_rows,).
-        nominal_deg: nominal angles where they are there, else refined ones, (n_rows,).
-        exposures: doses; None where the file has none.
-        images: which images of the stack the rows name, 0-based, (n_rows,); None where they name
-            files of their own.
+        angles_deg: refined angles in degrees, (n_rows,); nominal ones if there are no refined ones.
+        nominal_deg: nominal angles in degrees, (n_rows,); refined ones if there are no nominal
+            ones.
+        exposures: doses; None if the file has none.
+        images: indices of the images in the stack, from 0, (n_rows,); None if each row names a
+            file of its own.
         alignment: angle of the tilt axis from y in degrees, and shifts (x, y) of the projection in
-            Angstrom, (n_rows, 3); None where there is no alignment.
-        lacking: columns of an alignment of which others are there; empty where it is whole.
-        optics: contrast transfer; None where it is not known of all rows.
+            Angstrom, (n_rows, 3); None if the file has no alignment.
+        optics: contrast transfer; None if it is not known for all rows.
+        lacking: missing columns of an incomplete alignment.
     """
 
     path: str
@@ -75,10 +76,10 @@ class RelionSeries:
     lacking: tuple[str, ...] = ()
 
     def transforms(self, pixel_angstrom: float) -> np.ndarray | None:
-        """The alignment in IMOD's form, (n_rows, 2, 3) in pixels; None where there is none.
+        """The alignment in the form of IMOD, (n_rows, 2, 3) in pixels; None if there is none.
 
         Raises:
-            TomogramError: it lacks columns.
+            TomogramError: columns of the alignment are missing.
         """
         if self.lacking:
             raise TomogramError(
@@ -95,10 +96,11 @@ def read_relion_star(path: str, convention: str | None = None) -> RelionSeries:
 
     Args:
         path: the file.
-        convention: what its doses are the doses of; RELION's "start" of the exposure when None.
+        convention: point in the exposure of its doses, see `DOSE_CONVENTIONS`; "start", as RELION
+            writes them, if None.
 
     Raises:
-        TomogramError: it cannot be read, or does not hold one tilt series of RELION 5.
+        TomogramError: the file cannot be read, or is not that of one tilt series of RELION 5.
     """
     table = read_table(path, [*ALIGNMENT, X_TILT, DOSE, NAME, *DEFOCUS, PHASE_SHIFT, *MICROSCOPE])
     nominal, angles = _angles(path, table)
@@ -121,10 +123,10 @@ def read_relion_star(path: str, convention: str | None = None) -> RelionSeries:
 
 
 def _angles(path: str, table: pandas.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Nominal and refined angles of the rows; each stands for the other where that is missing."""
+    """Nominal and refined angles of the rows; each replaces the other if that is missing."""
     nominal, refined = column(path, table, NOMINAL), column(path, table, REFINED)
     if refined is not None and nominal is not None and np.ptp(nominal) == 0:
-        nominal = None  # A program that has no nominal angles fills the column with one number.
+        nominal = None  # Programs without nominal angles fill the column with one number.
     angles = refined if refined is not None else nominal
     if angles is None:
         raise TomogramError(f"{path}: expected {REFINED} or {NOMINAL}; {INSTEAD}")
@@ -135,24 +137,23 @@ def _angles(path: str, table: pandas.DataFrame) -> tuple[np.ndarray, np.ndarray]
 
 
 def _check_refined(path: str, nominal_deg: np.ndarray, refined_deg: np.ndarray) -> None:
-    """Refuse refined angles that are not those of the same rows, with the sign that they have.
+    """Check that refined and nominal angles are those of the same images.
 
     Raises:
-        TomogramError: they have the other sign or another order than the nominal ones, or differ
-            by more than refinement does.
+        TomogramError: signs or order are opposite, or angles differ by more than refinement does.
     """
-    apart = {sign: refined_deg - sign * nominal_deg for sign in (1, -1)}
-    beside = {sign: np.abs(values - np.median(values)) for sign, values in apart.items()}
-    offset = float(np.median(apart[1]))
-    if beside[1].max() <= MOST_REFINED_DEG and abs(offset) <= MAX_OFFSET_DEG:
+    differences = {sign: refined_deg - sign * nominal_deg for sign in (1, -1)}
+    errors = {sign: np.abs(values - np.median(values)) for sign, values in differences.items()}
+    offset = float(np.median(differences[1]))
+    if errors[1].max() <= MAX_REFINEMENT_DEG and abs(offset) <= MAX_OFFSET_DEG:
         return
-    if beside[-1].max() <= MOST_REFINED_DEG:
+    if errors[-1].max() <= MAX_REFINEMENT_DEG:
         raise TomogramError(
             f"{path}: expected refined angles ({REFINED}) of the sign of the nominal ones "
             f"({NOMINAL}), as RELION writes them, got the other sign, or the rows of one of them "
             f"in reversed order; mend that column, or {INSTEAD}"
         )
-    row = int(np.argmax(beside[1]))
+    row = int(np.argmax(errors[1]))
     raise TomogramError(
         f"{path}: row {row + 1}: expected a refined angle ({REFINED}) near the nominal one "
         f"({NOMINAL}), up to an offset of all rows, got {refined_deg[row]:g} where that is "
@@ -162,10 +163,10 @@ def _check_refined(path: str, nominal_deg: np.ndarray, refined_deg: np.ndarray) 
 
 
 def _check_x_tilt(path: str, x_tilt_deg: np.ndarray | None) -> None:
-    if x_tilt_deg is not None and np.ptp(x_tilt_deg) > MOST_X_TILT_DEG:
+    if x_tilt_deg is not None and np.ptp(x_tilt_deg) > MAX_X_TILT_RANGE_DEG:
         raise TomogramError(
-            f"{path}: expected one {X_TILT} for all views, within {MOST_X_TILT_DEG:g} degree, got "
-            f"{x_tilt_deg.min():g} to {x_tilt_deg.max():g}: tilts about x that differ are not "
+            f"{path}: expected one {X_TILT} for all views, within {MAX_X_TILT_RANGE_DEG:g} degree, "
+            f"got {x_tilt_deg.min():g} to {x_tilt_deg.max():g}: tilts about x that differ are not "
             "applied; align the series about one axis"
         )
 
@@ -178,7 +179,7 @@ def _exposures(path: str, table: pandas.DataFrame, convention: str | None) -> Ex
 
 
 def _images(path: str, table: pandas.DataFrame) -> np.ndarray | None:
-    """Images of the stack where rows are named N@stack, counted from 1; else None."""
+    """Indices of the images, from 0, if rows are named N@stack (N from 1); else None."""
     names = [str(name) for name in table[NAME]] if NAME in table else []
     found = [IMAGE.fullmatch(name) for name in names]
     stacks = [match.group(2) if match else None for match in found]
@@ -201,7 +202,7 @@ def _images(path: str, table: pandas.DataFrame) -> np.ndarray | None:
 
 
 def _check_files(path: str, names: list[str]) -> None:
-    """Refuse rows that name one file; a name that all rows share names none."""
+    """Check that rows name different files. One name in all rows is not the name of a file."""
     if 1 < len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise TomogramError(
@@ -213,15 +214,15 @@ def _check_files(path: str, names: list[str]) -> None:
 def _optics(path: str, table: pandas.DataFrame) -> Optics | None:
     """Defocus in nm, the mean of both axes, with the microscope where the table names it.
 
-    RELION keeps voltage, aberration and amplitude contrast in its list of series; other programs
-    write them here too.
+    RELION writes voltage, aberration and amplitude contrast in its list of tilt series; other
+    programs write them here too.
     """
     try:
         defocus = [column(path, table, name) for name in DEFOCUS]
         shift = column(path, table, PHASE_SHIFT)
         voltage, aberration, amplitude = (_shared(path, table, name) for name in MICROSCOPE)
     except TomogramError:
-        # Numbers that are missing matter only where phases are to be flipped.
+        # The contrast transfer is needed only to flip phases.
         return None
     there = [values for values in defocus if values is not None]
     if not there or min(values.min() for values in there) <= 0:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The table of one tilt series in a star file of RELION 5, read by the package starfile."""
+"""The table of one tilt series in a star file of RELION 5."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ INSTEAD = "give angles, alignment and doses in text files (--tlt, --xf, --doses)
 
 
 def read_table(path: str, as_words: Sequence[str]) -> pandas.DataFrame:
-    """The one table of a star file that has a row per view.
+    """Read the table with a row per view.
 
     Args:
         path: the file.
-        as_words: columns that are read as words, besides those that are needed here.
+        as_words: columns to read as text, besides those used here.
 
     Raises:
-        TomogramError: the file cannot be read, or does not hold one tilt series of RELION 5.
+        TomogramError: the file cannot be read, or is not that of one tilt series of RELION 5.
     """
     blocks = read_star(path, [NOMINAL, REFINED, SERIES, LIST_OF_SERIES, *as_words])
     tables = {name: block for name, block in blocks.items() if hasattr(block, "columns")}
@@ -63,10 +63,18 @@ def read_table(path: str, as_words: Sequence[str]) -> pandas.DataFrame:
 
 
 def column(path: str, table: pandas.DataFrame, name: str) -> np.ndarray | None:
-    """The numbers of a column, (n_rows,); None where it is not there, or empty in all rows.
+    """Numbers of a column.
+
+    Args:
+        path: the file, for messages.
+        table: table from `read_table`.
+        name: label of the column.
+
+    Returns:
+        (n_rows,) float64; None if the column does not exist or is empty.
 
     Raises:
-        TomogramError: some of its words are no finite numbers.
+        TomogramError: a word is not a finite number.
     """
     if name not in table:
         return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Warp's metadata of a tilt series (.xml): angles, doses, alignment, defocus, views in use."""
+"""Content of the metadata of Warp: angles, doses, alignment, defocus, views in use."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ from tomoscore_scipion.tilt_metadata.warp.xml_file import read_xml
 
 @dataclass(frozen=True)
 class WarpSeries:
-    """What Warp's metadata says, per view of its stack.
+    """Metadata of Warp, per view of its stack.
 
     Attributes:
-        angles_deg: (n_views,).
+        angles_deg: tilt angles in degrees, (n_views,).
         exposures: doses.
-        used: (n_views,) bool, whether Warp uses the view.
-        axis_deg: angle of the tilt axis from y, (n_views,); None where it is not there.
-        offset_angstrom: shifts (x, y) before the rotation, (n_views, 2); None as above.
-        optics: contrast transfer; None where there is no defocus per view.
+        used: whether Warp uses the view, (n_views,) bool.
+        axis_deg: angle of the tilt axis from y in degrees, (n_views,); None if it is missing.
+        offset_angstrom: shifts (x, y) before the rotation in Angstrom, (n_views, 2); None if they
+            are missing.
+        optics: contrast transfer; None if there is no defocus.
     """
 
     angles_deg: np.ndarray
@@ -40,17 +41,17 @@ class WarpSeries:
     optics: Optics | None
 
     def transforms(self, pixel_angstrom: float) -> np.ndarray | None:
-        """The alignment in IMOD's form, (n_views, 2, 3) in pixels; None where there is none.
+        """The alignment in the form of IMOD, (n_views, 2, 3) in pixels; None if there is none.
 
-        A point p of the image lies at A (p - offset) of the aligned image, with A the rotation
-        that turns the tilt axis to y.
+        The point p of the image is at A (p - offset) in the aligned image; A rotates the tilt axis
+        to y.
         """
         if self.axis_deg is None or self.offset_angstrom is None:
             return None
         return transforms_about_axis(self.axis_deg, self.offset_angstrom / pixel_angstrom)
 
     def select(self, indices: np.ndarray) -> WarpSeries:
-        """What is said of some views, in the order given."""
+        """The metadata of some views, in the given order."""
         optics = self.optics
         if optics is not None:
             optics = replace(optics, defocus_nm=optics.defocus_nm[indices])
@@ -65,15 +66,16 @@ class WarpSeries:
 
 
 def read_warp_xml(path: str, n_views: int, convention: str | None = None) -> WarpSeries:
-    """Read Warp's metadata of a stack of all views, or of those that Warp uses.
+    """Read the metadata of Warp for a stack of all views, or of the views that Warp uses.
 
     Args:
         path: the file.
-        n_views: images in the stack: as many as the metadata has views, or as it uses.
-        convention: what its doses are the doses of; Warp's "start" of the exposure when None.
+        n_views: number of images in the stack: that of all views, or of the views in use.
+        convention: point in the exposure of its doses, see `DOSE_CONVENTIONS`; "start", as Warp
+            writes them, if None.
 
     Raises:
-        TomogramError: it cannot be read, is not Warp's, or is of another number of views.
+        TomogramError: the file cannot be read, is not of Warp, or has another number of views.
     """
     root = read_xml(path, ", or give angles and doses in text files (--tlt, --doses)")
     angles = _numbers(root, "Angles", path)
@@ -119,7 +121,7 @@ def read_warp_xml(path: str, n_views: int, convention: str | None = None) -> War
 
 
 def _numbers(root: Element, name: str, path: str) -> np.ndarray | None:
-    """The numbers of an element, one per view; None where it is not there or empty."""
+    """Numbers of an element, one per view; None if it is missing or empty."""
     text = root.findtext(name)
     if text is None or not text.strip():
         return None
@@ -135,7 +137,7 @@ def _numbers(root: Element, name: str, path: str) -> np.ndarray | None:
 
 
 def _used(root: Element, n_views: int, path: str) -> np.ndarray:
-    """Which views Warp uses, (n_views,) bool; all where it does not say."""
+    """Views that Warp uses, (n_views,) bool; all if <UseTilt> is missing."""
     words = (root.findtext("UseTilt") or "").lower().split()
     if not words:
         return np.ones(n_views, dtype=bool)
@@ -148,7 +150,7 @@ def _used(root: Element, n_views: int, path: str) -> np.ndarray:
 
 
 def _optics(root: Element, n_views: int) -> Optics | None:
-    """Defocus per view from the grid over the views, or one defocus for all."""
+    """Contrast transfer, with the defocus per view (GridCTF), or one defocus for all views."""
     params = {p.get("Name"): p.get("Value", "") for p in root.iterfind("CTF/Param")}
     nodes = root.findall("GridCTF/Node")
     try:
@@ -165,5 +167,5 @@ def _optics(root: Element, n_views: int) -> Optics | None:
     sound = np.isfinite(defocus).all() and 0 <= amplitude < 1 and math.isfinite(aberration)
     if not (sound and math.isfinite(voltage) and voltage > 0):
         return None
-    # Micrometres and millimetres.
+    # Warp writes micrometres and millimetres.
     return Optics(1e3 * defocus, voltage, 1e6 * aberration, amplitude)

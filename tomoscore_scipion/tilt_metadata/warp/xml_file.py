@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Warp's metadata of a tilt series (.xml), parsed and never changed.
+"""Parse the metadata of Warp (.xml), which is never changed.
 
-Document types and entities are refused by defusedxml: Warp never writes them, and they can name
-other files or expand to more than fits in memory.
+defusedxml refuses document types and entities. Warp does not write them, and they can refer to
+other files or expand to more than the memory.
 """
 
 from __future__ import annotations
@@ -19,21 +19,25 @@ WHAT = "Warp's XML metadata of a tilt series"
 
 
 def read_xml(path: str, instead: str = "") -> Element:
-    """The root of an XML file of Warp.
+    """Read an XML file of Warp.
 
     Args:
         path: the file.
-        instead: what can be given in its place, for messages, with a comma before it.
+        instead: end of the message, with what can be given instead of the file.
+
+    Returns:
+        The root element.
 
     Raises:
-        TomogramError: it cannot be read, is no whole XML, or has a document type.
+        TomogramError: the file cannot be read, is not complete XML, or has a document type.
     """
     from defusedxml import DefusedXmlException
     from defusedxml.ElementTree import ParseError, fromstring
 
     text = read_text(path, WHAT)
     try:
-        # Text is parsed, not bytes: a file saved in another encoding still declares Warp's.
+        # Parse text, not bytes: a file saved in another encoding may still declare the original
+        # one.
         return cast("Element", fromstring(text, forbid_dtd=True))
     except DefusedXmlException as error:
         raise TomogramError(
