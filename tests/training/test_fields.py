@@ -9,7 +9,7 @@ from tomoscore_scipion.model.inference import measure
 from tomoscore_scipion.model.normalisation import canonical_slice
 from tomoscore_scipion.model.sampling import plan_slice
 from tomoscore_scipion.training.fields import (
-    FEWEST_CELLS,
+    MIN_CELLS,
     Field,
     power_law_filter,
     random_field,
@@ -86,7 +86,7 @@ def test_parts_are_within_the_field_and_vary():
     rng = np.random.default_rng(0)
     fields = [random_field(rng, 320) for _ in range(200)]
     for first, count in [part for f in fields for part in (f.rows, f.columns)]:
-        assert FEWEST_CELLS <= count <= 10
+        assert MIN_CELLS <= count <= 10
         assert 0 <= first <= 10 - count
     whole = sum(f.rows == f.columns == (0, 10) for f in fields)
     filtered = sum(f.exponent != 0 for f in fields)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ladders of ever worse tomograms of one specimen, whose scores must come out in order."""
+"""Series of increasingly degraded tomograms of one specimen; their scores must be in order."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ LADDERS: dict[str, list[dict[str, Any]]] = {
     "tilt range": [{"max_tilt_deg": tilt} for tilt in (60.0, 42.0, 24.0, 9.0)],
     "tilts": [{"tilt_step_deg": step, "total_dose": 360 / step} for step in (3.0, 9.0, 20.0)],
 }
-"""Changes of `GOOD`, each worse than the one before."""
+"""Changes of `GOOD` by name, each worse than the one before."""
 
 
 def ladders(scorer: Scorer, seeds: Iterable[int]) -> dict[str, dict[str, Any]]:
-    """Climb down every ladder with every specimen.
+    """Score every series for every specimen.
 
     Returns:
-        Per ladder: "pairs", neighbouring steps whose truths are apart, and "in_order", how many of
-        these have scores in order.
+        Per series: "pairs", the number of neighbouring steps whose truths differ by more than
+        `APART`, and "in_order", how many of these pairs have scores in order.
     """
     results: dict[str, dict[str, Any]] = {name: {"pairs": 0, "in_order": 0} for name in LADDERS}
     for seed in seeds:

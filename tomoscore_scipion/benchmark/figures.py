@@ -11,9 +11,9 @@ from tomoscore_scipion.benchmark.fresh import Comparison
 from tomoscore_scipion.records.bands import N_BANDS
 
 RANK_DRAWS = 1000
-"""Draws of specimens behind the interval of the rank correlation."""
+"""Number of bootstrap draws for the interval of the rank correlation."""
 APART = 0.3
-"""Pairs of tomograms of a specimen are judged when their truths differ by so many octaves."""
+"""Pairs of tomograms of a specimen count if their truths differ by more than this, in octaves."""
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fresh simulated tomograms, on which no model was trained, scored beside their truth."""
+"""Fresh simulated tomograms, on which no model was trained, with predictions and truths."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ class Case:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Scores beside truths: of tomograms (n,), of their slices (m,), of their bands (n, bands).
+    """Predictions and truths of n tomograms, of their m slices, and of their bands.
 
     Attributes:
         specimen: (n,) seed of the specimen.
-        predicted: (n,) TomoScore.
-        truth: (n,) its truth.
+        predicted: (n,) predicted TomoScore.
+        truth: (n,) true TomoScore.
         low: (n,) lower end of the interval.
         high: (n,) upper end.
-        slice_predicted: (m,) TomoScore of slices in the true slab.
-        slice_truth: (m,) their truth.
+        slice_predicted: (m,) predicted TomoScore of the slices in the true slab.
+        slice_truth: (m,) their true TomoScore.
         curve_predicted: (n, N_BANDS) resolvability, NaN beyond Nyquist.
         curve_truth: (n, N_BANDS).
         share: (n, N_BANDS) share of each band below Nyquist.
@@ -100,7 +100,7 @@ def fresh_tomograms(
 
 
 def compare(scorer: Scorer, cases: Iterable[Case]) -> Comparison:
-    """Score cases one after the other."""
+    """Score tomograms one after the other and collect predictions and truths."""
     rows: list[tuple] = []
     slices: list[tuple[float, float]] = []
     for case in cases:

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The curve of a real tomogram from its own halves: what a prediction can be held against.
+"""Simulated factors that relate half maps of a real tomogram to its resolvability curve.
 
 C of `halves.correlation` is the correlation of the whole tomogram with a noise-free one of the same
-views. That one lacks the missing wedge, so that R, the correlation with the specimen, is C times
-what a noise-free reconstruction from the same tilt range reaches, which simulation tells. What both
-halves share - misalignment, CTF, beads - F does not see.
+views. The noise-free tomogram lacks the missing wedge, so that R, the correlation with the
+specimen, is C times the R of a noise-free reconstruction from the same tilt range, which is
+simulated here.
+Errors that both halves share (misalignment, CTF, beads) do not lower C.
 
-Halves split by tilt sample different angles. Each has streaks in place of the other's views, which
-are opposite in the two, so that even without noise C stays below 1: `split_ceiling` tells how far.
-In octaves finer than 16 nm halves of views 6 degrees apart say too little.
+Halves split by tilt sample different angles. Each has streaks where views of the other are
+missing, with opposite signs in the two, so that C stays below 1 even without noise; `split_ceiling`
+gives the limit. For octaves finer than 16 nm it is too low for halves of views 6 degrees apart.
 
-What the missing wedge leaves depends on the specimen: more of membranes and large bodies, less of
-the coarse octaves of a crowd of small ones. So halves tell the curve of a real one as a range.
+The effect of the missing wedge depends on the specimen: it is smaller for membranes and large
+bodies and larger for the coarse octaves of many small ones. The curve from halves is therefore a
+range.
 """
 
 from __future__ import annotations
@@ -31,18 +33,18 @@ from tomoscore_scipion.simulation.specimen import random_specimen
 
 NOISE_FREE = Recipe(total_dose=1e7, defocus_nm=1000.0, damage=False, ctf_correction="phase_flip")
 PLANES = 5
-"""Planes in the middle of each simulated specimen that are asked."""
+"""Number of planes in the middle of each simulated specimen that are compared."""
 
 
 def noise_free_series(
     max_tilt_deg: float, tilt_step_deg: float, seeds: Iterable[int]
 ) -> Iterator[Acquisition]:
-    """Tilt series next to free of noise, one of a simulated specimen per seed.
+    """Simulate tilt series with almost no noise, one specimen per seed.
 
     Args:
-        max_tilt_deg: tilts go from minus to plus this.
-        tilt_step_deg: between tilts.
-        seeds: of the specimens.
+        max_tilt_deg: largest tilt angle on both sides.
+        tilt_step_deg: step between tilts.
+        seeds: seeds of the specimens.
     """
     recipe = replace(NOISE_FREE, max_tilt_deg=max_tilt_deg, tilt_step_deg=tilt_step_deg)
     for seed in seeds:
@@ -54,7 +56,7 @@ def noise_free_series(
 
 
 def wedge_factor(series: Acquisition) -> np.ndarray:
-    """R of the reconstruction of a noise-free series, (N_BANDS,): what its tilts reach at best."""
+    """R of the reconstruction of a noise-free series, (N_BANDS,): the limit for its tilt range."""
     wanted = _central(series)
     truths = [series.truth(plane, z) for plane, z in zip(series.planes(wanted), wanted)]
     return np.stack([truth.numpy() for truth in truths]).mean(axis=(0, 1, 2))

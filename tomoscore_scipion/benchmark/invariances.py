@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far a score moves when a tomogram is changed in ways that change nothing."""
+"""Change of a score under transformations of a tomogram that must not change it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ REBINNED = "re-binned by 2"
 BINNED_VOXEL = 20.0
 """Largest voxel in angstrom of a tomogram that is binned by 2, to 4 nm, which carries 8 nm."""
 FINEST_SEEN = 0.15
-"""A tomogram is binned when it shows no more than this finer than 8 nm, so that nothing is lost."""
+"""A tomogram is binned only if its resolvability below 8 nm is less than this: no loss then."""
 
 
 def deviations(scorer: Scorer, cases: Iterable[Case]) -> dict[str, list[float]]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Volumes with nothing in them, which must score near 0."""
+"""Volumes of noise only, which must score near 0."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from tomoscore_scipion.simulation.truth import tile_content, tile_curves
 GRID = Grid(n=384, pixel_nm=1.5)
 VOXEL_NM = GRID.pixel_nm
 PLANES = 12
-"""Every other phantom is a stack of so many planes with the same shapes, the others one image."""
+"""Number of planes of every other phantom, all of the same shapes; the others are one image."""
 SHAPES = ("walls", "spirals", "polygons")
 CORRELATED = ("smoothed", "pink", "grainy")
 

@@ -16,12 +16,12 @@ CELL_PX = 32
 """Spacing of the tiles in pixels of 1.5 nm."""
 TILE_CELLS = 4
 """A tile has 4 x 4 cells (192 nm); at an edge those that exist."""
-FEWEST_CELLS = 2
+MIN_CELLS = 2
 
 
 def cells_along(canonical_px: int) -> int:
     """Cells along an axis of a slice, from its size in pixels of 1.5 nm."""
-    return max(math.ceil(canonical_px / CELL_PX), FEWEST_CELLS)
+    return max(math.ceil(canonical_px / CELL_PX), MIN_CELLS)
 
 
 def tiles_along(canonical_px: int) -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Joins the steps: planes of a tomogram of a specimen, and the truth of each."""
+"""From a specimen to planes of its tomogram, and the truth of each plane."""
 
 from __future__ import annotations
 
@@ -106,12 +106,12 @@ class Acquisition:
     def truth(self, plane: torch.Tensor, z: int) -> torch.Tensor:
         """Signed curves per tile, (tiles, tiles, N_BANDS), of plane z of `planes`.
 
-        How the plane is written later - contrast, gradient, empty border - is no loss of quality.
+        The appearance of the written plane (contrast, gradient, empty border) does not count.
         """
         return tile_curves(plane, self._density(z), self.specimen.grid)
 
     def content(self, z: int) -> torch.Tensor:
-        """What there is to distinguish per tile and band at plane z, (tiles, tiles, N_BANDS)."""
+        """Amount of structure per tile and band at plane z, (tiles, tiles, N_BANDS)."""
         return tile_content(self._density(z), self.specimen.grid, self.voxel_nm)
 
     def _density(self, z: int) -> torch.Tensor:

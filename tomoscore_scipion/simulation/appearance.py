@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a tomogram is written: contrast sign, gradients, empty borders, quantisation."""
+"""Appearance of a written tomogram: contrast sign, gradient, empty borders, quantisation."""
 
 from __future__ import annotations
 

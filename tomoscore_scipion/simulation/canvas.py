@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The volume that a scene is painted on: points of mass first, then membranes and what is closed.
+"""The volume on which a scene is composed: points of mass first, then membranes and bodies.
 
 Distances are signed, in nm, and positive inside of a compartment.
 """
@@ -23,7 +23,7 @@ MEMBRANE_NM = 4.0
 
 
 class Canvas:
-    """A density (z, y, x) in the making, periodic in y and x.
+    """A density (z, y, x) under construction, periodic in y and x.
 
     Attributes:
         rng: source of randomness.
@@ -68,11 +68,11 @@ class Canvas:
         return float(np.exp(self.rng.uniform(np.log(low), np.log(high))))
 
     def chance(self, odds: float) -> bool:
-        """Whether something happens."""
+        """Random bool with a given probability."""
         return bool(self.rng.random() < odds)
 
     def may(self, name: str) -> bool:
-        """Whether an ingredient is allowed; one that is counts as painted."""
+        """Whether an ingredient is allowed; if so it is added to `contents`."""
         if name in self.without:
             return False
         self.contents.add(name)
@@ -306,6 +306,6 @@ class Canvas:
 
 
 def _level(field: torch.Tensor, share: float) -> torch.Tensor:
-    """The value that a share of a field is above."""
+    """The value that a fraction of a field exceeds."""
     part = field.flatten()[:: max(1, field.numel() // 20000)]
     return torch.quantile(part, 1 - share)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What scatters but is not annotated: gold beads, ice crystals, a carbon edge, solvent noise."""
+"""Scatterers that are not annotated: gold beads, ice crystals, carbon film, solvent noise."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def mill(rng: np.random.Generator, density: torch.Tensor) -> None:
 
 
 def soil(rng: np.random.Generator, scatter: torch.Tensor, grid: Grid) -> None:
-    """Add what lies on the faces in place: amorphous matter, platinum grains, frost.
+    """Add amorphous matter, platinum grains and frost to the faces, in place.
 
     Args:
         rng: source of randomness.

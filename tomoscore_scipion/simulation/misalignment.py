@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Displacements of tilt images that alignment has left, less what only moves the volume."""
+"""Residual displacements of aligned tilt images, without the part that moves the volume."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A denoiser that is really trained: a small network predicts one half of the data from the other.
+"""A trained denoiser: a small network predicts one half of the data from the other.
 
 Noise2Noise (Lehtinen et al., ICML 2018) on the halves of one tomogram, as cryo-CARE does (Buchholz
-et al., ISBI 2019). The network sees `CONTEXT` planes and gives the middle one. It starts from the
-best linear mixture of smoothed planes, found by least squares, and learns what is to be added.
+et al., ISBI 2019). The input of the network is `CONTEXT` planes, its output the middle one. It
+starts from the best linear mixture of smoothed planes (least squares) and learns a correction.
 """
 
 from __future__ import annotations

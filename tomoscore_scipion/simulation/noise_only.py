@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Volumes of nothing but noise, in every texture: a score must not rise for any of them."""
+"""Volumes of noise only, in many textures; none of them may get a high score."""
 
 from __future__ import annotations
 

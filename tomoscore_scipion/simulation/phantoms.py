@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Planes of blurred matter plus stationary noise, without tilt series: phantoms and nulls.
+"""Phantoms: planes of blurred matter plus stationary noise, or noise only, without tilt series.
 
-The physics of tomography ties noise to a few textures. Here noise has any spectrum, with any
-correlation from plane to plane, so that a score cannot lean on one texture.
+Simulated tilt series have noise of a few textures only. Here noise has any spectrum and any
+correlation from plane to plane, so that a model cannot rely on one texture.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Single slices as people show them: stretched, resized, of 8 bits, perhaps a JPEG."""
+"""Single slices as pictures: contrast stretched, resized, 8 bits, some as JPEG."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def as_picture(
 
     Returns:
         (n, n) float32 of whole numbers from 0 to 255 that shows the same field with the same sign,
-        n even, and its pixel in nm. What cannot be seen any more is lost: the truth is that of this
-        picture.
+        n even, and its pixel in nm. The truth must be computed from this picture, because
+        structure is lost.
     """
     values = plane.numpy().astype(np.float32)
     clip = float(rng.choice([0.0, 0.1, 0.35, 1.0, 2.0]))

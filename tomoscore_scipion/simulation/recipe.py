@@ -13,7 +13,7 @@ from tomoscore_scipion.simulation.worlds import NEWEST_WORLD, is_old
 ORDERS = ("dose_symmetric", "bidirectional", "unidirectional")
 FILTERS = ("ramp", "ramp_rolloff", "hamming", "sirt_like", "sart_like")
 VIEW_SCALINGS = ("mean", "spread", "counts")
-"""What is made equal between views: their mean, their spread, or nothing (they stay counts)."""
+"""Property that is made equal between views: mean, spread, or none (counts)."""
 CTF_CORRECTIONS = ("none", "phase_flip", "wiener", "multiply")
 MTF_SHAPES = ("none", "sinc", "gaussian")
 INTERPOLATIONS = ("none", "linear", "cubic")
@@ -31,10 +31,10 @@ POST_PROCESSING = (
     "noise2noise",
 )
 TRAINED = "noise2noise"
-"""The one that needs the halves of its tomogram."""
+"""The post-processing that needs the halves of its tomogram."""
 POST_PROCESSING_ODDS = (0.55, 0.09, 0.06, 0.04, 0.01, 0.04, 0.05, 0.05, 0.03, 0.08)
 OLD_POST_PROCESSING_ODDS = (0.5, 0.11, 0.07, 0.05, 0.02, 0.05, 0.1, 0.05, 0.05)
-"""Those of the world 0.1, which ends with "deconvolution"."""
+"""Odds of the world 0.1, whose post-processing ends with "deconvolution"."""
 
 RANGES = {
     "max_tilt_deg": (1.0, 75.0),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One tomogram and its truth from one seed, and the two files in which they are written."""
+"""Simulate one tomogram and its truth from a seed, and write both files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tomoscore_scipion.simulation.specimen import INGREDIENTS, Specimen, random_
 from tomoscore_scipion.simulation.summary import truth_summary
 
 SCHEMA = 1
-"""Version of the form of the truth files."""
+"""Version of the format of the truth files."""
 GENERATOR_VERSION = 6
 """Version of `tomoscore simulate`, raised whenever a seed no longer gives the same tomogram.
 
@@ -36,14 +36,14 @@ FIELD_RANGE_NM = (192.0, 1536.0)
 THICKNESS_NM = (40.0, 300.0)
 FILLED_THICKNESS_NM = (60.0, 150.0)
 FILLED_VARIANCE = 0.02
-"""A specimen of less variance has too little in it to show how well it was imaged."""
+"""Smallest variance of a specimen that shows how well it was imaged."""
 HEADROOM = 1.3
 """Height of the tomogram over that of the specimen."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is wanted; the seed draws the rest.
+    """Options of a simulation; the seed determines the rest.
 
     Attributes:
         quality: one of `QUALITIES`, on a well-filled specimen without contamination; or "random".
@@ -54,7 +54,7 @@ class Request:
         fixed: parameters of `Recipe` that are given.
 
     Raises:
-        ValueError: a value is not what it must be; the message says which.
+        ValueError: a value is out of range; the message names it.
     """
 
     quality: str = RANDOM
@@ -93,13 +93,13 @@ def simulate(seed: int, request: Request | None = None) -> tuple[np.ndarray, dic
 
     Args:
         seed: 0 or greater.
-        request: what is wanted.
+        request: the options.
 
     Returns:
         The tomogram (z, y, x) in its own data type, and the truth as it is written.
 
     Raises:
-        StartError: with the ingredients allowed no specimen is filled enough for its quality.
+        StartError: no specimen with the allowed ingredients is filled enough for the quality.
     """
     request = request or Request()
     rng = np.random.default_rng([GENERATOR_VERSION, seed])
@@ -147,7 +147,7 @@ def _recipe(rng: np.random.Generator, request: Request) -> Recipe:
 
 
 def _typed(stack: np.ndarray, quantisation: str) -> np.ndarray:
-    """The planes as they are stored: float32, int16 or int8."""
+    """The planes in their stored data type: float32, int16 or int8."""
     return stack if quantisation == "float32" else np.rint(stack).astype(quantisation)
 
 
@@ -195,7 +195,7 @@ def make_folder(name: str) -> Path:
 
 
 def truth_line(path: Path, truth: Mapping[str, Any]) -> str:
-    """What was written, in one line."""
+    """Summary of a written tomogram in one line."""
     shape = " x ".join(str(n) for n in truth["shape_zyx"])
     scale = readable_scale(truth["scale_nm"])
     return f"{path}  {shape}  true TomoScore {truth['tomoscore']:.2f} ({scale})"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The truth of a whole tomogram in the form of a record: curve, score, scale, slices."""
+"""The truth of a whole tomogram with the keys of a record: curve, score, scale, slices."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def truth_summary(
 
     Args:
         curves: (z, tiles_y, tiles_x, N_BANDS) signed truth of every slice of the tomogram.
-        content: the same shape, what there is to distinguish, 0 to 1.
+        content: the same shape, amount of structure, 0 to 1.
         slab_z: first and last slice of the specimen, 0-based, inclusive.
         voxel_size_angstrom: voxel size of the tomogram.
 
@@ -64,7 +64,7 @@ def truth_summary(
 
 
 def _score(curve: np.ndarray, share: np.ndarray) -> dict[str, Any]:
-    """TomoScore and scale of a signed mean curve, from the values that are written."""
+    """TomoScore and scale of a signed mean curve, from the rounded values of the file."""
     written = [np.nan if r is None else r for r in curve_as_list(curve.tolist(), share)]
     score = round(float(tomoscore(np.array(written), share)), 4)
     scale = scale_nm(score)

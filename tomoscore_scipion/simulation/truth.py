@@ -12,7 +12,7 @@ from tomoscore_scipion.simulation.grid import Grid, crop_spectrum
 from tomoscore_scipion.tomography import fourier
 
 SPECIMEN_FLOOR = 3e-4
-"""Added to the specimen's variance in a band: with nothing to distinguish, R is 0."""
+"""Added to the specimen's variance in a band, so that R is 0 without structure."""
 CONTENT_HALF = 3e-3
 """Variance of the specimen's density in a band and tile whose content is a half."""
 
@@ -64,15 +64,15 @@ def tile_curves(
 
 
 def tile_content(density: torch.Tensor, grid: Grid, voxel_nm: float) -> torch.Tensor:
-    """How much there is to distinguish per tile and band of a plane of the specimen.
+    """Amount of structure per tile and band of a plane of the specimen.
 
     Args:
         density: (n, n) of the specimen, protein minus ice = 1.
         grid: n and pixel; n is a multiple of 32.
-        voxel_nm: of the tomogram; nothing counts beyond its Nyquist.
+        voxel_nm: voxel size of the tomogram; frequencies above its Nyquist do not count.
 
     Returns:
-        (n / 32 - 1, n / 32 - 1, N_BANDS), 0 (nothing of this scale) to 1 (plenty).
+        (n / 32 - 1, n / 32 - 1, N_BANDS), 0 (no structure of this scale) to 1 (plenty).
     """
     matter = torch.fft.rfft2(density) * band_masks(grid, voxel_nm)
     variance = tile_means(torch.fft.irfft2(matter, s=(grid.n, grid.n)) ** 2)

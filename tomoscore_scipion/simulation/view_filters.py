@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Radial filters of a tomogram, applied to its views: by the slice theorem that is the same.
+"""Radial filters of a tomogram, applied to its views; equivalent by the slice theorem.
 
 Frequencies are those on the detector in 1/nm, (n_tilts, n_ky, n_kx), as `views.Views` has them.
 """
@@ -14,13 +14,13 @@ from tomoscore_scipion.simulation.recipe import Recipe
 from tomoscore_scipion.tomography import contrast_transfer
 
 MTF_PERIOD_NM = 3.0
-"""Where `Recipe.signal_mtf` and `noise_mtf` are what is left."""
+"""Period at which `Recipe.signal_mtf` and `noise_mtf` are the amplitudes."""
 HIGHPASS_NYQUIST = 0.02
 """Of the deconvolution filter: its high-pass ends at this share of Nyquist."""
 
 
 def detector_transfer(frequency: torch.Tensor, recipe: Recipe, left: float) -> torch.Tensor:
-    """What a detector leaves of a frequency: `left` at a period of `MTF_PERIOD_NM`.
+    """Modulation transfer function of a detector, `left` at a period of `MTF_PERIOD_NM`.
 
     A sinc is that of pixels that are averaged (its noise, aliased, stays white: `noise_mtf` of 1),
     a Gaussian that of a scintillator.

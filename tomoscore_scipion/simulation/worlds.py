@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Versions of what is drawn at random, so that an older one stays at hand to be measured on."""
+"""Versions of the random distributions; older ones remain available for benchmarks."""
 
 WORLDS = ("0.1", "0.2")
 """Of weights: "0.1" has free mixtures of ingredients and fewer ways of recording and filtering."""
@@ -7,7 +7,7 @@ NEWEST_WORLD = WORLDS[-1]
 
 
 def is_old(world: str) -> bool:
-    """Whether a world is one from before the newest.
+    """Whether a world is older than the newest.
 
     Raises:
         ValueError: there is no such world.

@@ -68,7 +68,7 @@ class RadialFilter:
         return frequency * self._shaped(frequency)
 
     def _shaped(self, frequency: torch.Tensor) -> torch.Tensor:
-        """What the ramp is multiplied by."""
+        """Factor of the ramp."""
         shaped = self._rolloff(frequency)
         if self.sirt_iterations:
             residual = (1.0 - LANDWEBER_STEP / frequency.clamp(min=LANDWEBER_STEP)).clamp(min=0.0)
@@ -102,7 +102,7 @@ class Tilted:
         self.angles = np.deg2rad(np.asarray(angles_deg, dtype=np.float64))
 
     def add(self, slab: torch.Tensor, image: torch.Tensor, view: int, heights: np.ndarray) -> None:
-        """Add to planes (n, x, y) at heights (n,) what a filtered view (columns, y) shows there.
+        """Add the back-projection of a filtered view to planes of the volume.
 
         Args:
             slab: (n, x, y) planes, changed in place.
@@ -274,7 +274,7 @@ def backproject_slabs(
 def slabs_at(
     filtered: torch.Tensor, geometry: Tilted | Sheared, heights: np.ndarray, n_x: int
 ) -> Iterator[torch.Tensor]:
-    """Sums over filtered views of what they show of some planes, slab by slab.
+    """Back-project filtered views to planes at given heights, slab by slab.
 
     Args:
         filtered: shape (n_views, columns, y).

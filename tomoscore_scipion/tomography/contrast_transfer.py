@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Weak-phase contrast transfer, and turning its reversals back (phase flipping).
+"""Contrast transfer function of weak-phase objects.
 
 Constants: Kirkland, Advanced Computing in Electron Microscopy (2nd ed., 2010).
 """

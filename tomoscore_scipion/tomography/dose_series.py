@@ -92,7 +92,7 @@ def aligned_images(
 def dose_weighted(
     images: torch.Tensor, exposures: Exposures, voxel_angstrom: float
 ) -> torch.Tensor:
-    """Views filtered by what radiation leaves of each frequency at the middle of their exposure.
+    """Weight views by the amplitude that survives radiation at the middle of their exposure.
 
     Grant and Grigorieff's law (`tomography/radiation_damage.py`), for 300 kV. The sum is not
     divided by the sum of squared weights, since a back-projection has no place for it.

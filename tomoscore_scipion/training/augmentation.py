@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What training takes away from a volume: some of its slices, or their neighbours in z.
+"""Augmentation: remove some slices of a volume, or their neighbours in z.
 
-Thin volumes and single images have neither. Nothing else is changed: filters, contrast and turns
-change nothing of what is measured.
+This imitates thin volumes and single images. Filters, contrast and rotations need no augmentation,
+because the statistics do not depend on them.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from tomoscore_scipion.model.sampling import CHANNEL_NAMES, CHANNELS
 from tomoscore_scipion.model.statistics import MEAN_TABLE, SECTORS
 
 FEWER_SLICES = 0.3
-"""Share of the volumes that are seen with some of their slices only."""
+"""Fraction of the volumes of which some slices are removed."""
 NEIGHBOURS_LOST = (0.12, 0.04, 0.06)
-"""Share of the volumes that lose near, far and distant, far and distant, or distant neighbours."""
+"""Fractions of the volumes that lose all neighbours, far and distant ones, or distant ones."""
 NEIGHBOURS = CHANNEL_NAMES[1:]
 
 
@@ -28,10 +28,10 @@ def fewer(slices: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def lost_neighbours(rng: np.random.Generator) -> int:
-    """The first of the neighbours that a volume loses, and with it those further away.
+    """Draw the nearest neighbour that a volume loses; it loses those further away, too.
 
     Returns:
-        0 to CHANNELS - 1, the last of which stands for none.
+        Index in `NEIGHBOURS`, or CHANNELS - 1 for no loss.
     """
     luck = rng.random()
     return int(np.searchsorted(np.cumsum(NEIGHBOURS_LOST), luck, side="right"))
@@ -40,12 +40,12 @@ def lost_neighbours(rng: np.random.Generator) -> int:
 def without_neighbours(
     means: np.ndarray, persistence: np.ndarray, first: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What is measured of slices that have no neighbours from the `first` on.
+    """Set the statistics of neighbours from `first` on to 0, as for slices without them.
 
     Args:
         means: (..., len(MEANS)).
         persistence: (..., PERSISTENCE).
-        first: place in `NEIGHBOURS`.
+        first: index in `NEIGHBOURS`.
     """
     lost = np.array([bool(set(mean.channels) & set(NEIGHBOURS[first:])) for mean in MEAN_TABLE])
     sector = np.arange(CHANNELS - 1) >= first

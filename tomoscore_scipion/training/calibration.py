@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is stated of a model on specimens that it was not trained on."""
+"""Calibration on specimens that a model was not trained on: intervals, out of distribution."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ MIN_VARIANCE = 0.05
 KERNEL = 0.7
 """Sigma in octaves of the neighbourhood in which errors are pooled."""
 ALL_SCORES = 6.0
-"""Errors at all scores count as so many tomograms beside those at a score: a few dozen tomograms in
-all are too few to tell neighbourhoods apart."""
+"""Weight, in tomograms, of the errors at all scores relative to those near a score. A few dozen
+tomograms are too few to distinguish neighbourhoods."""
 HELD = 0.9
-"""Share of the errors that an interval holds."""
+"""Fraction of the errors that an interval covers."""
 MIN_SD = 0.05
 MIN_VOLUMES = 20
-"""Volumes of a kind below which nothing is said of it."""
+"""Smallest number of volumes of a kind for a figure of this kind."""
 OUT_OF_DISTRIBUTION_WIDTH = 0.5
 """How much wider an interval gets per unit of out-of-distribution distance
 beyond 1: a choice, not a measurement."""
 UNCALIBRATED = {"score": [0.0, float(N_SCORED)], "sd": [0.0, 0.0]}
-"""What stands in a card until errors have been measured: intervals hold the sampling error only."""
+"""Interval of a card before errors are measured: it covers the sampling error only."""
 
 
 def error_by_score(
     predicted: np.ndarray, truth: np.ndarray, sampling: np.ndarray | float = 0.0
 ) -> dict[str, Any]:
-    """The model's own error as a function of the predicted score, as 90 % of the errors have it.
+    """The model's own error as a function of the predicted score.
 
-    Errors are not normal: some tomograms are far off, and would widen the intervals of all others
-    if their squares were averaged. So 90 % of the errors around a score are held, as in conformal
-    prediction (Lei et al., J. Am. Stat. Assoc. 113, 1094 (2018)).
+    Errors are not normally distributed: a few are large, and an average of squares would widen the
+    intervals of all tomograms. Instead the interval covers 90 % of the errors near a score, as in
+    conformal prediction (Lei et al., J. Am. Stat. Assoc. 113, 1094 (2018)).
 
     Args:
         predicted: (n,) predicted scores in octaves.
@@ -67,7 +67,7 @@ def error_by_score(
 
 
 def thin_factor(errors: np.ndarray, slices: np.ndarray) -> float:
-    """How much larger errors are for single slices than for volumes of several, at least 1.
+    """Ratio of the errors of single slices to those of volumes of several slices, at least 1.
 
     Args:
         errors: (n,) of the scores of volumes held out, octaves.

@@ -24,9 +24,9 @@ class Batch:
     """Network input and truth of v volumes of at most s slices of t tiles.
 
     Attributes:
-        measured: what is measured; tiles that do not exist weigh 0.
+        measured: statistics; tiles that do not exist have weight 0.
         curves: (v, s, t, N_BANDS) float32, signed truth.
-        content: (v, s, t, N_BANDS) float32, what there is to distinguish.
+        content: (v, s, t, N_BANDS) float32, amount of structure, 0 to 1.
         share: (v, N_BANDS) float32, share of each band below Nyquist.
     """
 
@@ -42,8 +42,8 @@ class Shards:
     Attributes:
         volumes: shard, and indices of the slices, of each volume.
         kind: (volumes,) see `Sample`.
-        correlated: (volumes,) bool, whether noise that is not white was put on it without tilts.
-        specimen: (volumes,) which shard each is of.
+        correlated: (volumes,) bool, whether it has noise that is not white, added without tilts.
+        specimen: (volumes,) index of the shard.
         contents: (volumes,) ingredients of its specimen, joined by "+".
     """
 
@@ -66,7 +66,7 @@ class Shards:
         self.specimen = np.array([shard for shard, _ in self.volumes])
 
     def only(self, wanted: np.ndarray) -> Shards:
-        """Some of the volumes, chosen by a (volumes,) mask; nothing is copied."""
+        """The volumes selected by a (volumes,) mask; arrays are not copied."""
         part = copy.copy(self)
         part.volumes = [volume for volume, chosen in zip(self.volumes, wanted) if chosen]
         for name in ("kind", "correlated", "contents", "specimen"):
@@ -77,7 +77,7 @@ class Shards:
         return len(self.volumes)
 
     def sample_means(self, every: int) -> torch.Tensor:
-        """(n, OCTAVES, len(MEANS)) float32 of every so-manieth tile that carries data."""
+        """(n, OCTAVES, len(MEANS)) float32 of every n-th tile that holds data, n = `every`."""
         rows = []
         for shard, members in self.volumes:
             part = self._parts[shard]
@@ -87,7 +87,12 @@ class Shards:
         return torch.from_numpy(np.concatenate(rows).astype(np.float32))
 
     def batch(self, chosen: np.ndarray, rng: np.random.Generator | None) -> Batch:
-        """Some volumes; augmented, with a ninth of their tiles, given a source of randomness."""
+        """Volumes as a batch.
+
+        Args:
+            chosen: indices of the volumes.
+            rng: source of randomness for augmentation, with a ninth of the tiles; None for neither.
+        """
         columns: list[tuple] = []
         for index in chosen:
             shard, members = self.volumes[index]

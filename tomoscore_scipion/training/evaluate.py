@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a network does on shards: per band, per volume, and beside a constant predictor."""
+"""Accuracy of a network on shards: per band, per volume, and that of a constant predictor."""
 
 from __future__ import annotations
 

@@ -17,11 +17,11 @@ from tomoscore_scipion.model.tiles import CELL_PX
 from tomoscore_scipion.tomography import fourier
 
 WHOLE = 0.35
-"""Share of the volumes of which the whole field is kept."""
-FEWEST_CELLS = 3
-"""Least width of a part, in cells of 48 nm."""
+"""Fraction of the volumes with the whole field."""
+MIN_CELLS = 3
+"""Smallest width of a part, in cells of 48 nm."""
 FILTERED = 0.35
-"""Share of the volumes that are filtered once more."""
+"""Fraction of the volumes to which a filter is applied."""
 EXPONENTS = (-1.0, 0.6)
 """Range of the power of the frequency that such a filter multiplies by."""
 
@@ -55,7 +55,7 @@ class Field:
         return out
 
     def placed(self, measured: MeasuredSlice) -> MeasuredSlice:
-        """What is measured of the rectangle, at its place among the tiles of the whole field."""
+        """Statistics of the rectangle, placed among the tiles of the whole field."""
         tiles = (self.cells - 1, self.cells - 1)
         means = measured.means.new_zeros((*tiles, *measured.means.shape[2:]))
         weight = measured.weight.new_zeros(tiles)
@@ -87,7 +87,7 @@ def power_law_filter(plane: np.ndarray, exponent: float) -> np.ndarray:
 
 
 def random_field(rng: np.random.Generator, field_px: int) -> Field:
-    """The whole of a field of so many pixels of 1.5 nm, or a part of it; filtered or not."""
+    """Draw a part of a field, or the whole, and a filter; `field_px` pixels of 1.5 nm."""
     cells = field_px // CELL_PX
     rows = columns = (0, cells)
     if rng.random() >= WHOLE:
@@ -97,5 +97,5 @@ def random_field(rng: np.random.Generator, field_px: int) -> Field:
 
 
 def _random_part(rng: np.random.Generator, cells: int) -> tuple[int, int]:
-    count = int(rng.integers(min(FEWEST_CELLS, cells), cells + 1))
+    count = int(rng.integers(min(MIN_CELLS, cells), cells + 1))
     return int(rng.integers(0, cells - count + 1)), count

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training samples: what the engine measures of simulated slices, with their true curves."""
+"""Training samples: statistics of simulated slices, with their true curves."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ TILT_SERIES, PHANTOM, NOISE_ONLY = "tilt_series", "direct", "null"
 GENERATOR_VERSION = 11
 """Version of training samples, raised whenever a seed no longer gives the same samples."""
 ALONE = 0.2
-"""Share of the specimens that hold a single ingredient: purified, or little of anything."""
+"""Fraction of the specimens with a single ingredient, as purified or sparse specimens."""
 JSON_NAMES = {"phantoms": "directs", "noise_stacks": "nulls", "noise_volumes": "nothings"}
 """Fields of `SampleRecipe` that have another name in JSON, for existing samples and cards."""
 LARGEST_BINNED_NM = 2.0
-"""Voxel before binning by 2: beyond, little is left to be scored."""
+"""Largest voxel that is binned by 2; beyond it little structure would be left."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,13 @@ class Sample:
     """One slice for training.
 
     Attributes:
-        measured: what the engine measures of it.
+        measured: statistics of the slice.
         curves: (tiles, tiles, N_BANDS), signed truth.
-        content: (tiles, tiles, N_BANDS), what there is to distinguish.
+        content: (tiles, tiles, N_BANDS), amount of structure, 0 to 1.
         share: (N_BANDS,) share of each band below Nyquist.
-        volume: which volume of its specimen the slice is of.
+        volume: index of the volume among those of the specimen.
         kind: `TILT_SERIES`, `PHANTOM` or `NOISE_ONLY`.
-        correlated: it was given noise that is not white, without tilts.
+        correlated: whether it has noise that is not white, added without tilts.
         contents: ingredients of the specimen, joined by "+".
     """
 
@@ -70,12 +70,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class SampleRecipe:
-    """What is drawn per specimen.
+    """Numbers of samples per specimen.
 
     Attributes:
         field_px: pixels of 1.5 nm across the specimen, a multiple of 32.
         acquisitions: tilt series per specimen; some without noise, binned, or cropped along z.
-        slices: slices kept of each volume, spread over its height as the engine spreads them.
+        slices: slices of each volume, spread over its height as the engine spreads them.
         phantoms: stacks of blurred matter plus noise per specimen.
         noise_stacks: stacks of noise only per specimen.
         noise_volumes: volumes of noise only per noise seed.
@@ -149,7 +149,7 @@ def _spread_out(rng: np.random.Generator, n_z: int, n: int) -> np.ndarray:
 
 
 def _unusual(rng: np.random.Generator, recipe: Recipe) -> Recipe:
-    """Some tilt series have next to no noise, and some tomograms are binned once they are made."""
+    """Give some tilt series almost no noise, and bin some tomograms."""
     if rng.random() < 0.06:
         recipe = replace(recipe, total_dose=float(10 ** rng.uniform(3, 7)), damage=False)
     if rng.random() < 0.3 and recipe.voxel_nm <= LARGEST_BINNED_NM:
@@ -195,7 +195,7 @@ def _pictures(rng: np.random.Generator, acquisition: Acquisition, n: int) -> lis
 
 
 def _cropped(rng: np.random.Generator, acquisition: Acquisition) -> tuple[int, int]:
-    """First plane and number of planes kept: mostly all, or a few from inside the specimen."""
+    """First plane and number of planes: mostly all, or a few from inside the specimen."""
     if rng.random() < 0.85:
         return 0, acquisition.n_z
     low, high = acquisition.slab_z()

@@ -24,7 +24,7 @@ from tomoscore_scipion.training.samples import (
 )
 
 MAKERS = {"": specimen_samples, "nothing-": noise_only_samples}
-"""What makes the samples of a seed, by what stands before it in a shard's name."""
+"""Functions that make the samples of a seed, by the prefix of the seed in a shard's name."""
 
 KEEP_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(8 * 2**30),

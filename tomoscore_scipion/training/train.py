@@ -31,7 +31,7 @@ GOOD_ODDS = 3.0
 MAX_ODDS = 4.0
 """Largest odds of a volume, relative to the mean."""
 EMPTY_TILE = 0.15
-"""Weight of the curve of a tile in which there is nothing; one full of matter has 1 more."""
+"""Weight of the curve of a tile without structure; its content is added to it."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def volume_curves(
 def loss_of(predicted: Prediction, batch: Batch) -> torch.Tensor:
     """Squared error of the curves and the content of tiles, and of volumes and their score.
 
-    Tiles count by their content, and a little where there is nothing.
+    Tiles are weighted by their content plus `EMPTY_TILE`.
     """
     carried = (batch.share > 0).float()
     weight = batch.measured.weight
@@ -109,7 +109,7 @@ def loss_of(predicted: Prediction, batch: Batch) -> torch.Tensor:
 
 
 def initial_network(shards: Shards, start: Path | None) -> ResolvabilityNet:
-    """A network that knows the scale of each ratio of its samples, or weights to start from."""
+    """A network with the mean and spread of each ratio of the samples, or weights to start from."""
     if start is not None:
         return load_weights(start)[0]
     network = ResolvabilityNet()
@@ -133,12 +133,12 @@ def true_scores(shards: Shards) -> np.ndarray:
 def balanced(scores: np.ndarray) -> np.ndarray:
     """Odds of volumes, (n,), that make all scores about equally frequent.
 
-    Random simulations are mostly poor; a model that has seen them as often as that takes what it
-    cannot judge, such as a single image, for poor. Each half octave gets the same odds, the lowest
-    one, which holds the noise-only volumes, `LOWEST_SCORE_ODDS` times as much. No volume is drawn
-    more than `MAX_ODDS` times as often as the mean one. Volumes from `GOOD_SCORE` on are then drawn
-    `GOOD_ODDS` times as often: where the measurements do not decide, the network should
-    expect what users have.
+    Random simulations are mostly poor. A model trained on them in their natural frequency predicts
+    a poor score where the statistics do not decide, as for a single image. Each half octave gets
+    the same odds, the lowest one, which holds the noise-only volumes, `LOWEST_SCORE_ODDS` times as
+    much. No volume is drawn more than `MAX_ODDS` times as often as the mean one. Volumes from
+    `GOOD_SCORE` on are then drawn `GOOD_ODDS` times as often: where the measurements do not decide,
+    the network should expect what users have.
     """
     place = np.minimum((scores * 2).astype(int), 2 * N_SCORED - 1)
     counts = np.bincount(place, minlength=2 * N_SCORED)
@@ -209,7 +209,7 @@ class Trainer:
 
     def _train_on(self, batch: Batch) -> float:
         self.network.train()
-        # What is dropped at a step is the same whether or not the run was interrupted.
+        # Dropout of a step is the same whether or not the run was interrupted.
         torch.manual_seed(1_000_003 * self.recipe.seed + self.step)
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.rate(self.step)
