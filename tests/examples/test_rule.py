@@ -3,10 +3,13 @@
 
 import json
 
+import numpy as np
 import pytest
 from scoring_fakes import MODEL, make_score
 
+from tomoscore_scipion.commands.cli import main
 from tomoscore_scipion.examples.fit import threshold_of
+from tomoscore_scipion.examples.octaves import octave_weights
 from tomoscore_scipion.examples.rule import (
     BY_OCTAVES,
     BY_SCORE,
@@ -18,6 +21,7 @@ from tomoscore_scipion.examples.rule import (
 from tomoscore_scipion.records.bands import PERIODS_NM
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.record_files import json_line, read_records
 
 BY_2 = Rule(BY_SCORE, threshold=2.0, interval=(1.8, 2.3), model_sha256=MODEL["sha256"])
 SHARP = Rule(BY_OCTAVES, weights=(0, 0, 0, 2.0, 2.0), intercept=-1.0)
@@ -105,3 +109,50 @@ def test_a_file_of_something_else_is_refused(tmp_path, text, says):
 def test_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(StartError, match="cannot read .*none"):
         read_rule(str(tmp_path / "none"))
+
+
+def examples(count, weigh, seed=1):
+    """Good and bad examples of somebody who looks at some octaves; (n, 5) seen."""
+    rng = np.random.default_rng(seed)
+    seen = rng.uniform(0, 1, (count, 5))
+    wanted = seen @ np.array(weigh) + 0.05 * rng.standard_normal(count)
+    is_good = wanted > np.median(wanted)
+    named = {f"T{i}": row for i, row in enumerate(seen)}
+    good = {i: row for (i, row), mark in zip(named.items(), is_good) if mark}
+    return good, {i: row for i, row in named.items() if i not in good}
+
+
+def test_who_looks_at_fine_octaves_gets_weights_of_octaves():
+    found = octave_weights(*examples(60, [0, 0, 0, 0.5, 0.5]))
+    assert min(found.weights[3:]) > 2 * max(np.abs(found.weights[:3]))
+    assert found.agreement_left_out > 0.85
+
+
+def test_who_goes_by_the_score_gets_no_weights():
+    assert octave_weights(*examples(60, [0.2] * 5)) is None
+
+
+def test_few_examples_get_no_weights():
+    assert octave_weights(*examples(28, [0, 0, 0, 0.5, 0.5])) is None
+
+
+def test_the_command_writes_a_rule_over_octaves(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    marked = examples(60, [0, 0, 0, 0.5, 0.5])
+    lines = []
+    for name, part in zip(("good", "bad"), marked):
+        (tmp_path / name).write_text("".join(f"{ts_id}\n" for ts_id in part))
+        for ts_id, seen in part.items():
+            curve = {"period_nm": PERIODS_NM, "resolvability": (*(0.15 + 0.45 * seen), None)}
+            score = round(float(seen.sum()), 4)
+            lines.append(json_line(make_score(ts_id, score, curve=curve)))
+    (tmp_path / "r.jsonl").write_text("".join(lines))
+    command = ["threshold", "r.jsonl", "--good", "good", "--bad", "bad", "--output", "rule.json"]
+    assert main(command) == 0
+    assert "The rule weighs octaves." in capsys.readouterr().out
+    rule = read_rule("rule.json")
+    assert rule.kind == BY_OCTAVES
+    assert rule.model_sha256 == MODEL["sha256"]
+    accepted = {r.ts_id for r in read_records("r.jsonl") if rule.accepts(r)}
+    assert len(accepted & set(marked[0])) > 25
+    assert len(accepted & set(marked[1])) < 5

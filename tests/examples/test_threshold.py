@@ -9,6 +9,7 @@ from scoring_fakes import MODEL, make_score
 
 from tomoscore_scipion.commands.cli import main
 from tomoscore_scipion.examples.fit import threshold_of
+from tomoscore_scipion.examples.rule import read_rule
 from tomoscore_scipion.records.record_files import json_line
 
 
@@ -91,10 +92,13 @@ COMMAND = ["threshold", "r.jsonl", "--good", "good", "--bad", "bad"]
 
 
 def test_the_command_prints_and_writes_the_threshold(results, capsys):
-    assert main([*COMMAND, "--json", "t.json"]) == 0
+    assert main([*COMMAND, "--json", "t.json", "--output", "rule.json"]) == 0
     assert "6 good and 6 bad examples; 100% of them agree." in capsys.readouterr().out
     content = json.loads((results / "t.json").read_text())
     assert 2.2 < content["threshold"] < 2.6
+    rule = read_rule("rule.json")
+    assert rule.threshold == content["threshold"]
+    assert (rule.good, rule.bad, rule.calibration_sha256) == (6, 6, None)
     assert content["model_sha256"] == MODEL["sha256"]
 
 

@@ -21,15 +21,14 @@ from tomoscore_scipion.calibration.calibration import FEWEST, Calibration, shift
 from tomoscore_scipion.halves.wedge import wedge_factor_of
 from tomoscore_scipion.records.bands import (
     N_SCORED,
-    NOTHING_SEEN,
     PERIODS_NM,
-    READILY_SEEN,
     share_below_nyquist,
+    share_seen,
 )
 from tomoscore_scipion.records.halves_block import measured_score
 from tomoscore_scipion.records.record import Score
 
-STRENGTHS = (0.15, 0.3, 0.5)
+STRENGTHS = (0.15, 0.3)
 """Standard deviations of shifts that are expected, the smallest the most careful: one is chosen by
 cross-validation."""
 SHIFTS = np.round(np.arange(-3, 3.001, 0.05), 2)
@@ -38,8 +37,8 @@ CHANCE = 0.05
 Z_90 = 1.6449
 SURE = 1.6449
 """Standard errors by which the cross-validated error must have fallen."""
-WORTH = 0.05
-"""Octaves below which a smaller error is not worth a calibration."""
+SMALL = 0.3
+"""Octaves by which halves themselves are off: predictions that differ less are not corrected."""
 COARSE = np.array([fine >= 16.0 for _, fine in PERIODS_NM[:N_SCORED]])
 """Octaves in which halves are no mere upper limit."""
 
@@ -76,13 +75,8 @@ class Session:
 
         0 where nothing was measured, and in fine octaves where the prediction is the lower one.
         """
-        found = seen(shifted(self.predicted, shifts)) - seen(self.measured)
+        found = share_seen(shifted(self.predicted, shifts)) - share_seen(self.measured)
         return np.nan_to_num(np.where(COARSE, found, np.maximum(found, 0))) * self.share
-
-
-def seen(resolvability: np.ndarray) -> np.ndarray:
-    """How much of an octave is seen at an R, 0 to 1."""
-    return np.clip((resolvability - NOTHING_SEEN) / (READILY_SEEN - NOTHING_SEEN), 0, 1)
 
 
 def calibration_from(records: Sequence[Score]) -> Calibration:
@@ -146,7 +140,7 @@ def _octaves(curve: object) -> list[float]:
 def _unknown(measured: np.ndarray, record: Score) -> np.ndarray:
     """Standard deviation of octaves seen that the missing wedge leaves open, (N_SCORED,)."""
     factor = wedge_factor_of((record.halves or {})["max_tilt_deg"])
-    high, low = (seen(measured * end / factor.middle) for end in (factor.high, factor.low))
+    high, low = (share_seen(measured * end / factor.middle) for end in (factor.high, factor.low))
     return np.asarray(np.hypot((high - low) / (2 * Z_90), CHANCE))
 
 
@@ -163,7 +157,7 @@ def shifts_of(session: Session, strength: float) -> np.ndarray:
         there = ~np.isnan(measured) & ~np.isnan(session.predicted[:, octave])
         if there.any():
             moved = shifted(session.predicted[there, octave, None], SHIFTS)
-            misfit = (seen(moved) - seen(measured[there, None])) ** 2
+            misfit = (share_seen(moved) - share_seen(measured[there, None])) ** 2
             variance = session.unknown[there, octave].mean() ** 2
             shifts[octave] = SHIFTS[(misfit.mean(axis=0) / variance + _penalty(strength)).argmin()]
     return np.where(COARSE, shifts, np.minimum(shifts, 0))
@@ -187,9 +181,15 @@ def _cross_validated(session: Session) -> tuple[float, np.ndarray]:
 
 def _check_worth(before: np.ndarray, after: np.ndarray) -> None:
     """Stop where the cross-validated error has not fallen beyond chance."""
+    if np.abs(before).mean() < SMALL:
+        raise RefusedError(
+            "a calibration would not help: predicted and measured scores differ by "
+            f"{np.abs(before).mean():.2f} octave on average over {len(before)} tomograms, less "
+            f"than the {SMALL:g} by which halves themselves may be off: use the scores as they are"
+        )
     gain = np.abs(before) - np.abs(after)
     sure = SURE * float(gain.std(ddof=1)) / np.sqrt(len(gain))
-    if gain.mean() < max(WORTH, sure):
+    if gain.mean() <= sure:
         raise RefusedError(
             "a calibration would not help: predicted and measured scores differ by "
             f"{np.abs(before).mean():.2f} octave on average, and by {np.abs(after).mean():.2f} "

@@ -6,14 +6,20 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from dataclasses import asdict
+from typing import Iterable, Mapping
+
+import numpy as np
 
 from tomoscore_scipion.examples.fit import threshold_of
 from tomoscore_scipion.examples.marks import read_ids, scores_of_marked
+from tomoscore_scipion.examples.octaves import octave_weights
+from tomoscore_scipion.examples.rule import seen_of, threshold_rule, write_rule
 from tomoscore_scipion.examples.summary_text import sentences
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.line_file import write_file
 from tomoscore_scipion.records.output_paths import check_outputs
-from tomoscore_scipion.records.record_files import files_of, model_of, records_of
+from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.record_files import calibration_of, files_of, model_of, records_of
 from tomoscore_scipion.records.terminal import print_lines
 
 SCHEMA = 1
@@ -29,7 +35,7 @@ def main(args: Namespace) -> int:
         StartError: it cannot be found or written.
     """
     inputs = [file for path in args.results for file in files_of(path)] + [args.good, args.bad]
-    check_outputs([args.json], inputs)
+    check_outputs([args.json, args.output], inputs)
     records = {record.ts_id: record for record in records_of(args.results)}
     model = model_of(list(records.values()))
     scores = {i: record.tomoscore for i, record in records.items() if record.tomoscore is not None}
@@ -39,9 +45,18 @@ def main(args: Namespace) -> int:
         found = threshold_of(*marked)
     except ValueError as error:
         raise StartError(str(error)) from error
-    lines = sentences(found)
+    octaves = octave_weights(*(_seen(records, part) for part in marked))
+    lines = sentences(found, octaves)
+    if args.output:
+        calibration = calibration_of(list(records.values()))
+        write_rule(args.output, threshold_rule(found, model, calibration, octaves))
     if args.json:
         content = {"schema": SCHEMA, "model_sha256": model, **asdict(found), "said": lines}
         write_file(args.json, json.dumps(content, indent=1, allow_nan=False) + "\n")
     print_lines(lines)
     return 0
+
+
+def _seen(records: Mapping[str, Score], ids: Iterable[str]) -> dict[str, np.ndarray]:
+    """{id: what is seen of each octave} of some records."""
+    return {ts_id: seen_of((records[ts_id].curve or {})["resolvability"]) for ts_id in ids}

@@ -14,6 +14,7 @@ FEWEST_OF_EACH = 3
 FEWEST = 10
 DRAWS = 300
 STEPS = 60
+NEXT_TO_NONE = 1e-6
 GENTLE = 0.05
 """Weight of the square of the slope: examples that a threshold separates would make it infinite."""
 
@@ -113,19 +114,30 @@ def _logistic(high: np.ndarray, low: np.ndarray) -> tuple[float, float]:
     y = np.concatenate([np.ones(len(high)), np.zeros(len(low))])
     centre = (high.mean() + low.mean()) / 2
     design = np.stack([x - centre, np.ones(len(x))], axis=1)
-    ridge = np.diag([GENTLE, 1e-6])
-    found = np.zeros(2)
+    found = logistic(design, y, np.diag([GENTLE, NEXT_TO_NONE]))
+    slope = float(found[0])
+    middle = centre - found[1] / slope if slope > 1e-3 else centre
+    return float(np.clip(middle, max(x.min(), 0.0), min(x.max(), N_SCORED))), slope
+
+
+def logistic(design: np.ndarray, is_good: np.ndarray, penalty: np.ndarray) -> np.ndarray:
+    """Coefficients of a logistic regression, (m,), by Newton's method.
+
+    Args:
+        design: (n, m) values of the examples.
+        is_good: (n,) 1 for good examples, 0 for bad ones.
+        penalty: (m, m) matrix P of the penalty c P c / 2 of coefficients c; positive definite.
+    """
+    found = np.zeros(design.shape[1])
     for _ in range(STEPS):
         p = 1 / (1 + np.exp(-np.clip(design @ found, -30, 30)))
-        gradient = design.T @ (p - y) + ridge @ found
-        curvature = (design * (p * (1 - p) + 1e-9)[:, None]).T @ design + ridge
+        gradient = design.T @ (p - is_good) + penalty @ found
+        curvature = (design * (p * (1 - p) + 1e-9)[:, None]).T @ design + penalty
         step = np.linalg.solve(curvature, gradient)
         found -= np.clip(step, -1, 1)
         if np.abs(step).max() < 1e-8:
             break
-    slope = float(found[0])
-    middle = centre - found[1] / slope if slope > 1e-3 else centre
-    return float(np.clip(middle, max(x.min(), 0.0), min(x.max(), N_SCORED))), slope
+    return found
 
 
 def auroc(high: np.ndarray, low: np.ndarray) -> float:

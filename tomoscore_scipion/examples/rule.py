@@ -15,7 +15,8 @@ import numpy as np
 
 from tomoscore_scipion import __version__
 from tomoscore_scipion.examples.fit import Threshold
-from tomoscore_scipion.records.bands import N_SCORED, NOTHING_SEEN, READILY_SEEN
+from tomoscore_scipion.examples.octaves import OctaveWeights
+from tomoscore_scipion.records.bands import N_SCORED, share_seen
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.records.small_file import is_finite, numbers, read_object, write_object
@@ -133,24 +134,30 @@ class Rule:
 
 
 def threshold_rule(
-    found: Threshold, model_sha256: str | None, calibration_sha256: str | None = None
+    found: Threshold,
+    model_sha256: str | None,
+    calibration_sha256: str | None = None,
+    octaves: OctaveWeights | None = None,
 ) -> Rule:
-    """The rule of a threshold from examples.
+    """The rule of a threshold from examples, or of weights of octaves where there are any.
 
     Args:
         found: the threshold.
         model_sha256: of the weights behind the scores; None where it is not known.
         calibration_sha256: of their calibration; None for uncalibrated scores.
+        octaves: decide in place of the threshold.
     """
     return Rule(
-        kind=BY_SCORE,
-        threshold=found.threshold,
-        interval=found.interval,
+        kind=BY_SCORE if octaves is None else BY_OCTAVES,
+        threshold=found.threshold if octaves is None else None,
+        interval=found.interval if octaves is None else None,
+        weights=octaves.weights if octaves else None,
+        intercept=octaves.intercept if octaves else None,
         model_sha256=model_sha256,
         calibration_sha256=calibration_sha256,
         good=found.good,
         bad=found.bad,
-        agreement=found.agreement,
+        agreement=octaves.agreement if octaves else found.agreement,
         engine_version=__version__,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
@@ -163,7 +170,7 @@ def seen_of(resolvability: Sequence[float | None]) -> np.ndarray:
         resolvability: R of each band as in a record, None beyond Nyquist.
     """
     curve = [0.0 if value is None else value for value in resolvability[:N_SCORED]]
-    return np.clip((np.array(curve) - NOTHING_SEEN) / (READILY_SEEN - NOTHING_SEEN), 0, 1)
+    return share_seen(np.array(curve))
 
 
 def write_rule(path: str, rule: Rule) -> None:

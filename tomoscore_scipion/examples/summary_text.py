@@ -4,11 +4,17 @@
 from __future__ import annotations
 
 from tomoscore_scipion.examples.fit import Threshold
+from tomoscore_scipion.examples.octaves import OctaveWeights
 from tomoscore_scipion.records.bands import readable_scale, scale_nm
 
 
-def sentences(found: Threshold) -> list[str]:
-    """Lines on the threshold, its interval, the ROC curve, and the examples to look at again."""
+def sentences(found: Threshold, octaves: OctaveWeights | None = None) -> list[str]:
+    """Lines on the threshold, its interval, the ROC curve, and the examples to look at again.
+
+    Args:
+        found: the threshold.
+        octaves: weights that tell the examples apart better than the score, if there are any.
+    """
     low, high = found.interval
     area, (area_low, area_high) = found.auroc, found.auroc_interval
     lines = [
@@ -21,6 +27,13 @@ def sentences(found: Threshold) -> list[str]:
     if not found.separates:
         lines.insert(0, "The score does not tell these good examples from the bad ones: do not use")
         lines[0] += " a threshold on it before you have looked at the examples below."
+    if octaves is not None:
+        weights = ", ".join(f"{weight:.1f}" for weight in octaves.weights)
+        lines.append(
+            "Octaves of the curve tell them apart better than the score: "
+            f"{octaves.agreement_left_out:.0%} of left-out examples agree, weights {weights} from "
+            "128-64 to 8-4 nm. The rule weighs octaves."
+        )
     if found.disagree:
         lines += ["", "Look at these again:"]
     for ts_id, score, is_good in found.disagree:

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether octaves of the curve tell examples apart better than the score does, and how they count.
+
+The score is the sum of what is seen of each octave. Somebody who wants membranes, or ribosomes, may
+weigh octaves in another way: a logistic regression on them, whose weights are drawn to one another,
+is taken where it predicts left-out examples better than the score beyond chance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Mapping
+
+import numpy as np
+
+from tomoscore_scipion.examples.fit import GENTLE, NEXT_TO_NONE, logistic
+from tomoscore_scipion.records.bands import N_SCORED
+
+FEWEST = 30
+"""Examples below which weights of octaves are not asked for."""
+FOLDS = 10
+DRAWN = 0.5
+"""Weight of the squares of differences between weights of octaves."""
+SURE = 1.6449
+"""Standard errors by which the cross-validated loss must be lower."""
+
+
+@dataclass(frozen=True)
+class OctaveWeights:
+    """How octaves count.
+
+    Attributes:
+        weights: (N_SCORED,) of what is seen of each octave, coarsest first.
+        intercept: accepted is where the weighted sum and this reach 0.
+        agreement: share of the examples on the side where they were put, 0 to 1.
+        agreement_left_out: the same of examples that were left out, cross-validated.
+    """
+
+    weights: tuple[float, ...]
+    intercept: float
+    agreement: float
+    agreement_left_out: float
+
+
+def octave_weights(
+    good: Mapping[str, np.ndarray], bad: Mapping[str, np.ndarray]
+) -> OctaveWeights | None:
+    """The weights of octaves; None where examples are few, or the score does as well.
+
+    Args:
+        good: {id: (N_SCORED,) what is seen of each octave, 0 to 1} of the good examples.
+        bad: the same of the bad ones.
+    """
+    if len(good) + len(bad) < FEWEST:
+        return None
+    seen = np.array([*good.values(), *bad.values()])
+    is_good = np.repeat([1.0, 0.0], [len(good), len(bad)])
+    by_score, by_octaves = (_left_out(seen, is_good, free) for free in (False, True))
+    gain = _loss(by_score, is_good) - _loss(by_octaves, is_good)
+    if gain.mean() <= SURE * gain.std(ddof=1) / np.sqrt(len(gain)):
+        return None
+    weights, intercept = _fit(seen, is_good, free=True)
+    return OctaveWeights(
+        weights=tuple(map(float, weights)),
+        intercept=intercept,
+        agreement=float((((seen @ weights + intercept) >= 0) == is_good).mean()),
+        agreement_left_out=float(((by_octaves >= 0) == is_good).mean()),
+    )
+
+
+def _fit(seen: np.ndarray, is_good: np.ndarray, free: bool) -> tuple[np.ndarray, float]:
+    """Weights of octaves and intercept; all weights are equal where they are not free."""
+    if not free:
+        slope, intercept = _fit_columns(seen.sum(axis=1, keepdims=True), is_good, np.zeros((1, 1)))
+        return np.repeat(slope, N_SCORED), float(intercept)
+    differences = np.eye(N_SCORED) - 1 / N_SCORED
+    weights, intercept = _fit_columns(seen, is_good, DRAWN * differences)
+    return weights, float(intercept)
+
+
+def _fit_columns(
+    columns: np.ndarray, is_good: np.ndarray, penalty: np.ndarray
+) -> tuple[np.ndarray, float]:
+    n, m = columns.shape
+    whole = np.zeros((m + 1, m + 1))
+    whole[:m, :m] = penalty + GENTLE * np.eye(m)
+    whole[m, m] = NEXT_TO_NONE
+    centre = columns.mean(axis=0)
+    found = logistic(np.hstack([columns - centre, np.ones((n, 1))]), is_good, whole)
+    return found[:m], float(found[m] - found[:m] @ centre)
+
+
+def _left_out(seen: np.ndarray, is_good: np.ndarray, free: bool) -> np.ndarray:
+    """Logarithm of the odds of each example when it was left out, (n,)."""
+    found = np.zeros(len(seen))
+    fold = np.arange(len(seen)) % FOLDS
+    for out in range(FOLDS):
+        weights, intercept = _fit(seen[fold != out], is_good[fold != out], free)
+        found[fold == out] = seen[fold == out] @ weights + intercept
+    return found
+
+
+def _loss(log_odds: np.ndarray, is_good: np.ndarray) -> np.ndarray:
+    return np.logaddexp(0, np.where(is_good == 1, -log_odds, log_odds))
