@@ -147,12 +147,12 @@ def compare(seed: int, scorer: Scorer, field: int) -> dict[str, Any]:
             density = plane_density(specimen.density, height, stack.pixel_nm, stack.pixel_nm)
             centres = (weights @ shares.centre.flatten(1)).reshape(-1, *shares.centre.shape[1:])
             curves = [tile_curves(image, density, specimen.grid) for image in centres]
-            there = tile_content(density, specimen.grid, stack.pixel_nm).numpy()
+            plane_content = tile_content(density, specimen.grid, stack.pixel_nm).numpy()
             truth.append(np.stack([curve.numpy() for curve in curves]))
-            content.append(there.reshape(-1, there.shape[-1]))
+            content.append(plane_content.reshape(-1, plane_content.shape[-1]))
 
-        found = measure(series, scorer, Settings(n_z * stack.pixel_nm), look=look)
-    result = analyse(found, scorer.card["interval"])
+        measured = measure(series, scorer, Settings(n_z * stack.pixel_nm), look=look)
+    result = analyse(measured, scorer.card["interval"])
     true = true_scores(truth, content)
     network = [step["tomoscore_network"] for step in result.steps]
     doses = [step["dose"] for step in result.steps]
@@ -195,8 +195,8 @@ def true_scores(truth: list[np.ndarray], content: list[np.ndarray]) -> np.ndarra
         content: of each slice (tiles x tiles, N_BANDS).
     """
     steps = np.concatenate([t.reshape(len(t), -1, t.shape[-1]) for t in truth], axis=1)
-    there = np.concatenate(content)
-    return tomoscore(np.stack([weighted_curve(curves, there) for curves in steps]))
+    content_of_tiles = np.concatenate(content)
+    return tomoscore(np.stack([weighted_curve(curves, content_of_tiles) for curves in steps]))
 
 
 def truth_of(row: dict[str, Any]) -> tuple[float, str]:

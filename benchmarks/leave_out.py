@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a model is worth on a family of specimens, and on a kind of noise, that it never saw.
+"""Accuracy of a model on a family of specimens, and on a kind of noise, that it was not trained on.
 
-Three small models are trained alike: on everything, on specimens without one ingredient, and with
-white noise only in all volumes that are not reconstructed from tilts, and no volumes of nothing.
-All three are tried on fresh tomograms of specimens that have the ingredient, and on phantoms with
-correlated noise. Samples, checkpoints and weights are kept in FOLDER: what is there is not made
-again. About an hour on two cores.
+Three small models are trained in the same way: on everything, on specimens without one ingredient,
+and with white noise only in all volumes that are not reconstructed from tilts and without
+noise-only volumes. All three score fresh tomograms of specimens with the ingredient, and phantoms
+with correlated noise. Samples, checkpoints and weights are stored in FOLDER and used again. About
+an hour on two cores.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tomoscore_scipion.model.weights import save_weights
 from tomoscore_scipion.training.calibration import UNCALIBRATED
 from tomoscore_scipion.training.dataset import Shards
 from tomoscore_scipion.training.release import HELD_OUT_SEED, train_and_measure, write_samples
-from tomoscore_scipion.training.samples import SampleRecipe
+from tomoscore_scipion.training.samples import TILT_SERIES, SampleRecipe
 from tomoscore_scipion.training.train import Trainer, TrainingRecipe
 
 TEST_SEED = 800000
@@ -80,8 +80,7 @@ def trained(args: argparse.Namespace, name: str, samples: Shards, held_out: Shar
     if not weights.exists():
         chosen = samples.only(first_specimens(samples, allowed(samples, name), args.specimens))
         trainer = Trainer(folder, chosen, TrainingRecipe(steps=args.steps, batch=24))
-        kept = held_out.only(allowed(held_out, name))
-        network, figures = train_and_measure(trainer, kept)
+        network, figures = train_and_measure(trainer, held_out.only(allowed(held_out, name)))
         print(f"{name}: {len(set(chosen.specimen))} seeds, {len(chosen)} volumes, {figures}")
         card = {"name": name, "version": "0", "licence": "GPL-3.0-or-later"}
         card |= {"input": INPUT_CONTRACT, "interval": UNCALIBRATED}
@@ -100,12 +99,13 @@ def allowed(samples: Shards, variant: str) -> np.ndarray:
 
 
 def first_specimens(samples: Shards, wanted: np.ndarray, n: int) -> np.ndarray:
-    """Of the wanted volumes those of the first n specimens, and of a quarter as many nothings."""
-    kept = np.zeros(len(samples), dtype=bool)
-    tilted = np.isin(samples.specimen, samples.specimen[samples.kind == "tilt_series"])
-    for part, most in ((tilted, n), (~tilted, n // 4)):
-        kept |= part & np.isin(samples.specimen, np.unique(samples.specimen[part & wanted])[:most])
-    return kept & wanted
+    """(volumes,) bool: the wanted volumes of the first n specimens and n // 4 noise-only seeds."""
+    chosen = np.zeros(len(samples), dtype=bool)
+    tilted = np.isin(samples.specimen, samples.specimen[samples.kind == TILT_SERIES])
+    for part, count in ((tilted, n), (~tilted, n // 4)):
+        first = np.unique(samples.specimen[part & wanted])[:count]
+        chosen |= part & np.isin(samples.specimen, first)
+    return chosen & wanted
 
 
 def family_cases(args: argparse.Namespace) -> Cases:
@@ -123,12 +123,12 @@ def noise_cases(args: argparse.Namespace) -> Cases:
 
 def compare(scorers: dict[str, Scorer], cases: Cases) -> dict[str, dict[str, Any]]:
     """Figures of every model on the same cases."""
-    found: dict[str, list[float]] = {name: [] for name in scorers}
+    predicted: dict[str, list[float]] = {name: [] for name in scorers}
     truths = []
     for stack, voxel, truth in cases:
         truths.append(truth)
         for name, scorer in scorers.items():
-            found[name].append(float(scorer.score(stack, voxel).tomoscore or 0.0))
+            predicted[name].append(float(scorer.score(stack, voxel).tomoscore or 0.0))
     true = np.array(truths)
     return {
         name: {
@@ -137,12 +137,12 @@ def compare(scorers: dict[str, Scorer], cases: Cases) -> dict[str, dict[str, Any
             "mean_absolute_error": round(float(np.abs(np.array(values) - true).mean()), 4),
             "constant_predictor_error": round(constant_error(true), 4),
         }
-        for name, values in found.items()
+        for name, values in predicted.items()
     }
 
 
 def as_text(figures: dict[str, dict[str, dict[str, Any]]]) -> str:
-    """The figures for people."""
+    """The figures as text."""
     lines = []
     for test, models in figures.items():
         lines += ["", f"{test:30} cases   rank  error  constant predictor's error, octaves"]

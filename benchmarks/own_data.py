@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from tomoscore_scipion.engine import Scorer
+from tomoscore_scipion.records.bands import N_BANDS, tomoscore
 from tomoscore_scipion.records.job import Tomogram
 from tomoscore_scipion.running.scoring import Scoring
 from tomoscore_scipion.simulation.acquisition import Acquisition, Microscope, tomogram
@@ -89,24 +90,25 @@ def case_of(number: int, scorer: Scorer) -> Case:
     size = round(10 * taken.voxel_nm, 4)
     truth = truth_summary(curves.numpy(), content.numpy(), taken.slab_z(), size)
     with tempfile.TemporaryDirectory() as folder:
-        found = [
+        records = [
             record_of(scorer, Path(folder), planes, halves, size) for halves in halves_of(taken)
         ]
-    seen = np.clip((np.array(truth["curve"]["resolvability"][:3]) - 0.15) / 0.45, 0, 1)
-    by_frame, by_tilt = (record.halves["tomoscore"] for record in found)
+    coarse = [*truth["curve"]["resolvability"][:3], *[0.0] * (N_BANDS - 3)]
+    true_by_tilt = float(tomoscore(np.array(coarse)))
+    by_frame, by_tilt = (record.halves["tomoscore"] for record in records)
     return Case(
         f"{recipe.post}, CTF {recipe.ctf_correction}, misaligned {recipe.misalignment_nm:.1f} nm",
         is_aligned(taken),
-        (truth["tomoscore"], float(seen.sum())),
-        found[0].tomoscore,
+        (truth["tomoscore"], true_by_tilt),
+        records[0].tomoscore,
         (by_frame, by_tilt),
-        held_by(found, truth["tomoscore"], float(seen.sum())),
+        held_by(records, truth["tomoscore"], true_by_tilt),
     )
 
 
-def held_by(found, true: float, true_by_tilt: float) -> tuple[bool, bool, bool]:
+def held_by(records, true: float, true_by_tilt: float) -> tuple[bool, bool, bool]:
     """Whether the intervals of prediction, frames and tilts hold the true scores."""
-    intervals = [found[0].tomoscore_interval, *(record.halves["interval"] for record in found)]
+    intervals = [records[0].tomoscore_interval, *(record.halves["interval"] for record in records)]
     pairs = zip(intervals, (true, true, true_by_tilt))
     held = [known is not None and known[0] <= value <= known[1] for known, value in pairs]
     return held[0], held[1], held[2]
@@ -151,7 +153,7 @@ def print_table(cases: list[Case]) -> None:
             rows[kind] = [(c.measured[i], c.true[i], c.held[i + 1]) for c in known]
         for name, pairs in rows.items():
             if pairs:
-                error = np.array([found - true for found, true, _ in pairs])
+                error = np.array([measured - true for measured, true, _ in pairs])
                 held = np.mean([inside for _, _, inside in pairs])
                 print(
                     f"{title:18} {name:10} {len(pairs):3d} {np.median(np.abs(error)):13.2f} "

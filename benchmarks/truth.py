@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""TomoScore beside general image metrics on the same images, whose truth is known.
+"""Compare TomoScore and general image metrics on images with a known truth.
 
-Two sets of images of simple shapes, one with white noise and one with correlated noise, each seen
-as one 2D image by all. The figure is the rank correlation with the true TomoScore. What says how
-good an image is may rise or fall: each metric gets the sign that suits it with white noise, and
-keeps it with correlated noise.
+Two sets of images of simple shapes, one with white noise and one with correlated noise; all methods
+get the same 2D images. The figure is the rank correlation with the true TomoScore. A metric may
+rise or fall with quality: its sign is chosen for a positive correlation with white noise, and is
+the same for correlated noise.
 """
 
 from __future__ import annotations
@@ -56,15 +56,15 @@ def main(argv: list[str] | None = None) -> int:
                 noise: peer_values(python, name, Path(folder, f"{noise}.mrc"), images[noise])
                 for noise in NOISES
             }
-            if all(found is not None for found in values.values()):
+            if all(scores is not None for scores in values.values()):
                 rows[title] = values
     for title, values in rows.items():
         report_silence(title, values)
     figures = {title: correlations(values, truths) for title, values in rows.items()}
     print(f"rank correlation with the truth of {args.phantoms} images per kind of noise\n")
     print(f"{'':34} {'white':>10} {'correlated':>10}")
-    for title, found in figures.items():
-        print(f"{title:34} " + " ".join(f"{found[noise]:10.2f}" for noise in NOISES))
+    for title, row in figures.items():
+        print(f"{title:34} " + " ".join(f"{row[noise]:10.2f}" for noise in NOISES))
     if args.json:
         args.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     if args.plot:
@@ -112,16 +112,16 @@ def report_silence(title: str, values: dict) -> None:
 
 
 def correlations(values: dict, truths: dict) -> dict[str, float]:
-    """Rank correlation per kind of noise, over the images of which something was said."""
-    found = {}
+    """Rank correlation per kind of noise, over the images with a value; positive for white."""
+    correlation = {}
     for noise in NOISES:
-        said = np.isfinite(values[noise])
-        found[noise] = rank_correlation(values[noise][said], truths[noise][said])
-    sign = 1 if found["white"] >= 0 else -1
-    return {noise: round(sign * value, 4) for noise, value in found.items()}
+        known = np.isfinite(values[noise])
+        correlation[noise] = rank_correlation(values[noise][known], truths[noise][known])
+    sign = 1 if correlation["white"] >= 0 else -1
+    return {noise: round(sign * value, 4) for noise, value in correlation.items()}
 
 
-def plot(path: Path, found: dict, truths: dict) -> None:
+def plot(path: Path, scores: dict, truths: dict) -> None:
     """Scores against truths, one panel per kind of noise."""
     import matplotlib
 
@@ -131,7 +131,7 @@ def plot(path: Path, found: dict, truths: dict) -> None:
     figure, axes = plt.subplots(1, 2, figsize=(8, 4), sharex=True, sharey=True)
     for panel, noise in zip(axes, NOISES):
         panel.plot([0, N_SCORED], [0, N_SCORED], color="0.7", lw=1)
-        panel.plot(truths[noise], found[noise], "o", ms=4, color="#0072B2")
+        panel.plot(truths[noise], scores[noise], "o", ms=4, color="#0072B2")
         panel.set(title=f"{noise} noise", xlabel="truth (octaves)", aspect="equal")
     axes[0].set_ylabel("TomoScore (octaves)")
     figure.tight_layout()

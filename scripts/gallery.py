@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Draw slices of simulated tomograms in the order of their true score, for the eye to learn from.
+"""Draw slices of simulated tomograms in the order of their true score.
 
-With --beside, slices of tomograms of the user's are drawn below: what looks different there is what
-the simulator does not know.
+With --beside, slices of the user's tomograms are drawn below, to see what the simulator lacks.
 """
 
 from __future__ import annotations
@@ -42,8 +41,8 @@ def main(argv: list[str] | None = None) -> int:
         left.remove(best)
         case = cases[best]
         middle = case.truth["slices"][len(case.truth["slices"]) // 2]["z"]
-        found = scorer.score(case.stack, case.voxel_size_angstrom).tomoscore
-        title = f"truth {truths[best]:.1f}, TomoScore {found:.1f}"
+        predicted = scorer.score(case.stack, case.voxel_size_angstrom).tomoscore
+        title = f"truth {truths[best]:.1f}, TomoScore {predicted:.1f}"
         panels.append((case.stack[middle], case.voxel_size_angstrom, title))
     for path in args.beside:
         with open_volume(path) as volume:

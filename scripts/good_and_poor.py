@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Draw a good and a poor simulated tomogram of one specimen with what the engine says of them.
+"""Draw a good and a poor simulated tomogram of one specimen with their scores.
 
 python scripts/good_and_poor.py docs/images/good_and_poor.jpg
 """

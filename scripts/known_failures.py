@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Draw tomograms of which the shipped model is most wrong, each with its truth and its score.
+"""Draw the tomograms with the largest errors of the shipped model, with truth and score.
 
-They are the four worst of the 75 that the interval of the score was measured on.
+They are the four worst of the 75 on which the interval of the score was measured.
 
 python scripts/known_failures.py docs/images/known_failures.jpg
 """
@@ -36,8 +36,8 @@ def main(argv: list[str] | None = None) -> int:
     panels = []
     for seed, number, name in CASES:
         case = list(fresh_tomograms([seed], ACQUISITIONS))[number]
-        found = scorer.score(case.stack, case.voxel_size_angstrom).tomoscore
-        title = f"{name}\ntruth {case.truth['tomoscore']:.1f}, TomoScore {found:.1f}"
+        predicted = scorer.score(case.stack, case.voxel_size_angstrom).tomoscore
+        title = f"{name}\ntruth {case.truth['tomoscore']:.1f}, TomoScore {predicted:.1f}"
         panels.append((case.stack[len(case.stack) // 2], title))
         print(" ".join(title.split()), flush=True)
     draw(panels, args.output)

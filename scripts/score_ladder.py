@@ -3,8 +3,8 @@
 
 python scripts/score_ladder.py docs/images/score_ladder.jpg
 
-Each rung is a tomogram of one specimen; what is drawn is its middle slice, and above it stands the
-score of that slice against the noise-free specimen, which no network was asked for.
+Each picture is the middle slice of a tomogram of one specimen. The number above it is the true
+score of that slice, computed from the noise-free specimen without a network.
 """
 
 from __future__ import annotations

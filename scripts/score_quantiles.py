@@ -59,8 +59,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def figures_of(scores: Sequence[float], sha256: str) -> dict[str, Any]:
     """The figures of TomoScores in octaves, rounded to two digits."""
-    found = np.percentile(scores, PERCENTS)
-    quantiles = {str(percent): round(float(score), 2) for percent, score in zip(PERCENTS, found)}
+    levels = np.percentile(scores, PERCENTS)
+    quantiles = {str(percent): round(float(score), 2) for percent, score in zip(PERCENTS, levels)}
     return {"sha256": sha256, "tomograms": len(scores), "quantiles": quantiles}
 
 

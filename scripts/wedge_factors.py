@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Print the table of `tomoscore_scipion/halves/wedge.py`: what the missing wedge leaves.
+"""Print the table of `tomoscore_scipion/halves/wedge.py`: amplitudes that the missing wedge leaves.
 
 Noise-free tilt series of simulated specimens are reconstructed at each tilt range, and their
 correlation with the specimen, weighted by content, is taken per octave.
