@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import json
-import os
 from argparse import Namespace
 from dataclasses import asdict
 from typing import Any, Sequence
 
 from tomoscore_scipion.agreement.figures import Agreement, agreement_of
 from tomoscore_scipion.agreement.summary_text import sentences
-from tomoscore_scipion.records.atomic_write import atomic_path
+from tomoscore_scipion.images.figure_file import check_ending, save_figure
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.line_file import write_file
 from tomoscore_scipion.records.output_paths import check_outputs
@@ -20,7 +19,6 @@ from tomoscore_scipion.records.record_files import files_of, model_of, records_o
 from tomoscore_scipion.records.terminal import print_lines
 
 SCHEMA = 1
-PLOTS = (".png", ".svg", ".pdf")
 
 
 def main(args: Namespace) -> int:
@@ -64,16 +62,12 @@ def _write_plot(found: Agreement, path: str) -> None:
 
     figure = Figure(figsize=SIZE)
     draw(figure, found)
-    try:
-        with atomic_path(os.path.realpath(path)) as temporary:
-            figure.savefig(temporary, format=os.path.splitext(path)[1][1:].lower(), dpi=150)
-    except OSError as error:
-        raise StartError(f"cannot write {path}: {error.strerror}: name another file") from error
+    save_figure(figure, path)
 
 
 def _check_outputs(args: Namespace) -> None:
     """A result must not replace what it is made from, nor another one."""
-    if args.plot and os.path.splitext(args.plot)[1].lower() not in PLOTS:
-        raise StartError(f"--plot {args.plot}: expected a name that ends with {', '.join(PLOTS)}")
+    if args.plot:
+        check_ending(args.plot)
     inputs = [file for path in args.results for file in files_of(path)]
     check_outputs((args.plot, args.json), inputs)

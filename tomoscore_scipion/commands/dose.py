@@ -8,7 +8,8 @@ from argparse import Namespace
 from typing import Sequence
 
 from tomoscore_scipion.commands.supervisor import supervisor_of
-from tomoscore_scipion.images.dose_plot import SUFFIXES, write_plot
+from tomoscore_scipion.images.dose_plot import write_plot
+from tomoscore_scipion.images.figure_file import ENDINGS
 from tomoscore_scipion.records import dose_csv
 from tomoscore_scipion.records.dose_job import DoseJob, read_dose_job
 from tomoscore_scipion.records.dose_record import OK, DoseRecord
@@ -76,8 +77,8 @@ def check_arguments(args: Namespace) -> None:
         args.wrong_usage("the doses are needed: --doses, --warp-xml, --tilt-series-star or --mdoc")
     if args.quiet and not any(getattr(args, name) for name in RESULTS):
         args.wrong_usage("--quiet needs a result file: the curve would be shown nowhere")
-    if args.plot and not args.plot.lower().endswith(SUFFIXES):
-        args.wrong_usage(f"--plot: expected a name that ends in {', '.join(SUFFIXES)}")
+    if args.plot and not args.plot.lower().endswith(ENDINGS):
+        args.wrong_usage(f"--plot: expected a name that ends in {', '.join(ENDINGS)}")
     if args.exclude is not None and not all(p.strip().isdecimal() for p in args.exclude.split(",")):
         args.wrong_usage(f"--exclude: expected numbers from 0, such as 0,3,40, got {args.exclude}")
 

@@ -4,18 +4,15 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any, Mapping, Sequence
 
 from tomoscore_scipion.comparison.paired import CONFIDENCE, Comparison, Difference
+from tomoscore_scipion.images.figure_file import check_ending, save_figure
 from tomoscore_scipion.records.csv_lines import csv_row, harmless
-from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.output_paths import check_writable
 
 SCHEMA = 1
 """Version of the JSON form. `from_dict` refuses any other."""
-PLOTS = (".png", ".svg", ".pdf")
-DPI = 150
 
 
 def csv_text(comparison: Comparison) -> str:
@@ -93,24 +90,17 @@ def write_plot(comparison: Comparison, path: str) -> None:
 
     Args:
         comparison: the comparison.
-        path: file name with one of the endings `PLOTS`.
+        path: file name with one of the endings `figure_file.ENDINGS`.
 
     Raises:
         StartError: the file cannot be written, or has another ending.
     """
-    if not path.lower().endswith(PLOTS):
-        raise StartError(f"{path}: expected a name that ends with {', '.join(PLOTS)}")
+    check_ending(path)
     check_writable(path)
     from matplotlib.figure import Figure
 
     from tomoscore_scipion.comparison.drawing import SIZE, draw
-    from tomoscore_scipion.records.atomic_write import atomic_path
 
-    figure = Figure(figsize=SIZE, dpi=DPI)
+    figure = Figure(figsize=SIZE)
     draw(figure, comparison)
-    kind = os.path.splitext(path)[1][1:].lower()
-    try:
-        with atomic_path(os.path.realpath(path)) as temporary:
-            figure.savefig(temporary, format=kind)
-    except OSError as error:
-        raise StartError(f"cannot write {path}: {error.strerror}: name another file") from error
+    save_figure(figure, path)

@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-import os
 from textwrap import fill
 from typing import Any, Mapping, Sequence
 
-from tomoscore_scipion.records.atomic_write import atomic_path
+from tomoscore_scipion.images.figure_file import save_figure
 from tomoscore_scipion.records.dose_record import DoseRecord
-from tomoscore_scipion.records.errors import StartError
 
 SIZE_INCHES = (7.0, 5.6)
 DPI = 110
@@ -18,24 +16,15 @@ RANGE_COLOUR = "#e69f00"
 """The colours that Scipion's viewer gives the same curves."""
 TITLE_WIDTH = 90
 """Letters in a line of the title."""
-SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def write_plot(path: str, record: DoseRecord) -> None:
     """Draw a record that is ok; the file is replaced when the new one is whole.
 
     Raises:
-        StartError: it cannot be written, or its name ends in something else than `SUFFIXES`.
+        StartError: it cannot be written, or its name has another ending than `ENDINGS`.
     """
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix not in SUFFIXES:
-        raise StartError(f"--plot {path}: expected a name that ends in {', '.join(SUFFIXES)}")
-    figure = draw(record)
-    try:
-        with atomic_path(os.path.abspath(path)) as temporary:
-            figure.savefig(temporary, format=suffix[1:], dpi=DPI)
-    except OSError as error:
-        raise StartError(f"cannot write {path}: {error.strerror}: name another file") from error
+    save_figure(draw(record), path, DPI)
 
 
 def draw(record: DoseRecord) -> Any:

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Figures of matplotlib as files."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from tomoscore_scipion.records.atomic_write import atomic_path
+from tomoscore_scipion.records.errors import StartError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ENDINGS = (".png", ".svg", ".pdf")
+"""Endings of file names of figures."""
+DPI = 150
+
+
+def check_ending(path: str) -> None:
+    """Check that a figure can have this file name.
+
+    Raises:
+        StartError: the name has none of the `ENDINGS`.
+    """
+    if not path.lower().endswith(ENDINGS):
+        raise StartError(f"{path}: expected a name that ends with {', '.join(ENDINGS)}")
+
+
+def save_figure(figure: Figure, path: str, dpi: int = DPI) -> None:
+    """Save a figure. An existing file is replaced when the new one is complete.
+
+    Args:
+        figure: figure to save.
+        path: file name with one of the `ENDINGS`, which gives the format.
+        dpi: pixels per inch of a PNG.
+
+    Raises:
+        StartError: the name has another ending, or the file cannot be written.
+    """
+    check_ending(path)
+    try:
+        with atomic_path(os.path.realpath(path)) as temporary:
+            figure.savefig(temporary, format=os.path.splitext(path)[1][1:].lower(), dpi=dpi)
+    except OSError as error:
+        raise StartError(f"cannot write {path}: {error.strerror}: name another file") from error
