@@ -127,7 +127,9 @@ def test_marks_that_cannot_be_used_are_an_error(results, capsys, good, says):
 
 def test_a_list_that_is_missing_is_an_error(results, capsys):
     assert main([*COMMAND[:-1], "none"]) == 1
-    assert "cannot read the ids in none" in capsys.readouterr().err
+    assert "the file with ids cannot be read: No such file or directory: none" in (
+        capsys.readouterr().err
+    )
 
 
 def test_an_input_is_not_replaced(results, capsys):

@@ -134,7 +134,10 @@ def test_inputs_that_cannot_be_used_are_an_error(lab, scored, subsets, learned):
     (error,) = both.validate()
     assert "is in *Good tomograms* and in *Bad tomograms*: leave it out of one" in error
     missing = new(lab, scored, examplesBy=1, goodFile="/none.txt", badFile="/none.txt")
-    assert "cannot read the ids in /none.txt" in missing.validate()[0]
+    assert (
+        "the file with ids cannot be read: No such file or directory: /none.txt"
+        in missing.validate()[0]
+    )
     unscored = new(lab, lab.source([lab.tomogram("a")]))
     unscored.inTomograms.setExtended("Tomograms")
     assert any("the input has no TomoScore" in error for error in unscored.validate())

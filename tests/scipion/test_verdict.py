@@ -3,8 +3,8 @@
 
 import pytest
 
-from tomoscore_scipion.protocols.id_lists import IdListError, read_id_list
 from tomoscore_scipion.records import verdict
+from tomoscore_scipion.records.id_lists import IdListError, parse_id_list
 from tomoscore_scipion.records.verdict import Criteria, Measured
 
 
@@ -89,7 +89,7 @@ TS_04,rejected,"unflipped, too thin"
 
 
 def test_the_file_of_the_report_has_a_verdict_of_each():
-    ids = read_id_list("\ufeff" + SAVED)
+    ids = parse_id_list("\ufeff" + SAVED)
     assert ids.of("TS_01") == ("accepted", "score")
     assert ids.of("with, comma") == ("accepted", "hand")
     assert ids.of("TS_03") == ("rejected", "hand")
@@ -101,7 +101,7 @@ def test_the_file_of_the_report_has_a_verdict_of_each():
     "text", ["TS 1\nTS_2\n\n", "TS 1, TS_2", " TS 1 \r\nTS_2", '"TS 1",TS_2', "TS 1\nTS_2\nTS_2"]
 )
 def test_a_plain_list_has_the_ids_to_accept(text):
-    ids = read_id_list(text)
+    ids = parse_id_list(text)
     assert ids.verdicts == dict.fromkeys(("TS 1", "TS_2"), ("accepted", "hand"))
     assert ids.of("TS_3") == ("rejected", "hand")
 
@@ -119,9 +119,9 @@ def test_a_plain_list_has_the_ids_to_accept(text):
 )
 def test_a_list_that_cannot_be_meant_is_refused(text, fault):
     with pytest.raises(IdListError, match=fault):
-        read_id_list(text)
+        parse_id_list(text)
 
 
 def test_another_list_has_another_digest():
-    assert read_id_list("a,b").digest() == read_id_list("b\na").digest()
-    assert read_id_list("a,b").digest() != read_id_list("a").digest()
+    assert parse_id_list("a,b").digest() == parse_id_list("b\na").digest()
+    assert parse_id_list("a,b").digest() != parse_id_list("a").digest()

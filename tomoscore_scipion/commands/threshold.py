@@ -11,11 +11,12 @@ from typing import Iterable, Mapping
 import numpy as np
 
 from tomoscore_scipion.examples.fit import threshold_of
-from tomoscore_scipion.examples.marks import read_ids, scores_of_marked
+from tomoscore_scipion.examples.marks import scores_of_marked
 from tomoscore_scipion.examples.octaves import octave_weights
 from tomoscore_scipion.examples.rule import seen_of, threshold_rule, write_rule
 from tomoscore_scipion.examples.summary_text import sentences
 from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.id_lists import read_ids
 from tomoscore_scipion.records.line_file import write_file
 from tomoscore_scipion.records.output_paths import check_outputs
 from tomoscore_scipion.records.record import Score

@@ -10,19 +10,6 @@ from tomoscore_scipion.records.errors import StartError
 SHOWN = 5
 
 
-def read_ids(path: str) -> list[str]:
-    """The ids of a text file, one per line, each once; blank lines do not count.
-
-    Raises:
-        StartError: the file cannot be read.
-    """
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            return list(dict.fromkeys(line.strip() for line in file if line.strip()))
-    except (OSError, UnicodeDecodeError) as error:
-        raise StartError(f"cannot read the ids in {path}: {error}") from error
-
-
 def scores_of_marked(
     good: Sequence[str],
     bad: Sequence[str],

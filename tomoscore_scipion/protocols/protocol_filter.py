@@ -11,7 +11,6 @@ from tomo.objects import SetOfTomograms
 from tomoscore_scipion.examples.rule import read_rule
 from tomoscore_scipion.protocols import form, item_attributes, summary_text
 from tomoscore_scipion.protocols.base import LightProtocol
-from tomoscore_scipion.protocols.id_lists import IdListError, read_id_list
 from tomoscore_scipion.protocols.item_attributes import VERDICT, scores_of, value
 from tomoscore_scipion.protocols.output_sets import ACCEPTED_SET, REJECTED_SET, SET_OF, OutputSets
 from tomoscore_scipion.protocols.provenance import (
@@ -21,6 +20,7 @@ from tomoscore_scipion.protocols.provenance import (
 )
 from tomoscore_scipion.records import verdict
 from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.id_lists import IdListError, parse_id_list, read_text
 
 BY_THRESHOLD, BY_COUNT, BY_PERCENT, BY_IDS, BY_RULE = range(5)
 IDS = f"criterion == {BY_IDS}"
@@ -199,13 +199,10 @@ class ProtTomoScoreFilter(LightProtocol):
             found = "both" if path else "neither"
             raise IdListError(f"expected a file with ids or a text of ids, found {found}")
         if not path:
-            return read_id_list(text)
+            return parse_id_list(text)
+        text = read_text(path)
         try:
-            with open(path, encoding="utf-8") as file:
-                return read_id_list(file.read())
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not a text in UTF-8"
-            raise IdListError(f"the file with ids cannot be read: {reason}: {path}") from None
+            return parse_id_list(text)
         except IdListError as error:
             raise IdListError(f"{error}: {path}") from None
 

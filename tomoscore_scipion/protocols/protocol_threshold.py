@@ -11,7 +11,7 @@ from pyworkflow.protocol import params
 from pyworkflow.utils import Message
 
 from tomoscore_scipion.examples.fit import FEWEST, FEWEST_OF_EACH, check_enough, threshold_of
-from tomoscore_scipion.examples.marks import read_ids, scores_of_marked
+from tomoscore_scipion.examples.marks import scores_of_marked
 from tomoscore_scipion.examples.rule import threshold_rule, write_rule
 from tomoscore_scipion.examples.summary_text import sentences
 from tomoscore_scipion.protocols import form
@@ -20,6 +20,7 @@ from tomoscore_scipion.protocols.item_attributes import scores_of, value
 from tomoscore_scipion.protocols.provenance import MODEL_SHA256
 from tomoscore_scipion.protocols.summary_text import PAPER
 from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.id_lists import read_ids
 
 BY_SETS, BY_FILES = range(2)
 SETS, FILES = (f"examplesBy == {number}" for number in (BY_SETS, BY_FILES))

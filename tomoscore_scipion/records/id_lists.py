@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists of ids with verdicts of a person: plain ids, or the file that the report saves.
+"""Lists of ids that a person made: plain ids, or verdicts as the report saves them.
 
-    ts_id,verdict,decided_by
-    TS_01,accepted,score
-    TS_02,rejected,hand
-    TS_03,rejected,too thin
-
-Independent of Scipion.
+ts_id,verdict,decided_by
+TS_01,accepted,score
+TS_02,rejected,hand
+TS_03,rejected,too thin
 """
+
+from __future__ import annotations
 
 import csv
 import hashlib
 import io
 from dataclasses import dataclass
-from typing import Dict, Tuple
+from typing import Sequence
 
+from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.reasons import FAULTS
 from tomoscore_scipion.records.verdict import ACCEPTED, BY_HAND, BY_SCORE, REJECTED
 
@@ -22,7 +23,7 @@ HEADER = ("ts_id", "verdict", "decided_by")
 VERDICTS = (ACCEPTED, REJECTED)
 
 
-class IdListError(Exception):
+class IdListError(StartError):
     """A list cannot be read; the message has the line and the reason."""
 
 
@@ -34,18 +35,42 @@ class IdList:
         verdicts: {tsId: (verdict, who decided)}.
     """
 
-    verdicts: Dict[str, Tuple[str, str]]
+    verdicts: dict[str, tuple[str, str]]
 
-    def of(self, ts_id):
+    def of(self, ts_id: str) -> tuple[str, str]:
         """(verdict, who decided) of a tomogram; one that is not in the list is rejected by hand."""
         return self.verdicts.get(ts_id, (REJECTED, BY_HAND))
 
-    def digest(self):
+    def digest(self) -> str:
         """A short hash of the verdicts."""
         return hashlib.sha256(repr(sorted(self.verdicts.items())).encode("utf-8")).hexdigest()[:16]
 
 
-def read_id_list(text):
+def read_ids(path: str) -> list[str]:
+    """The ids of a text file, one per line, each once; blank lines are ignored.
+
+    Raises:
+        IdListError: the file cannot be read.
+    """
+    lines = (line.strip() for line in read_text(path).split("\n"))
+    return list(dict.fromkeys(filter(None, lines)))
+
+
+def read_text(path: str) -> str:
+    """The text of a file of ids, without a byte order mark.
+
+    Raises:
+        IdListError: the file cannot be read.
+    """
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not a text in UTF-8"
+        raise IdListError(f"the file with ids cannot be read: {reason}: {path}") from None
+
+
+def parse_id_list(text: str) -> IdList:
     """Parse a list of ids.
 
     With the header of the report's file each line has an id and its verdict. Without it, all ids
@@ -69,8 +94,8 @@ def read_id_list(text):
     return IdList(dict.fromkeys(ids, (ACCEPTED, BY_HAND)))
 
 
-def _verdicts(lines):
-    verdicts = {}
+def _verdicts(lines: Sequence[tuple[int, Sequence[str]]]) -> dict[str, tuple[str, str]]:
+    verdicts: dict[str, tuple[str, str]] = {}
     for number, cells in lines:
         ts_id, verdict, decider = (*cells, "", "", "")[: len(HEADER)]
         if not ts_id or verdict not in VERDICTS or not _is_decider(decider):
@@ -85,6 +110,6 @@ def _verdicts(lines):
     return verdicts
 
 
-def _is_decider(text):
+def _is_decider(text: str) -> bool:
     """Whether a text is "score", "hand", or the faults for which a tomogram was rejected."""
     return text in (BY_SCORE, BY_HAND) or set(text.split(", ")) <= set(FAULTS)
