@@ -42,6 +42,7 @@ for name in OF_SPHINX:
 def parsed(path):
     """The document, with a system message for every reference that leads nowhere."""
     settings = {"report_level": WARNINGS, "halt_level": 5, "warning_stream": False}
+    settings.update(file_insertion_enabled=False, raw_enabled=False)  # as PyPI shows the README
     text = path.read_text(encoding="utf-8")
     return docutils.core.publish_doctree(
         text, source_path=str(path), settings_overrides={**settings, "syntax_highlight": "none"}
