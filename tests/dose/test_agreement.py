@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from tomoscore_scipion.dose.agreement import Agreement, correlation, falling_fit, gram_of
+from tomoscore_scipion.dose.agreement import Agreement, correlation, decreasing_fit, gram_of
 from tomoscore_scipion.records.bands import PERIODS_NM
 
 N_VIEWS, N = 12, 320
@@ -92,9 +92,9 @@ def test_tiles_and_slices_count_as_often_as_they_are_drawn():
 
 def test_a_falling_fit_pools_what_rises():
     np.testing.assert_allclose(
-        falling_fit(np.array([3.0, 1, 2, 2, 0])), [3, 5 / 3, 5 / 3, 5 / 3, 0]
+        decreasing_fit(np.array([3.0, 1, 2, 2, 0])), [3, 5 / 3, 5 / 3, 5 / 3, 0]
     )
-    np.testing.assert_allclose(falling_fit(np.arange(5.0)), np.full(5, 2.0))
+    np.testing.assert_allclose(decreasing_fit(np.arange(5.0)), np.full(5, 2.0))
 
 
 def test_late_views_of_little_signal_stand_for_their_angles_within_limits():

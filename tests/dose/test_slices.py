@@ -32,7 +32,7 @@ def test_slices_of_a_step_are_those_of_the_tomogram_of_its_views(images, z):
     plan = plan_slices(SHAPE[0], VOXEL_NM, None, 13)[z]
     shares = ViewSlices(filter_views(images), ANGLES, SHAPE, plan)
     steps = cumulative(ANGLES, EXPOSURES, 4)
-    for step, piece in zip(steps, shares.pieces(steps, VOXEL_NM)):
+    for step, piece in zip(steps, shares.canonical_slices(steps, VOXEL_NM)):
         tomogram = backproject(images[step.views], ANGLES[step.views], shape_zyx=SHAPE).numpy()
         centre = np.tensordot(plan.centre.weights, tomogram[list(plan.centre.planes)], axes=1)
         np.testing.assert_allclose(shares.images([step])[0, 0].numpy(), centre, atol=1e-4)
@@ -79,7 +79,7 @@ def test_fields_too_large_for_the_memory_are_cut_to_their_middle(monkeypatch):
     images[:, 99:101, 49:51] = 1
     same, nothing = measure.cropped(images, 15.0)
     assert same is images and nothing == ()
-    monkeypatch.setattr(measure, "LARGEST_PIXELS", 4 * 200 * 100 // 4)
+    monkeypatch.setattr(measure, "MAX_PIXELS", 4 * 200 * 100 // 4)
     middle, (warning,) = measure.cropped(images, 15.0)
     assert middle.shape == (4, 100, 50)
     assert middle[:, 49:51, 24:26].mean() == 1

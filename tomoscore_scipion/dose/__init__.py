@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Dose and quality: how many electrons of a tilt series are worth it (`tomoscore dose`)."""
+"""Score of a tilt series against accumulated dose, and the optimal dose (`tomoscore dose`)."""

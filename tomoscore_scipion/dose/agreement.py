@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How well the tomogram of some views agrees with what all views say: measured, not predicted.
+"""Correlation of the tomogram of some views with the signal of all views, measured from the views.
 
-A tilt series knows more than a tomogram made of it: views of different angles and doses show the
-same specimen with independent noise. Let B_v be the back-projection of view v on a plane and
-G_vu = <B_v, B_u> in a band of frequencies. Off the diagonal G holds signal only. For a tomogram
-T = sum w_v B_v and a reference F = sum r_u B_u of all views,
+The views of a tilt series show the same specimen with independent noise. Let B_v be the
+back-projection of view v on a plane, and G_vu = <B_v, B_u> in a band of frequencies. Elements off
+the diagonal of G contain signal only. For a tomogram T = sum w_v B_v and a reference
+F = sum r_u B_u of all views,
 
     m = sum_{v != u} w_v G_vu r_u / sqrt(sum_{v u} w_v G_vu w_u  *  sum_{v != u} r_v G_vu r_u)
 
-is the correlation of T, noise and all, with the signal of F, free of the noise that both share.
-F takes the place of the specimen, which nobody knows: m follows R, the correlation with the
-specimen, over the doses of one series up to a factor per band, which is that of F itself. Views
-that no longer fit the others (damaged, drifted, blurred) add to T's power and not to its agreement.
+is the correlation of T, including its noise, with the signal of F, without the noise that T and F
+share. F replaces the unknown specimen: over the doses of one series, m is proportional to R, the
+correlation with the specimen, with a factor per band that is the R of F. Views that no longer match
+the others (damaged, drifted, blurred) increase the power of T, but not the numerator.
 
-F is the weighted back-projection of all views, each brought to the signal of the first ones, so
-that late views stand for their angles as early ones do. The signal of a view is what it shares with
-its neighbours in angle, taken to fall, or to stay, in the order of acquisition: damage does not
-heal.
+F is the weighted back-projection of all views, each scaled to the signal of the first ones, so that
+late views have the same weight for their angles as early ones. The signal of a view is the mean of
+G_vu with its neighbours in angle, fitted by a sequence that does not increase in the order of
+acquisition, as radiation damage is irreversible.
 """
 
 from __future__ import annotations
@@ -31,22 +31,24 @@ from tomoscore_scipion.records.bands import N_BANDS
 from tomoscore_scipion.tomography import fourier
 
 TILE_NM = 192.0
-"""Edge of a tile: what the coarsest band needs."""
-FAINTEST = 0.3
-"""Share of the first views' signal power down to which a view is amplified in the reference."""
-OUTLIER = 4.0
-"""Values beyond so many robust standard deviations of a view's plane are set to 0: gold beads."""
+"""Edge of a tile, for the coarsest band."""
+MIN_SIGNAL = 0.3
+"""Smallest signal power, relative to that of the first views, to which a view is scaled in the
+reference."""
+MAX_DEVIATIONS = 4.0
+"""Values beyond this many robust standard deviations, such as gold beads, are set to 0."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Products of all pairs of views in tiles of slices.
+    """Products G of all pairs of views in the tiles of slices.
 
     Attributes:
-        gram: (n_slices, n_tiles, N_BANDS, n_views, n_views) float32; tiles have equal power.
-        weights: of all views in the whole tomogram, (n_views,).
-        angles_deg: (n_views,).
-        order: the views in the order of acquisition, (n_views,).
+        gram: G, (n_slices, n_tiles, N_BANDS, n_views, n_views) float32; tiles have equal power.
+        weights: weights w of the views in the tomogram of all views, (n_views,).
+        angles_deg: tilt angles in degrees, (n_views,).
+        order: indices of the views in the order of acquisition, (n_views,).
+        reference: weights r of the views in the reference, (N_BANDS, n_views).
     """
 
     gram: np.ndarray
@@ -60,21 +62,21 @@ class Agreement:
         shared = _shared_signal(pooled, np.argsort(self.angles_deg, kind="stable"))
         signal = np.empty_like(shared)
         for band, values in enumerate(shared[:, self.order]):
-            falling = falling_fit(values)
-            strongest = max(float(falling[0]), 1e-12)
-            signal[band, self.order] = np.clip(falling / strongest, FAINTEST, 1.0)
+            decreasing = decreasing_fit(values)
+            strongest = max(float(decreasing[0]), 1e-12)
+            signal[band, self.order] = np.clip(decreasing / strongest, MIN_SIGNAL, 1.0)
         object.__setattr__(self, "reference", self.weights / np.sqrt(signal))
 
     def units(self, weights: np.ndarray, slices: slice) -> np.ndarray:
-        """The sums that make m, for each tile, so that any choice of tiles is a sum.
+        """The three sums in m for each tile; those of several tiles are added.
 
         Args:
-            weights: of the views of each tomogram, (n_tomograms, n_views).
-            slices: which slices.
+            weights: weights w of the views in each tomogram, (n_tomograms, n_views).
+            slices: slices to use.
 
         Returns:
-            (3, n_units, n_tomograms, N_BANDS): agreement, power of the tomogram, and power of the
-            reference's signal; a unit is a tile of a slice.
+            (3, n_units, n_tomograms, N_BANDS): numerator, power of the tomogram, and power of the
+            signal of the reference; a unit is a tile of a slice.
         """
         gram = self.gram[slices].reshape(-1, *self.gram.shape[2:]).astype(np.float64)
         off = gram * (1 - np.eye(gram.shape[-1]))
@@ -87,14 +89,14 @@ class Agreement:
 
 
 def correlation(units: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
-    """The m of tomograms from the sums of their tiles, -1 to 1; 0 where there is no signal.
+    """Correlation m of tomograms from the sums of their tiles.
 
     Args:
         units: (3, n_units, n_tomograms, N_BANDS) from `Agreement.units`.
-        counts: how often each tile counts, (..., n_units); once when None.
+        counts: weight of each tile, (..., n_units); 1 if None.
 
     Returns:
-        (..., n_tomograms, N_BANDS).
+        (..., n_tomograms, N_BANDS), -1 to 1; 0 without signal.
     """
     n_units = units.shape[1]
     counts = np.ones(n_units) if counts is None else counts
@@ -108,11 +110,11 @@ def gram_of(planes: torch.Tensor, voxel_nm: float) -> np.ndarray:
     """Products of all pairs of views in the tiles of one plane.
 
     Args:
-        planes: back-projections of each view on the plane, (n_views, y, x).
-        voxel_nm: their pixel.
+        planes: back-projection of each view on the plane, (n_views, y, x).
+        voxel_nm: pixel size in nm.
 
     Returns:
-        (n_tiles, N_BANDS, n_views, n_views) float32, per tile and band of mean power 1.
+        (n_tiles, N_BANDS, n_views, n_views) float32, with a mean power of 1 per tile and band.
     """
     planes = torch.stack([_without_outliers(plane) for plane in planes])
     size = [min(round(TILE_NM / voxel_nm), n) for n in planes.shape[1:]]
@@ -130,8 +132,8 @@ def gram_of(planes: torch.Tensor, voxel_nm: float) -> np.ndarray:
 
 
 def _without_outliers(plane: torch.Tensor) -> torch.Tensor:
-    """A plane of mean near 0 with what sticks out of it blanked."""
-    return torch.where(plane.abs() > OUTLIER * robust_spread(plane.flatten()), 0.0, plane)
+    """Set outliers of a plane (mean near 0) to 0."""
+    return torch.where(plane.abs() > MAX_DEVIATIONS * robust_spread(plane.flatten()), 0.0, plane)
 
 
 def _gram_per_band(spectra: torch.Tensor, masks: list[torch.Tensor]) -> np.ndarray:
@@ -146,7 +148,7 @@ def _gram_per_band(spectra: torch.Tensor, masks: list[torch.Tensor]) -> np.ndarr
 
 
 def _starts(n: int, size: int) -> list[int]:
-    """Where half-overlapping tiles begin, spread evenly from edge to edge."""
+    """First pixels of half-overlapping tiles, spaced evenly from edge to edge."""
     count = max(1, round(2 * (n - size) / size) + 1)
     return [int(start) for start in np.round(np.linspace(0, n - size, count))]
 
@@ -158,14 +160,14 @@ def _band_masks(n_y: int, n_x: int, voxel_nm: float) -> list[torch.Tensor]:
 
 
 def _shared_signal(gram: np.ndarray, by_angle: np.ndarray) -> np.ndarray:
-    """What each view shares with its neighbours in angle.
+    """Signal of each view: the mean product with both neighbours in angle.
 
     Args:
         gram: (N_BANDS, n_views, n_views).
-        by_angle: the views in the order of their angles.
+        by_angle: indices of the views in the order of their angles, (n_views,).
 
     Returns:
-        (N_BANDS, n_views), the mean over both neighbours.
+        (N_BANDS, n_views).
     """
     ordered = gram[:, by_angle][:, :, by_angle]
     pairs = np.diagonal(ordered, offset=1, axis1=1, axis2=2)
@@ -175,8 +177,12 @@ def _shared_signal(gram: np.ndarray, by_angle: np.ndarray) -> np.ndarray:
     return shared
 
 
-def falling_fit(values: np.ndarray) -> np.ndarray:
-    """The closest sequence to (n,) values that never rises: pooling adjacent violators."""
+def decreasing_fit(values: np.ndarray) -> np.ndarray:
+    """Least-squares fit of a sequence that does not increase to values, (n,).
+
+    Isotonic regression by pooling adjacent violators (Barlow et al., Statistical Inference under
+    Order Restrictions, 1972).
+    """
     means: list[float] = []
     counts: list[int] = []
     for value in values.tolist():

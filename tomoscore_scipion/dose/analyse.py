@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Joins the steps: from a series to its curves and what they say."""
+"""Compute the dose curves of a tilt series from its measurements."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ DIGITS = 4
 
 @dataclass(frozen=True)
 class Analysis:
-    """The curves of a series and what they say.
+    """The dose curves of a tilt series and their optima.
 
     Attributes:
-        steps: of the unweighted cumulative curve, as in the record.
-        steps_weighted: with dose weighting.
-        steps_matched: thinned views over all angles.
-        curve: the unweighted curve with its bootstrap.
-        optimum: of it.
-        optimum_weighted: of the weighted curve.
-        subsets: the views of each step.
-        slab_z: first and last plane of the specimen.
+        steps: points of the unweighted cumulative curve, as in the record.
+        steps_weighted: points of the dose-weighted cumulative curve.
+        steps_matched: points of the curve of matched subsets.
+        curve: the unweighted cumulative curve with its bootstrap.
+        optimum: optimum of the unweighted curve.
+        optimum_weighted: optimum of the dose-weighted curve.
+        subsets: views of each step.
+        slab_z: first and last plane of the specimen, inclusive.
     """
 
     steps: list[dict[str, Any]]
@@ -49,11 +49,11 @@ class Analysis:
 
 
 def analyse(found: Measurements, calibration: dict[str, Any]) -> Analysis:
-    """Curves, optimum and range of what was measured.
+    """Compute curves, optima and ranges.
 
     Args:
         found: the measurements.
-        calibration: the card's "interval", see `model.aggregation.summarise`.
+        calibration: "interval" of the model card, see `model.aggregation.summarise`.
     """
     share = share_below_nyquist(found.voxel_angstrom / 10)
     whole = zip(found.plain.network[-1][:, None], found.plain.content[-1][:, None])
@@ -96,7 +96,7 @@ def analyse(found: Measurements, calibration: dict[str, Any]) -> Analysis:
 def _by_network(
     kind: Kind, within: slice, scored: np.ndarray, share: np.ndarray
 ) -> dict[int, float]:
-    """The network's own score of each step that it saw."""
+    """Score predicted by the network for each step in `scored`, {index of the step: octaves}."""
     weights = kind.content[:, within]
     scores = tomoscore(np.average(kind.network[:, within], axis=1, weights=weights), share)
     return {int(step): round(float(score), DIGITS) for step, score in zip(scored, scores)}

@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From measurements over dose to curves, an optimum and a range.
+"""Compute dose curves, the optimal dose and its range from the measurements.
 
-**Level and shape.** The level of R, the correlation with the specimen, is the network's, as it sees
-it in the finished tomogram, the one of all views. How R differs between the tomograms of one series
-is measured (`agreement.py`): those of the first views, of a few degrees of tilt, are unlike any
-that the network was trained on, and it does not see which views no longer fit the others. So R of a
-step is the measured m times one factor per band, the one that makes the last step what the network
-says; the factor is at most 1, as it is the correlation of a reference with the specimen.
+**Level and shape.** The level of R, the correlation with the specimen, is predicted by the network
+for the tomogram of all views. The ratio of R between the tomograms of one series is measured
+(`agreement.py`), because the network was not trained on tomograms of the first views, which have a
+small tilt range, and cannot detect views that do not match the others. R of a step is thus the
+measured m times a factor per band, such that R of the last step is the prediction. The factor is at
+most 1, as it is the correlation of a reference with the specimen.
 
-**Optimum.** The curve is smoothed over the steps by local quadratics (a step adds a view, and views
-come from the left and the right by turns). The optimum is the step of its maximum.
+**Optimum.** The curve is smoothed over the steps by local quadratic regression, because successive
+views are on alternating sides of the tilt range. The optimum is its maximum.
 
-**Range, by paired bootstrap.** Slices, and tiles in them, are drawn with replacement, the same for
-every step; each draw goes the whole way to a smoothed curve. A dose belongs to the range if in half
-of the draws or more its score is at most 0.1 octave below that of the optimum; from the optimum on
-to both sides without a gap.
+**Range, by paired bootstrap.** Slices, and tiles in them, are drawn with replacement, the same ones
+for all steps, and the smoothed curve of each draw is computed. The range consists of the contiguous
+doses around the optimum at which the score is at most 0.1 octave below the optimum in at least half
+of the draws.
 
-**Still rising**: the maximum of half of the draws or more is at the last view; or the optimum lies
-in the last fifth of the dose and no dose after it is worse by 0.1 octave, so that nothing shows a
-fall: the curve is rising, or level. No range is given then.
+**Still rising.** No range is given if the maximum is at the last view in at least half of the
+draws, or if the optimum is in the last fifth of the dose and no later dose is worse by 0.1 octave:
+the curve is then rising or level.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from tomoscore_scipion.records.bands import tomoscore
 WITHIN_OCTAVE = 0.1
 MAJORITY = 0.5
 DRAWS = 300
-INDEPENDENT_TILES = 4
-"""Half-overlapping tiles: about one in so many is independent."""
-FEWEST_VIEWS = 5
-"""Views of the first step that can be the optimum."""
-NOTHING = 0.1
-"""Octaves below which nothing can be told apart at any dose."""
-SMOOTH_SHARE = 0.25
-"""Share of the steps that a local quadratic spans."""
-FEWEST_STEPS = 6
-LATE = 0.8
-"""Share of the whole dose from which on an optimum without a fall after it is none."""
+TILES_PER_INDEPENDENT = 4
+"""Half-overlapping tiles per independent tile."""
+MIN_VIEWS = 5
+"""Smallest number of views at the optimum."""
+MIN_SCORE = 0.1
+"""Smallest score at the optimum, octaves; below it nothing can be distinguished."""
+SMOOTHING_SPAN = 0.25
+"""Fraction of the steps in a local quadratic regression."""
+MIN_STEPS = 6
+LATE_FRACTION = 0.8
+"""Fraction of the total dose from which an optimum needs a worse dose after it."""
 
 STILL_RISING = "still rising at the last view"
 NO_FALL = f"{STILL_RISING}, or level: no fall is seen"
@@ -54,13 +54,13 @@ TOO_FEW = "too few views for a curve"
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of one kind of curve.
+    """Measurements for one kind of curve.
 
     Attributes:
         units: (3, n_units, n_steps, N_BANDS) from `Agreement.units`; the last step has all views.
-        slice_of_unit: (n_units,) the slice of each unit, 0 to n_slices - 1.
-        level: (n_slices, N_BANDS) curves by the network of the tomogram of all views.
-        content: (n_slices, N_BANDS) by which these slices count.
+        slice_of_unit: (n_units,) index of the slice of each unit, 0 to n_slices - 1.
+        level: (n_slices, N_BANDS) predicted R of the tomogram of all views.
+        content: (n_slices, N_BANDS) predicted content, the weight of these slices.
     """
 
     units: np.ndarray
@@ -78,7 +78,7 @@ class DoseCurve:
         sd: (n_steps,) sampling error by bootstrap, octaves.
         smooth: (n_steps,) smoothed score.
         draws: (n_draws, n_steps) smoothed scores of the paired bootstrap.
-        factor: (N_BANDS,) by which agreement becomes R.
+        factor: (N_BANDS,) ratio of R to the measured m, 0 to 1.
     """
 
     score: np.ndarray
@@ -90,12 +90,13 @@ class DoseCurve:
 
 @dataclass(frozen=True)
 class Optimum:
-    """What a curve says.
+    """The optimal dose of a curve and its range.
 
     Attributes:
-        step: index of the maximum of the smoothed curve, or the last step where it is still rising.
-        steps_within: (first, last) step of the range; None with a reason.
-        reason: why there is no range.
+        step: index of the maximum of the smoothed curve; the last step if the curve is still
+            rising.
+        steps_within: (first, last) step of the range; None if there is no range.
+        reason: why there is no range; None if there is one.
     """
 
     step: int
@@ -106,12 +107,12 @@ class Optimum:
 def dose_curve(
     measured: Measured, share: np.ndarray, factor: np.ndarray | None = None
 ) -> DoseCurve:
-    """The curve of one kind of steps, with its bootstrap.
+    """Compute a curve and its bootstrap draws.
 
     Args:
-        measured: what was measured.
-        share: (N_BANDS,) share of the bands below Nyquist.
-        factor: (N_BANDS,) taken instead of the one that suits the last step.
+        measured: the measurements.
+        share: (N_BANDS,) fraction of each band below Nyquist, 0 to 1.
+        factor: (N_BANDS,) ratio of R to m; None to compute it from the last step.
     """
     counts, slice_counts = _draw(measured.slice_of_unit, len(measured.level))
     smoother = smoothing(measured.units.shape[2])
@@ -129,21 +130,27 @@ def dose_curve(
 
 
 def factors(agreement: np.ndarray, level: np.ndarray) -> np.ndarray:
-    """The factor per band, 0 to 1, that makes agreement (..., N_BANDS) the level."""
+    """Ratio of the level R to m, (..., N_BANDS) each, limited to 0 to 1."""
     positive = agreement > 0
     return np.where(positive, np.clip(level / np.where(positive, agreement, 1.0), 0.0, 1.0), 0.0)
 
 
 def smoothing(n_steps: int) -> np.ndarray:
-    """Matrix (n_steps, n_steps) of local quadratic smoothing over the steps, tricube weights."""
+    """Matrix of local quadratic regression with tricube weights.
+
+    See Cleveland, J. Am. Stat. Assoc. 74, 829 (1979).
+
+    Returns:
+        (n_steps, n_steps), to be multiplied with the scores of the steps.
+    """
     matrix = np.eye(n_steps)
-    reach = max(2.5, SMOOTH_SHARE * n_steps / 2)
+    reach = max(2.5, SMOOTHING_SPAN * n_steps / 2)
     places = np.arange(n_steps, dtype=np.float64)
-    if n_steps < FEWEST_STEPS:
+    if n_steps < MIN_STEPS:
         return matrix
     for step in range(n_steps):
         distance = np.abs(places - step)
-        # Near an end as many steps are looked at as in the middle.
+        # Near the ends the span has as many steps as in the middle.
         width = max(reach, np.sort(distance)[min(n_steps - 1, int(2 * reach))])
         weight = np.clip(1 - (distance / (width * 1.001)) ** 3, 0, None) ** 3
         basis = np.vander((places - step) / width, 3, increasing=True)
@@ -153,19 +160,19 @@ def smoothing(n_steps: int) -> np.ndarray:
 
 
 def find_optimum(curve: DoseCurve, n_views: np.ndarray, dose: np.ndarray) -> Optimum:
-    """Optimum and range of a curve.
+    """Find the optimum and the range of a curve.
 
     Args:
-        curve: from `dose_curve`.
-        n_views: (n_steps,) views of each step; the whole series is the last.
-        dose: (n_steps,) of each step.
+        curve: curve from `dose_curve`.
+        n_views: (n_steps,) number of views of each step; the last step has all views.
+        dose: (n_steps,) accumulated dose of each step, e/A^2.
     """
     last = len(curve.smooth) - 1
-    judged = np.flatnonzero(n_views >= FEWEST_VIEWS)
-    if len(judged) < FEWEST_STEPS:
+    judged = np.flatnonzero(n_views >= MIN_VIEWS)
+    if len(judged) < MIN_STEPS:
         return Optimum(last, None, TOO_FEW)
     step = int(judged[np.argmax(curve.smooth[judged])])
-    if curve.smooth[step] < NOTHING:
+    if curve.smooth[step] < MIN_SCORE:
         return Optimum(step, None, NOTHING_SEEN)
     at = judged[np.argmax(curve.draws[:, judged], axis=1)]
     if np.mean(at == last) >= MAJORITY:
@@ -175,13 +182,13 @@ def find_optimum(curve: DoseCurve, n_views: np.ndarray, dose: np.ndarray) -> Opt
     worse_by = curve.draws[:, [step]] - curve.draws
     within = np.mean(worse_by <= WITHIN_OCTAVE, axis=0) >= MAJORITY
     first, beyond = _run_around(step, within, int(judged[0]), last)
-    if beyond == last and dose[step] >= LATE * dose[last]:
+    if beyond == last and dose[step] >= LATE_FRACTION * dose[last]:
         return Optimum(step, None, NO_FALL)
     return Optimum(step, (first, beyond), None)
 
 
 def _run_around(step: int, within: np.ndarray, lowest: int, highest: int) -> tuple[int, int]:
-    """First and last step of the run of steps within, the given one among them."""
+    """First and last step of the contiguous steps within the range around `step`."""
     first = last = step
     while first > lowest and within[first - 1]:
         first -= 1
@@ -191,9 +198,9 @@ def _run_around(step: int, within: np.ndarray, lowest: int, highest: int) -> tup
 
 
 def _draw(slice_of_unit: np.ndarray, n_slices: int) -> tuple[np.ndarray, np.ndarray]:
-    """How often each unit, and each slice, counts in each draw: (DRAWS, n_units), (DRAWS, n)."""
+    """Weights of units and of slices in each draw, (DRAWS, n_units) and (DRAWS, n_slices)."""
     rng = np.random.default_rng(0)
     slices = rng.multinomial(n_slices, np.full(n_slices, 1 / n_slices), size=DRAWS)
-    # Mean 1, and the variance that counts of fewer, independent tiles would have.
-    tiles = rng.gamma(1 / INDEPENDENT_TILES, INDEPENDENT_TILES, (DRAWS, len(slice_of_unit)))
+    # Gamma weights with mean 1 and the variance of counts of the independent tiles.
+    tiles = rng.gamma(1 / TILES_PER_INDEPENDENT, TILES_PER_INDEPENDENT, (DRAWS, len(slice_of_unit)))
     return slices[:, slice_of_unit] * tiles, slices.astype(np.float64)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From an aligned series to what is measured of its tomograms: agreement, and network curves.
+"""Measure the tomograms of an aligned tilt series: correlation of views, and predicted curves.
 
-Slices are taken one after the other, so that memory holds the views, and their back-projections on
-the planes of one slice. Fields are cut to their middle where that would be too much.
+Slices are processed one after the other, so that memory holds the views and their back-projections
+on the planes of one slice. Large fields of view are cropped to their middle.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from tomoscore_scipion.tomography.backprojection import filter_views
 from tomoscore_scipion.tomography.dose_series import DoseSeries, aligned_images, dose_weighted
 
 SLICES = 12
-"""Slices that are looked at."""
-MOST_STEPS = 61
-"""Points of a curve; series with more views get as many, evenly spread."""
+"""Number of slices that are measured."""
+MAX_STEPS = 61
+"""Largest number of points of a curve."""
 SCORED_STEPS = 8
-"""Steps whose tomograms go through the network, without dose weighting; with it the last one."""
-MOST_ODD = 3
-"""Images that are named in warnings."""
-LARGEST_PIXELS = 26_000_000
-"""Pixels of all views at the pixel of the analysis: 41 views of 1.2 x 1.2 um, 0.4 GB a slice."""
+"""Number of steps that the network scores without dose weighting; with it only the last one."""
+MAX_NAMED = 3
+"""Largest number of images named in warnings."""
+MAX_PIXELS = 26_000_000
+"""Largest number of pixels of all views: 41 views of 1.2 x 1.2 um, 0.4 GB per slice."""
 
 Hook = Callable[[SlicePlan, ViewSlices], None]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a series is analysed.
+    """Settings of the analysis.
 
     Attributes:
-        thickness_nm: height of the tomograms; the specimen is found in it.
-        flip_phases: turn the contrast reversals of the CTF back, where defocus is known.
+        thickness_nm: thickness of the tomograms in nm, larger than the specimen.
+        flip_phases: whether to flip the phases of the CTF; the defocus must be known.
     """
 
     thickness_nm: float = 200.0
@@ -52,13 +52,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Kind:
-    """What is known of one way to make tomograms: plain, or dose-weighted.
+    """Measurements of unweighted or of dose-weighted tomograms.
 
     Attributes:
-        agreement: of all views, in all slices.
-        network: (n_scored, n_slices, N_BANDS) curves by the network of some steps, the last of
-            which has all views.
-        content: (n_scored, n_slices, N_BANDS) what there is to distinguish, by the network.
+        agreement: products of all views in all slices.
+        network: (n_scored, n_slices, N_BANDS) predicted R of some steps; the last one has all
+            views.
+        content: (n_scored, n_slices, N_BANDS) predicted content of the same slices.
     """
 
     agreement: Agreement
@@ -68,18 +68,18 @@ class Kind:
 
 @dataclass(frozen=True)
 class Measurements:
-    """What is measured of a series.
+    """Measurements of a tilt series.
 
     Attributes:
         steps: cumulative subsets, ascending, the last one with all views.
-        matched: subsets of as many views over all angles.
-        scored: (n_scored,) which steps the network saw of the plain tomograms.
-        plain: without dose weighting.
-        weighted: with it.
+        matched: matched subsets of the steps.
+        scored: (n_scored,) indices of the steps that the network scores without dose weighting.
+        plain: measurements without dose weighting.
+        weighted: measurements with dose weighting.
         slice_z: (n_slices,) planes of the slices.
-        n_z: planes of the tomograms.
-        voxel_angstrom: their voxel.
-        warnings: what the user should know.
+        n_z: number of planes of the tomograms.
+        voxel_angstrom: voxel size of the tomograms in A.
+        warnings: warnings for the user.
     """
 
     steps: list[Subset]
@@ -100,17 +100,17 @@ def measure(
     progress: Progress | None = None,
     look: Hook | None = None,
 ) -> Measurements:
-    """Reconstruct the slices of all steps, score some, and compare all views in them.
+    """Reconstruct the slices of all steps, score some of them, and correlate all views.
 
     Args:
         series: the tilt series.
         scorer: the network, on its device.
-        settings: how.
-        progress: called with (slices done, slices in all).
-        look: called with the plan and the views' shares of each slice, plain ones.
+        settings: settings of the analysis.
+        progress: called with (number of finished slices, number of slices).
+        look: called with the plan and the back-projections of each slice, without dose weighting.
 
     Raises:
-        TomogramError: the series cannot be read.
+        TomogramError: the tilt series cannot be read.
     """
     voxel = max(10 * CANONICAL_NM, series.tilts.pixel_angstrom)
     angles = np.asarray(series.tilts.angles_deg, dtype=np.float64)
@@ -119,7 +119,7 @@ def measure(
     images = aligned_images(series, voxel, settings.flip_phases, device, odd.append)
     images, warnings = cropped(images, voxel)
     n_z = max(round(10 * settings.thickness_nm / voxel), 1)
-    steps = cumulative(angles, series.exposures, MOST_STEPS)
+    steps = cumulative(angles, series.exposures, MAX_STEPS)
     scored = spread(len(steps), SCORED_STEPS)
     weighted_images = dose_weighted(images, series.exposures, voxel)
     plain = _Collector(scorer, images, angles, n_z, voxel, [steps[step] for step in scored])
@@ -146,14 +146,14 @@ def measure(
 
 
 def _few(odd: list[str]) -> tuple[str, ...]:
-    """What is odd about images; of many the first ones, and how many more there are."""
-    if len(odd) <= MOST_ODD:
+    """The first warnings about images, and the number of the others."""
+    if len(odd) <= MAX_NAMED:
         return tuple(odd)
-    return (*odd[:MOST_ODD], f"the same of {len(odd) - MOST_ODD} more images")
+    return (*odd[:MAX_NAMED], f"the same of {len(odd) - MAX_NAMED} more images")
 
 
 class _Collector:
-    """Gathers what is measured of tomograms of one kind, slice by slice."""
+    """Collects the measurements of one kind of tomograms, slice by slice."""
 
     def __init__(
         self,
@@ -164,7 +164,7 @@ class _Collector:
         voxel_angstrom: float,
         scored: Sequence[Subset],
     ) -> None:
-        """Filter aligned images; `scored` are the tomograms for the network, the last the whole."""
+        """Filter aligned images; `scored`: subsets for the network, the last one of all views."""
         self._scorer = scorer
         self._filtered = filter_views(images)
         self._angles = angles_deg
@@ -175,15 +175,15 @@ class _Collector:
         self._measured: list[list[MeasuredSlice]] = []
 
     def add(self, plan: SlicePlan) -> ViewSlices:
-        """Measure one slice; gives the shares of the views in it."""
+        """Measure one slice; returns the back-projections of the views on it."""
         shares = ViewSlices(self._filtered, self._angles, self._shape_zyx, plan)
         self._grams.append(gram_of(shares.centre, self._voxel_nm))
-        pieces = shares.pieces(self._scored, self._voxel_nm)
+        pieces = shares.canonical_slices(self._scored, self._voxel_nm)
         self._measured.append([self._scorer.measure(piece) for piece in pieces])
         return shares
 
     def kind(self, order: np.ndarray) -> Kind:
-        """All that was measured, when all slices are there."""
+        """All measurements, after the last slice. `order`: views in the order of acquisition."""
         curves = [self._scorer.curves(list(slices)) for slices in zip(*self._measured)]
         network = np.stack([np.stack([slice_curve(c) for c in tomogram]) for tomogram in curves])
         content = np.stack([np.stack([slice_content(c) for c in tomogram]) for tomogram in curves])
@@ -192,9 +192,9 @@ class _Collector:
 
 
 def cropped(images: torch.Tensor, voxel_angstrom: float) -> tuple[torch.Tensor, tuple[str, ...]]:
-    """The middle of the views where they are too large for the memory, and a warning then."""
+    """Crop views to their middle if they have more than `MAX_PIXELS`; the views, and a warning."""
     n_views, n_y, n_x = images.shape
-    excess = n_views * n_y * n_x / LARGEST_PIXELS
+    excess = n_views * n_y * n_x / MAX_PIXELS
     if excess <= 1:
         return images, ()
     size = [max(32, int(n / excess**0.5)) for n in (n_y, n_x)]

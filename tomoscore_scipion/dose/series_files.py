@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which files make a tilt series with its doses, and what each is asked for.
+"""Read a tilt series with its doses from its files.
 
-Angles come from the first there is of: .tlt, AreTomo's .aln, RELION's star file, Warp's XML,
-SerialEM's .mdoc; the alignment from .xf, .aln, the star file or Warp's XML; doses from the one file
-of doses that is given, or else from further columns of the .tlt.
+Angles are those of the first given file of .tlt, .aln (AreTomo), star file (RELION), XML (Warp) and
+.mdoc (SerialEM); the alignment is that of .xf, .aln, star file or XML; doses are those of the one
+file with doses, or else of further columns of the .tlt.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tomoscore_scipion.dose.subsets import FEWEST_VIEWS
+from tomoscore_scipion.dose.subsets import MIN_VIEWS
 from tomoscore_scipion.reading.volume import open_stack
 from tomoscore_scipion.records.dose_source_files import Sources
 from tomoscore_scipion.records.errors import TomogramError
@@ -39,39 +39,40 @@ UNALIGNED = "no alignment given: the stack is taken as aligned, its tilt axis al
 
 
 def read_series(sources: Sources) -> DoseSeries:
-    """Read all but the images.
+    """Read all files of a tilt series except the images.
 
     Raises:
-        TomogramError: a file cannot be read, they do not belong together, or something is missing.
+        TomogramError: a file cannot be read, the files are not of one tilt series, or angles or
+            doses are missing.
     """
     with open_stack(sources.stack, sources.pixel_angstrom) as stack:
         shape, pixel, said = stack.shape_zyx, stack.voxel_size_angstrom, stack.warnings
     files = read_metadata(sources, shape)
     path, angles = _angles(sources, files)
     transforms, warnings = _transforms(sources, files, pixel)
-    kept = _kept(sources, files)
-    exposures, doubts = _exposures(sources, files, kept)
-    if np.ptp(angles[kept]) < MIN_RANGE_DEG:
+    used = _used(sources, files)
+    exposures, dose_warnings = _exposures(sources, files, used)
+    if np.ptp(angles[used]) < MIN_RANGE_DEG:
         raise TomogramError(
-            f"{path}: expected different tilt angles, got {angles[kept].min():g} to "
-            f"{angles[kept].max():g} degrees for all views that are in use"
+            f"{path}: expected different tilt angles, got {angles[used].min():g} to "
+            f"{angles[used].max():g} degrees for all views that are in use"
         )
     if on_one_side(angles):
-        doubts = (*doubts, *check_not_doses(path, angles[kept], exposures))
+        dose_warnings = (*dose_warnings, *check_not_doses(path, angles[used], exposures))
     return DoseSeries(
-        tilts=TiltSeries(Path(sources.stack), pixel, angles[kept], transforms[kept], kept),
+        tilts=TiltSeries(Path(sources.stack), pixel, angles[used], transforms[used], used),
         exposures=exposures,
-        optics=_optics(files, kept),
+        optics=_optics(files, used),
         stack_shape_zyx=shape,
-        warnings=(*said, *warnings, *files.warnings, *doubts),
+        warnings=(*said, *warnings, *files.warnings, *dose_warnings),
     )
 
 
 def _angles(sources: Sources, files: Metadata) -> tuple[str, np.ndarray]:
-    """Tilt angles of all images; of those that no file knows the nearest are good enough.
+    """Tilt angles of all images, interpolated for images that no file lists.
 
     Returns:
-        The file that they are from, and the angles.
+        File of the angles, and angles in degrees, (n_views,).
     """
     known = files.known
     if known is None and files.star is not None:
@@ -95,7 +96,7 @@ def _angles(sources: Sources, files: Metadata) -> tuple[str, np.ndarray]:
 def _transforms(
     sources: Sources, files: Metadata, pixel: float
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Transforms of all images, (n_views, 2, 3), and what the user should know of them."""
+    """Transforms of all images, (n_views, 2, 3) in pixels, and warnings."""
     shape_yx = files.shape_yx
     if sources.xf:
         given = read_transforms(sources.xf, files.n_views, sources.stack, shape_yx)
@@ -117,7 +118,7 @@ def _transforms(
 def _alignment(
     sources: Sources, files: Metadata, pixel: float
 ) -> tuple[str, Placed, np.ndarray | None]:
-    """The alignment of AreTomo, RELION or Warp: the file, its rows by image, transforms of them."""
+    """Alignment of AreTomo, RELION or Warp: file, assignment and transforms of its rows."""
     if files.aln is not None:
         rows = np.full(files.n_views, NO_ROW)
         rows[files.aln.views] = np.arange(len(files.aln.views))
@@ -130,12 +131,12 @@ def _alignment(
 
 
 def _exposures(
-    sources: Sources, files: Metadata, kept: np.ndarray
+    sources: Sources, files: Metadata, used: np.ndarray
 ) -> tuple[Exposures, tuple[str, ...]]:
-    """Doses of the images that are kept, and doubts about them."""
+    """Doses of the images in use, and warnings."""
     if sources.doses:
         given = read_doses(sources.doses, sources.convention, files.n_views, sources.stack)
-        return given.select(kept), _other_order(files, kept, given.select(kept))
+        return given.select(used), _other_order(files, used, given.select(used))
     placed, path = files.warp_rows, str(sources.warp_xml)
     found = files.warp.exposures if files.warp is not None else None
     if found is None and files.star is not None:
@@ -143,12 +144,12 @@ def _exposures(
     if found is None and files.mdoc is not None:
         placed, path, found = files.mdoc_rows, files.mdoc.path, files.mdoc.exposures
     if found is not None:
-        doses = found.select(placed.rows[kept])
-        doubts = placed.warn_of_doses(path, found, kept)
-        return doses, (*doubts, *_other_order(files, kept, doses))
+        doses = found.select(placed.rows[used])
+        dose_warnings = placed.warn_of_doses(path, found, used)
+        return doses, (*dose_warnings, *_other_order(files, used, doses))
     beside = files.tlt.exposures(sources.convention) if files.tlt is not None else None
     if files.tlt is not None and beside is not None:
-        return beside.select(kept), files.tlt.doubts
+        return beside.select(used), files.tlt.warnings
     only_order = files.tlt is not None and files.tlt.order is not None
     raise TomogramError(
         f"{sources.stack}: the doses of its views are not known"
@@ -159,11 +160,11 @@ def _exposures(
     )
 
 
-def _other_order(files: Metadata, kept: np.ndarray, doses: Exposures) -> tuple[str, ...]:
-    """A warning where the order of acquisition in the .tlt is another than that of the doses."""
+def _other_order(files: Metadata, used: np.ndarray, doses: Exposures) -> tuple[str, ...]:
+    """Warn if the order of acquisition in the .tlt differs from that of the doses."""
     if files.tlt is None or files.tlt.order is None:
         return ()
-    views = np.flatnonzero(np.argsort(files.tlt.order[kept]) != doses.order)
+    views = np.flatnonzero(np.argsort(files.tlt.order[used]) != doses.order)
     if not views.size:
         return ()
     return (
@@ -172,8 +173,8 @@ def _other_order(files: Metadata, kept: np.ndarray, doses: Exposures) -> tuple[s
     )
 
 
-def _optics(files: Metadata, kept: np.ndarray) -> Optics | None:
-    """Contrast transfer of the images that are kept, of Warp or RELION."""
+def _optics(files: Metadata, used: np.ndarray) -> Optics | None:
+    """Contrast transfer of the images in use, from Warp or RELION."""
     optics, placed = None, files.warp_rows
     if files.warp is not None:
         optics = files.warp.optics
@@ -181,35 +182,35 @@ def _optics(files: Metadata, kept: np.ndarray) -> Optics | None:
         optics, placed = files.star.optics, files.star_rows
     if optics is None:
         return None
-    return replace(optics, defocus_nm=optics.defocus_nm[placed.rows[kept]])
+    return replace(optics, defocus_nm=optics.defocus_nm[placed.rows[used]])
 
 
-def _kept(sources: Sources, files: Metadata) -> np.ndarray:
-    """Images that are not excluded, dark, unused by Warp, or without a row in RELION's file."""
+def _used(sources: Sources, files: Metadata) -> np.ndarray:
+    """Indices of the images in use: not excluded, dark, unused by Warp, or without a row."""
     n_views = files.n_views
     beyond = [view for view in sources.excluded if not 0 <= view < n_views]
     if beyond:
         raise TomogramError(
             f"{sources.stack}: excluded views: expected 0 to {n_views - 1}, got {beyond[0]}"
         )
-    kept = np.ones(n_views, dtype=bool)
-    kept[list(sources.excluded)] = False
+    used = np.ones(n_views, dtype=bool)
+    used[list(sources.excluded)] = False
     if files.aln is not None:
-        kept &= np.isin(np.arange(n_views), files.aln.views)
+        used &= np.isin(np.arange(n_views), files.aln.views)
     if files.warp is not None:
         rows = files.warp_rows.rows
-        kept &= (rows >= 0) & files.warp.used[rows]
+        used &= (rows >= 0) & files.warp.used[rows]
     for placed in (files.star_rows, files.mdoc_rows):
-        kept &= placed.rows >= 0
-    if kept.sum() < FEWEST_VIEWS:
+        used &= placed.rows >= 0
+    if used.sum() < MIN_VIEWS:
         raise TomogramError(
-            f"{sources.stack}: expected at least {FEWEST_VIEWS} views that are in use, got "
-            f"{kept.sum()} of {n_views}; the others are left out by " + _leaving_out(sources)
+            f"{sources.stack}: expected at least {MIN_VIEWS} views that are in use, got "
+            f"{used.sum()} of {n_views}; the others are left out by " + _leaving_out(sources)
         )
-    return np.flatnonzero(kept)
+    return np.flatnonzero(used)
 
 
 def _leaving_out(sources: Sources) -> str:
-    """What can leave images out."""
+    """Files that can exclude images, for the message."""
     files = (sources.aln, sources.warp_xml, sources.star, sources.mdoc)
     return " or ".join([*(path for path in files if path), "the list of those to exclude"])

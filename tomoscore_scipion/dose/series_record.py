@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One tilt series, from its files to its record and its preview."""
+"""Analyse a tilt series: from its files to its record and its preview."""
 
 from __future__ import annotations
 
@@ -50,15 +50,14 @@ def record_of(
     preview: str | None = None,
     progress: Progress | None = None,
 ) -> DoseRecord:
-    """Analyse a series; what the user can mend makes a failed record.
+    """Analyse a tilt series; the record is "failed" if its files cannot be analysed.
 
     Args:
         sources: its files.
         scorer: the network.
         flip_phases: see `Settings`.
-        preview: where to write the tomogram at the suggested dose.
-        progress: called with (slices done, slices in all).
-
+        preview: path for a tomogram at the suggested dose; None to write none.
+        progress: called with (number of finished slices, number of slices).
     """
     start = time.perf_counter()
     known: dict[str, Any] = {"engine_version": __version__, "device": scorer.device}
@@ -102,14 +101,14 @@ def record_of(
 
 
 def suggested_dose(result: Analysis) -> float | None:
-    """The dose of the maximum where there is a range around it."""
+    """Dose of the optimum; None if there is no range around it."""
     if result.optimum.steps_within is None:
         return None
     return float(result.steps[result.optimum.step]["dose"])
 
 
 def _optima(result: Analysis) -> dict[str, Any]:
-    """Optimum, range and reason of the unweighted and the weighted curve."""
+    """Fields of the record: optimum, range and reason of the unweighted and the weighted curve."""
     fields: dict[str, Any] = {"suggested_dose": suggested_dose(result)}
     for end, optimum in (("", result.optimum), ("_weighted", result.optimum_weighted)):
         fields["optimum_dose" + end] = result.steps[optimum.step]["dose"]
@@ -126,7 +125,7 @@ def _range(result: Analysis, optimum: Optimum) -> tuple[float, float] | None:
 
 
 def _views_beyond(series: DoseSeries, dose: float | None) -> tuple[int, ...]:
-    """Images of the stack whose exposure ended beyond a dose."""
+    """Indices of the images whose exposure ends beyond a dose."""
     if dose is None:
         return ()
     beyond = series.exposures.end > dose + 1e-3
@@ -147,10 +146,10 @@ def _assumptions(settings: Settings, series: DoseSeries, voxel_angstrom: float) 
 def _preview(
     series: DoseSeries, result: Analysis, settings: Settings, path: str | None, device: str
 ) -> tuple[str | None, tuple[str, ...]]:
-    """Write the tomogram of the views up to the suggested dose, or of all where still rising.
+    """Write the tomogram of the views up to the suggested dose; of all views if still rising.
 
     Returns:
-        Its path, where there is one, and a warning where it could not be written.
+        Its path, or None, and a warning if it could not be written.
     """
     rising = result.optimum.reason in (STILL_RISING, NO_FALL)
     if path is None or (result.optimum.steps_within is None and not rising):

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each view gives to a canonical slice, kept apart, so that any set of views is a sum.
+"""Back-projections of single views on a canonical slice, from which tomograms are summed.
 
-Back-projection is linear: the tomogram of some views is the sum of their back-projections, each
-times its weight, and only the weights depend on which other views there are. So every view is
-back-projected once, and only on the planes of one slice and its neighbours at a time; the
-tomograms of all steps are matrix products.
+Back-projection is linear: the tomogram of some views is the weighted sum of their back-projections,
+and only the weights depend on the choice of views. Each view is therefore back-projected once, on
+the planes of one slice and its neighbours, and the tomograms of all steps are matrix products.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from tomoscore_scipion.model.sampling import PlaneMean, SlicePlan
 from tomoscore_scipion.model.validity import valid_pixels
 from tomoscore_scipion.tomography.backprojection import backproject_slabs
 
-SUBSETS_AT_ONCE = 8
+BATCH_SIZE = 8
 
 
 class ViewSlices:
-    """The shares of all views in one canonical slice.
+    """Back-projections of all views on one canonical slice.
 
     Attributes:
         plan: the planes of the slice.
@@ -37,13 +36,13 @@ class ViewSlices:
         shape_zyx: tuple[int, int, int],
         plan: SlicePlan,
     ) -> None:
-        """Back-project every view on the planes of a slice.
+        """Back-project each view on the planes of a slice.
 
         Args:
             filtered: views from `filter_views`, shape (n_views, x, y).
-            angles_deg: shape (n_views,).
-            shape_zyx: the volume in pixels.
-            plan: the planes that make the slice.
+            angles_deg: tilt angles in degrees, shape (n_views,).
+            shape_zyx: shape of the tomogram in voxels.
+            plan: planes of the slice.
         """
         self.plan = plan
         self._shape_yx = shape_zyx[1:]
@@ -51,7 +50,7 @@ class ViewSlices:
         self._has_channel = [bool(channel) for channel in plan.channels]
         mixing = _mixing(groups, plan.planes)
         n_views = len(filtered)
-        self._shares = torch.empty((n_views, len(groups) * shape_zyx[1] * shape_zyx[2]))
+        self._backprojections = torch.empty((n_views, len(groups) * shape_zyx[1] * shape_zyx[2]))
         for view in range(n_views):
             planes = torch.cat(
                 [
@@ -64,31 +63,31 @@ class ViewSlices:
                     )
                 ]
             )
-            self._shares[view] = (mixing @ planes.flatten(1)).flatten()
+            self._backprojections[view] = (mixing @ planes.flatten(1)).flatten()
 
     @property
     def centre(self) -> torch.Tensor:
         """The back-projection of each view on the slice itself, (n_views, y, x)."""
         n_y, n_x = self._shape_yx
-        return self._shares[:, : n_y * n_x].reshape(-1, n_y, n_x)
+        return self._backprojections[:, : n_y * n_x].reshape(-1, n_y, n_x)
 
     def images(self, subsets: Sequence[Subset]) -> torch.Tensor:
-        """The channels of the slice of each subset, shape (n_subsets, n_channels, y, x).
+        """Channels of the slice of each subset, shape (n_subsets, n_channels, y, x).
 
-        Channels are centre, near, far and distant, less those whose planes lie outside the volume.
+        Channels are centre, near, far and distant, without those outside the volume.
         """
         weights = torch.from_numpy(np.stack([s.weights for s in subsets]).astype(np.float32))
-        return (weights @ self._shares).reshape(len(subsets), -1, *self._shape_yx)
+        return (weights @ self._backprojections).reshape(len(subsets), -1, *self._shape_yx)
 
-    def pieces(self, subsets: Sequence[Subset], voxel_nm: float) -> list[CanonicalSlice]:
+    def canonical_slices(self, subsets: Sequence[Subset], voxel_nm: float) -> list[CanonicalSlice]:
         """The canonical slice of each subset."""
-        pieces = []
-        for start in range(0, len(subsets), SUBSETS_AT_ONCE):
-            images = self.images(subsets[start : start + SUBSETS_AT_ONCE]).numpy()
-            pieces += [self._piece(channels, voxel_nm) for channels in images]
-        return pieces
+        slices = []
+        for start in range(0, len(subsets), BATCH_SIZE):
+            images = self.images(subsets[start : start + BATCH_SIZE]).numpy()
+            slices += [self._canonical_slice(channels, voxel_nm) for channels in images]
+        return slices
 
-    def _piece(self, channels: np.ndarray, voxel_nm: float) -> CanonicalSlice:
+    def _canonical_slice(self, channels: np.ndarray, voxel_nm: float) -> CanonicalSlice:
         there = iter(channels)
         images = [next(there) if has else None for has in self._has_channel]
         centre = images[0]
@@ -97,7 +96,7 @@ class ViewSlices:
 
 
 def _mixing(groups: Sequence[PlaneMean], planes: Sequence[int]) -> torch.Tensor:
-    """Matrix (n_channels, n_planes) that takes the mean of each channel's planes."""
+    """Matrix (n_channels, n_planes) of the weighted mean over the planes of each channel."""
     mixing = torch.zeros((len(groups), len(planes)))
     for channel, group in enumerate(groups):
         for z, weight in zip(group.planes, group.weights):

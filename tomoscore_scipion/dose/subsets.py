@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which views make the tomogram of each point of a curve, and with which weights.
+"""Views and weights of the tomogram at each point of a curve.
 
-- *Cumulative*: the first n views in the order of acquisition. Dose grows, and with it the range of
-  angles, or their density, as the tilt scheme has it.
-- *Matched*: n views spread evenly over the range of angles of the whole series, from all doses. It
-  has as many views as the cumulative step beside it, and always the full range: where it is better
-  than that step, the step lacked angles rather than electrons.
+- *Cumulative*: the first n views in the order of acquisition. With the dose, the range or the
+  density of tilt angles increases, depending on the tilt scheme.
+- *Matched*: as many views as a cumulative step, spaced evenly over the tilt range of the whole
+  series, of any dose. If its score is higher than that of the step, the step is limited by its tilt
+  angles, not by its dose.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import numpy as np
 from tomoscore_scipion.tilt_metadata.exposures import Exposures
 from tomoscore_scipion.tomography.backprojection import view_weights
 
-FEWEST_VIEWS = 3
-"""Fewer views make no tomogram worth a score."""
+MIN_VIEWS = 3
+"""Smallest number of views of a tomogram that is scored."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,13 @@ class Subset:
     """Views of a series that are reconstructed together.
 
     Attributes:
-        views: which, indices into the series, in increasing order.
-        weights: of all views of the series in the back-projection, radians, 0 for those left out.
-        dose: accumulated at the end of the last view's exposure, e/A^2; of a matched subset: the
-            dose of the cumulative step with as many views.
-        angle_range: lowest and highest angle, degrees.
-        angle_step: median distance of neighbouring angles, degrees.
+        views: indices of the views in the series, increasing.
+        weights: weights of all views of the series in the back-projection, in radians, (n_views,);
+            0 for views that are not in the subset.
+        dose: accumulated dose at the end of the last view, e/A^2; for a matched subset, that of the
+            cumulative step with as many views.
+        angle_range: lowest and highest tilt angle, degrees.
+        angle_step: median difference of adjacent tilt angles, degrees.
     """
 
     views: np.ndarray
@@ -41,17 +42,17 @@ class Subset:
     angle_step: float
 
 
-def cumulative(angles_deg: np.ndarray, exposures: Exposures, most: int) -> list[Subset]:
-    """The first n views in the order of acquisition, for growing n up to all.
+def cumulative(angles_deg: np.ndarray, exposures: Exposures, max_subsets: int) -> list[Subset]:
+    """Subsets of the first n views in the order of acquisition, with increasing n.
 
     Args:
-        angles_deg: of all views, shape (n_views,).
-        exposures: of all views.
-        most: at most so many subsets, spread evenly; the last one has all views.
+        angles_deg: tilt angles of all views in degrees, shape (n_views,).
+        exposures: doses of all views.
+        max_subsets: largest number of subsets, spaced evenly; the last one has all views.
     """
     n_views = len(angles_deg)
-    first = min(FEWEST_VIEWS, n_views)
-    counts = np.unique(np.round(np.linspace(first, n_views, min(most, n_views - first + 1))))
+    first = min(MIN_VIEWS, n_views)
+    counts = np.unique(np.round(np.linspace(first, n_views, min(max_subsets, n_views - first + 1))))
     subsets = []
     for count in counts.astype(int):
         views = exposures.order[:count]
@@ -62,7 +63,7 @@ def cumulative(angles_deg: np.ndarray, exposures: Exposures, most: int) -> list[
 
 
 def matched(angles_deg: np.ndarray, steps: list[Subset]) -> list[Subset]:
-    """For each cumulative step as many views, spread evenly over all angles."""
+    """Matched subsets of cumulative steps, with views spaced evenly over all angles."""
     by_angle = np.argsort(angles_deg, kind="stable")
     subsets = []
     for step in steps:
@@ -71,14 +72,20 @@ def matched(angles_deg: np.ndarray, steps: list[Subset]) -> list[Subset]:
     return subsets
 
 
-def spread(n_steps: int, most: int) -> np.ndarray:
-    """Indices of at most so many steps, evenly spread, the last one among them."""
-    places = np.round(np.linspace(0, n_steps - 1, min(most, n_steps)))
+def spread(n_steps: int, max_steps: int) -> np.ndarray:
+    """Evenly spaced indices of at most `max_steps` steps, including the last one."""
+    places = np.round(np.linspace(0, n_steps - 1, min(max_steps, n_steps)))
     return np.unique(places).astype(int)
 
 
 def subset_of(views: np.ndarray, angles_deg: np.ndarray, dose: float) -> Subset:
-    """A subset of some views, weighted by their share of the angles."""
+    """A subset of views, each weighted by the angle between its neighbours.
+
+    Args:
+        views: indices of the views in the series.
+        angles_deg: tilt angles of all views of the series in degrees, (n_views,).
+        dose: dose of the subset, see `Subset`.
+    """
     views = np.sort(views)
     angles = angles_deg[views]
     weights = np.zeros(len(angles_deg))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The curves of a series as a picture, drawn with matplotlib without a display."""
+"""Plot of the dose curves of a tilt series, with matplotlib and without a display."""
 
 from __future__ import annotations
 
@@ -13,22 +13,26 @@ SIZE_INCHES = (7.0, 5.6)
 DPI = 110
 BLUE, GREEN, PURPLE, GREY = "#0072b2", "#009e73", "#cc79a7", "#777777"
 RANGE_COLOUR = "#e69f00"
-"""The colours that Scipion's viewer gives the same curves."""
+"""Colours of the same curves in the viewer of Scipion."""
 TITLE_WIDTH = 90
-"""Letters in a line of the title."""
+"""Characters per line of the title."""
 
 
 def write_plot(path: str, record: DoseRecord) -> None:
-    """Draw a record that is ok; the file is replaced when the new one is whole.
+    """Write the plot of a record; an existing file is replaced at the end.
+
+    Args:
+        path: path with one of `ENDINGS`, see `save_figure`.
+        record: a record with status "ok".
 
     Raises:
-        StartError: it cannot be written, or its name has another ending than `ENDINGS`.
+        StartError: the file cannot be written, or its name has another ending.
     """
     save_figure(draw(record), path, DPI)
 
 
 def draw(record: DoseRecord) -> Any:
-    """The figure: scores over dose above, angles over dose below."""
+    """Figure with scores over dose above, and tilt angles over dose below."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=SIZE_INCHES, layout="constrained")
@@ -41,7 +45,7 @@ def draw(record: DoseRecord) -> Any:
 
 
 def verdict(record: DoseRecord) -> str:
-    """What the record says, in a line."""
+    """The optimal dose and its range, or why there is none, in one line."""
     if record.suggested_range is None:
         return str(record.reason)
     low, high = record.suggested_range

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The work of `tomoscore dose`: a tilt series gets its record, and a preview if wanted."""
+"""The work of `tomoscore dose`: the record of a tilt series, and a preview."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SeriesTask:
 
     Attributes:
         sources: its files.
-        preview: where to write the tomogram at the suggested dose; None: nowhere.
+        preview: path for a tomogram at the suggested dose; None to write none.
     """
 
     sources: Sources
@@ -52,7 +52,7 @@ class DoseAnalysis(Work[SeriesTask, DoseRecord]):
     items = "tilt series"
     min_timeout_s = 1800.0
     timeout_s_per_byte = 1e-6
-    """A second per MB; the analysis itself takes minutes on two cores, however large the stack."""
+    """One second per MB. On two cores the analysis takes minutes for stacks of any size."""
 
     def item_of(self, request: dict[str, Any]) -> SeriesTask:
         """The tilt series of a request."""
@@ -63,7 +63,7 @@ class DoseAnalysis(Work[SeriesTask, DoseRecord]):
         return SeriesTask(Sources(**sources), request["preview"])
 
     def do(self, scorer: Scorer, item: SeriesTask, progress: Progress) -> DoseRecord:
-        """Analyse a tilt series; what the user can mend makes a failed record."""
+        """Analyse a tilt series; the record is "failed" if its files cannot be analysed."""
         from tomoscore_scipion.dose.series_record import record_of
 
         return record_of(item.sources, scorer, self.flip_phases, item.preview, progress)

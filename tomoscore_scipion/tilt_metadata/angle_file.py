@@ -74,7 +74,7 @@ class AngleFile:
         return even or bool(doses[-1] >= MIN_ACCUMULATED_RATIO * doses[0])
 
     @property
-    def doubts(self) -> tuple[str, ...]:
+    def warnings(self) -> tuple[str, ...]:
         """Warnings about the interpretation of the third column."""
         doses = self._doses_as_taken()
         if doses is None or np.diff(doses).min() <= 0:
