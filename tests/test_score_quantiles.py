@@ -9,8 +9,8 @@ import pytest
 
 from tomoscore_scipion.model.weights import sha256_of, shipped_weights_path
 from tomoscore_scipion.records.simulated_scores import (
-    simulated_in_words,
     simulated_scores,
+    simulated_scores_text,
     write_simulated_scores,
 )
 
@@ -32,12 +32,12 @@ def test_the_shipped_figures_are_of_the_shipped_weights():
     assert [path.name for path in weights.parent.iterdir() if path.suffix == ".json"] == [
         weights.stem + ".scores.json"
     ]
-    assert f"Of {figures['tomograms']} simulated tomograms" in simulated_in_words(figures)
+    assert f"Of {figures['tomograms']} simulated tomograms" in simulated_scores_text(figures)
 
 
 def test_without_figures_the_help_claims_nothing(tmp_path):
     assert simulated_scores(tmp_path) is None
-    assert simulated_in_words(None) == ""
+    assert simulated_scores_text(None) == ""
 
 
 def test_measured_figures_are_what_the_help_says(script, tmp_path):
@@ -47,7 +47,7 @@ def test_measured_figures_are_what_the_help_says(script, tmp_path):
         path = write_simulated_scores(tmp_path / "tomoscore-9.8.7.safetensors", figures)
     assert path.name == "tomoscore-9.8.7.scores.json"
     assert simulated_scores(tmp_path) == figures
-    said = simulated_in_words(figures)
+    said = simulated_scores_text(figures)
     assert "101 simulated tomograms" in said
     assert "10 % score below 0.5, 25 % below 1.25, half below 2.5" in said
 

@@ -12,7 +12,7 @@ from tomoscore_scipion.protocols import ProtTomoScore, ProtTomoScoreFilter
 from tomoscore_scipion.protocols.item_attributes import SCORE, THUMBNAIL, measured_of, value
 from tomoscore_scipion.protocols.output_sets import SCORED_SET
 from tomoscore_scipion.protocols.recovery import readable_output
-from tomoscore_scipion.records.verdict import CUSTOM, LARGEST, accepted_by, in_words
+from tomoscore_scipion.records.verdict import CUSTOM, LARGEST, accepted_by, threshold_text
 
 STEP = 0.05
 PICTURE_PX = 150
@@ -79,7 +79,7 @@ def consequence(measured, criteria):
     accepted = len(accepted_by(criteria, measured))
     borderline = sum(one.is_borderline(criteria.threshold) for one in measured.values())
     return (
-        f"{in_words(criteria.threshold)}: {accepted} accepted, {len(measured) - accepted} "
+        f"{threshold_text(criteria.threshold)}: {accepted} accepted, {len(measured) - accepted} "
         f"rejected; borderline: {borderline}"
     )
 

@@ -72,10 +72,10 @@ def test_voxel_size_limits_the_score():
 
 
 def test_presets_are_described_in_octaves_and_nm():
-    assert verdict.in_words(2.5) == "TomoScore >= 2.5 (22.6 nm or finer)"
-    assert verdict.in_words(0.0) == "TomoScore >= 0 (all)"
+    assert verdict.threshold_text(2.5) == "TomoScore >= 2.5 (22.6 nm or finer)"
+    assert verdict.threshold_text(0.0) == "TomoScore >= 0 (all)"
     assert all(
-        f"*{name}*: TomoScore >= {value:g} (" in verdict.presets_in_words()
+        f"*{name}*: TomoScore >= {value:g} (" in verdict.presets_text()
         for name, value in verdict.PRESETS
     )
 

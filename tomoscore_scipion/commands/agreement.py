@@ -22,13 +22,13 @@ SCHEMA = 1
 
 
 def main(args: Namespace) -> int:
-    """Compare what the arguments name.
+    """Compare predicted with measured scores.
 
     Returns:
         Exit status.
 
     Raises:
-        StartError: it cannot be compared or written.
+        StartError: the scores cannot be compared, or a file cannot be written.
     """
     _check_outputs(args)
     latest = {record.ts_id: record for record in records_of(args.results)}
@@ -49,7 +49,7 @@ def main(args: Namespace) -> int:
 
 
 def as_dict(found: Agreement, lines: Sequence[str]) -> dict[str, Any]:
-    """An agreement as JSON knows it, with what is said of it."""
+    """An agreement as a JSON object, with its summary."""
     content = asdict(found)
     content["predicted"], content["measured"] = found.predicted.tolist(), found.measured.tolist()
     return {"schema": SCHEMA, **content, "verdict": found.verdict, "said": list(lines)}

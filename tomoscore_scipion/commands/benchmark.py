@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`tomoscore benchmark`: what the score is worth on tomograms whose truth is known."""
+"""`tomoscore benchmark`: accuracy of the score on tomograms with known truth."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line `tomoscore`: finds the sub-command, and turns errors into exit status.
+"""The command line `tomoscore`: runs the sub-command, and turns errors into exit statuses.
 
-Modules are imported by name when their sub-command was chosen, so that `--help` and `info` never
-wait for torch.  This is also the one place that leads from the engine to simulation and training:
-the engine's own modules never import them.
+The module of a sub-command is imported when the sub-command is run, so that `--help` and `info` do
+not import torch. No other module of the engine imports the commands.
 """
 
 from __future__ import annotations

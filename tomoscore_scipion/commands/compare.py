@@ -20,13 +20,13 @@ RESULTS = ("csv", "plot", "json")
 
 
 def main(args: Namespace) -> int:
-    """Compare what the arguments name.
+    """Compare the sets that the arguments name.
 
     Returns:
         Exit status.
 
     Raises:
-        StartError: it cannot be compared or written.
+        StartError: the sets cannot be compared, or a file cannot be written.
     """
     if len(args.results) < 2:
         args.wrong_usage("name two sets of results or more")

@@ -35,7 +35,7 @@ RESULTS = ("output", "csv", "plot", "preview")
 
 
 def main(args: Namespace) -> int:
-    """Analyse what the arguments say.
+    """Analyse the doses of tilt series.
 
     Returns:
         Exit status.

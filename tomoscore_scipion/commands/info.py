@@ -23,14 +23,14 @@ NVIDIA_SMI_TIMEOUT_S = 2.0
 
 
 def main(args: Namespace) -> int:
-    """Print what there is; 1 when the weights cannot be used."""
+    """Print versions, weights and devices. Returns 1 if the weights cannot be used."""
     info = collect()
     print(json.dumps(info, indent=2) if args.json else as_text(info))
     return 0 if info["weights"]["error"] is None else 1
 
 
 def collect() -> dict[str, Any]:
-    """All that `info` tells, as JSON knows it."""
+    """All that `info` prints, as a JSON object."""
     versions = {name: _version_of(name) for name in PACKAGES}
     gpus, gpu_error = list_gpus()
     return {
@@ -78,7 +78,7 @@ def list_gpus() -> tuple:
     """The NVIDIA GPUs that the driver lists, whether or not torch can use them.
 
     Returns:
-        (a list of {"device", "name"}, why there is no list or None).
+        A list of {"device", "name"}, and the reason if it cannot be made, else None.
     """
     program = shutil.which("nvidia-smi")
     if program is None:
@@ -108,7 +108,7 @@ def _cpu_build(torch_version: str | None, gpus: list[dict]) -> str | None:
 
 
 def as_text(info: dict[str, Any]) -> str:
-    """What `collect` found, for people."""
+    """The result of `collect` as text."""
     weights = info["weights"]
     lines = [f"tomoscore    {info['version']}"]
     if weights["error"] is not None:

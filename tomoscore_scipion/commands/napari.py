@@ -16,7 +16,7 @@ PLUGIN, WIDGET = "scipion-em-tomoscore", "Slice profile"
 
 
 def main(args: Namespace) -> int:
-    """Show what the arguments say, until the window is closed.
+    """Show tomograms until the window is closed.
 
     Returns:
         Exit status.
@@ -39,10 +39,10 @@ def main(args: Namespace) -> int:
 
 
 def chosen(path: str, ids: list[str]) -> list[Score]:
-    """The records of some tomograms, of all where none is named.
+    """The records of some tomograms, or of all if no id is given.
 
     Raises:
-        StartError: one is not there or was not scored, or there are too many.
+        StartError: an id has no record or no score, or there are too many tomograms.
     """
     records = {record.ts_id: record for record in read_records(path)}
     missing = [ts_id for ts_id in ids if ts_id not in records]

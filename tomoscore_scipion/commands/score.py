@@ -28,7 +28,7 @@ from tomoscore_scipion.running.scoring import Scoring
 
 
 def main(args: Namespace) -> int:
-    """Score what the arguments say.
+    """Score tomograms.
 
     Returns:
         Exit status.

@@ -9,7 +9,7 @@ from tomoscore_scipion.simulation.simulated import Request, make_folder, simulat
 
 
 def main(args: Namespace) -> int:
-    """Simulate what the arguments say.
+    """Simulate tomograms and write them with their truth.
 
     Returns:
         Exit status.
@@ -27,7 +27,7 @@ def main(args: Namespace) -> int:
 
 
 def request_of(args: Namespace) -> Request:
-    """What the arguments ask for; stops with wrong usage (2) where they are not possible."""
+    """The request of the arguments; exits with wrong usage (2) if it is not possible."""
     fixed = dict(args.fix)
     if args.voxel_size is not None:
         if "voxel_nm" in fixed:

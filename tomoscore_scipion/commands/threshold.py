@@ -33,7 +33,7 @@ def main(args: Namespace) -> int:
         Exit status.
 
     Raises:
-        StartError: it cannot be found or written.
+        StartError: no threshold can be derived, or a file cannot be written.
     """
     inputs = [file for path in args.results for file in files_of(path)] + [args.good, args.bad]
     check_outputs([args.json, args.output], inputs)

@@ -26,7 +26,7 @@ SECONDS_PER_MINUTE = 60.0
 
 
 def main(args: Namespace) -> int:
-    """Watch what the arguments say.
+    """Watch a folder.
 
     Returns:
         Exit status.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The accepted tomograms in the form that the program takes which made them."""
+"""Lists of accepted tomograms for the program that made the tomograms."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tomoscore_scipion.records.record import Score
 
 @dataclass(frozen=True)
 class AcceptedFile:
-    """A file that is written when all is scored.
+    """A file that is written after the last score.
 
     Attributes:
         path: the file.
-        write: writes it, of the accepted records by their ids; returns how many it has.
+        write: writes the file from {id: accepted record}; returns the number of its entries.
     """
 
     path: str
@@ -29,13 +29,13 @@ class AcceptedFile:
 def files_of(
     source: Source, star: str | None, listed: str | None, tomostar: str | None
 ) -> list[AcceptedFile]:
-    """The files that are asked for; whether they can be written is not checked here.
+    """The files of accepted tomograms that were requested.
 
     Args:
-        source: where the tomograms come from.
-        star: path of RELION's table of the accepted ones; None: not asked for.
-        listed: path of the list for WarpTools; None: not asked for.
-        tomostar: folder of the .tomostar files; None: not known.
+        source: the tomograms.
+        star: path for a table of RELION; None if it is not requested.
+        listed: path for a list of WarpTools; None if it is not requested.
+        tomostar: folder of the .tomostar files; None to search it.
 
     Raises:
         StartError: the source has no such table or list.

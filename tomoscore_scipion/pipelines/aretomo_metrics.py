@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""AreTomo3's TiltSeries_Metrics.csv: what it measured of each tilt series, beside the tomograms.
+"""AreTomo3's TiltSeries_Metrics.csv: measurements of each tilt series, beside the tomograms.
 
 Its columns are those of AreTomo3's source (AreTomo/CTsMetrics.cpp): the thickness is in pixels of
 the tilt series, the resolution of the CTF that of the image at zero degrees in Angstrom, and bad
@@ -32,7 +32,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Metrics:
-    """What AreTomo3 says of a tilt series; None where it does not.
+    """Measurements of a tilt series by AreTomo3; None for missing ones.
 
     Attributes:
         thickness_nm: of the specimen.
@@ -54,7 +54,7 @@ class Metrics:
 
     @property
     def facts(self) -> list[list[str]]:
-        """What is known, in words: pairs of what and how much."""
+        """Pairs (name, value with unit) of the known measurements."""
         pairs = (
             ("thickness (AreTomo3)", self.thickness_nm, "{:.0f} nm"),
             ("CTF resolution (AreTomo3)", self.ctf_resolution_angstrom, "{:.1f} A"),
@@ -63,23 +63,23 @@ class Metrics:
         )
         return [[what, form.format(value)] for what, value, form in pairs if value is not None]
 
-    def in_words(self) -> str:
-        """All in a line: "AreTomo3: thickness 214 nm, CTF resolution 8.1 A, bad patches 12%"."""
+    def summary_text(self) -> str:
+        """In a line: "AreTomo3: thickness 214 nm, CTF resolution 8.1 A, bad patches 12%"."""
         facts = [f"{what.replace(' (AreTomo3)', '')} {value}" for what, value in self.facts]
         return f"AreTomo3: {', '.join(facts)}" if facts else ""
 
 
 class MetricsFiles:
-    """The metrics files beside tomograms, each read again when it has changed."""
+    """The metrics files beside tomograms; a file is read again after a change."""
 
     def __init__(self) -> None:
         self._read: dict[str, tuple[tuple[int, int], dict[str, Metrics]]] = {}
 
     def of(self, path: str) -> Metrics | None:
-        """The metrics of a tomogram; None where there are none, or none yet.
+        """The metrics of a tomogram; None if there are none, or none yet.
 
-        It belongs to the tilt series whose name, without .mrc, is the longest with which the
-        tomogram's begins: TS_1_Vol to TS_1 and not to TS_10.
+        The tilt series is the one with the longest name, without .mrc, that the tomogram's name
+        begins with: TS_1_Vol belongs to TS_1 and not to TS_10.
 
         Args:
             path: the tomogram's file; the metrics lie in its folder.
@@ -91,7 +91,7 @@ class MetricsFiles:
         return next((table[start] for start in beginnings if start in table), None)
 
     def _table(self, path: str) -> dict[str, Metrics]:
-        """The rows of a metrics file; none where it is not there or cannot be read now."""
+        """The rows of a metrics file; empty if it does not exist or cannot be read now."""
         try:
             status = os.stat(path)
             state = (status.st_size, status.st_mtime_ns)
@@ -105,7 +105,7 @@ class MetricsFiles:
 def read_metrics(path: str) -> dict[str, Metrics]:
     """The metrics of each tilt series, by its name without .mrc; of several rows the last counts.
 
-    A row that is not whole yet, and a number that is none, is left out.
+    Incomplete rows and values that are not numbers are ignored.
 
     Raises:
         TomogramError: the file cannot be read.

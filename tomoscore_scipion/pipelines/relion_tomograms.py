@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""RELION 5's tomograms.star: its tomograms to be scored, and the same table of the accepted ones.
+"""RELION 5's tomograms.star: its tomograms, and the same table with the accepted ones only.
 
 Labels are those of RELION 5 (src/metadata_label.h). Paths in the file start at the folder of the
 RELION project. A tomogram's voxel size is rlnTomoTiltSeriesPixelSize, in Angstrom, times
@@ -38,7 +38,7 @@ FILES = {
 ADDED = ("tomoScore", "tomoScoreLow", "tomoScoreHigh")
 """Labels of the score, in octaves, and of the bounds of its 90 % interval."""
 NO_FILE = ("", "n/a", "none", "nan", "<na>")
-"""What stands in the place of a file that there is not."""
+"""Entries for a missing file."""
 MISSING = "nan"
 PROJECT_MARKS = (".gui_projectdir", "default_pipeline.star")
 """Files that RELION makes in the folder of a project."""
@@ -47,16 +47,16 @@ VERSION = re.compile(r"^# version \d+$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class RelionTomograms:
-    """A tomograms.star that was read.
+    """Content of a tomograms.star.
 
     Attributes:
         path: the file.
-        tomograms: those that have a file of the kind asked for; ids are RELION's names.
+        tomograms: those with a file of the requested kind; ids are RELION's names.
         without_file: names of the others.
         with_one_half: names of tomograms with a file for one half only, which are not measured.
         blocks: {name of a block: its table or dict}; all values of tables are text.
         table: name of the block with the tomograms.
-        version: the line that tells RELION's version of the form; empty where there is none.
+        version: the line with RELION's version of the format; empty if it is missing.
     """
 
     path: str
@@ -76,12 +76,12 @@ def read_tomograms(
     Args:
         path: the file.
         which: the kind of tomogram, a key of `FILES`.
-        voxel_size_angstrom: a voxel size that wins over the table's.
+        voxel_size_angstrom: voxel size that replaces the table's; None to use the table.
 
     Raises:
         TomogramError: the file is no star file.
-        StartError: it has no table of tomograms, or the table cannot be used; the message says
-            which row or column.
+        StartError: it has no table of tomograms, or the table cannot be used; the message has
+            the row or column.
     """
     labels = [label for block in read_star(path, ()).values() for label in block]
     blocks = read_star(path, labels)
@@ -132,7 +132,7 @@ def read_tomograms(
 
 
 def _halves(table: pandas.DataFrame) -> list[tuple[str, ...]]:
-    """The files of halves that each row names, two, one or none."""
+    """The half map files of each row: two, one or none."""
     columns = [map(str, table[FILES[kind]]) for kind in ("half1", "half2") if FILES[kind] in table]
     rows = zip(*columns) if columns else [()] * len(table)
     return [tuple(word for word in row if word.lower() not in NO_FILE) for row in rows]
@@ -159,7 +159,7 @@ def _block_of_tomograms(path: str, blocks: Mapping[str, Any], which: str) -> str
 
 
 def _others(table: pandas.DataFrame, which: str) -> str:
-    """What can be scored instead of a kind that is not there."""
+    """Kinds that can be scored instead of a missing kind."""
     kinds = [kind for kind in FILES if kind != which and FILES[kind] in table]
     if kinds:
         return f"found tomograms of another kind: choose it, --which {' or '.join(kinds)}"
@@ -167,10 +167,10 @@ def _others(table: pandas.DataFrame, which: str) -> str:
 
 
 def _project_folder(path: str, files: Sequence[str]) -> str:
-    """The folder at which the paths in the file start.
+    """The folder of the RELION project, to which the paths in the file are relative.
 
-    It is the nearest folder above the file from which one of them is there; else the nearest with
-    a mark of RELION's, else the current one.
+    It is the nearest folder above the file in which one of the paths exists, else the nearest with
+    a file of RELION's project, else the current one.
     """
     above = []
     folder = os.path.dirname(os.path.abspath(path))
@@ -185,13 +185,13 @@ def _project_folder(path: str, files: Sequence[str]) -> str:
 
 
 def _from_here(path: str, project: str, file: str) -> str:
-    """The path of a tomogram: absolute where it or the star file is so, else from here."""
+    """The path of a tomogram: absolute if it or the star file is, else from the current folder."""
     whole = os.path.join(project, file)
     return whole if os.path.isabs(path) or os.path.isabs(file) else os.path.relpath(whole)
 
 
 def _voxel_size(path: str, table: pandas.DataFrame, row: int) -> float | None:
-    """Angstrom; None, for that of the tomogram's header, where the table does not tell."""
+    """Voxel size in Angstrom; None, for that of the header, if the table has none."""
     if PIXEL_SIZE not in table or BINNING not in table:
         return None
     size = 1.0
@@ -213,16 +213,16 @@ def _voxel_size(path: str, table: pandas.DataFrame, row: int) -> float | None:
 def write_accepted(source: RelionTomograms, accepted: Mapping[str, Score], path: str) -> int:
     """Write the same file with the rows of accepted tomograms only, and their scores.
 
-    Columns, words and further blocks stay as they are; `ADDED` is added at the right, or replaced
-    where an earlier run added it.
+    Columns, text and further blocks are unchanged. The columns `ADDED` are appended, or replaced if
+    an earlier run appended them.
 
     Args:
-        source: what was read.
+        source: content of the file.
         accepted: the accepted records by their ids.
-        path: the file to be written; one that is there is replaced when the new one is whole.
+        path: the file to write; an existing one is replaced atomically.
 
     Returns:
-        How many rows there are.
+        The number of rows.
 
     Raises:
         StartError: it cannot be written.
@@ -243,6 +243,6 @@ def write_accepted(source: RelionTomograms, accepted: Mapping[str, Score], path:
 
 
 def _octaves(record: Score) -> tuple[float, float, float]:
-    """The numbers of `ADDED` of a scored tomogram."""
+    """The values of `ADDED` of a scored tomogram."""
     low, high = record.tomoscore_interval or (math.nan, math.nan)
     return (math.nan if record.tomoscore is None else record.tomoscore), low, high

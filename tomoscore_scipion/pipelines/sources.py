@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the tomograms of a command line come from: files, RELION's star file, Warp's folder."""
+"""The tomograms of a command line: files, RELION's star file, or Warp's folder."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Source:
-    """Tomograms to be scored, and what they were found by.
+    """Tomograms to score, with their origin.
 
     Attributes:
         tomograms: each with an id of its own.
-        inputs: files beside the tomograms that must not be replaced.
-        notices: what the user should know of what was found.
+        inputs: further input files, which must not be replaced.
+        notices: messages for the user about the tomograms.
         relion: the star file that names them; None for any other source.
         warp: the processing folder that holds them; None for any other source.
     """
@@ -49,8 +49,8 @@ def source_of(
 
     Args:
         paths: files of tomograms, or one star file of RELION, or one processing folder of Warp.
-        voxel_size_angstrom: a voxel size that wins over all others.
-        which: the kind of tomogram, one of `WHICH`; None: as reconstructed.
+        voxel_size_angstrom: voxel size that replaces all others; None to use them.
+        which: the kind of tomogram, one of `WHICH`; None for the reconstructed ones.
 
     Raises:
         StartError: the source cannot be used, or does not know this kind of tomogram.

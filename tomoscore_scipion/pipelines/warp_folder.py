@@ -40,18 +40,18 @@ FOLDERS = {
 FILE = re.compile(r"(?P<series>.+)_(?P<pixel>\d+[.,]\d{2})Apx\.mrc")
 """WarpTools writes the pixel size as its user's language does, with a point or a comma."""
 ROUNDING_ANGSTROM = 0.0051
-"""The name tells the pixel size to two decimals."""
+"""The name has the pixel size with two decimals."""
 LIST_SUFFIX = ".txt"
 """WarpTools takes a file of any other extension for data."""
 
 
 @dataclass(frozen=True)
 class WarpFolder:
-    """A processing folder that was looked through.
+    """Content of a processing folder.
 
     Attributes:
         path: the folder.
-        tomograms: those of the kind asked for, in the order of their names.
+        tomograms: those of the requested kind, sorted by name.
         series: {id of a tomogram: name of its tilt series}.
         n_halves: how many of the tomograms have both halves beside them.
         deselected: names of the tilt series that are deselected in Warp.
@@ -81,7 +81,7 @@ def read_warp_folder(
     Args:
         path: the folder.
         which: the kind of tomogram, a key of `FOLDERS`.
-        voxel_size_angstrom: a voxel size that wins over names and headers.
+        voxel_size_angstrom: voxel size that replaces that of names and headers; None to use them.
 
     Raises:
         StartError: the folder cannot be read, or has no tomogram of this kind.
@@ -121,13 +121,13 @@ def read_warp_folder(
 
 @dataclass(frozen=True)
 class WarpFile:
-    """A tomogram that lies and is named as WarpTools lays and names it.
+    """A tomogram with the folder and name that WarpTools gives it.
 
     Attributes:
         path: the file.
         series: name of its tilt series.
-        folder: of its kind, a value of `FOLDERS`.
-        named_angstrom: pixel size in Angstrom, of its name.
+        folder: folder of its kind, a value of `FOLDERS`.
+        named_angstrom: pixel size in the name, Angstrom.
     """
 
     path: str
@@ -137,15 +137,15 @@ class WarpFile:
 
     @property
     def voxel_size_angstrom(self) -> float | None:
-        """The voxel size of the name; None where the header has it, more exactly."""
+        """The voxel size of the name; None if the header has it, with more digits."""
         return _size_of_name(self.path, self.named_angstrom)
 
 
 def warp_file(path: str) -> WarpFile | None:
-    """The tomogram of WarpTools that a path names; None where it is another file.
+    """The tomogram of WarpTools at a path; None for another file.
 
     Args:
-        path: a file, which need not be there.
+        path: a file, which need not exist.
     """
     folder, name = os.path.split(os.path.abspath(path))
     match = FILE.fullmatch(name)
@@ -162,7 +162,7 @@ def _pixel_size(match: re.Match[str]) -> float:
 
 
 def _halves(path: str, name: str) -> tuple[str, str]:
-    """The places of the halves of a tomogram, of its file's name, in a processing folder."""
+    """Paths of the halves of a tomogram in a processing folder, from its file's name."""
     odd, even = (os.path.join(path, RECONSTRUCTION, FOLDERS[kind]) for kind in ("half1", "half2"))
     return os.path.join(odd, name), os.path.join(even, name)
 
@@ -183,9 +183,9 @@ def _has_tomograms(path: str, kind: str) -> bool:
 
 
 def _size_of_name(file: str, named_angstrom: float) -> float | None:
-    """The voxel size of a file's name; None where the header has it, more exactly.
+    """The voxel size of a file's name; None if the header has it, with more digits.
 
-    A file that cannot be read has none: why not is said when it is scored.
+    A file that cannot be read has the size of its name; scoring it will report the error.
     """
     try:
         source = open_source(file)
@@ -214,15 +214,15 @@ def _is_deselected(path: str, name: str) -> bool:
 def tomostar_files(source: WarpFolder, folder: str | None = None) -> dict[str, str]:
     """The .tomostar file of each tilt series, absolute: {name: path}.
 
-    They are looked for in the folder given; else in that of the data, as the metadata tells it, in
-    the processing folder itself, and in folders beside it.
+    They are searched in the given folder; otherwise in the data folder of the metadata, in the
+    processing folder, and in the folders beside it.
 
     Args:
         source: the processing folder.
-        folder: where they are; None: not known.
+        folder: folder of the files; None to search it.
 
     Raises:
-        StartError: one cannot be found, or tilt series have several tomograms each.
+        StartError: a file is missing, or tilt series have several tomograms each.
     """
     several = [name for name, count in Counter(source.series.values()).items() if count > 1]
     if several:
@@ -236,23 +236,23 @@ def tomostar_files(source: WarpFolder, folder: str | None = None) -> dict[str, s
     for name in source.series.values():
         candidates = list(folders)
         if folder is None:
-            candidates = [*_told_folder(source.path, name), *folders]
+            candidates = [*_data_folder_of_metadata(source.path, name), *folders]
         paths = [os.path.join(place, f"{name}.tomostar") for place in candidates]
-        there = next(filter(os.path.isfile, paths), None)
-        if there is None:
+        existing = next(filter(os.path.isfile, paths), None)
+        if existing is None:
             raise StartError(
                 f"{name}.tomostar: expected it in {' or '.join(candidates[:4])}, found none; name "
                 "the folder of the .tomostar files: --tomostar DIR"
             )
-        found[name] = os.path.abspath(there)
+        found[name] = os.path.abspath(existing)
     return found
 
 
-def _told_folder(path: str, name: str) -> list[str]:
-    """The folder of the data as the metadata tells it."""
+def _data_folder_of_metadata(path: str, name: str) -> list[str]:
+    """The folder of the data in the metadata."""
     file = os.path.join(path, f"{name}.xml")
-    told = read_xml(file).get("DataDirectory", "") if os.path.exists(file) else ""
-    return [os.path.join(path, told)] if told else []
+    folder = read_xml(file).get("DataDirectory", "") if os.path.exists(file) else ""
+    return [os.path.join(path, folder)] if folder else []
 
 
 def _data_folders(path: str) -> list[str]:
@@ -280,13 +280,13 @@ def write_list(
         source: the processing folder.
         tomostar: from `tomostar_files`.
         accepted: the accepted records by their ids.
-        path: the file to be written; one that is there is replaced when the new one is whole.
+        path: the file to write; an existing one is replaced atomically.
 
     Returns:
-        How many there are.
+        The number of lines.
 
     Raises:
-        StartError: it cannot be written.
+        StartError: the file cannot be written.
     """
     names = [source.series[tomogram.ts_id] for tomogram in source.tomograms]
     ids = {source.series[tomogram.ts_id]: tomogram.ts_id for tomogram in source.tomograms}

@@ -9,14 +9,14 @@ from tomoscore_scipion.records.reasons import (
     UNFLIPPED,
     UNKNOWN_VOXEL_SIZE,
 )
-from tomoscore_scipion.records.simulated_scores import simulated_in_words, simulated_scores
+from tomoscore_scipion.records.simulated_scores import simulated_scores, simulated_scores_text
 from tomoscore_scipion.records.verdict import (
     BALANCED,
     CHOICES,
     CUSTOM,
     LARGEST,
     PRESETS,
-    presets_in_words,
+    presets_text,
 )
 
 READING = (
@@ -34,13 +34,13 @@ READING = (
 
 PRESET_HELP = (
     "The TomoScore from which a tomogram is accepted.\n"
-    + presets_in_words()
+    + presets_text()
     + "\n  *Custom*: the number below.\n"
     "*Balanced* rejects none of the real images of other laboratories that an experienced reader "
     "found good: they score 2.1 or more; two crops of 127 nm, which score less, are borderline. "
     "The model card has the figures.\n"
     + "The wizard shows the scores, when there are any, and how many tomograms would be accepted.\n"
-    + simulated_in_words(simulated_scores())
+    + simulated_scores_text(simulated_scores())
     + "\n"
     + READING
 )

@@ -15,7 +15,7 @@ from tomoscore_scipion.protocols.output_sets import (
 from tomoscore_scipion.protocols.provenance import MODEL_SHA256, provenance_of
 from tomoscore_scipion.protocols.recovery import readable_output
 from tomoscore_scipion.records.bands import readable_scale, scale_nm
-from tomoscore_scipion.records.verdict import BY_HAND, BY_SCORE, in_words
+from tomoscore_scipion.records.verdict import BY_HAND, BY_SCORE, threshold_text
 
 WORST = 3
 FAILURES_SHOWN = 5
@@ -141,7 +141,7 @@ def criterion(made):
     """The criteria of acceptance, from a set's provenance."""
     criteria = []
     if made["_tomoScoreThreshold"] is not None:
-        criteria.append(in_words(made["_tomoScoreThreshold"]))
+        criteria.append(threshold_text(made["_tomoScoreThreshold"]))
         if made["_tomoScoreAcceptBorderline"] is not None:
             accepted = made["_tomoScoreAcceptBorderline"]
             criteria.append("borderline ones too" if accepted else "without borderline ones")

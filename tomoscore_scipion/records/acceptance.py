@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which tomograms go on: those whose TomoScore is at least a threshold."""
+"""Acceptance of tomograms by a threshold on the TomoScore."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ more, except two crops of 127 nm (0.6 and 0.7); the three at 2 to 2.25 score 1.7
 
 
 def octaves(text: str) -> float:
-    """A TomoScore of the command line."""
+    """Parse a TomoScore of the command line."""
     try:
         value = float(text)
     except ValueError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A batch of tilt series in a file, from another program.
+"""Tilt series to analyse, in a job file of another program.
 
     {"schema": 1, "weights": null, "device": "auto", "preview_dir": null, "tilt_series": [
       {"ts_id": "TS_01", "stack": "TS_01.mrc", "xf": null, "tlt": "TS_01.tlt", "doses": null,
@@ -7,10 +7,10 @@
        "pixel_size_angstrom": null, "excluded": [], "thickness_nm": null,
        "dose_convention": null}]}
 
-schema, tilt_series, ts_id, stack and a file of angles (tlt, or one of the second row) must be
-there; what else is left out has the value shown. The files are those of the options of the same
-names: doses, tilt_series_star, warp_xml and mdoc exclude one another. Relative paths start at the
-current working directory.
+schema, tilt_series, ts_id, stack and a file of angles (tlt, or one of the second row) are required;
+other keys have the default values shown. The files are those of the options of the same names:
+doses, tilt_series_star, warp_xml and mdoc exclude one another. Relative paths start at the current
+working directory.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ DOSE_CONVENTIONS = ("start", "middle", "end")
 """The point in time of a view's exposure to which an accumulated dose belongs."""
 
 DOSE_FILES = ("doses", "tilt_series_star", "warp_xml", "mdoc")
-"""Files that have the doses: at most one of them."""
+"""Files with doses, of which a series has one at most."""
 ANGLE_FILES = ("tlt", "tilt_series_star", "warp_xml", "mdoc", "aln")
-"""Files that have the angles: at least one of them."""
+"""Files with angles, of which a series needs one at least."""
 CONVENTION = expect(DOSE_CONVENTIONS.__contains__, f"one of {', '.join(DOSE_CONVENTIONS)} or null")
 SIZE = optional(positive("a number > 0, or null", 1e6))
 
@@ -93,9 +93,9 @@ class DoseJob:
 
     Attributes:
         series: their files.
-        weights: path of the weights; None: those shipped.
+        weights: path of the weights; None for the shipped weights.
         device: "auto", "cpu" or "cuda:N".
-        preview_dir: folder for tomograms at the suggested dose; None: none are made.
+        preview_dir: folder for tomograms at the suggested dose; None for no such tomograms.
     """
 
     series: tuple[Sources, ...]
@@ -108,7 +108,7 @@ def read_dose_job(path: str) -> DoseJob:
     """Read and check a job file.
 
     Raises:
-        StartError: it cannot be read, or is not a job of this schema; the message names what.
+        StartError: it cannot be read, or is not a valid job; the message has the reason.
     """
     return read_checked(path, parse_dose_job)
 
@@ -133,7 +133,7 @@ def _sources(what: str, entry: Any) -> Sources:
 
 
 def _check_sources(what: str, named: Sequence[str]) -> None:
-    """Stop with a StartError where no file has angles, or several have doses."""
+    """Check that a file has the angles, and at most one has the doses."""
     if not any(key in ANGLE_FILES for key in named):
         raise StartError(f"{what} lacks {' or '.join(ANGLE_FILES)}, of which one has its angles")
     doses = [key for key in DOSE_FILES if key in named]

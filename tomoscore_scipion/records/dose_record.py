@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record of one tilt series: what is written, read back and shown.
+"""The record of one tilt series.
 
 A number that does not exist is null, never NaN.
 """
@@ -32,23 +32,23 @@ class DoseRecord:
             tomoscore_network: the network's own score of that tomogram, where it was asked.
         steps_weighted: the same with dose weighting.
         steps_matched: as many views over all angles; dose: that of the step with as many views.
-        optimum_dose: of the maximum of the smoothed unweighted curve; the last dose where it is
-            still rising.
+        optimum_dose: of the maximum of the smoothed unweighted curve; the last dose if the curve
+            is still rising.
         suggested_range: doses within 0.1 octave of the maximum; None with a reason.
         reason: why there is no range.
         suggested_dose: the optimum where there is a range.
         optimum_dose_weighted: as optimum_dose, of the weighted curve.
         suggested_range_weighted: as suggested_range, of the weighted curve.
         reason_weighted: as reason, of the weighted curve.
-        convention: of what the doses of the file and of the curve are the doses.
-        assumptions: what the numbers rest on.
-        views_beyond: images of the stack, 0-based, that took the dose beyond the suggested one.
+        convention: point of the exposure to which the doses of the file and of the curve belong.
+        assumptions: assumptions of the analysis.
+        views_beyond: images of the stack, 0-based, with doses beyond the suggested one.
         preview: the tomogram at the suggested dose, or None.
         slab_z: first and last plane of the specimen in the tomograms scored.
         n_views: images of the stack in use.
         pixel_size_angstrom: of the stack.
         shape_zyx: of the stack.
-        warnings: what the user should know.
+        warnings: messages for the user.
         model: {"name", "version", "sha256"} of the weights.
         engine_version: of the program.
         device: where it ran.
@@ -103,7 +103,7 @@ class DoseRecord:
             ts_id: its id.
             path: its stack.
             error: the reason, for the user.
-            known: other fields that are known all the same, such as model, device, seconds.
+            known: other fields that are known, such as model, device, seconds.
         """
         return cls(ts_id=ts_id, path=path, status=FAILED, error=error, **known)
 
@@ -113,7 +113,7 @@ class DoseRecord:
         return min(self.steps, key=lambda step: abs(step["dose"] - optimum))
 
     def total_dose(self) -> float:
-        """What the whole series got."""
+        """Dose of the whole series, e/A^2."""
         return max(float(step["dose"]) for step in self.steps)
 
     def save(self, path: str) -> None:
@@ -141,7 +141,7 @@ class DoseRecord:
         return self.model["sha256"] if self.model else None
 
     def to_dict(self) -> dict[str, Any]:
-        """The record as JSON knows it."""
+        """The record as a JSON object."""
         return json.loads(self.to_json())
 
     def to_json(self, indent: int | None = None) -> str:
@@ -151,7 +151,7 @@ class DoseRecord:
 
     @classmethod
     def from_json(cls, line: str) -> DoseRecord:
-        """The record of one line; keys that this version does not know are left out.
+        """The record of one line; unknown keys are ignored.
 
         Raises:
             ValueError: it is not JSON, or not a record.
@@ -160,7 +160,7 @@ class DoseRecord:
 
     @classmethod
     def from_dict(cls, content: Any) -> DoseRecord:
-        """The record that `to_dict` gave; keys that this version does not know are left out.
+        """The record that `to_dict` gave; unknown keys are ignored.
 
         Raises:
             ValueError: it is not a record.

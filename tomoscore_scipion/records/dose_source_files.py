@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of one tilt series, as a command line or a job names them; nothing is read here."""
+"""The files of one tilt series, as a command line or a job names them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Sources:
-    """The files of one tilt series, and what is known of it besides.
+    """The files of one tilt series, with settings of its analysis.
 
     Attributes:
         ts_id: its id.
@@ -21,9 +21,9 @@ class Sources:
         aln: AreTomo's alignment.
         star: RELION 5's star file of the tilt series.
         pixel_angstrom: pixel size that wins over the stack's header.
-        convention: what accumulated doses are the doses of; the format's own when None.
+        convention: point of a view's exposure of accumulated doses; None for the format's own.
         excluded: images of the stack to leave out, 0-based.
-        thickness_nm: height of the tomogram; the default when None.
+        thickness_nm: height of the tomogram; None for the default.
     """
 
     ts_id: str
@@ -42,6 +42,6 @@ class Sources:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """All files that are named."""
+        """Paths of all files."""
         named = (self.xf, self.tlt, self.doses, self.warp_xml, self.mdoc, self.aln, self.star)
         return (self.stack, *(path for path in named if path))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The errors that a user can mend. Everything else is a bug and keeps its traceback."""
+"""Errors that the user can correct. All other exceptions are bugs and keep their traceback."""
 
 
 class TomoScoreError(Exception):
-    """A fault with a message for the user: what was expected, what was found, the way out."""
+    """An error with a message for the user: what was expected and found, how to correct it."""
 
 
 class TomogramError(TomoScoreError):

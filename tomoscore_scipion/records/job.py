@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is to be scored: a job file from another program, or the paths of a command line.
+"""Tomograms to score: a job file of another program, or the paths of a command line.
 
 A job is one JSON object:
 
@@ -9,9 +9,9 @@ A job is one JSON object:
                     "z_range": null, "half1": null, "half2": null,
                     "tilt_range_deg": null}]}
 
-schema, tomograms, ts_id and path must be there; what else is left out has the value shown.
+schema, tomograms, ts_id and path are required; other keys have the default values shown.
 Relative paths start at the current working directory, as they do in a shell, wherever the job file
-lies.  An id is printable text; it is never made into a file name.
+lies. An id is printable text; it is never used as a file name.
 """
 
 from __future__ import annotations
@@ -88,13 +88,12 @@ class Tomogram:
     Attributes:
         ts_id: its id, unique in the batch.
         path: its file, as the user named it.
-        voxel_size_angstrom: a voxel size that wins over the file's header; None: the header's.
-        z_range: (first, last) plane to score, see z_range.py; None: the whole volume.
-        half1: the tomogram of one half of its frames or tilts, by which the score is checked; None
-            without halves.
-        half2: that of the other half.
-        tilt_range_deg: (lowest, highest) tilt angle, see tilt_range.py; None: as it shows in the
-            halves.
+        voxel_size_angstrom: voxel size that replaces the header's; None to use the header.
+        z_range: (first, last) plane to score, see z_range.py; None for the whole volume.
+        half1: the tomogram of one half of the frames or tilts; None without halves.
+        half2: the tomogram of the other half.
+        tilt_range_deg: (lowest, highest) tilt angle, see tilt_range.py; None to measure it in
+            the halves.
     """
 
     ts_id: str
@@ -111,12 +110,12 @@ class Tomogram:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """All files that are named."""
+        """Paths of tomogram and halves."""
         return (self.path, *(self.halves or ()))
 
     @property
     def halves(self) -> tuple[str, str] | None:
-        """Both halves; None where there are none."""
+        """Paths of both halves; None without halves."""
         return (self.half1, self.half2) if self.half1 and self.half2 else None
 
 
@@ -125,12 +124,12 @@ class Job:
     """A batch of tomograms with the weights and the device to score them with.
 
     Attributes:
-        tomograms: what to score.
-        weights: path of the weights; None: those shipped.
+        tomograms: the tomograms.
+        weights: path of the weights; None for the shipped weights.
         device: "auto", "cpu" or "cuda:N".
-        map_dir: folder for quality maps; None: none are made.
-        thumbnail_dir: folder for pictures of slices; None: none are made.
-        calibration: path of a calibration of the scores; None: they are not calibrated.
+        map_dir: folder for quality maps; None for no maps.
+        thumbnail_dir: folder for pictures of slices; None for no pictures.
+        calibration: path of a calibration of the scores; None for uncalibrated scores.
     """
 
     tomograms: tuple[Tomogram, ...]
@@ -146,9 +145,9 @@ def tomograms_of_paths(
 ) -> tuple[Tomogram, ...]:
     """Tomograms for the paths of a command line, each with an id of its own.
 
-    The id is the file name without its extensions.  Where files of one name lie in folders of
-    different names, "-" and the folder's name follow; what is still the same gets -2, -3 ... in
-    the order given.
+    The id is the file name without its extensions. If files of the same name are in folders of
+    different names, "-" and the folder's name follow; ids that are still the same get -2, -3 and
+    so on, in the order given.
     """
     names = [default_ts_id(path) for path in paths]
     folders = [default_ts_id(os.path.dirname(os.path.abspath(path))) for path in paths]
@@ -162,7 +161,7 @@ def tomograms_of_paths(
 
 
 def _numbered(ids: Sequence[str]) -> list[str]:
-    """The ids, with -2, -3 ... behind those that were there before."""
+    """The ids, with -2, -3 and so on after repeated ones."""
     taken = set(ids)
     seen: set[str] = set()
     unique = []
@@ -180,7 +179,7 @@ def read_job(path: str) -> Job:
     """Read and check a job file.
 
     Raises:
-        StartError: it cannot be read, or is not a job of this schema; the message names what.
+        StartError: it cannot be read, or is not a valid job; the message has the reason.
     """
     return read_checked(path, parse_job)
 
@@ -190,10 +189,10 @@ def read_checked(path: str, parse: Callable[[Any], Parsed]) -> Parsed:
 
     Args:
         path: the file.
-        parse: checks what JSON gives, and raises a StartError that says what is wrong.
+        parse: checks the content; raises a StartError with the reason.
 
     Raises:
-        StartError: it cannot be read, or is no such job; the message names the file and what.
+        StartError: it cannot be read, or is not a valid job; the message names the file.
     """
     try:
         with open(path, "rb") as file:
@@ -285,7 +284,11 @@ def check_id(ts_id: Any, what: str) -> None:
 
 
 def check_unique(ids: Sequence[str]) -> None:
-    """Stop with a StartError where two entries of a job have one id."""
+    """Check that no two entries of a job have the same id.
+
+    Raises:
+        StartError: an id occurs twice.
+    """
     doubled = [repr(ts_id) for ts_id, count in Counter(ids).items() if count > 1]
     if doubled:
         raise StartError(

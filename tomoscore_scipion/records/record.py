@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record of one tomogram: what is scored, written, read back and shown.
+"""The record of one tomogram.
 
-A record is a line of JSON.  A number that does not exist is null, never NaN; an invalid record
-cannot be made.
+A record is a line of JSON. A number that does not exist is null, never NaN. The constructor refuses
+invalid records.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ TOMOGRAM_SUFFIXES = (".mrc", ".rec", ".map")
 def default_ts_id(path: str) -> str:
     """The id of a tomogram that has none: its file name without .mrc, .rec, .map (.gz, .bz2).
 
-    Characters that cannot be printed become "_", so that the id is one that a job could hold.
+    Characters that cannot be printed become "_", so that the id is valid in a job.
     """
     name = stem = os.path.basename(os.path.normpath(path))
     for suffixes in (COMPRESSED_SUFFIXES, TOMOGRAM_SUFFIXES):
@@ -72,8 +72,8 @@ def maker(model_sha256: str, calibration_sha256: str | None) -> str:
 class Score:
     """One tomogram's record; the fields, in this order, are the keys of its JSON form.
 
-    Numbers may be given as numpy scalars and sequences as lists or arrays; they are kept as
-    plain Python numbers and tuples.
+    Numbers may be given as numpy scalars and sequences as lists or arrays; they are stored
+    as plain Python numbers and tuples.
 
     Attributes:
         schema: version of the record's form.
@@ -88,23 +88,23 @@ class Score:
             resolvability 0 to 1, None beyond Nyquist.
         content: share of the slab that holds specimen, 0 to 1; None from weights before 0.2.
         slab_z: first and last slice of the specimen, 0-based, inclusive.
-        z_range: the limits that were asked for, (first, last) plane, 0-based, inclusive, last None
-            for the volume's last; None where the whole volume was scored.
+        z_range: requested limits, (first, last) plane, 0-based, inclusive, last None for the
+            volume's last plane; None if the whole volume was scored.
         slices: ({"z", "tomoscore", "scale_nm"}, ...) of the scored slices.
-        halves: what its halves say, see `HALVES_KEYS`; None where none were named.
-        tomoscore_uncalibrated: TomoScore before it was calibrated; None where it is not calibrated.
+        halves: the measurement from its halves, see `HALVES_KEYS`; None without halves.
+        tomoscore_uncalibrated: TomoScore before it was calibrated; None if it is not calibrated.
         calibration: what calibrated the curve and all scores, see `CALIBRATION_KEYS`; None where
             they are not calibrated.
         voxel_size_angstrom: the voxel size that was used.
         shape_zyx: the volume's shape (z, y, x).
-        warnings: what the user should know about this tomogram.
+        warnings: messages for the user about this tomogram.
         model: {"name", "version", "sha256"} of the weights.
         engine_version: version of the program that scored.
         device: where it was scored, such as "cpu" or "cuda:0".
         seconds: time taken.
 
     Raises:
-        ValueError: a field is not what it must be; the message says which, and what was found.
+        ValueError: a field is not valid; the message has its name and value.
     """
 
     schema: int = SCHEMA
@@ -144,7 +144,7 @@ class Score:
             ts_id: the tomogram's id.
             path: its file.
             error: the reason, for the user.
-            known: other fields that are known all the same, such as model, device, seconds.
+            known: other fields that are known, such as model, device, seconds.
         """
         return cls(ts_id=ts_id, path=path, status=FAILED, error=error, **known)
 
@@ -159,7 +159,7 @@ class Score:
         return maker(self.model["sha256"], self.calibration["sha256"] if self.calibration else None)
 
     def to_dict(self) -> dict:
-        """The record as JSON knows it: plain dictionaries, lists, numbers, strings, None."""
+        """The record as a JSON object: dictionaries, lists, numbers, strings, None."""
         return {field.name: _listed(getattr(self, field.name)) for field in fields(self)}
 
     def to_json(self) -> str:
@@ -168,7 +168,7 @@ class Score:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Score:
-        """The record that `to_dict` gave; keys that this version does not know are left out.
+        """The record that `to_dict` gave; unknown keys are ignored.
 
         Raises:
             ValueError: it is not a record, or one of another schema.
@@ -205,7 +205,7 @@ def _plain(value: Any) -> Any:
 
 
 def _listed(value: Any) -> Any:
-    """Tuples as lists, all the way down."""
+    """Tuples as lists, recursively."""
     if isinstance(value, tuple):
         return [_listed(item) for item in value]
     if isinstance(value, Mapping):
@@ -214,7 +214,7 @@ def _listed(value: Any) -> Any:
 
 
 def _are_integers(count: int, low: int) -> Callable[[Any], bool]:
-    """A function: whether a value is a tuple of so many integers >= `low`."""
+    """A function that tests for a tuple of `count` integers >= `low`."""
 
     def accepts(value: Any) -> bool:
         fine = isinstance(value, tuple) and len(value) == count
@@ -248,7 +248,7 @@ def _are_texts(value: Any) -> bool:
 
 
 def _has(*keys: str) -> Callable[[Any], bool]:
-    """A function: whether a value is a dictionary with these keys."""
+    """A function that tests for a dictionary with these keys."""
     return lambda value: isinstance(value, dict) and set(keys) <= value.keys()
 
 

@@ -22,7 +22,7 @@ def json_line(record: Score | DoseRecord) -> str:
 
 
 def read_records(path: str) -> list[Score]:
-    """The records of a JSON Lines file; a last line without an end was cut short and is left out.
+    """The records of a JSON Lines file, except for an incomplete last line.
 
     Raises:
         StartError: it cannot be read, or a line is not a record.
@@ -31,12 +31,12 @@ def read_records(path: str) -> list[Score]:
 
 
 def parse_lines(path: str, parse: Callable[[str], Record], expected: str) -> list[Record]:
-    """The lines of a JSON Lines file, parsed; one without an end was cut short and is left out.
+    """Parse the lines of a JSON Lines file, except for an incomplete last line.
 
     Args:
         path: the file.
-        parse: makes a record of a line; raises ValueError where it is none.
-        expected: what a line must be, in words.
+        parse: makes a record of a line; raises ValueError if the line is not a record.
+        expected: what a line must be, for the message.
 
     Raises:
         StartError: it cannot be read, or a line is not what is expected.
@@ -59,37 +59,37 @@ def parse_lines(path: str, parse: Callable[[str], Record], expected: str) -> lis
 
 
 def files_of(path: str) -> list[str]:
-    """The files of records that a path stands for: itself, or all that lie below a folder.
+    """The files of records of a path: the path itself, or all files below a folder.
 
-    Those of a folder come in the order of their names, numbers by their value.
+    The files of a folder are sorted by name, with numbers in the order of their values.
 
     Raises:
-        StartError: a folder has none, or cannot be read.
+        StartError: a folder has no such file, or cannot be read.
     """
     if not os.path.isdir(path):
         return [path]
-    found = [
+    files = [
         os.path.join(folder, name)
         for folder, _, names in os.walk(path, onerror=_refuse)
         for name in names
         if name.endswith(SUFFIX)
     ]
-    if not found:
+    if not files:
         raise StartError(f"{path}: expected records in it, found no file named *{SUFFIX}")
-    return sorted(found, key=_naturally)
+    return sorted(files, key=_naturally)
 
 
 def records_of(paths: Sequence[str]) -> list[Score]:
     """The records of files, and of folders of files, in their order.
 
     Raises:
-        StartError: one cannot be read, or holds something else.
+        StartError: a file cannot be read, or holds something else.
     """
     return [record for path in paths for file in files_of(path) for record in read_records(file)]
 
 
 def model_of(records: Sequence[Score]) -> str | None:
-    """SHA-256 of the weights that made records; None where none of them names a model.
+    """SHA-256 of the weights that made records; None if no record has a model.
 
     Raises:
         StartError: several models made them, or several calibrations, one of which may be none:
@@ -129,5 +129,5 @@ def _refuse(error: OSError) -> None:
 
 def _naturally(path: str) -> list[tuple[int, int, str]]:
     """A key that puts 9 before 10, and digits before letters."""
-    pieces = re.findall(r"\d+|\D+", path)
-    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in pieces]
+    parts = re.findall(r"\d+|\D+", path)
+    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts]

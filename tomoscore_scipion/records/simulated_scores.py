@@ -30,7 +30,7 @@ def write_simulated_scores(weights: Path, figures: dict[str, Any]) -> Path:
     return path
 
 
-def simulated_in_words(figures: dict[str, Any] | None) -> str:
+def simulated_scores_text(figures: dict[str, Any] | None) -> str:
     """The figures of `simulated_scores` as a sentence for help texts; "" for None."""
     if figures is None:
         return ""

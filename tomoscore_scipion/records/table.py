@@ -31,10 +31,10 @@ EXPLANATION = (
 
 
 def make_table(records: Sequence[Score]) -> str:
-    """The table of the records, in their order, with what the score means, warnings and failures.
+    """The table of the records in their order, with explanation, warnings and failures.
 
     Returns:
-        Lines, the last one with its end.
+        Lines, each with its end.
     """
     rows = [HEADINGS] + [_cells(record) for record in records]
     if all(record.halves is None for record in records):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which slices of a tomogram are worth a picture, and how the pictures of a folder are named.
+"""Slices of a tomogram that are shown as pictures, and the names of the picture files.
 
 `STEM-zN.jpg` is the thumbnail of a tomogram: the stem of its id, and the slice, 0-based.
 `STEM-zN.webp` shows a slice in detail. The picture of a quality map is `STEM-quality.png`.
@@ -26,18 +26,18 @@ SHOWN_NM = 10.0
 
 
 def slices_shown(z: int, n_z: int, voxel_size_nm: float) -> range:
-    """The slices whose mean a picture of slice `z` of `n_z` shows; an odd number where it can."""
+    """The slices that a picture of slice `z` of `n_z` averages; an odd number if possible."""
     count = min(2 * max(0, round((SHOWN_NM / voxel_size_nm - 1) / 2)) + 1, n_z)
     first = min(max(z - count // 2, 0), n_z - count)
     return range(first, first + count)
 
 
 def chosen_slices(record: Score) -> dict[str, int]:
-    """The planes to show of a tomogram, 0-based, by kind; empty where nothing was scored.
+    """The planes to show of a tomogram, 0-based, by kind; empty if the tomogram has no score.
 
     Central is the scored slice nearest to the middle of the slab. Best, median and worst are
-    scored slices of the slab in the order of their scores; of equal ones the lower plane. Where
-    the slab holds no scored slice, all scored slices stand for it.
+    scored slices of the slab in the order of their scores; of equal ones the lower plane. If
+    the slab has no scored slice, all scored slices are used.
     """
     if record.slab_z is None or not record.slices:
         return {}
@@ -75,5 +75,5 @@ def pictures_of(folder: str | os.PathLike[str], ts_id: str) -> list[str]:
         OSError: the folder cannot be read.
     """
     name = re.compile(re.escape(file_stem(ts_id)) + r"-z\d+\.(jpg|webp)")
-    there = sorted(entry for entry in os.listdir(folder) if name.fullmatch(entry))
-    return [os.path.join(os.fspath(folder), entry) for entry in there]
+    files = sorted(entry for entry in os.listdir(folder) if name.fullmatch(entry))
+    return [os.path.join(os.fspath(folder), entry) for entry in files]

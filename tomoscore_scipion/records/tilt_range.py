@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tilt range of a tomogram's views, (lowest, highest) angle in degrees, as somebody gave it."""
+"""The tilt range of a tomogram's views, (lowest, highest) angle in degrees, as the user gave it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ LARGEST_DEG = 90.0
 
 
 def check_tilt_range(value: Any) -> TiltRange | None:
-    """A tilt range from JSON or a caller, (low, high) as list or tuple; None where none is given.
+    """A tilt range from JSON or a caller, (low, high) as list or tuple; None if it is not given.
 
     Raises:
-        ValueError: it is none; the message says what was expected and found.
+        ValueError: it is not a tilt range; the message has what was expected and what was given.
     """
     if value is None:
         return None

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which tomograms are good enough: presets, thresholds, borderline scores, faults, the best N.
+"""Verdicts on tomograms: presets, thresholds, borderline scores, faults, the best N.
 
-Knows nothing of Scipion.
+Independent of Scipion.
 """
 
 from __future__ import annotations
@@ -42,27 +42,27 @@ def threshold_of(preset: int, custom: float) -> float:
     return float(custom) if preset == CUSTOM else PRESETS[preset][1]
 
 
-def in_words(threshold: float) -> str:
+def threshold_text(threshold: float) -> str:
     """A threshold as a condition: "TomoScore >= 2.5 (22.6 nm or finer)"."""
     if threshold <= 0:
         return f"TomoScore >= {threshold:g} (all)"
     return f"TomoScore >= {threshold:g} ({readable_scale(scale_nm(threshold))} or finer)"
 
 
-def presets_in_words() -> str:
+def presets_text() -> str:
     """The presets with what they mean, one a line, for help texts."""
-    return "\n".join(f"  *{name}*: {in_words(value)}" for name, value in PRESETS)
+    return "\n".join(f"  *{name}*: {threshold_text(value)}" for name, value in PRESETS)
 
 
 def reachable(voxel_size_angstrom: float) -> float:
-    """The highest TomoScore that a voxel size can carry: what lies beyond Nyquist counts 0."""
+    """The highest TomoScore at a voxel size: octaves beyond Nyquist count 0."""
     nyquist_nm = max(2.0 * voxel_size_angstrom / 10.0, 128.0 / 2.0**N_SCORED)
     return max(math.log2(128.0 / nyquist_nm), 0.0)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a verdict depends on.
+    """Measured values on which a verdict depends.
 
     Attributes:
         score: TomoScore in octaves; None where there is none.
@@ -84,13 +84,13 @@ class Measured:
 
 @dataclass(frozen=True)
 class Criteria:
-    """By what a tomogram is accepted.
+    """Criteria of acceptance.
 
     Attributes:
         threshold: TomoScore in octaves from which a tomogram is accepted; None for no threshold.
         accept_borderline: whether tomograms whose interval contains the threshold are accepted.
         faults: a tomogram with one of these is rejected whatever its score.
-        at_most: so many are accepted at most, the best; 0: all.
+        at_most: largest number of accepted tomograms, the best ones; 0 for no limit.
     """
 
     threshold: float | None
@@ -99,7 +99,7 @@ class Criteria:
     at_most: int = 0
 
     def accepts(self, measured: Measured) -> bool:
-        """Whether a tomogram is accepted, as long as it is alone."""
+        """Whether a tomogram is accepted, regardless of other tomograms."""
         if measured.score is None or self.deciding_faults(measured):
             return False
         if measured.is_borderline(self.threshold):
@@ -144,7 +144,7 @@ def best_percent(scores: Mapping[str, float], percent: float, total: int | None 
 
     Args:
         scores: {id: TomoScore} of those that may be accepted.
-        percent: so much of the total, rounded up to whole tomograms.
+        percent: percentage of the total, rounded up to whole tomograms.
         total: the number of scored tomograms; that of scores when None.
     """
     total = len(scores) if total is None else total

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Limits of the slab that is scored: the first and the last plane, as somebody asked for them.
+"""Requested limits of the slab that is scored: first and last plane.
 
-A z range is (first, last): planes counted from 0, both included; last None is the last plane of
-whatever volume it is.  None in its place is the whole volume.
+A z range is (first, last): planes counted from 0, both included; last None is the last plane of the
+volume. None instead of a z range is the whole volume.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def check_z_range(value: Any) -> ZRange | None:
     """A z range from JSON or a caller, (first, last) as list or tuple.
 
     Raises:
-        ValueError: it is none; the message says what was expected and found.
+        ValueError: it is not a z range; the message has what was expected and what was given.
     """
     if value is None:
         return None
@@ -38,11 +38,11 @@ def _is_plane(value: Any) -> bool:
 
 
 def planes_within(z_range: ZRange | None, n_z: int) -> tuple[int, int]:
-    """First and last plane, inclusive, of a volume of `n_z` planes that a z range leaves.
+    """First and last plane, inclusive, of a z range in a volume of `n_z` planes.
 
     Raises:
         TomogramError: it does not lie within the volume.
-        ValueError: it is no z range.
+        ValueError: it is not a z range.
     """
     first, last = check_z_range(z_range) or (0, None)
     if first >= n_z or (last is not None and last >= n_z):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What wakes a watch: the events of a file system, by the package watchdog.
+"""Events of the file system that wake a watch, from the package watchdog.
 
-They only say that it is worth looking; what is there is looked at anew. So events that a network
-file system does not send, or that are lost, cost time and nothing else.
+An event only causes the folder to be listed early. Events that a network file system does not send,
+or that are lost, delay the scoring and have no other effect.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ class Events(FileSystemEventHandler):
     """The events of a folder and those below it. A context manager.
 
     Attributes:
-        why_not: why there are none; None where there are.
+        why_not: why events are not available; None if they are.
     """
 
     def __init__(self, folder: str) -> None:
-        """Name the folder; nothing is watched yet."""
+        """Set the folder; watching starts later."""
         self.why_not: str | None = None
         self._folder = folder
         self._happened = threading.Event()
@@ -45,12 +45,12 @@ class Events(FileSystemEventHandler):
             self._observer.join()
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Wake who waits; reading a file is no reason to."""
+        """Wake the waiting thread, except for events of reading."""
         if event.event_type not in ("opened", "closed_no_write"):
             self._happened.set()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for an event, at most so long; whether one came since it was last asked for."""
+        """Wait for an event. Returns whether one came since the last call."""
         happened = self._happened.wait(seconds)
         self._happened.clear()
         return happened

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of a folder that may be tomograms: which there are, how large, and whether whole."""
+"""Files of a folder that may be tomograms: their states, and whether they are complete."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ HALVES = ("*_EVN_Vol.mrc", "*_ODD_Vol.mrc")
 
 
 class State(NamedTuple):
-    """What changes when somebody writes a file: its size in bytes and its time of writing."""
+    """State of a file, which changes when it is written: size in bytes and modification time."""
 
     size: int
     mtime_ns: int
 
 
 def state_of(path: str) -> State | None:
-    """The state of a regular file; None where there is none of this name, or nobody may see it."""
+    """The state of a regular file; None if it does not exist or may not be read."""
     try:
         status = os.stat(path)
     except OSError:
@@ -46,13 +46,12 @@ def states_in(
         folder: the folder.
         pattern: as in a shell, below the folder: "*_Vol.mrc", "reconstruction/*.mrc", "**/*.mrc".
         exclude: patterns of file names that are left out.
-        maps: folder whose quality maps are left out: each would get a map in its turn; None: none
-            are made.
+        maps: folder of quality maps, which are left out; None if no maps are made.
 
     Returns:
-        {path: state}; None where the folder cannot be read now.
+        {path: state}; None if the folder cannot be read now.
     """
-    found = {}
+    states = {}
     own = os.path.realpath(maps) if maps is not None else None
     try:
         os.scandir(folder).close()
@@ -64,16 +63,16 @@ def states_in(
                 continue
             state = state_of(path)
             if state is not None:
-                found[path] = state
+                states[path] = state
     except OSError:
         return None
-    return found
+    return states
 
 
 def is_whole(path: str) -> bool:
     """Whether a file is as large as its header says.
 
-    Of a compressed file nobody can tell before it is decompressed: it is taken for whole.
+    A compressed file is taken for complete, as its size is known after decompression only.
     """
     try:
         source = open_source(path)

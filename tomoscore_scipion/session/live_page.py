@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page around the report of a running session: it says when there is a newer one.
+"""The page around the report of a running session, which shows when there is a newer report.
 
-The report is not shown anew by itself, unless it was empty or that is asked for: somebody may be
-looking at it.
+The report is reloaded on request only, or if it was empty: somebody may be reading it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The results of a session in a folder, from which it goes on after a stop.
+"""The results of a session in a folder, from which it is resumed after a stop.
 
 results.jsonl has one record per tomogram, as `tomoscore score --output` writes them. files.jsonl
-has the state in which each file was scored: one that was written again since is scored again.
+has the state in which each file was scored: a file that has changed since is scored again.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ class Scored(NamedTuple):
 
 
 class Results:
-    """The records of a session. A context manager, which holds the folder for one watch alone.
+    """The records of a session. A context manager that locks the folder for one watch.
 
     Attributes:
-        records: {id: record}, in the order in which the tomograms came.
-        metrics: what AreTomo3 says of the tilt series.
+        records: {id: record}, in the order of scoring.
+        metrics: AreTomo3's metrics of the tilt series.
     """
 
     def __init__(self, folder: str, made_by: str, voxel_size_angstrom: float | None = None) -> None:
-        """Read what is there.
+        """Read the results of earlier runs.
 
         Args:
             folder: an existing folder.
             made_by: what scores, as `Score.made_by` has it.
-            voxel_size_angstrom: a voxel size that wins over headers; None: the headers'.
+            voxel_size_angstrom: voxel size that replaces the headers'; None to use the headers.
 
         Raises:
             StartError: another watch writes there, the records are of another model, or something
@@ -64,7 +64,7 @@ class Results:
         self._check_ours()
         try:
             self._hold()
-            self._stack.callback(self._close_files)  # before another watch may begin
+            self._stack.callback(self._close_files)  # before the lock is released
             self.records = self._earlier_records(made_by)
             self._scored = self._earlier_files(made_by, voxel_size_angstrom)
             named = [(record.path, ts_id) for ts_id, record in self.records.items()]
@@ -82,18 +82,15 @@ class Results:
         self._stack.close()
 
     def done(self, path: str) -> State | None:
-        """The state in which a file was scored.
-
-        None where it was not, or failed in an earlier run.
-        """
+        """The state in which a file was scored; None if it was not, or failed in an earlier run."""
         scored = self._scored.get(os.path.abspath(path))
         return scored.state if scored is not None else None
 
     def id_for(self, path: str) -> str:
-        """The id of a file: that of its earlier record, else its name, made unique.
+        """The id of a file: that of its earlier record, or its name, made unique.
 
-        For a tomogram of WarpTools the name is that of the tilt series, as `tomoscore score` has
-        it; "-" and the folder of its kind follow where that is taken, or else the pixel size.
+        For a tomogram of WarpTools the name is that of the tilt series, as in `tomoscore score`; if
+        it is taken, "-" and the folder of its kind follow, or else the pixel size.
         """
         key = os.path.abspath(path)
         if key in self._ids:
@@ -105,12 +102,12 @@ class Results:
         return next(ts_id for ts_id in candidates if ts_id not in self.records)
 
     def add(self, record: Score, path: str, state: State) -> None:
-        """Keep a record; one of the same id is replaced.
+        """Add a record; it replaces a record of the same id.
 
         Args:
-            record: of a tomogram.
-            path: its file.
-            state: in which the file was scored.
+            record: record of a tomogram.
+            path: file of the tomogram.
+            state: state in which the file was scored.
 
         Raises:
             StartError: it cannot be written.
@@ -127,7 +124,7 @@ class Results:
         self._files[FILES].write(_scored_line(scored))
 
     def write_csv(self) -> None:
-        """Write the table of all records, with what AreTomo3 says.
+        """Write the CSV file of all records, with AreTomo3's metrics.
 
         Raises:
             StartError: it cannot be written.
@@ -140,7 +137,7 @@ class Results:
                 file.write(csv_row((*csv_cells(record), *cells)))
 
     def _check_ours(self) -> None:
-        """Refuse a folder with files of these names that no watch has written."""
+        """Refuse a folder with files of the same names that no watch has written."""
         names = [name for name in (RESULTS, CSV, REPORT) if self._has(name)]
         if names and RESULTS not in names:
             raise StartError(
@@ -193,7 +190,7 @@ class Results:
         return {scored.path: scored for scored in lines if scored.ts_id in ids}
 
     def _begin(self, name: str, lines: Iterable[str]) -> None:
-        """Let a file hold these lines, and open it to append to."""
+        """Replace a file by one with these lines, and open it to append."""
         earlier = self._files.pop(name, None)
         if earlier is not None:
             earlier.__exit__(None, None, None)
@@ -205,7 +202,7 @@ class Results:
 
 
 def _names_by_warp(path: str) -> tuple[str, ...]:
-    """Ids for a tomogram of WarpTools, the best one first; none for another file."""
+    """Ids for a tomogram of WarpTools, the preferred one first; empty for another file."""
     file = warp_file(path)
     if file is None or not file.series.isprintable():
         return ()

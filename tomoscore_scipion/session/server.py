@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The live page of a running session, for browsers on this machine alone.
+"""The live page of a running session, for browsers on this machine only.
 
-It listens on the loopback interface, and gives three fixed names and nothing by path. A page of
-another site cannot read it: requests that name another host (a name that was made to point here),
-come from another origin, or that a browser marks as another site's, are refused.
+The server listens on the loopback interface and serves three fixed names. Pages of other sites
+cannot read it: requests with another host name (DNS rebinding), from another origin, or that a
+browser marks as cross-site are refused.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ ADDRESS = "127.0.0.1"
 OUR_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 """Any port: that of a tunnel (ssh -L) may be another one."""
 OWN_REQUESTS = (None, "same-origin", "none")
-"""What Sec-Fetch-Site says of requests of the page itself, and of an address that was typed."""
+"""Values of Sec-Fetch-Site for requests of the page itself, and for an address that was typed."""
 SILENT_CLIENT_S = 30.0
 
 
 class LivePage:
-    """The server, in a thread beside the watch. A context manager.
+    """The server, in a thread of its own. A context manager.
 
     Attributes:
-        address: where the page is.
+        address: URL of the page.
     """
 
     def __init__(self, folder: str, port: int) -> None:
-        """Begin to listen.
+        """Start to listen.
 
         Args:
-            folder: of the results.
-            port: on the loopback interface.
+            folder: folder of the results.
+            port: port on the loopback interface.
 
         Raises:
             StartError: the port cannot be used.
@@ -70,7 +70,7 @@ class _Server(ThreadingHTTPServer):
     allow_reuse_address = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A browser that went away is no error of the watch."""
+        """Ignore browsers that closed the connection."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -83,7 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
         super().__init__(*connection)  # type: ignore[arg-type]
 
     def do_GET(self) -> None:  # noqa: N802 (the name is the library's)
-        """Answer with the page, the report, or how far the session is."""
+        """Answer with the page, the report, or the state of the session."""
         if not self._is_ours():
             self._answer(HTTPStatus.FORBIDDEN, "text/plain", b"Not for other sites.\n")
         elif self.path == "/":
@@ -96,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"There is nothing of this name.\n")
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Say nothing: the watch says what happens."""
+        """Print nothing; the watch reports its progress."""
 
     def _is_ours(self) -> bool:
         hosts, origin = self.headers.get_all("Host", []), self.headers.get("Origin")
@@ -108,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
         )
 
     def _state(self) -> dict[str, object]:
-        """The report's time of writing, as text, and the numbers of tomograms."""
+        """Modification time of the report, as text, and the numbers of tomograms."""
         try:
             written = str(os.stat(os.path.join(self._folder, REPORT)).st_mtime_ns)
             total, failed = counts_of(os.path.join(self._folder, CSV))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A running session: looks at the folder, scores what is complete, keeps the results up to date."""
+"""A running session: scores the complete files of a folder and keeps the results up to date."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ REFRESH_SHARE = 20.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What is watched, and how.
+    """Settings of a watch.
 
     Attributes:
         folder: where tomograms are made.
-        output: folder of the results.
+        output: folder for the results.
         pattern: of the tomograms' files, below the folder.
         exclude: patterns of file names that are left out.
-        settle_s: seconds that a file must stand still.
-        poll_s: seconds after which the folder is looked at without an event.
-        idle_s: seconds without a change after which the session is over; None: never.
-        voxel_size_angstrom: a voxel size that wins over headers; None: the headers'.
-        maps: folder of the quality maps; None: none are made.
-        quiet: say nothing but errors.
+        settle_s: seconds for which a file must not change.
+        poll_s: seconds after which the folder is listed without an event.
+        idle_s: seconds without a change after which the session ends; None for no end.
+        voxel_size_angstrom: voxel size that replaces that of the headers; None to use the headers.
+        maps: folder for quality maps; None for no maps.
+        quiet: print nothing but errors.
     """
 
     folder: str
@@ -73,14 +73,14 @@ class Session:
         events: Events,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Get ready; nothing is looked at yet.
+        """Set up the session; the folder is not read yet.
 
         Args:
-            plan: what is watched, and how.
-            supervisor: has tomograms scored.
-            results: takes their records.
-            events: say when it is worth looking.
-            clock: gives seconds.
+            plan: settings of the watch.
+            supervisor: scores tomograms.
+            results: stores the records.
+            events: events of the folder.
+            clock: monotonic clock, seconds.
         """
         self._plan = plan
         self._supervisor = supervisor
@@ -98,13 +98,13 @@ class Session:
         self._fault: str | None = None
 
     def run(self, check: Check) -> None:
-        """Watch until nothing new came for the plan's time.
+        """Watch until the folder has not changed for the idle time of the plan.
 
         Args:
-            check: called several times a second; what it raises ends the watch.
+            check: called several times a second; an exception that it raises ends the watch.
 
         Raises:
-            StartError: results cannot be written, or the process that scores does not come up.
+            StartError: results cannot be written, or the scoring process does not start.
         """
         while True:
             check()
@@ -124,10 +124,10 @@ class Session:
             self._score(path, state, check)
 
     def refresh(self, is_last: bool = False) -> None:
-        """Write CSV and report anew.
+        """Write the CSV file and the report.
 
         Args:
-            is_last: put maps and pictures in detail into the report, which makes it large.
+            is_last: include quality maps and detailed pictures, which make the report large.
 
         Raises:
             StartError: they cannot be written.
@@ -150,7 +150,7 @@ class Session:
         self._next_refresh = end + max(REFRESH_S, REFRESH_SHARE * (end - begin))
 
     def _try_to_refresh(self) -> None:
-        """Write CSV and report anew; report a failure, and try again later."""
+        """Write CSV file and report; on failure print the reason, and try again later."""
         try:
             self.refresh()
             self._fault = None
@@ -161,7 +161,7 @@ class Session:
                 notify(f"{error}; the watch goes on")
 
     def _look(self, now: float) -> None:
-        """See what is there; a folder that cannot be read now is looked at again later."""
+        """List the folder; one that cannot be read now is listed again later."""
         plan = self._plan
         found = states_in(plan.folder, plan.pattern, plan.exclude, plan.maps)
         if found is not None:
@@ -174,7 +174,7 @@ class Session:
         self._next_look = self._looked + plan.poll_s
 
     def _score(self, path: str, state: State, check: Check) -> None:
-        """Score a file; one that is gone, or was written meanwhile, is not done."""
+        """Score a file, unless it was removed or changed meanwhile."""
         if state_of(path) == state:
             ts_id = self._results.id_for(path)
             tomogram = Tomogram(ts_id, path, self._voxel_size(path))
@@ -190,7 +190,7 @@ class Session:
             notify(self._line(record))
 
     def _voxel_size(self, path: str) -> float | None:
-        """The plan's; else of WarpTools' name where that contradicts the header; None: header."""
+        """The plan's, or that of WarpTools' file name if the header disagrees; else None."""
         given, file = self._plan.voxel_size_angstrom, warp_file(path)
         return file.voxel_size_angstrom if given is None and file is not None else given
 
@@ -200,7 +200,7 @@ class Session:
         if record.error is not None:
             return f"{number}: failed: {record.error}"
         metrics = self._results.metrics.of(record.path) if record.path else None
-        more = f"; {metrics.in_words()}" if metrics and metrics.facts else ""
+        more = f"; {metrics.summary_text()}" if metrics and metrics.facts else ""
         return f"{number}: {score_text(record)}, {record.seconds:.1f} s{more}"
 
     def _is_over(self) -> bool:
@@ -209,7 +209,7 @@ class Session:
         return idle_s is not None and self._clock() - last >= idle_s
 
     def _wait(self, check: Check) -> None:
-        """Wait for an event, for a file to stand still, or for the next look."""
+        """Wait for an event, for a file to become complete, or for the next listing."""
         begin = self._clock()
         until = begin + self._waiting.wait_s(begin, max(0.0, self._next_look - begin))
         while self._clock() < until:

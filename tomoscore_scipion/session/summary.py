@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far a session is, from the files that it writes."""
+"""Progress of a session, from the files that it writes."""
 
 from __future__ import annotations
 

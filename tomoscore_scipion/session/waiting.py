@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which files are complete: their size agrees with their header, and they stand still.
+"""Detects complete files: their size agrees with their header, and they no longer change.
 
-What a program writes in place, or copies, has its whole header at once and grows for minutes; what
-is written through a memory map has its whole size at once. So both are asked for.
+A file that a program writes in place or copies has its header at once and grows for minutes. A file
+that is written through a memory map has its full size at once. So both conditions are needed.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Callable, Mapping
 from tomoscore_scipion.session.files import State, is_whole
 
 STALE_S = 600.0
-"""A file that is not as its header says and stands still for so long is scored as it is: its
-record says what is wrong with it."""
+"""A file that disagrees with its header and has not changed for this time is scored as it is; its
+record has the reason of the failure."""
 
 
 @dataclass
@@ -25,19 +25,19 @@ class _Seen:
 
 
 class Waiting:
-    """Files that are there and not done yet, in their present state.
+    """Files that exist and are not scored yet, with their state.
 
     Attributes:
-        changed: when a file last came, grew or was written, on the clock of `look`.
+        changed: when a file last appeared or changed, on the clock of `look`.
     """
 
     def __init__(
         self, settle_s: float, now: float, check_whole: Callable[[str], bool] = is_whole
     ) -> None:
-        """Begin to wait.
+        """Start without files.
 
         Args:
-            settle_s: seconds that a file must stand still.
+            settle_s: seconds for which a file must not change.
             now: the time, in seconds of a monotonic clock.
             check_whole: whether a file is as large as its header says.
         """
@@ -49,11 +49,11 @@ class Waiting:
     def look(
         self, found: Mapping[str, State], done: Callable[[str], State | None], now: float
     ) -> None:
-        """Take note of what is there.
+        """Record the files of the folder.
 
         Args:
             found: {path: state} of all files.
-            done: the state in which a path was done, None where it was not.
+            done: gives the state in which a file was scored; None if it was not.
             now: the time.
         """
         waiting = {path: state for path, state in found.items() if done(path) != state}
@@ -67,7 +67,7 @@ class Waiting:
                 self.changed = now
 
     def next(self, now: float) -> tuple[str, State] | None:
-        """The complete file that was written first, with its state; None where there is none."""
+        """The oldest complete file with its state; None if no file is complete."""
         ready = [path for path, seen in self._seen.items() if self._is_ready(path, seen, now)]
         if not ready:
             return None
@@ -75,17 +75,17 @@ class Waiting:
         return path, self._seen[path].state
 
     def wait_s(self, now: float, longest_s: float) -> float:
-        """Seconds until a file may have become complete, at most so many."""
+        """Seconds until a file may be complete, at most `most`."""
         times = [seen.since + self._settle_s - now for seen in self._seen.values()]
         return max(0.0, min([longest_s, *(seconds for seconds in times if seconds > 0)]))
 
     def rest(self) -> list[tuple[str, State]]:
-        """The files that did not become complete, the one that was written first before all."""
+        """The files that did not become complete, oldest first."""
         files = [(path, seen.state) for path, seen in self._seen.items()]
         return sorted(files, key=lambda file: (file[1].mtime_ns, file[0]))
 
     def forget(self, path: str) -> None:
-        """Wait no longer for a file, which is done."""
+        """Remove a file that is scored."""
         self._seen.pop(path, None)
 
     def _is_ready(self, path: str, seen: _Seen, now: float) -> bool:
