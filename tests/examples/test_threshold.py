@@ -107,7 +107,7 @@ def test_examples_that_the_score_does_not_tell_apart_are_told(results, capsys):
     (results / "bad").write_text("".join(f"T{i}\n" for i in range(1, 12, 2)))
     assert main(COMMAND) == 0
     said = capsys.readouterr().out
-    assert said.startswith("The score does not tell these good examples from the bad ones")
+    assert said.startswith("The score does not separate these good and bad examples")
     assert "Look at these again:" in said
 
 

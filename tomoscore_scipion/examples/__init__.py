@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The threshold of somebody who has marked good and bad tomograms. Needs numpy only."""
+"""A threshold or a rule learned from tomograms that were marked good or bad. Needs numpy only."""

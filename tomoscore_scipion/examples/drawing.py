@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 GOOD_COLOUR, BAD_COLOUR, RANGE_COLOUR, GREY = "#0072b2", "#d55e00", "#e69f00", "#8a949e"
 SIZE = (10.0, 4.6)
-"""Of the figure, inches."""
+"""Width and height of the figure, inches."""
 BINS_PER_OCTAVE = 4
 
 
@@ -24,15 +24,15 @@ def draw(
     interval: tuple[float, float],
     roc: Sequence[tuple[float, float]],
 ) -> None:
-    """Fill a figure; it is cleared first.
+    """Clear a figure and draw a threshold from examples into it.
 
     Args:
-        figure: a matplotlib figure.
+        figure: figure to draw into.
         good: TomoScores of the good examples, octaves.
         bad: TomoScores of the bad examples, octaves.
-        threshold: octaves.
-        interval: its 90 % interval (low, high), octaves.
-        roc: points (share of bad accepted, share of good accepted), as Threshold.roc.
+        threshold: threshold, octaves.
+        interval: 90 % interval of the threshold (low, high), octaves.
+        roc: points (fraction of bad accepted, fraction of good accepted), as in `Threshold.roc`.
     """
     figure.clear()
     left, right = figure.subplots(1, 2, gridspec_kw={"width_ratios": (3, 2)})
@@ -47,5 +47,5 @@ def draw(
     right.plot([0, 1], [0, 1], color=GREY, linewidth=1)
     right.plot(*zip(*roc), color=GOOD_COLOUR)
     right.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-    right.set(xlabel="share of bad examples accepted", ylabel="share of good examples accepted")
+    right.set(xlabel="bad examples accepted (fraction)", ylabel="good examples accepted (fraction)")
     figure.subplots_adjust(left=0.07, right=0.97, top=0.94, bottom=0.14, wspace=0.25)

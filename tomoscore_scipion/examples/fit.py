@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A threshold from examples: logistic regression on the score, and how sure it is."""
+"""A threshold from examples: logistic regression on the score, with intervals."""
 
 from __future__ import annotations
 
@@ -12,28 +12,32 @@ from tomoscore_scipion.records.bands import N_SCORED
 
 FEWEST_OF_EACH = 3
 FEWEST = 10
+"""Fewest good, fewest bad, and fewest examples in total for a threshold."""
 DRAWS = 300
+"""Bootstrap samples of an interval."""
 STEPS = 60
-NEXT_TO_NONE = 1e-6
-GENTLE = 0.05
-"""Weight of the square of the slope: examples that a threshold separates would make it infinite."""
+"""Largest number of Newton steps."""
+INTERCEPT_RIDGE = 1e-6
+"""Penalty on the squared intercept, for numerical stability."""
+RIDGE = 0.05
+"""Penalty on the squared slope, which keeps it finite for examples that a threshold separates."""
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """What examples say.
+    """A threshold from examples.
 
     Attributes:
-        threshold: TomoScore at which a tomogram is as likely good as bad, octaves.
-        interval: its 90 % interval, from examples drawn with replacement.
-        slope: of the logarithm of the odds, per octave.
+        threshold: TomoScore at which a tomogram is equally likely good or bad, octaves.
+        interval: 90 % interval (low, high) of the threshold, from examples drawn with replacement.
+        slope: slope of the logarithm of the odds, per octave.
         auroc: probability that a good example scores higher than a bad one.
-        auroc_interval: its 90 % interval.
-        agreement: share of the examples on their side of the threshold.
+        auroc_interval: 90 % interval (low, high) of `auroc`.
+        agreement: fraction of the examples on the right side of the threshold, 0 to 1.
         good: number of good examples.
-        bad: number of bad ones.
-        disagree: (id, score, whether marked good) of those on the other side, the farthest first.
-        roc: (share of bad accepted, share of good accepted) from the highest score down.
+        bad: number of bad examples.
+        disagree: (id, score, whether marked good) of those on the wrong side, farthest first.
+        roc: (fraction of bad accepted, fraction of good accepted), from the highest score down.
     """
 
     threshold: float
@@ -49,19 +53,22 @@ class Threshold:
 
     @property
     def separates(self) -> bool:
-        """Whether good examples score higher than bad ones beyond doubt."""
+        """Whether good examples score higher than bad ones, beyond chance."""
         return self.auroc_interval[0] > 0.5
 
 
 def threshold_of(good: Mapping[str, float], bad: Mapping[str, float]) -> Threshold:
-    """The threshold of examples.
+    """Fit a threshold to examples.
 
     Args:
-        good: {id: TomoScore} of the good ones.
-        bad: the same of the bad ones.
+        good: {id: TomoScore in octaves} of the good examples.
+        bad: the same for the bad examples.
+
+    Returns:
+        The threshold with 90 % intervals.
 
     Raises:
-        ValueError: they are too few; the message says how many.
+        ValueError: there are too few examples.
     """
     check_enough(good, bad)
     high, low = (np.array(list(part.values()), dtype=float) for part in (good, bad))
@@ -114,7 +121,7 @@ def _logistic(high: np.ndarray, low: np.ndarray) -> tuple[float, float]:
     y = np.concatenate([np.ones(len(high)), np.zeros(len(low))])
     centre = (high.mean() + low.mean()) / 2
     design = np.stack([x - centre, np.ones(len(x))], axis=1)
-    found = logistic(design, y, np.diag([GENTLE, NEXT_TO_NONE]))
+    found = logistic(design, y, np.diag([RIDGE, INTERCEPT_RIDGE]))
     slope = float(found[0])
     middle = centre - found[1] / slope if slope > 1e-3 else centre
     return float(np.clip(middle, max(x.min(), 0.0), min(x.max(), N_SCORED))), slope
@@ -141,7 +148,7 @@ def logistic(design: np.ndarray, is_good: np.ndarray, penalty: np.ndarray) -> np
 
 
 def auroc(high: np.ndarray, low: np.ndarray) -> float:
-    """Probability that one of `high` is above one of `low`; ties count half."""
+    """Probability that a value of `high` is above one of `low`; ties count half."""
     above = high[:, None] - low[None, :]
     return float((above > 0).mean() + 0.5 * (above == 0).mean())
 

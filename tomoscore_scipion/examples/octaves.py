@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether octaves of the curve tell examples apart better than the score does, and how they count.
+"""Weights of the octaves of the curve that separate examples better than the score.
 
-The score is the sum of what is seen of each octave. Somebody who wants membranes, or ribosomes, may
-weigh octaves in another way: a logistic regression on them, whose weights are drawn to one another,
-is taken where it predicts left-out examples better than the score beyond chance.
+The score is the sum of the visible fractions of the octaves. A user who needs membranes, or
+ribosomes, may weigh octaves differently. A logistic regression on the octaves, with a penalty on
+differences between weights, is used if it predicts left-out examples better than the score, beyond
+chance.
 """
 
 from __future__ import annotations
@@ -13,27 +14,28 @@ from typing import Mapping
 
 import numpy as np
 
-from tomoscore_scipion.examples.fit import GENTLE, NEXT_TO_NONE, logistic
+from tomoscore_scipion.examples.fit import INTERCEPT_RIDGE, RIDGE, logistic
 from tomoscore_scipion.records.bands import N_SCORED
 
 FEWEST = 30
-"""Examples below which weights of octaves are not asked for."""
+"""Number of examples from which on weights of octaves are fitted."""
 FOLDS = 10
+"""Parts of the cross-validation."""
 DRAWN = 0.5
-"""Weight of the squares of differences between weights of octaves."""
+"""Penalty on the squared differences between weights of octaves."""
 SURE = 1.6449
-"""Standard errors by which the cross-validated loss must be lower."""
+"""Number of standard errors by which the cross-validated loss must be lower."""
 
 
 @dataclass(frozen=True)
 class OctaveWeights:
-    """How octaves count.
+    """Weights of octaves.
 
     Attributes:
-        weights: (N_SCORED,) of what is seen of each octave, coarsest first.
-        intercept: accepted is where the weighted sum and this reach 0.
-        agreement: share of the examples on the side where they were put, 0 to 1.
-        agreement_left_out: the same of examples that were left out, cross-validated.
+        weights: (N_SCORED,) weight of the visible fraction of each octave, coarsest first.
+        intercept: a tomogram is accepted if the weighted sum plus the intercept is 0 or more.
+        agreement: fraction of the examples that are classified as marked, 0 to 1.
+        agreement_left_out: the same for left-out examples, cross-validated.
     """
 
     weights: tuple[float, ...]
@@ -45,11 +47,14 @@ class OctaveWeights:
 def octave_weights(
     good: Mapping[str, np.ndarray], bad: Mapping[str, np.ndarray]
 ) -> OctaveWeights | None:
-    """The weights of octaves; None where examples are few, or the score does as well.
+    """Fit weights of octaves.
 
     Args:
-        good: {id: (N_SCORED,) what is seen of each octave, 0 to 1} of the good examples.
-        bad: the same of the bad ones.
+        good: {id: (N_SCORED,) visible fraction of each octave, 0 to 1} of the good examples.
+        bad: the same for the bad examples.
+
+    Returns:
+        The weights; None with fewer than `FEWEST` examples, or if the score separates as well.
     """
     if len(good) + len(bad) < FEWEST:
         return None
@@ -69,7 +74,7 @@ def octave_weights(
 
 
 def _fit(seen: np.ndarray, is_good: np.ndarray, free: bool) -> tuple[np.ndarray, float]:
-    """Weights of octaves and intercept; all weights are equal where they are not free."""
+    """Weights of octaves and intercept; equal weights unless they are free."""
     if not free:
         slope, intercept = _fit_columns(seen.sum(axis=1, keepdims=True), is_good, np.zeros((1, 1)))
         return np.repeat(slope, N_SCORED), float(intercept)
@@ -83,15 +88,15 @@ def _fit_columns(
 ) -> tuple[np.ndarray, float]:
     n, m = columns.shape
     whole = np.zeros((m + 1, m + 1))
-    whole[:m, :m] = penalty + GENTLE * np.eye(m)
-    whole[m, m] = NEXT_TO_NONE
+    whole[:m, :m] = penalty + RIDGE * np.eye(m)
+    whole[m, m] = INTERCEPT_RIDGE
     centre = columns.mean(axis=0)
     found = logistic(np.hstack([columns - centre, np.ones((n, 1))]), is_good, whole)
     return found[:m], float(found[m] - found[:m] @ centre)
 
 
 def _left_out(seen: np.ndarray, is_good: np.ndarray, free: bool) -> np.ndarray:
-    """Logarithm of the odds of each example when it was left out, (n,)."""
+    """Logarithm of the odds of each example from a fit without it, (n,)."""
     found = np.zeros(len(seen))
     fold = np.arange(len(seen)) % FOLDS
     for out in range(FOLDS):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A rule file: how the examples of a person split tomograms into accepted and rejected ones.
+"""A rule file: accepts or rejects tomograms as learned from examples.
 
-A rule is a threshold on the TomoScore, or a weighted sum over the octaves of the curve. It holds
-for scores of the weights and the calibration that it was learned with, and for no others.
+A rule is a threshold on the TomoScore, or a weighted sum over the octaves of the curve. It applies
+only to scores of the weights and the calibration that it was learned with.
 """
 
 from __future__ import annotations
@@ -27,22 +27,21 @@ BY_SCORE, BY_OCTAVES = "threshold", "octaves"
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule; what does not belong to its kind is None.
+    """A rule. Fields of the other kind are None.
 
     Attributes:
         kind: `BY_SCORE` or `BY_OCTAVES`.
-        threshold: TomoScore from which a tomogram is accepted, octaves.
+        threshold: TomoScore at and above which a tomogram is accepted, octaves.
         interval: 90 % interval (low, high) of the threshold, octaves.
-        weights: (N_SCORED,) weight of what is seen of each octave, coarsest first; accepted is
-            where their sum and the intercept reach 0.
-        intercept: see there.
-        model_sha256: of the weights behind the scores; None where records name none.
-        calibration_sha256: of the calibration behind the scores; None for uncalibrated ones.
+        weights: (N_SCORED,) weight of the visible fraction of each octave, coarsest first.
+        intercept: a tomogram is accepted if the weighted sum plus the intercept is 0 or more.
+        model_sha256: SHA-256 of the weights that made the scores; None if records name none.
+        calibration_sha256: SHA-256 of their calibration; None for uncalibrated scores.
         good: number of good examples.
-        bad: number of bad ones.
-        agreement: share of the examples that the rule puts where they were put, 0 to 1.
-        engine_version: of the program that learned it.
-        created: when, ISO 8601.
+        bad: number of bad examples.
+        agreement: fraction of the examples that the rule classifies as marked, 0 to 1.
+        engine_version: version of the program that learned the rule.
+        created: date and time, ISO 8601.
 
     Raises:
         ValueError: a number that the kind needs is missing or not finite.
@@ -76,26 +75,26 @@ class Rule:
 
     @property
     def needs_curve(self) -> bool:
-        """Whether the score alone does not decide."""
+        """Whether the rule needs the curve in addition to the score."""
         return self.kind == BY_OCTAVES
 
     def accepts(self, record: Score) -> bool:
-        """Whether a tomogram is accepted; one that failed never is."""
+        """Whether a tomogram is accepted. Failed ones are not."""
         curve = record.curve["resolvability"] if record.curve else None
         return self.accepts_values(record.tomoscore, curve)
 
     def accepts_values(
         self, tomoscore: float | None, resolvability: Sequence[float | None] | None = None
     ) -> bool:
-        """Whether a tomogram is accepted by its numbers.
+        """Whether a tomogram with these values is accepted.
 
         Args:
-            tomoscore: octaves; None where it failed.
-            resolvability: R of each band as in a record, None beyond Nyquist; a rule over octaves
-                needs it.
+            tomoscore: TomoScore, octaves; None if the tomogram failed.
+            resolvability: R of each band as in a record, None beyond Nyquist; only rules over
+                octaves use it.
 
         Raises:
-            ValueError: the rule needs a curve, and there is none beside a score.
+            ValueError: the rule needs a curve and has none.
         """
         if tomoscore is None:
             return False
@@ -108,14 +107,14 @@ class Rule:
         return float(np.dot(self.weights or (), seen_of(resolvability)) + self.intercept) >= 0
 
     def check_made_for(self, model_sha256: str | None, calibration_sha256: str | None) -> None:
-        """Check that scores are of the weights and the calibration that the rule is for.
+        """Check that scores have the weights and the calibration of the rule.
 
         Args:
-            model_sha256: of the weights behind the scores; None where it is not known.
-            calibration_sha256: of their calibration; None for uncalibrated scores.
+            model_sha256: SHA-256 of the weights that made the scores; None if unknown.
+            calibration_sha256: SHA-256 of their calibration; None for uncalibrated scores.
 
         Raises:
-            ValueError: they are of others; the message says what to do.
+            ValueError: they have others; the message says what to do.
         """
         known = None not in (self.model_sha256, model_sha256)
         if known and self.model_sha256 != model_sha256:
@@ -139,13 +138,13 @@ def threshold_rule(
     calibration_sha256: str | None = None,
     octaves: OctaveWeights | None = None,
 ) -> Rule:
-    """The rule of a threshold from examples, or of weights of octaves where there are any.
+    """The rule of a threshold or of weights of octaves.
 
     Args:
-        found: the threshold.
-        model_sha256: of the weights behind the scores; None where it is not known.
-        calibration_sha256: of their calibration; None for uncalibrated scores.
-        octaves: decide in place of the threshold.
+        found: threshold from examples.
+        model_sha256: SHA-256 of the weights that made the scores; None if unknown.
+        calibration_sha256: SHA-256 of their calibration; None for uncalibrated scores.
+        octaves: weights of octaves, which are used instead of the threshold; None: the threshold.
     """
     return Rule(
         kind=BY_SCORE if octaves is None else BY_OCTAVES,
@@ -164,7 +163,7 @@ def threshold_rule(
 
 
 def seen_of(resolvability: Sequence[float | None]) -> np.ndarray:
-    """What is seen of each scored octave, (N_SCORED,), 0 to 1: their sum is the TomoScore.
+    """The visible fraction of each scored octave, (N_SCORED,), 0 to 1; the sum is the TomoScore.
 
     Args:
         resolvability: R of each band as in a record, None beyond Nyquist.
@@ -174,10 +173,10 @@ def seen_of(resolvability: Sequence[float | None]) -> np.ndarray:
 
 
 def write_rule(path: str, rule: Rule) -> None:
-    """Write a rule file; one of its name is replaced.
+    """Write a rule file, which replaces an existing one.
 
     Raises:
-        StartError: it cannot be written.
+        StartError: the file cannot be written.
     """
     write_object(path, {"what": WHAT, "schema": SCHEMA, **_as_dict(rule)})
 
@@ -186,7 +185,7 @@ def read_rule(path: str) -> Rule:
     """Read a rule file.
 
     Raises:
-        StartError: it cannot be read, or is no rule; the message names the file.
+        StartError: the file cannot be read, or has no rule.
     """
     names = [field.name for field in fields(Rule)]
     content = read_object(path, WHAT, SCHEMA, names)

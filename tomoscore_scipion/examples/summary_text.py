@@ -13,7 +13,8 @@ def sentences(found: Threshold, octaves: OctaveWeights | None = None) -> list[st
 
     Args:
         found: the threshold.
-        octaves: weights that tell the examples apart better than the score, if there are any.
+        octaves: weights of octaves that separate the examples better than the score; None if the
+            score decides.
     """
     low, high = found.interval
     area, (area_low, area_high) = found.auroc, found.auroc_interval
@@ -25,12 +26,12 @@ def sentences(found: Threshold, octaves: OctaveWeights | None = None) -> list[st
         f"(90 % interval {area_low:.2f} to {area_high:.2f}).",
     ]
     if not found.separates:
-        lines.insert(0, "The score does not tell these good examples from the bad ones: do not use")
+        lines.insert(0, "The score does not separate these good and bad examples: do not use")
         lines[0] += " a threshold on it before you have looked at the examples below."
     if octaves is not None:
         weights = ", ".join(f"{weight:.1f}" for weight in octaves.weights)
         lines.append(
-            "Octaves of the curve tell them apart better than the score: "
+            "Octaves of the curve separate them better than the score: "
             f"{octaves.agreement_left_out:.0%} of left-out examples agree, weights {weights} from "
             "128-64 to 8-4 nm. The rule weighs octaves."
         )
