@@ -165,7 +165,7 @@ def test_the_figures_are_printed_with_their_names():
     for words in (
         "a 1",
         "mean absolute error",
-        "sound alignment",
+        "good alignment",
         "0.4167",
         "white noise",
         "0.25",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The figures of a benchmark for people."""
+"""The figures of a benchmark as text."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from tomoscore_scipion.records.bands import PERIODS_NM
 
 
 def as_text(figures: dict[str, Any]) -> str:
-    """The figures for people."""
+    """The figures as text."""
     model = figures["model"]
     lines = [f"{model['name']} {model['version']}  sha256 {model['sha256'][:16]}", ""]
     lines += _comparison(figures)
     if "ordinary" in figures:
-        lines += ["", "tomograms as they are meant to be: sound alignment, usual dose and tilts"]
+        lines += ["", "ordinary tomograms: good alignment, typical dose and tilts"]
         lines += [f"  {line}".rstrip() for line in _comparison(figures["ordinary"])]
     if "old_world" in figures:
         lines += ["", "tomograms of the simulation of version 0.1"]
         lines += [f"  {line}".rstrip() for line in _comparison(figures["old_world"])]
     if "nulls" in figures:
-        lines += ["", "nulls: TomoScore of volumes with nothing in them"]
+        lines += ["", "nulls: TomoScore of volumes of noise only"]
         lines += [f"  {name:30} {value:.2f}" for name, value in figures["nulls"].items()]
     if "phantoms" in figures:
         lines += ["", "phantoms: images of simple shapes plus noise"]
         for noise, values in figures["phantoms"].items():
             lines += [f"  {noise}"] + [f"  {row}" for row in _rows(values, 30)]
     if "invariances" in figures:
-        lines += ["", "changes that change nothing: median and largest deviation in octaves"]
+        lines += ["", "invariances: median and largest deviation in octaves"]
         for name, values in figures["invariances"].items():
             row = f"{values['median']:.3f}  {values['largest']:.3f}  ({values['tomograms']})"
             lines.append(f"  {name:30} {row}")
     if "degradations" in figures:
-        lines += ["", "ever worse tomograms: steps in order"]
+        lines += ["", "degradations: steps in order"]
         for name, values in figures["degradations"].items():
             lines.append(f"  {name:30} {values['in_order']} of {values['pairs']}")
     return "\n".join(lines)

@@ -55,7 +55,17 @@ class Products:
 
     def absolute(self, channel: int) -> torch.Tensor:
         """Sums over cells of |c| times the absolute value of a neighbour."""
-        return self.cells(self.centre.abs() * self.images[channel].abs())
+        return self.cells(self.magnitude * self.images[channel].abs())
+
+    @cached_property
+    def square(self) -> torch.Tensor:
+        """c^2, (y, x)."""
+        return self.centre.square()
+
+    @cached_property
+    def magnitude(self) -> torch.Tensor:
+        """|c|, (y, x)."""
+        return self.centre.abs()
 
     @cached_property
     def riesz_energy(self) -> torch.Tensor:
@@ -65,7 +75,7 @@ class Products:
     @cached_property
     def energy(self) -> torch.Tensor:
         """A^2, (y, x)."""
-        return self.centre.square() + self.riesz_energy
+        return self.square + self.riesz_energy
 
     @cached_property
     def tensor(self) -> torch.Tensor:
@@ -162,7 +172,7 @@ def _with_coarser(row: int) -> Sums:
 _N, _F, _D = ((name,) for name in CHANNEL_NAMES[1:])
 
 MEAN_TABLE = (
-    Mean("energy_centre", "c^2", _product(0, 0)),
+    Mean("energy_centre", "c^2", lambda p: p.cells(p.square)),
     Mean("energy_near", "n^2", _product(1, 1), _N),
     Mean("energy_far", "f^2", _product(2, 2), _F),
     Mean("energy_distant", "d^2", _product(3, 3), _D),
@@ -175,9 +185,9 @@ MEAN_TABLE = (
     Mean("amplitude", "A", lambda p: p.cells(p.energy.sqrt())),
     Mean("amplitude_2", "A^2", lambda p: p.cells(p.energy)),
     Mean("amplitude_4", "A^4", lambda p: p.cells(p.energy.square())),
-    Mean("cube", "c^3", lambda p: p.cells(p.centre * p.centre.square())),
-    Mean("fourth", "c^4", lambda p: p.cells(p.centre.square().square())),
-    Mean("absolute", "|c|", lambda p: p.cells(p.centre.abs())),
+    Mean("cube", "c^3", lambda p: p.cells(p.centre * p.square)),
+    Mean("fourth", "c^4", lambda p: p.cells(p.square.square())),
+    Mean("absolute", "|c|", lambda p: p.cells(p.magnitude)),
     Mean("riesz_2", "|r|^2", lambda p: p.cells(p.riesz_energy)),
     Mean("tensor_2", "|[T]_2|", _pooled(2, 0)),
     Mean("tensor_4", "|[T]_4|", _pooled(4, 0)),
