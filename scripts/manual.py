@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the pages that Help opens in Scipion, tomoscore_scipion/manual/*.html, of docs/*.rst.
+"""Make the pages that Help opens in Scipion, tomoscore_scipion/manual/*.html, from docs/*.rst.
 
     python scripts/manual.py
 
-They go with the wheel, so that they are there without a network; pictures, which would make it
-several times as large, are left out. Run it again after a change of the texts.
+The wheel includes them, so that they can be read without a network. Pictures are left out to keep
+it small. Run the script after each change of these documents.
 """
 
 import re
