@@ -14,9 +14,9 @@ from tomoscore_scipion.model.network import (
     N_POWER_FEATURES,
     Measured,
     ResolvabilityNet,
+    normalised_weights,
     polarity,
     power_features,
-    shares,
     with_finer,
 )
 from tomoscore_scipion.model.octaves import OCTAVES
@@ -166,7 +166,7 @@ def test_shares_of_tiles_and_slices_sum_to_1_and_absent_ones_have_none():
     weight = torch.ones((1, 3, 4))
     weight[0, 0, 2:] = 0
     weight[0, 2] = 0
-    tile, piece = shares(weight)
+    tile, piece = normalised_weights(weight)
     assert tile[0, 0].tolist() == [0.5, 0.5, 0, 0]
     assert tile[0, 2].tolist() == [0, 0, 0, 0]
     assert piece[0].tolist() == [0.5, 0.5, 0]

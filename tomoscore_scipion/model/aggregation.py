@@ -152,7 +152,7 @@ def specimen_share(content: np.ndarray) -> float:
     return float((content[:, : N_SCORED - 1].max(axis=1) >= SPECIMEN_CONTENT).mean())
 
 
-def seen(tiles: tuple[np.ndarray, np.ndarray], share: np.ndarray) -> float:
+def visible_structure(tiles: tuple[np.ndarray, np.ndarray], share: np.ndarray) -> float:
     """Visible structure of a slice: mean of content times R over its tiles and scored bands."""
     curves, content = tiles
     return float((np.clip(curves, 0, 1) * content * share)[:, :N_SCORED].mean())
@@ -168,7 +168,7 @@ def slab(slices: Sequence[tuple[np.ndarray, np.ndarray]], share: np.ndarray) -> 
         slices: (curves, content) of each slice from `usable_tiles`.
         share: (N_BANDS,) share of the bands below Nyquist.
     """
-    visible = np.array([seen(part, share) for part in slices])
+    visible = np.array([visible_structure(part, share) for part in slices])
     if len(visible) > 2:
         padded = np.pad(visible, 1, mode="reflect")
         visible = np.median([padded[:-2], padded[1:-1], padded[2:]], axis=0)

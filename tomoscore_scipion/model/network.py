@@ -113,16 +113,16 @@ class ResolvabilityNet(nn.Module):
 
     def forward(self, measured: Measured) -> Prediction:
         """Curves and content of all tiles, (v, s, t, N_BANDS)."""
-        share, slice_share = shares(measured.weight)
-        slice_means = torch.einsum("vstok,vst->vsok", measured.means, share)
-        of_volume = ratios(torch.einsum("vsok,vs->vok", slice_means, slice_share))
+        tile_weight, slice_weight = normalised_weights(measured.weight)
+        slice_means = torch.einsum("vstok,vst->vsok", measured.means, tile_weight)
+        of_volume = ratios(torch.einsum("vsok,vs->vok", slice_means, slice_weight))
         sign = polarity(of_volume)
         tile = self._scaled(ratios(measured.means) * sign[:, None, None])
         strength = power_features(energies(measured.means, measured.log_power), measured.weight)
         one_hot = torch.eye(OCTAVES, device=tile.device).expand(*tile.shape[:3], -1, -1)
         encoded = self.encoder(torch.cat([tile, strength, one_hot], dim=-1))
         embedding, attention = F.gelu(encoded[..., :EMBEDDING_SIZE]), encoded[..., EMBEDDING_SIZE]
-        slice_embedding = torch.einsum("vstog,vst->vsog", embedding, share)
+        slice_embedding = torch.einsum("vstog,vst->vsog", embedding, tile_weight)
         slice_context = [
             self._with_noise(self._scaled(ratios(slice_means) * sign[:, None])),
             measured.persistence,
@@ -130,8 +130,8 @@ class ResolvabilityNet(nn.Module):
         ]
         volume_context = [
             self._with_noise(self._scaled(of_volume * sign)),
-            torch.einsum("vsop,vs->vop", measured.persistence, slice_share),
-            torch.einsum("vsog,vs->vog", slice_embedding, slice_share),
+            torch.einsum("vsop,vs->vop", measured.persistence, slice_weight),
+            torch.einsum("vsog,vs->vog", slice_embedding, slice_weight),
             attention_pool(embedding, attention, measured.weight),
         ]
         own = torch.cat([tile, strength], dim=-1)
@@ -166,8 +166,8 @@ class ResolvabilityNet(nn.Module):
 
     def single_channel_ratios(self, measured: Measured) -> torch.Tensor:
         """Scaled single-channel ratios of whole volumes, (v, OCTAVES, n)."""
-        share, slice_share = shares(measured.weight)
-        means = torch.einsum("vstok,vst,vs->vok", measured.means, share, slice_share)
+        tile_weight, slice_weight = normalised_weights(measured.weight)
+        means = torch.einsum("vstok,vst,vs->vok", measured.means, tile_weight, slice_weight)
         of_volume = ratios(means)
         return self._scaled(of_volume * polarity(of_volume))[..., list(SINGLE_CHANNEL)]
 
@@ -223,7 +223,7 @@ def polarity(of_volume: torch.Tensor) -> torch.Tensor:
     return out
 
 
-def shares(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def normalised_weights(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Weights that sum to 1: of tiles in their slice, (v, s, t), of slices in a volume, (v, s)."""
     total = weight.sum(dim=2, keepdim=True)
     exists = (total[..., 0] > 0).to(weight.dtype)
@@ -243,8 +243,8 @@ def attention_pool(
         weight: (v, s, t) fraction of each tile that holds data, 0 to 1.
     """
     logits = attention + weight.clamp_min(1e-9).log()[..., None]
-    share = logits.flatten(1, 2).softmax(dim=1)
-    return torch.einsum("vtog,vto->vog", embedding.flatten(1, 2), share)
+    attention_weight = logits.flatten(1, 2).softmax(dim=1)
+    return torch.einsum("vtog,vto->vog", embedding.flatten(1, 2), attention_weight)
 
 
 def power_features(power: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -261,9 +261,9 @@ def power_features(power: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         to 3, and 0 where there is no data.
     """
     exists = weight > 0
-    share, _ = shares(weight)
-    in_slice = (power * share[..., None]).sum(dim=2, keepdim=True)
-    spread = ((power - in_slice) ** 2 * share[..., None]).sum(dim=2, keepdim=True).sqrt()
+    tile_weight, _ = normalised_weights(weight)
+    in_slice = (power * tile_weight[..., None]).sum(dim=2, keepdim=True)
+    spread = ((power - in_slice) ** 2 * tile_weight[..., None]).sum(dim=2, keepdim=True).sqrt()
     low, median, high = (
         quantile[:, None, None]
         for quantile in _quantiles(power, exists, (LOW_QUANTILE, 0.5, HIGH_QUANTILE))
@@ -290,8 +290,8 @@ def _quantiles(
     ordered = flat.sort(dim=1).values
     number = exists.flatten(1).sum(dim=1)
     out = []
-    for share in wanted:
-        index = (share * (number - 1).clamp_min(0)).round().long()
+    for quantile in wanted:
+        index = (quantile * (number - 1).clamp_min(0)).round().long()
         picked = ordered.gather(1, index[:, None, None].expand(-1, 1, power.shape[-1]))[:, 0]
         out.append(torch.where(torch.isfinite(picked), picked, torch.zeros_like(picked)))
     return out
