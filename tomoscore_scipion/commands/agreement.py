@@ -35,33 +35,34 @@ def main(args: Namespace) -> int:
     scored = [record for record in latest.values() if record.status == OK]
     model_of(scored)  # stops where there are several
     try:
-        found = agreement_of(scored)
+        agreement = agreement_of(scored)
     except ValueError as error:
         raise StartError(f"{', '.join(args.results)}: {error}") from error
-    lines = sentences(found)
+    lines = sentences(agreement)
     if args.json:
-        content = json.dumps(as_dict(found, lines), indent=1, allow_nan=False)
+        content = json.dumps(as_dict(agreement, lines), indent=1, allow_nan=False)
         write_file(args.json, content + "\n")
     if args.plot:
-        _write_plot(found, args.plot)
+        _write_plot(agreement, args.plot)
     print_lines(lines)
     return 0
 
 
-def as_dict(found: Agreement, lines: Sequence[str]) -> dict[str, Any]:
+def as_dict(agreement: Agreement, lines: Sequence[str]) -> dict[str, Any]:
     """An agreement as a JSON object, with its summary."""
-    content = asdict(found)
-    content["predicted"], content["measured"] = found.predicted.tolist(), found.measured.tolist()
-    return {"schema": SCHEMA, **content, "verdict": found.verdict, "said": list(lines)}
+    content = asdict(agreement)
+    for name in ("predicted", "measured"):
+        content[name] = content[name].tolist()
+    return {"schema": SCHEMA, **content, "verdict": agreement.verdict, "said": list(lines)}
 
 
-def _write_plot(found: Agreement, path: str) -> None:
+def _write_plot(agreement: Agreement, path: str) -> None:
     from matplotlib.figure import Figure
 
     from tomoscore_scipion.agreement.drawing import SIZE, draw
 
     figure = Figure(figsize=SIZE)
-    draw(figure, found)
+    draw(figure, agreement)
     save_figure(figure, path)
 
 

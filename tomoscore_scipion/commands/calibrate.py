@@ -29,9 +29,9 @@ def main(args: Namespace) -> int:
     scored = [record for record in latest.values() if record.status == OK]
     model_of(scored)  # stops where there are several
     try:
-        found = calibration_from(scored)
+        calibration = calibration_from(scored)
     except RefusedError as error:
         raise StartError(f"{', '.join(args.results)}: {error}") from error
-    write_calibration(args.output, found)
-    print_lines(sentences(found))
+    write_calibration(args.output, calibration)
+    print_lines(sentences(calibration))
     return 0

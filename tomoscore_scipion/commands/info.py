@@ -97,8 +97,8 @@ def list_gpus() -> tuple:
     text = answer.stdout.decode("utf-8", "replace")
     if answer.returncode != 0:
         return [], f"nvidia-smi failed: {' '.join(text.split())}"
-    found = re.findall(r"^GPU (\d+): (.+?)(?: \(UUID: .*\))?\s*$", text, re.MULTILINE)
-    return [{"device": f"cuda:{number}", "name": name} for number, name in found], None
+    gpus = re.findall(r"^GPU (\d+): (.+?)(?: \(UUID: .*\))?\s*$", text, re.MULTILINE)
+    return [{"device": f"cuda:{number}", "name": name} for number, name in gpus], None
 
 
 def _cpu_build(torch_version: str | None, gpus: list[dict]) -> str | None:

@@ -48,13 +48,13 @@ def chosen(path: str, ids: list[str]) -> list[Score]:
     missing = [ts_id for ts_id in ids if ts_id not in records]
     if missing:
         raise StartError(f"{path}: expected a record of {missing[0]}, found none of this id")
-    found = [records[i] for i in ids] if ids else [r for r in records.values() if r.status == OK]
-    if not 0 < len(found) <= MOST:
+    selected = [records[i] for i in ids] if ids else [r for r in records.values() if r.status == OK]
+    if not 0 < len(selected) <= MOST:
         raise StartError(
-            f"{path}: expected 1 to {MOST} tomograms to show, found {len(found)}: name some "
+            f"{path}: expected 1 to {MOST} tomograms to show, found {len(selected)}: name some "
             "by their ids"
         )
-    return found
+    return selected
 
 
 def _napari() -> Any:

@@ -43,16 +43,16 @@ def main(args: Namespace) -> int:
     good, bad = read_ids(args.good), read_ids(args.bad)
     marked = scores_of_marked(good, bad, scores, (args.good, args.bad))
     try:
-        found = threshold_of(*marked)
+        threshold = threshold_of(*marked)
     except ValueError as error:
         raise StartError(str(error)) from error
     octaves = octave_weights(*(_seen(records, part) for part in marked))
-    lines = sentences(found, octaves)
+    lines = sentences(threshold, octaves)
     if args.output:
         calibration = calibration_of(list(records.values()))
-        write_rule(args.output, threshold_rule(found, model, calibration, octaves))
+        write_rule(args.output, threshold_rule(threshold, model, calibration, octaves))
     if args.json:
-        content = {"schema": SCHEMA, "model_sha256": model, **asdict(found), "said": lines}
+        content = {"schema": SCHEMA, "model_sha256": model, **asdict(threshold), "said": lines}
         write_file(args.json, json.dumps(content, indent=1, allow_nan=False) + "\n")
     print_lines(lines)
     return 0

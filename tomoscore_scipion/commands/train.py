@@ -34,7 +34,7 @@ def main(args: Namespace) -> int:
     """Train, and write FOLDER/weights.safetensors; prints the figures of the held-out slices.
 
     Raises:
-        StartError: the weights to start from cannot be used, or a share of none is to be kept.
+        StartError: the weights to start from cannot be used, or --kept is given without --start.
         ValueError: FOLDER holds samples or a checkpoint of another recipe.
     """
     if args.kept and args.start is None:
@@ -48,14 +48,17 @@ def main(args: Namespace) -> int:
     seeds = range(args.first_seed, args.first_seed + args.specimens)
     held_out = range(HELD_OUT_SEED, HELD_OUT_SEED + args.held_out)
     print(f"{args.folder}: samples of {len(seeds)} specimens", flush=True)
-    shards, kept = (
+    shards, held_out_samples = (
         write_samples(args.folder / part, chosen, sampled, args.processes)
         for part, chosen in (("train", seeds), ("held-out", held_out))
     )
     trainer = Trainer(args.folder, shards, trained, args.start)
-    network, figures = train_and_measure(trainer, kept)
-    fit_out_of_distribution(network, shards, kept)
-    widths = {"thin": width_factor_of_thin(network, kept), "strange": OUT_OF_DISTRIBUTION_WIDTH}
+    network, figures = train_and_measure(trainer, held_out_samples)
+    fit_out_of_distribution(network, shards, held_out_samples)
+    widths = {
+        "thin": width_factor_of_thin(network, held_out_samples),
+        "strange": OUT_OF_DISTRIBUTION_WIDTH,
+    }
     print(json.dumps(figures, indent=2), flush=True)
     card: dict[str, Any] = {
         "name": args.name,

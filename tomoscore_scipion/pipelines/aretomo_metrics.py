@@ -116,12 +116,12 @@ def read_metrics(path: str) -> dict[str, Metrics]:
     if not rows:
         return {}
     labels = [label.strip() for label in rows[0]]
-    found = {}
+    metrics = {}
     for row in rows[1:]:
         cells = dict(zip(labels, (cell.strip() for cell in row)))
         if len(row) == len(labels) and cells.get(SERIES):
-            found[default_ts_id(cells[SERIES])] = _metrics(cells)
-    return found
+            metrics[default_ts_id(cells[SERIES])] = _metrics(cells)
+    return metrics
 
 
 def _metrics(cells: dict[str, str]) -> Metrics:

@@ -88,18 +88,18 @@ def read_warp_folder(
         TomogramError: metadata (.xml) of a tilt series cannot be read.
     """
     folder = os.path.join(path, RECONSTRUCTION, FOLDERS[which])
-    found = [match for match in map(FILE.fullmatch, _names(path, folder, which)) if match]
-    if not found:
+    matches = [match for match in map(FILE.fullmatch, _names(path, folder, which)) if match]
+    if not matches:
         kinds = [kind for kind in FOLDERS if kind != which and _has_tomograms(path, kind)]
         other = f"; there are others: --which {' or '.join(kinds)}" if kinds else ""
         raise StartError(
             f"{path}: expected tomograms in {folder}, named as WarpTools names them "
             f"(TS_01_10.00Apx.mrc), found none{other}"
         )
-    halves = {match.group(): _halves(path, match.group()) for match in found}
-    counts = Counter(match["series"] for match in found)
+    halves = {match.group(): _halves(path, match.group()) for match in matches}
+    counts = Counter(match["series"] for match in matches)
     tomograms, series = [], {}
-    for match in found:
+    for match in matches:
         file = os.path.join(folder, match.group())
         name = match["series"]
         ts_id = name if counts[name] == 1 else match.group()[: -len(".mrc")]
@@ -232,7 +232,7 @@ def tomostar_files(source: WarpFolder, folder: str | None = None) -> dict[str, s
             "pixel sizes away, or score without --output-list"
         )
     folders = [folder] if folder is not None else _data_folders(source.path)
-    found = {}
+    files = {}
     for name in source.series.values():
         candidates = list(folders)
         if folder is None:
@@ -244,8 +244,8 @@ def tomostar_files(source: WarpFolder, folder: str | None = None) -> dict[str, s
                 f"{name}.tomostar: expected it in {' or '.join(candidates[:4])}, found none; name "
                 "the folder of the .tomostar files: --tomostar DIR"
             )
-        found[name] = os.path.abspath(existing)
-    return found
+        files[name] = os.path.abspath(existing)
+    return files
 
 
 def _data_folder_of_metadata(path: str, name: str) -> list[str]:

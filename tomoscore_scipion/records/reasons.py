@@ -127,9 +127,9 @@ def reasons_of(record: Score) -> tuple[Reason, ...]:
     facts = facts_of(record)
     if facts is None or facts.score >= GOOD:
         return ()
-    found = [reason for rule in _rules(facts) for reason in rule(facts)]
-    found.sort(key=lambda reason: CONFIDENCES.index(reason.confidence))
-    return tuple(found[:MOST_REASONS])
+    reasons = [reason for rule in _rules(facts) for reason in rule(facts)]
+    reasons.sort(key=lambda reason: CONFIDENCES.index(reason.confidence))
+    return tuple(reasons[:MOST_REASONS])
 
 
 def faults_of(record: Score) -> tuple[str, ...]:
@@ -137,8 +137,8 @@ def faults_of(record: Score) -> tuple[str, ...]:
     facts = facts_of(record)
     if facts is None:
         return ()
-    found = {reason.code for rule in (_input, _thickness) for reason in rule(facts)}
-    return tuple(code for code in FAULTS if code in found)
+    codes = {reason.code for rule in (_input, _thickness) for reason in rule(facts)}
+    return tuple(code for code in FAULTS if code in codes)
 
 
 Rule = Callable[[Facts], Iterator[Reason]]

@@ -111,10 +111,10 @@ def _calibrated(
     from tomoscore_scipion.calibration.apply import calibrated
     from tomoscore_scipion.model.aggregation import slice_curve
 
-    record = calibrated(record, {piece.z: slice_curve(piece) for piece in slices}, calibration)
+    record = calibrated(record, {one.z: slice_curve(one) for one in slices}, calibration)
     corrected = [
-        replace(piece, curves=torch.from_numpy(calibration.corrected(piece.curves.numpy())).float())
-        for piece in slices
+        replace(one, curves=torch.from_numpy(calibration.corrected(one.curves.numpy())).float())
+        for one in slices
     ]
     return corrected, record
 

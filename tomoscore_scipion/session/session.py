@@ -142,7 +142,7 @@ class Session:
             folders=[os.path.join(self._plan.output, PICTURES)],
             maps=[self._plan.maps] if self._plan.maps and is_last else [],
             title=f"TomoScore of {self._plan.folder}",
-            facts={ts_id: found.facts for ts_id, found in metrics.items() if found},
+            facts={ts_id: known.facts for ts_id, known in metrics.items() if known},
             with_details=is_last,
         )
         self._is_fresh = True
@@ -163,13 +163,13 @@ class Session:
     def _look(self, now: float) -> None:
         """List the folder; one that cannot be read now is listed again later."""
         plan = self._plan
-        found = states_in(plan.folder, plan.pattern, plan.exclude, plan.maps)
-        if found is not None:
-            self._waiting.look(found, self._results.done, now)
-        if self._can_look != (found is not None) and not plan.quiet:
-            state = "can be read again" if found is not None else "cannot be read now; trying again"
+        files = states_in(plan.folder, plan.pattern, plan.exclude, plan.maps)
+        if files is not None:
+            self._waiting.look(files, self._results.done, now)
+        if self._can_look != (files is not None) and not plan.quiet:
+            state = "can be read again" if files is not None else "cannot be read now; trying again"
             notify(f"{plan.folder}: {state}")
-        self._can_look = found is not None
+        self._can_look = files is not None
         self._looked = self._clock()
         self._next_look = self._looked + plan.poll_s
 
