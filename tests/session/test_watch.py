@@ -90,8 +90,20 @@ def test_results_of_another_model_are_not_mixed(tmp_path):
         status, said = again.end()
     assert status == 1
     assert (
-        "results.jsonl: expected records of the model that scores, found 1 of another one" in said
+        "results.jsonl: expected records of the model and calibration that score, found 1" in said
     )
+
+
+def test_another_voxel_size_scores_earlier_tomograms_again(tmp_path):
+    for arguments, times in (((), 1), (("--voxel-size", "31"), 2), (("--voxel-size", "31"), 2)):
+        with Watch(tmp_path, *arguments) as watch:
+            if not arguments:
+                watch.write("TS_01.mrc", 1.0)
+            watch.until(lambda n=times: watch.scored().count("TS_01.mrc") == n)
+            watch.write(f"TS_{times}.mrc", 2.0)
+            watch.until(lambda n=times: f"TS_{n}" in watch.scores())
+            watch.stop()
+    assert watch.scored().count("TS_01.mrc") == 2
 
 
 def test_two_watches_do_not_write_to_one_folder(tmp_path):
