@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The wizard of the threshold: the scores, a line, the slices beside it, and what it accepts."""
+"""The wizard of the threshold: a histogram with a slider, and the tomograms next to it."""
 
 import os
 import tkinter as tk

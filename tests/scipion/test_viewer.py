@@ -54,7 +54,7 @@ def test_the_form_offers_all_that_there_is(project, scored):
     viewer = viewer_of(project, scored)
     expected = ["showReport", "showSession", "showTable", "showImages", "showHistogram"]
     assert names_of(viewer) == [*expected, "showTomogram"]
-    assert [name for name, _ in viewer._there] == [
+    assert [name for name, _ in viewer._existing] == [
         f"{name}Tomograms" for name in ("accepted", "rejected", "scored", "failed")
     ]
     assert [r.ts_id for r in viewer._scored[:2]] == ["TS_11", "TS_10"]

@@ -182,4 +182,4 @@ def test_the_histogram_has_the_scores_and_the_threshold(viewer, monkeypatch):
     names = [text.get_text() for text in axes.get_legend().get_texts()]
     assert names == ["rejected (3)", "accepted (2)", "threshold 2.5"]
     viewer.which.set(3)
-    assert viewer._there[3][0] == "failedTomograms"
+    assert viewer._existing[3][0] == "failedTomograms"

@@ -4,13 +4,19 @@
 import os
 
 from pyworkflow import BETA
-from pyworkflow.protocol import params
 from pyworkflow.utils import Message
 from tomo.objects import SetOfTomograms
 
 from tomoscore_scipion.examples.rule import read_rule
-from tomoscore_scipion.protocols import form, item_attributes, summary_text
+from tomoscore_scipion.protocols import filter_form, form, item_attributes, summary_text
 from tomoscore_scipion.protocols.base import LightProtocol
+from tomoscore_scipion.protocols.filter_form import (
+    BY_COUNT,
+    BY_IDS,
+    BY_PERCENT,
+    BY_RULE,
+    BY_THRESHOLD,
+)
 from tomoscore_scipion.protocols.item_attributes import VERDICT, scores_of, value
 from tomoscore_scipion.protocols.output_sets import ACCEPTED_SET, REJECTED_SET, SET_OF, OutputSets
 from tomoscore_scipion.protocols.provenance import (
@@ -22,33 +28,17 @@ from tomoscore_scipion.records import verdict
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.id_lists import IdListError, parse_id_list, read_text
 
-BY_THRESHOLD, BY_COUNT, BY_PERCENT, BY_IDS, BY_RULE = range(5)
-IDS = f"criterion == {BY_IDS}"
 SHOWN = 3
-
-IDS_HELP = (
-    "The verdicts of a person. Either the file that *Save verdicts* of the report writes: each "
-    "line has the id of a tomogram, *accepted* or *rejected*, and who decided: *score*, *hand* or "
-    "a fault. Or the ids of the tomograms to accept, one per line or with commas between them. "
-    "Tomograms that are not in the list are rejected. The column _tomoScoreDecidedBy says who "
-    "decided."
-)
-
-RULE_HELP = (
-    "The threshold that *TomoScore - threshold from examples* found: choose its run, or a rule "
-    "file (threshold.json in the folder extra of such a run, or one that tomoscore wrote). "
-    "Tomograms with this TomoScore or a higher one are accepted, whatever their interval. A rule "
-    "is for scores of the weights that it was learned with."
-)
 
 
 class ProtTomoScoreFilter(LightProtocol):
     """Split scored tomograms into accepted and rejected ones, without touching an image.
 
     Select the good tomograms of a set by their quality: those from a TomoScore on, the best N, the
-    best percent, or a list of ids that a person made, for example in the report. The input is a
-    set of scored tomograms, a subset of it, or a join of several. Use it to choose another
-    threshold where other protocols already follow the run that scored: nothing is deleted.
+    best percent, a list of ids that a person made, for example in the report, or by a threshold
+    from examples. The input is a set of scored tomograms, a subset of it, or a join of several. Use
+    it to choose another threshold where other protocols already follow the run that scored: nothing
+    is deleted.
     """
 
     _label = "TomoScore - filter by score"
@@ -62,73 +52,11 @@ class ProtTomoScoreFilter(LightProtocol):
             "Scored tomograms",
             "*scoredTomograms* of *TomoScore - score tomograms*, or a subset or join of such sets.",
         )
-        definition.addParam(
-            "criterion",
-            params.EnumParam,
-            choices=["TomoScore", "best N", "best percent", "list of ids", "examples"],
-            default=BY_THRESHOLD,
-            display=params.EnumParam.DISPLAY_HLIST,
-            label="Accept by",
-            help="Accept all from a TomoScore on, a number of the best, a share of them, those of "
-            "a list of ids, or by a threshold that was learned from examples.\n\n" + form.READING,
-        )
+        filter_form.add_criterion(definition)
         form.add_threshold(definition, condition=f"criterion == {BY_THRESHOLD}")
-        definition.addParam(
-            "count",
-            params.IntParam,
-            default=10,
-            condition=f"criterion == {BY_COUNT}",
-            validators=[params.GE(1, "must be 1 or more")],
-            label="N",
-            help="The N best tomograms are accepted; of equal scores the first by name.",
-        )
-        definition.addParam(
-            "percent",
-            params.FloatParam,
-            default=50.0,
-            condition=f"criterion == {BY_PERCENT}",
-            validators=[params.GE(0.0, form.PERCENT), params.LE(100.0, form.PERCENT)],
-            label="Percent",
-            help="This share of the best is accepted, rounded up to whole tomograms.",
-        )
-        definition.addParam(
-            "idsFile",
-            params.FileParam,
-            default="",
-            allowsNull=True,
-            condition=IDS,
-            label="File with ids",
-            help=IDS_HELP,
-        )
-        definition.addParam(
-            "idsText",
-            params.TextParam,
-            default="",
-            allowsNull=True,
-            condition=IDS,
-            width=40,
-            height=6,
-            label="or ids",
-            help=IDS_HELP,
-        )
-        definition.addParam(
-            "ruleRun",
-            params.PointerParam,
-            pointerClass="ProtTomoScoreThreshold",
-            allowsNull=True,
-            condition=f"criterion == {BY_RULE}",
-            label="Threshold from examples",
-            help=RULE_HELP,
-        )
-        definition.addParam(
-            "ruleFile",
-            params.FileParam,
-            default="",
-            allowsNull=True,
-            condition=f"criterion == {BY_RULE}",
-            label="or rule file",
-            help=RULE_HELP,
-        )
+        filter_form.add_best(definition)
+        filter_form.add_ids(definition)
+        filter_form.add_rule(definition)
         form.add_faults(definition, condition=f"criterion != {BY_IDS}")
         definition.addParallelSection(threads=0, mpi=0)
 
@@ -196,8 +124,8 @@ class ProtTomoScoreFilter(LightProtocol):
         """
         path, text = ((value.get() or "").strip() for value in (self.idsFile, self.idsText))
         if bool(path) == bool(text):
-            found = "both" if path else "neither"
-            raise IdListError(f"expected a file with ids or a text of ids, found {found}")
+            given = "both" if path else "neither"
+            raise IdListError(f"expected a file with ids or a text of ids, found {given}")
         if not path:
             return parse_id_list(text)
         text = read_text(path)

@@ -8,7 +8,7 @@ from pyworkflow.protocol import params
 from pyworkflow.utils import Message
 from tomo.objects import SetOfTomograms
 
-from tomoscore_scipion.protocols import engine_checks, form, reporting, summary_text
+from tomoscore_scipion.protocols import engine_checks, form, form_help, reporting, summary_text
 from tomoscore_scipion.protocols.engine_protocol import EngineProtocol
 from tomoscore_scipion.protocols.output_sets import (
     ACCEPTED_SET,
@@ -66,7 +66,7 @@ class ProtTomoScore(EngineProtocol):
             label="Accept at most N (best first)",
             help="Of the tomograms that would be accepted, accept only the N best. 0: all. They "
             "are known only at the end: accepted and rejected tomograms are created when the "
-            "input is complete.\n\n" + form.NO_OUTPUT,
+            "input is complete.\n\n" + form_help.NO_OUTPUT,
         )
         form.add_faults(definition)
         form.add_slab(definition)

@@ -106,7 +106,7 @@ class ProtTomoScoreThreshold(LightProtocol):
         return self._getExtraPath(RULE)
 
     def getResult(self):
-        """What the examples gave, a dictionary (see thresholdStep); None before the run ended."""
+        """The fitted threshold, a dictionary (see thresholdStep); None before the run ended."""
         path = self._getExtraPath(EXAMPLES)
         if not os.path.exists(path):
             return None

@@ -12,10 +12,10 @@ def draw(axes, accepted, rejected, undecided=(), threshold=None):
 
     Args:
         axes: a matplotlib axes; cleared first.
-        accepted: TomoScores in octaves of the accepted tomograms.
-        rejected: of the rejected ones.
-        undecided: of those whose verdict is still open.
-        threshold: accepted from here on, in octaves; no line when None.
+        accepted: TomoScores of accepted tomograms, octaves.
+        rejected: TomoScores of rejected tomograms.
+        undecided: TomoScores of tomograms without a verdict yet.
+        threshold: octaves; None for no line.
     """
     axes.clear()
     edges = [number / BINS_PER_OCTAVE for number in range(N_SCORED * BINS_PER_OCTAVE + 1)]

@@ -89,7 +89,7 @@ def draw_picture(figure, path):
 
 
 def draw_profile(axes, record):
-    """The score of every scored slice over the depth, with the slab and the tomogram's score."""
+    """Draw the score of every scored slice against z, with the slab and the tomogram's score."""
     first, last = record.slab_z
     axes.axvspan(first - 0.5, last + 0.5, color=SLAB)
     axes.axhline(record.tomoscore, color="black", linewidth=1, linestyle="--")
@@ -103,7 +103,7 @@ def draw_profile(axes, record):
 
 
 def draw_curve(axes, record):
-    """Resolvability per octave, with the limits from which features are seen, and readily seen."""
+    """Draw the resolvability per octave; lines mark where features are seen, and readily seen."""
     names = [f"{coarse:g}-{fine:g}" for coarse, fine in PERIODS_NM]
     values = record.curve["resolvability"]
     known = [(n, r) for n, r in enumerate(values) if r is not None]

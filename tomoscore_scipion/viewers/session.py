@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scores one after another, as the session made them: drift shows as a slope."""
+"""The plot of the scores in the order of the session: drift shows as a slope."""
 
 from statistics import median
 
@@ -18,12 +18,12 @@ AROUND = 4
 def draw(axes, rows, threshold=None):
     """Draw the scores with their intervals; accepted as discs, rejected as triangles.
 
-    Those whose interval contains the threshold, borderline ones, are hollow.
+    Borderline ones, with the threshold in their interval, are hollow.
 
     Args:
         axes: a matplotlib axes; cleared first.
         rows: of runs.Row, in their order.
-        threshold: accepted from here on, in octaves; no line when None.
+        threshold: octaves; None for no line.
     """
     axes.clear()
     for number, row in enumerate(rows, 1):
@@ -53,7 +53,7 @@ def draw(axes, rows, threshold=None):
 
 
 def is_borderline(row, threshold):
-    """Whether the score alone does not settle a verdict: the interval contains the threshold."""
+    """Whether the interval of a row contains the threshold."""
     known = threshold is not None and row.low is not None and row.high is not None
     return known and row.low <= threshold <= row.high
 
@@ -63,7 +63,7 @@ def _short(name):
 
 
 def _under(rows, x):
-    """Id and score of the tomogram at a place of the axis."""
+    """Id and score of the tomogram at a position x of the axis."""
     number = round(x) - 1
     if not 0 <= number < len(rows):
         return ""

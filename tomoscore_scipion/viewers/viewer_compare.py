@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows what "TomoScore - compare scores" found: verdict, plot, and the best of each."""
+"""Shows results of ProtTomoScoreCompare: summary, plot, and the best of each tilt series."""
 
 from pyworkflow.protocol import params
 from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer

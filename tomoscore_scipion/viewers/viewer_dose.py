@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows what ProtTomoScoreDose made: curves, table, tilt series and previews."""
+"""Shows results of ProtTomoScoreDose: curves, table, tilt series and previews."""
 
 from pwem.viewers import EmPlotter
 from pwem.viewers.mdviewer.viewer import MDView
@@ -35,7 +35,7 @@ class TomoScoreDoseTable(MDView):
 
 
 class TomoScoreDoseViewer(ProtocolViewer):
-    """What the protocol that finds the best dose made, also while it runs."""
+    """Results of ProtTomoScoreDose, also while it runs."""
 
     _label = "TomoScore dose viewer"
     _environments = [DESKTOP_TKINTER]
@@ -43,9 +43,9 @@ class TomoScoreDoseViewer(ProtocolViewer):
 
     def _defineParams(self, definition):
         definition.addSection(label="Dose")
-        self._there = [(name, text) for name, text in SETS if self._output(name) is not None]
+        self._existing = [(name, text) for name, text in SETS if self._output(name) is not None]
         self._records = dose_summary_text.records_in(self.protocol)
-        if not self._there:
+        if not self._existing:
             definition.addParam(
                 "nothing",
                 params.LabelParam,
@@ -54,7 +54,7 @@ class TomoScoreDoseViewer(ProtocolViewer):
             )
         if self._records:
             self._addCurves(definition)
-        if self._there:
+        if self._existing:
             self._addSets(definition.addGroup("Sets"))
 
     def _addCurves(self, definition):
@@ -92,7 +92,7 @@ class TomoScoreDoseViewer(ProtocolViewer):
         group.addParam(
             "which",
             params.EnumParam,
-            choices=[text for _, text in self._there],
+            choices=[text for _, text in self._existing],
             default=0,
             display=params.EnumParam.DISPLAY_COMBO,
             label="Which",
@@ -109,7 +109,7 @@ class TomoScoreDoseViewer(ProtocolViewer):
         return None if items is None or items.isEmpty() else items
 
     def _chosen(self):
-        return self._output(self._there[self.which.get()][0])
+        return self._output(self._existing[self.which.get()][0])
 
     def _getVisualizeDict(self):
         return {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows what the protocols made: the report, tables, images, plots, and one tomogram closely."""
+"""Shows results of ProtTomoScore and its filter: report, tables, images, plots, one tomogram."""
 
 from pyworkflow.protocol import params
 from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer
@@ -41,7 +41,7 @@ NO_SCORES = "Failed tomograms have no score."
 
 
 class TomoScoreViewer(ProtocolViewer):
-    """What the protocols that score tomograms and filter them made, also while they run."""
+    """Results of the protocols that score and filter tomograms, also while they run."""
 
     _label = "TomoScore viewer"
     _environments = [DESKTOP_TKINTER]
@@ -49,10 +49,10 @@ class TomoScoreViewer(ProtocolViewer):
 
     def _defineParams(self, definition):
         definition.addSection(label="Tomograms")
-        self._there = [
+        self._existing = [
             (name, text) for name, text in SETS if runs.output(self.protocol, name) is not None
         ]
-        if not self._there:
+        if not self._existing:
             definition.addParam(
                 "nothing",
                 params.LabelParam,
@@ -94,11 +94,11 @@ class TomoScoreViewer(ProtocolViewer):
             self._addTomograms(definition.addGroup("One tomogram"))
 
     def _addSets(self, group):
-        names = [name for name, _ in self._there]  # accepted first, yet all of them are shown
+        names = [name for name, _ in self._existing]  # accepted first, yet all of them are shown
         group.addParam(
             "which",
             params.EnumParam,
-            choices=[text for _, text in self._there],
+            choices=[text for _, text in self._existing],
             default=names.index(SCORED_SET) if SCORED_SET in names else 0,
             display=params.EnumParam.DISPLAY_COMBO,
             label="Which",
@@ -134,7 +134,7 @@ class TomoScoreViewer(ProtocolViewer):
             )
 
     def _chosen(self):
-        return getattr(self.protocol, self._there[self.which.get()][0])
+        return getattr(self.protocol, self._existing[self.which.get()][0])
 
     def _chosenRow(self):
         return self._scored[self.tomogram.get()]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows what "TomoScore - threshold from examples" found: plot, and sentences."""
+"""Shows results of ProtTomoScoreThreshold: plot and summary."""
 
 from pyworkflow.protocol import params
 from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kinds of windows that our viewers open; none of them makes Scipion's own window wait."""
+"""Windows that the viewers open; none of them blocks Scipion's own window."""
 
 import threading
 import webbrowser
@@ -15,9 +15,9 @@ SHOWN_FIRST = ("id", "enabled", "_tsId", THUMBNAIL)
 
 
 class TomoScoreTable(MDView):
-    """The metadata viewer with our columns, which its defaults hide, and with the thumbnails.
+    """The metadata viewer with thumbnails and the columns of this plugin, hidden by default.
 
-    Volumes themselves are not drawn: it would read all of them.
+    Volumes themselves are not drawn, since all of them would be read.
     """
 
     _more = ()
@@ -45,13 +45,19 @@ class Page(View):
             return False
 
     def show(self):
-        """Ask for it; a browser may take its time."""
+        """Open it in a thread, since a browser may need seconds to start."""
         uri = self.path.as_uri()
         threading.Thread(target=webbrowser.open_new_tab, args=(uri,), daemon=True).start()
 
 
 def plot(title, draw, size=(7.5, 5)):
-    """A window with a figure; `draw` fills it."""
+    """A window with a figure.
+
+    Args:
+        title: of the window.
+        draw: function that fills a matplotlib figure.
+        size: width and height in inches.
+    """
     plotter = EmPlotter(windowTitle=title, figsize=size)
     plotter.tightLayoutOn = False
     draw(plotter.getFigure())
