@@ -4,6 +4,9 @@
 Tomograms of ordinary sessions; every second one is raw, the others may be post-processed. The
 halves are as they were reconstructed. Prints the errors of the measured and of the predicted score,
 for tomograms that are aligned to 1 nm and for others: halves of frames share their misalignment.
+
+With --sessions, whole sessions of several worlds are simulated instead, and what a calibration, the
+agreement and a threshold from examples are worth on tomograms that they have not seen is printed.
 """
 
 from __future__ import annotations
@@ -17,8 +20,12 @@ from pathlib import Path
 
 import mrcfile
 import numpy as np
+import sessions
 import torch
+from matplotlib.figure import Figure
 
+from tomoscore_scipion.agreement.drawing import SIZE, draw
+from tomoscore_scipion.agreement.figures import agreement_of
 from tomoscore_scipion.engine import Scorer
 from tomoscore_scipion.records.bands import N_BANDS, tomoscore
 from tomoscore_scipion.records.job import Tomogram
@@ -35,6 +42,7 @@ HEADROOM = 1.3
 ALIGNED_NM = 1.0
 SEEDS = 500_000
 KINDS = ("by frame", "by tilt")
+PLOTTED = "thick ice"
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--weights", type=Path, help="other weights than those that ship")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write each tomogram")
+    parser.add_argument(
+        "--sessions", type=Path, metavar="DIR", help="folder of sessions; what is there is kept"
+    )
+    parser.add_argument("--learned-from", type=int, default=10, help="tomograms with halves")
+    parser.add_argument("--held-out", type=int, default=8, help="tomograms of known truth")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="agreement before and after")
     args = parser.parse_args(argv)
+    if args.sessions:
+        return try_sessions(args)
     scorer, cases = Scorer.load(args.weights, args.device), []
     for number in range(args.tomograms):
         cases.append(case_of(number, scorer))
@@ -73,6 +89,21 @@ def main(argv: list[str] | None = None) -> int:
     print_table(cases)
     if args.json:
         args.json.write_text(json.dumps([vars(case) for case in cases], indent=1) + "\n")
+    return 0
+
+
+def try_sessions(args: argparse.Namespace) -> int:
+    """Simulate sessions, calibrate, print; returns the exit status."""
+    args.sessions.mkdir(parents=True, exist_ok=True)
+    scorer, count = Scorer.load(args.weights, args.device), args.learned_from + args.held_out
+    made = {w.name: sessions.session(w, count, scorer, args.sessions) for w in sessions.WORLDS}
+    sessions.print_report(made, args.learned_from)
+    if args.plots:
+        found = sessions.outcome_of(made[PLOTTED], "by_frame", args.learned_from)
+        for name, records in zip(("before", "after"), found.records):
+            figure = Figure(figsize=SIZE)
+            draw(figure, agreement_of(records))
+            figure.savefig(args.plots / f"calibration_{name}.png", dpi=70)
     return 0
 
 

@@ -17,7 +17,12 @@ import mrcfile
 import numpy as np
 import torch
 
+from tomoscore_scipion.agreement.figures import agreement_of
+from tomoscore_scipion.agreement.summary_text import verdict
+from tomoscore_scipion.calibration.apply import calibrated
+from tomoscore_scipion.calibration.fit import RefusedError, calibration_from
 from tomoscore_scipion.engine import Scorer
+from tomoscore_scipion.examples.fit import threshold_of
 from tomoscore_scipion.records.job import Tomogram
 from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.running.scoring import Scoring
@@ -148,3 +153,91 @@ def record_of(scorer: Scorer, ts_id: str, folder: Path, volumes: tuple, size: fl
         mrcfile.write(paths[-1], volume.numpy(), voxel_size=size, overwrite=True)
     item = Tomogram(ts_id, paths[0], size, None, *paths[1:])
     return Scoring().do(scorer, item, lambda done, total: None)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a calibration does to the held-out tomograms of a session.
+
+    Attributes:
+        before: (n,) predicted minus true score, octaves.
+        after: (n,) the same of calibrated scores; of predicted ones where it was refused.
+        held: share of the 90 % intervals that hold the true score, before and after.
+        refused: why there is no calibration; None where there is one.
+        records: uncalibrated records of the held-out tomograms, and calibrated ones.
+    """
+
+    before: np.ndarray
+    after: np.ndarray
+    held: tuple[float, float]
+    refused: str | None
+    records: tuple[list[Score], list[Score]]
+
+
+def outcome_of(cases: list[Case], kind: str, learned_from: int) -> Outcome:
+    """Calibrate with the first tomograms of a session, and try it on the others.
+
+    Args:
+        cases: of a session.
+        kind: "by_frame" or "by_tilt".
+        learned_from: number of tomograms whose halves are used.
+    """
+    records = [getattr(case, kind) for case in cases]
+    tried, truths = records[learned_from:], [case.true_score for case in cases[learned_from:]]
+    refused, calibrated_ones = None, tried
+    try:
+        calibration = calibration_from(records[:learned_from])
+        calibrated_ones = [calibrated(record, {}, calibration) for record in tried]
+    except RefusedError as error:
+        refused = str(error)
+    both = (tried, calibrated_ones)
+    before, after = (np.array([r.tomoscore for r in part]) - truths for part in both)
+    held = tuple(float(np.mean(list(map(_holds, part, truths)))) for part in both)
+    return Outcome(before, after, held, refused, both)
+
+
+def _holds(record: Score, truth: float) -> bool:
+    low, high = record.tomoscore_interval
+    return low <= truth <= high
+
+
+def print_report(sessions: Mapping[str, list[Case]], learned_from: int) -> None:
+    """What calibration, agreement and examples say of sessions, a line for each."""
+    print(f"{'':17} error before -> after a calibration by halves (octaves; interval holds)")
+    print(f"{'world':17} {'halves of frames':34} {'halves of tilts':34}")
+    for name, cases in sessions.items():
+        cells = [_cell(outcome_of(cases, kind, learned_from)) for kind in ("by_frame", "by_tilt")]
+        print(f"{name:17} {cells[0]:34} {cells[1]:34}")
+    for kind, title in (("by_frame", "frames"), ("by_tilt", "tilts")):
+        print(f"\n{'world':17} agreement of the first {learned_from} tomograms, halves of {title}")
+        for name, cases in sessions.items():
+            found = agreement_of([getattr(case, kind) for case in cases[:learned_from]])
+            print(f"{name:17} {verdict(found)}")
+    print(f"\n{'world':17} threshold of who accepts the better half, by {learned_from} examples")
+    for name, cases in sessions.items():
+        print(f"{name:17} {_by_examples(cases, learned_from)}")
+
+
+def _cell(found: Outcome) -> str:
+    before, after = (float(np.median(np.abs(error))) for error in (found.before, found.after))
+    if found.refused:
+        return f"{before:.2f} -> refused       ({found.held[0]:4.0%})"
+    held = f"({found.held[0]:4.0%} -> {found.held[1]:4.0%})"
+    return f"{before:.2f} -> {after:.2f} bias {found.after.mean():+.2f} {held}"
+
+
+def _by_examples(cases: list[Case], count: int) -> str:
+    """A threshold from examples, and its agreement on the other tomograms."""
+    marked, others = cases[:count], cases[count:]
+    line = float(np.median([case.true_score for case in marked]))
+    good, bad = (
+        {c.by_frame.ts_id: c.by_frame.tomoscore for c in marked if (c.true_score > line) == kind}
+        for kind in (True, False)
+    )
+    found = threshold_of(good, bad)
+    same = [(c.by_frame.tomoscore >= found.threshold) == (c.true_score > line) for c in others]
+    low, high = found.interval
+    return (
+        f"{found.threshold:.2f} ({low:.2f} to {high:.2f}), true {line:.2f}; "
+        f"{sum(same)} of {len(same)} others as they would"
+    )
