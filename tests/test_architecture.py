@@ -44,7 +44,15 @@ WITHOUT_TORCH = ("records", "reading", "pipelines", "comparison", "agreement", "
 WITHOUT_TORCH += ("calibration", "report", "session", "napari_plugin", *SCIPION_ROOMS)
 """Rooms that work where torch is not installed."""
 
-READ_BY_SCIPION = ("records", "reading", "images", "comparison", "agreement", "examples")
+READ_BY_SCIPION = (
+    "calibration",
+    "records",
+    "reading",
+    "images",
+    "comparison",
+    "agreement",
+    "examples",
+)
 """Rooms of the engine that may be imported in the process of Scipion."""
 
 SCIPION = ("scipion", "pyworkflow", "pwem", "tomo")

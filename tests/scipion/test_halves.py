@@ -45,3 +45,100 @@ def test_half_maps_are_left_alone_where_the_form_says_so(lab):
     scored = lab.score(lab.source(entries), measureHalves=False)
     found = {item.getTsId(): attributes(item) for item in scored.scoredTomograms}
     assert found == {name: [None, None, None, 0] for name in "ab"}
+
+
+def calibration_for(lab, model_sha256, **changes):
+    """A calibration file of the fake engine's weights, or of others."""
+    from tomoscore_scipion.calibration.calibration import Calibration, write_calibration
+    from tomoscore_scipion.records.bands import PERIODS_NM
+
+    fields = {
+        "model_sha256": model_sha256,
+        "shifts": (0.4, 0.4, 0.4, 0.0, -0.4),
+        "octaves": PERIODS_NM[:5],
+        "tomograms": 10,
+        "kinds": {"by-frame": 10},
+        "error_before": 0.8,
+        "error_after": 0.3,
+        "sd": 0.2,
+        "half_width": 0.5,
+        "engine_version": "1",
+        "created": "2026-01-01T00:00:00+00:00",
+    }
+    path = lab.folder / "calibration.json"
+    write_calibration(str(path), Calibration(**{**fields, **changes}))
+    return path
+
+
+def test_a_calibration_of_other_weights_is_an_error_of_the_form(lab):
+    from tomoscore_scipion.protocols import ProtTomoScore
+
+    source = lab.source([lab.tomogram("a")])
+    for path, says in (
+        (calibration_for(lab, "cd" * 32), "corrects scores of the weights cdcdcdcdcdcd"),
+        (lab.folder / "none.json", "cannot read"),
+    ):
+        protocol = lab.new(ProtTomoScore, source, calibration=str(path))
+        (error,) = protocol._validate()
+        assert error.startswith("*Calibration file*: ")
+        assert says in error
+
+
+def test_continue_with_another_calibration_is_refused(lab):
+    source = lab.source([lab.tomogram("a")])
+    scored = lab.score(source)
+    path = calibration_for(lab, scored.getModelSha256())
+    scored.calibration.set(str(path))
+    scored.runMode.set(0)  # Continue
+    (error,) = scored._validate()
+    assert error.startswith("*Calibration file*: another value than that of the results.")
+
+
+def test_a_session_goes_from_half_maps_to_accepted_tomograms(lab, monkeypatch):
+    """Half maps measured by the engine, a calibration, calibrated scores, a rule, the filter."""
+    import os
+
+    from test_real_engine import ACTIVATION, textured
+
+    from tomoscore_scipion.examples.rule import BY_SCORE, Rule, write_rule
+    from tomoscore_scipion.plugin import TOMOSCORE_ENV_ACTIVATION, Plugin
+    from tomoscore_scipion.protocols.protocol_filter import BY_RULE, ProtTomoScoreFilter
+
+    monkeypatch.setenv(TOMOSCORE_ENV_ACTIVATION, ACTIVATION)
+    monkeypatch.setitem(Plugin._vars, TOMOSCORE_ENV_ACTIVATION, ACTIVATION)
+    entries = []
+    for seed, name in enumerate("ab"):
+        halves = [lab.tomogram(f"{name}_{half}")["path"] for half in ("odd", "even")]
+        entries.append(lab.tomogram(name, halves=halves))
+        for place, path in enumerate((entries[-1]["path"], *halves)):
+            textured(path, 10 * seed + place)
+    source = lab.source(entries, samplingRate=16.0)
+    plain = lab.score(source, binThreads=1)
+    assert plain.isFinished(), log_of(plain)
+    records = [json.loads(line) for line in lines_of(plain)]
+    assert all(record["halves"]["status"] in ("measured", "refused") for record in records)
+    path = calibration_for(lab, plain.getModelSha256())
+    scored = lab.score(source, binThreads=1, calibration=str(path))
+    assert scored.isFinished(), log_of(scored)
+    before = {r["ts_id"]: r["tomoscore"] for r in records}
+    for record in (json.loads(line) for line in lines_of(scored)):
+        assert record["calibration"]["name"] == "calibration.json"
+        assert record["tomoscore_uncalibrated"] == before[record["ts_id"]]
+    output = scored.scoredTomograms
+    sha256 = output._tomoScoreCalibrationSha256.get()
+    assert sha256 == scored.getCalibration().sha256
+    assert output._tomoScoreCalibration.get() == "calibration.json"
+    assert "calibrated by calibration.json" in " ".join(scored._summary())
+    rule = Rule(BY_SCORE, threshold=0.0, calibration_sha256=sha256)
+    write_rule(str(lab.folder / "rule.json"), rule)
+    wanted = {"criterion": BY_RULE, "ruleFile": os.fspath(lab.folder / "rule.json")}
+    chosen = lab.launch(lab.new(ProtTomoScoreFilter, scored, "scoredTomograms", **wanted))
+    assert ids(chosen, "acceptedTomograms") == ["a", "b"]
+    refused = lab.new(ProtTomoScoreFilter, plain, "scoredTomograms", **wanted)
+    assert "with the calibration" in " ".join(refused._validate())
+
+
+def lines_of(protocol):
+    """Lines of all records of a run."""
+    files = Path(protocol._getExtraPath("batches")).glob("*/results.jsonl")
+    return [line for file in files for line in file.read_text().splitlines()]

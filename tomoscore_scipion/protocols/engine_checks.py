@@ -7,7 +7,7 @@ from tomoscore_scipion.installation import EngineError
 from tomoscore_scipion.plugin import Plugin
 from tomoscore_scipion.protocols.engine_slots import number_of_slots
 from tomoscore_scipion.protocols.item_attributes import value
-from tomoscore_scipion.protocols.provenance import MODEL_SHA256
+from tomoscore_scipion.protocols.provenance import MODEL_SHA256, maker_of
 from tomoscore_scipion.protocols.recovery import readable_output
 
 MIN_THREADS = 3
@@ -55,6 +55,8 @@ def continue_errors(protocol):
     models = {value(output, MODEL_SHA256) for output in outputs} - {None}
     if models and models != {protocol.getModelSha256()}:
         changed.append("*Weights*")
+    elif models and {maker_of(output) for output in outputs} - {None} != {protocol.getMadeBy()}:
+        changed.append("*Calibration file*")
     settings = protocol.getScoringSettings()
     for name, label in protocol._settingLabels:
         if any(value(output, name) not in (None, settings[name]) for output in outputs):

@@ -53,15 +53,20 @@ class EngineProtocol(TomoScoreProtocol, ProtStreamingBase):
         with open(path, "rb") as file:
             return hashlib.sha256(file.read()).hexdigest()
 
+    def getMadeBy(self):
+        """What makes the records: the hash of the weights, see `Score.made_by`."""
+        return self.getModelSha256()
+
     def _validate(self):
         errors = engine_checks.thread_errors(self)
         path = self.getWeights()
         if path is not None and not os.path.isfile(path):
             return [*errors, f"*Weights*: there is no file {path}"]
-        errors += self._formErrors()
+        form_errors = self._formErrors()
+        errors += form_errors
         if self.usesGpu():
             errors += engine_checks.gpu_errors(self)
-        if self.isContinued():
+        if self.isContinued() and not form_errors:
             errors += engine_checks.continue_errors(self)
         return errors
 

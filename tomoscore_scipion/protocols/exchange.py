@@ -25,7 +25,7 @@ START_ERROR = "tomoscore: error:"
 """Beginning of the line in which the engine reports why it could not start."""
 
 
-def write_job(root, tomograms, weights, device="auto", thumbnail_dir=None, map_dir=None):
+def write_job(root, tomograms, weights, device="auto", **options):
     """Create the folder of the next batch with a job file for scoring.
 
     Args:
@@ -33,15 +33,14 @@ def write_job(root, tomograms, weights, device="auto", thumbnail_dir=None, map_d
         tomograms: list of {"ts_id", "path", "voxel_size_angstrom"}.
         weights: path of the weights, None for those that the engine ships.
         device: "auto", "cpu" or "cuda:N".
-        thumbnail_dir: folder for pictures of slices, None for none.
-        map_dir: folder for quality maps, None for none.
+        options: other keys of the job: thumbnail_dir, map_dir, calibration; None for none.
 
     Returns:
         The batch's folder, a Path.
     """
     folder = new_folder(root)
     job = {"schema": 1, "weights": weights, "device": device, "tomograms": tomograms}
-    put_job(folder, {**job, "thumbnail_dir": thumbnail_dir, "map_dir": map_dir})
+    put_job(folder, {**job, **options})
     return folder
 
 

@@ -178,7 +178,23 @@ def add_scoring_options(form):
         help="Used for all tomograms instead of the sampling rate that Scipion has. 0: Scipion's. "
         "All lengths in nm depend on it.",
     )
+    add_calibration(form)
     add_weights(form)
+
+
+def add_calibration(form):
+    """Add a file that calibrates the scores."""
+    form.addParam(
+        "calibration",
+        params.FileParam,
+        default="",
+        allowsNull=True,
+        expertLevel=params.LEVEL_ADVANCED,
+        label="Calibration file",
+        help="A .json file that `tomoscore calibrate` learned from half maps of this session: "
+        "curve, scores and intervals are corrected by it. Empty: they stay as predicted. "
+        "Calibrated scores should not be compared with others.",
+    )
 
 
 def add_weights(form):

@@ -18,8 +18,8 @@ from tomoscore_scipion.protocols.base import LightProtocol
 from tomoscore_scipion.protocols.item_attributes import SCORE, scores_of, value
 from tomoscore_scipion.protocols.output_sets import OutputSets
 from tomoscore_scipion.protocols.provenance import (
-    MODEL_SHA256,
     criteria_provenance,
+    maker_of,
     provenance_of,
 )
 from tomoscore_scipion.protocols.summary_text import PAPER, slab
@@ -215,8 +215,8 @@ class ProtTomoScoreCompare(LightProtocol):
 
     @staticmethod
     def _modelsOf(tomograms):
-        sha256 = value(tomograms, MODEL_SHA256)
-        return [sha256] if sha256 else []  # subsets and joins do not have it
+        made_by = maker_of(tomograms)
+        return [made_by] if made_by else []  # subsets and joins do not have it
 
     # --------------------------- information ---------------------------------
     def _warnings(self):

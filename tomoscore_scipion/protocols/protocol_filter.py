@@ -20,6 +20,7 @@ from tomoscore_scipion.protocols.filter_form import (
 from tomoscore_scipion.protocols.item_attributes import VERDICT, scores_of, value
 from tomoscore_scipion.protocols.output_sets import ACCEPTED_SET, REJECTED_SET, SET_OF, OutputSets
 from tomoscore_scipion.protocols.provenance import (
+    CALIBRATION_SHA256,
     MODEL_SHA256,
     criteria_provenance,
     provenance_of,
@@ -190,8 +191,11 @@ class ProtTomoScoreFilter(LightProtocol):
 
     def _ruleErrors(self, tomograms):
         try:
+            rule = self.getRule()
             model = value(tomograms, MODEL_SHA256) if tomograms is not None else None
-            self.getRule().check_made_for(model, None)
+            # Subsets and joins do not say what scored them.
+            known = value(tomograms, CALIBRATION_SHA256) if model else rule.calibration_sha256
+            rule.check_made_for(model, known)
         except (StartError, ValueError) as error:
             return [f"*Rule*: {error}."]
         return []

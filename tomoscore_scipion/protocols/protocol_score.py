@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The protocol that scores: tomograms in; accepted, rejected, scored and failed tomograms out."""
 
+import os
 from collections import Counter
 
 from pyworkflow import BETA
@@ -8,6 +9,7 @@ from pyworkflow.protocol import params
 from pyworkflow.utils import Message
 from tomo.objects import SetOfTomograms
 
+from tomoscore_scipion.calibration.calibration import read_calibration
 from tomoscore_scipion.protocols import engine_checks, form, form_help, reporting, summary_text
 from tomoscore_scipion.protocols.engine_protocol import EngineProtocol
 from tomoscore_scipion.protocols.output_sets import (
@@ -16,9 +18,12 @@ from tomoscore_scipion.protocols.output_sets import (
     REJECTED_SET,
     SCORED_SET,
 )
+from tomoscore_scipion.protocols.provenance import CALIBRATION_SHA256
 from tomoscore_scipion.protocols.score_adapter import ScoreAdapter
 from tomoscore_scipion.reading.volume import UNFLIPPED_RATIO
 from tomoscore_scipion.records import verdict
+from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.record import maker
 
 
 class ProtTomoScore(EngineProtocol):
@@ -99,9 +104,35 @@ class ProtTomoScore(EngineProtocol):
             return None
         return [first, None if last == form.WHOLE else last]
 
+    def getCalibrationPath(self):
+        """Path of the calibration; None for scores as they are predicted."""
+        path = (self.calibration.get() or "").strip()
+        return os.path.abspath(path) if path else None
+
+    def getCalibration(self):
+        """The calibration (calibration.Calibration); None for scores as they are predicted.
+
+        Raises:
+            StartError: the file cannot be read, or is no calibration of the weights.
+        """
+        path = self.getCalibrationPath()
+        if path is None:
+            return None
+        calibration = read_calibration(path)
+        calibration.check_model(self.getModelSha256())
+        return calibration
+
+    def getMadeBy(self):
+        """The hashes of the weights and the calibration, see `Score.made_by`."""
+        calibration = self.getCalibration()
+        return maker(self.getModelSha256(), calibration and calibration.sha256)
+
     def getScoringSettings(self):
-        """Voxel size and slab limits: with tomogram and weights they determine a score."""
+        """Voxel size, slab, calibration: with tomogram and weights they determine a score."""
+        calibration = self.getCalibration()
         return {
+            CALIBRATION_SHA256: calibration and calibration.sha256,
+            "_tomoScoreCalibration": calibration and calibration.name,
             "_tomoScoreVoxelSize": self.voxelSize.get(),
             "_tomoScoreSlabFirst": self.slabFirst.get(),
             "_tomoScoreSlabLast": self.slabLast.get(),
@@ -111,6 +142,10 @@ class ProtTomoScore(EngineProtocol):
     def _formErrors(self):
         if form.WHOLE < self.slabLast.get() < self.slabFirst.get():
             return ["*Slab limits*: the last slice must not come before the first."]
+        try:
+            self.getCalibration()
+        except StartError as error:
+            return [f"*Calibration file*: {error}."]
         return []
 
     def _warnings(self):

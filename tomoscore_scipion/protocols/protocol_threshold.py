@@ -17,7 +17,7 @@ from tomoscore_scipion.examples.summary_text import sentences
 from tomoscore_scipion.protocols import form
 from tomoscore_scipion.protocols.base import LightProtocol
 from tomoscore_scipion.protocols.item_attributes import scores_of, value
-from tomoscore_scipion.protocols.provenance import MODEL_SHA256
+from tomoscore_scipion.protocols.provenance import CALIBRATION_SHA256, MODEL_SHA256
 from tomoscore_scipion.protocols.summary_text import PAPER
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.id_lists import read_ids
@@ -90,7 +90,7 @@ class ProtTomoScoreThreshold(LightProtocol):
         """Fit the threshold, write its rule, and create the outputs."""
         marked = self._scoresOfMarked(good, bad)
         found = threshold_of(*marked)
-        write_rule(self.getRuleFile(), threshold_rule(found, self._modelSha256()))
+        write_rule(self.getRuleFile(), threshold_rule(found, *self._madeBy()))
         content = {**asdict(found), "summary": sentences(found)}
         content["scores"] = dict(zip(("good", "bad"), marked))
         with open(self._getExtraPath(EXAMPLES), "w", encoding="utf-8") as file:
@@ -137,8 +137,10 @@ class ProtTomoScoreThreshold(LightProtocol):
             names = (self.goodFile.get(), self.badFile.get())
         return scores_of_marked(good, bad, scores, names)
 
-    def _modelSha256(self):
-        return value(self.inTomograms.get(), MODEL_SHA256)
+    def _madeBy(self):
+        """The hashes of the weights and of the calibration behind the scores."""
+        tomograms = self.inTomograms.get()
+        return value(tomograms, MODEL_SHA256), value(tomograms, CALIBRATION_SHA256)
 
     def _hasExamples(self):
         if self.examplesBy.get() == BY_FILES:

@@ -4,8 +4,10 @@
 from pyworkflow.object import Boolean, Float, Integer, String
 
 from tomoscore_scipion.protocols.item_attributes import SEPARATOR, value
+from tomoscore_scipion.records.record import maker
 
 MODEL_SHA256 = "_tomoScoreModelSha256"
+CALIBRATION_SHA256 = "_tomoScoreCalibrationSha256"
 DEVICE = "_tomoScoreDevice"
 ENGINE_PROVENANCE = {
     "_tomoScoreModel": String,
@@ -21,6 +23,8 @@ PROVENANCE = {
     "_tomoScoreVoxelSize": Float,  # the one that was used instead of the items' own; 0: none
     "_tomoScoreSlabFirst": Integer,  # the first slice that was scored, from 0
     "_tomoScoreSlabLast": Integer,  # the last one; -1: the tomogram's last
+    CALIBRATION_SHA256: String,  # of the calibration file; none for uncalibrated scores
+    "_tomoScoreCalibration": String,  # name of the calibration file
     "_tomoScoreThreshold": Float,
     "_tomoScoreAtMost": Integer,  # maximum number of accepted tomograms; 0: no limit
     "_tomoScorePercent": Float,  # percentage of the best that was accepted
@@ -35,6 +39,12 @@ def engine_provenance(record):
     """{attribute of the sets: value} that a record of the engine gives."""
     names = (record.model["name"], record.model["version"], record.model["sha256"])
     return dict(zip(ENGINE_PROVENANCE, (*names, record.engine_version, record.device)))
+
+
+def maker_of(outputs):
+    """What scored the items of a set, as `Score.made_by` has it; None where it does not say."""
+    sha256 = value(outputs, MODEL_SHA256)
+    return maker(sha256, value(outputs, CALIBRATION_SHA256)) if sha256 else None
 
 
 def criteria_provenance(criteria):

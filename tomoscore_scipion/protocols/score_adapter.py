@@ -167,13 +167,14 @@ class ScoreAdapter(StreamAdapter):
             self.protocol.getWeights(),
             thumbnail_dir=os.path.abspath(self._thumbnails),
             map_dir=maps if self.protocol.writeMaps.get() else None,
+            calibration=self.protocol.getCalibrationPath(),
         )
 
     # --------------------------- results ------------------------------------
     def is_up_to_date(self, record, item):
-        """Whether file, slices, voxel size, half maps and weights are those of the record."""
+        """Whether file, slices, size, half maps, weights and calibration are the record's."""
         tomogram = Tomogram(**self.job_entry(record.ts_id, item))
-        return is_current(record, tomogram, self.protocol.getModelSha256())
+        return is_current(record, tomogram, self.protocol.getMadeBy())
 
     def outputs_of(self, key, item, record):
         """A scored tomogram and its verdict, which is open until the end where N are accepted."""

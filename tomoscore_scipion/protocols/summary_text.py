@@ -12,7 +12,11 @@ from tomoscore_scipion.protocols.output_sets import (
     SCORED_SET,
     SET_OF,
 )
-from tomoscore_scipion.protocols.provenance import MODEL_SHA256, provenance_of
+from tomoscore_scipion.protocols.provenance import (
+    CALIBRATION_SHA256,
+    MODEL_SHA256,
+    provenance_of,
+)
 from tomoscore_scipion.protocols.recovery import readable_output
 from tomoscore_scipion.records.bands import readable_scale, scale_nm
 from tomoscore_scipion.records.verdict import BY_HAND, BY_SCORE, threshold_text
@@ -170,7 +174,9 @@ def model(made):
     if not made[MODEL_SHA256]:
         return "unknown (subsets and joins do not have it)"
     sha256 = made[MODEL_SHA256][:SHA256_SHOWN]
-    return f"{made['_tomoScoreModel']} {made['_tomoScoreModelVersion']} ({sha256})"
+    calibration = made["_tomoScoreCalibration"]
+    calibrated = f", calibrated by {calibration}" if calibration else ""
+    return f"{made['_tomoScoreModel']} {made['_tomoScoreModelVersion']} ({sha256}){calibrated}"
 
 
 def methods(protocol):
@@ -197,11 +203,18 @@ def _were(number):
     return f"{number} tomogram was" if number == 1 else f"{number} tomograms were"
 
 
+def _calibrated(made):
+    """What calibrated the scores, for a paper; "" for scores as they were predicted."""
+    if not made[CALIBRATION_SHA256]:
+        return ""
+    return f", calibrated on half maps of this session, sha256 {made[CALIBRATION_SHA256]}"
+
+
 def program(made):
     """Program, model and their versions for a paper, from a set's provenance."""
     if not made[MODEL_SHA256]:
         return "scipion-em-tomoscore; version and model as of the scored set"
     return (
         f"scipion-em-tomoscore {made['_tomoScoreEngineVersion']}, model {made['_tomoScoreModel']} "
-        f"{made['_tomoScoreModelVersion']}, sha256 {made[MODEL_SHA256]}"
+        f"{made['_tomoScoreModelVersion']}, sha256 {made[MODEL_SHA256]}{_calibrated(made)}"
     )
