@@ -121,7 +121,12 @@ def test_copies_keep_their_shape_in_every_orientation():
 
 
 def test_orientations_are_uniform():
-    turned = mm.random_orthogonal(rng(), 4000) @ np.array([0.0, 0.0, 1.0])
+    rotations = mm.random_rotations(rng(), 4000)
+    assert np.linalg.det(rotations) == pytest.approx(1)
+    assert rotations @ rotations.transpose(0, 2, 1) == pytest.approx(
+        np.tile(np.eye(3), (4000, 1, 1))
+    )
+    turned = rotations @ np.array([0.0, 0.0, 1.0])
     assert np.abs(turned.mean(axis=0)).max() < 0.05
     assert (turned**2).mean(axis=0) == pytest.approx(1 / 3, abs=0.03)
 

@@ -14,6 +14,7 @@ from tomoscore_scipion.model.sampling import INPUT_CONTRACT
 from tomoscore_scipion.model.weights import load_weights
 from tomoscore_scipion.records.bands import PERIODS_NM, SCORE_DEFINITION
 from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.simulation.generator import GENERATOR_VERSION
 from tomoscore_scipion.training.calibration import (
     OUT_OF_DISTRIBUTION_WIDTH,
     fit_out_of_distribution,
@@ -26,7 +27,7 @@ from tomoscore_scipion.training.release import (
     write_calibrated,
     write_samples,
 )
-from tomoscore_scipion.training.samples import GENERATOR_VERSION, SampleRecipe
+from tomoscore_scipion.training.samples import SampleRecipe
 from tomoscore_scipion.training.train import Trainer, TrainingRecipe
 
 

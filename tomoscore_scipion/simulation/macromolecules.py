@@ -15,14 +15,15 @@ BLUR_NM = 1.1
 """Sigma of the Gaussian that stands for a point: about 2.6 nm across, smaller than a domain."""
 
 
-def random_orthogonal(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Uniform random orthogonal matrices, (n, 3, 3): rotations, half of them with a reflection.
+def random_rotations(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Uniform random rotation matrices, (n, 3, 3).
 
-    The handedness of a molecule does not show at the resolution of a simulated tomogram. QR of
-    Gaussian matrices (Mezzadri, Notices of the AMS 54, 592 (2007)).
+    QR of Gaussian matrices gives orthogonal ones (Mezzadri, Notices of the AMS 54, 592 (2007)). A
+    matrix with determinant -1 is negated, which makes it a rotation, since the dimension is odd.
     """
     q, r = np.linalg.qr(rng.standard_normal((n, 3, 3)))
-    return q * np.sign(np.einsum("nii->ni", r))[:, None, :]
+    q = q * np.sign(np.einsum("nii->ni", r))[:, None, :]
+    return q * np.linalg.det(q).round()[:, None, None]
 
 
 def blob(rng: np.random.Generator, diameter_nm: float, density: float = 0.9) -> np.ndarray:
@@ -64,7 +65,7 @@ def place(rng: np.random.Generator, template: np.ndarray, centres_nm: np.ndarray
         template: cloud of points, (n, 3) in nm.
         centres_nm: (m, 3) in nm.
     """
-    rotations = random_orthogonal(rng, len(centres_nm))
+    rotations = random_rotations(rng, len(centres_nm))
     turned = np.einsum("mij,nj->mni", rotations, template)
     return (turned + centres_nm[:, None, :]).reshape(-1, 3)
 

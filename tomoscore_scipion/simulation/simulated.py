@@ -16,6 +16,7 @@ from tomoscore_scipion.records.bands import readable_scale
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.line_file import write_file
 from tomoscore_scipion.simulation.acquisition import Microscope, tomogram
+from tomoscore_scipion.simulation.generator import GENERATOR_VERSION
 from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.quality import QUALITIES, RANDOM
 from tomoscore_scipion.simulation.recipe import Recipe, random_recipe
@@ -24,11 +25,9 @@ from tomoscore_scipion.simulation.summary import truth_summary
 
 SCHEMA = 1
 """Version of the format of the truth files."""
-GENERATOR_VERSION = 6
-"""Version of `tomoscore simulate`, raised whenever a seed no longer gives the same tomogram.
 
-Training samples have a version of their own, `training.samples.GENERATOR_VERSION`."""
-
+STREAM = 6
+"""First number of the seeds of `tomoscore simulate`, apart from those of other users of seeds."""
 FIELD_STEP_NM = 48.0
 """Fields are a multiple of this: the cells of the truth's tiles."""
 FIELD_RANGE_NM = (192.0, 1536.0)
@@ -102,7 +101,7 @@ def simulate(seed: int, request: Request | None = None) -> tuple[np.ndarray, dic
         StartError: no specimen with the allowed ingredients is filled enough for the quality.
     """
     request = request or Request()
-    rng = np.random.default_rng([GENERATOR_VERSION, seed])
+    rng = np.random.default_rng([STREAM, seed])
     specimen = _specimen(rng, request)
     recipe = _recipe(rng, request)
     acquisition = Microscope(specimen).acquire(rng, recipe, HEADROOM)

@@ -16,6 +16,7 @@ from tomoscore_scipion.model.tiles import CELL_PX
 from tomoscore_scipion.records.bands import N_BANDS, share_below_nyquist
 from tomoscore_scipion.simulation.acquisition import Acquisition, Microscope
 from tomoscore_scipion.simulation.appearance import finish
+from tomoscore_scipion.simulation.generator import GENERATOR_VERSION
 from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.noise_only import random_noise_volume
 from tomoscore_scipion.simulation.phantoms import (
@@ -33,8 +34,6 @@ from tomoscore_scipion.training.fields import Field, random_field
 
 TILT_SERIES, PHANTOM, NOISE_ONLY = "tilt_series", "direct", "null"
 """Kinds of samples, as they are named in shards and cards."""
-GENERATOR_VERSION = 11
-"""Version of training samples, raised whenever a seed no longer gives the same samples."""
 ALONE = 0.2
 """Fraction of the specimens with a single ingredient, as purified or sparse specimens."""
 JSON_NAMES = {"phantoms": "directs", "noise_stacks": "nulls", "noise_volumes": "nothings"}

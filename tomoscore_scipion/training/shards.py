@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from tomoscore_scipion.records.atomic_write import atomic_path
+from tomoscore_scipion.simulation.generator import GENERATOR_VERSION
 from tomoscore_scipion.training.samples import (
-    GENERATOR_VERSION,
     SampleRecipe,
     noise_only_samples,
     specimen_samples,
