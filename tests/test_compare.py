@@ -18,7 +18,7 @@ from scoring_fakes import make_score
 
 from tomoscore_scipion.commands.cli import main
 from tomoscore_scipion.comparison import files, summary_text
-from tomoscore_scipion.comparison.paired import FEWEST, bootstrap_interval, compare
+from tomoscore_scipion.comparison.paired import MIN_SERIES, bootstrap_interval, compare
 from tomoscore_scipion.comparison.sets import names_of
 from tomoscore_scipion.records.bands import scale_nm
 from tomoscore_scipion.records.record import Score
@@ -103,11 +103,11 @@ def test_ids_join_sets_and_what_is_not_in_all_is_named():
 
 
 def test_too_few_tilt_series_decide_nothing():
-    sets = {"A": a_set([1.0] * (FEWEST - 1)), "B": a_set([3.0] * (FEWEST - 1))}
+    sets = {"A": a_set([1.0] * (MIN_SERIES - 1)), "B": a_set([3.0] * (MIN_SERIES - 1))}
     found = compare(sets)
     assert found.winner is None and found.differences[0].interval is None
     assert "Too few to tell" in summary_text.verdict(found)
-    enough = compare({"A": a_set([1.0] * FEWEST), "B": a_set([3.0] * FEWEST)})
+    enough = compare({"A": a_set([1.0] * MIN_SERIES), "B": a_set([3.0] * MIN_SERIES)})
     assert enough.winner == 1
 
 

@@ -172,7 +172,7 @@ def check(found, views=None, doses=True):
     np.testing.assert_allclose(found.tilts.transforms, transforms()[views], atol=2e-3)
     if doses:
         np.testing.assert_allclose(found.exposures.before, (DOSE * RANK)[views])
-        np.testing.assert_allclose(found.exposures.of, DOSE)
+        np.testing.assert_allclose(found.exposures.per_view, DOSE)
 
 
 def edited(text, old, new):

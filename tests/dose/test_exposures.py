@@ -16,7 +16,7 @@ from tomoscore_scipion.tilt_metadata.exposures import Exposures, exposures_of_ac
 def test_three_conventions_tell_the_same_doses(convention, accumulated):
     found = exposures_of_accumulated(np.array(accumulated, dtype=float), convention, "file")
     np.testing.assert_allclose(found.before, [6, 0, 3])
-    np.testing.assert_allclose(found.of, 3)
+    np.testing.assert_allclose(found.per_view, 3)
     np.testing.assert_allclose(found.end, [9, 3, 6])
     np.testing.assert_allclose(found.middle, [7.5, 1.5, 4.5])
     assert found.order.tolist() == [1, 2, 0]
@@ -25,13 +25,13 @@ def test_three_conventions_tell_the_same_doses(convention, accumulated):
 
 def test_a_missing_view_does_not_make_its_neighbour_dearer():
     found = exposures_of_accumulated(np.array([0.0, 3, 6, 12, 15, 18]), "start", "file")
-    np.testing.assert_allclose(found.of, 3)
+    np.testing.assert_allclose(found.per_view, 3)
     np.testing.assert_allclose(found.before, [0, 3, 6, 12, 15, 18])
 
 
 def test_doses_may_grow_with_the_tilt():
     found = exposures_of_accumulated(np.array([2.0, 4.4, 7.4]), "end", "file")
-    np.testing.assert_allclose(found.of, [2.0, 2.4, 3.0])
+    np.testing.assert_allclose(found.per_view, [2.0, 2.4, 3.0])
 
 
 def test_zero_at_the_end_of_an_exposure_is_refused_with_the_way_out():

@@ -470,7 +470,7 @@ def test_relion_says_what_imod_says(series, files, axis):
     np.testing.assert_allclose(relion.tilts.transforms, imod.tilts.transforms, atol=1e-6)
     np.testing.assert_allclose(relion.tilts.angles_deg, imod.tilts.angles_deg)
     np.testing.assert_allclose(relion.exposures.before, imod.exposures.before)
-    np.testing.assert_allclose(relion.exposures.of, imod.exposures.of)
+    np.testing.assert_allclose(relion.exposures.per_view, imod.exposures.per_view)
     assert relion.warnings == ()
 
 

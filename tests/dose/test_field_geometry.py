@@ -189,7 +189,7 @@ PER_VIEW = {
 def test_a_third_column_of_doses_of_views_is_that(series, case):
     doses, doubted = PER_VIEW[case]
     found = series(tlt=column(ANGLES, RANK + 1, doses))
-    np.testing.assert_allclose(found.exposures.of, doses)
+    np.testing.assert_allclose(found.exposures.per_view, doses)
     assert told(found, "taken for the dose of each view") is doubted
 
 

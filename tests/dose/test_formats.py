@@ -25,7 +25,7 @@ def test_warp_tells_angles_doses_alignment_and_defocus(files):
     found = read_warp_xml(files["xml"], N)
     np.testing.assert_allclose(found.angles_deg, ANGLES)
     np.testing.assert_allclose(found.exposures.before, DOSE * RANK)
-    np.testing.assert_allclose(found.exposures.of, DOSE)
+    np.testing.assert_allclose(found.exposures.per_view, DOSE)
     np.testing.assert_allclose(found.transforms(PIXEL_ANGSTROM), dose_files.transforms(), atol=1e-6)
     np.testing.assert_allclose(found.optics.defocus_nm, 3000 + 100 * np.arange(N))
     assert found.optics.amplitude_contrast == 0.1

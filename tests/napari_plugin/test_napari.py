@@ -12,7 +12,7 @@ from scoring_fakes import make_score
 import tomoscore_scipion.napari_plugin as plugin
 from tomoscore_scipion.commands.cli import main
 from tomoscore_scipion.napari_plugin.layers import LazySlices, layers_of
-from tomoscore_scipion.napari_plugin.reader import MOST, get_reader
+from tomoscore_scipion.napari_plugin.reader import MAX_TOMOGRAMS, get_reader
 from tomoscore_scipion.records.errors import StartError, TomogramError
 from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.records.record_files import json_line
@@ -87,7 +87,7 @@ def test_the_reader_takes_records_and_leaves_other_files(results):
     assert len(get_reader(["r.jsonl"])(["r.jsonl", "r.jsonl"])) == 6
 
 
-@pytest.mark.parametrize("count", [0, MOST + 1])
+@pytest.mark.parametrize("count", [0, MAX_TOMOGRAMS + 1])
 def test_too_many_are_not_opened_at_once(results, count):
     Path("r.jsonl").write_text("".join(json_line(make_score(f"TS_{n}")) for n in range(count)))
     with pytest.raises(StartError, match=f"found {count}; choose some by their ids"):

@@ -139,8 +139,8 @@ def check_angles(angles):
 
 
 def check_doses(doses):
-    assert np.isfinite(doses.before).all() and np.isfinite(doses.of).all()
-    assert (doses.before >= 0).all() and (doses.of > 0).all()
+    assert np.isfinite(doses.before).all() and np.isfinite(doses.per_view).all()
+    assert (doses.before >= 0).all() and (doses.per_view > 0).all()
     assert doses.end.max() <= MAX_DOSE
     assert len(np.unique(doses.before)) == len(doses.before)
 
@@ -172,7 +172,7 @@ def test_any_mdoc_tells_doses_or_is_refused(content):
     if found is not None:
         check_angles(found.angles_deg)
         check_doses(found.exposures)
-        assert len(found.z) == len(found.angles_deg) == len(found.exposures.of)
+        assert len(found.z) == len(found.angles_deg) == len(found.exposures.per_view)
 
 
 @pytest.mark.filterwarnings("ignore::Warning:pandas", "ignore::FutureWarning")
@@ -194,7 +194,7 @@ def test_any_star_file_is_a_tilt_series_or_refused(content):
 def test_any_xml_is_warps_or_refused(content, n_views):
     found = read(content, lambda path: read_warp_xml(path, n_views))
     if found is not None:
-        assert len(found.angles_deg) == len(found.used) == len(found.exposures.of) == n_views
+        assert len(found.angles_deg) == len(found.used) == len(found.exposures.per_view) == n_views
         assert np.isfinite(found.angles_deg).all() and np.abs(found.angles_deg).max() <= 90
         check_doses(found.exposures)
         transforms = found.transforms(10.0)
@@ -270,7 +270,7 @@ def test_any_file_among_sound_ones_makes_a_sound_series_or_is_refused(folder, ki
         tilts = found.tilts
         check_angles(tilts.angles_deg)
         check_doses(found.exposures)
-        assert len(tilts.views) == len(tilts.angles_deg) == len(found.exposures.of)
+        assert len(tilts.views) == len(tilts.angles_deg) == len(found.exposures.per_view)
         assert len(set(tilts.views.tolist())) == len(tilts.views)
         assert 0 <= tilts.views.min() <= tilts.views.max() < N
         assert np.isfinite(tilts.transforms).all()

@@ -27,10 +27,10 @@ def draw(figure: Figure, agreement: Agreement) -> None:
     left.set(xlim=(0, N_SCORED), ylim=(0, N_SCORED), aspect="equal")
     left.set(xlabel="measured from half maps (octaves)", ylabel="predicted TomoScore (octaves)")
     right.axhline(0, color=GREY, linewidth=1)
-    for place, bias in enumerate(agreement.band_bias):
+    for octave, bias in enumerate(agreement.band_bias):
         if bias is not None:
-            right.plot((place, place), (bias.low, bias.high), color="black", linewidth=2)
-            right.plot(place, bias.value, "D", color=BLUE)
+            right.plot((octave, octave), (bias.low, bias.high), color="black", linewidth=2)
+            right.plot(octave, bias.value, "D", color=BLUE)
     right.set_xticks(range(len(PERIODS)), [f"{coarse:g}-{fine:g}" for coarse, fine in PERIODS])
     right.set(xlabel="feature size (nm)", ylabel="predicted minus measured R", ylim=(-1, 1))
     figure.subplots_adjust(left=0.08, right=0.97, top=0.88, bottom=0.14, wspace=0.25)

@@ -14,8 +14,8 @@ from tomoscore_scipion.records.halves_block import measured_score, predicted_ove
 from tomoscore_scipion.records.record import OK, Score
 from tomoscore_scipion.records.record_files import model_of
 
-FEWEST = 6
-"""Number of measured tomograms from which on an agreement is computed."""
+MIN_TOMOGRAMS = 6
+"""Smallest number of measured tomograms for an agreement."""
 DRAWS = 2000
 """Bootstrap samples of an interval."""
 CONFIDENCE = 0.9
@@ -48,7 +48,7 @@ class Agreement:
         rank: Spearman's rank correlation; None if predicted or measured scores are constant.
         bias: mean of predicted minus measured score, octaves.
         band_bias: mean of predicted minus measured R per scored octave; None if fewer than
-            `FEWEST` tomograms have both.
+            `MIN_TOMOGRAMS` tomograms have both.
         left_out: ids of scored tomograms without measured half maps.
         kinds: number of tomograms per kind of half maps, such as "by-frame".
     """
@@ -85,42 +85,44 @@ def agreement_of(records: Sequence[Score]) -> Agreement:
         The agreement, with 90 % intervals from tomograms drawn with replacement.
 
     Raises:
-        ValueError: fewer than `FEWEST` tomograms have measured half maps.
+        ValueError: fewer than `MIN_TOMOGRAMS` tomograms have measured half maps.
     """
-    known = [record for record in records if measured_score(record) is not None]
-    if len(known) < FEWEST:
+    with_halves = [record for record in records if measured_score(record) is not None]
+    if len(with_halves) < MIN_TOMOGRAMS:
         raise ValueError(
-            f"expected at least {FEWEST} tomograms with measured halves, found {len(known)} of "
-            f"{len(records)}: score more with --half1 and --half2, or half1 and half2 in a job"
+            f"expected at least {MIN_TOMOGRAMS} tomograms with measured halves, found "
+            f"{len(with_halves)} of {len(records)}: score more with --half1 and --half2, or half1 "
+            "and half2 in a job"
         )
-    predicted = np.array([predicted_over_the_same(record) for record in known], dtype=float)
-    measured = np.array([measured_score(record) for record in known], dtype=float)
-    halves = [record.halves or {} for record in known]
+    predicted = np.array([predicted_over_the_same(record) for record in with_halves], dtype=float)
+    measured = np.array([measured_score(record) for record in with_halves], dtype=float)
+    halves = [record.halves or {} for record in with_halves]
     kinds = [note["kind"] for note in halves]
     return Agreement(
-        ts_ids=tuple(record.ts_id for record in known),
+        ts_ids=tuple(record.ts_id for record in with_halves),
         predicted=predicted,
         measured=measured,
         octaves=tuple(len(note["octaves"]) for note in halves),
         rank=_rank(predicted, measured),
         bias=_mean(predicted - measured),
-        band_bias=tuple(_band_bias(known, band) for band in range(N_SCORED)),
+        band_bias=tuple(_band_bias(with_halves, band) for band in range(N_SCORED)),
         left_out=tuple(r.ts_id for r in records if measured_score(r) is None),
         kinds={kind: kinds.count(kind) for kind in sorted(set(kinds))},
     )
 
 
 def session_agreement(records: Sequence[Score]) -> Agreement | None:
-    """The agreement of a session, where its records allow one.
+    """The agreement of a session, if its records allow it.
 
     Args:
         records: one for each tomogram; failed ones are ignored.
 
     Returns:
-        None if fewer than `FEWEST` tomograms have measured half maps, or several models scored.
+        The agreement; None if fewer than `MIN_TOMOGRAMS` tomograms have measured half maps, or
+        their scores are of several models.
     """
     scored = [record for record in records if record.status == OK]
-    if sum(measured_score(record) is not None for record in scored) < FEWEST:
+    if sum(measured_score(record) is not None for record in scored) < MIN_TOMOGRAMS:
         return None
     try:
         model_of(scored)
@@ -134,10 +136,11 @@ def _band_bias(records: Sequence[Score], band: int) -> Estimate | None:
     pairs = []
     for record in records:
         assert record.curve is not None and record.halves is not None
-        one, other = (c["resolvability"][band] for c in (record.curve, record.halves["curve"]))
-        if one is not None and other is not None:
-            pairs.append(one - other)
-    return _mean(np.array(pairs)) if len(pairs) >= FEWEST else None
+        curves = (record.curve, record.halves["curve"])
+        predicted, measured = (curve["resolvability"][band] for curve in curves)
+        if predicted is not None and measured is not None:
+            pairs.append(predicted - measured)
+    return _mean(np.array(pairs)) if len(pairs) >= MIN_TOMOGRAMS else None
 
 
 def _mean(values: np.ndarray) -> Estimate:
@@ -146,31 +149,31 @@ def _mean(values: np.ndarray) -> Estimate:
     return Estimate(float(values.mean()), *_ends(drawn))
 
 
-def _rank(one: np.ndarray, other: np.ndarray) -> Estimate | None:
-    if np.ptp(one) == 0 or np.ptp(other) == 0:
+def _rank(predicted: np.ndarray, measured: np.ndarray) -> Estimate | None:
+    if np.ptp(predicted) == 0 or np.ptp(measured) == 0:
         return None
     drawn = [
-        rank_correlation(one[chosen], other[chosen])
-        for chosen in _draws(len(one))
-        if np.ptp(one[chosen]) > 0 and np.ptp(other[chosen]) > 0
+        rank_correlation(predicted[draw], measured[draw])
+        for draw in _draws(len(predicted))
+        if np.ptp(predicted[draw]) > 0 and np.ptp(measured[draw]) > 0
     ]
-    return Estimate(rank_correlation(one, other), *_ends(np.array(drawn)))
+    return Estimate(rank_correlation(predicted, measured), *_ends(np.array(drawn)))
 
 
-def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
+def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
     """Spearman's rank correlation; ties have their mean rank.
 
     Args:
-        one: (n,) values that are not all equal.
-        other: (n,) values that are not all equal.
+        first: (n,) values that are not all equal.
+        second: (n,) values that are not all equal.
     """
-    return float(np.corrcoef(_ranks(one), _ranks(other))[0, 1])
+    return float(np.corrcoef(_ranks(first), _ranks(second))[0, 1])
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
-    _, place, number = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(number)
-    return np.asarray((last - (number - 1) / 2)[place])
+    _, index, count = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(count)
+    return np.asarray((last - (count - 1) / 2)[index])
 
 
 def _draws(count: int) -> np.ndarray:

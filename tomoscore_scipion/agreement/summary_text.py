@@ -12,7 +12,7 @@ from tomoscore_scipion.agreement.figures import (
     Estimate,
 )
 
-SHOWN = 5
+MAX_NAMED = 5
 OF_FRAMES = (
     "Halves of frames do not show errors that both share (misalignment, an uncorrected CTF): if "
     "the prediction is lower, check the alignment first."
@@ -64,5 +64,5 @@ def _with_interval(estimate: Estimate) -> str:
 
 
 def _first_of(ids: tuple[str, ...]) -> str:
-    shown = ", ".join(ids[:SHOWN])
-    return shown if len(ids) <= SHOWN else f"{shown} and {len(ids) - SHOWN} more"
+    listed = ", ".join(ids[:MAX_NAMED])
+    return listed if len(ids) <= MAX_NAMED else f"{listed} and {len(ids) - MAX_NAMED} more"

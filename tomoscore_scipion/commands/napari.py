@@ -7,7 +7,7 @@ from argparse import Namespace
 from typing import Any
 
 from tomoscore_scipion.napari_plugin.layers import layers_of
-from tomoscore_scipion.napari_plugin.reader import MOST, map_folders
+from tomoscore_scipion.napari_plugin.reader import MAX_TOMOGRAMS, map_folders
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.record import OK, Score
 from tomoscore_scipion.records.record_files import read_records
@@ -49,10 +49,10 @@ def chosen(path: str, ids: list[str]) -> list[Score]:
     if missing:
         raise StartError(f"{path}: expected a record of {missing[0]}, found none of this id")
     selected = [records[i] for i in ids] if ids else [r for r in records.values() if r.status == OK]
-    if not 0 < len(selected) <= MOST:
+    if not 0 < len(selected) <= MAX_TOMOGRAMS:
         raise StartError(
-            f"{path}: expected 1 to {MOST} tomograms to show, found {len(selected)}: name some "
-            "by their ids"
+            f"{path}: expected 1 to {MAX_TOMOGRAMS} tomograms to show, found {len(selected)}: name "
+            "some by their ids"
         )
     return selected
 

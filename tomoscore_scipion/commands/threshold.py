@@ -13,7 +13,7 @@ import numpy as np
 from tomoscore_scipion.examples.fit import threshold_of
 from tomoscore_scipion.examples.marks import scores_of_marked
 from tomoscore_scipion.examples.octaves import octave_weights
-from tomoscore_scipion.examples.rule import seen_of, threshold_rule, write_rule
+from tomoscore_scipion.examples.rule import threshold_rule, visible_fractions, write_rule
 from tomoscore_scipion.examples.summary_text import sentences
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.id_lists import read_ids
@@ -46,7 +46,7 @@ def main(args: Namespace) -> int:
         threshold = threshold_of(*marked)
     except ValueError as error:
         raise StartError(str(error)) from error
-    octaves = octave_weights(*(_seen(records, part) for part in marked))
+    octaves = octave_weights(*(_visible(records, part) for part in marked))
     lines = sentences(threshold, octaves)
     if args.output:
         calibration = calibration_of(list(records.values()))
@@ -58,6 +58,8 @@ def main(args: Namespace) -> int:
     return 0
 
 
-def _seen(records: Mapping[str, Score], ids: Iterable[str]) -> dict[str, np.ndarray]:
-    """{id: what is seen of each octave} of some records."""
-    return {ts_id: seen_of((records[ts_id].curve or {})["resolvability"]) for ts_id in ids}
+def _visible(records: Mapping[str, Score], ids: Iterable[str]) -> dict[str, np.ndarray]:
+    """{id: visible fraction of each octave} of some records."""
+    return {
+        ts_id: visible_fractions((records[ts_id].curve or {})["resolvability"]) for ts_id in ids
+    }

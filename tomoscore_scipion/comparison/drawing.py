@@ -32,18 +32,18 @@ def draw(figure: Figure, comparison: Comparison) -> None:
 
 def _draw_scores(axes: Axes, comparison: Comparison) -> None:
     """A line for each tilt series; with two sets it is blue if the second score is higher."""
-    places = range(len(comparison.names))
+    positions = range(len(comparison.names))
     for scores in zip(*comparison.scores):
         rise = scores[-1] - scores[0]
-        alike = len(places) > 2 or abs(rise) < 0.005
+        alike = len(positions) > 2 or abs(rise) < 0.005
         colour = EVEN if alike else BETTER if rise > 0 else WORSE
-        axes.plot(places, scores, "-o", color=colour, linewidth=0.8, markersize=3, alpha=0.6)
-    axes.plot(places, comparison.means, "D", color="black", markersize=8, label="mean")
-    axes.set_xticks(list(places), [_short(name) for name in comparison.names])
-    axes.set_xlim(-0.3, len(places) - 0.7)
+        axes.plot(positions, scores, "-o", color=colour, linewidth=0.8, markersize=3, alpha=0.6)
+    axes.plot(positions, comparison.means, "D", color="black", markersize=8, label="mean")
+    axes.set_xticks(list(positions), [_short(name) for name in comparison.names])
+    axes.set_xlim(-0.3, len(positions) - 0.7)
     axes.set_ylim(0, N_SCORED)
     axes.set_ylabel("TomoScore (octaves)")
-    colours = "\nblue: higher in the second set, orange: lower" if len(places) == 2 else ""
+    colours = "\nblue: higher in the second set, orange: lower" if len(positions) == 2 else ""
     count = len(comparison.ts_ids)
     axes.set_xlabel(f"{count} tilt series, a line each; diamonds: means{colours}")
 
@@ -51,19 +51,19 @@ def _draw_scores(axes: Axes, comparison: Comparison) -> None:
 def _draw_gains(axes: Axes, comparison: Comparison) -> None:
     """The gains of the leader over each other set, with intervals."""
     others = [n for n in range(len(comparison.names)) if n != comparison.leader]
-    for place, number in enumerate(others):
+    for position, number in enumerate(others):
         gain = comparison.gain_over(number)
         values = [
             a - b for a, b in zip(comparison.scores[comparison.leader], comparison.scores[number])
         ]
-        axes.plot(values, [place] * len(values), "|", color=EVEN, markersize=14, alpha=0.6)
+        axes.plot(values, [position] * len(values), "|", color=EVEN, markersize=14, alpha=0.6)
         if gain.interval is not None:
-            axes.plot(gain.interval, (place, place), "-", color="black", linewidth=3)
-        axes.plot(gain.mean, place, "D", color="black", markersize=8)
+            axes.plot(gain.interval, (position, position), "-", color="black", linewidth=3)
+        axes.plot(gain.mean, position, "D", color="black", markersize=8)
     axes.axvline(0, color="black", linewidth=1, linestyle=":")
-    for place, number in enumerate(others):
+    for position, number in enumerate(others):
         name = f"over {_short(comparison.names[number])}"
-        label = axes.text(0.02, place + 0.2, name, transform=axes.get_yaxis_transform())
+        label = axes.text(0.02, position + 0.2, name, transform=axes.get_yaxis_transform())
         label.set_backgroundcolor("white")
     axes.set_yticks([])
     axes.set_ylim(-0.7, len(others) - 0.3)

@@ -19,8 +19,8 @@ def csv_text(comparison: Comparison) -> str:
     """A CSV row for each tilt series: its scores, and the set with the best one."""
     best = comparison.best_of_each()
     rows = [csv_row(["ts_id", *map(harmless, comparison.names), "best"])]
-    for place, ts_id in enumerate(comparison.ts_ids):
-        scores = [one[place] for one in comparison.scores]
+    for index, ts_id in enumerate(comparison.ts_ids):
+        scores = [values[index] for values in comparison.scores]
         rows.append(csv_row([harmless(ts_id), *scores, harmless(comparison.names[best[ts_id]])]))
     return "".join(rows)
 
@@ -37,7 +37,7 @@ def as_dict(comparison: Comparison, lines: Sequence[str] = ()) -> dict[str, Any]
         "schema": SCHEMA,
         "names": list(comparison.names),
         "ts_ids": list(comparison.ts_ids),
-        "scores": [list(one) for one in comparison.scores],
+        "scores": [list(values) for values in comparison.scores],
         "means": list(comparison.means),
         "differences": [
             {

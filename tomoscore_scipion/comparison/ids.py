@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import Mapping, Sequence
 
-SHOWN = 3
+MAX_NAMED = 3
 GIVE_IDS = (
     "their ids must be the same: name the files alike, or score them by a job file that gives each "
     "tomogram the ts_id of its tilt series (tomoscore score --job)"
@@ -53,26 +53,26 @@ def common_names(sets: Mapping[str, Sequence[str]]) -> dict[str, Cut]:
     Returns:
         {name of a set: cut}; empty cuts if nothing is gained.
     """
-    nothing = {name: Cut() for name in sets}
+    uncut = {name: Cut() for name in sets}
     if any(not ids for ids in sets.values()):
-        return nothing
+        return uncut
     cuts = {name: _cuts(ids) for name, ids in sets.items()}
     reference = min(sets, key=lambda name: len(cuts[name]))
-    best, best_value = nothing, _value(sets, nothing)
+    best, best_value = uncut, _value(sets, uncut)
     for cut in cuts[reference]:
         keys = {cut.of(ts_id) for ts_id in sets[reference]}
-        chosen = {
+        cut_of_set = {
             name: cut if name == reference else _closest(sets[name], cuts[name], keys)
             for name in sets
         }
-        value = _value(sets, chosen)
-        if value > best_value and _is_safe(sets, chosen):
-            best, best_value = chosen, value
+        value = _value(sets, cut_of_set)
+        if value > best_value and _is_safe(sets, cut_of_set):
+            best, best_value = cut_of_set, value
     return best
 
 
 def remark_on(cuts: Mapping[str, Cut]) -> list[str]:
-    """Lines that report which parts of names were ignored; none if no part was."""
+    """Lines that report the ignored parts of names; empty if there are none."""
     ignored = []
     for name, cut in cuts.items():
         parts = [repr(part) for part in (cut.beginning, cut.end) if part]
@@ -90,8 +90,8 @@ def some_of_each(sets: Mapping[str, Sequence[str]]) -> str:
     """A few ids of each set, for messages."""
     lists = []
     for name, ids in sets.items():
-        more = ", ..." if len(ids) > SHOWN else ""
-        lists.append(f"{name} has {', '.join(list(ids)[:SHOWN]) or 'no scores'}{more}")
+        more = ", ..." if len(ids) > MAX_NAMED else ""
+        lists.append(f"{name} has {', '.join(list(ids)[:MAX_NAMED]) or 'no scores'}{more}")
     return "; ".join(lists)
 
 

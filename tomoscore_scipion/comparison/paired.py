@@ -2,13 +2,12 @@
 """Paired comparison of scores of the same tilt series.
 
 Tilt series differ from one another far more than the ways to process them. Each tilt series is
-therefore compared with itself, and the gain of one way over another is the mean difference of the
-scores. Its interval is that of a paired bootstrap (Efron and Tibshirani, An Introduction to the
-Bootstrap, 1993, chapter 13): tilt series are drawn with replacement, with all their scores, and
-percentiles of the resampled means are its ends. The interval covers the choice of tilt series from
-the session. It does not cover errors that the model makes with all of them alike. With K sets there
-are K (K - 1) / 2 intervals; each is widened so that all of them hold together with the stated
-probability (Bonferroni).
+therefore compared with itself. The gain of one way over another is the mean difference of the
+scores, with the percentile interval of a paired bootstrap (Efron and Tibshirani, An Introduction to
+the Bootstrap, 1993, chapter 13): tilt series are drawn with replacement, with all their scores. The
+interval covers the choice of tilt series from the session, but not errors that the model makes in
+all of them. With K sets there are K (K - 1) / 2 intervals; each is widened so that all of them hold
+together with the stated probability (Bonferroni).
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ CONFIDENCE = 0.95
 RESAMPLES = 10_000
 SEED = 20261122
 """Seed of the bootstrap: equal scores give equal intervals."""
-FEWEST = 6
-"""Fewest tilt series for an interval. Five differences of the same sign occur by chance with a
-probability of 2 / 2^5, more than 5 %."""
+MIN_SERIES = 6
+"""Smallest number of tilt series for an interval. Five differences of the same sign occur by chance
+with a probability of 2 / 2^5, more than 5 %."""
 AT_ONCE = 2_000_000
 """Numbers that are drawn at once, to limit memory."""
 
@@ -42,7 +41,7 @@ class Difference:
         first: index of a set.
         second: index of another set.
         mean: mean of score of second minus score of first, octaves.
-        interval: (low, high) of the mean, octaves; None with fewer than FEWEST tilt series.
+        interval: (low, high) of the mean, octaves; None with fewer than `MIN_SERIES` tilt series.
         better: number of tilt series with the higher score in `second`.
         equal: number of tilt series with equal scores, within 0.005 octave.
         worse: number of tilt series with the lower score in `second`.
@@ -72,7 +71,7 @@ class Comparison:
         scores: for each set the scores of these tilt series, octaves.
         means: for each set the mean of these scores, octaves.
         differences: differences of every pair of sets, first before second.
-        left_out: for each set the ids that another set has no score of.
+        left_out: for each set the ids without a score in another set.
     """
 
     names: tuple[str, ...]
@@ -99,15 +98,15 @@ class Comparison:
         Args:
             other: index of the other set.
         """
-        (found,) = (d for d in self.differences if {d.first, d.second} == {self.leader, other})
-        return found if found.second == self.leader else _reversed(found)
+        (difference,) = (d for d in self.differences if {d.first, d.second} == {self.leader, other})
+        return difference if difference.second == self.leader else _reversed(difference)
 
     def best_of_each(self) -> dict[str, int]:
         """{ts_id: index of the set with its highest score}; the leader if scores are equal."""
         order = [self.leader, *(n for n in range(len(self.names)) if n != self.leader)]
         return {
-            ts_id: max(order, key=lambda number: self.scores[number][place])
-            for place, ts_id in enumerate(self.ts_ids)
+            ts_id: max(order, key=lambda number: self.scores[number][index])
+            for index, ts_id in enumerate(self.ts_ids)
         }
 
 
@@ -125,15 +124,18 @@ def compare(sets: Mapping[str, Mapping[str, float]]) -> Comparison:
     """
     if len(sets) < 2:
         raise ValueError(f"expected two sets of scores or more, got {len(sets)}")
-    names, found = tuple(sets), list(sets.values())
-    common = [ts_id for ts_id in found[0] if all(ts_id in scores for scores in found)]
+    names, score_sets = tuple(sets), list(sets.values())
+    common = [ts_id for ts_id in score_sets[0] if all(ts_id in scores for scores in score_sets)]
     if not common:
         ids = {name: tuple(scores) for name, scores in sets.items()}
         raise ValueError(
             f"no tilt series has a score in every set: {some_of_each(ids)}; {GIVE_IDS}"
         )
     shared = set(common)
-    scores = np.array([[one[ts_id] for ts_id in common] for one in found], dtype=np.float64)
+    scores = np.array(
+        [[values[ts_id] for ts_id in common] for values in score_sets],
+        dtype=np.float64,
+    )
     pairs = list(combinations(range(len(names)), 2))
     return Comparison(
         names=names,
@@ -141,7 +143,7 @@ def compare(sets: Mapping[str, Mapping[str, float]]) -> Comparison:
         scores=tuple(tuple(map(float, row)) for row in scores),
         means=tuple(float(mean) for mean in scores.mean(axis=1)),
         differences=tuple(_difference(i, j, scores[j] - scores[i], len(pairs)) for i, j in pairs),
-        left_out=tuple(tuple(t for t in one if t not in shared) for one in found),
+        left_out=tuple(tuple(t for t in values if t not in shared) for values in score_sets),
     )
 
 
@@ -155,7 +157,7 @@ def bootstrap_interval(
         confidence: probability of the interval, 0 to 1.
 
     Returns:
-        (low, high); None with fewer than `FEWEST` values.
+        (low, high); None with fewer than `MIN_SERIES` values.
 
     Raises:
         ValueError: the array has another shape.
@@ -163,7 +165,7 @@ def bootstrap_interval(
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1:
         raise ValueError(f"expected values of shape (n,), got {values.shape}")
-    if len(values) < FEWEST:
+    if len(values) < MIN_SERIES:
         return None
     generator = np.random.default_rng(SEED)
     rows = max(1, AT_ONCE // len(values))
@@ -171,7 +173,7 @@ def bootstrap_interval(
     for start in range(0, RESAMPLES, rows):
         shape = (min(rows, RESAMPLES - start), len(values))
         means.append(values[generator.integers(0, len(values), shape)].mean(axis=1))
-    # Of n values the bootstrap sees only (n - 1) / n of the variance.
+    # The bootstrap underestimates the variance of n values by a factor of (n - 1) / n.
     spread = np.concatenate(means) - values.mean()
     wider = math.sqrt(len(values) / (len(values) - 1))
     tail = (1 - confidence) / 2

@@ -37,13 +37,13 @@ def read_sets(paths: Sequence[str], names: Sequence[str] | None = None) -> dict[
 
 def names_of(paths: Sequence[str]) -> list[str]:
     """A name for each path: the file name, or the folder name if file names are equal."""
-    whole = [os.path.abspath(path) for path in paths]
+    absolute = [os.path.abspath(path) for path in paths]
     stems = [
-        default_ts_id(path[: -len(SUFFIX)] if path.endswith(SUFFIX) else path) for path in whole
+        default_ts_id(path[: -len(SUFFIX)] if path.endswith(SUFFIX) else path) for path in absolute
     ]
     if len(set(stems)) == len(stems):
         return stems
-    folders = [default_ts_id(os.path.dirname(path)) for path in whole]
+    folders = [default_ts_id(os.path.dirname(path)) for path in absolute]
     if len(set(folders)) == len(folders):
         return folders
     return [f"{number}: {stem}" for number, stem in enumerate(stems, 1)]
@@ -63,19 +63,19 @@ def check_names(names: Sequence[str]) -> None:
 
 
 def check_models(models: Mapping[str, Iterable[str]]) -> None:
-    """See that one model and one calibration, or none, scored all sets.
+    """Check that all sets were scored by one model, with one calibration or without.
 
     Args:
-        models: {name of a set: what scored its tomograms, as `Score.made_by` has it}.
+        models: {name of a set: `Score.made_by` of its records}.
 
     Raises:
         StartError: several models made the scores.
     """
-    all_of_them = {sha256 for found in models.values() for sha256 in found}
-    if len(all_of_them) > 1:
+    distinct = {sha256 for made_by in models.values() for sha256 in made_by}
+    if len(distinct) > 1:
         listed = "; ".join(
-            f"{name}: {', '.join(sorted(map(_short, set(found))))}"
-            for name, found in models.items()
+            f"{name}: {', '.join(sorted(map(_short, set(made_by))))}"
+            for name, made_by in models.items()
         )
         raise StartError(
             f"expected scores of one model, found several ({listed}): score all sets with the same "
@@ -123,20 +123,20 @@ def scores_of(sets: Mapping[str, Sequence[Score]]) -> dict[str, dict[str, float]
         name: [record for record in records if record.tomoscore is not None]
         for name, records in sets.items()
     }
-    check_models({name: [r.made_by or "" for r in found] for name, found in scored.items()})
+    check_models({name: [r.made_by or "" for r in group] for name, group in scored.items()})
     return {
-        name: {record.ts_id: float(record.tomoscore or 0.0) for record in found}
-        for name, found in scored.items()
+        name: {record.ts_id: float(record.tomoscore or 0.0) for record in group}
+        for name, group in scored.items()
     }
 
 
 def remarks_on(sets: Mapping[str, Sequence[Score]]) -> list[str]:
     """Lines on differences in how the sets were scored."""
-    found = []
+    remarks = []
     sizes = {name: _sizes(records) for name, records in sets.items()}
     if len({size for several in sizes.values() for size in several}) > 1:
         listed = "; ".join(f"{n}: {', '.join(map('{:g}'.format, s))}" for n, s in sizes.items())
-        found.append(
+        remarks.append(
             f"Voxel sizes differ (A: {listed}): scales beyond Nyquist count 0, so that a coarse "
             "voxel limits the score by itself."
         )
@@ -144,15 +144,15 @@ def remarks_on(sets: Mapping[str, Sequence[Score]]) -> list[str]:
         name: {r.ts_id: _limits(r) for r in records if r.tomoscore is not None}
         for name, records in sets.items()
     }
-    common = set.intersection(*(set(of) for of in limits.values()))
-    differ = [t for t in sorted(common) if len({of[t] for of in limits.values()}) > 1]
+    common = set.intersection(*(set(by_id) for by_id in limits.values()))
+    differ = [t for t in sorted(common) if len({by_id[t] for by_id in limits.values()}) > 1]
     if differ:
-        listed = "; ".join(f"{name}: {of[differ[0]]}" for name, of in limits.items())
-        found.append(
+        listed = "; ".join(f"{name}: {by_id[differ[0]]}" for name, by_id in limits.items())
+        remarks.append(
             f"Slab limits differ in {len(differ)} tilt series ({differ[0]}: {listed}): not the "
             "same slices were scored."
         )
-    return found
+    return remarks
 
 
 def _limits(record: Score) -> str:

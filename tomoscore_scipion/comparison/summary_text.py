@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from tomoscore_scipion.comparison.paired import CONFIDENCE, FEWEST, Comparison, Difference
+from tomoscore_scipion.comparison.paired import CONFIDENCE, MIN_SERIES, Comparison, Difference
 
 METHOD = (
     "Paired by tilt series: mean difference of the scores, with the interval of a paired bootstrap "
@@ -22,9 +22,9 @@ def verdict(comparison: Comparison) -> str:
     names, count = comparison.names, len(comparison.ts_ids)
     leader = names[comparison.leader]
     over = f"over {count} tilt series"
-    if count < FEWEST:
+    if count < MIN_SERIES:
         return (
-            f"Too few to tell: {count} tilt series are in every set, {FEWEST} are needed. "
+            f"Too few to tell: {count} tilt series are in every set, {MIN_SERIES} are needed. "
             f"{leader} has the highest mean."
         )
     if comparison.winner is None:

@@ -48,57 +48,63 @@ class Analysis:
     slab_z: tuple[int, int]
 
 
-def analyse(found: Measurements, calibration: dict[str, Any]) -> Analysis:
+def analyse(measurements: Measurements, calibration: dict[str, Any]) -> Analysis:
     """Compute curves, optima and ranges.
 
     Args:
-        found: the measurements.
+        measurements: measurements of the tilt series, from `measure`.
         calibration: "interval" of the model card, see `model.aggregation.summarise`.
     """
-    share = share_below_nyquist(found.voxel_angstrom / 10)
-    whole = zip(found.plain.network[-1][:, None], found.plain.content[-1][:, None])
-    first, last = slab(list(whole), share)
-    within = slice(first, last + 1)
+    below_nyquist = share_below_nyquist(measurements.voxel_angstrom / 10)
+    all_views = zip(
+        measurements.plain.network[-1][:, None], measurements.plain.content[-1][:, None]
+    )
+    first, last = slab(list(all_views), below_nyquist)
+    slab_slices = slice(first, last + 1)
 
     def curve(kind: Kind, subsets: Sequence[Subset], factor: Any = None) -> DoseCurve:
         weights = np.stack([subset.weights for subset in subsets])
-        units = kind.agreement.units(weights, within)
+        units = kind.agreement.units(weights, slab_slices)
         tiles = kind.agreement.gram.shape[1]
         slice_of_unit = np.repeat(np.arange(last + 1 - first), tiles)
         measured = Measured(
-            units, slice_of_unit, kind.network[-1, within], kind.content[-1, within]
+            units, slice_of_unit, kind.network[-1, slab_slices], kind.content[-1, slab_slices]
         )
-        return dose_curve(measured, share, factor)
+        return dose_curve(measured, below_nyquist, factor)
 
-    plain = curve(found.plain, found.steps)
-    weighted = curve(found.weighted, found.steps)
-    thinned = curve(found.plain, found.matched, plain.factor)
+    plain = curve(measurements.plain, measurements.steps)
+    weighted = curve(measurements.weighted, measurements.steps)
+    thinned = curve(measurements.plain, measurements.matched, plain.factor)
 
-    def rows(subsets: Sequence[Subset], of: DoseCurve, weighted_: bool, net: Any) -> list:
-        return _rows(subsets, of, weighted_, net, calibration)
+    def rows(subsets: Sequence[Subset], points: DoseCurve, weighted_: bool, net: Any) -> list:
+        return _rows(subsets, points, weighted_, net, calibration)
 
-    by_network = _by_network(found.plain, within, found.scored, share)
-    by_network_weighted = _by_network(found.weighted, within, found.scored[-1:], share)
-    n_views = np.array([len(step.views) for step in found.steps])
-    dose = np.array([step.dose for step in found.steps])
+    by_network = _by_network(measurements.plain, slab_slices, measurements.scored, below_nyquist)
+    by_network_weighted = _by_network(
+        measurements.weighted, slab_slices, measurements.scored[-1:], below_nyquist
+    )
+    n_views = np.array([len(step.views) for step in measurements.steps])
+    dose = np.array([step.dose for step in measurements.steps])
     return Analysis(
-        steps=rows(found.steps, plain, False, by_network),
-        steps_weighted=rows(found.steps, weighted, True, by_network_weighted),
-        steps_matched=rows(found.matched, thinned, False, {}),
+        steps=rows(measurements.steps, plain, False, by_network),
+        steps_weighted=rows(measurements.steps, weighted, True, by_network_weighted),
+        steps_matched=rows(measurements.matched, thinned, False, {}),
         curve=plain,
         optimum=find_optimum(plain, n_views, dose),
         optimum_weighted=find_optimum(weighted, n_views, dose),
-        subsets=found.steps,
-        slab_z=(int(found.slice_z[first]), int(found.slice_z[last])),
+        subsets=measurements.steps,
+        slab_z=(int(measurements.slice_z[first]), int(measurements.slice_z[last])),
     )
 
 
 def _by_network(
-    kind: Kind, within: slice, scored: np.ndarray, share: np.ndarray
+    kind: Kind, slab_slices: slice, scored: np.ndarray, below_nyquist: np.ndarray
 ) -> dict[int, float]:
     """Score predicted by the network for each step in `scored`, {index of the step: octaves}."""
-    weights = kind.content[:, within]
-    scores = tomoscore(np.average(kind.network[:, within], axis=1, weights=weights), share)
+    weights = kind.content[:, slab_slices]
+    scores = tomoscore(
+        np.average(kind.network[:, slab_slices], axis=1, weights=weights), below_nyquist
+    )
     return {int(step): round(float(score), DIGITS) for step, score in zip(scored, scores)}
 
 

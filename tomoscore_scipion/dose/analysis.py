@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Compute dose curves, the optimal dose and its range from the measurements.
 
-**Level and shape.** The level of R, the correlation with the specimen, is predicted by the network
-for the tomogram of all views. The ratio of R between the tomograms of one series is measured
+**Scale and shape.** R of the tomogram of all views, the correlation with the specimen, is predicted
+by the network. The ratio of R between the tomograms of one series is measured
 (`agreement.py`), because the network was not trained on tomograms of the first views, which have a
 small tilt range, and cannot detect views that do not match the others. R of a step is thus the
 measured m times a factor per band, such that R of the last step is the prediction. The factor is at
@@ -18,7 +18,7 @@ of the draws.
 
 **Still rising.** No range is given if the maximum is at the last view in at least half of the
 draws, or if the optimum is in the last fifth of the dose and no later dose is worse by 0.1 octave:
-the curve is then rising or level.
+the curve is then rising or flat.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ class Measured:
     Attributes:
         units: (3, n_units, n_steps, N_BANDS) from `Agreement.units`; the last step has all views.
         slice_of_unit: (n_units,) index of the slice of each unit, 0 to n_slices - 1.
-        level: (n_slices, N_BANDS) predicted R of the tomogram of all views.
+        predicted: (n_slices, N_BANDS) predicted R of the tomogram of all views.
         content: (n_slices, N_BANDS) predicted content, the weight of these slices.
     """
 
     units: np.ndarray
     slice_of_unit: np.ndarray
-    level: np.ndarray
+    predicted: np.ndarray
     content: np.ndarray
 
 
@@ -105,34 +105,36 @@ class Optimum:
 
 
 def dose_curve(
-    measured: Measured, share: np.ndarray, factor: np.ndarray | None = None
+    measured: Measured, below_nyquist: np.ndarray, factor: np.ndarray | None = None
 ) -> DoseCurve:
     """Compute a curve and its bootstrap draws.
 
     Args:
         measured: the measurements.
-        share: (N_BANDS,) fraction of each band below Nyquist, 0 to 1.
+        below_nyquist: (N_BANDS,) fraction of each band below Nyquist, 0 to 1.
         factor: (N_BANDS,) ratio of R to m; None to compute it from the last step.
     """
-    counts, slice_counts = _draw(measured.slice_of_unit, len(measured.level))
+    counts, slice_counts = _draw(measured.slice_of_unit, len(measured.predicted))
     smoother = smoothing(measured.units.shape[2])
     drawn = correlation(measured.units, counts)
-    levels = slice_counts @ (measured.content * measured.level)
-    levels /= np.maximum(slice_counts @ measured.content, 1e-9)
-    of_draw = factors(drawn[:, -1], levels) if factor is None else factor
-    scores = tomoscore(drawn * of_draw[..., None, :], share)
-    whole = correlation(measured.units)
+    predicted_draws = slice_counts @ (measured.content * measured.predicted)
+    predicted_draws /= np.maximum(slice_counts @ measured.content, 1e-9)
+    of_draw = factors(drawn[:, -1], predicted_draws) if factor is None else factor
+    scores = tomoscore(drawn * of_draw[..., None, :], below_nyquist)
+    all_tiles = correlation(measured.units)
     if factor is None:
-        level = np.average(measured.level, axis=0, weights=measured.content)
-        factor = factors(whole[-1], level)
-    score = tomoscore(whole * factor, share)
+        predicted = np.average(measured.predicted, axis=0, weights=measured.content)
+        factor = factors(all_tiles[-1], predicted)
+    score = tomoscore(all_tiles * factor, below_nyquist)
     return DoseCurve(score, scores.std(axis=0), smoother @ score, scores @ smoother.T, factor)
 
 
-def factors(agreement: np.ndarray, level: np.ndarray) -> np.ndarray:
-    """Ratio of the level R to m, (..., N_BANDS) each, limited to 0 to 1."""
+def factors(agreement: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Ratio of the predicted R to the measured m, (..., N_BANDS) each, limited to 0 to 1."""
     positive = agreement > 0
-    return np.where(positive, np.clip(level / np.where(positive, agreement, 1.0), 0.0, 1.0), 0.0)
+    return np.where(
+        positive, np.clip(predicted / np.where(positive, agreement, 1.0), 0.0, 1.0), 0.0
+    )
 
 
 def smoothing(n_steps: int) -> np.ndarray:
@@ -145,15 +147,15 @@ def smoothing(n_steps: int) -> np.ndarray:
     """
     matrix = np.eye(n_steps)
     reach = max(2.5, SMOOTHING_SPAN * n_steps / 2)
-    places = np.arange(n_steps, dtype=np.float64)
+    steps = np.arange(n_steps, dtype=np.float64)
     if n_steps < MIN_STEPS:
         return matrix
     for step in range(n_steps):
-        distance = np.abs(places - step)
+        distance = np.abs(steps - step)
         # Near the ends the span has as many steps as in the middle.
         width = max(reach, np.sort(distance)[min(n_steps - 1, int(2 * reach))])
         weight = np.clip(1 - (distance / (width * 1.001)) ** 3, 0, None) ** 3
-        basis = np.vander((places - step) / width, 3, increasing=True)
+        basis = np.vander((steps - step) / width, 3, increasing=True)
         normal = basis.T @ (weight[:, None] * basis)
         matrix[step] = np.linalg.solve(normal, basis.T * weight)[0]
     return matrix
@@ -180,19 +182,19 @@ def find_optimum(curve: DoseCurve, n_views: np.ndarray, dose: np.ndarray) -> Opt
     if np.mean(at == judged[0]) >= MAJORITY:
         return Optimum(step, None, AT_THE_START)
     worse_by = curve.draws[:, [step]] - curve.draws
-    within = np.mean(worse_by <= WITHIN_OCTAVE, axis=0) >= MAJORITY
-    first, beyond = _run_around(step, within, int(judged[0]), last)
-    if beyond == last and dose[step] >= LATE_FRACTION * dose[last]:
+    in_range = np.mean(worse_by <= WITHIN_OCTAVE, axis=0) >= MAJORITY
+    first, last_in_range = _run_around(step, in_range, int(judged[0]), last)
+    if last_in_range == last and dose[step] >= LATE_FRACTION * dose[last]:
         return Optimum(step, None, NO_FALL)
-    return Optimum(step, (first, beyond), None)
+    return Optimum(step, (first, last_in_range), None)
 
 
-def _run_around(step: int, within: np.ndarray, lowest: int, highest: int) -> tuple[int, int]:
+def _run_around(step: int, in_range: np.ndarray, lowest: int, highest: int) -> tuple[int, int]:
     """First and last step of the contiguous steps within the range around `step`."""
     first = last = step
-    while first > lowest and within[first - 1]:
+    while first > lowest and in_range[first - 1]:
         first -= 1
-    while last < highest and within[last + 1]:
+    while last < highest and in_range[last + 1]:
         last += 1
     return first, last
 

@@ -125,13 +125,13 @@ def measure(
     plain = _Collector(scorer, images, angles, n_z, voxel, [steps[step] for step in scored])
     weighted = _Collector(scorer, weighted_images, angles, n_z, voxel, steps[-1:])
     plans = plan_slices(n_z, voxel / 10, None, SLICES)
-    for done, plan in enumerate(plans, start=1):
-        shares = plain.add(plan)
+    for n_done, plan in enumerate(plans, start=1):
+        view_slices = plain.add(plan)
         weighted.add(plan)
         if look is not None:
-            look(plan, shares)
+            look(plan, view_slices)
         if progress is not None:
-            progress(done, len(plans))
+            progress(n_done, len(plans))
     return Measurements(
         steps=steps,
         matched=matched(angles, steps),
@@ -176,19 +176,21 @@ class _Collector:
 
     def add(self, plan: SlicePlan) -> ViewSlices:
         """Measure one slice; returns the back-projections of the views on it."""
-        shares = ViewSlices(self._filtered, self._angles, self._shape_zyx, plan)
-        self._grams.append(gram_of(shares.centre, self._voxel_nm))
-        pieces = shares.canonical_slices(self._scored, self._voxel_nm)
-        self._measured.append([self._scorer.measure(piece) for piece in pieces])
-        return shares
+        view_slices = ViewSlices(self._filtered, self._angles, self._shape_zyx, plan)
+        self._grams.append(gram_of(view_slices.centre, self._voxel_nm))
+        canonical = view_slices.canonical_slices(self._scored, self._voxel_nm)
+        self._measured.append([self._scorer.measure(image) for image in canonical])
+        return view_slices
 
     def kind(self, order: np.ndarray) -> Kind:
         """All measurements, after the last slice. `order`: views in the order of acquisition."""
         curves = [self._scorer.curves(list(slices)) for slices in zip(*self._measured)]
         network = np.stack([np.stack([slice_curve(c) for c in tomogram]) for tomogram in curves])
         content = np.stack([np.stack([slice_content(c) for c in tomogram]) for tomogram in curves])
-        whole = self._scored[-1].weights
-        return Kind(Agreement(np.stack(self._grams), whole, self._angles, order), network, content)
+        all_weights = self._scored[-1].weights
+        return Kind(
+            Agreement(np.stack(self._grams), all_weights, self._angles, order), network, content
+        )
 
 
 def cropped(images: torch.Tensor, voxel_angstrom: float) -> tuple[torch.Tensor, tuple[str, ...]]:

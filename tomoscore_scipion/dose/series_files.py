@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Read a tilt series with its doses from its files.
 
-Angles are those of the first given file of .tlt, .aln (AreTomo), star file (RELION), XML (Warp) and
-.mdoc (SerialEM); the alignment is that of .xf, .aln, star file or XML; doses are those of the one
-file with doses, or else of further columns of the .tlt.
+Angles come from the first given file of .tlt, .aln (AreTomo), star file (RELION), XML (Warp) and
+.mdoc (SerialEM). The alignment comes from .xf, .aln, star file or XML. Doses come from the file
+that has them, or else from further columns of the .tlt.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tomoscore_scipion.tilt_metadata.geometry_checks import (
 from tomoscore_scipion.tilt_metadata.imod_files import read_transforms
 from tomoscore_scipion.tilt_metadata.metadata import Metadata, read_metadata
 from tomoscore_scipion.tilt_metadata.optics import Optics
-from tomoscore_scipion.tilt_metadata.placement import NO_ROW, KnownAngles, Placed
+from tomoscore_scipion.tilt_metadata.row_assignment import NO_ROW, KnownAngles, RowAssignment
 from tomoscore_scipion.tomography.dose_series import DoseSeries
 from tomoscore_scipion.tomography.tilt_series import TiltSeries
 
@@ -74,15 +74,15 @@ def _angles(sources: Sources, files: Metadata) -> tuple[str, np.ndarray]:
     Returns:
         File of the angles, and angles in degrees, (n_views,).
     """
-    known = files.known
+    known = files.known_angles
     if known is None and files.star is not None:
         rows = files.star_rows.rows
         images = np.flatnonzero(rows >= 0)
         known = KnownAngles(files.star.path, images, files.star.angles_deg[rows[images]])
     if known is not None:
         order = np.argsort(known.images)
-        every = np.arange(files.n_views)
-        return known.path, np.interp(every, known.images[order], known.angles_deg[order])
+        stack = np.arange(files.n_views)
+        return known.path, np.interp(stack, known.images[order], known.angles_deg[order])
     if files.warp is not None:
         return str(sources.warp_xml), files.warp.angles_deg
     if files.mdoc is not None:
@@ -99,30 +99,30 @@ def _transforms(
     """Transforms of all images, (n_views, 2, 3) in pixels, and warnings."""
     shape_yx = files.shape_yx
     if sources.xf:
-        given = read_transforms(sources.xf, files.n_views, sources.stack, shape_yx)
-        return given, check_large_shifts(sources.xf, given, max(shape_yx))
+        xf_transforms = read_transforms(sources.xf, files.n_views, sources.stack, shape_yx)
+        return xf_transforms, check_large_shifts(sources.xf, xf_transforms, max(shape_yx))
     transforms = np.tile(np.eye(2, 3), (files.n_views, 1, 1))
-    path, placed, found = _alignment(sources, files, pixel)
-    if found is None:
+    path, assignment, row_transforms = _alignment(sources, files, pixel)
+    if row_transforms is None:
         return transforms, (UNALIGNED,)
-    images = np.flatnonzero(placed.rows >= 0)
-    transforms[images] = found[placed.rows[images]]
+    images = np.flatnonzero(assignment.rows >= 0)
+    transforms[images] = row_transforms[assignment.rows[images]]
     check_transforms(path, transforms, shape_yx)
     return transforms, (
-        *check_large_shifts(path, found, max(shape_yx)),
-        *check_axis_unit(path, found),
-        *placed.warn_of_shifts(path, found, images),
+        *check_large_shifts(path, row_transforms, max(shape_yx)),
+        *check_axis_unit(path, row_transforms),
+        *assignment.warn_of_shifts(path, row_transforms, images),
     )
 
 
 def _alignment(
     sources: Sources, files: Metadata, pixel: float
-) -> tuple[str, Placed, np.ndarray | None]:
+) -> tuple[str, RowAssignment, np.ndarray | None]:
     """Alignment of AreTomo, RELION or Warp: file, assignment and transforms of its rows."""
     if files.aln is not None:
         rows = np.full(files.n_views, NO_ROW)
         rows[files.aln.views] = np.arange(len(files.aln.views))
-        return str(sources.aln), Placed(rows), files.aln.transforms
+        return str(sources.aln), RowAssignment(rows), files.aln.transforms
     if files.star is not None:
         return files.star.path, files.star_rows, files.star.transforms(pixel)
     if files.warp is not None:
@@ -135,21 +135,21 @@ def _exposures(
 ) -> tuple[Exposures, tuple[str, ...]]:
     """Doses of the images in use, and warnings."""
     if sources.doses:
-        given = read_doses(sources.doses, sources.convention, files.n_views, sources.stack)
-        return given.select(used), _other_order(files, used, given.select(used))
-    placed, path = files.warp_rows, str(sources.warp_xml)
-    found = files.warp.exposures if files.warp is not None else None
-    if found is None and files.star is not None:
-        placed, path, found = files.star_rows, files.star.path, files.star.exposures
-    if found is None and files.mdoc is not None:
-        placed, path, found = files.mdoc_rows, files.mdoc.path, files.mdoc.exposures
-    if found is not None:
-        doses = found.select(placed.rows[used])
-        dose_warnings = placed.warn_of_doses(path, found, used)
+        doses_in_file = read_doses(sources.doses, sources.convention, files.n_views, sources.stack)
+        return doses_in_file.select(used), _other_order(files, used, doses_in_file.select(used))
+    assignment, path = files.warp_rows, str(sources.warp_xml)
+    row_doses = files.warp.exposures if files.warp is not None else None
+    if row_doses is None and files.star is not None:
+        assignment, path, row_doses = files.star_rows, files.star.path, files.star.exposures
+    if row_doses is None and files.mdoc is not None:
+        assignment, path, row_doses = files.mdoc_rows, files.mdoc.path, files.mdoc.exposures
+    if row_doses is not None:
+        doses = row_doses.select(assignment.rows[used])
+        dose_warnings = assignment.warn_of_doses(path, row_doses, used)
         return doses, (*dose_warnings, *_other_order(files, used, doses))
-    beside = files.tlt.exposures(sources.convention) if files.tlt is not None else None
-    if files.tlt is not None and beside is not None:
-        return beside.select(used), files.tlt.warnings
+    tlt_doses = files.tlt.exposures(sources.convention) if files.tlt is not None else None
+    if files.tlt is not None and tlt_doses is not None:
+        return tlt_doses.select(used), files.tlt.warnings
     only_order = files.tlt is not None and files.tlt.order is not None
     raise TomogramError(
         f"{sources.stack}: the doses of its views are not known"
@@ -175,14 +175,14 @@ def _other_order(files: Metadata, used: np.ndarray, doses: Exposures) -> tuple[s
 
 def _optics(files: Metadata, used: np.ndarray) -> Optics | None:
     """Contrast transfer of the images in use, from Warp or RELION."""
-    optics, placed = None, files.warp_rows
+    optics, assignment = None, files.warp_rows
     if files.warp is not None:
         optics = files.warp.optics
     elif files.star is not None:
-        optics, placed = files.star.optics, files.star_rows
+        optics, assignment = files.star.optics, files.star_rows
     if optics is None:
         return None
-    return replace(optics, defocus_nm=optics.defocus_nm[placed.rows[used]])
+    return replace(optics, defocus_nm=optics.defocus_nm[assignment.rows[used]])
 
 
 def _used(sources: Sources, files: Metadata) -> np.ndarray:
@@ -200,8 +200,8 @@ def _used(sources: Sources, files: Metadata) -> np.ndarray:
     if files.warp is not None:
         rows = files.warp_rows.rows
         used &= (rows >= 0) & files.warp.used[rows]
-    for placed in (files.star_rows, files.mdoc_rows):
-        used &= placed.rows >= 0
+    for assignment in (files.star_rows, files.mdoc_rows):
+        used &= assignment.rows >= 0
     if used.sum() < MIN_VIEWS:
         raise TomogramError(
             f"{sources.stack}: expected at least {MIN_VIEWS} views that are in use, got "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Analyse a tilt series: from its files to its record and its preview."""
+"""Analyse a tilt series: read its files, write its record and its preview."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tomoscore_scipion.tomography.tilt_series import reconstruct
 
 PREVIEW_ANGSTROM = 20.0
 ACQUIRED = "views count in the order of acquisition, that of their accumulated doses"
-LEVEL = (
+SCALE_OF_CURVES = (
     "the level of the curves is the network's score of the tomogram of all views; how the others "
     "differ from it is measured, by the agreement of the views with one another"
 )
@@ -60,12 +60,12 @@ def record_of(
         progress: called with (number of finished slices, number of slices).
     """
     start = time.perf_counter()
-    known: dict[str, Any] = {"engine_version": __version__, "device": scorer.device}
+    provenance: dict[str, Any] = {"engine_version": __version__, "device": scorer.device}
     try:
         series = read_series(sources)
         settings = Settings(sources.thickness_nm or Settings.thickness_nm, flip_phases)
-        found = measure(series, scorer, settings, progress)
-        result = analyse(found, scorer.card["interval"])
+        measurements = measure(series, scorer, settings, progress)
+        result = analyse(measurements, scorer.card["interval"])
         seen_at, unwritten = _preview(series, result, settings, preview, scorer.device)
     except TomogramError as error:
         seconds = round(time.perf_counter() - start, 3)
@@ -75,7 +75,7 @@ def record_of(
             str(error),
             seconds=seconds,
             model=scorer.model,
-            **known,
+            **provenance,
         )
     return DoseRecord(
         ts_id=sources.ts_id,
@@ -85,18 +85,18 @@ def record_of(
         steps_matched=tuple(result.steps_matched),
         convention=f"{series.exposures.convention}; doses of the curves are those at the end of "
         "the exposure of the last view, before which the specimen had suffered less",
-        assumptions=_assumptions(settings, series, found.voxel_angstrom),
+        assumptions=_assumptions(settings, series, measurements.voxel_angstrom),
         views_beyond=_views_beyond(series, suggested_dose(result)),
         preview=seen_at,
         slab_z=result.slab_z,
         n_views=len(series.tilts.views),
         pixel_size_angstrom=series.tilts.pixel_angstrom,
         shape_zyx=series.stack_shape_zyx,
-        warnings=(*series.warnings, *series.exposures.warnings, *found.warnings, *unwritten),
+        warnings=(*series.warnings, *series.exposures.warnings, *measurements.warnings, *unwritten),
         model=scorer.model,
         seconds=round(time.perf_counter() - start, 3),
         **_optima(result),
-        **known,
+        **provenance,
     )
 
 
@@ -140,7 +140,7 @@ def _assumptions(settings: Settings, series: DoseSeries, voxel_angstrom: float) 
         f"weighted back-projection of {settings.thickness_nm:g} nm at {voxel_angstrom:g} A per "
         f"voxel, {phases}"
     )
-    return ACQUIRED, how, LEVEL, SHARED, LAW, MATCHED
+    return ACQUIRED, how, SCALE_OF_CURVES, SHARED, LAW, MATCHED
 
 
 def _preview(

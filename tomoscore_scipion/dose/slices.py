@@ -88,8 +88,8 @@ class ViewSlices:
         return slices
 
     def _canonical_slice(self, channels: np.ndarray, voxel_nm: float) -> CanonicalSlice:
-        there = iter(channels)
-        images = [next(there) if has else None for has in self._has_channel]
+        existing = iter(channels)
+        images = [next(existing) if has else None for has in self._has_channel]
         centre = images[0]
         assert centre is not None
         return normalise(self.plan.z, images, valid_pixels(centre), voxel_nm)

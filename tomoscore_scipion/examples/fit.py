@@ -10,9 +10,9 @@ import numpy as np
 
 from tomoscore_scipion.records.bands import N_SCORED
 
-FEWEST_OF_EACH = 3
-FEWEST = 10
-"""Fewest good, fewest bad, and fewest examples in total for a threshold."""
+MIN_OF_EACH = 3
+MIN_EXAMPLES = 10
+"""Smallest number of good and of bad examples, and of all examples, for a threshold."""
 DRAWS = 300
 """Bootstrap samples of an interval."""
 STEPS = 60
@@ -36,7 +36,8 @@ class Threshold:
         agreement: fraction of the examples on the right side of the threshold, 0 to 1.
         good: number of good examples.
         bad: number of bad examples.
-        disagree: (id, score, whether marked good) of those on the wrong side, farthest first.
+        disagree: (id, score, whether marked good) of the examples on the wrong side of the
+            threshold, farthest first.
         roc: (fraction of bad accepted, fraction of good accepted), from the highest score down.
     """
 
@@ -71,7 +72,7 @@ def threshold_of(good: Mapping[str, float], bad: Mapping[str, float]) -> Thresho
         ValueError: there are too few examples.
     """
     check_enough(good, bad)
-    high, low = (np.array(list(part.values()), dtype=float) for part in (good, bad))
+    high, low = (np.array(list(scores.values()), dtype=float) for scores in (good, bad))
     middle, slope = _logistic(high, low)
     rng = np.random.default_rng(0)
     draws = [(rng.choice(high, len(high)), rng.choice(low, len(low))) for _ in range(DRAWS)]
@@ -97,16 +98,16 @@ def check_enough(good: Mapping[str, float], bad: Mapping[str, float]) -> None:
     """Check that there are enough examples for a threshold.
 
     Args:
-        good: {id: TomoScore} of the good ones.
-        bad: the same of the bad ones.
+        good: {id: TomoScore} of the good examples.
+        bad: the same for the bad examples.
 
     Raises:
-        ValueError: they are too few; the message says how many.
+        ValueError: there are too few examples; the message says how many.
     """
-    few = min(len(good), len(bad)) < FEWEST_OF_EACH or len(good) + len(bad) < FEWEST
+    few = min(len(good), len(bad)) < MIN_OF_EACH or len(good) + len(bad) < MIN_EXAMPLES
     if few:
         raise ValueError(
-            f"expected at least {FEWEST} examples, {FEWEST_OF_EACH} good and {FEWEST_OF_EACH} bad "
+            f"expected at least {MIN_EXAMPLES} examples, {MIN_OF_EACH} good and {MIN_OF_EACH} bad "
             f"ones among them, found {len(good)} good and {len(bad)} bad: mark more tomograms"
         )
 
@@ -114,16 +115,16 @@ def check_enough(good: Mapping[str, float], bad: Mapping[str, float]) -> None:
 def _logistic(high: np.ndarray, low: np.ndarray) -> tuple[float, float]:
     """Threshold and slope by Newton's method.
 
-    The threshold stays between the lowest and the highest score: where examples are the wrong way
-    round, it lies where they overlap least badly, and `auroc` tells.
+    The threshold is limited to the range of the scores. If bad examples score higher than good
+    ones, it is in the middle of the two means, and `auroc` is less than 0.5.
     """
     x = np.concatenate([high, low])
     y = np.concatenate([np.ones(len(high)), np.zeros(len(low))])
     centre = (high.mean() + low.mean()) / 2
     design = np.stack([x - centre, np.ones(len(x))], axis=1)
-    found = logistic(design, y, np.diag([RIDGE, INTERCEPT_RIDGE]))
-    slope = float(found[0])
-    middle = centre - found[1] / slope if slope > 1e-3 else centre
+    coefficients = logistic(design, y, np.diag([RIDGE, INTERCEPT_RIDGE]))
+    slope = float(coefficients[0])
+    middle = centre - coefficients[1] / slope if slope > 1e-3 else centre
     return float(np.clip(middle, max(x.min(), 0.0), min(x.max(), N_SCORED))), slope
 
 
@@ -135,16 +136,16 @@ def logistic(design: np.ndarray, is_good: np.ndarray, penalty: np.ndarray) -> np
         is_good: (n,) 1 for good examples, 0 for bad ones.
         penalty: (m, m) matrix P of the penalty c P c / 2 of coefficients c; positive definite.
     """
-    found = np.zeros(design.shape[1])
+    coefficients = np.zeros(design.shape[1])
     for _ in range(STEPS):
-        p = 1 / (1 + np.exp(-np.clip(design @ found, -30, 30)))
-        gradient = design.T @ (p - is_good) + penalty @ found
+        p = 1 / (1 + np.exp(-np.clip(design @ coefficients, -30, 30)))
+        gradient = design.T @ (p - is_good) + penalty @ coefficients
         curvature = (design * (p * (1 - p) + 1e-9)[:, None]).T @ design + penalty
         step = np.linalg.solve(curvature, gradient)
-        found -= np.clip(step, -1, 1)
+        coefficients -= np.clip(step, -1, 1)
         if np.abs(step).max() < 1e-8:
             break
-    return found
+    return coefficients
 
 
 def auroc(high: np.ndarray, low: np.ndarray) -> float:

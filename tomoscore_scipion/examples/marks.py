@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Examples that an expert marked as good or bad: their ids, and the scores that they have."""
+"""Ids and scores of the examples that an expert marked as good or bad."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Mapping, Sequence
 
 from tomoscore_scipion.records.errors import StartError
 
-SHOWN = 5
+MAX_NAMED = 5
 
 
 def scores_of_marked(
@@ -19,10 +19,10 @@ def scores_of_marked(
     """The scores of good and bad examples.
 
     Args:
-        good: ids of the good ones.
-        bad: ids of the bad ones.
+        good: ids of the good examples.
+        bad: ids of the bad examples.
         scores: {id: TomoScore} of all scored tomograms, octaves.
-        names: of the two lists, for messages.
+        names: names of the two lists, for messages.
 
     Returns:
         {id: TomoScore} of the good examples, and of the bad ones.
@@ -39,9 +39,9 @@ def scores_of_marked(
 def _scores_of(ids: Sequence[str], scores: Mapping[str, float], name: str) -> dict[str, float]:
     missing = [ts_id for ts_id in ids if ts_id not in scores]
     if missing:
-        shown = ", ".join(missing[:SHOWN]) + (", ..." if len(missing) > SHOWN else "")
+        listed = ", ".join(missing[:MAX_NAMED]) + (", ..." if len(missing) > MAX_NAMED else "")
         raise StartError(
-            f"{name}: no score of {len(missing)} of {len(ids)} ids ({shown}): give the ids as the "
+            f"{name}: no score of {len(missing)} of {len(ids)} ids ({listed}): give the ids as the "
             "records have them, or leave those out that failed"
         )
     return {ts_id: scores[ts_id] for ts_id in ids}

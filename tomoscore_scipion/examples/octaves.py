@@ -17,13 +17,13 @@ import numpy as np
 from tomoscore_scipion.examples.fit import INTERCEPT_RIDGE, RIDGE, logistic
 from tomoscore_scipion.records.bands import N_SCORED
 
-FEWEST = 30
-"""Number of examples from which on weights of octaves are fitted."""
+MIN_EXAMPLES = 30
+"""Smallest number of examples for a fit of weights of octaves."""
 FOLDS = 10
-"""Parts of the cross-validation."""
-DRAWN = 0.5
+"""Number of folds of the cross-validation."""
+DIFFERENCE_PENALTY = 0.5
 """Penalty on the squared differences between weights of octaves."""
-SURE = 1.6449
+MIN_STANDARD_ERRORS = 1.6449
 """Number of standard errors by which the cross-validated loss must be lower."""
 
 
@@ -54,32 +54,34 @@ def octave_weights(
         bad: the same for the bad examples.
 
     Returns:
-        The weights; None with fewer than `FEWEST` examples, or if the score separates as well.
+        The weights; None with fewer than `MIN_EXAMPLES` examples, or if the score separates them
+        as well.
     """
-    if len(good) + len(bad) < FEWEST:
+    if len(good) + len(bad) < MIN_EXAMPLES:
         return None
-    seen = np.array([*good.values(), *bad.values()])
+    visible = np.array([*good.values(), *bad.values()])
     is_good = np.repeat([1.0, 0.0], [len(good), len(bad)])
-    by_score, by_octaves = (_left_out(seen, is_good, free) for free in (False, True))
+    by_score, by_octaves = (_left_out(visible, is_good, free) for free in (False, True))
     gain = _loss(by_score, is_good) - _loss(by_octaves, is_good)
-    if gain.mean() <= SURE * gain.std(ddof=1) / np.sqrt(len(gain)):
+    if gain.mean() <= MIN_STANDARD_ERRORS * gain.std(ddof=1) / np.sqrt(len(gain)):
         return None
-    weights, intercept = _fit(seen, is_good, free=True)
+    weights, intercept = _fit(visible, is_good, free=True)
     return OctaveWeights(
         weights=tuple(map(float, weights)),
         intercept=intercept,
-        agreement=float((((seen @ weights + intercept) >= 0) == is_good).mean()),
+        agreement=float((((visible @ weights + intercept) >= 0) == is_good).mean()),
         agreement_left_out=float(((by_octaves >= 0) == is_good).mean()),
     )
 
 
-def _fit(seen: np.ndarray, is_good: np.ndarray, free: bool) -> tuple[np.ndarray, float]:
+def _fit(visible: np.ndarray, is_good: np.ndarray, free: bool) -> tuple[np.ndarray, float]:
     """Weights of octaves and intercept; equal weights unless they are free."""
     if not free:
-        slope, intercept = _fit_columns(seen.sum(axis=1, keepdims=True), is_good, np.zeros((1, 1)))
+        scores = visible.sum(axis=1, keepdims=True)
+        slope, intercept = _fit_columns(scores, is_good, np.zeros((1, 1)))
         return np.repeat(slope, N_SCORED), float(intercept)
     differences = np.eye(N_SCORED) - 1 / N_SCORED
-    weights, intercept = _fit_columns(seen, is_good, DRAWN * differences)
+    weights, intercept = _fit_columns(visible, is_good, DIFFERENCE_PENALTY * differences)
     return weights, float(intercept)
 
 
@@ -87,22 +89,22 @@ def _fit_columns(
     columns: np.ndarray, is_good: np.ndarray, penalty: np.ndarray
 ) -> tuple[np.ndarray, float]:
     n, m = columns.shape
-    whole = np.zeros((m + 1, m + 1))
-    whole[:m, :m] = penalty + RIDGE * np.eye(m)
-    whole[m, m] = INTERCEPT_RIDGE
+    full_penalty = np.zeros((m + 1, m + 1))
+    full_penalty[:m, :m] = penalty + RIDGE * np.eye(m)
+    full_penalty[m, m] = INTERCEPT_RIDGE
     centre = columns.mean(axis=0)
-    found = logistic(np.hstack([columns - centre, np.ones((n, 1))]), is_good, whole)
-    return found[:m], float(found[m] - found[:m] @ centre)
+    coefficients = logistic(np.hstack([columns - centre, np.ones((n, 1))]), is_good, full_penalty)
+    return coefficients[:m], float(coefficients[m] - coefficients[:m] @ centre)
 
 
-def _left_out(seen: np.ndarray, is_good: np.ndarray, free: bool) -> np.ndarray:
+def _left_out(visible: np.ndarray, is_good: np.ndarray, free: bool) -> np.ndarray:
     """Logarithm of the odds of each example from a fit without it, (n,)."""
-    found = np.zeros(len(seen))
-    fold = np.arange(len(seen)) % FOLDS
-    for out in range(FOLDS):
-        weights, intercept = _fit(seen[fold != out], is_good[fold != out], free)
-        found[fold == out] = seen[fold == out] @ weights + intercept
-    return found
+    log_odds = np.zeros(len(visible))
+    fold = np.arange(len(visible)) % FOLDS
+    for left_out in range(FOLDS):
+        weights, intercept = _fit(visible[fold != left_out], is_good[fold != left_out], free)
+        log_odds[fold == left_out] = visible[fold == left_out] @ weights + intercept
+    return log_odds
 
 
 def _loss(log_odds: np.ndarray, is_good: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.records.small_file import is_finite, numbers, read_object, write_object
 
-WHAT, SCHEMA = "TomoScore rule", 1
+CONTENT, SCHEMA = "TomoScore rule", 1
 BY_SCORE, BY_OCTAVES = "threshold", "octaves"
 
 
@@ -44,7 +44,7 @@ class Rule:
         created: date and time, ISO 8601.
 
     Raises:
-        ValueError: a number that the kind needs is missing or not finite.
+        ValueError: a number that this kind of rule needs is missing or not finite.
     """
 
     kind: str
@@ -104,7 +104,8 @@ class Rule:
         if resolvability is None:
             raise ValueError("expected a resolvability curve: the rule weighs its octaves")
         assert self.intercept is not None
-        return float(np.dot(self.weights or (), seen_of(resolvability)) + self.intercept) >= 0
+        weighted_sum = float(np.dot(self.weights or (), visible_fractions(resolvability)))
+        return weighted_sum + self.intercept >= 0
 
     def check_made_for(self, model_sha256: str | None, calibration_sha256: str | None) -> None:
         """Check that scores have the weights and the calibration of the rule.
@@ -114,10 +115,10 @@ class Rule:
             calibration_sha256: SHA-256 of their calibration; None for uncalibrated scores.
 
         Raises:
-            ValueError: they have others; the message says what to do.
+            ValueError: the weights or the calibration differ; the message says what to do.
         """
-        known = None not in (self.model_sha256, model_sha256)
-        if known and self.model_sha256 != model_sha256:
+        both_known = None not in (self.model_sha256, model_sha256)
+        if both_known and self.model_sha256 != model_sha256:
             raise ValueError(
                 f"the rule is for scores of the weights {str(self.model_sha256)[:12]} (sha256), "
                 f"found those of {str(model_sha256)[:12]}: learn it again with these scores"
@@ -133,36 +134,36 @@ class Rule:
 
 
 def threshold_rule(
-    found: Threshold,
+    threshold: Threshold,
     model_sha256: str | None,
     calibration_sha256: str | None = None,
     octaves: OctaveWeights | None = None,
 ) -> Rule:
-    """The rule of a threshold or of weights of octaves.
+    """Make a rule of a threshold, or of weights of octaves.
 
     Args:
-        found: threshold from examples.
+        threshold: threshold from examples.
         model_sha256: SHA-256 of the weights that made the scores; None if unknown.
         calibration_sha256: SHA-256 of their calibration; None for uncalibrated scores.
-        octaves: weights of octaves, which are used instead of the threshold; None: the threshold.
+        octaves: weights of octaves to use instead of the threshold; None to use the threshold.
     """
     return Rule(
         kind=BY_SCORE if octaves is None else BY_OCTAVES,
-        threshold=found.threshold if octaves is None else None,
-        interval=found.interval if octaves is None else None,
+        threshold=threshold.threshold if octaves is None else None,
+        interval=threshold.interval if octaves is None else None,
         weights=octaves.weights if octaves else None,
         intercept=octaves.intercept if octaves else None,
         model_sha256=model_sha256,
         calibration_sha256=calibration_sha256,
-        good=found.good,
-        bad=found.bad,
-        agreement=octaves.agreement if octaves else found.agreement,
+        good=threshold.good,
+        bad=threshold.bad,
+        agreement=octaves.agreement if octaves else threshold.agreement,
         engine_version=__version__,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
 
 
-def seen_of(resolvability: Sequence[float | None]) -> np.ndarray:
+def visible_fractions(resolvability: Sequence[float | None]) -> np.ndarray:
     """The visible fraction of each scored octave, (N_SCORED,), 0 to 1; the sum is the TomoScore.
 
     Args:
@@ -178,7 +179,7 @@ def write_rule(path: str, rule: Rule) -> None:
     Raises:
         StartError: the file cannot be written.
     """
-    write_object(path, {"what": WHAT, "schema": SCHEMA, **_as_dict(rule)})
+    write_object(path, {"what": CONTENT, "schema": SCHEMA, **_as_dict(rule)})
 
 
 def read_rule(path: str) -> Rule:
@@ -188,7 +189,7 @@ def read_rule(path: str) -> Rule:
         StartError: the file cannot be read, or has no rule.
     """
     names = [field.name for field in fields(Rule)]
-    content = read_object(path, WHAT, SCHEMA, names)
+    content = read_object(path, CONTENT, SCHEMA, names)
     try:
         return Rule(**{name: content[name] for name in names})
     except ValueError as error:

@@ -69,7 +69,7 @@ def block_of(shape_zyx: tuple[int, int, int], slab_z: tuple[int, int], voxel_nm:
     """
     planes = min(MAX_PLANES, max(1, math.ceil(DEPTH_NM / voxel_nm)))
     middles = ((slab_z[0] + slab_z[1]) // 2, shape_zyx[1] // 2, shape_zyx[2] // 2)
-    sizes = [min(n, most) for n, most in zip(shape_zyx, (planes, MAX_PIXELS, MAX_PIXELS))]
+    sizes = [min(n, limit) for n, limit in zip(shape_zyx, (planes, MAX_PIXELS, MAX_PIXELS))]
     first = [
         min(max(middle - size // 2, 0), n - size)
         for middle, size, n in zip(middles, sizes, shape_zyx)
@@ -106,18 +106,18 @@ def spectrum(values: np.ndarray) -> np.ndarray:
     return np.asarray(fft.rfftn(windowed))
 
 
-def correlation(one: np.ndarray, other: np.ndarray, where: np.ndarray | None = None) -> float:
+def correlation(first: np.ndarray, second: np.ndarray, where: np.ndarray | None = None) -> float:
     """Correlation of two spectra.
 
     Args:
-        one: complex, any shape.
-        other: complex, the same shape.
+        first: complex, any shape.
+        second: complex, the same shape.
         where: bool, the same shape, frequencies to use; all if None.
 
     Returns:
         -1 to 1; 0 if one of the spectra is 0.
     """
-    a, b = (one, other) if where is None else (one[where], other[where])
+    a, b = (first, second) if where is None else (first[where], second[where])
     power = float((np.abs(a) ** 2).sum(dtype=float) * (np.abs(b) ** 2).sum(dtype=float))
     return float((a * b.conj()).real.sum(dtype=float) / math.sqrt(power)) if power > 0 else 0.0
 
@@ -137,23 +137,23 @@ class Lag:
     at_zero: float
 
 
-def lag_of(one: np.ndarray, other: np.ndarray, block: Block) -> Lag:
+def lag_of(first: np.ndarray, second: np.ndarray, block: Block) -> Lag:
     """Measure the displacement of two spectra by phase correlation (Kuglin and Hines, 1975).
 
     Args:
-        one: spectrum of the first block, see `spectrum`.
-        other: spectrum of the second block, the same shape.
+        first: spectrum of the first block, see `spectrum`.
+        second: spectrum of the second block, the same shape.
         block: their block.
     """
     kz, ky, kx = block.frequencies()
     radius = np.sqrt(kz**2 + ky**2 + kx**2)
     max_frequency = min(1 / FINE_LAG_NM, block.max_frequency)
     band = (radius > 1 / COARSE_LAG_NM) & (radius < max_frequency)
-    cross = other * one.conj()
+    cross = second * first.conj()
     phases = np.where(band, cross / np.maximum(np.abs(cross), 1e-30), 0)
     map_ = fft.irfftn(phases, s=block.shape)
     spread = max(float(map_.std()), 1e-30)
-    place = np.unravel_index(int(np.abs(map_).argmax()), map_.shape)
-    shift = [int(p) if p <= n // 2 else int(p) - n for p, n in zip(place, map_.shape)]
-    peak, at_zero = float(map_[place]) / spread, float(map_[0, 0, 0]) / spread
+    index = np.unravel_index(int(np.abs(map_).argmax()), map_.shape)
+    shift = [int(p) if p <= n // 2 else int(p) - n for p, n in zip(index, map_.shape)]
+    peak, at_zero = float(map_[index]) / spread, float(map_[0, 0, 0]) / spread
     return Lag((shift[0], shift[1], shift[2]), peak, at_zero)

@@ -82,38 +82,38 @@ def check_halves(volume: Volume, halves: Halves, slab_z: tuple[int, int]) -> Acq
     for name, half in zip(names, values):
         if not half.any() or float(half.std()) == 0:
             raise HalvesError(f"the half {name} is constant in the middle of the slab: empty?")
-    one, other = (spectrum(half) for half in values)
-    whole = spectrum(read_block(volume, block))
-    _check_copies(whole, one, other, names)
-    _check_places([lag_of(whole, half, block) for half in (one, other)], names)
-    if finest_correlation(one, other, block) > MAX_NYQUIST_CORRELATION:
+    odd, even = (spectrum(half) for half in values)
+    full = spectrum(read_block(volume, block))
+    _check_copies(full, odd, even, names)
+    _check_displacements([lag_of(full, half, block) for half in (odd, even)], names)
+    if finest_correlation(odd, even, block) > MAX_NYQUIST_CORRELATION:
         raise HalvesError(
             "the halves correlate up to Nyquist: they share their noise, as when both are made "
             "from one volume; name reconstructions from separate frames or tilts"
         )
     noise = noise_follows_features(values[0], values[1], block.voxel_nm)
-    angular = angular_correlation(one, other, block)
-    _check_noise(power_in_wedge(one, block), noise, angular, block)
+    angular = angular_correlation(odd, even, block)
+    _check_noise(power_in_wedge(odd, block), noise, angular, block)
     if angular is None:
-        return Acquisition(UNKNOWN, max_tilt_of(one, block))
+        return Acquisition(UNKNOWN, max_tilt_of(odd, block))
     kind = BY_FRAME if angular >= MIN_SAME_ANGLES else BY_TILT
-    return Acquisition(kind, max_tilt_of(one, block))
+    return Acquisition(kind, max_tilt_of(odd, block))
 
 
 def _check_copies(
-    whole: np.ndarray, one: np.ndarray, other: np.ndarray, names: tuple[str, ...]
+    full: np.ndarray, odd: np.ndarray, even: np.ndarray, names: tuple[str, ...]
 ) -> None:
-    if correlation(one, other) > MIN_IDENTICAL:
+    if correlation(odd, even) > MIN_IDENTICAL:
         raise HalvesError(
             f"{names[0]} and {names[1]} hold the same volume: name the tomogram of the odd and the "
             "one of the even frames or tilts"
         )
-    for name, half in zip(names, (one, other)):
-        if abs(correlation(whole, half)) > MIN_IDENTICAL:
+    for name, half in zip(names, (odd, even)):
+        if abs(correlation(full, half)) > MIN_IDENTICAL:
             raise HalvesError(f"the half {name} holds the tomogram itself: name the half")
 
 
-def _check_places(lags: list[Lag], names: tuple[str, ...]) -> None:
+def _check_displacements(lags: list[Lag], names: tuple[str, ...]) -> None:
     """Check that the halves are of this tomogram, not displaced, and of the same contrast."""
     for name, lag in zip(names, lags):
         if abs(lag.peak) < MIN_RELATED_PEAK:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Correlation of a tomogram with a noise-free one, from the Fourier ring correlation of its halves.
+"""Correlation of a tomogram with a noise-free one, from the Fourier ring correlation of halves.
 
 Halves have the same signal and independent noise. If F is their correlation, the correlation of the
-whole tomogram with a noise-free one from the same views is C = sqrt(2 F / (1 + F)) (Rosenthal and
+full tomogram with a noise-free one from the same views is C = sqrt(2 F / (1 + F)) (Rosenthal and
 Henderson, J. Mol. Biol. 333, 721 (2003)).
 """
 
@@ -30,18 +30,20 @@ def ring_correlation(odd: np.ndarray, even: np.ndarray, voxel_nm: float) -> np.n
     """
     if odd.shape != even.shape or odd.ndim != 3:
         raise ValueError(f"expected halves (z, y, x) of one shape, got {odd.shape}, {even.shape}")
-    one, other = np.fft.rfft2(odd), np.fft.rfft2(even)
+    f_odd, f_even = np.fft.rfft2(odd), np.fft.rfft2(even)
     radius = fourier.numpy_radius(odd.shape[1:], voxel_nm)
-    found = np.full(N_BANDS, np.nan)
+    correlations = np.full(N_BANDS, np.nan)
     for band, ring in enumerate(fourier.band_masks(radius)):
-        power = (np.abs(one[:, ring]) ** 2).sum() * (np.abs(other[:, ring]) ** 2).sum()
+        power = (np.abs(f_odd[:, ring]) ** 2).sum() * (np.abs(f_even[:, ring]) ** 2).sum()
         if ring.any() and power > 0:
-            found[band] = (one[:, ring] * other[:, ring].conj()).sum().real / np.sqrt(power)
-    return found
+            correlations[band] = (f_odd[:, ring] * f_even[:, ring].conj()).sum().real / np.sqrt(
+                power
+            )
+    return correlations
 
 
 def noise_free_correlation(ring: np.ndarray) -> np.ndarray:
-    """C of F, see the top of this file: the same shape, 0 to 1; 0 if F is not positive."""
+    """C for each F (see the module docstring), the same shape, 0 to 1; 0 if F is not positive."""
     positive = np.maximum(ring, 0.0)
     return np.asarray(np.sqrt(2 * positive / (1 + positive)))
 

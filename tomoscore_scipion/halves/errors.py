@@ -5,4 +5,4 @@ from tomoscore_scipion.records.errors import TomoScoreError
 
 
 class HalvesError(TomoScoreError):
-    """Halves that say nothing of their tomogram; the predicted score holds all the same."""
+    """Halves from which the score cannot be measured. The predicted score is not affected."""

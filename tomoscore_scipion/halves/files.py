@@ -32,11 +32,11 @@ def open_halves(paths: tuple[str, str], volume: Volume, size_was_given: bool) ->
             shapes or voxel sizes differ.
     """
     _check_names(paths, volume)
-    with _opened(paths[0], volume) as one, _opened(paths[1], volume) as other:
-        for half in (one, other):
+    with _opened(paths[0], volume) as odd, _opened(paths[1], volume) as even:
+        for half in (odd, even):
             _check_shape(half, volume)
-        _check_sizes(one, other, volume, size_was_given)
-        yield one, other
+        _check_sizes(odd, even, volume, size_was_given)
+        yield odd, even
 
 
 def _check_names(paths: tuple[str, str], volume: Volume) -> None:
@@ -50,8 +50,8 @@ def _check_names(paths: tuple[str, str], volume: Volume) -> None:
             raise HalvesError(f"the half {path} is the tomogram itself: name the file of the half")
 
 
-def _is_same(one: str, other: str) -> bool:
-    return os.path.realpath(one) == os.path.realpath(other)
+def _is_same(first: str, second: str) -> bool:
+    return os.path.realpath(first) == os.path.realpath(second)
 
 
 def _opened(path: str, volume: Volume) -> Volume:
@@ -78,14 +78,14 @@ def _shape(volume: Volume) -> str:
     return " x ".join(str(n) for n in volume.shape_zyx)
 
 
-def _check_sizes(one: Volume, other: Volume, volume: Volume, size_was_given: bool) -> None:
+def _check_sizes(odd: Volume, even: Volume, volume: Volume, size_was_given: bool) -> None:
     """Check that all known voxel sizes are equal."""
-    sizes = [(half, half.voxel_size_angstrom) for half in (one, other)]
-    known = [(half, size) for half, size in sizes if size != UNKNOWN_SIZE_ANGSTROM]
+    sizes = [(half, half.voxel_size_angstrom) for half in (odd, even)]
+    known_sizes = [(half, size) for half, size in sizes if size != UNKNOWN_SIZE_ANGSTROM]
     if not size_was_given:
-        known.append((volume, volume.voxel_size_angstrom))
-    for half, size in known[:-1]:
-        last, expected = known[-1]
+        known_sizes.append((volume, volume.voxel_size_angstrom))
+    for half, size in known_sizes[:-1]:
+        last, expected = known_sizes[-1]
         if abs(size - expected) > TOLERANCE * max(size, expected):
             raise HalvesError(
                 f"the half {half.path} has a voxel size of {size:g} A, expected {expected:g} A as "

@@ -95,54 +95,57 @@ def _measured(
 ) -> dict[str, Any]:
     assert record.slab_z is not None
     first, last = record.slab_z
-    inside = [piece for piece in slices if first <= piece.z <= last]
+    inside = [slice_curves for slice_curves in slices if first <= slice_curves.z <= last]
     with open_halves(paths, volume, size_was_given) as halves:
         try:
             acquisition = check_halves(volume, halves, record.slab_z)
             if tilt_range_deg is not None:
                 acquisition = replace(acquisition, max_tilt_deg=half_of(tilt_range_deg))
-            share = _share(volume, acquisition)
+            band_weights = _band_weights(volume, acquisition)
             factor = wedge_factor_of(acquisition.max_tilt_deg)
-            found = measured_curve(
-                halves, volume.voxel_size_angstrom / 10, inside, factor, share, measure
+            measured = measured_curve(
+                halves, volume.voxel_size_angstrom / 10, inside, factor, band_weights, measure
             )
         except TomogramError as error:
             raise HalvesError(f"a file cannot be read: {error}") from error
-    if found is None:
+    if measured is None:
         raise HalvesError("nothing varies in the halves where the tomogram has its slab: empty?")
-    entry = _entry(found, acquisition, share, paths)
+    entry = _entry(measured, acquisition, band_weights, paths)
     assert record.tomoscore_interval is not None
-    if acquisition.kind == BY_FRAME and record.tomoscore_interval[1] < found.score:
+    if acquisition.kind == BY_FRAME and record.tomoscore_interval[1] < measured.score:
         entry["warnings"] += (SHARED,)
     return entry
 
 
-def _share(volume: Volume, acquisition: Acquisition) -> np.ndarray:
+def _band_weights(volume: Volume, acquisition: Acquisition) -> np.ndarray:
     """Weight of each band, (N_BANDS,): 0 for bands that are excluded or beyond Nyquist."""
-    share = share_below_nyquist(volume.voxel_size_angstrom / 10)
+    weights = share_below_nyquist(volume.voxel_size_angstrom / 10)
     if acquisition.kind == BY_TILT:
-        share = share * np.array([fine >= FINEST_BY_TILT_NM for _, fine in PERIODS_NM])
-    share[N_SCORED:] = 0
-    return share
+        weights = weights * np.array([fine >= FINEST_BY_TILT_NM for _, fine in PERIODS_NM])
+    weights[N_SCORED:] = 0
+    return weights
 
 
 def _entry(
-    found: Measured, acquisition: Acquisition, share: np.ndarray, paths: tuple[str, str]
+    measured: Measured, acquisition: Acquisition, band_weights: np.ndarray, paths: tuple[str, str]
 ) -> dict[str, Any]:
     warnings = [LEFT_OUT] if acquisition.kind == BY_TILT else []
     warnings += [KIND_UNKNOWN] if acquisition.kind == UNKNOWN else []
     warnings += [TILTS_UNKNOWN] if acquisition.max_tilt_deg is None else []
-    low, high = found.interval
+    low, high = measured.interval
     return {
         "half1": paths[0],
         "half2": paths[1],
         "status": MEASURED,
         "error": None,
-        "tomoscore": round(found.score, DIGITS),
+        "tomoscore": round(measured.score, DIGITS),
         "interval": (round(low, DIGITS), round(high, DIGITS)),
-        "curve": {"period_nm": PERIODS_NM, "resolvability": curve_as_list(found.curve, share)},
+        "curve": {
+            "period_nm": PERIODS_NM,
+            "resolvability": curve_as_list(measured.curve, band_weights),
+        },
         "kind": acquisition.kind,
         "max_tilt_deg": acquisition.max_tilt_deg,
-        "octaves": tuple(p for p, s in zip(PERIODS_NM, share) if s > 0),
+        "octaves": tuple(p for p, s in zip(PERIODS_NM, band_weights) if s > 0),
         "warnings": tuple(warnings),
     }

@@ -52,18 +52,18 @@ def measured_curve(
     voxel_nm: float,
     slices: Sequence[SliceCurves],
     factor: WedgeFactor,
-    share: np.ndarray,
+    band_weights: np.ndarray,
     measure: Measure,
 ) -> Measured | None:
     """Measure the curve of a tomogram.
 
     Args:
         halves: both halves, open.
-        voxel_nm: voxel size of the tomogram in nm; that in the headers of the halves is ignored.
+        voxel_nm: voxel size of the tomogram in nm; the headers of the halves are ignored.
         slices: predicted curves and content of the slices of the slab. The content weights tiles.
         factor: factor for the missing wedge.
-        share: (N_BANDS,) weight of each band, 0 to 1; 0 for bands that are excluded or beyond
-            Nyquist.
+        band_weights: (N_BANDS,) weight of each band, 0 to 1; 0 for bands that are excluded or
+            beyond Nyquist.
         measure: computes the Fourier statistics of a slice, see `Scorer.measure`.
 
     Returns:
@@ -72,8 +72,8 @@ def measured_curve(
     Raises:
         TomogramError: a file cannot be read.
     """
-    rings = [ring_of_tiles(halves, voxel_nm, piece.z, measure) for piece in slices]
-    tiles = [_tiles(piece, ring) for piece, ring in zip(slices, rings) if ring is not None]
+    rings = [ring_of_tiles(halves, voxel_nm, curves.z, measure) for curves in slices]
+    tiles = [_tiles(curves, ring) for curves, ring in zip(slices, rings) if ring is not None]
     if not tiles:
         return None
     ring, content = (np.concatenate(part) for part in zip(*tiles))
@@ -87,16 +87,16 @@ def measured_curve(
         return weighted_curve(_all_bands(correlations * factors), content)
 
     low, middle, high = (
-        float(tomoscore(curve_with(part), share))
+        float(tomoscore(curve_with(part), band_weights))
         for part in (factor.low, factor.middle, factor.high)
     )
     weighted = [(_all_bands(part * factor.middle), there) for part, there in by_slice]
-    chance = Z_90 * bootstrap_sd(weighted, share)
+    chance = Z_90 * bootstrap_sd(weighted, band_weights)
     interval = (
         max(0.0, middle - math.hypot(middle - low, chance)),
-        min(float((share[:N_SCORED] > 0).sum()), middle + math.hypot(high - middle, chance)),
+        min(float((band_weights[:N_SCORED] > 0).sum()), middle + math.hypot(high - middle, chance)),
     )
-    curve = np.where(share > 0, curve_with(factor.middle), np.nan)
+    curve = np.where(band_weights > 0, curve_with(factor.middle), np.nan)
     curve[N_SCORED:] = np.nan
     return Measured(curve, middle, interval)
 
@@ -119,26 +119,26 @@ def ring_of_tiles(
     centre = plan_slice(z, halves[0].shape_zyx[0], voxel_nm).centre
     planes = [mean_plane(half.read_slice, centre.planes, centre.weights) for half in halves]
     valid = valid_pixels(planes[0]) & valid_pixels(planes[1])
-    found = measure(normalise(z, [*planes, None, None], valid, voxel_nm))
-    if found.blank:
+    statistics = measure(normalise(z, [*planes, None, None], valid, voxel_nm))
+    if statistics.blank:
         return None
-    means = np.asarray(found.means.numpy(), dtype=float)[:, :, ::-1]
-    first, second, both = (means[..., place] for place in _PRODUCTS)
-    return both / np.sqrt(np.maximum(first * second, 1e-20)), found.weight.numpy()
+    means = np.asarray(statistics.means.numpy(), dtype=float)[:, :, ::-1]
+    first, second, both = (means[..., index] for index in _PRODUCTS)
+    return both / np.sqrt(np.maximum(first * second, 1e-20)), statistics.weight.numpy()
 
 
 def _tiles(
-    piece: SliceCurves, found: tuple[np.ndarray, np.ndarray]
+    curves: SliceCurves, ring_and_weight: tuple[np.ndarray, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
     """F and predicted content of the tiles with data in both halves, (n_tiles, N_BANDS) each."""
-    ring, weight = found
-    shared = torch.minimum(piece.weight, torch.from_numpy(weight))
+    ring, weight = ring_and_weight
+    shared = torch.minimum(curves.weight, torch.from_numpy(weight))
     return usable_tiles(
-        SliceCurves(piece.z, torch.from_numpy(_all_bands(ring)), piece.content, shared)
+        SliceCurves(curves.z, torch.from_numpy(_all_bands(ring)), curves.content, shared)
     )
 
 
 def _all_bands(octaves: np.ndarray) -> np.ndarray:
     """Pad (..., N_SCORED) with zeros to (..., N_BANDS)."""
-    rest = np.zeros((*octaves.shape[:-1], N_BANDS - N_SCORED))
-    return np.concatenate([octaves, rest], axis=-1)
+    padding = np.zeros((*octaves.shape[:-1], N_BANDS - N_SCORED))
+    return np.concatenate([octaves, padding], axis=-1)

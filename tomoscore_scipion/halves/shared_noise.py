@@ -13,12 +13,12 @@ MAX_PLANES = 12
 """Number of planes that are examined, to save time."""
 
 
-def finest_correlation(one: np.ndarray, other: np.ndarray, block: Block) -> float:
+def finest_correlation(odd: np.ndarray, even: np.ndarray, block: Block) -> float:
     """Correlation of two spectra at 0.8 to 1 of the Nyquist frequency, where noise dominates.
 
     Args:
-        one: spectrum of the first half.
-        other: spectrum of the second half, the same shape.
+        odd: spectrum of the first half.
+        even: spectrum of the second half, the same shape.
         block: their block.
 
     Returns:
@@ -27,10 +27,10 @@ def finest_correlation(one: np.ndarray, other: np.ndarray, block: Block) -> floa
     kz, ky, kx = block.frequencies()
     flat = np.hypot(ky, kx) * 2 * block.voxel_nm
     where = (flat > 0.8) & (flat < 1.0) & (np.abs(kz) < 0.5 * np.hypot(ky, kx))
-    return correlation(one, other, where)
+    return correlation(odd, even, where)
 
 
-def noise_follows_features(one: np.ndarray, other: np.ndarray, voxel_nm: float) -> float:
+def noise_follows_features(odd: np.ndarray, even: np.ndarray, voxel_nm: float) -> float:
     """Correlation of the local noise level with the local signal.
 
     A denoiser removes noise between features more than at features; the noise of a reconstruction
@@ -38,31 +38,31 @@ def noise_follows_features(one: np.ndarray, other: np.ndarray, voxel_nm: float) 
     the halves are compared per octave from 32 to 4 nm.
 
     Args:
-        one: (z, y, x) values of the first half.
-        other: (z, y, x) values of the second half.
+        odd: (z, y, x) values of the first half.
+        even: (z, y, x) values of the second half.
         voxel_nm: voxel size in nm.
 
     Returns:
         Correlation of the logarithms of both energies, 0 to 1: the largest of all octaves.
     """
-    step = max(1, len(one) // MAX_PLANES)
-    gains = [max(float(part.std()), 1e-30) for part in (one, other)]
-    spectra = [fft.rfft2(part[::step] / gain) for part, gain in zip((one, other), gains)]
-    shape = one.shape[1:]
+    step = max(1, len(odd) // MAX_PLANES)
+    gains = [max(float(values.std()), 1e-30) for values in (odd, even)]
+    spectra = [fft.rfft2(values[::step] / gain) for values, gain in zip((odd, even), gains)]
+    shape = odd.shape[1:]
     flat = fourier.numpy_radius(shape, voxel_nm)
     top = MAX_NYQUIST_FRACTION * 0.5 / voxel_nm
-    found = [0.0]
+    correlations = [0.0]
     for coarse in (32.0, 16.0, 8.0):
         if top < 1.3 / coarse:
             continue
         octave = (flat > 1 / coarse) & (flat < min(2 / coarse, top))
         logs = [
-            np.log(_local_energy(fft.irfft2(part * octave, s=shape), 0.75 * coarse / voxel_nm))
-            for part in (spectra[0] - spectra[1], spectra[0] + spectra[1])
+            np.log(_local_energy(fft.irfft2(values * octave, s=shape), 0.75 * coarse / voxel_nm))
+            for values in (spectra[0] - spectra[1], spectra[0] + spectra[1])
         ]
         if min(float(log.std()) for log in logs) > 0:
-            found.append(float(np.corrcoef(logs[0].ravel(), logs[1].ravel())[0, 1]))
-    return max(found)
+            correlations.append(float(np.corrcoef(logs[0].ravel(), logs[1].ravel())[0, 1]))
+    return max(correlations)
 
 
 def _local_energy(images: np.ndarray, sigma_px: float) -> np.ndarray:

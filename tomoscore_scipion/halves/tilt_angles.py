@@ -24,15 +24,15 @@ AXIS_DEG = 14.0
 """Half angle of a cone around the kz axis that no view reaches."""
 
 
-def angular_correlation(one: np.ndarray, other: np.ndarray, block: Block) -> float | None:
+def angular_correlation(odd: np.ndarray, even: np.ndarray, block: Block) -> float | None:
     """Correlation of the angular distributions of power of two halves.
 
     It is near 1 if both halves have the same tilt angles, as halves of frames do, and lower if they
     have different ones, as halves of tilts do.
 
     Args:
-        one: spectrum of the first half.
-        other: spectrum of the second half, the same shape.
+        odd: spectrum of the first half.
+        even: spectrum of the second half, the same shape.
         block: their block.
 
     Returns:
@@ -40,48 +40,48 @@ def angular_correlation(one: np.ndarray, other: np.ndarray, block: Block) -> flo
     """
     if not block.is_deep:
         return None
-    axis = _tilt_axis(one, block)
-    kz, across = _across(block, axis)
-    radius = np.hypot(kz, across)
-    seen = (radius > block.max_frequency / 3) & (radius < block.max_frequency)
-    seen &= np.abs(across) > block.max_frequency / 5
-    logs = [np.log((np.abs(part) ** 2).sum(axis=axis) + 1e-30) for part in (one, other)]
+    axis = _tilt_axis(odd, block)
+    kz, k_perp = _frequencies(block, axis)
+    radius = np.hypot(kz, k_perp)
+    examined = (radius > block.max_frequency / 3) & (radius < block.max_frequency)
+    examined &= np.abs(k_perp) > block.max_frequency / 5
+    logs = [np.log((np.abs(half) ** 2).sum(axis=axis) + 1e-30) for half in (odd, even)]
     smooth = [ndimage.gaussian_filter(log, BACKGROUND_SIGMA_PX) for log in logs]
-    first, second = ((log - background)[seen] for log, background in zip(logs, smooth))
+    first, second = ((log - background)[examined] for log, background in zip(logs, smooth))
     if min(first.std(), second.std()) < MIN_ANGULAR_SPREAD:
         return None
     return float(np.corrcoef(first, second)[0, 1])
 
 
-def _across(block: Block, axis: int) -> tuple[np.ndarray, np.ndarray]:
+def _frequencies(block: Block, axis: int) -> tuple[np.ndarray, np.ndarray]:
     """Frequencies kz and perpendicular to a tilt axis (1: y, 2: x), arrays of one shape."""
     kz, ky, kx = block.frequencies()
-    across = kx[:, 0] if axis == 1 else ky[:, :, 0]
-    z, a = np.broadcast_arrays(kz[:, :, 0], across)
+    k_perp = kx[:, 0] if axis == 1 else ky[:, :, 0]
+    z, a = np.broadcast_arrays(kz[:, :, 0], k_perp)
     return z, a
 
 
-def _tilt_axis(one: np.ndarray, block: Block) -> int:
+def _tilt_axis(spectrum: np.ndarray, block: Block) -> int:
     """Tilt axis, 1 for y or 2 for x: the axis with less power beyond tilts of 75 degrees."""
     beyond = []
     for axis in (1, 2):
-        kz, across = _across(block, axis)
-        radius = np.hypot(kz, across)
-        seen = (radius > block.max_frequency / 3) & (radius < block.max_frequency)
-        steep = seen & (np.abs(kz) > math.tan(math.radians(75)) * np.abs(across))
-        power = (np.abs(one) ** 2).sum(axis=axis)
-        beyond.append(float(power[steep].sum()) / max(float(power[seen].sum()), 1e-30))
+        kz, k_perp = _frequencies(block, axis)
+        radius = np.hypot(kz, k_perp)
+        examined = (radius > block.max_frequency / 3) & (radius < block.max_frequency)
+        steep = examined & (np.abs(kz) > math.tan(math.radians(75)) * np.abs(k_perp))
+        power = (np.abs(spectrum) ** 2).sum(axis=axis)
+        beyond.append(float(power[steep].sum()) / max(float(power[examined].sum()), 1e-30))
     return 1 if beyond[0] <= beyond[1] else 2
 
 
-def power_in_wedge(one: np.ndarray, block: Block) -> float:
-    """Power in the missing wedge relative to that near the kx-ky plane, at periods of 16 to 4 nm.
+def power_in_wedge(spectrum: np.ndarray, block: Block) -> float:
+    """Power in the missing wedge relative to the power near the kx-ky plane, at 16 to 4 nm.
 
     It is near 0 for a reconstruction, also after linear filters, and larger if a method that is not
     linear has filled the missing wedge.
 
     Args:
-        one: spectrum of a half.
+        spectrum: spectrum of a half.
         block: its block.
 
     Returns:
@@ -89,22 +89,24 @@ def power_in_wedge(one: np.ndarray, block: Block) -> float:
     """
     kz, ky, kx = block.frequencies()
     flat, radius = np.hypot(ky, kx), np.sqrt(kz**2 + ky**2 + kx**2)
-    found = []
+    ratios = []
     for low, high in ((1 / 16, 1 / 8), (1 / 8, 1 / 4)):
         shell = (radius > low) & (radius < min(high, block.max_frequency))
         near_axis = shell & (flat < math.tan(math.radians(AXIS_DEG)) * np.abs(kz))
         near_plane = shell & (np.abs(kz) < 0.5 * flat)
         if near_axis.sum() > 50 and near_plane.any():
-            inside, outside = (float((np.abs(one[m]) ** 2).mean()) for m in (near_axis, near_plane))
-            found.append(inside / max(outside, 1e-30))
-    return max(found, default=0.0)
+            inside, outside = (
+                float((np.abs(spectrum[m]) ** 2).mean()) for m in (near_axis, near_plane)
+            )
+            ratios.append(inside / max(outside, 1e-30))
+    return max(ratios, default=0.0)
 
 
-def max_tilt_of(one: np.ndarray, block: Block) -> float | None:
+def max_tilt_of(spectrum: np.ndarray, block: Block) -> float | None:
     """Estimate the tilt range from the angles at which the power ends.
 
     Args:
-        one: spectrum of a half.
+        spectrum: spectrum of a half.
         block: its block.
 
     Returns:
@@ -112,12 +114,12 @@ def max_tilt_of(one: np.ndarray, block: Block) -> float | None:
     """
     if not block.is_deep:
         return None
-    axis = _tilt_axis(one, block)
-    kz, across = _across(block, axis)
-    radius = np.hypot(kz, across)
-    seen = (radius > block.max_frequency / 3) & (radius < block.max_frequency) & (across > 0)
-    power = (np.abs(one) ** 2).sum(axis=axis)
-    return _end_of(power[seen], np.degrees(np.arctan2(kz[seen], across[seen])))
+    axis = _tilt_axis(spectrum, block)
+    kz, k_perp = _frequencies(block, axis)
+    radius = np.hypot(kz, k_perp)
+    examined = (radius > block.max_frequency / 3) & (radius < block.max_frequency) & (k_perp > 0)
+    power = (np.abs(spectrum) ** 2).sum(axis=axis)
+    return _end_of(power[examined], np.degrees(np.arctan2(kz[examined], k_perp[examined])))
 
 
 def _end_of(power: np.ndarray, angle: np.ndarray) -> float | None:
@@ -126,7 +128,7 @@ def _end_of(power: np.ndarray, angle: np.ndarray) -> float | None:
     number, _ = np.histogram(angle, edges)
     total, _ = np.histogram(angle, edges, weights=power)
     mean = total / np.maximum(number, 1)
-    there = mean > 0.1 * np.median(mean[(edges[:-1] > -31) & (edges[:-1] < 30)])
-    first, last = int(there.argmax()), len(there) - int(there[::-1].argmax())
+    has_power = mean > 0.1 * np.median(mean[(edges[:-1] > -31) & (edges[:-1] < 30)])
+    first, last = int(has_power.argmax()), len(has_power) - int(has_power[::-1].argmax())
     half = float(edges[last] - edges[first]) / 2
     return half if 20 <= half <= 80 else None

@@ -55,13 +55,15 @@ def write_map(
     """
     if record.slab_z is None:
         raise ValueError(f"expected a scored record, got {record.status!r}")
-    share = share_below_nyquist(volume.voxel_size_angstrom / 10)
-    map_ = quality_map(slices, record.slab_z, volume.shape_zyx, volume.voxel_size_angstrom, share)
+    below_nyquist = share_below_nyquist(volume.voxel_size_angstrom / 10)
+    map_ = quality_map(
+        slices, record.slab_z, volume.shape_zyx, volume.voxel_size_angstrom, below_nyquist
+    )
     path = os.path.join(folder, map_picture_name(record.ts_id))
     with atomic_path(os.path.splitext(path)[0] + ".mrc") as temporary:
         write_mrc(temporary, map_, volume.origin_xyz_angstrom)
-    chosen = chosen_slices(record)
-    middle = chosen.get("central", slices[len(slices) // 2].z)
+    slice_of_kind = chosen_slices(record)
+    middle = slice_of_kind.get("central", slices[len(slices) // 2].z)
     image = overlay(slice_to_show(volume, middle), map_)
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
@@ -128,12 +130,12 @@ def _with_scale(image: Image.Image) -> Image.Image:
     from PIL import Image, ImageDraw
 
     width, height = image.size
-    whole = Image.new("RGB", (width + BAR_PX + 26, height), "white")
-    whole.paste(image, (0, 0))
+    with_scale = Image.new("RGB", (width + BAR_PX + 26, height), "white")
+    with_scale.paste(image, (0, 0))
     ramp = colours(np.linspace(N_SCORED, 0, height))[:, None].repeat(BAR_PX, axis=1)
-    whole.paste(Image.fromarray(ramp.round().astype(np.uint8)), (width + 6, 0))
-    draw = ImageDraw.Draw(whole)
+    with_scale.paste(Image.fromarray(ramp.round().astype(np.uint8)), (width + 6, 0))
+    draw = ImageDraw.Draw(with_scale)
     for score in range(N_SCORED + 1):
         place = (height - 12) * (1 - score / N_SCORED)
         draw.text((width + BAR_PX + 10, place), str(score), fill="black")
-    return whole
+    return with_scale

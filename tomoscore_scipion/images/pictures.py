@@ -82,18 +82,18 @@ def _finite(values: np.ndarray) -> np.ndarray:
 
 def _resized(values: np.ndarray, longest_px: int) -> np.ndarray:
     """Resample a slice to at most `longest_px` pixels along the longer edge, (y, x) float32."""
-    share = min(1.0, longest_px / max(values.shape))
-    if share == 1.0:
+    factor = min(1.0, longest_px / max(values.shape))
+    if factor == 1.0:
         return values
     (n_y, n_x), values = values.shape, np.ascontiguousarray(values)
-    to_y, to_x = (_weights(n, max(1, round(n * share))) for n in (n_y, n_x))
+    to_y, to_x = (_weights(n, max(1, round(n * factor))) for n in (n_y, n_x))
     return np.asarray(to_y @ values @ to_x.T)
 
 
-def _weights(length: int, wanted: int) -> np.ndarray:
-    """Matrix of Lanczos resampling from `length` to `wanted` pixels, (wanted, length) float32."""
-    step = length / wanted
-    centres = (np.arange(wanted) + 0.5) * step - 0.5
+def _weights(length: int, new_length: int) -> np.ndarray:
+    """Matrix of Lanczos resampling, (new_length, length) float32."""
+    step = length / new_length
+    centres = (np.arange(new_length) + 0.5) * step - 0.5
     distance = (np.arange(length) - centres[:, None]) / step
     weights = np.sinc(distance) * np.sinc(distance / LOBES) * (np.abs(distance) < LOBES)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)
@@ -144,7 +144,7 @@ def as_jpeg(image: Image.Image) -> bytes:
 
 
 def as_webp(image: Image.Image) -> bytes:
-    """Encode a picture as WebP, which loses a third of what JPEG loses at the same size."""
+    """Encode a picture as WebP, with a third of the error of a JPEG of the same size."""
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=WEBP_QUALITY)
     return buffer.getvalue()

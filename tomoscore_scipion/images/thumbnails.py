@@ -36,11 +36,11 @@ def write_thumbnails(volume: Volume, record: Score, folder: str) -> None:
     """
     for path in pictures_of(folder, record.ts_id):
         os.remove(path)
-    chosen = chosen_slices(record)
-    details = {chosen[kind] for kind in DETAILS if kind in chosen}
-    for z in sorted(set(chosen.values())):
+    slice_of_kind = chosen_slices(record)
+    details = {slice_of_kind[kind] for kind in DETAILS if kind in slice_of_kind}
+    for z in sorted(set(slice_of_kind.values())):
         values = slice_to_show(volume, z)
-        if z == chosen[THUMBNAIL]:
+        if z == slice_of_kind[THUMBNAIL]:
             thumbnail = as_jpeg(picture(values, THUMBNAIL_PX))
             write_atomically(os.path.join(folder, thumbnail_name(record.ts_id, z)), thumbnail)
         if z in details:

@@ -54,11 +54,11 @@ class LazySlices:
         z, *rest = key if isinstance(key, tuple) else (key,)
         if isinstance(z, (int, np.integer)):
             return self._slice(int(z))[tuple(rest)]
-        chosen = range(self.shape[0])[z] if isinstance(z, slice) else [int(i) for i in z]
-        found = np.empty((len(chosen), *self.shape[1:]), self.dtype)
-        for place, plane in enumerate(chosen):
-            found[place] = self._slice(plane)
-        return found[(slice(None), *rest)]
+        planes = range(self.shape[0])[z] if isinstance(z, slice) else [int(i) for i in z]
+        slices = np.empty((len(planes), *self.shape[1:]), self.dtype)
+        for index, plane in enumerate(planes):
+            slices[index] = self._slice(plane)
+        return slices[(slice(None), *rest)]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:], dtype)
@@ -89,10 +89,10 @@ def layers_of(record: Score, maps: Sequence[str] = ()) -> list[LayerData]:
     volume = open_volume(record.path, record.voxel_size_angstrom)
     layers = [_tomogram(volume, record)]
     name = os.path.splitext(map_picture_name(record.ts_id))[0] + ".mrc"
-    there = [os.path.join(folder, name) for folder in maps]
-    found = next(filter(os.path.exists, there), None)
-    if found is not None:
-        layers.append(_map(found, record))
+    candidates = [os.path.join(folder, name) for folder in maps]
+    map_path = next(filter(os.path.exists, candidates), None)
+    if map_path is not None:
+        layers.append(_map(map_path, record))
     return [*layers, _scores(volume, record)]
 
 
@@ -101,7 +101,7 @@ def _tomogram(volume: Volume, record: Score) -> LayerData:
     low, high = (float(value) for value in np.percentile(middle, SHOWN_PERCENT))
     arguments = {
         "name": record.ts_id,
-        **_place(volume),
+        **_scale_and_origin(volume),
         "contrast_limits": (low, high if high > low else low + 1.0),
         "colormap": "gray",
         "multiscale": False,
@@ -115,7 +115,7 @@ def _map(path: str, record: Score) -> LayerData:
         scores = np.stack([volume.read_slice(z) for z in range(volume.shape_zyx[0])])
         arguments = {
             "name": f"{record.ts_id}: TomoScore per place",
-            **_place(volume),
+            **_scale_and_origin(volume),
             "contrast_limits": (0.0, float(N_SCORED)),
             "colormap": "viridis",
             "opacity": OPACITY,
@@ -133,7 +133,7 @@ def _scores(volume: Volume, record: Score) -> LayerData:
     text = {"string": "TomoScore {tomoscore:.2f}", "anchor": "upper_left", "color": "yellow"}
     arguments = {
         "name": f"{record.ts_id}: TomoScore per slice",
-        **_place(volume),
+        **_scale_and_origin(volume),
         "features": {"tomoscore": scores},
         "text": text,
         "size": 1.0,
@@ -141,7 +141,7 @@ def _scores(volume: Volume, record: Score) -> LayerData:
     return points, arguments, "points"
 
 
-def _place(volume: Volume) -> dict[str, Any]:
+def _scale_and_origin(volume: Volume) -> dict[str, Any]:
     """Scale and origin of a volume, angstrom, (z, y, x)."""
     x, y, z = volume.origin_xyz_angstrom
     return {"scale": (volume.voxel_size_angstrom,) * 3, "translate": (z, y, x)}

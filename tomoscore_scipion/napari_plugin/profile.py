@@ -16,7 +16,7 @@ class SliceProfile(FigureCanvasQTAgg):
     """TomoScore over the slices of the active layer, with a line at the current slice."""
 
     def __init__(self, napari_viewer: Any) -> None:
-        """Draw the profile, again whenever another layer or slice is selected.
+        """Draw the profile, and redraw it when another layer or slice is selected.
 
         Args:
             napari_viewer: viewer to follow.
@@ -42,9 +42,9 @@ class SliceProfile(FigureCanvasQTAgg):
             axes.plot(planes, [entry["tomoscore"] for entry in record["slices"]], "o-")
             first, last = record["slab_z"]
             axes.axvspan(first, last, alpha=0.15)
-            axes.axvline(self._shown(layer), color="black")
+            axes.axvline(self._current_slice(layer), color="black")
         self.draw_idle()
 
-    def _shown(self, layer: Any) -> float:
+    def _current_slice(self, layer: Any) -> float:
         """The current slice of a layer."""
         return float(layer.world_to_data(self._viewer.dims.point)[0])

@@ -13,13 +13,13 @@ from tomoscore_scipion.records.record_files import read_records
 
 Paths = Union[str, Sequence[str]]
 MAPS = "maps"
-"""Name of the folder of quality maps, in the folder of the records, which is tried as well."""
-MOST = 8
+"""Name of the folder of quality maps. The folder of the records is tried as well."""
+MAX_TOMOGRAMS = 8
 """Largest number of tomograms that are opened at once."""
 
 
 def get_reader(path: Paths) -> Callable[[Paths], list[LayerData]] | None:
-    """The function that reads files of records.
+    """Return the function that reads files of records.
 
     Args:
         path: a file, or a list of files.
@@ -47,18 +47,18 @@ def read(path: Paths) -> list[LayerData]:
         TomogramError: a tomogram cannot be read.
     """
     paths = [path] if isinstance(path, str) else list(path)
-    found = [
+    scored = [
         (record, map_folders(name))
         for name in paths
         for record in read_records(name)
         if record.status == OK
     ]
-    if not 0 < len(found) <= MOST:
+    if not 0 < len(scored) <= MAX_TOMOGRAMS:
         raise StartError(
-            f"{paths[0]}: expected 1 to {MOST} scored tomograms to open at once, found "
-            f"{len(found)}; choose some by their ids: tomoscore napari {paths[0]} ID..."
+            f"{paths[0]}: expected 1 to {MAX_TOMOGRAMS} scored tomograms to open at once, found "
+            f"{len(scored)}; choose some by their ids: tomoscore napari {paths[0]} ID..."
         )
-    return [layer for record, maps in found for layer in layers_of(record, maps)]
+    return [layer for record, maps in scored for layer in layers_of(record, maps)]
 
 
 def map_folders(path: str) -> list[str]:

@@ -11,7 +11,7 @@ from pyworkflow.utils import Message
 from tomo.objects import SetOfTomograms
 
 from tomoscore_scipion.comparison import files, ids, sets
-from tomoscore_scipion.comparison.paired import FEWEST, compare
+from tomoscore_scipion.comparison.paired import MIN_SERIES, compare
 from tomoscore_scipion.comparison.summary_text import METHOD, sentences
 from tomoscore_scipion.protocols import form_help, item_attributes
 from tomoscore_scipion.protocols.base import LightProtocol
@@ -55,7 +55,7 @@ class ProtTomoScoreCompare(LightProtocol):
             help="Two or more sets of scored tomograms, made by *TomoScore - score tomograms* with "
             "the same weights from the same tilt series. Tomograms of the same tsId are compared, "
             "where every set has that tilt series; a verdict needs at least "
-            f"{FEWEST} of them.\n\n" + form_help.READING,
+            f"{MIN_SERIES} of them.\n\n" + form_help.READING,
         )
         definition.addParam(
             "setNames",

@@ -10,7 +10,7 @@ from pyworkflow.object import Float
 from pyworkflow.protocol import params
 from pyworkflow.utils import Message
 
-from tomoscore_scipion.examples.fit import FEWEST, FEWEST_OF_EACH, check_enough, threshold_of
+from tomoscore_scipion.examples.fit import MIN_EXAMPLES, MIN_OF_EACH, check_enough, threshold_of
 from tomoscore_scipion.examples.marks import scores_of_marked
 from tomoscore_scipion.examples.rule import threshold_rule, write_rule
 from tomoscore_scipion.examples.summary_text import sentences
@@ -29,8 +29,8 @@ RULE, EXAMPLES = "threshold.json", "examples.json"
 EXAMPLES_HELP = (
     "Look at tomograms of the session without their scores. Those that are worth segmenting are "
     "good, the others bad. Mark all that you look at: a threshold from clear cases only is less "
-    f"certain. At least {FEWEST} examples are needed, {FEWEST_OF_EACH} of each kind; the interval "
-    "of the threshold tells whether more would help."
+    f"certain. At least {MIN_EXAMPLES} examples are needed, {MIN_OF_EACH} of each kind; the "
+    "interval of the threshold shows whether more would help."
 )
 FILE_HELP = "A text file with one tsId per line.\n\n" + EXAMPLES_HELP
 

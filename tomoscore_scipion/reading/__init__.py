@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Strict readers of volumes and text files, which refuse what cannot be right."""
+"""Strict readers of volumes and text files. Files with impossible content are refused."""

@@ -77,26 +77,26 @@ def _stream(raw: io.FileIO, kind: str) -> Stream:
     return gzip.GzipFile(fileobj=raw) if kind == "gzip" else bz2.BZ2File(raw)
 
 
-def _check_room(wanted: int, name: str) -> None:
+def _check_room(n_bytes: int, name: str) -> None:
     folder = tempfile.gettempdir()
     free = shutil.disk_usage(folder).free
-    if wanted > free:
+    if n_bytes > free:
         raise TomogramError(
-            f"{name}: expected room for {wanted} bytes when decompressed, found {free} bytes "
+            f"{name}: expected room for {n_bytes} bytes when decompressed, found {free} bytes "
             f"free in {folder}; decompress it yourself, or set TMPDIR to a folder with more room"
         )
 
 
-def _copy(stream: Stream, wanted: int) -> tuple[io.FileIO, bool]:
-    """Copy at most `wanted` bytes, as the rest may be endless.
+def _copy(stream: Stream, n_bytes: int) -> tuple[io.FileIO, bool]:
+    """Copy at most `n_bytes` bytes, as the rest may be endless.
 
     Returns:
         The temporary file, and whether the stream has more bytes.
     """
     with ExitStack() as on_error:
         target = on_error.enter_context(tempfile.TemporaryFile(prefix="tomoscore-", buffering=0))
-        while target.tell() < wanted:
-            chunk = memoryview(stream.read(min(_CHUNK_BYTES, wanted - target.tell())))
+        while target.tell() < n_bytes:
+            chunk = memoryview(stream.read(min(_CHUNK_BYTES, n_bytes - target.tell())))
             if not chunk:
                 break
             while chunk:
@@ -113,5 +113,5 @@ def _reason(error: Exception, kind: str) -> str:
             f"cannot be decompressed: {os.strerror(error.errno)}; decompress it yourself, or set "
             "TMPDIR to a folder that can be written and has more room"
         )
-    found = "a file that is cut off" if isinstance(error, EOFError) else "damage"
-    return f"expected sound {kind} data, found {found}; get the file anew"
+    problem = "a file that is cut off" if isinstance(error, EOFError) else "damage"
+    return f"expected sound {kind} data, found {problem}; get the file anew"

@@ -74,17 +74,17 @@ def refuse_other_format(head: bytes, name: str, kind: FileKind = TOMOGRAM) -> No
         )
     if has_map_word(head):
         return
-    found = _conversion_by_content(head) or _text(head, kind) or conversion_by_name(name)
-    if found:
-        raise TomogramError(f"{name}: expected an MRC file, but it is {found}")
+    description = _conversion_by_content(head) or _text(head, kind) or conversion_by_name(name)
+    if description:
+        raise TomogramError(f"{name}: expected an MRC file, but it is {description}")
 
 
 def _conversion(suffix: str) -> str | None:
-    known = _SYNONYMS.get(suffix, suffix)
-    if known not in _CONVERSIONS:
+    canonical = _SYNONYMS.get(suffix, suffix)
+    if canonical not in _CONVERSIONS:
         return None
-    what, command = _CONVERSIONS[known]
-    return f"{what}; convert it first: {command.replace('in' + known, 'in' + suffix)}"
+    description, command = _CONVERSIONS[canonical]
+    return f"{description}; convert it first: {command.replace('in' + canonical, 'in' + suffix)}"
 
 
 def _conversion_by_content(head: bytes) -> str | None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The entries of an MRC header, in the byte order in which they make sense.
+"""Read the entries of an MRC header, and determine its byte order.
 
-The layout of the header is mrcfile's; mrcfile itself would accept files that are not MRC.
+The layout of the header is taken from mrcfile, whose reader would accept files that are not MRC.
 """
 
 from __future__ import annotations

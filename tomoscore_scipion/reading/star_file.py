@@ -17,7 +17,7 @@ WORD = re.compile(r""""[^"]*"|'[^']*'|#.*|[^\s#]+""")
 
 
 def read_star(path: str, as_words: Sequence[str]) -> dict[str, Any]:
-    """The blocks of a star file.
+    """Read the blocks of a star file.
 
     Args:
         path: the file.
@@ -27,8 +27,8 @@ def read_star(path: str, as_words: Sequence[str]) -> dict[str, Any]:
         {name of a block: pandas.DataFrame for a loop, dict for single values}.
 
     Raises:
-        TomogramError: the file cannot be read or is not a star file, two tables have one name, a
-            row begins with data_, or a row has too few words.
+        TomogramError: the file cannot be read or is not a star file, two tables have the same name,
+            a row begins with data_, or a row has too few words.
     """
     import starfile
 
@@ -78,15 +78,15 @@ def _check_rows(path: str, text: str) -> None:
     """
     n_labels, in_loop = 0, False
     for number, line in enumerate(text.splitlines(), 1):
-        words = [word for word in WORD.findall(line) if not word.startswith("#")]
-        if not words:
+        row_words = [word for word in WORD.findall(line) if not word.startswith("#")]
+        if not row_words:
             continue
-        if words[0].startswith("data_") or words[0] == "loop_":
-            n_labels, in_loop = 0, words[0] == "loop_"
+        if row_words[0].startswith("data_") or row_words[0] == "loop_":
+            n_labels, in_loop = 0, row_words[0] == "loop_"
         elif in_loop and line.startswith("_"):
             n_labels += 1
-        elif in_loop and len(words) < n_labels:
+        elif in_loop and len(row_words) < n_labels:
             raise TomogramError(
                 f"{path}: line {number}: expected a word in each of {n_labels} columns, found "
-                f"{len(words)}; is the file whole? A # begins a comment unless it is in quotes"
+                f"{len(row_words)}; is the file whole? A # begins a comment unless it is in quotes"
             )

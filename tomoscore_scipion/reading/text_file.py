@@ -20,22 +20,22 @@ BYTE_ORDER_MARKS = (
 """Byte order marks and their encodings."""
 
 
-def read_text(path: PathLike, what: str) -> str:
+def read_text(path: PathLike, content: str) -> str:
     """Read a file in UTF-8 or UTF-16, with or without byte order mark, or else in Latin-1.
 
     Args:
         path: the file.
-        what: expected content, for messages.
+        content: expected content of the file, for messages.
 
     Raises:
         TomogramError: the file cannot be read, is too large, or is not text.
     """
     try:
         if os.path.getsize(path) > MAX_BYTES:
-            raise TomogramError(f"{path}: expected {what}, of at most {MAX_BYTES >> 20} MB")
+            raise TomogramError(f"{path}: expected {content}, of at most {MAX_BYTES >> 20} MB")
         raw = Path(path).read_bytes()
     except OSError as error:
-        raise TomogramError(f"{path}: expected {what}: {error.strerror}") from error
+        raise TomogramError(f"{path}: expected {content}: {error.strerror}") from error
     marked = [encoding for mark, encoding in BYTE_ORDER_MARKS if raw.startswith(mark)]
     for encoding in (*marked, *_encodings_of_two_bytes(raw), "utf-8", "latin-1"):
         try:
@@ -44,11 +44,11 @@ def read_text(path: PathLike, what: str) -> str:
             continue
         if "\0" in text:
             raise TomogramError(
-                f"{path}: expected {what}, got binary data; is it another file, or in another "
+                f"{path}: expected {content}, got binary data; is it another file, or in another "
                 "encoding than UTF-8 and UTF-16?"
             )
         return text
-    raise TomogramError(f"{path}: expected {what}, in UTF-8")
+    raise TomogramError(f"{path}: expected {content}, in UTF-8")
 
 
 def _encodings_of_two_bytes(raw: bytes) -> tuple[str, ...]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Choose the voxel size: a given one takes precedence over a valid one of the header."""
+"""Choose the voxel size: the user's takes precedence over the header's."""
 
 from __future__ import annotations
 
@@ -72,9 +72,9 @@ def choose_voxel_size(
             )
         return in_header, _unknown_size_warnings(in_header, kind)
     if problem or _differ(in_header, given_angstrom):
-        found = problem or f"is {in_header:g} A"
+        header_says = problem or f"is {in_header:g} A"
         return given_angstrom, (
-            f"the header's {kind.size} {found}; the given {given_angstrom:g} A is used",
+            f"the header's {kind.size} {header_says}; the given {given_angstrom:g} A is used",
         )
     return given_angstrom, ()
 
@@ -94,15 +94,15 @@ def _axes(kind: FileKind) -> str:
 
 def _problem(header_xyz: HeaderSize) -> str | None:
     sizes = [size for size in header_xyz if size is not None]
-    found = ", ".join(f"{size:g}" for size in sizes) + " A"
+    listed = ", ".join(f"{size:g}" for size in sizes) + " A"
     if any(not math.isfinite(size) or size <= 0 for size in sizes):
-        return f"is unset ({found})"
+        return f"is unset ({listed})"
     if any(not MIN_ANGSTROM <= size <= MAX_ANGSTROM for size in sizes):
-        return f"is not believable ({found})"
+        return f"is not believable ({listed})"
     if any(_differ(size, sizes[0]) for size in sizes[1:]):
-        return f"differs between the axes ({found})"
+        return f"differs between the axes ({listed})"
     return None
 
 
-def _differ(one: float, other: float) -> bool:
-    return abs(one - other) > TOLERANCE * max(one, other)
+def _differ(first: float, second: float) -> bool:
+    return abs(first - second) > TOLERANCE * max(first, second)

@@ -19,7 +19,7 @@ def sets_of(
     others: Sequence[str],
     names: Sequence[str] | None,
 ) -> dict[str, list[Score]]:
-    """The sets to compare, that of the page first.
+    """The sets to compare, the set of the page first.
 
     Args:
         results: files or folders of the records of the page; the first one gives their name.
@@ -46,24 +46,24 @@ def section_of(sets: Mapping[str, Sequence[Score]]) -> dict[str, Any]:
     """The content of the section, as JSON-compatible dictionary.
 
     Args:
-        sets: {name: records}, that of the page first.
+        sets: {name: records}, the set of the page first.
 
     Raises:
         StartError: the sets cannot be compared.
     """
     sets, joined_by = joined(sets)
     try:
-        found = compare(scores_of(sets))
+        comparison = compare(scores_of(sets))
     except ValueError as error:
         raise StartError(f"{', '.join(sets)}: {error}") from error
-    shown = as_dict(found, [*sentences(found), *joined_by, *remarks_on(sets), METHOD])
-    others = [number for number in range(len(found.names)) if number != found.leader]
-    shown["gains"] = [
+    section = as_dict(comparison, [*sentences(comparison), *joined_by, *remarks_on(sets), METHOD])
+    others = [number for number in range(len(comparison.names)) if number != comparison.leader]
+    section["gains"] = [
         {
-            "over": found.names[number],
-            "mean": found.gain_over(number).mean,
-            "interval": found.gain_over(number).interval,
+            "over": comparison.names[number],
+            "mean": comparison.gain_over(number).mean,
+            "interval": comparison.gain_over(number).interval,
         }
         for number in others
     ]
-    return shown
+    return section

@@ -122,26 +122,26 @@ def _tomogram(record: Score) -> dict[str, Any]:
             "score": None,
             "warnings": list(record.warnings),
         }
-    shown = record.to_dict()
-    model = shown["model"]
+    fields = record.to_dict()
+    model = fields["model"]
     return {
         "id": record.ts_id,
         "path": record.path,
         "score": record.tomoscore,
-        "interval": shown["tomoscore_interval"],
+        "interval": fields["tomoscore_interval"],
         "scale": readable_scale(record.scale_nm),
         "scale_nm": record.scale_nm,
-        "curve": shown["curve"]["resolvability"],
+        "curve": fields["curve"]["resolvability"],
         "content": record.content,
-        "halves": _halves(shown["halves"]),
-        "slab": shown["slab_z"],
-        "slices": [[s["z"], s["tomoscore"]] for s in shown["slices"]],
+        "halves": _halves(fields["halves"]),
+        "slab": fields["slab_z"],
+        "slices": [[s["z"], s["tomoscore"]] for s in fields["slices"]],
         "voxel": record.voxel_size_angstrom,
-        "shape": shown["shape_zyx"],
-        "warnings": shown["warnings"],
+        "shape": fields["shape_zyx"],
+        "warnings": fields["warnings"],
         "reasons": [[r.code, r.text, r.confidence] for r in reasons_of(record)],
         "chosen": chosen_slices(record),
-        "shown": _shown(record),
+        "shown": _caption(record),
         "model": f"{model['name']} {model['version']}, sha256 {model['sha256'][:12]}"
         + (f"; {calibrated_by(record.calibration)}" if record.calibration else ""),
         "engine": record.engine_version,
@@ -163,7 +163,7 @@ def _halves(halves: dict[str, Any] | None) -> dict[str, Any] | None:
     }
 
 
-def _shown(record: Score) -> str:
+def _caption(record: Score) -> str:
     """Caption of the pictures of a scored tomogram."""
     depth = record.shape_zyx[0] if record.shape_zyx else 1
     voxel_nm = (record.voxel_size_angstrom or 0.0) / 10

@@ -41,7 +41,7 @@ def render(
         "allow_nan": False,
         "separators": (",", ":"),
     }
-    program = "(function () {\n'use strict';\n" + "".join(map(_part, PROGRAM)) + "})();\n"
+    program = "(function () {\n'use strict';\n" + "".join(map(_program_file, PROGRAM)) + "})();\n"
     style = (FOLDER / "report.css").read_text(encoding="utf-8")
     yield from environment.get_template("report.html").generate(
         content=content,
@@ -53,7 +53,7 @@ def render(
     )
 
 
-def _part(name: str) -> str:
+def _program_file(name: str) -> str:
     return (FOLDER / f"{name}.js").read_text(encoding="utf-8")
 
 

@@ -23,21 +23,21 @@ LARGEST_BYTES = 250_000
 """Largest picture file that is accepted; TomoScore writes smaller ones."""
 
 
-def check_folders(folders: Sequence[str], what: str) -> None:
+def check_folders(folders: Sequence[str], kind: str) -> None:
     """Check that folders of pictures can be read.
 
     Args:
         folders: paths of the folders.
-        what: "thumbnails" or "maps".
+        kind: "thumbnails" or "maps".
 
     Raises:
         StartError: a folder cannot be read.
     """
     for folder in folders:
         if not os.path.isdir(folder) or not os.access(folder, os.R_OK | os.X_OK):
-            option = {"thumbnails": "--thumbnails", "maps": "--map"}[what]
+            option = {"thumbnails": "--thumbnails", "maps": "--map"}[kind]
             raise StartError(
-                f"{folder}: expected a folder of {what}, as `tomoscore score {option} DIR` "
+                f"{folder}: expected a folder of {kind}, as `tomoscore score {option} DIR` "
                 "writes them, found none to read: name another one, or leave the option out"
             )
 
@@ -56,13 +56,13 @@ def pictures_of(record: Score, folders: Sequence[str], with_details: bool = True
     Raises:
         StartError: a picture exists and cannot be read.
     """
-    chosen = chosen_slices(record)
-    slices = [chosen[kind] for kind in DETAILS if kind in chosen and with_details]
+    slice_of_kind = chosen_slices(record)
+    slices = [slice_of_kind[kind] for kind in DETAILS if kind in slice_of_kind and with_details]
     names = {str(z): detail_name(record.ts_id, z) for z in slices}
-    if THUMBNAIL in chosen:
-        names["thumbnail"] = thumbnail_name(record.ts_id, chosen[THUMBNAIL])
-    found = {key: _first(folders, name) for key, name in names.items()}
-    return {key: _read(path) for key, path in found.items() if path is not None}
+    if THUMBNAIL in slice_of_kind:
+        names["thumbnail"] = thumbnail_name(record.ts_id, slice_of_kind[THUMBNAIL])
+    paths = {key: _first(folders, name) for key, name in names.items()}
+    return {key: _read(path) for key, path in paths.items() if path is not None}
 
 
 def _first(folders: Sequence[str], name: str) -> str | None:
@@ -71,17 +71,17 @@ def _first(folders: Sequence[str], name: str) -> str | None:
 
 
 def map_of(record: Score, folders: Sequence[str]) -> dict[str, str]:
-    """The picture of a tomogram's quality map, as far as it is there.
+    """The picture of the quality map of a tomogram, if it exists.
 
     Args:
-        record: its record.
-        folders: folders of maps; the first one that has a picture gives it.
+        record: record of the tomogram.
+        folders: folders of quality maps; the first folder that has the picture is used.
 
     Returns:
         {"map": the picture as data URL}, or {}.
 
     Raises:
-        StartError: a picture is there and cannot be read.
+        StartError: the picture exists and cannot be read.
     """
     path = _first(folders, map_picture_name(record.ts_id))
     if path is None:

@@ -74,5 +74,7 @@ def write_report(
         for i, record in enumerate(latest)
     )
     with open_lines(path) as file:
-        for piece in render(content, ((i, found) for i, found in pictures if found)):
-            file.write(piece, is_row=False)
+        for part in render(
+            content, ((i, pictures_of_one) for i, pictures_of_one in pictures if pictures_of_one)
+        ):
+            file.write(part, is_row=False)

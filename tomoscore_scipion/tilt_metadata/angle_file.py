@@ -156,10 +156,10 @@ def _order(words: list[str]) -> np.ndarray | None:
 
 def _of_order(ranks: np.ndarray, doses: np.ndarray, name: str) -> Exposures:
     """Doses of ranked views. A missing view counts with the median dose."""
-    given = np.full(int(ranks.max()) + 1, float(np.median(doses)))
-    given[ranks] = doses
-    before = (np.cumsum(given) - given)[ranks]
-    found = Exposures(
+    ranked_doses = np.full(int(ranks.max()) + 1, float(np.median(doses)))
+    ranked_doses[ranks] = doses
+    before = (np.cumsum(ranked_doses) - ranked_doses)[ranks]
+    exposures = Exposures(
         before, doses, f"doses of {name}: dose of each view, summed in the order of acquisition"
     )
-    return checked(found, name)
+    return checked(exposures, name)

@@ -72,50 +72,52 @@ def match_angles(
     """
     if not 0 < len(views_deg) <= len(entries_deg):
         return None
-    found = []
+    matches = []
     for turned in (False, True):
         signed = -entries_deg if turned else entries_deg
         for entries in _assignments(views_deg, signed, superseded):
             differences = views_deg - signed[entries]
             offset = float(np.median(differences))
-            beside = differences - offset
-            if np.abs(beside).max() <= MAX_DIFFERENCE_DEG and abs(offset) <= MAX_OFFSET_DEG:
-                error = float(np.sqrt(np.mean(beside**2)))
-                found.append(Match(entries, turned, offset, error))
-    return _best(found, same_sign)
+            residuals = differences - offset
+            if np.abs(residuals).max() <= MAX_DIFFERENCE_DEG and abs(offset) <= MAX_OFFSET_DEG:
+                error = float(np.sqrt(np.mean(residuals**2)))
+                matches.append(Match(entries, turned, offset, error))
+    return _best(matches, same_sign)
 
 
-def _best(found: list[Match], same_sign: bool) -> Match | None:
+def _best(matches: list[Match], same_sign: bool) -> Match | None:
     """The simplest of the assignments that fit best, with the others as rivals."""
-    if not found:
+    if not matches:
         return None
-    best = min(match.error_deg for match in found)
-    alike = [
-        m for m in found if m.error_deg <= max(MAX_ERROR_RATIO * best, best + MAX_ROUNDING_DEG)
+    best = min(match.error_deg for match in matches)
+    fitting = [
+        m for m in matches if m.error_deg <= max(MAX_ERROR_RATIO * best, best + MAX_ROUNDING_DEG)
     ]
-    likely = _of_same_sign(alike) if same_sign else alike
+    likely = _of_same_sign(fitting) if same_sign else fitting
     simplest = min(likely, key=lambda m: (not m.in_order, m.turned, abs(m.offset_deg)))
-    if len(likely) < len(alike) and (simplest.in_order or not any(m.in_order for m in alike)):
+    if len(likely) < len(fitting) and (simplest.in_order or not any(m.in_order for m in fitting)):
         # Assignments of the opposite sign are rivals only if they alone keep the order.
-        alike = likely
+        fitting = likely
     rivals: list[np.ndarray] = []
-    for match in alike:
-        if not any(np.array_equal(match.entries, one) for one in (simplest.entries, *rivals)):
+    for match in fitting:
+        if not any(
+            np.array_equal(match.entries, entries) for entries in (simplest.entries, *rivals)
+        ):
             rivals.append(match.entries)
     return Match(
         simplest.entries, simplest.turned, simplest.offset_deg, simplest.error_deg, tuple(rivals)
     )
 
 
-def _of_same_sign(alike: list[Match]) -> list[Match]:
+def _of_same_sign(fitting: list[Match]) -> list[Match]:
     """Assignments without a change of sign; all if those need a larger common offset."""
     offsets = {
-        turned: min((abs(m.offset_deg) for m in alike if m.turned == turned), default=np.inf)
+        turned: min((abs(m.offset_deg) for m in fitting if m.turned == turned), default=np.inf)
         for turned in (False, True)
     }
     if offsets[False] > offsets[True] + MAX_DIFFERENCE_DEG:
-        return alike
-    return [match for match in alike if not match.turned]
+        return fitting
+    return [match for match in fitting if not match.turned]
 
 
 def _assignments(
@@ -135,9 +137,9 @@ def _assignments(
     views, entries, cost = views_deg[by_view], entries_deg[by_entry], cost[by_entry]
     assignments: list[np.ndarray] = []
     for offset in _offsets(views, entries):
-        chosen = _cheapest(np.abs(views[:, None] - entries[None, :] - offset) + cost[None, :])
+        columns = _cheapest(np.abs(views[:, None] - entries[None, :] - offset) + cost[None, :])
         ranked = np.empty(n_views, dtype=int)
-        ranked[by_view] = by_entry[chosen]
+        ranked[by_view] = by_entry[columns]
         if not any(np.array_equal(ranked, other) for other in assignments):
             assignments.append(ranked)
     return assignments
@@ -148,12 +150,16 @@ def _in_file_order(
 ) -> np.ndarray:
     """The order of the files if it fits as well, so that views of equal angle are not swapped."""
 
-    def worst(entries: np.ndarray) -> float:
+    def max_error(entries: np.ndarray) -> float:
         differences = views_deg - entries_deg[entries]
         return float(np.abs(differences - np.median(differences)).max())
 
-    plain = np.arange(len(views_deg))
-    return plain if worst(plain) <= min(worst(ranked) + 0.25, MAX_DIFFERENCE_DEG) else ranked
+    file_order = np.arange(len(views_deg))
+    return (
+        file_order
+        if max_error(file_order) <= min(max_error(ranked) + 0.25, MAX_DIFFERENCE_DEG)
+        else ranked
+    )
 
 
 def _offsets(views: np.ndarray, entries: np.ndarray) -> np.ndarray:
@@ -174,15 +180,15 @@ def _cheapest(cost: np.ndarray) -> np.ndarray:
     """
     n_rows, n_columns = cost.shape
     total = np.zeros(n_columns + 1)
-    taken = np.zeros((n_rows, n_columns + 1), dtype=int)
+    best_end = np.zeros((n_rows, n_columns + 1), dtype=int)
     for row in range(n_rows):
         sums = np.full(n_columns + 1, np.inf)
         sums[1:] = total[:-1] + cost[row]
         total = np.minimum.accumulate(sums)
-        taken[row] = np.maximum.accumulate(np.where(sums == total, np.arange(n_columns + 1), 0))
+        best_end[row] = np.maximum.accumulate(np.where(sums == total, np.arange(n_columns + 1), 0))
     columns = np.empty(n_rows, dtype=int)
     end = n_columns
     for row in range(n_rows - 1, -1, -1):
-        end = taken[row][end] - 1
+        end = best_end[row][end] - 1
         columns[row] = end
     return columns

@@ -95,10 +95,10 @@ def _parse(path: str) -> _Content:
             if words[0] != "#":
                 rows.append(_row(words))
             elif "RawSize" in words:
-                x, y, z = (_whole(word) for word in words[words.index("=") + 1 :][:3])
+                x, y, z = (_whole_number(word) for word in words[words.index("=") + 1 :][:3])
                 raw = _one_size(path, raw, (x, y, z))
             elif "DarkFrame" in words:
-                dark.append([_whole(word) for word in words[words.index("=") + 1 :][:2]])
+                dark.append([_whole_number(word) for word in words[words.index("=") + 1 :][:2]])
                 if len(dark[-1]) != 2:
                     raise ValueError
             elif "Local" in words:
@@ -154,12 +154,12 @@ def _row(words: list[str]) -> list[float]:
         ValueError: the row is invalid.
     """
     values = [number(word) for word in words]
-    if len(values) != COLUMNS or values[0] != _whole(words[0]) or abs(values[1]) > 360.0:
+    if len(values) != COLUMNS or values[0] != _whole_number(words[0]) or abs(values[1]) > 360.0:
         raise ValueError("expected the ten columns of AreTomo")
     return values
 
 
-def _whole(word: str) -> int:
+def _whole_number(word: str) -> int:
     """Parse a whole number of images or pixels.
 
     Raises:
@@ -196,32 +196,32 @@ def _images(path: str, sections: np.ndarray, dark: np.ndarray, n_views: int) -> 
     Raises:
         TomogramError: no way of counting, or more than one, gives each image once.
     """
-    every = set(range(n_views))
-    found = {
+    all_images = set(range(n_views))
+    countings = {
         tuple((sections - first).tolist())
         for first in (0, 1)
         for dark_first in (0, 1)
         if len(dark) or dark_first == first
-        if _names(sections - first, dark[:, 1] - dark_first) == every
+        if _image_set(sections - first, dark[:, 1] - dark_first) == all_images
     }
-    if not found and len(dark):
-        found = _counted_without_dark(sections, dark, n_views)
-    if len(found) != 1:
-        shown = ", ".join(str(section) for section in sorted(sections.tolist())[:8])
+    if not countings and len(dark):
+        countings = _counted_without_dark(sections, dark, n_views)
+    if len(countings) != 1:
+        listed = ", ".join(str(section) for section in sorted(sections.tolist())[:8])
         raise TomogramError(
             f"{path}: expected each of {n_views} images once, counted from 0 (AreTomo 1 and 2) or "
-            f"from 1 (AreTomo 3), in the column SEC or as DarkFrame, got SEC {shown}, ... and "
+            f"from 1 (AreTomo 3), in the column SEC or as DarkFrame, got SEC {listed}, ... and "
             f"{len(dark)} dark ones that "
-            + ("do not fit" if not found else "fit more than one way of counting")
+            + ("do not fit" if not countings else "fit more than one way of counting")
             + "; align the stack without its dark images, and give that stack"
         )
-    return np.array(found.pop(), dtype=int)
+    return np.array(countings.pop(), dtype=int)
 
 
-def _names(sections: np.ndarray, dark: np.ndarray) -> set[int]:
+def _image_set(sections: np.ndarray, dark: np.ndarray) -> set[int]:
     """The set of images; empty if an image occurs twice."""
-    both = [*sections.tolist(), *dark.tolist()]
-    return set(both) if len(set(both)) == len(both) else set()
+    images = [*sections.tolist(), *dark.tolist()]
+    return set(images) if len(set(images)) == len(images) else set()
 
 
 def _counted_without_dark(
@@ -232,8 +232,8 @@ def _counted_without_dark(
     if first > 1 or sorted((sections - first).tolist()) != list(range(len(sections))):
         return set()
     # If both numbers of all dark images agree, or differ by one, the first is the section.
-    places, named = dark[:, 0], dark[:, 1]
-    in_place = np.array_equal(named, places) or np.array_equal(named, places + 1)
-    left = set((places if in_place else named - first).tolist())
-    kept = np.array([view for view in range(n_views) if view not in left], dtype=int)
-    return {tuple(kept[sections - first].tolist())} if len(kept) == len(sections) else set()
+    positions, numbers = dark[:, 0], dark[:, 1]
+    is_section = np.array_equal(numbers, positions) or np.array_equal(numbers, positions + 1)
+    dark_images = set((positions if is_section else numbers - first).tolist())
+    not_dark = np.array([view for view in range(n_views) if view not in dark_images], dtype=int)
+    return {tuple(not_dark[sections - first].tolist())} if len(not_dark) == len(sections) else set()

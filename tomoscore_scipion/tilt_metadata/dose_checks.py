@@ -95,7 +95,7 @@ def check_first(source: str, first: float, usual: float, convention: str | None)
     return ()
 
 
-def check_steps(source: str, before: np.ndarray, of: np.ndarray) -> tuple[str, ...]:
+def check_steps(source: str, before: np.ndarray, per_view: np.ndarray) -> tuple[str, ...]:
     """Compare the dose of each view with the step to the next accumulated dose.
 
     The step is larger if views are missing or other images were acquired in between.
@@ -103,7 +103,7 @@ def check_steps(source: str, before: np.ndarray, of: np.ndarray) -> tuple[str, .
     Args:
         source: name of the file, for messages.
         before: dose accumulated before each view, e/A^2, (n_views,), all different.
-        of: dose of each view, e/A^2, (n_views,).
+        per_view: dose of each view, e/A^2, (n_views,).
 
     Returns:
         A warning if views have larger doses than the steps, or most of them much smaller ones.
@@ -112,7 +112,7 @@ def check_steps(source: str, before: np.ndarray, of: np.ndarray) -> tuple[str, .
         TomogramError: the dose of a view is twice the step or more, so that they are inconsistent.
     """
     order = np.argsort(before, kind="stable")
-    steps, doses = np.diff(before[order]), of[order][:-1]
+    steps, doses = np.diff(before[order]), per_view[order][:-1]
     if not steps.size:
         return ()
     rounding = _rounding_unit(before)
@@ -126,15 +126,15 @@ def check_steps(source: str, before: np.ndarray, of: np.ndarray) -> tuple[str, .
             f"or in another unit? {INSTEAD}"
         )
     more = np.flatnonzero(doses > (1 + EQUAL_DOSE) * steps + rounding)
-    given, taken = float(doses.sum()), float(steps.sum())
+    sum_of_doses, sum_of_steps = float(doses.sum()), float(steps.sum())
     less = float(np.median(doses / steps)) < MIN_STEP_FRACTION
-    if not (more.size or less or given > (1 + EQUAL_DOSE) * taken + rounding):
+    if not (more.size or less or sum_of_doses > (1 + EQUAL_DOSE) * sum_of_steps + rounding):
         return ()
-    which = f"from view {order[more[0]] + 1} on, " if more.size else ""
+    views = f"from view {order[more[0]] + 1} on, " if more.size else ""
     return (
-        f"{source}: {which}doses of views and accumulated doses do not agree: the former add up to "
-        f"{given:.4g} e/A^2 where the latter grow by {taken:.4g}; both are taken as they are "
-        "written",
+        f"{source}: {views}doses of views and accumulated doses do not agree: the former add up to "
+        f"{sum_of_doses:.4g} e/A^2 where the latter grow by {sum_of_steps:.4g}; both are taken as "
+        "they are written",
     )
 
 

@@ -44,8 +44,8 @@ def read_doses(path: str, convention: str | None, n_views: int, stack: str) -> E
             f"{path}: expected the dose before each view in the first column, got {rows[0, 0]:g} "
             "e/A^2 for all views; write the dose accumulated before each view, then the dose of it"
         )
-    before, of = rows.T
-    found = Exposures(before, of, f"doses of {name}: before each view, and of the view")
-    inconsistent = check_steps(name, before, of)
-    first = check_first(name, float(before.min()), float(np.median(of)), None)
-    return checked(found, name, (*first, *inconsistent))
+    before, per_view = rows.T
+    exposures = Exposures(before, per_view, f"doses of {name}: before each view, and of the view")
+    inconsistent = check_steps(name, before, per_view)
+    first = check_first(name, float(before.min()), float(np.median(per_view)), None)
+    return checked(exposures, name, (*first, *inconsistent))

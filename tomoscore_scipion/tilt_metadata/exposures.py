@@ -28,7 +28,7 @@ class Exposures:
 
     Attributes:
         before: dose accumulated before the exposure of each view, e/A^2, shape (n_views,).
-        of: dose of each view, e/A^2, shape (n_views,).
+        per_view: dose of each view, e/A^2, shape (n_views,).
         convention: how the accumulated doses of the file were interpreted, for messages.
         warnings: warnings about the doses of all views of the file.
 
@@ -38,31 +38,32 @@ class Exposures:
     """
 
     before: np.ndarray
-    of: np.ndarray
+    per_view: np.ndarray
     convention: str
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.before.shape != self.of.shape or self.before.ndim != 1:
+        if self.before.shape != self.per_view.shape or self.before.ndim != 1:
             raise ValueError(
                 f"expected two rows of doses of one length, got {self.before.shape} and "
-                f"{self.of.shape}"
+                f"{self.per_view.shape}"
             )
-        finite = np.isfinite(self.before) & np.isfinite(self.of)
-        bad = np.flatnonzero(~(finite & (self.before >= 0) & (self.of > 0)))
+        finite = np.isfinite(self.before) & np.isfinite(self.per_view)
+        bad = np.flatnonzero(~(finite & (self.before >= 0) & (self.per_view > 0)))
         if bad.size:
             view = int(bad[0])
             raise TomogramError(
                 f"{self.convention}; view {view + 1}: expected a dose of the view > 0 and a dose "
-                f"before it >= 0 e/A^2, got {self.of[view]:g} and {self.before[view]:g}; {INSTEAD}"
+                f"before it >= 0 e/A^2, got {self.per_view[view]:g} and {self.before[view]:g}; "
+                f"{INSTEAD}"
             )
-        beyond = np.flatnonzero(self.before + self.of > MAX_DOSE)
+        beyond = np.flatnonzero(self.before + self.per_view > MAX_DOSE)
         if beyond.size:
             view = int(beyond[0])
             raise TomogramError(
                 f"{self.convention}; view {view + 1}: expected an accumulated dose of at most "
-                f"{MAX_DOSE:g} e/A^2, got {self.before[view] + self.of[view]:g}; are doses in "
-                f"another unit? {INSTEAD}"
+                f"{MAX_DOSE:g} e/A^2, got {self.before[view] + self.per_view[view]:g}; are doses "
+                f"in another unit? {INSTEAD}"
             )
         self._check_order()
 
@@ -82,12 +83,12 @@ class Exposures:
     @property
     def end(self) -> np.ndarray:
         """Dose accumulated at the end of each exposure, e/A^2, shape (n_views,)."""
-        return self.before + self.of
+        return self.before + self.per_view
 
     @property
     def middle(self) -> np.ndarray:
         """Dose accumulated in the middle of each exposure, e/A^2, shape (n_views,)."""
-        return self.before + self.of / 2
+        return self.before + self.per_view / 2
 
     @property
     def order(self) -> np.ndarray:
@@ -96,7 +97,7 @@ class Exposures:
 
     def select(self, indices: Sequence[int] | np.ndarray) -> Exposures:
         """The doses of some views; `before` still includes the doses of the others."""
-        return replace(self, before=self.before[indices], of=self.of[indices])
+        return replace(self, before=self.before[indices], per_view=self.per_view[indices])
 
 
 def exposures_of_accumulated(accumulated: np.ndarray, convention: str, source: str) -> Exposures:
@@ -130,18 +131,18 @@ def exposures_of_accumulated(accumulated: np.ndarray, convention: str, source: s
             "be that at the end of its exposure; if it is that at the start, say so "
             "(--dose-convention start)"
         )
-    of = np.empty_like(accumulated)
+    per_view = np.empty_like(accumulated)
     warnings = check_first(source, first, usual, convention)
     if convention == "start":
-        of[order] = np.append(steps, usual)
+        per_view[order] = np.append(steps, usual)
         before = accumulated
     elif convention == "middle":
-        of[:] = usual
-        before = np.maximum(accumulated - of / 2, 0.0)
+        per_view[:] = usual
+        before = np.maximum(accumulated - per_view / 2, 0.0)
     else:
-        of[order] = np.append(min(usual, first), steps)
-        before = np.maximum(accumulated - of, 0.0)
-    return checked(Exposures(before, of, described(convention, source)), source, warnings)
+        per_view[order] = np.append(min(usual, first), steps)
+        before = np.maximum(accumulated - per_view, 0.0)
+    return checked(Exposures(before, per_view, described(convention, source)), source, warnings)
 
 
 def checked(exposures: Exposures, source: str, warnings: tuple[str, ...] = ()) -> Exposures:

@@ -58,9 +58,13 @@ def _are_image_numbers(angles_deg: np.ndarray) -> bool:
     """Whether numbers are image numbers: whole, not negative, with a median step of 1."""
     ranked = np.sort(angles_deg)
     steps = np.diff(ranked)
-    whole = bool(np.array_equal(ranked, np.round(ranked)))
+    is_whole = bool(np.array_equal(ranked, np.round(ranked)))
     return (
-        whole and ranked.size > 2 and ranked[0] >= 0 and steps.min() > 0 and np.median(steps) == 1
+        is_whole
+        and ranked.size > 2
+        and ranked[0] >= 0
+        and steps.min() > 0
+        and np.median(steps) == 1
     )
 
 
@@ -140,7 +144,7 @@ def check_not_doses(path: str, angles_deg: np.ndarray, exposures: Exposures) -> 
         TomogramError: the angles are the accumulated doses.
     """
     difference = np.abs(angles_deg - exposures.middle)
-    if (difference <= MAX_DOSE_DIFFERENCE * exposures.of).all():
+    if (difference <= MAX_DOSE_DIFFERENCE * exposures.per_view).all():
         raise TomogramError(
             f"{path}: expected tilt angles, got the accumulated doses of the views, from "
             f"{angles_deg.min():g} to {angles_deg.max():g}; give the file of tilt angles"

@@ -11,16 +11,16 @@ from tomoscore_scipion.records.dose_source_files import Sources
 from tomoscore_scipion.tilt_metadata.angle_file import AngleFile, read_angle_file
 from tomoscore_scipion.tilt_metadata.aretomo import AlnSeries, read_aln
 from tomoscore_scipion.tilt_metadata.mdoc.series import MdocSeries, read_mdoc
-from tomoscore_scipion.tilt_metadata.placement import (
+from tomoscore_scipion.tilt_metadata.relion.series import RelionSeries, read_relion_star
+from tomoscore_scipion.tilt_metadata.row_assignment import (
     KnownAngles,
-    Placed,
+    RowAssignment,
+    assign_mdoc,
+    assign_star,
+    assign_warp,
     check_agree,
     in_order,
-    place_mdoc,
-    place_star,
-    place_warp,
 )
-from tomoscore_scipion.tilt_metadata.relion.series import RelionSeries, read_relion_star
 from tomoscore_scipion.tilt_metadata.warp.series import WarpSeries, read_warp_xml
 
 
@@ -36,7 +36,7 @@ class Metadata:
         warp: metadata of Warp.
         star: metadata of RELION.
         mdoc: metadata of SerialEM.
-        known: angles of the images by which rows are assigned; None if no file has them.
+        known_angles: angles of the images by which rows are assigned; None if no file has them.
         warp_rows: assignment of the rows of `warp`.
         star_rows: assignment of the rows of `star`.
         mdoc_rows: assignment of the rows of `mdoc`.
@@ -50,10 +50,10 @@ class Metadata:
     warp: WarpSeries | None
     star: RelionSeries | None
     mdoc: MdocSeries | None
-    known: KnownAngles | None
-    warp_rows: Placed
-    star_rows: Placed
-    mdoc_rows: Placed
+    known_angles: KnownAngles | None
+    warp_rows: RowAssignment
+    star_rows: RowAssignment
+    mdoc_rows: RowAssignment
     warnings: tuple[str, ...]
 
 
@@ -71,19 +71,19 @@ def read_metadata(sources: Sources, stack_shape_zyx: tuple[int, int, int]) -> Me
     tlt = read_angle_file(sources.tlt, n_views, sources.stack) if sources.tlt else None
     aln = read_aln(sources.aln, stack_shape_zyx) if sources.aln else None
     warp = star = mdoc = None
-    known, warnings = _known(sources, tlt, aln)
+    known_angles, warnings = _known_angles(sources, tlt, aln)
     warp_rows = star_rows = mdoc_rows = in_order(n_views)
     if sources.warp_xml:
         warp = read_warp_xml(sources.warp_xml, n_views, sources.convention)
-        warp_rows = place_warp(sources.warp_xml, warp.angles_deg, n_views, known)
+        warp_rows = assign_warp(sources.warp_xml, warp.angles_deg, n_views, known_angles)
     if sources.star:
         star = read_relion_star(sources.star, sources.convention)
-        star_rows = place_star(star, n_views, known)
+        star_rows = assign_star(star, n_views, known_angles)
     if sources.mdoc:
         mdoc = read_mdoc(sources.mdoc)
-        mdoc_rows = place_mdoc(mdoc, n_views, known)
-    for placed in (warp_rows, star_rows, mdoc_rows):
-        warnings = (*warnings, *placed.warnings)
+        mdoc_rows = assign_mdoc(mdoc, n_views, known_angles)
+    for assignment in (warp_rows, star_rows, mdoc_rows):
+        warnings = (*warnings, *assignment.warnings)
     return Metadata(
         n_views=n_views,
         shape_yx=(n_y, n_x),
@@ -92,7 +92,7 @@ def read_metadata(sources: Sources, stack_shape_zyx: tuple[int, int, int]) -> Me
         warp=warp,
         star=star,
         mdoc=mdoc,
-        known=known,
+        known_angles=known_angles,
         warp_rows=warp_rows,
         star_rows=star_rows,
         mdoc_rows=mdoc_rows,
@@ -100,10 +100,10 @@ def read_metadata(sources: Sources, stack_shape_zyx: tuple[int, int, int]) -> Me
     )
 
 
-def _known(
+def _known_angles(
     sources: Sources, tlt: AngleFile | None, aln: AlnSeries | None
 ) -> tuple[KnownAngles | None, tuple[str, ...]]:
-    """Angles that are known to be in the order of the stack, and warnings."""
+    """Angles in the order of the stack, from .tlt or .aln, and warnings."""
     of_tlt = of_aln = None
     warnings: tuple[str, ...] = ()
     if tlt is not None:

@@ -42,9 +42,9 @@ def read_words(path: PathLike) -> list[list[str]]:
             try:
                 float(word.translate(MINUS))
             except ValueError:
-                shown = word if len(word) <= 40 else word[:40] + "..."
+                shortened = word if len(word) <= 40 else word[:40] + "..."
                 raise TomogramError(
-                    f"{path}: expected a text file of numbers, got {shown!r} in row {at}"
+                    f"{path}: expected a text file of numbers, got {shortened!r} in row {at}"
                 ) from None
     return rows
 

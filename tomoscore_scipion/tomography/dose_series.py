@@ -35,9 +35,10 @@ class DoseSeries:
     warnings: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        if len(self.exposures.of) != len(self.tilts.views):
+        if len(self.exposures.per_view) != len(self.tilts.views):
             raise ValueError(
-                f"expected doses of {len(self.tilts.views)} views, got {len(self.exposures.of)}"
+                f"expected doses of {len(self.tilts.views)} views, got "
+                f"{len(self.exposures.per_view)}"
             )
 
 

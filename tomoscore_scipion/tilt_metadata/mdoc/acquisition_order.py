@@ -38,15 +38,15 @@ def acquisition_order(path: str, sections: Sequence[Section], angles: np.ndarray
     """
     texts = [section.fields.get("DateTime") for section in sections]
     times = [None if text is None else time_of(text) for text in texts]
-    known = [time for time in times if time is not None]
+    known_times = [time for time in times if time is not None]
     unsure = _why_unsure(texts, times)
     if unsure is None:
-        found, unsure = _by_times(os.path.basename(path), known)
-        if found is not None:
-            return found
-    seconds = [time.seconds for time in known]
+        order, unsure = _by_times(os.path.basename(path), known_times)
+        if order is not None:
+            return order
+    seconds = [time.seconds for time in known_times]
     jumbled = bool(len(seconds) > 1 and np.diff(seconds).min() < 0)
-    return _as_they_come(path, angles, unsure, jumbled)
+    return _in_file_order(path, angles, unsure, jumbled)
 
 
 def times_contradict(sections: Sequence[Section], before: np.ndarray) -> bool:
@@ -58,10 +58,10 @@ def times_contradict(sections: Sequence[Section], before: np.ndarray) -> bool:
     """
     texts = [section.fields.get("DateTime") for section in sections]
     times = [None if text is None else time_of(text) for text in texts]
-    known = [time for time in times if time is not None]
-    if _why_unsure(texts, times) is not None or over_noon(known) is not None:
+    known_times = [time for time in times if time is not None]
+    if _why_unsure(texts, times) is not None or over_noon(known_times) is not None:
         return False
-    seconds = np.array([time.seconds for time in known])
+    seconds = np.array([time.seconds for time in known_times])
     return bool((np.diff(seconds[np.argsort(before)]) < 0).any())
 
 
@@ -70,10 +70,10 @@ def _why_unsure(texts: Sequence[str | None], times: Sequence[Time | None]) -> st
     unknown = next((t for t, time in zip(texts, times) if t is not None and time is None), None)
     if unknown is not None:
         return f"their times have an unknown form ({unknown[:40]!r})"
-    known = [time for time in times if time is not None]
-    if len(known) < len(times):
-        return f"{len(times) - len(known)} of {len(times)} have no time (DateTime)"
-    if len({time.marked for time in known}) > 1:
+    known_times = [time for time in times if time is not None]
+    if len(known_times) < len(times):
+        return f"{len(times) - len(known_times)} of {len(times)} have no time (DateTime)"
+    if len({time.marked for time in known_times}) > 1:
         return "some of their times have AM or PM, or a time zone, and others have not"
     return None
 
@@ -84,32 +84,32 @@ def _by_times(name: str, times: Sequence[Time]) -> tuple[Order | None, str]:
     distinct = len(set(seconds))
     warnings: tuple[str, ...] = ()
     if distinct < len(times):
-        why = f"only {distinct} of {len(times)} have a time of their own"
+        reason = f"only {distinct} of {len(times)} have a time of their own"
         if len(times) - distinct > MAX_EQUAL_TIMES * len(times):
-            return None, why
-        warnings = (f"{name}: {why}; those of one time are taken in the order of the file",)
-    plain, as_they_come = np.argsort(seconds, kind="stable"), np.arange(len(times))
+            return None, reason
+        warnings = (f"{name}: {reason}; those of one time are taken in the order of the file",)
+    by_time, file_order = np.argsort(seconds, kind="stable"), np.arange(len(times))
     on_dial = over_noon(times)
-    if on_dial is None or np.array_equal(plain, as_they_come):
-        return (plain, "their times", warnings), ""
-    why = "their times may be of a 12-hour clock without AM and PM"
-    if not np.array_equal(on_dial, as_they_come):
-        return None, why
+    if on_dial is None or np.array_equal(by_time, file_order):
+        return (by_time, "their times", warnings), ""
+    reason = "their times may be of a 12-hour clock without AM and PM"
+    if not np.array_equal(on_dial, file_order):
+        return None, reason
     warnings = (
         *warnings,
-        f"{name}: {why}, with which they agree with the order of the file: it is taken",
+        f"{name}: {reason}, with which they agree with the order of the file: it is taken",
     )
     return (on_dial, "the file, and their times on a 12-hour clock", warnings), ""
 
 
-def _as_they_come(path: str, angles: np.ndarray, why: str, jumbled: bool) -> Order:
+def _in_file_order(path: str, angles: np.ndarray, reason: str, jumbled: bool) -> Order:
     """The order of the file, unless sections are sorted by angle or times contradict it."""
     steps = np.sign(np.diff(angles))
     by_angle = max((steps >= 0).mean(), (steps <= 0).mean()) >= MIN_SORTED_FRACTION
     if by_angle or jumbled:
         run = "times go back and forth" if jumbled else "sections run by angle"
         raise TomogramError(
-            f"{path}: the order of acquisition is not known: {run}, {why}, and there is no "
+            f"{path}: the order of acquisition is not known: {run}, {reason}, and there is no "
             "PriorRecordDose that differs between them; give the original .mdoc, or the doses in a "
             "text file (--doses), one line per view: dose before it, dose of it"
         )
@@ -118,6 +118,6 @@ def _as_they_come(path: str, angles: np.ndarray, why: str, jumbled: bool) -> Ord
         "the file",
         (
             f"{os.path.basename(path)}: sections are taken to have been acquired in the order of "
-            f"the file: {why}",
+            f"the file: {reason}",
         ),
     )

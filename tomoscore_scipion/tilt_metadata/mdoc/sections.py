@@ -35,11 +35,11 @@ def sections_of(text: str) -> list[Section]:
     for line in text.splitlines():
         stripped = line.strip()
         if stripped.startswith("["):
-            found = SECTION.match(stripped)
-            current = Section(int(found.group(2))) if found else None
+            header = SECTION.match(stripped)
+            current = Section(int(header.group(2))) if header else None
             if current is not None:
                 sections.append(current)
-            in_title = found is None and "]" not in stripped
+            in_title = header is None and "]" not in stripped
             continue
         if in_title:
             in_title = "]" not in stripped

@@ -60,29 +60,29 @@ class MdocSeries:
             )
         return order
 
-    def match(self, angles_deg: np.ndarray, known: str) -> Match:
+    def match(self, angles_deg: np.ndarray, angles_path: str) -> Match:
         """Assign a section to each view of a stack, which may be sorted or lack views.
 
         If a view was acquired twice, the later section is used.
 
         Args:
             angles_deg: nominal or refined angles of the views in degrees, (n_views,).
-            known: file of these angles, for messages.
+            angles_path: file of these angles, for messages.
 
         Raises:
             TomogramError: the angles are not those of this stack.
         """
-        found = match_angles(angles_deg, self.angles_deg, self._superseded())
-        if found is None:
+        match = match_angles(angles_deg, self.angles_deg, self._superseded())
+        if match is None:
             raise TomogramError(
                 f"{self.path}: expected a section for each of the {len(angles_deg)} views of "
-                f"{known} with its angle, up to a common offset and a turned sign, got "
+                f"{angles_path} with its angle, up to a common offset and a turned sign, got "
                 f"{len(self.angles_deg)} sections from {self.angles_deg.min():g} to "
                 f"{self.angles_deg.max():g} degrees, and views from {angles_deg.min():g} to "
                 f"{angles_deg.max():g}; are both of this stack? If they are, give the doses in a "
                 "text file (--doses), one line per view"
             )
-        return found
+        return match
 
     def _superseded(self) -> np.ndarray:
         """Sections whose view was acquired again later, (n_sections,) bool."""
@@ -133,18 +133,18 @@ def _numbers(path: str, sections: list[Section], key: str) -> np.ndarray:
     return values
 
 
-def _lacks(path: str, at: int, what: str, found: str | None = None) -> str:
-    if found is not None:
-        what = f"a number, with a decimal point, as {what}, got {found[:40]!r}"
+def _lacks(path: str, at: int, expected: str, value: str | None = None) -> str:
+    if value is not None:
+        expected = f"a number, with a decimal point, as {expected}, got {value[:40]!r}"
     else:
-        what = f"{what}, as in every section"
+        expected = f"{expected}, as in every section"
     way_out = (
         "SerialEM writes doses only where they are calibrated: give them in a text file (--doses), "
         "one line per view: dose before it, dose of it"
     )
-    if "TiltAngle" in what:
+    if "TiltAngle" in expected:
         way_out = "mend it, or give angles and doses in text files (--tlt, --doses)"
-    return f"{path}: section {at + 1}: expected {what}; {way_out}"
+    return f"{path}: section {at + 1}: expected {expected}; {way_out}"
 
 
 def _before(

@@ -48,12 +48,12 @@ class Time:
 def time_of(text: str) -> Time | None:
     """Parse a DateTime; None if its format is unknown or the time does not exist."""
     for form in FORMS:
-        found = form.fullmatch(text.strip())
-        clock = CLOCK.fullmatch(found.group("t").strip()) if found else None
-        if found is None or clock is None:
+        match = form.fullmatch(text.strip())
+        clock = CLOCK.fullmatch(match.group("t").strip()) if match else None
+        if match is None or clock is None:
             continue
-        month, year, day = found.group("m").lower(), int(found.group("y")), int(found.group("d"))
-        number = MONTHS.index(month) + 1 if month in MONTHS else _whole(month)
+        month, year, day = match.group("m").lower(), int(match.group("y")), int(match.group("d"))
+        number = MONTHS.index(month) + 1 if month in MONTHS else _whole_number(month)
         written, minutes = int(clock.group("h")), int(clock.group("m"))
         hour = _hour_of_day(written, clock.group("half"))
         if not (1 <= number <= 12 and 1 <= day <= 31 and hour is not None and minutes < 60):
@@ -81,14 +81,14 @@ def over_noon(times: Sequence[Time]) -> np.ndarray | None:
     if any(time.marked or not 1 <= time.hour <= 12 for time in times) or len(times) < 2:
         return None
     seconds = np.array([time.seconds for time in times])
-    plain = np.argsort(seconds, kind="stable")
+    by_time = np.argsort(seconds, kind="stable")
     on_dial = seconds % HALF_DAY_S
     order = np.argsort(on_dial, kind="stable")
-    around = np.diff(np.append(on_dial[order], on_dial[order[0]] + HALF_DAY_S))
-    order = np.roll(order, -int(np.argmax(around)) - 1)
-    if np.array_equal(order, plain):
+    pauses = np.diff(np.append(on_dial[order], on_dial[order[0]] + HALF_DAY_S))
+    order = np.roll(order, -int(np.argmax(pauses)) - 1)
+    if np.array_equal(order, by_time):
         return None
-    pause, on_dial_pause = float(np.diff(seconds[plain]).max()), float(np.sort(around)[-2])
+    pause, on_dial_pause = float(np.diff(seconds[by_time]).max()), float(np.sort(pauses)[-2])
     return order if pause > max(LONG_PAUSE_S, TIMES_LONGER * on_dial_pause) else None
 
 
@@ -109,5 +109,5 @@ def _zone_s(zone: str | None) -> float:
     return -ahead if zone[0] == "-" else ahead
 
 
-def _whole(text: str) -> int:
+def _whole_number(text: str) -> int:
     return int(text) if text.isdecimal() else 0

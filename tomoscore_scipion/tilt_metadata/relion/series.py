@@ -108,7 +108,7 @@ def read_relion_star(path: str, convention: str | None = None) -> RelionSeries:
     alignment = [column(path, table, name) for name in ALIGNMENT]
     if alignment[0] is not None:
         check_axis(path, alignment[0])
-    there = [values for values in alignment if values is not None]
+    columns = [values for values in alignment if values is not None]
     lacking = [name for name, values in zip(ALIGNMENT, alignment) if values is None]
     return RelionSeries(
         path=path,
@@ -116,9 +116,9 @@ def read_relion_star(path: str, convention: str | None = None) -> RelionSeries:
         nominal_deg=nominal,
         exposures=_exposures(path, table, convention),
         images=_images(path, table),
-        alignment=np.stack(there, axis=1) if len(there) == len(ALIGNMENT) else None,
+        alignment=np.stack(columns, axis=1) if len(columns) == len(ALIGNMENT) else None,
         optics=_optics(path, table),
-        lacking=tuple(lacking) if there else (),
+        lacking=tuple(lacking) if columns else (),
     )
 
 
@@ -181,18 +181,18 @@ def _exposures(path: str, table: pandas.DataFrame, convention: str | None) -> Ex
 def _images(path: str, table: pandas.DataFrame) -> np.ndarray | None:
     """Indices of the images, from 0, if rows are named N@stack (N from 1); else None."""
     names = [str(name) for name in table[NAME]] if NAME in table else []
-    found = [IMAGE.fullmatch(name) for name in names]
-    stacks = [match.group(2) if match else None for match in found]
+    matches = [IMAGE.fullmatch(name) for name in names]
+    stacks = [match.group(2) if match else None for match in matches]
     if not any(stacks):
         _check_files(path, names)
         return None
     if len(set(stacks)) > 1:
-        other = names[next(row for row, stack in enumerate(stacks) if stack != stacks[0])]
+        other_name = names[next(row for row, stack in enumerate(stacks) if stack != stacks[0])]
         raise TomogramError(
             f"{path}: expected images of one stack in {NAME} (N@stack in each row), or files of "
-            f"their own, got {names[0][:60]} and {other[:60]}"
+            f"their own, got {names[0][:60]} and {other_name[:60]}"
         )
-    images = np.array([int(match.group(1)) - 1 for match in found if match])
+    images = np.array([int(match.group(1)) - 1 for match in matches if match])
     if images.min() < 0 or len(set(images.tolist())) != len(images):
         raise TomogramError(
             f"{path}: expected each image of the stack once in {NAME} (N@stack, from 1), got "
@@ -204,10 +204,10 @@ def _images(path: str, table: pandas.DataFrame) -> np.ndarray | None:
 def _check_files(path: str, names: list[str]) -> None:
     """Check that rows name different files. One name in all rows is not the name of a file."""
     if 1 < len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+        repeated = next(name for name in names if names.count(name) > 1)
         raise TomogramError(
             f"{path}: expected a file or image of its own in {NAME} for each row, got "
-            f"{twice[:60]} {names.count(twice)} times; are rows there twice?"
+            f"{repeated[:60]} {names.count(repeated)} times; are rows there twice?"
         )
 
 
@@ -224,12 +224,12 @@ def _optics(path: str, table: pandas.DataFrame) -> Optics | None:
     except TomogramError:
         # The contrast transfer is needed only to flip phases.
         return None
-    there = [values for values in defocus if values is not None]
-    if not there or min(values.min() for values in there) <= 0:
+    axes = [values for values in defocus if values is not None]
+    if not axes or min(values.min() for values in axes) <= 0:
         return None
     if shift is not None and np.abs(shift).max() > 0:
         return None
-    optics = Optics(0.1 * np.mean(there, axis=0))
+    optics = Optics(0.1 * np.mean(axes, axis=0))
     if voltage is not None:
         optics = replace(optics, voltage_kv=voltage)
     if aberration is not None:

@@ -34,17 +34,17 @@ def read_table(path: str, as_words: Sequence[str]) -> pandas.DataFrame:
     """
     blocks = read_star(path, [NOMINAL, REFINED, SERIES, LIST_OF_SERIES, *as_words])
     tables = {name: block for name, block in blocks.items() if hasattr(block, "columns")}
-    wanted = {
+    candidates = {
         name: table
         for name, table in tables.items()
         if (NOMINAL in table or REFINED in table) and len(table) > 1
     }
-    if len(wanted) == 1:
-        table = next(iter(wanted.values()))
+    if len(candidates) == 1:
+        table = next(iter(candidates.values()))
         _check_one_series(path, table)
         return table
-    if wanted:
-        raise _several(path, list(wanted))
+    if candidates:
+        raise _several(path, list(candidates))
     for table in tables.values():
         if LIST_OF_SERIES in table:
             raise TomogramError(
@@ -93,10 +93,11 @@ def column(path: str, table: pandas.DataFrame, name: str) -> np.ndarray | None:
 
 
 def _check_one_series(path: str, table: pandas.DataFrame) -> None:
-    twice = [name for name in table.columns if list(table.columns).count(name) > 1]
-    if twice:
+    repeated = [name for name in table.columns if list(table.columns).count(name) > 1]
+    if repeated:
         raise TomogramError(
-            f"{path}: expected each column once, got {twice[0]} {twice.count(twice[0])} times"
+            f"{path}: expected each column once, got {repeated[0]} {repeated.count(repeated[0])} "
+            "times"
         )
     series = list(dict.fromkeys(str(name) for name in table[SERIES])) if SERIES in table else []
     if len(series) > 1:

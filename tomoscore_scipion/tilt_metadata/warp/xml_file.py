@@ -15,7 +15,7 @@ from tomoscore_scipion.records.errors import TomogramError
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-WHAT = "Warp's XML metadata of a tilt series"
+CONTENT = "Warp's XML metadata of a tilt series"
 
 
 def read_xml(path: str, instead: str = "") -> Element:
@@ -34,7 +34,7 @@ def read_xml(path: str, instead: str = "") -> Element:
     from defusedxml import DefusedXmlException
     from defusedxml.ElementTree import ParseError, fromstring
 
-    text = read_text(path, WHAT)
+    text = read_text(path, CONTENT)
     try:
         # Parse text, not bytes: a file saved in another encoding may still declare the original
         # one.
@@ -46,7 +46,7 @@ def read_xml(path: str, instead: str = "") -> Element:
         ) from error
     except ParseError as error:
         raise TomogramError(
-            f"{path}: expected {WHAT}, got no whole XML: it ends or breaks off in line "
+            f"{path}: expected {CONTENT}, got no whole XML: it ends or breaks off in line "
             f"{error.position[0]}; was it cut off, or edited? Copy it anew from Warp's folder"
             f"{instead}"
         ) from error

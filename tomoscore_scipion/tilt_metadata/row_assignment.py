@@ -47,7 +47,7 @@ class KnownAngles:
 
 
 @dataclass(frozen=True)
-class Placed:
+class RowAssignment:
     """The assignment of the rows of a file to images.
 
     Attributes:
@@ -70,9 +70,9 @@ class Placed:
             transforms: transforms of its rows, (n_rows, 2, 3), in pixels.
             images: indices of the images to compare.
         """
-        here = transforms[self.rows[images], :, 2]
-        others = [transforms[rival[images], :, 2] for rival in self.rivals]
-        if all(np.abs(here - other).max() <= MAX_SHIFT_DIFFERENCE_PX for other in others):
+        shifts = transforms[self.rows[images], :, 2]
+        rivals = [transforms[rival[images], :, 2] for rival in self.rivals]
+        if all(np.abs(shifts - rival).max() <= MAX_SHIFT_DIFFERENCE_PX for rival in rivals):
             return ()
         return (
             f"{os.path.basename(path)}: its angles fit those of the stack in more than one "
@@ -88,10 +88,10 @@ class Placed:
             exposures: doses of its rows.
             images: indices of the images to compare.
         """
-        here = exposures.before[self.rows[images]]
-        largest = MAX_DOSE_DIFFERENCE * float(np.median(exposures.of))
-        others = [exposures.before[rival[images]] for rival in self.rivals]
-        if all(np.abs(here - other).max() <= largest for other in others):
+        doses = exposures.before[self.rows[images]]
+        largest = MAX_DOSE_DIFFERENCE * float(np.median(exposures.per_view))
+        rivals = [exposures.before[rival[images]] for rival in self.rivals]
+        if all(np.abs(doses - rival).max() <= largest for rival in rivals):
             return ()
         return (
             f"{os.path.basename(path)}: its angles fit those of the stack in another order as "
@@ -100,13 +100,17 @@ class Placed:
         )
 
 
-def in_order(n_views: int) -> Placed:
+def in_order(n_views: int) -> RowAssignment:
     """Rows in the order of the stack."""
-    return Placed(np.arange(n_views))
+    return RowAssignment(np.arange(n_views))
 
 
-def check_agree(one: KnownAngles, other: KnownAngles) -> tuple[str, ...]:
+def check_agree(known: KnownAngles, other: KnownAngles) -> tuple[str, ...]:
     """Compare two lists of angles of the same images.
+
+    Args:
+        known: angles that define the order of the stack.
+        other: angles to compare with them.
 
     Returns:
         Warnings of a common offset, or of opposite signs.
@@ -114,26 +118,26 @@ def check_agree(one: KnownAngles, other: KnownAngles) -> tuple[str, ...]:
     Raises:
         TomogramError: the angles are not of one series in one order.
     """
-    _, here, there = np.intersect1d(one.images, other.images, return_indices=True)
-    if len(here) == 0:
+    _, at_known, at_other = np.intersect1d(known.images, other.images, return_indices=True)
+    if len(at_known) == 0:
         return ()
-    first, second = one.angles_deg[here], other.angles_deg[there]
+    first, second = known.angles_deg[at_known], other.angles_deg[at_other]
     offsets = {sign: float(np.median(first - sign * second)) for sign in (1, -1)}
-    apart = {sign: np.abs(first - sign * second - offsets[sign]) for sign in (1, -1)}
-    sign = 1 if apart[1].max() <= max(MAX_DIFFERENCE_DEG, apart[-1].max()) else -1
-    if apart[sign].max() > MAX_DIFFERENCE_DEG or abs(offsets[sign]) > MAX_OFFSET_DEG:
-        worst = int(np.argmax(apart[1]))
+    errors = {sign: np.abs(first - sign * second - offsets[sign]) for sign in (1, -1)}
+    sign = 1 if errors[1].max() <= max(MAX_DIFFERENCE_DEG, errors[-1].max()) else -1
+    if errors[sign].max() > MAX_DIFFERENCE_DEG or abs(offsets[sign]) > MAX_OFFSET_DEG:
+        worst = int(np.argmax(errors[1]))
         raise TomogramError(
-            f"{other.path}: view {one.images[here][worst] + 1}: expected the angles of {one.path}, "
-            f"up to a common offset and a turned sign, got {second[worst]:g} where that has "
-            f"{first[worst]:g} degrees; are both of this stack, with its views in order?"
+            f"{other.path}: view {known.images[at_known][worst] + 1}: expected the angles of "
+            f"{known.path}, up to a common offset and a turned sign, got {second[worst]:g} where "
+            f"that has {first[worst]:g} degrees; are both of this stack, with its views in order?"
         )
-    return _assumptions(other.path, one.path, sign < 0, offsets[sign], reordered=False)
+    return _assumptions(other.path, known.path, sign < 0, offsets[sign], reordered=False)
 
 
-def place_warp(
+def assign_warp(
     path: str, angles_deg: np.ndarray, n_views: int, known: KnownAngles | None
-) -> Placed:
+) -> RowAssignment:
     """Assign the rows of the metadata of Warp, which are in the order of the stack of Warp.
 
     Args:
@@ -147,13 +151,13 @@ def place_warp(
     """
     if known is None:
         return in_order(n_views)
-    found = match_angles(known.angles_deg, angles_deg)
-    if found is None:
+    match = match_angles(known.angles_deg, angles_deg)
+    if match is None:
         raise _do_not_fit(path, known, angles_deg)
-    return _placed(path, found, known, n_views, warn_of_order=True)
+    return _assignment_of(path, match, known, n_views, warn_of_order=True)
 
 
-def place_mdoc(mdoc: MdocSeries, n_views: int, known: KnownAngles | None) -> Placed:
+def assign_mdoc(mdoc: MdocSeries, n_views: int, known: KnownAngles | None) -> RowAssignment:
     """Assign the sections of an .mdoc, which are usually in the order of acquisition.
 
     Args:
@@ -167,10 +171,10 @@ def place_mdoc(mdoc: MdocSeries, n_views: int, known: KnownAngles | None) -> Pla
     if known is None:
         rows = mdoc.stack_order(n_views)
         doubt = _warn_of_order(mdoc.path, mdoc.angles_deg[rows])
-        return Placed(rows, (*mdoc.warnings, *doubt))
-    found = mdoc.match(known.angles_deg, known.path)
-    placed = _placed(mdoc.path, found, known, n_views, warn_of_order=False)
-    return Placed(placed.rows, (*mdoc.warnings, *placed.warnings), placed.rivals)
+        return RowAssignment(rows, (*mdoc.warnings, *doubt))
+    match = mdoc.match(known.angles_deg, known.path)
+    assignment = _assignment_of(mdoc.path, match, known, n_views, warn_of_order=False)
+    return RowAssignment(assignment.rows, (*mdoc.warnings, *assignment.warnings), assignment.rivals)
 
 
 def _warn_of_order(path: str, angles_deg: np.ndarray) -> tuple[str, ...]:
@@ -185,7 +189,7 @@ def _warn_of_order(path: str, angles_deg: np.ndarray) -> tuple[str, ...]:
     )
 
 
-def place_star(star: RelionSeries, n_views: int, known: KnownAngles | None) -> Placed:
+def assign_star(star: RelionSeries, n_views: int, known: KnownAngles | None) -> RowAssignment:
     """Assign the rows of a star file by the images that they name, by angle, or in order.
 
     Args:
@@ -198,9 +202,9 @@ def place_star(star: RelionSeries, n_views: int, known: KnownAngles | None) -> P
     """
     n_rows = len(star.angles_deg)
     if star.images is not None:
-        return _place_named(star, star.images, n_views, known)
+        return _assign_named(star, star.images, n_views, known)
     if known is not None:
-        return _place_star_by_angle(star, n_views, known)
+        return _assign_star_by_angle(star, n_views, known)
     if n_rows != n_views:
         raise TomogramError(
             f"{star.path}: expected {n_views} rows, one per image of the stack, got {n_rows}; give "
@@ -213,12 +217,12 @@ def place_star(star: RelionSeries, n_views: int, known: KnownAngles | None) -> P
         "RELION writes stacks, and name no images of the stack: it is taken to have its images in "
         "the order of the rows; give the angles of the stack (--tlt) if it has not"
     )
-    return Placed(np.arange(n_views), (warning,))
+    return RowAssignment(np.arange(n_views), (warning,))
 
 
-def _place_named(
+def _assign_named(
     star: RelionSeries, images: np.ndarray, n_views: int, known: KnownAngles | None
-) -> Placed:
+) -> RowAssignment:
     if images.max() >= n_views:
         raise TomogramError(
             f"{star.path}: expected images 1 to {n_views} of the stack, got {images.max() + 1}"
@@ -226,19 +230,19 @@ def _place_named(
     rows = np.full(n_views, NO_ROW)
     rows[images] = np.arange(len(images))
     own = KnownAngles(star.path, images, star.angles_deg)
-    return Placed(rows, check_agree(known, own) if known is not None else ())
+    return RowAssignment(rows, check_agree(known, own) if known is not None else ())
 
 
-def _place_star_by_angle(star: RelionSeries, n_views: int, known: KnownAngles) -> Placed:
+def _assign_star_by_angle(star: RelionSeries, n_views: int, known: KnownAngles) -> RowAssignment:
     """Assign rows by angle. If there are more images than rows, some images have no row."""
     n_rows, n_known = len(star.angles_deg), len(known.angles_deg)
     if n_rows >= n_known:
-        found = match_angles(known.angles_deg, star.angles_deg, same_sign=True)
-        if found is None:
+        match = match_angles(known.angles_deg, star.angles_deg, same_sign=True)
+        if match is None:
             raise _do_not_fit(star.path, known, star.angles_deg)
-        return _placed(star.path, found, known, n_views, warn_of_order=False)
-    found = match_angles(star.angles_deg, known.angles_deg, same_sign=True)
-    if found is None:
+        return _assignment_of(star.path, match, known, n_views, warn_of_order=False)
+    match = match_angles(star.angles_deg, known.angles_deg, same_sign=True)
+    if match is None:
         raise _do_not_fit(star.path, known, star.angles_deg)
 
     def rows_of(entries: np.ndarray) -> np.ndarray:
@@ -246,10 +250,10 @@ def _place_star_by_angle(star: RelionSeries, n_views: int, known: KnownAngles) -
         rows[known.images[entries]] = np.arange(n_rows)
         return rows
 
-    warnings = _assumptions(star.path, known.path, found.turned, found.offset_deg, reordered=False)
-    rivals = tuple(rows_of(rival) for rival in found.rivals)
+    warnings = _assumptions(star.path, known.path, match.turned, match.offset_deg, reordered=False)
+    rivals = tuple(rows_of(rival) for rival in match.rivals)
     # Doses cannot be compared with assignments that exclude other images.
-    rows = rows_of(found.entries)
+    rows = rows_of(match.entries)
     alike = tuple(r for r in rivals if np.array_equal(r == NO_ROW, rows == NO_ROW))
     if len(alike) < len(rivals):
         warnings = (
@@ -257,12 +261,12 @@ def _place_star_by_angle(star: RelionSeries, n_views: int, known: KnownAngles) -
             f"{os.path.basename(star.path)}: which images have no row cannot be determined by "
             "angles alone; the images of the nearest angles are taken",
         )
-    return Placed(rows, warnings, alike)
+    return RowAssignment(rows, warnings, alike)
 
 
-def _placed(
-    path: str, found: Match, known: KnownAngles, n_views: int, warn_of_order: bool
-) -> Placed:
+def _assignment_of(
+    path: str, match: Match, known: KnownAngles, n_views: int, warn_of_order: bool
+) -> RowAssignment:
     """The assignment of a match; `warn_of_order`: warn if the order differs."""
 
     def rows_of(entries: np.ndarray) -> np.ndarray:
@@ -270,31 +274,31 @@ def _placed(
         rows[known.images] = entries
         return rows
 
-    reordered = warn_of_order and not found.in_order
-    return Placed(
-        rows_of(found.entries),
-        _assumptions(path, known.path, found.turned, found.offset_deg, reordered),
-        tuple(rows_of(rival) for rival in found.rivals),
+    reordered = warn_of_order and not match.in_order
+    return RowAssignment(
+        rows_of(match.entries),
+        _assumptions(path, known.path, match.turned, match.offset_deg, reordered),
+        tuple(rows_of(rival) for rival in match.rivals),
     )
 
 
 def _assumptions(
-    path: str, known: str, turned: bool, offset_deg: float, reordered: bool
+    path: str, angles_path: str, turned: bool, offset_deg: float, reordered: bool
 ) -> tuple[str, ...]:
     """Warnings of the assumptions with which angles fit."""
-    path, known = os.path.basename(path), os.path.basename(known)
+    path, angles_path = os.path.basename(path), os.path.basename(angles_path)
     warnings = []
     if turned:
-        warnings.append(f"{path}: its angles have the other sign than those of {known}")
+        warnings.append(f"{path}: its angles have the other sign than those of {angles_path}")
     if reordered:
         warnings.append(
-            f"{path}: its views run in another order than those of {known}: they are put in the "
-            "order of the stack by their angles"
+            f"{path}: its views run in another order than those of {angles_path}: they are put in "
+            "the order of the stack by their angles"
         )
     if abs(offset_deg) > MAX_DIFFERENCE_DEG:
         warnings.append(
-            f"{path}: its angles differ from those of {known} by {abs(offset_deg):.1f} degrees "
-            "throughout, which is taken for a pretilt"
+            f"{path}: its angles differ from those of {angles_path} by {abs(offset_deg):.1f} "
+            "degrees throughout, which is taken for a pretilt"
         )
     return tuple(warnings)
 
