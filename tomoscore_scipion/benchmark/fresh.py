@@ -10,7 +10,7 @@ import numpy as np
 
 from tomoscore_scipion.model.scorer import Scorer
 from tomoscore_scipion.records.bands import share_below_nyquist
-from tomoscore_scipion.simulation.acquisition import Microscope, tomogram
+from tomoscore_scipion.simulation.acquisition import Acquisition, Microscope, tomogram
 from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.recipe import Recipe, random_recipe
 from tomoscore_scipion.simulation.specimen import random_specimen
@@ -74,6 +74,23 @@ def fresh_tomograms(
     draw: Callable[[np.random.Generator], Recipe] | None = None,
     world: str = NEWEST_WORLD,
 ) -> Iterator[Case]:
+    """Whole tomograms of `fresh_acquisitions`, which has the same arguments."""
+    exposed = fresh_acquisitions(seeds, acquisitions, grid, containing, draw, world)
+    for seed, rng, acquisition in exposed:
+        stack, curves, content = tomogram(rng, acquisition)
+        voxel = 10 * acquisition.voxel_nm
+        truth = truth_summary(curves.numpy(), content.numpy(), acquisition.slab_z(), voxel)
+        yield Case(seed, stack.numpy(), voxel, truth, acquisition.recipe.post)
+
+
+def fresh_acquisitions(
+    seeds: Iterable[int],
+    acquisitions: int,
+    grid: Grid | None = None,
+    containing: str | None = None,
+    draw: Callable[[np.random.Generator], Recipe] | None = None,
+    world: str = NEWEST_WORLD,
+) -> Iterator[tuple[int, np.random.Generator, Acquisition]]:
     """Random specimens, each imaged `acquisitions` times in random ways.
 
     Args:
@@ -83,6 +100,9 @@ def fresh_tomograms(
         containing: each specimen is drawn until it has this ingredient.
         draw: gives the recipe of a tomogram; a random one of the world when None.
         world: of `simulation.worlds.WORLDS`, from which specimens are drawn.
+
+    Yields:
+        The seed of the specimen, the source of randomness to continue with, and the acquisition.
     """
     for seed in seeds:
         rng = np.random.default_rng([99, seed])
@@ -92,11 +112,7 @@ def fresh_tomograms(
         microscope = Microscope(specimen)
         for _ in range(acquisitions):
             recipe = draw(rng) if draw is not None else random_recipe(rng, world=world)
-            acquisition = microscope.acquire(rng, recipe, float(rng.uniform(1.1, 1.8)))
-            stack, curves, content = tomogram(rng, acquisition)
-            voxel = 10 * acquisition.voxel_nm
-            truth = truth_summary(curves.numpy(), content.numpy(), acquisition.slab_z(), voxel)
-            yield Case(seed, stack.numpy(), voxel, truth, recipe.post)
+            yield seed, rng, microscope.acquire(rng, recipe, float(rng.uniform(1.1, 1.8)))
 
 
 def compare(scorer: Scorer, cases: Iterable[Case]) -> Comparison:
