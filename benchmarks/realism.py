@@ -41,7 +41,7 @@ from tomoscore_scipion.model.sampling import (
     plan_slice,
 )
 from tomoscore_scipion.reading.volume import open_volume
-from tomoscore_scipion.records.bands import N_SCORED, PERIODS_NM, share_below_nyquist
+from tomoscore_scipion.records.bands import N_SCORED, PERIODS_NM, fraction_below_nyquist
 from tomoscore_scipion.simulation.acquisition import Acquisition
 from tomoscore_scipion.simulation.appearance import finish
 from tomoscore_scipion.simulation.grid import Grid
@@ -222,7 +222,7 @@ def tile_set(
     Returns:
         The statistics; None where no tile holds data.
     """
-    carried = share_below_nyquist(voxel_nm)[:N_SCORED][::-1] == 1
+    carried = fraction_below_nyquist(voxel_nm)[:N_SCORED][::-1] == 1
     parts = []
     for z in planes:
         plan = plan_slice(z, n_z, voxel_nm)

@@ -26,7 +26,7 @@ from tomoscore_scipion.benchmark.halves import (
     wedge_factor,
 )
 from tomoscore_scipion.engine import Scorer
-from tomoscore_scipion.records.bands import share_below_nyquist, tomoscore
+from tomoscore_scipion.records.bands import fraction_below_nyquist, tomoscore
 from tomoscore_scipion.records.errors import TomoScoreError
 from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.records.table import make_table
@@ -188,7 +188,7 @@ def compare_halves(series: TiltSeries, args: argparse.Namespace, score: Score) -
     reached = [(wedge_factor(s), split_ceiling(s)) for s in noise_free_series(*tilts, WEDGE_SEEDS)]
     factors, ceilings = map(np.stack, zip(*reached))
     voxel_nm = HALVES_ANGSTROM / 10
-    share = share_below_nyquist(voxel_nm)
+    share = fraction_below_nyquist(voxel_nm)
     curves = measured_curve(odd, even, voxel_nm, factors)
     curve, by_specimen = curves.mean(axis=0), tomoscore(curves, share)
     rows = (

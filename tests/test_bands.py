@@ -13,9 +13,9 @@ from tomoscore_scipion.records.bands import (
     PERIODS_NM,
     READILY_SEEN,
     curve_as_list,
+    fraction_below_nyquist,
     readable_scale,
     scale_nm,
-    share_below_nyquist,
     tomoscore,
 )
 
@@ -41,19 +41,19 @@ def test_scored_bands_are_the_octaves_from_128_to_4_nm():
     ],
 )
 def test_a_voxel_carries_the_bands_down_to_its_nyquist_period(voxel_nm, expected):
-    np.testing.assert_array_equal(share_below_nyquist(voxel_nm), expected)
+    np.testing.assert_array_equal(fraction_below_nyquist(voxel_nm), expected)
 
 
 def test_a_cut_band_is_carried_by_its_share_of_the_octave_in_log2():
-    share = share_below_nyquist(2.5)
+    share = fraction_below_nyquist(2.5)
     np.testing.assert_allclose(share, [1, 1, 1, 1, math.log2(8 / 5), 0])
-    assert share_below_nyquist(1.7)[-1] == pytest.approx(math.log(4 / 3.4) / math.log(4 / 3))
+    assert fraction_below_nyquist(1.7)[-1] == pytest.approx(math.log(4 / 3.4) / math.log(4 / 3))
 
 
 @pytest.mark.parametrize("rounding", [-1e-9, 1e-9])
 def test_rounding_of_a_voxel_at_nyquist_neither_gains_nor_loses_a_band(rounding):
-    np.testing.assert_allclose(share_below_nyquist(2 + rounding), [1, 1, 1, 1, 1, 0], atol=1e-8)
-    assert share_below_nyquist(2 + rounding)[-1] == 0
+    np.testing.assert_allclose(fraction_below_nyquist(2 + rounding), [1, 1, 1, 1, 1, 0], atol=1e-8)
+    assert fraction_below_nyquist(2 + rounding)[-1] == 0
 
 
 @pytest.mark.parametrize(
@@ -114,6 +114,6 @@ def test_scale_is_readable():
 
 def test_curve_of_a_record_is_clipped_and_empty_beyond_nyquist():
     curve = np.array([1.2, 0.71239, 0.4, -0.3, 0.2, 0.1], dtype=np.float32)
-    listed = curve_as_list(curve, share_below_nyquist(2.5))
+    listed = curve_as_list(curve, fraction_below_nyquist(2.5))
     assert listed == [1, 0.7124, 0.4, 0, 0.2, None]
     assert all(value is None or type(value) is float for value in listed)

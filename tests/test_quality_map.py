@@ -17,12 +17,12 @@ from tomoscore_scipion.model.sampling import canonical_shape
 from tomoscore_scipion.model.statistics import MEANS
 from tomoscore_scipion.model.tiles import CELL_PX, cells_along, tiles_along
 from tomoscore_scipion.reading.volume import ArrayVolume, open_volume
-from tomoscore_scipion.records.bands import N_BANDS, share_below_nyquist
+from tomoscore_scipion.records.bands import N_BANDS, fraction_below_nyquist
 from tomoscore_scipion.records.record_files import read_records
 
 SHAPE = (40, 300, 420)
 VOXEL = 15.0
-SHARE = share_below_nyquist(VOXEL / 10)
+SHARE = fraction_below_nyquist(VOXEL / 10)
 
 
 def tiles_of(shape, voxel):
@@ -111,7 +111,7 @@ def test_where_there_is_no_data_there_is_no_score():
     [((1, 64, 64), 10.0, (0,)), ((7, 33, 500), 100.0, (1, 5)), ((300, 90, 91), 5.0, (150,))],
 )
 def test_odd_volumes_have_maps_too(shape, voxel, planes):
-    share = share_below_nyquist(voxel / 10)
+    share = fraction_below_nyquist(voxel / 10)
     made = pieces(lambda y, x, z: 0.6, planes, shape, voxel)
     found = quality_map(made, (0, shape[0] - 1), shape, voxel, share)
     covered = np.array(found.scores.shape) * found.factor

@@ -24,7 +24,7 @@ from tomoscore_scipion.model.sampling import MAX_SLICES, plan_slices
 from tomoscore_scipion.model.scorer import Scorer
 from tomoscore_scipion.model.weights import save_weights, sha256_of
 from tomoscore_scipion.reading.volume import ArrayVolume
-from tomoscore_scipion.records.bands import PERIODS_NM, curve_as_list, share_below_nyquist
+from tomoscore_scipion.records.bands import PERIODS_NM, curve_as_list, fraction_below_nyquist
 from tomoscore_scipion.records.errors import StartError, TomogramError
 from tomoscore_scipion.records.record import Score
 
@@ -211,7 +211,7 @@ def test_coarse_voxels_cap_the_score_and_are_warned_of(scorer, voxel, most):
     assert f"({voxel:g} A)" in warning
     assert f"cannot exceed {most}" in warning
     carried = [value is not None for value in score.curve["resolvability"]]
-    assert carried == [share > 0 for share in share_below_nyquist(voxel / 10)]
+    assert carried == [share > 0 for share in fraction_below_nyquist(voxel / 10)]
     assert score.tomoscore <= float(most)
 
 
@@ -520,6 +520,6 @@ def test_the_front_door_is_light():
 
 def test_curve_of_the_record_is_that_of_the_tomogram(scorer):
     score = scorer.score(VOLUME, 40.0)
-    share = share_below_nyquist(4.0)
+    share = fraction_below_nyquist(4.0)
     values = [value or 0.0 for value in score.curve["resolvability"]]
     assert list(score.curve["resolvability"]) == curve_as_list(np.array(values), share)

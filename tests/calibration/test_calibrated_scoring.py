@@ -13,7 +13,7 @@ from test_calibration import FOUND
 from tomoscore_scipion.calibration.calibration import read_calibration, write_calibration
 from tomoscore_scipion.commands.cli import main
 from tomoscore_scipion.model.weights import sha256_of
-from tomoscore_scipion.records.bands import share_below_nyquist, tomoscore
+from tomoscore_scipion.records.bands import fraction_below_nyquist, tomoscore
 from tomoscore_scipion.records.job import Tomogram
 from tomoscore_scipion.records.record_files import read_records
 from tomoscore_scipion.running.scoring import Scoring
@@ -40,7 +40,7 @@ def test_every_number_of_a_record_is_calibrated(folder, scorer):
     assert work.calibration == calibration
     item = Tomogram("TS_01", "TS_01.mrc")
     before, after = (one.do(scorer, item, told) for one in (Scoring(), work))
-    share = share_below_nyquist(1.5)
+    share = fraction_below_nyquist(1.5)
     old, new = (
         np.array([np.nan if r is None else r for r in one.curve["resolvability"]])
         for one in (before, after)

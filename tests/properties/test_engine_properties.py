@@ -18,7 +18,7 @@ from tomoscore_scipion.model.normalisation import canonical_slice
 from tomoscore_scipion.model.octaves import LIMIT, octaves
 from tomoscore_scipion.model.sampling import MAX_SLICES, plan_slice, plan_slices
 from tomoscore_scipion.model.weights import read_card
-from tomoscore_scipion.records.bands import N_BANDS, N_SCORED, share_below_nyquist, tomoscore
+from tomoscore_scipion.records.bands import N_BANDS, N_SCORED, fraction_below_nyquist, tomoscore
 from tomoscore_scipion.records.errors import StartError
 
 voxels_nm = st.floats(0.01, 100)
@@ -29,13 +29,13 @@ heights = st.integers(1, 3000)
 
 @given(curves, voxels_nm)
 def test_scores_lie_between_0_and_the_octaves_that_a_voxel_carries(curve, voxel_nm):
-    share = share_below_nyquist(voxel_nm)
+    share = fraction_below_nyquist(voxel_nm)
     assert 0 <= tomoscore(curve, share) <= share[:N_SCORED].sum() + 1e-9
 
 
 @given(curves, st.integers(0, N_BANDS - 1), st.floats(0, 1), voxels_nm)
 def test_a_better_band_never_lowers_the_score(curve, band, gain, voxel_nm):
-    share = share_below_nyquist(voxel_nm)
+    share = fraction_below_nyquist(voxel_nm)
     better = curve.copy()
     better[band] += gain
     assume(np.isfinite(better[band]))
@@ -44,7 +44,7 @@ def test_a_better_band_never_lowers_the_score(curve, band, gain, voxel_nm):
 
 @given(voxels_nm, voxels_nm)
 def test_a_finer_voxel_never_carries_less(one, other):
-    fine, coarse = share_below_nyquist(min(one, other)), share_below_nyquist(max(one, other))
+    fine, coarse = fraction_below_nyquist(min(one, other)), fraction_below_nyquist(max(one, other))
     assert (fine >= coarse).all()
     assert (coarse >= 0).all()
     assert (fine <= 1).all()
@@ -138,7 +138,7 @@ def scored_slices(draw):
 @settings(deadline=None, max_examples=60)
 def test_any_curves_make_a_score_within_its_interval_and_a_slab_within_the_volume(scored, voxel):
     slices, n_z = scored
-    share = share_below_nyquist(voxel)
+    share = fraction_below_nyquist(voxel)
     found = summarise(slices, (0, n_z - 1), share, {"score": [0, 5], "sd": [0.3, 0.3]})
     low, high = found.interval
     assert 0 <= low <= found.score <= high <= N_SCORED

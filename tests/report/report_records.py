@@ -7,8 +7,8 @@ from scoring_fakes import make_score
 from tomoscore_scipion.records.bands import (
     PERIODS_NM,
     curve_as_list,
+    fraction_below_nyquist,
     scale_nm,
-    share_below_nyquist,
     tomoscore,
 )
 from tomoscore_scipion.records.record import Score
@@ -25,7 +25,7 @@ def entries(scores):
 
 def record_of(curve, ts_id="TS_01", *, voxel=10.0, planes=100, slab=(20, 79), scores=None, **more):
     """A record of a curve of six bands; every fourth slice scores alike unless `scores` says."""
-    share = share_below_nyquist(voxel / 10)
+    share = fraction_below_nyquist(voxel / 10)
     score = round(float(tomoscore(np.asarray(curve), share)), 4)
     inside = range(slab[0], slab[1] + 1, max(1, (slab[1] - slab[0]) // 8))
     return make_score(

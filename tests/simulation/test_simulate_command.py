@@ -15,8 +15,8 @@ from tomoscore_scipion.reading.volume import open_volume
 from tomoscore_scipion.records.bands import (
     N_BANDS,
     PERIODS_NM,
+    fraction_below_nyquist,
     scale_nm,
-    share_below_nyquist,
     tomoscore,
 )
 from tomoscore_scipion.records.errors import StartError
@@ -40,7 +40,7 @@ def truth_of(folder, seed=0):
 
 def score_of(curve, voxel_size_angstrom):
     values = [np.nan if r is None else r for r in curve["resolvability"]]
-    return float(tomoscore(np.array(values), share_below_nyquist(voxel_size_angstrom / 10)))
+    return float(tomoscore(np.array(values), fraction_below_nyquist(voxel_size_angstrom / 10)))
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typing import Any, Callable, Iterable, Iterator
 import numpy as np
 
 from tomoscore_scipion.model.scorer import Scorer
-from tomoscore_scipion.records.bands import share_below_nyquist
+from tomoscore_scipion.records.bands import fraction_below_nyquist
 from tomoscore_scipion.simulation.acquisition import Acquisition, Microscope, tomogram
 from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.recipe import Recipe, random_recipe
@@ -124,7 +124,7 @@ def compare(scorer: Scorer, cases: Iterable[Case]) -> Comparison:
         assert record.curve is not None and record.tomoscore_interval is not None
         low, high = record.tomoscore_interval
         bands = [record.curve["resolvability"], case.truth["curve"]["resolvability"]]
-        bands.append(share_below_nyquist(case.voxel_size_angstrom / 10))
+        bands.append(fraction_below_nyquist(case.voxel_size_angstrom / 10))
         rows.append((case.specimen, record.tomoscore, case.truth["tomoscore"], low, high, *bands))
         by_z = {s["z"]: s["tomoscore"] for s in case.truth["slices"]}
         slices += [(s["tomoscore"], by_z[s["z"]]) for s in record.slices if s["z"] in by_z]

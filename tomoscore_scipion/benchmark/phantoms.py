@@ -16,7 +16,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from tomoscore_scipion.model.aggregation import weighted_curve
-from tomoscore_scipion.records.bands import share_below_nyquist, tomoscore
+from tomoscore_scipion.records.bands import fraction_below_nyquist, tomoscore
 from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.truth import tile_content, tile_curves
 
@@ -61,7 +61,7 @@ def phantoms(seeds: Iterable[int], correlated: bool) -> Iterator[Phantom]:
         curves = tile_curves(plane, density, GRID).flatten(0, 1).numpy()
         content = tile_content(density, GRID, VOXEL_NM).flatten(0, 1).numpy()
         curve = weighted_curve(curves, content)
-        yield Phantom(stack, noise, float(tomoscore(curve, share_below_nyquist(VOXEL_NM))))
+        yield Phantom(stack, noise, float(tomoscore(curve, fraction_below_nyquist(VOXEL_NM))))
 
 
 def _noise(rng: np.random.Generator, kind: str, planes: int) -> np.ndarray:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A record with its curve, score, scale, slices and interval corrected."""
+"""Apply a calibration to a record: curve, score, scale, slices and interval."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tomoscore_scipion.calibration.calibration import Calibration
 from tomoscore_scipion.records.bands import (
     N_SCORED,
     curve_as_list,
+    fraction_below_nyquist,
     scale_nm,
-    share_below_nyquist,
     tomoscore,
 )
 from tomoscore_scipion.records.record import Score
@@ -28,23 +28,21 @@ def calibrated(
     """The record of a tomogram with calibrated scores.
 
     Args:
-        record: uncalibrated.
-        slice_curves: {z: (N_BANDS,) R} of its scored slices.
-        calibration: of its session.
+        record: uncalibrated record.
+        slice_curves: {z: (N_BANDS,) R} of the scored slices.
+        calibration: calibration of the session.
     """
     assert record.curve is not None and record.voxel_size_angstrom is not None
-    share = share_below_nyquist(record.voxel_size_angstrom / 10)
+    below_nyquist = fraction_below_nyquist(record.voxel_size_angstrom / 10)
     before = record.curve["resolvability"]
-    known = np.array([np.nan if r is None else r for r in before])
-    curve = [
-        None if old is None else new
-        for old, new in zip(before, curve_as_list(calibration.corrected(known), share))
-    ]
+    resolvability = np.array([np.nan if r is None else r for r in before])
+    corrected = curve_as_list(calibration.corrected(resolvability), below_nyquist)
+    curve = [None if old is None else new for old, new in zip(before, corrected)]
     written = np.array([np.nan if r is None else r for r in curve])
-    score = round(float(tomoscore(written, share)), DIGITS)
+    score = round(float(tomoscore(written, below_nyquist)), DIGITS)
     slices = [
-        {"z": z, **_value(float(tomoscore(calibration.corrected(one), share)))}
-        for z, one in slice_curves.items()
+        {"z": z, **_value(float(tomoscore(calibration.corrected(slice_curve), below_nyquist)))}
+        for z, slice_curve in slice_curves.items()
     ]
     return replace(
         record,
@@ -64,8 +62,8 @@ def _value(score: float) -> dict[str, Any]:
 
 
 def _interval(record: Score, score: float, calibration: Calibration) -> tuple[float, float]:
-    """The 90 % interval: the session's, wider where the prediction is less sure than usual."""
+    """The 90 % interval of the session, widened if that of the prediction is wider than average."""
     low, high = record.tomoscore_interval or (0.0, 0.0)
-    usual = calibration.half_width or 1.0
-    half = Z_90 * calibration.sd * max(1.0, (high - low) / 2 / usual)
+    mean_half_width = calibration.half_width or 1.0
+    half = Z_90 * calibration.sd * max(1.0, (high - low) / 2 / mean_half_width)
     return round(max(0.0, score - half), DIGITS), round(min(float(N_SCORED), score + half), DIGITS)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The correction of a session, and the file that keeps it."""
+"""The correction of the scores of a session, and its file."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from tomoscore_scipion.records.bands import N_SCORED, PERIODS_NM
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.small_file import is_finite, numbers, read_object, write_object
 
-WHAT, SCHEMA = "TomoScore calibration", 1
-OF_THE_FILE = ("name", "sha256")
-FEWEST = 6
-"""Tomograms with measured halves below which nothing is learned."""
+CONTENT, SCHEMA = "TomoScore calibration", 1
+SET_BY_READING = ("name", "sha256")
+MIN_TOMOGRAMS = 6
+"""Smallest number of tomograms with measured halves for a calibration."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A correction of the resolvability curve, octave by octave: a shift of log(R / (1 - R)).
+    """A correction of the resolvability curve: a shift of log(R / (1 - R)) in each octave.
 
-    It is monotone, and leaves an R of 0 at 0: where there is nothing to see, none is invented.
+    The correction is monotone, and 0 stays 0.
 
     Attributes:
-        model_sha256: of the weights whose predictions it corrects.
-        shifts: (N_SCORED,) of log(R / (1 - R)), coarsest octave first; 0 where nothing is
-            corrected.
+        model_sha256: SHA-256 of the weights that made the predictions.
+        shifts: (N_SCORED,) shifts of log(R / (1 - R)), coarsest octave first; 0 for octaves that
+            are not corrected.
         octaves: (coarse, fine) periods in nm of the octaves that the halves measured.
-        tomograms: number of tomograms that it was learned from.
+        tomograms: number of tomograms in the fit.
         kinds: number of tomograms with halves of each kind.
         error_before: mean absolute difference of predicted and measured scores, octaves.
         error_after: the same of calibrated scores, cross-validated.
         sd: standard deviation of a calibrated score, octaves.
         half_width: mean half width of the 90 % intervals of the predictions, octaves.
-        engine_version: of the program that learned it.
-        created: when, ISO 8601.
-        name: of its file; "" before it is written.
-        sha256: of its file.
+        engine_version: version of the program that fitted it.
+        created: date and time, ISO 8601.
+        name: name of its file; "" before it is written.
+        sha256: SHA-256 of its file; "" before it is written.
 
     Raises:
-        ValueError: a field is not what it must be; the message says which.
+        ValueError: a field is invalid; the message names it.
     """
 
     model_sha256: str
@@ -67,8 +67,8 @@ class Calibration:
         for name in ("error_before", "error_after", "sd", "half_width"):
             if not (is_finite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise ValueError(f"{name}: expected a number >= 0, got {getattr(self, name)!r}")
-        if not (isinstance(self.tomograms, int) and self.tomograms >= FEWEST):
-            raise ValueError(f"tomograms: expected {FEWEST} or more, got {self.tomograms!r}")
+        if not (isinstance(self.tomograms, int) and self.tomograms >= MIN_TOMOGRAMS):
+            raise ValueError(f"tomograms: expected {MIN_TOMOGRAMS} or more, got {self.tomograms!r}")
         object.__setattr__(self, "shifts", numbers(self.shifts, N_SCORED))
         octaves = tuple(numbers(period, 2) for period in self.octaves)
         if not octaves or not set(octaves) <= set(PERIODS_NM[:N_SCORED]):
@@ -76,10 +76,10 @@ class Calibration:
         object.__setattr__(self, "octaves", octaves)
 
     def corrected(self, curves: np.ndarray) -> np.ndarray:
-        """Corrected R of curves; NaN, 0 and less stay as they are.
+        """Corrected R of curves; NaN and values of 0 or less are unchanged.
 
         Args:
-            curves: (..., bands) R, coarsest octave first, N_SCORED bands at least.
+            curves: (..., n_bands) R, coarsest octave first, n_bands >= N_SCORED.
         """
         curves = np.asarray(curves, dtype=float)
         shifts = np.zeros(curves.shape[-1])
@@ -87,10 +87,10 @@ class Calibration:
         return shifted(curves, shifts)
 
     def check_model(self, model_sha256: str) -> None:
-        """Check that predictions are of the weights that it corrects.
+        """Check that predictions were made with the weights of the calibration.
 
         Raises:
-            StartError: they are of others.
+            StartError: they were made with other weights.
         """
         if model_sha256 != self.model_sha256:
             raise StartError(
@@ -100,16 +100,16 @@ class Calibration:
             )
 
     def provenance(self) -> dict[str, Any]:
-        """What a record says of it."""
+        """The entry of a record: name, SHA-256 and number of tomograms."""
         return {"name": self.name, "sha256": self.sha256, "tomograms": self.tomograms}
 
 
 def shifted(resolvability: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """R with log(R / (1 - R)) shifted; R of 0 and less, and NaN, stay.
+    """R with log(R / (1 - R)) shifted; NaN and values of 0 or less are unchanged.
 
     Args:
-        resolvability: R, up to 1.
-        shift: of a shape that broadcasts with it.
+        resolvability: R, any shape; values above 1 count as 1.
+        shift: shift of log(R / (1 - R)), of a shape that broadcasts with R.
     """
     factor = np.exp(shift)
     inside = np.minimum(resolvability, 1.0)
@@ -118,23 +118,23 @@ def shifted(resolvability: np.ndarray, shift: np.ndarray) -> np.ndarray:
 
 
 def write_calibration(path: str, calibration: Calibration) -> None:
-    """Write a calibration; a file of its name is replaced.
+    """Write a calibration; an existing file is replaced.
 
     Raises:
-        StartError: it cannot be written.
+        StartError: the file cannot be written.
     """
-    content = {k: v for k, v in asdict(calibration).items() if k not in OF_THE_FILE}
-    write_object(path, {"what": WHAT, "schema": SCHEMA, **content})
+    content = {k: v for k, v in asdict(calibration).items() if k not in SET_BY_READING}
+    write_object(path, {"what": CONTENT, "schema": SCHEMA, **content})
 
 
 def read_calibration(path: str) -> Calibration:
     """Read a calibration.
 
     Raises:
-        StartError: it cannot be read, or is none; the message names the file.
+        StartError: the file cannot be read, or is not a calibration; the message names it.
     """
-    names = [field.name for field in fields(Calibration) if field.name not in OF_THE_FILE]
-    content, sha256 = read_object(path, WHAT, SCHEMA, names), _sha256_of(path)
+    names = [field.name for field in fields(Calibration) if field.name not in SET_BY_READING]
+    content, sha256 = read_object(path, CONTENT, SCHEMA, names), _sha256_of(path)
     try:
         calibration = Calibration(**{name: content[name] for name in names})
     except (ValueError, TypeError) as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a calibration says, in sentences."""
+"""Summary of a calibration in sentences."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ OF_FRAMES = (
 OF_TILTS = "Octaves finer than 16 nm are not corrected: halves of tilts say too little of them."
 
 
-def sentences(found: Calibration) -> list[str]:
-    """What was learned, and how sure it is, a line each."""
-    kinds = ", ".join(f"{number} {kind}" for kind, number in found.kinds.items())
+def sentences(calibration: Calibration) -> list[str]:
+    """The errors before and after the calibration, and the corrected octaves, as lines."""
+    kinds = ", ".join(f"{number} {kind}" for kind, number in calibration.kinds.items())
     lines = [
-        f"Calibrated on {found.tomograms} tomograms with measured halves ({kinds}).",
-        f"Mean difference of predicted and measured scores: {found.error_before:.2f} octave "
-        f"before, {found.error_after:.2f} after, cross-validated over tomograms.",
-        f"Standard deviation of a calibrated score: {found.sd:.2f} octave.",
+        f"Calibrated on {calibration.tomograms} tomograms with measured halves ({kinds}).",
+        f"Mean difference of predicted and measured scores: {calibration.error_before:.2f} octave "
+        f"before, {calibration.error_after:.2f} after, cross-validated over tomograms.",
+        f"Standard deviation of a calibrated score: {calibration.sd:.2f} octave.",
         "An R of 0.4 becomes:",
     ]
-    corrected = found.corrected(np.full(N_SCORED, 0.4))
+    corrected = calibration.corrected(np.full(N_SCORED, 0.4))
     for (coarse, fine), value in zip(PERIODS_NM, corrected):
         lines.append(f"  {coarse:g} to {fine:g} nm: {value:.2f}")
-    lines.append(OF_FRAMES if "by-frame" in found.kinds else OF_TILTS)
+    lines.append(OF_FRAMES if "by-frame" in calibration.kinds else OF_TILTS)
     return lines

@@ -18,7 +18,7 @@ from tomoscore_scipion.dose.analysis import (
 from tomoscore_scipion.dose.measure import Kind, Measurements
 from tomoscore_scipion.dose.subsets import Subset
 from tomoscore_scipion.model.aggregation import Z_90, slab
-from tomoscore_scipion.records.bands import N_SCORED, scale_nm, share_below_nyquist, tomoscore
+from tomoscore_scipion.records.bands import N_SCORED, fraction_below_nyquist, scale_nm, tomoscore
 
 DIGITS = 4
 
@@ -55,7 +55,7 @@ def analyse(measurements: Measurements, calibration: dict[str, Any]) -> Analysis
         measurements: measurements of the tilt series, from `measure`.
         calibration: "interval" of the model card, see `model.aggregation.summarise`.
     """
-    below_nyquist = share_below_nyquist(measurements.voxel_angstrom / 10)
+    below_nyquist = fraction_below_nyquist(measurements.voxel_angstrom / 10)
     all_views = zip(
         measurements.plain.network[-1][:, None], measurements.plain.content[-1][:, None]
     )

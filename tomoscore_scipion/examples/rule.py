@@ -16,7 +16,7 @@ import numpy as np
 from tomoscore_scipion import __version__
 from tomoscore_scipion.examples.fit import Threshold
 from tomoscore_scipion.examples.octaves import OctaveWeights
-from tomoscore_scipion.records.bands import N_SCORED, share_seen
+from tomoscore_scipion.records.bands import N_SCORED, visible_fraction
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.records.small_file import is_finite, numbers, read_object, write_object
@@ -170,7 +170,7 @@ def visible_fractions(resolvability: Sequence[float | None]) -> np.ndarray:
         resolvability: R of each band as in a record, None beyond Nyquist.
     """
     curve = [0.0 if value is None else value for value in resolvability[:N_SCORED]]
-    return share_seen(np.array(curve))
+    return visible_fraction(np.array(curve))
 
 
 def write_rule(path: str, rule: Rule) -> None:

@@ -19,7 +19,7 @@ from tomoscore_scipion.records.bands import (
     N_SCORED,
     PERIODS_NM,
     curve_as_list,
-    share_below_nyquist,
+    fraction_below_nyquist,
 )
 from tomoscore_scipion.records.errors import TomogramError
 from tomoscore_scipion.records.halves_block import MEASURED, refused
@@ -119,7 +119,7 @@ def _measured(
 
 def _band_weights(volume: Volume, acquisition: Acquisition) -> np.ndarray:
     """Weight of each band, (N_BANDS,): 0 for bands that are excluded or beyond Nyquist."""
-    weights = share_below_nyquist(volume.voxel_size_angstrom / 10)
+    weights = fraction_below_nyquist(volume.voxel_size_angstrom / 10)
     if acquisition.kind == BY_TILT:
         weights = weights * np.array([fine >= FINEST_BY_TILT_NM for _, fine in PERIODS_NM])
     weights[N_SCORED:] = 0

@@ -15,7 +15,7 @@ from tomoscore_scipion.images.thumbnails import slice_to_show
 from tomoscore_scipion.model.quality_map import QualityMap, quality_map
 from tomoscore_scipion.reading.volume import Volume
 from tomoscore_scipion.records.atomic_write import atomic_path, write_atomically
-from tomoscore_scipion.records.bands import N_SCORED, share_below_nyquist
+from tomoscore_scipion.records.bands import N_SCORED, fraction_below_nyquist
 from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.records.thumbnail_files import chosen_slices, map_picture_name
 
@@ -55,7 +55,7 @@ def write_map(
     """
     if record.slab_z is None:
         raise ValueError(f"expected a scored record, got {record.status!r}")
-    below_nyquist = share_below_nyquist(volume.voxel_size_angstrom / 10)
+    below_nyquist = fraction_below_nyquist(volume.voxel_size_angstrom / 10)
     map_ = quality_map(
         slices, record.slab_z, volume.shape_zyx, volume.voxel_size_angstrom, below_nyquist
     )

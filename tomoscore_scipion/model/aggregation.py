@@ -65,7 +65,7 @@ def summarise(
     Args:
         slices: at least one, in order of z.
         planes: (first, last) plane, inclusive, that the slices were sampled from.
-        share: (N_BANDS,) from `share_below_nyquist`.
+        share: (N_BANDS,) from `fraction_below_nyquist`.
         calibration: the card's "interval": {"score": [...], "sd": [...], "thin": f, "strange": f},
             the standard deviation in octaves of the model's own error at a score, interpolated
             between; its factor for volumes of one slice, and its relative increase per unit of

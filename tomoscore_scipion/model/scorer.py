@@ -25,8 +25,8 @@ from tomoscore_scipion.records.bands import (
     N_SCORED,
     PERIODS_NM,
     curve_as_list,
+    fraction_below_nyquist,
     scale_nm,
-    share_below_nyquist,
 )
 from tomoscore_scipion.records.record import Score, default_ts_id
 from tomoscore_scipion.records.z_range import ZRange, planes_within
@@ -104,7 +104,7 @@ class Scorer:
         start = time.perf_counter()
         with _open(path_or_array, voxel_size_angstrom) as volume:
             voxel_nm = volume.voxel_size_angstrom / 10
-            share = share_below_nyquist(voxel_nm)
+            share = fraction_below_nyquist(voxel_nm)
             planes = planes_within(z_range, volume.shape_zyx[0])
             measured, warnings = self._measure_slices(volume, planes, progress)
             slices = self.curves(measured)

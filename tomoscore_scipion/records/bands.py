@@ -30,7 +30,7 @@ SCORE_DEFINITION = (
 )
 
 
-def share_below_nyquist(voxel_size_nm: float) -> np.ndarray:
+def fraction_below_nyquist(voxel_size_nm: float) -> np.ndarray:
     """The share of each band, measured in log2 of the period, that a voxel size can carry.
 
     Args:
@@ -48,7 +48,7 @@ def share_below_nyquist(voxel_size_nm: float) -> np.ndarray:
     return np.where(np.asarray(shares) < 1e-6, 0.0, np.asarray(shares))
 
 
-def share_seen(resolvability: np.ndarray) -> np.ndarray:
+def visible_fraction(resolvability: np.ndarray) -> np.ndarray:
     """How much of a band is seen at a correlation R: 0 up to 0.15, 1 from 0.6; NaN stays NaN."""
     return np.asarray(
         np.clip((resolvability - NOTHING_SEEN) / (READILY_SEEN - NOTHING_SEEN), 0.0, 1.0)
@@ -60,7 +60,7 @@ def tomoscore(curve: np.ndarray, share: np.ndarray | None = None) -> np.ndarray:
 
     Args:
         curve: array of shape (..., N_BANDS), correlation per band; NaN counts as nothing seen.
-        share: array of shape (N_BANDS,) from `share_below_nyquist`; all ones when None.
+        share: array of shape (N_BANDS,) from `fraction_below_nyquist`; all ones when None.
 
     Returns:
         Array of shape (...,), octaves, 0 to N_SCORED.
@@ -68,7 +68,7 @@ def tomoscore(curve: np.ndarray, share: np.ndarray | None = None) -> np.ndarray:
     curve = np.asarray(curve, dtype=np.float64)
     if curve.shape[-1:] != (N_BANDS,):
         raise ValueError(f"expected curves of shape (..., {N_BANDS}), got {curve.shape}")
-    seen = np.nan_to_num(share_seen(curve), nan=0.0)
+    seen = np.nan_to_num(visible_fraction(curve), nan=0.0)
     if share is not None:
         seen = seen * share
     return seen[..., :N_SCORED].sum(axis=-1)

@@ -16,7 +16,7 @@ from tomoscore_scipion.records.bands import (
     N_SCORED,
     NOTHING_SEEN,
     PERIODS_NM,
-    share_below_nyquist,
+    fraction_below_nyquist,
 )
 from tomoscore_scipion.records.record import OK, Score
 
@@ -108,7 +108,7 @@ def facts_of(record: Score) -> Facts | None:
     return Facts(
         score=record.tomoscore,
         curve=tuple(r or 0.0 for r in record.curve["resolvability"][:N_SCORED]),
-        share=tuple(float(s) for s in share_below_nyquist(voxel_nm)[:N_SCORED]),
+        share=tuple(float(s) for s in fraction_below_nyquist(voxel_nm)[:N_SCORED]),
         voxel_nm=voxel_nm,
         slab_nm=(last - first + 1) * voxel_nm,
         depth_nm=record.shape_zyx[0] * voxel_nm,

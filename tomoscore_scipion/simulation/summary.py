@@ -12,8 +12,8 @@ from tomoscore_scipion.records.bands import (
     N_BANDS,
     PERIODS_NM,
     curve_as_list,
+    fraction_below_nyquist,
     scale_nm,
-    share_below_nyquist,
     tomoscore,
 )
 
@@ -44,7 +44,7 @@ def truth_summary(
             f"expected curves of shape (z, tiles, tiles, bands) with slices {first} to {last} in "
             f"z, got shape {tuple(curves.shape)}"
         )
-    share = share_below_nyquist(voxel_size_angstrom / 10)
+    share = fraction_below_nyquist(voxel_size_angstrom / 10)
     curves_in_slab, content_in_slab = (
         np.asarray(part[first : last + 1], dtype=np.float64).reshape(last + 1 - first, -1, N_BANDS)
         for part in (curves, content)

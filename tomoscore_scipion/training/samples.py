@@ -13,7 +13,7 @@ from tomoscore_scipion.model.inference import MeasuredSlice, measure
 from tomoscore_scipion.model.normalisation import canonical_slice
 from tomoscore_scipion.model.sampling import ReadPlane, SlicePlan, plan_slice
 from tomoscore_scipion.model.tiles import CELL_PX
-from tomoscore_scipion.records.bands import N_BANDS, share_below_nyquist
+from tomoscore_scipion.records.bands import N_BANDS, fraction_below_nyquist
 from tomoscore_scipion.simulation.acquisition import Acquisition, Microscope
 from tomoscore_scipion.simulation.appearance import finish
 from tomoscore_scipion.simulation.generator import GENERATOR_VERSION
@@ -275,5 +275,5 @@ def _sample(
 ) -> Sample:
     canonical = canonical_slice(lambda z: field.of_plane(read(z)), plan, voxel_nm)
     measured = field.placed(measure(canonical, torch.device("cpu")))
-    share = share_below_nyquist(voxel_nm).astype(np.float32)
+    share = fraction_below_nyquist(voxel_nm).astype(np.float32)
     return Sample(measured, field.of_tiles(curves), field.of_tiles(content), share, 0, kind)
