@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import scoring_fakes
 from PIL import Image
-from scoring_fakes import make_score
+from scoring_fakes import CALIBRATION, make_score
 
 from tomoscore_scipion.commands.cli import main
 from tomoscore_scipion.comparison import files, summary_text
@@ -215,12 +215,15 @@ def test_what_a_reader_should_know_is_said(results, capsys):
         (["a.jsonl", "b.jsonl", "--plot", "none/c.png"], 1, "none does not exist"),
         (["a.jsonl", "other.jsonl"], 1, "no tilt series has a score in every set"),
         (["a.jsonl", "foreign.jsonl"], 1, "expected scores of one model, found several"),
+        (["a.jsonl", "calibrated.jsonl"], 1, "+cacacacacaca): score all sets with the same"),
     ],
 )
 def test_what_cannot_be_done_is_said_and_changes_nothing(results, capsys, arguments, status, says):
     write("other.jsonl", {"another": 1.0})
     model = {**scoring_fakes.MODEL, "sha256": "9" * 64}
     write("foreign.jsonl", tilt_series()[0], model=model)
+    calibrated = {"calibration": CALIBRATION, "tomoscore_uncalibrated": 2.0}
+    write("calibrated.jsonl", tilt_series()[0], **calibrated)
     before = {path: path.read_bytes() for path in results.iterdir()}
     assert main(["compare", *arguments]) == status
     assert says in capsys.readouterr().err
