@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How well batches use the workers there are, and how many workers two cores should have.
+"""Use of the workers by batches, and the best number of workers for two cores.
 
 First table: 1, 2, 4 and 8 workers with a fake engine that sleeps in proportion to the size of a
-file.  The time from the start of the first engine to the last verdict, beside that of the ideal
-list schedule (each tomogram to the worker that is free first, the largest first), and beside what
-is allowed: 15 % more and Scipion's own 3 s per step.
+file. The time from the start of the first engine to the last verdict is compared with the ideal
+list schedule (each tomogram to the worker that is free first, the largest first), and with the
+limit: 15 % more, and 3 s per step for Scipion.
 
 Second table (`--engine`): the real engine and its weights on the CPU, one process with two threads
-beside two processes with one, each with half of the tomograms.  Both are measured in turn, since
-only their ratio means something on a machine that does other things as well.
+compared with two processes with one thread, each with half of the tomograms. They are measured
+alternately: on a machine with other load only their ratio is meaningful.
 
 Run as `python benchmarks/batches.py [--engine]` in the environment of `make venv-scipion`.
 """
@@ -30,7 +30,7 @@ sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests" / "scipion")]
 
 WORKERS = (1, 2, 4, 8)
 SLICES = (16, 32, 64, 256)
-"""Of 512 x 512 voxels: files of 17 to 268 MB, which hold nothing and take no room."""
+"""Number of slices of 512 x 512 voxels: sparse files of 17 to 268 MB."""
 COUNT = 64
 SECONDS_PER_MB = 0.015
 STEP_S = 3.0
@@ -66,7 +66,7 @@ def compare_workers(folder):
 
 
 def make_source(lab, count):
-    """Tomograms of several sizes that are all there, and the seconds that each takes."""
+    """A source of tomograms of several sizes, all of them complete, and the seconds of each."""
     chance = random.Random(0)
     shapes = [(chance.choice(SLICES), 512, 512) for _ in range(count)]
     entries = [lab.tomogram(f"TS_{n}", 3.0, shape_zyx=shape) for n, shape in enumerate(shapes)]
@@ -107,10 +107,10 @@ def compare_threads(folder):
     ratios = []
     print("tomograms per minute: one process, two threads  two processes, one thread  ratio")
     for _ in range(REPEATS):
-        one = 60 * SCORED / time_engines(folder, path, processes=1, threads=2)
+        one_process_rate = 60 * SCORED / time_engines(folder, path, processes=1, threads=2)
         two = 60 * SCORED / time_engines(folder, path, processes=2, threads=1)
-        ratios.append(two / one)
-        print(f"{one:46.1f}  {two:25.1f}  {two / one:5.2f}", flush=True)
+        ratios.append(two / one_process_rate)
+        print(f"{one_process_rate:46.1f}  {two:25.1f}  {two / one_process_rate:5.2f}", flush=True)
     print(f"median ratio {median(ratios):.2f}")
 
 
@@ -132,12 +132,12 @@ def make_volume(folder):
 
 
 def time_engines(folder, path, processes, threads):
-    """Seconds until so many engines have scored their shares of the same file, their start too."""
+    """Seconds until parallel engines have scored the same file `SCORED` times, with their start."""
     begin = time.monotonic()
     running = []
     for number in range(processes):
-        share = range(number, SCORED, processes)
-        tomograms = [{"ts_id": f"TS_{n}", "path": str(path)} for n in share]
+        items = range(number, SCORED, processes)
+        tomograms = [{"ts_id": f"TS_{n}", "path": str(path)} for n in items]
         job, results = folder / f"{number}.json", folder / f"{number}.jsonl"
         job.write_text(json.dumps({"schema": 1, "device": "cpu", "tomograms": tomograms}))
         results.unlink(missing_ok=True)

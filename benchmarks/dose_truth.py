@@ -1,22 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How good are the doses that `tomoscore dose` suggests? On series whose truth is known.
+"""Accuracy of the doses that `tomoscore dose` suggests, on simulated tilt series.
 
-Simulated tilt series of random specimens, written as stacks with their angles and doses, go through
-the analysis. At every step the same tomogram is compared with the specimen: the true TomoScore of
-the unweighted cumulative reconstruction, whose maximum is the true optimum. No number of the
-analysis was fitted to these series; its rule for "still rising" was chosen with them in view.
+Simulated tilt series of random specimens are written as stacks with angles and doses, and analysed.
+At every step the true TomoScore of the unweighted cumulative reconstruction is computed from the
+specimen; its maximum is the true optimum. No parameter of the analysis was fitted to these series,
+but its rule for "still rising" was chosen in view of them.
 
-Specimens are filled slabs of 80 to 160 nm; 41 views from -60 to +60 degrees, dose-symmetric or
-bidirectional, 100 to 600 e/A^2 in all, a residual misalignment of 1 nm. By turns they
+Specimens are filled slabs of 80 to 160 nm. Series have 41 views from -60 to +60 degrees,
+dose-symmetric or bidirectional, a total dose of 100 to 600 e/A^2, and a residual misalignment of
+1 nm. The kinds of series alternate:
 
-- suffer nothing but radiation damage by Grant and Grigorieff's law, up to 600 e/A^2 ("damage"),
-  or nothing more at 40 to 120 e/A^2 ("usual");
-- lose mass: contrast falls as exp(-dose / 8 to 20 % of the total) ("mass loss");
-- drift: from 20 to 50 % of the dose on views are displaced at random, with a standard deviation of
-  8 to 16 nm more per tenth of the total dose ("drift"), or blurred as much ("blur").
+- radiation damage only (Grant and Grigorieff 2015), at up to 600 e/A^2 ("damage") or at 40 to
+  120 e/A^2 ("usual");
+- mass loss: the contrast decreases as exp(-dose / 8 to 20 % of the total) ("mass loss");
+- drift: from 20 to 50 % of the dose on, views are displaced at random, with a standard deviation
+  that increases by 8 to 16 nm per tenth of the total dose ("drift"), or blurred as much ("blur").
 
-A true optimum is inside when the truth at the last view is at least 0.1 octave lower; a series is
-still rising when the true maximum lies in the last tenth of the dose; others are flat at the end.
+A true optimum is inside if the truth at the last view is at least 0.1 octave lower. A series is
+still rising if the true maximum is in the last tenth of the dose. Other series are flat at the end.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ from tomoscore_scipion.simulation.truth import plane_density, tile_content, tile
 
 KINDS = ("mass loss", "drift", "blur", "damage", "mass loss", "drift", "blur", "usual")
 INSIDE_DROP = 0.1
-LAST_SHARE = 0.9
+LAST_FRACTION = 0.9
 FILLED_VARIANCE = 0.02
 GENERATOR = 88
 
@@ -60,16 +61,16 @@ def main(argv: list[str] | None = None) -> int:
     """Simulate, analyse, print the table; returns the exit status."""
     args = _parse(argv)
     scorer = Scorer.load(args.weights, args.device)
-    done = _read(args.keep, scorer)
+    finished = _read(args.keep, scorer)
     for seed in range(args.seed, args.seed + args.series):
-        if seed not in done:
-            done[seed] = compare(seed, scorer, args.field)
+        if seed not in finished:
+            finished[seed] = compare(seed, scorer, args.field)
             if args.keep:
                 with open(args.keep, "a", encoding="utf-8") as file:
-                    file.write(json.dumps(done[seed]) + "\n")
-        print(_row(done[seed]), file=sys.stderr, flush=True)
-    rows = [done[seed] for seed in range(args.seed, args.seed + args.series)]
-    print(as_text(rows, scorer))
+                    file.write(json.dumps(finished[seed]) + "\n")
+        print(_row(finished[seed]), file=sys.stderr, flush=True)
+    rows = [finished[seed] for seed in range(args.seed, args.seed + args.series)]
+    print(summary_text(rows, scorer))
     return 0
 
 
@@ -93,7 +94,7 @@ def _read(path: str | None, scorer: Scorer) -> dict[int, dict[str, Any]]:
 
 
 def draw(seed: int) -> tuple[np.random.Generator, str, Recipe, Ageing]:
-    """The kind of a series, how it is taken, and what its specimen suffers."""
+    """Kind, recipe and ageing of a series, and the generator for the rest of it."""
     rng = np.random.default_rng([GENERATOR, seed])
     kind = KINDS[seed % len(KINDS)]
     low, high = {"usual": (40, 120), "damage": (300, 600)}.get(kind, (100, 600))
@@ -116,7 +117,7 @@ def draw(seed: int) -> tuple[np.random.Generator, str, Recipe, Ageing]:
 
 
 def filled_specimen(rng: np.random.Generator, grid: Grid) -> Specimen:
-    """A random specimen with enough in it to show how well it was imaged."""
+    """A random specimen with enough content for the score to depend on image quality."""
     while True:
         specimen = random_specimen(rng, grid, ("contamination",), (80.0, 160.0), empty=False)
         if float(specimen.density.var()) >= FILLED_VARIANCE:
@@ -124,7 +125,13 @@ def filled_specimen(rng: np.random.Generator, grid: Grid) -> Specimen:
 
 
 def compare(seed: int, scorer: Scorer, field: int) -> dict[str, Any]:
-    """One series: its true curve, and what the analysis says of it."""
+    """The true curve of a series, and the results of its analysis.
+
+    Args:
+        seed: seed of the series.
+        scorer: the network.
+        field: edge of the field of view in pixels.
+    """
     rng, kind, recipe, ageing = draw(seed)
     specimen = filled_specimen(rng, Grid(field))
     stack = take_stack(rng, specimen, recipe, ageing)
@@ -135,17 +142,17 @@ def compare(seed: int, scorer: Scorer, field: int) -> dict[str, Any]:
         steps = cumulative(series.tilts.angles_deg, series.exposures, len(series.tilts.views))
         truth: list[np.ndarray] = []
         content: list[np.ndarray] = []
-        seen: list[int] = []
+        planes: list[int] = []
 
         weights = torch.from_numpy(np.stack([step.weights for step in steps])).float()
 
-        def look(plan: SlicePlan, shares: ViewSlices) -> None:
+        def look(plan: SlicePlan, views: ViewSlices) -> None:
             height = (plan.z - (n_z - 1) / 2) * stack.pixel_nm
-            seen.append(plan.z)
-            if len(seen) % 2 == 0 or abs(height) >= specimen.slab_nm[1]:
+            planes.append(plan.z)
+            if len(planes) % 2 == 0 or abs(height) >= specimen.slab_nm[1]:
                 return  # the truth of every other slice is enough
             density = plane_density(specimen.density, height, stack.pixel_nm, stack.pixel_nm)
-            centres = (weights @ shares.centre.flatten(1)).reshape(-1, *shares.centre.shape[1:])
+            centres = (weights @ views.centre.flatten(1)).reshape(-1, *views.centre.shape[1:])
             curves = [tile_curves(image, density, specimen.grid) for image in centres]
             plane_content = tile_content(density, specimen.grid, stack.pixel_nm).numpy()
             truth.append(np.stack([curve.numpy() for curve in curves]))
@@ -176,7 +183,7 @@ def compare(seed: int, scorer: Scorer, field: int) -> dict[str, Any]:
 
 
 def write_series(folder: Path, stack: Stack, thickness_nm: float) -> Sources:
-    """The files of a simulated series, as a user would have them."""
+    """Write the files of a simulated series: stack, angles and doses."""
     path, tlt, doses = (folder / f"series.{suffix}" for suffix in ("mrc", "tlt", "txt"))
     mrcfile.write(path, stack.counts.numpy(), voxel_size=10 * stack.pixel_nm)
     scheme = stack.scheme
@@ -200,17 +207,17 @@ def true_scores(truth: list[np.ndarray], content: list[np.ndarray]) -> np.ndarra
 
 
 def truth_of(row: dict[str, Any]) -> tuple[float, str]:
-    """True optimum, and whether it is inside, the curve is still rising, or flat at its end."""
+    """True optimum, e/A^2, and its kind: "inside", "rising" or "flat"."""
     true = np.array(row["true"])
     best = int(true.argmax())
     dose = row["dose"][best]
     if true[best] - true[-1] >= INSIDE_DROP:
         return dose, "inside"
-    return dose, "rising" if dose >= LAST_SHARE * row["total"] else "flat"
+    return dose, "rising" if dose >= LAST_FRACTION * row["total"] else "flat"
 
 
 def says_rising(row: dict[str, Any]) -> bool:
-    """Whether the analysis says that the curve is still rising, or level, at the last view."""
+    """Whether the analysis reports that the curve is still rising, or flat, at the last view."""
     return (row["reason"] or "").startswith(STILL_RISING)
 
 
@@ -227,7 +234,7 @@ def _row(row: dict[str, Any]) -> str:
     )
 
 
-def as_text(rows: list[dict[str, Any]], scorer: Scorer) -> str:
+def summary_text(rows: list[dict[str, Any]], scorer: Scorer) -> str:
     """The truth table and its figures."""
     head = (
         f"{'seed':>4} {'kind':9} {'order':14} {'total':>5} {'optimum':>7} {'true':6} "
@@ -242,9 +249,9 @@ def as_text(rows: list[dict[str, Any]], scorer: Scorer) -> str:
     errors = [abs(row["optimum"] / truth_of(row)[0] - 1) for row in inside]
     naive = [abs(_network_optimum(row) / truth_of(row)[0] - 1) for row in inside]
     undecided = sum(not row["range"] and not says_rising(row) for row in rows)
-    said = sum(map(says_rising, rising))
-    wrongly = sum(map(says_rising, inside))
-    held = sum(row["range"][0] <= truth_of(row)[0] <= row["range"][1] for row in decided)
+    n_rising = sum(map(says_rising, rising))
+    n_wrongly_rising = sum(map(says_rising, inside))
+    n_contained = sum(row["range"][0] <= truth_of(row)[0] <= row["range"][1] for row in decided)
     lines += [
         "",
         f"series                                              {len(rows)}",
@@ -256,9 +263,9 @@ def as_text(rows: list[dict[str, Any]], scorer: Scorer) -> str:
         f"{_median([abs(r['optimum'] / truth_of(r)[0] - 1) for r in decided]):.2f} "
         f"({len(decided)})",
         f"  of the network's scores alone                     {_median(naive):.2f}",
-        f"suggested range holds the true optimum              {held} of {len(decided)}",
-        f"still rising said where it is                       {said} of {len(rising)}",
-        f"still rising said where the optimum is inside       {wrongly} of {len(inside)}",
+        f"suggested range holds the true optimum              {n_contained} of {len(decided)}",
+        f"still rising said where it is                       {n_rising} of {len(rising)}",
+        f"still rising said where the optimum is inside       {n_wrongly_rising} of {len(inside)}",
         f"undecided                                           {undecided} of {len(rows)}",
     ]
     return "\n".join(lines)
@@ -266,8 +273,10 @@ def as_text(rows: list[dict[str, Any]], scorer: Scorer) -> str:
 
 def _network_optimum(row: dict[str, Any]) -> float:
     """The dose at which the network alone gives its highest score."""
-    seen = [(score, dose) for score, dose in zip(row["network"], row["dose"]) if score is not None]
-    return float(max(seen)[1])
+    scored = [
+        (score, dose) for score, dose in zip(row["network"], row["dose"]) if score is not None
+    ]
+    return float(max(scored)[1])
 
 
 def _median(values: list[float]) -> float:

@@ -32,7 +32,7 @@ from tomoscore_scipion.training.train import Trainer, TrainingRecipe
 TEST_SEED = 800000
 HELD_OUT = 24
 POOL = 2.5
-"""So many specimens are made for each that is trained on: four in nine lack an ingredient."""
+"""Number of specimens made per specimen of the training: four in nine lack an ingredient."""
 Cases = Iterable[tuple[np.ndarray, float, float]]
 """Volume (z, y, x), voxel size in A, true TomoScore."""
 
@@ -44,8 +44,8 @@ def main(argv: list[str] | None = None) -> int:
     seeds = range(int(POOL * args.specimens))
     held_out = range(HELD_OUT_SEED, HELD_OUT_SEED + HELD_OUT)
     parts = [
-        write_samples(args.folder / part, chosen, SampleRecipe(), args.processes)
-        for part, chosen in (("train", seeds), ("held-out", held_out))
+        write_samples(args.folder / part, part_seeds, SampleRecipe(), args.processes)
+        for part, part_seeds in (("train", seeds), ("held-out", held_out))
     ]
     scorers = {name: trained(args, name, *parts) for name in variants}
     tests: dict[str, Cases] = {
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
         "phantoms, correlated noise": noise_cases(args),
     }
     figures = {name: compare(scorers, cases) for name, cases in tests.items()}
-    print(as_text(figures))
+    print(summary_text(figures))
     if args.json:
         args.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return 0
@@ -74,14 +74,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def trained(args: argparse.Namespace, name: str, samples: Shards, held_out: Shards) -> Scorer:
-    """The model of a variant, trained unless its weights are there."""
+    """The model of a variant, trained unless its weights exist."""
     folder = args.folder / name.replace(" ", "-")
     weights = folder / "weights.safetensors"
     if not weights.exists():
-        chosen = samples.only(first_specimens(samples, allowed(samples, name), args.specimens))
-        trainer = Trainer(folder, chosen, TrainingRecipe(steps=args.steps, batch=24))
+        selected = samples.only(first_specimens(samples, allowed(samples, name), args.specimens))
+        trainer = Trainer(folder, selected, TrainingRecipe(steps=args.steps, batch=24))
         network, figures = train_and_measure(trainer, held_out.only(allowed(held_out, name)))
-        print(f"{name}: {len(set(chosen.specimen))} seeds, {len(chosen)} volumes, {figures}")
+        print(f"{name}: {len(set(selected.specimen))} seeds, {len(selected)} volumes, {figures}")
         card = {"name": name, "version": "0", "licence": "GPL-3.0-or-later"}
         card |= {"input": INPUT_CONTRACT, "interval": UNCALIBRATED}
         save_weights(weights, network, card)
@@ -89,23 +89,32 @@ def trained(args: argparse.Namespace, name: str, samples: Shards, held_out: Shar
 
 
 def allowed(samples: Shards, variant: str) -> np.ndarray:
-    """(volumes,) bool: what a variant may see, by its name."""
+    """Mask of the volumes that a variant is trained on, (n_volumes,) bool."""
     if variant == "white noise only":
         return ~samples.correlated
     if variant.startswith("without "):
         ingredient = variant.removeprefix("without ")
-        return np.array([ingredient not in held.split("+") for held in samples.contents])
+        return np.array([ingredient not in names.split("+") for names in samples.contents])
     return np.ones(len(samples), dtype=bool)
 
 
-def first_specimens(samples: Shards, wanted: np.ndarray, n: int) -> np.ndarray:
-    """(volumes,) bool: the wanted volumes of the first n specimens and n // 4 noise-only seeds."""
-    chosen = np.zeros(len(samples), dtype=bool)
+def first_specimens(samples: Shards, is_allowed: np.ndarray, n: int) -> np.ndarray:
+    """Mask of the allowed volumes of the first n specimens and n // 4 noise-only seeds.
+
+    Args:
+        samples: all samples.
+        is_allowed: (n_volumes,) bool, from `allowed`.
+        n: number of specimens.
+
+    Returns:
+        (n_volumes,) bool.
+    """
+    selected = np.zeros(len(samples), dtype=bool)
     tilted = np.isin(samples.specimen, samples.specimen[samples.kind == TILT_SERIES])
     for part, count in ((tilted, n), (~tilted, n // 4)):
-        first = np.unique(samples.specimen[part & wanted])[:count]
-        chosen |= part & np.isin(samples.specimen, first)
-    return chosen & wanted
+        first = np.unique(samples.specimen[part & is_allowed])[:count]
+        selected |= part & np.isin(samples.specimen, first)
+    return selected & is_allowed
 
 
 def family_cases(args: argparse.Namespace) -> Cases:
@@ -141,7 +150,7 @@ def compare(scorers: dict[str, Scorer], cases: Cases) -> dict[str, dict[str, Any
     }
 
 
-def as_text(figures: dict[str, dict[str, dict[str, Any]]]) -> str:
+def summary_text(figures: dict[str, dict[str, dict[str, Any]]]) -> str:
     """The figures as text."""
     lines = []
     for test, models in figures.items():

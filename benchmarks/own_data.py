@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far the score that halves measure is from the true one, on simulated tomograms.
+"""Error of scores measured from halves, on simulated tomograms.
 
-Tomograms of ordinary sessions; every second one is raw, the others may be post-processed. The
-halves are as they were reconstructed. Prints the errors of the measured and of the predicted score,
-for tomograms that are aligned to 1 nm and for others: halves of frames share their misalignment.
+Every second tomogram is raw, the others may be post-processed. The halves are not post-processed.
+Prints the errors of the measured and of the predicted score, separately for tomograms that are
+aligned to 1 nm and for others, because halves of frames share their misalignment.
 
-With --sessions, whole sessions of several worlds are simulated instead, and what a calibration, the
-agreement and a threshold from examples are worth on tomograms that they have not seen is printed.
+With --sessions, sessions of several worlds are simulated instead. Printed is the accuracy of a
+calibration, of the agreement, and of a threshold from examples on held-out tomograms.
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ PLOTTED = "thick ice"
 
 @dataclass(frozen=True)
 class Case:
-    """One tomogram: what is true, predicted and measured, octaves.
+    """True, predicted and measured scores of a tomogram, octaves.
 
     Attributes:
-        recipe: how it was made, in words.
+        recipe: description of the simulation.
         aligned: whether its misalignment is at most `ALIGNED_NM`.
-        true: the true score, and over the octaves that halves by tilt measure.
-        predicted: the predicted score.
-        measured: by halves of frames and by halves of tilts; None where they are refused.
-        held: whether the intervals of prediction, frames and tilts hold the true score.
+        true: true score over all octaves, and over the octaves that halves of tilts measure.
+        predicted: predicted score.
+        measured: score measured from halves of frames and of tilts; None if they are refused.
+        held: whether the intervals of prediction, frames and tilts contain the true score.
     """
 
     recipe: str
@@ -96,11 +96,11 @@ def try_sessions(args: argparse.Namespace) -> int:
     """Simulate sessions, calibrate, print; returns the exit status."""
     args.sessions.mkdir(parents=True, exist_ok=True)
     scorer, count = Scorer.load(args.weights, args.device), args.learned_from + args.held_out
-    made = {w.name: sessions.session(w, count, scorer, args.sessions) for w in sessions.WORLDS}
-    sessions.print_report(made, args.learned_from)
+    worlds = {w.name: sessions.session(w, count, scorer, args.sessions) for w in sessions.WORLDS}
+    sessions.print_report(worlds, args.learned_from)
     if args.plots:
-        found = sessions.outcome_of(made[PLOTTED], "by_frame", args.learned_from)
-        for name, records in zip(("before", "after"), found.records):
+        outcome = sessions.outcome_of(worlds[PLOTTED], "by_frame", args.learned_from)
+        for name, records in zip(("before", "after"), outcome.records):
             figure = Figure(figsize=SIZE)
             draw(figure, agreement_of(records))
             figure.savefig(args.plots / f"calibration_{name}.png", dpi=70)
@@ -116,20 +116,21 @@ def case_of(number: int, scorer: Scorer) -> Case:
     recipe = replace(ordinary_recipe(rng), quantisation="float32", border_nm=0.0, picture=False)
     if number % 2 == 0:
         recipe = replace(recipe, post="none", deconvolution_strength=0.0, band_pass="none")
-    taken = Microscope(specimen).acquire(rng, recipe, HEADROOM, halves=True)
-    planes, curves, content = tomogram(rng, taken)
-    size = round(10 * taken.voxel_nm, 4)
-    truth = truth_summary(curves.numpy(), content.numpy(), taken.slab_z(), size)
+    acquisition = Microscope(specimen).acquire(rng, recipe, HEADROOM, halves=True)
+    planes, curves, content = tomogram(rng, acquisition)
+    size = round(10 * acquisition.voxel_nm, 4)
+    truth = truth_summary(curves.numpy(), content.numpy(), acquisition.slab_z(), size)
     with tempfile.TemporaryDirectory() as folder:
         records = [
-            record_of(scorer, Path(folder), planes, halves, size) for halves in halves_of(taken)
+            record_of(scorer, Path(folder), planes, halves, size)
+            for halves in halves_of(acquisition)
         ]
     coarse = [*truth["curve"]["resolvability"][:3], *[0.0] * (N_BANDS - 3)]
     true_by_tilt = float(tomoscore(np.array(coarse)))
     by_frame, by_tilt = (record.halves["tomoscore"] for record in records)
     return Case(
         f"{recipe.post}, CTF {recipe.ctf_correction}, misaligned {recipe.misalignment_nm:.1f} nm",
-        is_aligned(taken),
+        is_aligned(acquisition),
         (truth["tomoscore"], true_by_tilt),
         records[0].tomoscore,
         (by_frame, by_tilt),
@@ -138,25 +139,27 @@ def case_of(number: int, scorer: Scorer) -> Case:
 
 
 def held_by(records, true: float, true_by_tilt: float) -> tuple[bool, bool, bool]:
-    """Whether the intervals of prediction, frames and tilts hold the true scores."""
+    """Whether the intervals of prediction, frames and tilts contain the true scores."""
     intervals = [records[0].tomoscore_interval, *(record.halves["interval"] for record in records)]
     pairs = zip(intervals, (true, true, true_by_tilt))
-    held = [known is not None and known[0] <= value <= known[1] for known, value in pairs]
+    held = [
+        interval is not None and interval[0] <= value <= interval[1] for interval, value in pairs
+    ]
     return held[0], held[1], held[2]
 
 
-def is_aligned(taken: Acquisition) -> bool:
+def is_aligned(acquisition: Acquisition) -> bool:
     """Whether no fault of the alignment moves features by more than `ALIGNED_NM`."""
-    recipe = taken.recipe
+    recipe = acquisition.recipe
     faults = (recipe.misalignment_nm, recipe.drift_nm, recipe.unaligned_nm, recipe.local_motion_nm)
     steady = max(*faults, recipe.motion_blur_nm) <= ALIGNED_NM
     return steady and abs(recipe.axis_error_deg) < 0.5 and recipe.bad_tilts == 0
 
 
-def halves_of(taken: Acquisition) -> tuple:
+def halves_of(acquisition: Acquisition) -> tuple:
     """Halves of the electrons, and halves of the tilts."""
-    heights = torch.arange(taken.n_z) - (taken.n_z - 1) / 2
-    return taken.halves(heights), taken.halves_by_tilt(heights)
+    heights = torch.arange(acquisition.n_z) - (acquisition.n_z - 1) / 2
+    return acquisition.halves(heights), acquisition.halves_by_tilt(heights)
 
 
 def record_of(scorer, folder: Path, planes, halves, size: float):
@@ -170,7 +173,7 @@ def record_of(scorer, folder: Path, planes, halves, size: float):
 
 
 def print_table(cases: list[Case]) -> None:
-    """Median error, median bias, largest excess over the truth, and coverage of the intervals."""
+    """Print median error, median bias, largest excess over the truth, and interval coverage."""
     groups = {
         "aligned to 1 nm": [case for case in cases if case.aligned],
         "others": [case for case in cases if not case.aligned],
@@ -180,15 +183,15 @@ def print_table(cases: list[Case]) -> None:
     for title, group in groups.items():
         rows = {"predicted": [(c.predicted, c.true[0], c.held[0]) for c in group]}
         for i, kind in enumerate(KINDS):
-            known = [c for c in group if c.measured[i] is not None]
-            rows[kind] = [(c.measured[i], c.true[i], c.held[i + 1]) for c in known]
+            measured_cases = [c for c in group if c.measured[i] is not None]
+            rows[kind] = [(c.measured[i], c.true[i], c.held[i + 1]) for c in measured_cases]
         for name, pairs in rows.items():
             if pairs:
                 error = np.array([measured - true for measured, true, _ in pairs])
-                held = np.mean([inside for _, _, inside in pairs])
+                fraction_held = np.mean([inside for _, _, inside in pairs])
                 print(
                     f"{title:18} {name:10} {len(pairs):3d} {np.median(np.abs(error)):13.2f} "
-                    f"{np.median(error):6.2f} {error.max():15.2f} {held:5.0%}"
+                    f"{np.median(error):6.2f} {error.max():15.2f} {fraction_held:5.0%}"
                 )
     for i, kind in enumerate(KINDS):
         print(f"refused, {kind}: {sum(case.measured[i] is None for case in cases)}")

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What one can do with a volume today: reading it, its power spectra, general image metrics.
+"""Other ways to judge a volume: reading it, its power spectra, general image metrics.
 
-Run as `peers.py NAME FILE N_SLICES`, in the Python that has the peer, on a float32 .mrc; prints
-JSON: {"slices": how many, "of": how many there are, "seconds": time without the start, "values":
-what the peer says of each, null where it fails}. Exit status 4: the
-peer is not installed, standard error says how to get it. Each peer gets what it is made for, one
-2D image at a time.
+Run as `peers.py NAME FILE N_SLICES` with the Python that has the peer, on a float32 .mrc. Prints
+JSON: {"slices": number of slices used, "of": number of slices in the file, "seconds": time without
+the start, "values": value of each slice, null if the peer fails}. Exit status 4: the peer is not
+installed; the message on standard error says how to install it. Each peer gets one 2D image at a
+time, in the form that it expects.
 """
 
 import json
@@ -18,7 +18,7 @@ NOT_INSTALLED = 4
 
 
 def read(_image, _voxel_size_nm):
-    """Nothing: every peer's image has been read."""
+    """Do nothing: the image has been read already."""
     return 0.0
 
 
@@ -67,13 +67,13 @@ def brisque(image, _voxel_size_nm):
 
 
 def as_8_bits(image):
-    """From the lowest value to the highest."""
+    """Scale to 0 to 255, from the lowest value to the highest."""
     low, high = image.min(), image.max()
     return ((image - low) * (255 / (high - low))).astype(np.uint8)
 
 
 def quoll(image, voxel_size_nm):
-    """Fourier ring correlation of one image, of quoll, which wants it square."""
+    """Fourier ring correlation of one image by quoll, which needs square images."""
     from quoll.frc.oneimg import calc_frc_res
     from quoll.io.reader import Image
 
@@ -103,7 +103,7 @@ INSTALL = {
 
 
 def missing(name):
-    """The module that a peer lacks, or None. What is there is imported, so as not to be timed."""
+    """The missing module of a peer, or None. Modules are imported here, outside the timed part."""
     for module in NEEDS.get(name, ()):
         try:
             __import__(module)
@@ -113,7 +113,7 @@ def missing(name):
 
 
 def value_of(name, image, voxel_size_nm):
-    """What a peer says of an image, as a number; None where it says nan or gives up."""
+    """Value of a peer for an image; None if it is NaN or the peer fails."""
     try:
         value = float(PEERS[name](image, voxel_size_nm))
     except (ValueError, IndexError, ZeroDivisionError) as error:
@@ -131,17 +131,17 @@ def main(name, path, n_slices):
     header = np.fromfile(path, dtype="<i4", count=256)
     n_x, n_y, n_z = (int(n) for n in header[:3])
     voxel_size_nm = float(header[10:11].view("<f4")[0]) / int(header[7]) / 10.0
-    chosen = np.linspace(0, n_z - 1, min(n_slices, n_z)).round().astype(int)
+    slices = np.linspace(0, n_z - 1, min(n_slices, n_z)).round().astype(int)
     values = []
     started = time.perf_counter()
     with open(path, "rb") as file:
-        for z in chosen:
+        for z in slices:
             file.seek(1024 + 4 * n_x * n_y * int(z))
             image = np.fromfile(file, dtype="<f4", count=n_x * n_y).reshape(n_y, n_x)
             values.append(value_of(name, image, voxel_size_nm))
     seconds = time.perf_counter() - started
-    found = {"slices": len(chosen), "of": n_z, "seconds": seconds, "values": values}
-    print(json.dumps(found))
+    result = {"slices": len(slices), "of": n_z, "seconds": seconds, "values": values}
+    print(json.dumps(result))
     return 0
 
 

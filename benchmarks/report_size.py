@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bytes and seconds of the HTML report for 10, 100 and 300 tomograms.
+"""Size and run time of the HTML report for 10, 100 and 300 tomograms.
 
-The records are made up; the pictures are noise under smooth shapes, as those of real tomograms
-are, each as large as pictures may be. With --browser the page is also opened in a headless
-Chromium, which says after how many seconds it can be used and whether it reported an error.
+The records are synthetic. The pictures are noise with smooth shapes, of the largest size that the
+report accepts. With --browser the page is also opened in a headless Chromium: printed are the time
+until it can be used, and errors.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ NUMBERS = (10, 100, 300)
 SHAPE_ZYX = (150, 928, 928)
 VOXEL_ANGSTROM = 13.0
 DISTINCT = 16
-"""Different pictures; they take turns."""
+"""Number of different pictures, which are repeated."""
 FAILED_EACH = 25
 MODEL = {"name": "made-up", "version": "1", "sha256": "0" * 64}
 
 
 def made_up_record(number: int, rng: np.random.Generator) -> Score:
-    """A record that could be one; every 25th has failed."""
+    """A plausible record; every 25th has failed."""
     ts_id = f"Position_{number + 1}"
     path = f"/data/session/tomograms/{ts_id}.mrc"
     if number % FAILED_EACH == FAILED_EACH - 1:
         return Score.failed(ts_id, path, f"{path}: is shorter than its header says: cut off")
-    level = rng.uniform(0.1, 1.0)
-    curve = np.clip(level * np.array([0.9, 0.85, 0.6, 0.35, 0.1, 0.03]), 0, 1).round(4)
+    resolvability = rng.uniform(0.1, 1.0)
+    curve = np.clip(resolvability * np.array([0.9, 0.85, 0.6, 0.35, 0.1, 0.03]), 0, 1).round(4)
     score = round(float(tomoscore(curve)), 4)
     planes = np.linspace(3, SHAPE_ZYX[0] - 4, 24).round().astype(int)
     inside = np.exp(-(((planes - 75) / 45.0) ** 4))
@@ -84,32 +84,32 @@ def write_pictures(records: list[Score], folder: Path, rng: np.random.Generator)
     thumbnails = [as_jpeg(picture(values, THUMBNAIL_PX)) for values in slices]
     details = [as_webp(picture(values)) for values in slices]
     for i, record in enumerate(records):
-        chosen = chosen_slices(record)
-        if THUMBNAIL in chosen:
-            name = thumbnail_name(record.ts_id, chosen[THUMBNAIL])
+        slice_of_kind = chosen_slices(record)
+        if THUMBNAIL in slice_of_kind:
+            name = thumbnail_name(record.ts_id, slice_of_kind[THUMBNAIL])
             (folder / name).write_bytes(thumbnails[i % DISTINCT])
-        for j, z in enumerate(chosen[kind] for kind in DETAILS if kind in chosen):
+        for j, z in enumerate(slice_of_kind[kind] for kind in DETAILS if kind in slice_of_kind):
             path = folder / detail_name(record.ts_id, z)
             path.write_bytes(details[(3 * i + j) % DISTINCT])
 
 
 def in_browser(page: Path, browser: str) -> tuple[float, float]:
-    """Seconds from asking for the page until it can be used, and until the browser has ended.
+    """Seconds until the page can be used, and until the browser has ended.
 
-    The first are the page's own; the second hold the start and the end of a headless browser, and
-    writing out all that the page consists of.
+    The first number is measured by the page. The second one includes the start and the end of the
+    browser, and the output of the page.
 
     Raises:
         RuntimeError: the page did not become ready.
     """
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
     started = time.perf_counter()
-    done = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, check=True)
+    process = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, check=True)
     seconds = time.perf_counter() - started
-    ready = re.search(r"<html[^>]* data-ready-after-ms=\"(\d+)\"", done.stdout)
-    if not ready:
-        raise RuntimeError(f"{page}: did not become ready: {done.stderr[-2000:]}")
-    return int(ready[1]) / 1000, seconds
+    ready_ms = re.search(r"<html[^>]* data-ready-after-ms=\"(\d+)\"", process.stdout)
+    if not ready_ms:
+        raise RuntimeError(f"{page}: did not become ready: {process.stderr[-2000:]}")
+    return int(ready_ms[1]) / 1000, seconds
 
 
 def main(argv: list[str] | None = None) -> int:

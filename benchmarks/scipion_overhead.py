@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Scipion adds: seconds of the protocol beside seconds of the engine on the same tomograms.
+"""Overhead of Scipion: run time of the protocol and of the engine on the same tomograms.
 
 The last column is the step of the protocol "filter by TomoScore" on the result.
 
@@ -79,7 +79,7 @@ def make_tomograms(folder, count):
 
 
 def time_engine(folder):
-    """Seconds of the command line on all tomograms of a folder, its start included."""
+    """Seconds of the command line on all tomograms of a folder, including its start."""
     paths = sorted(str(path) for path in folder.glob("*.mrc"))
     command = [sys.executable, "-m", "tomoscore_scipion.engine", "score", *paths]
     options = ["--threads", str(THREADS), "--device", "cpu", "--output", str(folder / "out.jsonl")]
@@ -89,7 +89,7 @@ def time_engine(folder):
 
 
 def time_protocol(project, folder):
-    """(seconds of the protocol on the same tomograms, with the start of its process; protocol)."""
+    """Seconds of the protocol on the same tomograms, including its start, and the protocol."""
     from tomo.protocols import ProtImportTomograms
 
     from tomoscore_scipion.protocols import ProtTomoScore
@@ -113,16 +113,16 @@ def time_protocol(project, folder):
 
 
 def time_filter(project, scored):
-    """Seconds of the step that splits what the protocol scored."""
+    """Seconds of the step that splits the scored tomograms."""
     from tomoscore_scipion.protocols import ProtTomoScoreFilter
 
-    chosen = project.newProtocol(ProtTomoScoreFilter, criterion=1, count=1)
-    chosen.inTomograms.set(scored)
-    chosen.inTomograms.setExtended("scoredTomograms")
-    project.launchProtocol(chosen, wait=True)
-    if not chosen.isFinished():
-        raise SystemExit(chosen.getErrorMessage())
-    (step,) = chosen.loadSteps()
+    protocol = project.newProtocol(ProtTomoScoreFilter, criterion=1, count=1)
+    protocol.inTomograms.set(scored)
+    protocol.inTomograms.setExtended("scoredTomograms")
+    project.launchProtocol(protocol, wait=True)
+    if not protocol.isFinished():
+        raise SystemExit(protocol.getErrorMessage())
+    (step,) = protocol.loadSteps()
     return step.getElapsedTime().total_seconds()
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Simulated sessions: tomograms of one microscope and one pipeline, with halves and their truth.
 
-What a session shares is given by its world; specimens, ice, alignment and defocus differ from
-tomogram to tomogram, as they do in a session.
+The world defines what the tomograms of a session have in common. Specimens, ice, alignment and
+defocus differ between tomograms.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class World:
     """What the tomograms of a session have in common.
 
     Attributes:
-        name: for tables.
+        name: name in tables.
         recipe: parameters of `Recipe` that differ from `USUAL`.
-        thickness_nm: range of the ice.
-        scene: of all specimens; drawn for each when None.
-        misalignment_nm: range, log-uniform.
+        thickness_nm: range of the ice thickness, nm.
+        scene: scene of all specimens; None to draw one for each.
+        misalignment_nm: range of the misalignment, log-uniform, nm.
     """
 
     name: str
@@ -71,13 +71,13 @@ WORLDS = (
 
 @dataclass(frozen=True)
 class Case:
-    """A tomogram of a session: what is known of it, and what is true.
+    """A tomogram of a session.
 
     Attributes:
-        by_frame: its record with halves of frames.
-        by_tilt: its record with halves of tilts.
-        true_curve: as a record has curves.
-        true_score: octaves.
+        by_frame: record with halves of frames.
+        by_tilt: record with halves of tilts.
+        true_curve: true curve, in the form of a record.
+        true_score: true score, octaves.
     """
 
     by_frame: Score
@@ -101,15 +101,17 @@ class Case:
 
 
 def session(world: World, count: int, scorer: Scorer, folder: Path) -> list[Case]:
-    """The tomograms of a session; those in the folder are not made again."""
+    """The tomograms of a session; existing ones are read from the folder."""
     path = folder / f"{world.name.replace(' ', '_')}.jsonl"
-    done = [Case.from_json(line) for line in path.read_text().splitlines()] if path.exists() else []
+    cases = (
+        [Case.from_json(line) for line in path.read_text().splitlines()] if path.exists() else []
+    )
     with path.open("a") as file:
-        for number in range(len(done), count):
-            done.append(case_of(world, number, scorer))
-            file.write(done[-1].to_json() + "\n")
+        for number in range(len(cases), count):
+            cases.append(case_of(world, number, scorer))
+            file.write(cases[-1].to_json() + "\n")
             file.flush()
-    return done[:count]
+    return cases[:count]
 
 
 def case_of(world: World, number: int, scorer: Scorer) -> Case:
@@ -132,21 +134,21 @@ def case_of(world: World, number: int, scorer: Scorer) -> Case:
         "local_motion_nm": float(rng.uniform(0, 1.5)),
     }
     recipe = replace(USUAL, **{**varied, **world.recipe})
-    taken = Microscope(specimen).acquire(rng, recipe, HEADROOM, halves=True)
-    planes, curves, content = tomogram(rng, taken)
-    heights = torch.arange(taken.n_z) - (taken.n_z - 1) / 2
-    size = round(10 * taken.voxel_nm, 4)
-    truth = truth_summary(curves.numpy(), content.numpy(), taken.slab_z(), size)
+    acquisition = Microscope(specimen).acquire(rng, recipe, HEADROOM, halves=True)
+    planes, curves, content = tomogram(rng, acquisition)
+    heights = torch.arange(acquisition.n_z) - (acquisition.n_z - 1) / 2
+    size = round(10 * acquisition.voxel_nm, 4)
+    truth = truth_summary(curves.numpy(), content.numpy(), acquisition.slab_z(), size)
     with tempfile.TemporaryDirectory() as folder:
         records = [
             record_of(scorer, f"TS_{number + 1:02d}", Path(folder), (planes, *halves), size)
-            for halves in (taken.halves(heights), taken.halves_by_tilt(heights))
+            for halves in (acquisition.halves(heights), acquisition.halves_by_tilt(heights))
         ]
     return Case(*records, tuple(truth["curve"]["resolvability"]), truth["tomoscore"])
 
 
 def record_of(scorer: Scorer, ts_id: str, folder: Path, volumes: tuple, size: float) -> Score:
-    """The record of a tomogram with halves: (whole, half, half), (z, y, x) each."""
+    """The record of a tomogram with halves: volumes (tomogram, half, half), (z, y, x) each."""
     paths = []
     for name, volume in zip(("", "_odd", "_even"), volumes):
         paths.append(str(folder / f"{ts_id}{name}.mrc"))
@@ -157,43 +159,43 @@ def record_of(scorer: Scorer, ts_id: str, folder: Path, volumes: tuple, size: fl
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a calibration does to the held-out tomograms of a session.
+    """Errors of the held-out tomograms of a session before and after a calibration.
 
     Attributes:
         before: (n,) predicted minus true score, octaves.
-        after: (n,) the same of calibrated scores; of predicted ones where it was refused.
-        held: share of the 90 % intervals that hold the true score, before and after.
-        refused: why there is no calibration; None where there is one.
-        records: uncalibrated records of the held-out tomograms, and calibrated ones.
+        after: (n,) the same for calibrated scores; equal to `before` if calibration was refused.
+        in_interval: fraction of the 90 % intervals that contain the true score, before and after.
+        refused: why there is no calibration; None if there is one.
+        records: uncalibrated and calibrated records of the held-out tomograms.
     """
 
     before: np.ndarray
     after: np.ndarray
-    held: tuple[float, float]
+    in_interval: tuple[float, float]
     refused: str | None
     records: tuple[list[Score], list[Score]]
 
 
 def outcome_of(cases: list[Case], kind: str, learned_from: int) -> Outcome:
-    """Calibrate with the first tomograms of a session, and try it on the others.
+    """Calibrate with the first tomograms of a session, and apply it to the others.
 
     Args:
-        cases: of a session.
+        cases: tomograms of a session.
         kind: "by_frame" or "by_tilt".
         learned_from: number of tomograms whose halves are used.
     """
     records = [getattr(case, kind) for case in cases]
-    tried, truths = records[learned_from:], [case.true_score for case in cases[learned_from:]]
-    refused, calibrated_ones = None, tried
+    held_out, truths = records[learned_from:], [case.true_score for case in cases[learned_from:]]
+    refused, corrected = None, held_out
     try:
         calibration = calibration_from(records[:learned_from])
-        calibrated_ones = [calibrated(record, {}, calibration) for record in tried]
+        corrected = [calibrated(record, {}, calibration) for record in held_out]
     except RefusedError as error:
         refused = str(error)
-    both = (tried, calibrated_ones)
+    both = (held_out, corrected)
     before, after = (np.array([r.tomoscore for r in part]) - truths for part in both)
-    held = tuple(float(np.mean(list(map(_holds, part, truths)))) for part in both)
-    return Outcome(before, after, held, refused, both)
+    in_interval = tuple(float(np.mean(list(map(_holds, part, truths)))) for part in both)
+    return Outcome(before, after, in_interval, refused, both)
 
 
 def _holds(record: Score, truth: float) -> bool:
@@ -202,7 +204,7 @@ def _holds(record: Score, truth: float) -> bool:
 
 
 def print_report(sessions: Mapping[str, list[Case]], learned_from: int) -> None:
-    """What calibration, agreement and examples say of sessions, a line for each."""
+    """Print the results of calibration, agreement and examples, a line for each session."""
     print(f"{'':17} error before -> after a calibration by halves (octaves; interval holds)")
     print(f"{'world':17} {'halves of frames':34} {'halves of tilts':34}")
     for name, cases in sessions.items():
@@ -211,33 +213,33 @@ def print_report(sessions: Mapping[str, list[Case]], learned_from: int) -> None:
     for kind, title in (("by_frame", "frames"), ("by_tilt", "tilts")):
         print(f"\n{'world':17} agreement of the first {learned_from} tomograms, halves of {title}")
         for name, cases in sessions.items():
-            found = agreement_of([getattr(case, kind) for case in cases[:learned_from]])
-            print(f"{name:17} {verdict(found)}")
+            agreement = agreement_of([getattr(case, kind) for case in cases[:learned_from]])
+            print(f"{name:17} {verdict(agreement)}")
     print(f"\n{'world':17} threshold of who accepts the better half, by {learned_from} examples")
     for name, cases in sessions.items():
         print(f"{name:17} {_by_examples(cases, learned_from)}")
 
 
-def _cell(found: Outcome) -> str:
-    before, after = (float(np.median(np.abs(error))) for error in (found.before, found.after))
-    if found.refused:
-        return f"{before:.2f} -> refused       ({found.held[0]:4.0%})"
-    held = f"({found.held[0]:4.0%} -> {found.held[1]:4.0%})"
-    return f"{before:.2f} -> {after:.2f} bias {found.after.mean():+.2f} {held}"
+def _cell(outcome: Outcome) -> str:
+    before, after = (float(np.median(np.abs(error))) for error in (outcome.before, outcome.after))
+    if outcome.refused:
+        return f"{before:.2f} -> refused       ({outcome.in_interval[0]:4.0%})"
+    in_interval = f"({outcome.in_interval[0]:4.0%} -> {outcome.in_interval[1]:4.0%})"
+    return f"{before:.2f} -> {after:.2f} bias {outcome.after.mean():+.2f} {in_interval}"
 
 
 def _by_examples(cases: list[Case], count: int) -> str:
     """A threshold from examples, and its agreement on the other tomograms."""
     marked, others = cases[:count], cases[count:]
-    line = float(np.median([case.true_score for case in marked]))
+    true = float(np.median([case.true_score for case in marked]))
     good, bad = (
-        {c.by_frame.ts_id: c.by_frame.tomoscore for c in marked if (c.true_score > line) == kind}
+        {c.by_frame.ts_id: c.by_frame.tomoscore for c in marked if (c.true_score > true) == kind}
         for kind in (True, False)
     )
-    found = threshold_of(good, bad)
-    same = [(c.by_frame.tomoscore >= found.threshold) == (c.true_score > line) for c in others]
-    low, high = found.interval
+    threshold = threshold_of(good, bad)
+    same = [(c.by_frame.tomoscore >= threshold.threshold) == (c.true_score > true) for c in others]
+    low, high = threshold.interval
     return (
-        f"{found.threshold:.2f} ({low:.2f} to {high:.2f}), true {line:.2f}; "
+        f"{threshold.threshold:.2f} ({low:.2f} to {high:.2f}), true {true:.2f}; "
         f"{sum(same)} of {len(same)} others as they would"
     )

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Seconds and memory of `tomoscore score`, beside what else can be done with the same volume.
+"""Run time and memory of `tomoscore score`, compared with other programs on the same volume.
 
-Everything is measured in one run on one machine, as whole processes with their start: compare the
-lines of a table, not tables of different machines. All files were written just before, so they
-are read from memory where it suffices.
+All programs are measured in one run on one machine, as processes including their start. Only lines
+of one table can be compared, not tables of different machines. The files have just been written, so
+that they are read from the page cache if it is large enough.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Iterator
 
-# Only the standard library: a process that is started here cannot report less memory than this
-# one has.
+# Only the standard library is imported: the peak memory of a child process includes the memory of
+# this process.
 HERE = Path(__file__).resolve().parent
 SCORE = [sys.executable, "-m", "tomoscore_scipion.engine", "score", "--device", "cpu"]
 
@@ -29,10 +29,10 @@ VOLUME = ("float32", (200, 928, 928), 13.0)
 LARGE = ("int8", (1000, 4096, 4096), 3.4)
 QUICK = {"volume": ("float32", (40, 256, 256), 13.0), "large": ("int8", (100, 512, 512), 3.4)}
 FURTHER = 3
-"""Copies of the volume that are scored after it in one batch."""
+"""Number of copies of the volume that are scored after it in one batch."""
 ALL = 10**6
 PEERS = (("read", ALL), ("power_spectrum", ALL), ("estimate_sigma", ALL), ("piqe", 0), ("quoll", 0))
-"""Peers and how many slices they get: all, or 0 for the sample of --sample."""
+"""Peers and their number of slices: all, or 0 for the number given by --sample."""
 TITLES = {
     "read": "reading the file once",
     "power_spectrum": "power spectrum per slice (numpy)",
@@ -44,7 +44,7 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Run:
-    """A process that ended: wall time, peak resident memory, what it wrote."""
+    """A finished process: exit status, wall time, peak resident memory, and output."""
 
     status: int
     seconds: float
@@ -55,9 +55,9 @@ class Run:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; without a number the note says why."""
+    """One line of the table; the note gives the reason if there is no number."""
 
-    what: str
+    name: str
     seconds: float | None = None
     peak_mb: float | None = None
     note: str = ""
@@ -80,10 +80,11 @@ def run(command: list[str]) -> Run:
 
 def checked(command: list[str]) -> Run:
     """Run a process that must succeed."""
-    done = run(command)
-    if done.status != 0:
-        sys.exit(f"{' '.join(command)}\nended with status {done.status}:\n{done.err or done.out}")
-    return done
+    process = run(command)
+    if process.status != 0:
+        message = process.err or process.out
+        sys.exit(f"{' '.join(command)}\nended with status {process.status}:\n{message}")
+    return process
 
 
 def write_volume(path: Path, kind: str, shape_zyx: tuple[int, int, int], voxel: float) -> str:
@@ -93,10 +94,10 @@ def write_volume(path: Path, kind: str, shape_zyx: tuple[int, int, int], voxel: 
     return f"{' x '.join(shape)} {kind} at {voxel:g} A"
 
 
-def score_rows(folder: Path, volume: Path, what: str) -> Iterator[Row]:
+def score_rows(folder: Path, volume: Path, name: str) -> Iterator[Row]:
     """The first tomogram, and each further one of a batch."""
     first = checked([*SCORE, str(volume)])
-    yield Row(f"tomoscore score, {what}", first.seconds, first.peak_mb, "goal: 10 s, 1 GB")
+    yield Row(f"tomoscore score, {name}", first.seconds, first.peak_mb, "goal: 10 s, 1 GB")
     copies = [folder / f"copy{i}.mrc" for i in range(FURTHER)]
     for copy in copies:
         shutil.copyfile(volume, copy)
@@ -108,22 +109,22 @@ def score_rows(folder: Path, volume: Path, what: str) -> Iterator[Row]:
 
 
 def peer_rows(volume: Path, sample: int, quoll_python: str | None) -> Iterator[Row]:
-    """The peers on the same volume; those that see a sample are scaled up to all slices."""
+    """The peers on the same volume; times of a sample of slices are scaled up to all slices."""
     for name, n_slices in PEERS:
         if name == "quoll" and not quoll_python:
             yield Row(TITLES[name], note="not run: name its Python with --quoll-python")
             continue
         python = quoll_python if name == "quoll" else sys.executable
-        done = run([python, str(HERE / "peers.py"), name, str(volume), str(n_slices or sample)])
-        if done.status != 0:
-            yield Row(TITLES[name], note=done.err.strip().splitlines()[-1])
+        process = run([python, str(HERE / "peers.py"), name, str(volume), str(n_slices or sample)])
+        if process.status != 0:
+            yield Row(TITLES[name], note=process.err.strip().splitlines()[-1])
             continue
-        seen = json.loads(done.out.splitlines()[-1])
-        start = done.seconds - seen["seconds"]
-        scaled = start + seen["seconds"] * seen["of"] / seen["slices"]
-        partial = seen["slices"] < seen["of"]
-        note = f"{seen['slices']} of {seen['of']} slices, scaled up" if partial else ""
-        yield Row(TITLES[name], scaled, done.peak_mb, note)
+        result = json.loads(process.out.splitlines()[-1])
+        start = process.seconds - result["seconds"]
+        scaled = start + result["seconds"] * result["of"] / result["slices"]
+        partial = result["slices"] < result["of"]
+        note = f"{result['slices']} of {result['of']} slices, scaled up" if partial else ""
+        yield Row(TITLES[name], scaled, process.peak_mb, note)
 
 
 def large_rows(folder: Path, large: tuple) -> Iterator[Row]:
@@ -135,18 +136,18 @@ def large_rows(folder: Path, large: tuple) -> Iterator[Row]:
         note = f"not run: needs {needed / 1e9:.1f} GB in {folder}, {free / 1e9:.1f} GB are free"
         yield Row("tomoscore score, the large volume", note=note)
         return
-    what = write_volume(path, *large)
-    done = checked([*SCORE, str(path)])
+    name = write_volume(path, *large)
+    process = checked([*SCORE, str(path)])
     path.unlink()
     note = "goal: 60 s, 1 GB; middle 30 % of the slices written, holes above and below"
-    yield Row(f"tomoscore score, {what}", done.seconds, done.peak_mb, note)
+    yield Row(f"tomoscore score, {name}", process.seconds, process.peak_mb, note)
 
 
 def all_rows(folder: Path, args: argparse.Namespace) -> Iterator[Row]:
     """The whole benchmark in a folder that is empty afterwards."""
     volume = folder / "volume.mrc"
-    what = write_volume(volume, *(QUICK["volume"] if args.quick else VOLUME))
-    yield from score_rows(folder, volume, what)
+    name = write_volume(volume, *(QUICK["volume"] if args.quick else VOLUME))
+    yield from score_rows(folder, volume, name)
     yield from peer_rows(volume, args.sample, args.quoll_python)
     volume.unlink()
     if not args.skip_large:
@@ -158,7 +159,7 @@ def line(row: Row, reference: float) -> str:
     seconds = "-" if row.seconds is None else f"{row.seconds:.1f}"
     ratio = "-" if row.seconds is None else f"{row.seconds / reference:.2f}"
     memory = "-" if row.peak_mb is None else f"{row.peak_mb:.0f}"
-    return f"{row.what:62}{seconds:>9}{ratio:>9}{memory:>9}  {row.note}".rstrip()
+    return f"{row.name:62}{seconds:>9}{ratio:>9}{memory:>9}  {row.note}".rstrip()
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:

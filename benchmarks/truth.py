@@ -91,19 +91,19 @@ def scores(scorer: Scorer, images: np.ndarray) -> np.ndarray:
 
 
 def peer_values(python: str, name: str, path: Path, images: np.ndarray) -> np.ndarray | None:
-    """What a peer says of each image, (n,), NaN where it fails; None where it is missing."""
+    """Values of a peer for each image, (n,), NaN if it fails; None if it is not installed."""
     if not path.exists():
         mrcfile.write(path, images.astype(np.float32), voxel_size=10 * VOXEL_NM)
     command = [python, str(HERE / "peers.py"), name, str(path), str(len(images))]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        print(f"{PEERS[name]}: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
+    process = subprocess.run(command, capture_output=True, text=True)
+    if process.returncode != 0:
+        print(f"{PEERS[name]}: {process.stderr.strip().splitlines()[-1]}", file=sys.stderr)
         return None
-    return np.array(json.loads(done.stdout.splitlines()[-1])["values"], dtype=float)
+    return np.array(json.loads(process.stdout.splitlines()[-1])["values"], dtype=float)
 
 
 def report_silence(title: str, values: dict) -> None:
-    """Tell of how many images a metric says nothing."""
+    """Print the number of images for which a metric gives no value."""
     for noise in NOISES:
         silent = int((~np.isfinite(values[noise])).sum())
         if silent:
@@ -115,8 +115,8 @@ def correlations(values: dict, truths: dict) -> dict[str, float]:
     """Rank correlation per kind of noise, over the images with a value; positive for white."""
     correlation = {}
     for noise in NOISES:
-        known = np.isfinite(values[noise])
-        correlation[noise] = rank_correlation(values[noise][known], truths[noise][known])
+        is_known = np.isfinite(values[noise])
+        correlation[noise] = rank_correlation(values[noise][is_known], truths[noise][is_known])
     sign = 1 if correlation["white"] >= 0 else -1
     return {noise: round(sign * value, 4) for noise, value in correlation.items()}
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reconstruct a real tilt series of a cell, score it, and watch the score fall as it is degraded.
+"""Reconstruct a real tilt series of a cell, and score it before and after degradations.
 
-The series is EMPIAR-10499, tilt series 00254, as the source distribution of warpylib (MIT licence)
-carries it: 41 images of 630 x 652 pixels, 10 A per pixel, -60 to +60 degrees, with its alignment.
+The series is EMPIAR-10499, tilt series 00254, from the source distribution of warpylib (MIT
+licence): 41 images of 630 x 652 pixels, 10 A per pixel, -60 to +60 degrees, with its alignment.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ FILES = {
         "629c0e424b6e6026814032c9ecde54d667765017732be9e2e356eb3a679564c7"
     ),
 }
-"""What is taken from the source distribution, with its sha256."""
+"""Files that are used of the source distribution, with their sha256."""
 
 HALVES_ANGSTROM = 10.0
 THINNED = (2, 4, 8)
 CENTRAL_SLICES = 40
-"""Of the half tomograms, inside the cell."""
+"""Number of slices of the half tomograms, inside the cell."""
 WEDGE_SEEDS = range(12)
-"""Specimens over which the share that the missing wedge leaves is taken."""
+"""Seeds of the specimens for the effect of the missing wedge."""
 SHIFTS_NM = (5.0, 10.0, 20.0)
 
 
@@ -110,7 +110,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def fetch_series(folder: Path) -> TiltSeries:
-    """The series, downloaded unless it is already in the folder."""
+    """Read the series, which is downloaded unless it is in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / Path(name).name for name in FILES]
     if not all(map(is_sound, paths, FILES.values())):
@@ -120,9 +120,9 @@ def fetch_series(folder: Path) -> TiltSeries:
 
 
 def download(folder: Path) -> None:
-    """Get the source distribution and keep the files that are needed."""
+    """Download the source distribution, and extract the required files."""
     print("Downloading the tilt series ...", flush=True)
-    # pip checks the hash before it looks into the archive and asks its build for the metadata.
+    # pip checks the hash before it opens the archive and runs its build for the metadata.
     requirements = folder / "requirements.txt"
     requirements.write_text(REQUIREMENT, encoding="ascii")
     options = ["--quiet", "--no-deps", "--no-binary", ":all:", "--require-hashes"]
@@ -145,17 +145,17 @@ def download(folder: Path) -> None:
 
 
 def is_sound(path: Path, sha256: str) -> bool:
-    """Whether a file is there and has its sha256."""
+    """Whether a file exists and has this sha256."""
     return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
 
 
-def ladders(series: TiltSeries, chosen: list[str]) -> Iterator[tuple[str, TiltSeries]]:
-    """Ever worse versions of a series, each with its name."""
-    if "tilts" in chosen:
+def ladders(series: TiltSeries, names: list[str]) -> Iterator[tuple[str, TiltSeries]]:
+    """Degraded versions of a series, in increasing strength, each with its name."""
+    if "tilts" in names:
         for step in THINNED:
             thinned = series.select(slice(None, None, step))
             yield f"every {step}th tilt ({len(thinned.views)})".replace("2th", "2nd"), thinned
-    if "shifts" in chosen:
+    if "shifts" in names:
         for sigma_nm in SHIFTS_NM:
             shifts = random_shifts(len(series.views), 10.0 * sigma_nm)
             yield f"random shifts, sigma {sigma_nm:g} nm", series.shifted(shifts)
@@ -163,17 +163,17 @@ def ladders(series: TiltSeries, chosen: list[str]) -> Iterator[tuple[str, TiltSe
 
 
 def tomogram_of(series: TiltSeries, args: argparse.Namespace) -> np.ndarray:
-    """The tomogram that the command line asks for, shape (z, y, x)."""
+    """Reconstruct with the parameters of the command line, shape (z, y, x)."""
     return reconstruct(series, args.voxel_size, args.thickness)
 
 
 def curve_of(score: Score) -> list[str]:
-    """Resolvability per band; a dash where the voxel size ends it."""
+    """Resolvability per band as text; a dash beyond Nyquist."""
     return ["   -" if value is None else f"{value:.2f}" for value in score.curve["resolvability"]]
 
 
 def compare_halves(series: TiltSeries, args: argparse.Namespace, score: Score) -> None:
-    """Write the tomograms of every other view, and what they say of the whole one."""
+    """Write the half tomograms of alternate views, and print the score measured from them."""
     halves = []
     for first, name in enumerate(("odd", "even")):
         path = args.folder / f"00254_{HALVES_ANGSTROM:g}A_{name}.mrc"
@@ -188,9 +188,9 @@ def compare_halves(series: TiltSeries, args: argparse.Namespace, score: Score) -
     reached = [(wedge_factor(s), split_ceiling(s)) for s in noise_free_series(*tilts, WEDGE_SEEDS)]
     factors, ceilings = map(np.stack, zip(*reached))
     voxel_nm = HALVES_ANGSTROM / 10
-    share = fraction_below_nyquist(voxel_nm)
+    below_nyquist = fraction_below_nyquist(voxel_nm)
     curves = measured_curve(odd, even, voxel_nm, factors)
-    curve, by_specimen = curves.mean(axis=0), tomoscore(curves, share)
+    curve, by_specimen = curves.mean(axis=0), tomoscore(curves, below_nyquist)
     rows = (
         ("predicted", curve_of(score)),
         ("by the halves", [f"{r:.2f}" for r in curve]),
@@ -199,13 +199,14 @@ def compare_halves(series: TiltSeries, args: argparse.Namespace, score: Score) -
     for name, row in rows:
         print(f"{name:45}", *row)
     print(
-        f"TomoScore {score.tomoscore:.2f}; by the halves {float(tomoscore(curve, share)):.2f}, "
-        f"or {by_specimen.min():.2f} to {by_specimen.max():.2f}, by what the specimen is like"
+        f"TomoScore {score.tomoscore:.2f}; from the halves "
+        f"{float(tomoscore(curve, below_nyquist)):.2f}, or {by_specimen.min():.2f} to "
+        f"{by_specimen.max():.2f}, depending on the specimen"
     )
 
 
 def write(path: Path, tomogram: np.ndarray, voxel_size_angstrom: float) -> None:
-    """A tomogram as float32 .mrc."""
+    """Write a tomogram (z, y, x) as float32 .mrc."""
     mrcfile.write(path, tomogram, overwrite=True, voxel_size=voxel_size_angstrom)
 
 

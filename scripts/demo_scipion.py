@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Scipion project with simulated tomograms that are imported, scored and filtered.
+"""Make a Scipion project in which simulated tomograms are imported, scored and filtered.
 
-Run as `python scripts/demo_scipion.py FOLDER` in an environment with Scipion and the engine. The
-same command with --open shows the project in Scipion's window afterwards; with --tomograms it runs
-on other tomograms than simulated ones.
+Run as `python scripts/demo_scipion.py FOLDER` in an environment with Scipion and the engine. With
+--open the project is then shown in the window of Scipion; with --tomograms other tomograms are
+used.
 """
 
 import argparse
@@ -19,7 +19,7 @@ DAMAGED = "damaged"
 
 
 def main():
-    """Simulate, run the workflow, print what came out."""
+    """Simulate tomograms, run the workflow, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="made if it does not exist")
     parser.add_argument("--open", action="store_true", help="only open the project that is there")
@@ -44,7 +44,7 @@ def main():
 
 
 def set_environment(folder):
-    """Scipion's variables; they are read when it is imported."""
+    """Set the variables of Scipion, which are read when it is imported."""
     for name in ("data", "home"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     templates = Path(find_spec("scipion").origin).parent / "templates"
@@ -60,7 +60,7 @@ def set_environment(folder):
 
 
 def make_tomograms(folder):
-    """Three simulated tomograms, and a copy of one that will be damaged."""
+    """Simulate three tomograms, and copy one of them, which is damaged later."""
     if not all((folder / f"{quality}.mrc").exists() for quality in QUALITIES):
         command = [sys.executable, "-m", "tomoscore_scipion.simulation.demo", str(folder)]
         subprocess.run(command, check=True)
@@ -68,7 +68,7 @@ def make_tomograms(folder):
 
 
 def run_workflow(tomograms, damage_one):
-    """Import, score, filter; each waits for the one before."""
+    """Import, score and filter tomograms; each protocol waits for the previous one."""
     paths = sorted(tomograms.glob("*.mrc"))
     if not paths:
         raise SystemExit(f"{tomograms}: there are no .mrc files")
@@ -109,7 +109,7 @@ def run(project, kind, source=None, output=None, **values):
     """Run a protocol on an output of another.
 
     Raises:
-        SystemExit: it failed; with what it says.
+        SystemExit: the protocol failed; with its message.
     """
     protocol = project.newProtocol(kind, **values)
     if source is not None:
@@ -122,12 +122,12 @@ def run(project, kind, source=None, output=None, **values):
 
 
 def damage(path):
-    """Cut a file short, as a full disk does."""
+    """Truncate a file, as a full disk does."""
     os.truncate(path, path.stat().st_size // 2)
 
 
 def show(scored):
-    """The table of all tomograms."""
+    """Print the table of all tomograms."""
     print(f"\n{'tomogram':12} {'TomoScore':>9} {'90 % interval':>14} {'scale':>8}  verdict")
     for item in scored.scoredTomograms.iterItems(orderBy="_tomoScore", direction="DESC"):
         low, high = item._tomoScoreLow.get(), item._tomoScoreHigh.get()

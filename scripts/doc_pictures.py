@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the pictures of windows in docs/images: runs a workflow, opens its windows, takes pictures.
+"""Make the pictures of windows in docs/images: run a workflow, open its windows, take pictures.
 
 python scripts/doc_pictures.py FOLDER SESSION OTHER docs/images
 
-SESSION and OTHER are folders of tomograms of the same names, as docs/tutorial.rst makes them: the
-same tilt series in two ways. FOLDER becomes a Scipion installation with one project. It needs a
-display with a window manager (Xvfb and fluxbox do), xdotool, ImageMagick and chromium, and the
+SESSION and OTHER are folders of tomograms of the same names, made as in docs/tutorial.rst from the
+same tilt series in two ways. FOLDER becomes a Scipion installation with one project. Required are a
+display with a window manager (such as Xvfb and fluxbox), xdotool, ImageMagick, chromium, and the
 environment of `make venv-scipion`.
 """
 
@@ -22,13 +22,21 @@ from demo_scipion import run, set_environment
 PROJECT = "TomoScoreTutorial"
 VOXEL_ANGSTROM = 16.0
 SETTLE_MS = 8000
-"""From a window's coming up until it is drawn."""
+"""Time from the opening of a window until it is drawn, ms."""
 POLL_MS = 500
 SMALL = ["-strip", "+dither", "-colors", "128", "-define", "png:compression-level=9"]
 
 
 def workflow(session, other):
-    """The project of the tutorial, made unless it is there; (project, scored, compared)."""
+    """The project of the tutorial, made unless it exists.
+
+    Args:
+        session: folder of tomograms.
+        other: folder of the same tomograms, reconstructed in another way.
+
+    Returns:
+        The project, the protocol that scored, and the protocol that compared.
+    """
     import pyworkflow as pw
     from pyworkflow.object import Pointer
     from pyworkflow.project import Manager
@@ -54,30 +62,30 @@ def workflow(session, other):
         imported = run(project, ProtImportTomograms, **files)
         scored.append(run(project, ProtTomoScore, imported, "Tomograms", writeMaps=True))
     compared = project.newProtocol(ProtTomoScoreCompare, setNames="well aligned, misaligned")
-    for one in scored:
-        compared.inSets.append(Pointer(one, extended="scoredTomograms"))
+    for tomogram in scored:
+        compared.inSets.append(Pointer(tomogram, extended="scoredTomograms"))
     project.launchProtocol(compared, wait=True)
     print("\n".join([*scored[0].summary(), *compared.summary()]), flush=True)
     return project, scored[0], compared
 
 
 def windows(title):
-    """The ids of the windows of a title that can be seen."""
+    """The ids of the visible windows with a title."""
     search = ["xdotool", "search", "--onlyvisible", "--name", title]
     return subprocess.run(search, stdout=subprocess.PIPE, text=True).stdout.split()
 
 
 def take(title, path):
-    """A picture of the newest window of a title; noise of tomograms is smaller as JPEG."""
+    """Take a picture of the newest window with a title; pictures with noise are stored as JPEG."""
     small = SMALL if path.suffix == ".png" else ["-strip", "-quality", "70"]
     window = windows(title)[-1]
     subprocess.run(["xdotool", "windowraise", window], check=True)
-    time.sleep(1)  # until what lay above it is drawn anew
+    time.sleep(1)  # until the window is redrawn where others covered it
     subprocess.run(["import", "-window", window, *small, str(path)], check=True)
 
 
 def tour(window, project, scored, compared, pictures):
-    """Each yield waits for a window of that title, which the lines before it have opened."""
+    """Open windows in turn; each yield waits for the window with that title."""
     from pyworkflow.gui.form import FormWindow
 
     from tomoscore_scipion.viewers import TomoScoreCompareViewer, TomoScoreViewer
@@ -122,7 +130,7 @@ def tour(window, project, scored, compared, pictures):
 
 
 def report(scored, pictures):
-    """The report in a browser."""
+    """Take a picture of the report in a browser."""
     page = Path(scored._getExtraPath("report.html")).resolve().as_uri()
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
     path = pictures / "report.png"
@@ -132,13 +140,13 @@ def report(scored, pictures):
 
 
 def fail(*error):
-    """Any error in a window ends the program."""
+    """End the program at any error in a window."""
     traceback.print_exception(*error)
     os._exit(1)
 
 
 def main(folder, session, other, pictures):
-    """Run, open, take; ends the process."""
+    """Run the workflow, open its windows and take pictures; ends the process."""
     session, other, pictures = (Path(name).resolve() for name in (session, other, pictures))
     set_environment(Path(folder).resolve())
     project, scored, compared = workflow(session, other)

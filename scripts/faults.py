@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tries every row of docs/faults.rst and prints what became of it; see `make faults`.
+"""Run the test of every row of docs/faults.rst and print its outcome; see `make faults`.
 
 python scripts/faults.py [ENGINE_PYTHON [SCIPION_PYTHON]]
 
-Tests below tests/scipion run in the second Python, all others in the first one. A row is survived
-when its test ran and passed in all its cases: one that is skipped was not tried.
+Tests below tests/scipion run with the second Python, all others with the first one. A fault is
+survived if all cases of its test ran and passed; skipped tests do not count.
 """
 
 import os
@@ -21,7 +21,7 @@ TABLE = ROOT / "docs" / "faults.rst"
 
 
 class Row(NamedTuple):
-    """A row of the table: a fault, what the user sees, and the test (file, function, case)."""
+    """A row of the table: a fault, its effect for the user, and its test (file, function, case)."""
 
     fault: str
     seen: str
@@ -34,7 +34,7 @@ class Row(NamedTuple):
         """Whether its test needs Scipion."""
         return self.file.startswith("scipion/")
 
-    def is_tried_by(self, file, name):
+    def is_tested_by(self, file, name):
         """Whether a test that ran belongs to the row."""
         function, _, case = name.partition("[")
         if (file, function) != (self.file, self.function):
@@ -45,22 +45,26 @@ class Row(NamedTuple):
 
 
 def rows(path=TABLE):
-    """The rows of the table in the docs."""
+    """Read the rows of the table in the documentation."""
     text = path.read_text(encoding="utf-8")
-    found = []
+    table = []
     for fault, seen, test in re.findall(
         r"^   \* - (.+)\n     - (.+)\n     - (.+)$", text, re.MULTILINE
     ):
         match = re.fullmatch(r"``([\w/]+\.py)::(\w+)(?:\[(.+)\])?``", test)
         if match:
-            found.append(Row(fault, seen, match[1], match[2], match[3] or ""))
+            table.append(Row(fault, seen, match[1], match[2], match[3] or ""))
         elif test != "Test":
             raise SystemExit(f"{path}: expected ``file.py::test[case]``, found {test}")
-    return found
+    return table
 
 
 def outcomes(python, files_and_functions):
-    """Run tests; {(file, test with its case): "passed", "failed" or "skipped"}."""
+    """Run tests.
+
+    Returns:
+        {(file, test with its case): "passed", "failed" or "skipped"}.
+    """
     names = [f"tests/{file}::{function}" for file, function in files_and_functions]
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
@@ -82,9 +86,9 @@ def _outcome(case):
     return "failed" if {"failure", "error"} & {child.tag for child in case} else "passed"
 
 
-def fate(row, ran):
-    """What became of a row: "survived", "FAILED", "skipped" or "not found"."""
-    mine = {outcome for (file, name), outcome in ran.items() if row.is_tried_by(file, name)}
+def outcome_of(row, ran):
+    """Outcome of a row: "survived", "FAILED", "skipped" or "not found"."""
+    mine = {outcome for (file, name), outcome in ran.items() if row.is_tested_by(file, name)}
     if not mine:
         return "not found"
     if "failed" in mine:
@@ -93,17 +97,17 @@ def fate(row, ran):
 
 
 def main(argv):
-    """Try all rows; 0 when all were survived."""
+    """Test all rows. Returns 0 if all faults were survived."""
     pythons = [*argv, *[sys.executable] * 2][:2]
     table = rows()
     ran = {}
     for python, is_scipion in zip(pythons, (False, True)):
         mine = [row for row in table if row.is_scipion is is_scipion]
         ran.update(outcomes(os.path.abspath(python), sorted({(r.file, r.function) for r in mine})))
-    fates = [fate(row, ran) for row in table]
-    for row, what in zip(table, fates):
-        print(f"{what:10} {row.fault}: {row.seen}")
-    survived = fates.count("survived")
+    outcomes_ = [outcome_of(row, ran) for row in table]
+    for row, outcome in zip(table, outcomes_):
+        print(f"{outcome:10} {row.fault}: {row.seen}")
+    survived = outcomes_.count("survived")
     print(f"tried {len(table)}, survived {survived}")
     return 0 if survived == len(table) else 1
 

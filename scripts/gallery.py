@@ -23,7 +23,7 @@ from tomoscore_scipion.simulation.grid import Grid
 
 FIELD_PX = 384
 WIDTH_NM = 400.0
-"""Width of what is drawn, the same for all."""
+"""Width of all pictures, nm."""
 COLUMNS = 5
 
 
@@ -34,11 +34,11 @@ def main(argv: list[str] | None = None) -> int:
     cases = list(fresh_tomograms(range(args.seed, args.seed + args.specimens), 3, Grid(n=FIELD_PX)))
     truths = np.array([case.truth["tomoscore"] for case in cases])
     steps = np.linspace(0, args.top, COLUMNS * args.rows)
-    left = set(range(len(cases)))
+    remaining = set(range(len(cases)))
     panels = []
     for step in steps:
-        best = min(left, key=lambda index: abs(truths[index] - step))
-        left.remove(best)
+        best = min(remaining, key=lambda index: abs(truths[index] - step))
+        remaining.remove(best)
         case = cases[best]
         middle = case.truth["slices"][len(case.truth["slices"]) // 2]["z"]
         predicted = scorer.score(case.stack, case.voxel_size_angstrom).tomoscore

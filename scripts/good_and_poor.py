@@ -19,7 +19,7 @@ from tomoscore_scipion.records.bands import readable_scale
 from tomoscore_scipion.simulation.simulated import simulate
 
 GOOD, POOR = RUNGS[3], RUNGS[1]
-"""Rungs of the ladder: as a good tilt series of a cell, and as one that went wrong."""
+"""Rungs of the ladder: a good tilt series of a cell, and a failed one."""
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Draw the tomograms with the largest errors of the shipped model, with truth and score.
 
-They are the four worst of the 75 on which the interval of the score was measured.
+They are the four worst of the 75 tomograms from which the interval of the score was computed.
 
 python scripts/known_failures.py docs/images/known_failures.jpg
 """
@@ -23,7 +23,7 @@ CASES = (
     (700016, 1, "not filtered, voxel 1.7 nm"),
     (700023, 1, "low-pass filtered"),
 )
-"""Seed of the specimen, number of its acquisition, and what is written above the picture."""
+"""Seed of the specimen, number of its acquisition, and title of the picture."""
 ACQUISITIONS = 3
 
 

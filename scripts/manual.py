@@ -3,8 +3,8 @@
 
     python scripts/manual.py
 
-The wheel includes them, so that they can be read without a network. Pictures are left out to keep
-it small. Run the script after each change of these documents.
+The wheel includes the pages, so that they can be read without a network. Pictures are omitted to
+keep it small. Run the script after each change of these documents.
 """
 
 import re
@@ -36,12 +36,12 @@ def page(name: str) -> str:
     text = _with_links_among_pages(text)
     settings = {"report_level": 2, "halt_level": 2, "initial_header_level": 2}
     parts = publish_parts(text, writer="html5", settings_overrides=settings)
-    links = " | ".join(f'<a href="{one}.html">{one.replace("_", " ")}</a>' for one in PAGES)
+    links = " | ".join(f'<a href="{name_}.html">{name_.replace("_", " ")}</a>' for name_ in PAGES)
     return HTML.format(title=parts["title"], body=parts["html_body"], links=links)
 
 
 def _with_links_among_pages(text: str) -> str:
-    """Links to other documents: to their pages, or no links where they have none."""
+    """Replace links to other documents by links to their pages, or by plain text without a page."""
     for name in PAGES:
         text = text.replace(f"<{name}.rst", f"<{name}.html")
     return re.sub(r"`([^`<]+?)\s+<[^`>]*\.rst[^`>]*>`_", r"\1", text)

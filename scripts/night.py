@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A facility's night: tomograms come for hours, some are corrupt, and things go wrong.
+"""Endurance test of the protocol: tomograms arrive for hours, with faults.
 
-The real protocol in a real Scipion project, with a fake engine that sleeps in proportion to the
-size of a file.  One tomogram in a hundred is corrupt; when a third has come an engine is killed;
-when two thirds have come the protocol is stopped, and continued after a while.  All the time
-somebody looks at the outputs, and makes a report now and then.  In the end every tomogram has to
-have exactly one verdict.  Printed are the latency from arrival to verdict, and memory and
-processor time of the protocol's process, for earlier and for later tomograms: they should not grow
-with the number that is done.
+The real protocol runs in a real Scipion project with a fake engine that sleeps in proportion to the
+size of a file. One tomogram in a hundred is corrupt. An engine is killed after a third of the
+tomograms; the protocol is stopped after two thirds, and continued later. Meanwhile the outputs are
+read repeatedly, and reports are made. At the end every tomogram must have exactly one verdict.
+Printed are the latency from arrival to verdict, and memory and processor time of the process of the
+protocol, for earlier and later tomograms: they should not increase with the number of tomograms.
 
-Run as `python scripts/night.py` in the environment of `make venv-scipion`; `make night` does.
+Run as `python scripts/night.py` in the environment of `make venv-scipion`, or `make night`.
 """
 
 import argparse
@@ -34,14 +33,14 @@ WORKERS = 2
 
 
 def main(argv):
-    """Have a night in a project of its own, and print what was seen."""
+    """Run the test in a new project, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tomograms", type=int, default=1000)
     parser.add_argument("--interval", type=float, default=2.0, help="seconds between two")
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="tomoscore-night-") as folder:
         lab = make_lab(Path(folder))
-        watch = have_night(lab, args.tomograms, args.interval)
+        watch = run_night(lab, args.tomograms, args.interval)
         print(f"{args.tomograms} tomograms, one every {args.interval:g} s, {WORKERS} workers")
         print_figures(watch)
         os.chdir("/")
@@ -51,7 +50,7 @@ def main(argv):
 
 
 def make_lab(folder):
-    """A new project in an installation of Scipion with the fake engine."""
+    """Make a project in an installation of Scipion with the fake engine."""
     from lab import Lab
     from scipion_home import install
 
@@ -69,16 +68,16 @@ def make_lab(folder):
     return Lab(project, folder / "tomograms")
 
 
-def have_night(lab, count, interval_s):
-    """From the first tomogram to the last verdict.
+def run_night(lab, count, interval_s):
+    """Run from the first tomogram to the last verdict.
 
     Args:
-        lab: a Lab; its project's folder is the working one.
+        lab: the Lab; the folder of its project is the current one.
         count: number of tomograms.
-        interval_s: seconds between two.
+        interval_s: seconds between tomograms.
 
     Returns:
-        What was seen of it, a Watch.
+        The Watch with its measurements.
     """
     os.environ["FAKE_SECONDS_PER_MB"] = str(SECONDS_PER_MB)
     source = lab.source(recipe(lab, count, interval_s), wait=False)
@@ -87,7 +86,7 @@ def have_night(lab, count, interval_s):
     scored = lab.score(source, wait=False, numberOfThreads=WORKERS + 2, binThreads=1)
     watch.scored = scored
     try:
-        let_things_happen(lab, watch, count)
+        cause_faults(lab, watch, count)
     finally:
         for protocol in (source, scored):
             if protocol.isActive():
@@ -95,8 +94,8 @@ def have_night(lab, count, interval_s):
     return watch
 
 
-def let_things_happen(lab, watch, count):
-    """An engine is killed, and the protocol is stopped and continued; to the end of the night."""
+def cause_faults(lab, watch, count):
+    """Kill an engine, stop and continue the protocol, and wait for its end."""
     scored = watch.scored
     watch.until(lambda: len(watch.arrivals()) >= KILLED_AT * count)
     with watch.disturbance():
@@ -112,7 +111,13 @@ def let_things_happen(lab, watch, count):
 
 
 def recipe(lab, count, interval_s):
-    """What the source emits, and when."""
+    """Entries of the source, with their times.
+
+    Args:
+        lab: the Lab, which makes the files.
+        count: number of tomograms.
+        interval_s: seconds between tomograms.
+    """
     chance = random.Random(0)
     corrupt = set(chance.sample(range(count), max(1, round(CORRUPT * count))))
     entries = []

@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Figures of a night, printed: medians, the worst, and whether they grow."""
+"""Print figures of an endurance test: median, maximum, and trend."""
 
 from statistics import linear_regression, median
 
 
 def spread(values):
-    """The median and the worst of some values, in words."""
+    """Median and maximum of values, as text."""
     if not values:
         return "none"
     return f"median {median(values):.3g}, worst {max(values):.3g}"
 
 
-def print_trend(what, points):
-    """Print a line: the median of [(tomograms done, value)], of its halves, and its slope."""
+def print_trend(title, points):
+    """Print the median of values, the medians of both halves, and the slope, in a line.
+
+    Args:
+        title: title of the line.
+        points: [(number of finished tomograms, value)].
+    """
     numbers = sorted({number for number, _ in points})
     if len(numbers) < 4:
         return
@@ -21,4 +26,4 @@ def print_trend(what, points):
     late = median(value for number, value in points if number >= middle)
     slope = 1000 * linear_regression(*zip(*points)).slope
     all_of_it = median(value for _, value in points)
-    print(f"{what:28}  {all_of_it:6.2f}  {early:10.2f}  {late:11.2f}  {slope:+18.2f}")
+    print(f"{title:28}  {all_of_it:6.2f}  {early:10.2f}  {late:11.2f}  {slope:+18.2f}")

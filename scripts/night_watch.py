@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who looks on while a protocol works: when verdicts come, what its process takes, what it costs.
+"""Measure a running protocol: times of the verdicts, memory and processor time of its process.
 
-The watch reads the outputs as a viewer does, and makes reports of what is there.
+The outputs are read as a viewer does, and reports are made of them.
 """
 
 import os
@@ -19,16 +19,16 @@ SETS = ("acceptedTomograms", "rejectedTomograms", "failedTomograms")
 LOOK_S = 0.5
 REPORT_S = 60.0
 START_LOOKS = 20
-"""A process that was not seen so often only started the protocol."""
+"""Smallest number of samples of a process; the others only started the protocol."""
 BEFORE_S, AFTER_S = 15.0, 60.0
-"""Latencies of tomograms that came so long before or after something went wrong are not usual."""
+"""Latencies of tomograms that arrive within this time before or after a fault are not typical."""
 
 
 class Watch:
-    """What is seen of a run.
+    """Measurements of a run.
 
     Attributes:
-        scored: the protocol, once there is one.
+        scored: the protocol; None before it exists.
         readings: seconds of each reading of an output.
         reports: seconds of each report.
     """
@@ -37,17 +37,17 @@ class Watch:
         self.scored = None
         self.readings, self.reports = [], []
         self._project, self._source, self._count = project, source, count
-        self._seen = {}  # number of a tomogram, from 1: {set: when it was seen there}
-        self._samples = []  # (process, tomograms done, MB, seconds of processor time)
+        self._seen = {}  # {number of a tomogram, from 1: {set: time of its first reading}}
+        self._samples = []  # (process, finished tomograms, MB, seconds of processor time)
         self._disturbed = []  # (from, to)
-        self._report, self._reported = None, 0.0  # the process that makes one, and since when
+        self._report, self._reported = None, 0.0  # the process that makes one, and its start
         self._next_report = time.monotonic() + REPORT_S / 3
 
     def until(self, condition):
-        """Look on until something is true.
+        """Measure until a condition is true.
 
         Raises:
-            RuntimeError: the protocol failed, which it should not whatever goes wrong.
+            RuntimeError: the protocol failed.
         """
         while not condition():
             time.sleep(LOOK_S)
@@ -60,24 +60,24 @@ class Watch:
 
     @contextmanager
     def disturbance(self):
-        """Within it something goes wrong."""
+        """Context of a fault."""
         begin = time.time()
         yield
         self._disturbed.append((begin - BEFORE_S, time.time() + AFTER_S))
 
     def kill_an_engine(self):
-        """Kill one of the processes that score; returns whether there was one."""
+        """Kill one of the scoring processes. Returns whether there was one."""
         folder = os.path.abspath(self.scored.getWorkingDir())
         for process in psutil.process_iter(["cmdline"]):
-            words = process.info["cmdline"] or []
-            if "--job" in words and any(word.startswith(folder) for word in words):
-                with suppress(psutil.NoSuchProcess):  # it may have ended just now
+            arguments = process.info["cmdline"] or []
+            if "--job" in arguments and any(word.startswith(folder) for word in arguments):
+                with suppress(psutil.NoSuchProcess):  # it may just have ended
                     process.kill()
                     return True
         return False
 
     def look(self):
-        """Read the outputs, sample the process, and have a report made when it is time for one."""
+        """Read the outputs, sample the process, and make a report at intervals."""
         if self.scored is None:
             return
         for name in SETS:
@@ -90,7 +90,7 @@ class Watch:
             self._begin_report()
 
     def end(self):
-        """Look once more, and wait for the last report."""
+        """Measure once more, and wait for the last report."""
         self.look()
         if self._report is not None:
             self._end_report()
@@ -118,7 +118,7 @@ class Watch:
         self._samples.append((pid, len(self._seen), memory, cpu.user + cpu.system))
 
     def _begin_report(self):
-        """Have a report made, beside the looks."""
+        """Start a process that makes a report."""
         folder = Path(self.scored.getWorkingDir()) / "extra"
         results = sorted(map(str, folder.glob("batches/*/results.jsonl")))
         program = [sys.executable, "-m", "tomoscore_scipion.engine", "report", *results]
@@ -141,7 +141,7 @@ class Watch:
 
     # --------------------------- figures -------------------------------------
     def arrivals(self):
-        """When each tomogram came."""
+        """Arrival times of the tomograms."""
         path = Path(self._source.getWorkingDir()) / "extra" / "arrivals"
         return [float(line) for line in path.read_text().split()] if path.exists() else []
 
@@ -150,22 +150,22 @@ class Watch:
         return {name: sum(name in seen for seen in self._seen.values()) for name in SETS}
 
     def without_one_verdict(self):
-        """{number of a tomogram: the sets that it is in}, where that is not one."""
+        """{number of a tomogram: its sets} of tomograms that are not in exactly one set."""
         sets = {n: sorted(self._seen.get(n, ())) for n in range(1, self._count + 1)}
-        return {number: found for number, found in sets.items() if len(found) != 1}
+        return {number: names for number, names in sets.items() if len(names) != 1}
 
     def latencies(self):
-        """[(number, seconds from arrival to verdict, whether nothing had gone wrong)]."""
-        found = []
+        """[(number, seconds from arrival to verdict, whether there was no fault)]."""
+        latencies = []
         for number, came in enumerate(self.arrivals(), 1):
             if number in self._seen:
                 usual = not any(begin <= came <= end for begin, end in self._disturbed)
                 seconds = min(self._seen[number].values()) - came
-                found.append((number, seconds, usual))
-        return found
+                latencies.append((number, seconds, usual))
+        return latencies
 
     def lives(self):
-        """[[(tomograms done, MB, seconds of processor time)]] of each process of the protocol."""
+        """Samples (finished tomograms, MB, seconds of processor time) of each process."""
         lives = {}
         for pid, *sample in self._samples:
             lives.setdefault(pid, []).append(tuple(sample))
@@ -173,7 +173,7 @@ class Watch:
 
 
 def print_figures(watch):
-    """What became of the tomograms, what it cost, and whether that grew with their number."""
+    """Print verdicts, latencies, memory and processor time, with their trends."""
     print("verdicts: " + ", ".join(f"{name} {size}" for name, size in watch.sizes().items()))
     latencies = watch.latencies()
     print(f"latency, all: {spread([seconds for _, seconds, _ in latencies])} s")
@@ -188,10 +188,12 @@ def print_figures(watch):
 
 
 def rates(samples, step=50):
-    """[(tomograms done, seconds of processor time for 100 more)] of a process."""
-    found, before = [], samples[0]
+    """[(finished tomograms, seconds of processor time per 100 tomograms)] of a process."""
+    seconds_per_100, before = [], samples[0]
     for sample in samples:
         if sample[0] >= before[0] + step:
-            found.append((sample[0], 100 * (sample[2] - before[2]) / (sample[0] - before[0])))
+            seconds_per_100.append(
+                (sample[0], 100 * (sample[2] - before[2]) / (sample[0] - before[0]))
+            )
             before = sample
-    return found
+    return seconds_per_100

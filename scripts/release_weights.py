@@ -18,7 +18,7 @@ from tomoscore_scipion.records.simulated_scores import SUFFIX
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Write the package's weights in place of those that were there; returns the exit status."""
+    """Replace the weights of the package; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("weights", type=Path)
     parser.add_argument("benchmark", type=Path, help="figures of these weights")

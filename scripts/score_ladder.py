@@ -48,9 +48,9 @@ RUNGS: tuple[tuple[str, dict[str, Any]], ...] = (
         {**PERFECT, "total_dose": 1e5, "max_tilt_deg": 75.0, "tilt_step_deg": 1.0},
     ),
 )
-"""What is said of each rung, and how it is imaged (see simulation/recipe.py)."""
+"""Title of each rung, and its recipe (see simulation/recipe.py)."""
 QUALITY = 82
-"""Of the JPEG."""
+"""Quality of the JPEG."""
 
 
 def rung(recipe: dict[str, Any]) -> tuple[np.ndarray, float]:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How simulated tomograms score: the quantiles that the help of the threshold's presets states.
+"""Compute quantiles of the scores of simulated tomograms, for the help text of the presets.
 
-Run as `python scripts/score_quantiles.py --write` in the environment of `make venv` whenever the
-shipped weights change. It scores fresh simulated tomograms, on which no model was trained, and
-writes the figures beside the shipped weights; about ten seconds per tomogram on two cores.
+Run as `python scripts/score_quantiles.py --write` in the environment of `make venv` after each
+change of the shipped weights. The tomograms were not used in training. The figures are written
+beside the shipped weights; about ten seconds per tomogram on two cores.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PERCENTS = (10, 25, 50, 75, 90)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Score, print, and write what was asked for; returns the exit status."""
+    """Score, print, and write the figures if requested; returns the exit status."""
     args = parse(argv)
     from tomoscore_scipion.benchmark.fresh import fresh_tomograms
     from tomoscore_scipion.engine import Scorer
@@ -58,7 +58,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def figures_of(scores: Sequence[float], sha256: str) -> dict[str, Any]:
-    """The figures of TomoScores in octaves, rounded to two digits."""
+    """The quantiles of TomoScores in octaves, rounded to two digits."""
     levels = np.percentile(scores, PERCENTS)
     quantiles = {str(percent): round(float(score), 2) for percent, score in zip(PERCENTS, levels)}
     return {"sha256": sha256, "tomograms": len(scores), "quantiles": quantiles}

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A night of `tomoscore watch`, scaled: small tomograms that come one by one, and its figures.
+"""Endurance test of `tomoscore watch` with small tomograms that arrive one by one.
 
     python scripts/session_night.py [--tomograms 1000] [--every 1.0] [--keep]
 
-Tomograms are written in pieces, as AreTomo3 writes its volumes, into a folder that the command
-watches, with a row of metrics each. The real engine scores them, with weights that know nothing and
-are made for it. On the way files are renamed, deleted, written again and left half-written, and the
-watch is stopped once and killed once, and started again. Prints how long each took from its last
-byte to its record, and the memory of both processes; ends with status 1 where a tomogram has not
-the one record that it should have.
+Tomograms are written in parts, as AreTomo3 writes volumes, into the watched folder, with a row of
+metrics each. The real engine scores them with random weights. Files are renamed, deleted, written
+again and left incomplete; the watch is stopped once and killed once, and started again. Printed are
+the time from the last byte to the record, and the memory of both processes. The exit status is 1
+unless each tomogram has the expected record.
 """
 
 import argparse
@@ -32,17 +31,17 @@ SHAPE_ZYX = (4, 64, 64)
 VOXEL_ANGSTROM = 15.0
 SETTLE_S, POLL_S = 2.0, 5.0
 IDLE_MINUTES = 1.0
-PIECES = 4
+PARTS = 4
 REWRITTEN, RENAMED, DELETED, HALF = 97, 131, 173, 211
-"""Every so many-th tomogram is written again, comes under another name first, is deleted as soon
-as it is there, or is never finished."""
+"""Period, in tomograms, of those that are written again, are first written under another name, are
+deleted at once, or stay incomplete."""
 LOOK_S = 0.25
-AROUND_S = 30.0
-"""Latencies of tomograms that came so shortly before a restart, or during it, are not usual."""
+RESTART_WINDOW_S = 30.0
+"""Latencies of tomograms within this time of a restart are not typical."""
 
 
 def write_weights(path):
-    """Weights that are valid in every respect and know nothing."""
+    """Write valid weights of a random network."""
     from small_model import CARD, random_network
 
     from tomoscore_scipion.model.weights import save_weights
@@ -51,7 +50,7 @@ def write_weights(path):
 
 
 def volume_bytes():
-    """A small tomogram as a file holds it."""
+    """Bytes of the file of a small tomogram."""
     import mrcfile
     from small_model import speckle
 
@@ -63,17 +62,17 @@ def volume_bytes():
 
 
 def name_of(number):
-    """The id of a tomogram, by its number from 1."""
+    """The id of a tomogram, from its number, counted from 1."""
     return f"TS_{number:04d}_Vol"
 
 
 class Night(threading.Thread):
-    """Who makes tomograms.
+    """A thread that writes tomograms.
 
     Attributes:
-        came: {id: when its last byte was written}.
-        gone: ids that were deleted at once.
-        half: ids of those that were never finished.
+        came: {id: time of its last byte}.
+        gone: ids of tomograms that were deleted at once.
+        half: ids of tomograms that stay incomplete.
     """
 
     def __init__(self, folder, count, every_s):
@@ -83,7 +82,7 @@ class Night(threading.Thread):
         self._content = volume_bytes()
 
     def run(self):
-        """Make one after another."""
+        """Write the tomograms one after the other."""
         from session_files import HEADING, metrics_row
 
         with open(self._folder / "TiltSeries_Metrics.csv", "w", buffering=1) as metrics:
@@ -115,7 +114,7 @@ class Night(threading.Thread):
             self.came[ts_id] = time.time()
 
     def _write(self, path, content):
-        size = -(-len(content) // PIECES)
+        size = -(-len(content) // PARTS)
         with open(path, "wb", buffering=0) as file:
             for start in range(0, len(content), size):
                 file.write(content[start : start + size])
@@ -123,12 +122,12 @@ class Night(threading.Thread):
 
 
 class Watcher:
-    """The watch, and who looks on.
+    """The process of the watch, with its measurements.
 
     Attributes:
-        seen: {id: when its record was there}.
-        restarts: when the watch was started again.
-        memory: [(tomograms done, MB of the watch, MB of the process that scores)].
+        seen: {id: time at which its record was read}.
+        restarts: times of the restarts of the watch.
+        memory: [(finished tomograms, MB of the watch, MB of the scoring process)].
     """
 
     def __init__(self, folder, output, weights):
@@ -154,16 +153,16 @@ class Watcher:
         self._start()
 
     def look(self):
-        """Note new records and the memory; whether the watch is still there."""
+        """Read new records and the memory. Returns whether the watch is running."""
         if self._results.exists():
             with open(self._results, "rb") as file:
-                if file.seek(0, 2) < self._offset:  # written anew
+                if file.seek(0, 2) < self._offset:  # the file was replaced
                     self._offset = 0
                 file.seek(self._offset)
                 lines = file.read()
-            whole = lines[: lines.rfind(b"\n") + 1]
-            self._offset += len(whole)
-            for line in whole.splitlines():
+            complete_lines = lines[: lines.rfind(b"\n") + 1]
+            self._offset += len(complete_lines)
+            for line in complete_lines.splitlines():
                 self.seen.setdefault(json.loads(line)["ts_id"], time.time())
         self._sample()
         return self._process.poll() is None
@@ -173,7 +172,7 @@ class Watcher:
         try:
             (engine,) = Path(f"/proc/{watch}/task/{watch}/children").read_text().split()
             sizes = [resident_mb(watch), resident_mb(engine)]
-        except (OSError, ValueError, AttributeError):  # it has just ended, or has not begun
+        except (OSError, ValueError, AttributeError):  # the process is not running
             return
         self.memory.append((len(self.seen), *sizes))
 
@@ -184,24 +183,24 @@ class Watcher:
 
 
 def resident_mb(pid):
-    """Memory of a process in MB, from Linux' own files."""
+    """Resident memory of a process in MB, from /proc."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)) / 1000
 
 
 def records_of(path):
-    """{id: status} of the results; an id that is there twice is an error."""
+    """{id: status} of the results; a repeated id is an error."""
     from tomoscore_scipion.records.record_files import read_records
 
     records = read_records(str(path))
-    found = {record.ts_id: record.status for record in records}
-    if len(found) != len(records):
+    status_of_id = {record.ts_id: record.status for record in records}
+    if len(status_of_id) != len(records):
         raise SystemExit("an id has two records")
-    return found
+    return status_of_id
 
 
 def main(argv=None):
-    """Have the night; returns the exit status."""
+    """Run the test; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--tomograms", type=int, default=1000)
     parser.add_argument("--every", type=float, default=1.0, help="seconds between two of them")
@@ -209,7 +208,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
     folder = Path(tempfile.mkdtemp(prefix="tomoscore-session-"))
     try:
-        return have(folder, args.tomograms, args.every)
+        return run(folder, args.tomograms, args.every)
     finally:
         if args.keep:
             print(f"kept: {folder}")
@@ -217,8 +216,14 @@ def main(argv=None):
             shutil.rmtree(folder)
 
 
-def have(folder, count, every_s):
-    """Have the night in a folder; returns the exit status."""
+def run(folder, count, every_s):
+    """Run the test in a folder; returns the exit status.
+
+    Args:
+        folder: folder for tomograms and results.
+        count: number of tomograms.
+        every_s: seconds between tomograms.
+    """
     data, output = folder / "data", folder / "scores"
     data.mkdir()
     write_weights(folder / "weights.safetensors")
@@ -239,7 +244,7 @@ def have(folder, count, every_s):
 
 
 def print_figures(night, watcher, seconds):
-    """What the night cost."""
+    """Print latencies and memory."""
     print(f"{len(night.came)} whole tomograms in {seconds / 60:.1f} minutes")
     latencies = [
         (number, watcher.seen[ts_id] - came, is_usual(came, watcher.restarts))
@@ -256,24 +261,26 @@ def print_figures(night, watcher, seconds):
 
 
 def is_usual(came, restarts):
-    """Whether a tomogram came while all was well."""
-    return not any(restart - AROUND_S <= came <= restart + AROUND_S for restart in restarts)
+    """Whether a tomogram arrived at no time near a restart."""
+    return not any(
+        restart - RESTART_WINDOW_S <= came <= restart + RESTART_WINDOW_S for restart in restarts
+    )
 
 
 def check(night, watcher, records):
-    """Exit status: 1 where a tomogram has not the record that it should have."""
-    whole = {ts_id for ts_id, status in records.items() if status == "ok"}
-    failed = set(records) - whole
+    """Exit status: 1 unless each tomogram has the expected record."""
+    scored = {ts_id for ts_id, status in records.items() if status == "ok"}
+    failed = set(records) - scored
     expected = set(night.came)
-    print(f"records: {len(whole)} ok, {len(failed)} failed; the watch ended with {watcher.status}")
-    for what, wrong in (
-        ("without a score", expected - whole),
+    print(f"records: {len(scored)} ok, {len(failed)} failed; the watch ended with {watcher.status}")
+    for title, wrong in (
+        ("without a score", expected - scored),
         ("half-written, and not failed", night.half - failed),
         ("failed, and not half-written", failed - night.half),
-        ("scored, and not there", whole - expected - night.gone),
+        ("scored, and not there", scored - expected - night.gone),
     ):
         if wrong:
-            print(f"{what}: {', '.join(sorted(wrong)[:5])}")
+            print(f"{title}: {', '.join(sorted(wrong)[:5])}")
             return 1
     return int(watcher.status != 0)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Print the table of `tomoscore_scipion/halves/wedge.py`: amplitudes that the missing wedge leaves.
+"""Print the table of `tomoscore_scipion/halves/wedge.py`: factors of the missing wedge.
 
-Noise-free tilt series of simulated specimens are reconstructed at each tilt range, and their
-correlation with the specimen, weighted by content, is taken per octave.
+Noise-free tilt series of simulated specimens are reconstructed at each tilt range. The correlation
+with the specimen, weighted by content, is computed per octave.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     for tilt in MAX_TILTS_DEG:
         series = noise_free_series(tilt, STEP_DEG, range(args.specimens))
-        factors = np.stack([content_weighted_factor(one) for one in series])
+        factors = np.stack([content_weighted_factor(tilt_series) for tilt_series in series])
         print(f"+-{tilt:g} degrees, octaves from 128-64 to 8-4 nm")
         for quantile, row in zip(QUANTILES, np.percentile(factors, QUANTILES, axis=0)):
             print(f"  {quantile:2d} %", *(f"{value:.3f}" for value in row), flush=True)

@@ -69,8 +69,8 @@ def row(case="", file="test_a.py", function="test_it"):
     ],
 )
 def test_cases_belong_to_rows(case, name, belongs):
-    assert row(case).is_tried_by("test_a.py", name) is belongs
-    assert not row(case).is_tried_by("test_b.py", name)
+    assert row(case).is_tested_by("test_a.py", name) is belongs
+    assert not row(case).is_tested_by("test_b.py", name)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_cases_belong_to_rows(case, name, belongs):
     ],
 )
 def test_a_row_is_survived_when_all_its_cases_ran_and_passed(ran, fate):
-    assert faults.fate(row(), {("test_a.py", name): how for name, how in ran.items()}) == fate
+    assert faults.outcome_of(row(), {("test_a.py", name): how for name, how in ran.items()}) == fate
 
 
 def test_the_script_runs_tests_and_counts(tmp_path, monkeypatch, capsys):

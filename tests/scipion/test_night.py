@@ -14,8 +14,8 @@ def test_whatever_happens_at_night_every_tomogram_has_one_verdict_in_the_morning
     monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "scripts"))
     import night
 
-    monkeypatch.setenv("FAKE_SECONDS_PER_MB", "0")  # have_night sets it: it is put back
-    watch = night.have_night(lab, COUNT, interval_s=1.0)
+    monkeypatch.setenv("FAKE_SECONDS_PER_MB", "0")  # run_night sets it: it is put back
+    watch = night.run_night(lab, COUNT, interval_s=1.0)
     assert watch.scored.isFinished(), log_of(watch.scored)
     assert watch.without_one_verdict() == {}
     assert watch.sizes()["failedTomograms"] == 1  # the corrupt one, and none for the kill

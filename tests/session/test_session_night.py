@@ -18,7 +18,7 @@ def test_a_short_night_with_every_fault(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(session_night, "IDLE_MINUTES", 0.2)
     for number, fault in enumerate(("REWRITTEN", "RENAMED", "DELETED", "HALF"), 5):
         monkeypatch.setattr(session_night, fault, number)
-    assert session_night.have(tmp_path, 12, 0.5) == 0
+    assert session_night.run(tmp_path, 12, 0.5) == 0
     assert "records: 10 ok, 1 failed; the watch ended with 0" in capsys.readouterr().out
 
 
