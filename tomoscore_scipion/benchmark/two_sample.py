@@ -5,7 +5,8 @@ A logistic regression is trained on some images and tested on others of other so
 means that the two sets cannot be separated, 1 that they always can (Lopez-Paz and Oquab, Revisiting
 classifier two-sample tests, ICLR 2017). It finds what the sources of a set have in common. What
 each source has of its own is found by the Mahalanobis distance of tiles from the second set, as
-estimated without the images that are tested. All images have the same weight.
+estimated without the images that are tested. All images have the same weight. Where the sets do not
+differ, an AUC may lie below 0.5: images that are left out of the training deviate the other way.
 """
 
 from __future__ import annotations
