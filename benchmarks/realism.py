@@ -67,6 +67,9 @@ def main(argv: list[str] | None = None) -> int:
     if args.plot:
         check_ending(str(args.plot))
     real = real_images(args)
+    if not real:
+        print(f"{args.folder}: no image (.mrc) that can be measured", file=sys.stderr)
+        return 2
     simulated = simulated_images(args)
     results = compare(real, simulated)
     print(as_text(results))
@@ -317,7 +320,7 @@ def plot(results: dict[str, Any], path: str) -> None:
     """AUC per octave of every comparison, and AUC of the listed statistics."""
     from matplotlib.figure import Figure
 
-    shown = {name: octaves for name, octaves in results.items() if any(octaves.values())}
+    shown = {name: octaves for name, octaves in results.items() if any(octaves.values())} or results
     figure = Figure(figsize=(4 + 2.6 * len(shown), 8.5), layout="constrained")
     curves, maps = figure.subfigures(1, 2, width_ratios=[1, 0.6 + 0.6 * len(shown)])
     panels = curves.subplots(2, 1, sharex=True)

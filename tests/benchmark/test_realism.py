@@ -186,3 +186,8 @@ def test_the_command_compares_a_folder_with_fresh_tomograms(realism, tmp_path, c
     assert (tmp_path / "out.png").stat().st_size > 10_000
     text = capsys.readouterr().out
     assert "too few sources" in text and "real tiles have" in text
+
+
+def test_a_folder_without_images_is_refused(realism, tmp_path, capsys):
+    assert realism.main([str(tmp_path)]) == 2
+    assert "no image" in capsys.readouterr().err
