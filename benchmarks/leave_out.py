@@ -78,9 +78,9 @@ def trained(args: argparse.Namespace, name: str, samples: Shards, held_out: Shar
     folder = args.folder / name.replace(" ", "-")
     weights = folder / "weights.safetensors"
     if not weights.exists():
-        selected = samples.only(first_specimens(samples, allowed(samples, name), args.specimens))
+        selected = samples.select(first_specimens(samples, allowed(samples, name), args.specimens))
         trainer = Trainer(folder, selected, TrainingRecipe(steps=args.steps, batch=24))
-        network, figures = train_and_measure(trainer, held_out.only(allowed(held_out, name)))
+        network, figures = train_and_measure(trainer, held_out.select(allowed(held_out, name)))
         print(f"{name}: {len(set(selected.specimen))} seeds, {len(selected)} volumes, {figures}")
         card = {"name": name, "version": "0", "licence": "GPL-3.0-or-later"}
         card |= {"input": INPUT_CONTRACT, "interval": UNCALIBRATED}

@@ -14,7 +14,7 @@ from tomoscore_scipion.model.aggregation import (
     slab_planes,
     slice_content,
     slice_curve,
-    specimen_share,
+    specimen_fraction,
     summarise,
     usable_tiles,
     weighted_curve,
@@ -168,7 +168,7 @@ def test_content_is_the_share_of_tiles_with_matter_of_any_scale_down_to_8_nm():
     content = np.zeros((10, N_BANDS))
     content[:3, 1] = 0.6
     content[3:5, 4:] = 0.9  # finer than 8 nm only
-    assert specimen_share(content) == pytest.approx(0.3)
+    assert specimen_fraction(content) == pytest.approx(0.3)
 
 
 def test_content_of_a_slice_is_the_mean_of_its_usable_tiles():

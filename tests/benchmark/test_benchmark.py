@@ -28,7 +28,7 @@ from tomoscore_scipion.benchmark.invariances import (
 )
 from tomoscore_scipion.benchmark.noise_only import noise_volumes
 from tomoscore_scipion.benchmark.phantoms import CORRELATED, GRID, PLANES, phantoms
-from tomoscore_scipion.benchmark.summary_text import as_text
+from tomoscore_scipion.benchmark.summary_text import summary_text
 from tomoscore_scipion.records.bands import N_BANDS
 from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.recipe import Recipe
@@ -161,7 +161,7 @@ def test_the_figures_are_printed_with_their_names():
         "degradations": {"dose": {"pairs": 3, "in_order": 2}},
         "rank_correlation_90": [0.8, 0.95],
     }
-    text = as_text(figures)
+    text = summary_text(figures)
     for words in (
         "a 1",
         "mean absolute error",

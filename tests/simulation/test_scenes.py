@@ -66,7 +66,7 @@ def test_around_a_cell_there_is_ice():
 
 
 def test_virions_keep_clear_of_one_another():
-    places = canvas().apart(8, 50.0, None, 0.0)
+    places = canvas().separated_points(8, 50.0, None, 0.0)
     assert len(places) >= 2
     for i, place in enumerate(places):
         gap = np.abs(places[i + 1 :] - place)

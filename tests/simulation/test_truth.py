@@ -8,7 +8,7 @@ import pytest
 import torch
 from small_worlds import GRID, PERFECT, crowded, texture, wave
 
-from tomoscore_scipion.model.aggregation import specimen_share, weighted_curve
+from tomoscore_scipion.model.aggregation import specimen_fraction, weighted_curve
 from tomoscore_scipion.records.bands import N_BANDS, tomoscore
 from tomoscore_scipion.simulation.acquisition import Microscope
 from tomoscore_scipion.simulation.grid import Grid, crop_spectrum
@@ -146,7 +146,7 @@ def test_nothing_beyond_nyquist_is_content():
 def scored(plane, density, grid):
     curves, content = tile_curves(plane, density, grid, False), tile_content(density, grid, 1.5)
     flat = (part.reshape(-1, N_BANDS).numpy() for part in (curves, content))
-    return float(tomoscore(weighted_curve(*flat))), specimen_share(
+    return float(tomoscore(weighted_curve(*flat))), specimen_fraction(
         content.reshape(-1, N_BANDS).numpy()
     )
 

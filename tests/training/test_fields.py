@@ -26,7 +26,7 @@ def plane(voxel_nm, seed=0):
 
 def measured(field, image, voxel_nm):
     piece = canonical_slice(lambda z: field.of_plane(image), plan_slice(0, 1, voxel_nm), voxel_nm)
-    return field.placed(measure(piece, torch.device("cpu")))
+    return field.expanded(measure(piece, torch.device("cpu")))
 
 
 @pytest.mark.parametrize("voxel_nm", [1.0, 1.37, 2.2])

@@ -183,7 +183,7 @@ def test_some_tilt_series_have_next_to_no_noise_and_some_tomograms_are_binned():
 
 def test_some_of_the_volumes_can_be_chosen(trained):
     shards = Shards(trained / "train")
-    part = shards.only(shards.kind == "direct")
+    part = shards.select(shards.kind == "direct")
     assert 0 < len(part) < len(shards)
     assert set(part.kind) == {"direct"}
     expected = shards.batch(np.flatnonzero(shards.kind == "direct"), None)
@@ -292,7 +292,7 @@ def test_volumes_are_summed_as_the_engine_sums_them():
 def test_bands_beyond_nyquist_do_not_count_in_the_loss():
     truth = torch.zeros((1, 2, 9, N_BANDS))
     batch = batch_of(truth, torch.ones((1, 2, 9)))
-    batch.share[:, 4:] = 0
+    batch.below_nyquist[:, 4:] = 0
     found = torch.zeros_like(truth)
     found[..., 4:] = 1
     assert loss(found, batch) == 0

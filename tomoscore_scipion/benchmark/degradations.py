@@ -8,7 +8,7 @@ from typing import Any, Iterable
 
 import numpy as np
 
-from tomoscore_scipion.benchmark.figures import APART
+from tomoscore_scipion.benchmark.figures import MIN_TRUE_DIFFERENCE
 from tomoscore_scipion.model.scorer import Scorer
 from tomoscore_scipion.simulation.acquisition import Microscope, tomogram
 from tomoscore_scipion.simulation.grid import Grid
@@ -32,7 +32,7 @@ def ladders(scorer: Scorer, seeds: Iterable[int]) -> dict[str, dict[str, Any]]:
 
     Returns:
         Per series: "pairs", the number of neighbouring steps whose truths differ by more than
-        `APART`, and "in_order", how many of these pairs have scores in order.
+        `MIN_TRUE_DIFFERENCE`, and "in_order", how many of these pairs have scores in order.
     """
     results: dict[str, dict[str, Any]] = {name: {"pairs": 0, "in_order": 0} for name in LADDERS}
     for seed in seeds:
@@ -40,9 +40,9 @@ def ladders(scorer: Scorer, seeds: Iterable[int]) -> dict[str, dict[str, Any]]:
         microscope = Microscope(random_specimen(rng, Grid(n=384), without=("contamination",)))
         for name, steps in LADDERS.items():
             scores, truths = zip(*(_step(scorer, microscope, seed, step) for step in steps))
-            apart = -np.diff(truths) > APART
-            results[name]["pairs"] += int(apart.sum())
-            results[name]["in_order"] += int((np.diff(scores) < 0)[apart].sum())
+            is_separate = -np.diff(truths) > MIN_TRUE_DIFFERENCE
+            results[name]["pairs"] += int(is_separate.sum())
+            results[name]["in_order"] += int((np.diff(scores) < 0)[is_separate].sum())
     return results
 
 

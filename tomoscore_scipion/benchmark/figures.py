@@ -12,7 +12,7 @@ from tomoscore_scipion.records.bands import N_BANDS
 
 RANK_DRAWS = 1000
 """Number of bootstrap draws for the interval of the rank correlation."""
-APART = 0.3
+MIN_TRUE_DIFFERENCE = 0.3
 """Pairs of tomograms of a specimen count if their truths differ by more than this, in octaves."""
 
 
@@ -94,5 +94,5 @@ def pairs_in_order(result: Comparison) -> float:
     """Share of the pairs of tomograms of one specimen, truths apart, that are in order."""
     true = result.truth[:, None] - result.truth[None, :]
     predicted = result.predicted[:, None] - result.predicted[None, :]
-    judged = (result.specimen[:, None] == result.specimen[None, :]) & (true > APART)
+    judged = (result.specimen[:, None] == result.specimen[None, :]) & (true > MIN_TRUE_DIFFERENCE)
     return float((predicted[judged] > 0).mean()) if judged.any() else float("nan")

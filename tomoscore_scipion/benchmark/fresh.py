@@ -51,7 +51,7 @@ class Comparison:
         slice_truth: (m,) their true TomoScore.
         curve_predicted: (n, N_BANDS) resolvability, NaN beyond Nyquist.
         curve_truth: (n, N_BANDS).
-        share: (n, N_BANDS) share of each band below Nyquist.
+        below_nyquist: (n, N_BANDS) fraction of each band below Nyquist.
     """
 
     specimen: np.ndarray
@@ -63,7 +63,7 @@ class Comparison:
     slice_truth: np.ndarray
     curve_predicted: np.ndarray
     curve_truth: np.ndarray
-    share: np.ndarray
+    below_nyquist: np.ndarray
 
 
 def fresh_tomograms(
@@ -130,7 +130,7 @@ def compare(scorer: Scorer, cases: Iterable[Case]) -> Comparison:
         slices += [(s["tomoscore"], by_z[s["z"]]) for s in record.slices if s["z"] in by_z]
     columns = [np.array(column, dtype=np.float64) for column in zip(*rows)]
     by_slice = np.array(slices, dtype=np.float64).reshape(-1, 2)
-    specimen, predicted, truth, lows, highs, curve_predicted, curve_truth, share = columns
+    specimen, predicted, truth, lows, highs, curve_predicted, curve_truth, below_nyquist = columns
     return Comparison(
         specimen,
         predicted,
@@ -141,5 +141,5 @@ def compare(scorer: Scorer, cases: Iterable[Case]) -> Comparison:
         by_slice[:, 1],
         curve_predicted,
         curve_truth,
-        share,
+        below_nyquist,
     )

@@ -57,17 +57,17 @@ def noise_free_series(
 
 def wedge_factor(series: Acquisition) -> np.ndarray:
     """R of the reconstruction of a noise-free series, (N_BANDS,): the limit for its tilt range."""
-    wanted = _central(series)
-    truths = [series.truth(plane, z) for plane, z in zip(series.planes(wanted), wanted)]
+    planes = _central(series)
+    truths = [series.truth(plane, z) for plane, z in zip(series.planes(planes), planes)]
     return np.stack([truth.numpy() for truth in truths]).mean(axis=(0, 1, 2))
 
 
 def content_weighted_factor(series: Acquisition) -> np.ndarray:
     """The same of the scored octaves, weighted by content as a score's curve is, (N_SCORED,)."""
-    wanted = _central(series)
-    planes = zip(series.planes(wanted), wanted)
+    indices = _central(series)
+    planes = zip(series.planes(indices), indices)
     truths = np.stack([series.truth(plane, z).numpy() for plane, z in planes])[..., :N_SCORED]
-    content = np.stack([series.content(z).numpy() for z in wanted])[..., :N_SCORED]
+    content = np.stack([series.content(z).numpy() for z in indices])[..., :N_SCORED]
     return np.asarray((content * truths).sum(axis=(0, 1, 2)) / content.sum(axis=(0, 1, 2)))
 
 

@@ -51,12 +51,12 @@ def phantoms(seeds: Iterable[int], correlated: bool) -> Iterator[Phantom]:
         planes = PLANES if seed % 2 else 1
         matter = _SHAPES[str(rng.choice(SHAPES))](rng)
         blur_nm = float(np.exp(rng.uniform(np.log(0.8), np.log(16))))
-        seen = ndimage.gaussian_filter(matter, blur_nm / VOXEL_NM, mode="wrap")
-        level = (
+        blurred = ndimage.gaussian_filter(matter, blur_nm / VOXEL_NM, mode="wrap")
+        noise_sd = (
             float(np.exp(rng.uniform(np.log(0.2), np.log(40 if noise == "white" else 8))))
-            * seen.std()
+            * blurred.std()
         )
-        stack = (level * _noise(rng, noise, planes) - seen).astype(np.float32)
+        stack = (noise_sd * _noise(rng, noise, planes) - blurred).astype(np.float32)
         plane, density = torch.from_numpy(stack[planes // 2]), torch.from_numpy(matter)
         curves = tile_curves(plane, density, GRID).flatten(0, 1).numpy()
         content = tile_content(density, GRID, VOXEL_NM).flatten(0, 1).numpy()

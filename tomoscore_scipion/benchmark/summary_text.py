@@ -8,7 +8,7 @@ from typing import Any
 from tomoscore_scipion.records.bands import PERIODS_NM
 
 
-def as_text(figures: dict[str, Any]) -> str:
+def summary_text(figures: dict[str, Any]) -> str:
     """The figures as text."""
     model = figures["model"]
     lines = [f"{model['name']} {model['version']}  sha256 {model['sha256'][:16]}", ""]

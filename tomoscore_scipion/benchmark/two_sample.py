@@ -162,22 +162,25 @@ def _fold_aucs(table: _Table, fold: int) -> tuple[float, float]:
     scaled = _scaled(table.values, train, weight)
     coefficients, intercept = logistic_regression(scaled[train], table.first[train], weight)
     reference = _scaled(table.values, second, table.weight[second])
-    found = scaled @ coefficients + intercept, _distance(reference, second, table.weight[second])
-    one, other = (auc(v[test], table.first[test], table.weight[test]) for v in found)
+    predictions = (
+        scaled @ coefficients + intercept,
+        _distance(reference, second, table.weight[second]),
+    )
+    one, other = (auc(v[test], table.first[test], table.weight[test]) for v in predictions)
     return one, other
 
 
-def _scaled(values: np.ndarray, chosen: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _scaled(values: np.ndarray, rows: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """All tiles, standardised by the chosen ones and clipped; the mean where a value is missing."""
-    mean, std = _weighted_moments(values[chosen], weight)
+    mean, std = _weighted_moments(values[rows], weight)
     return np.clip(np.nan_to_num((values - mean) / std), -RATIO_LIMIT, RATIO_LIMIT)
 
 
-def _distance(scaled: np.ndarray, chosen: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _distance(scaled: np.ndarray, rows: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Squared Mahalanobis distance of all tiles from the chosen ones, (n,)."""
     weight = weight / weight.sum()
-    centred = scaled - weight @ scaled[chosen]
-    covariance = (weight[:, None] * centred[chosen]).T @ centred[chosen]
+    centred = scaled - weight @ scaled[rows]
+    covariance = (weight[:, None] * centred[rows]).T @ centred[rows]
     covariance += PENALTY * np.eye(len(covariance))
     return np.einsum("ns,ns->n", centred, np.linalg.solve(covariance, centred.T).T)
 
@@ -186,13 +189,13 @@ def _statistics(table: _Table, folds: range) -> list[dict[str, Any]]:
     """The statistics that separate best on their own."""
     rows = []
     for column, values in zip(table.columns, table.values.T):
-        there = np.isfinite(values)
-        parts = [there, *(there & (table.fold == fold) for fold in folds)]
-        whole, *by_fold = (auc(values[p], table.first[p], table.weight[p]) for p in parts)
-        row = {"name": RATIOS[column], "auc": round(whole, DIGITS), "auc_range": _range(by_fold)}
+        is_finite = np.isfinite(values)
+        parts = [is_finite, *(is_finite & (table.fold == fold) for fold in folds)]
+        overall, *by_fold = (auc(values[p], table.first[p], table.weight[p]) for p in parts)
+        row = {"name": RATIOS[column], "auc": round(overall, DIGITS), "auc_range": _range(by_fold)}
         rows.append(row)
-    known = [row for row in rows if np.isfinite(row["auc"])]
-    return sorted(known, key=lambda row: -abs(row["auc"] - 0.5))[:TOP]
+    with_auc = [row for row in rows if np.isfinite(row["auc"])]
+    return sorted(with_auc, key=lambda row: -abs(row["auc"] - 0.5))[:TOP]
 
 
 def _range(values: Sequence[float]) -> list[float]:
@@ -206,11 +209,11 @@ def _balanced(weight: np.ndarray, first: np.ndarray) -> np.ndarray:
 
 def _weighted_moments(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each column of finite values, (statistics,) each."""
-    share = np.isfinite(values) * weight[:, None]
-    share /= np.maximum(share.sum(axis=0), 1e-12)
+    weights = np.isfinite(values) * weight[:, None]
+    weights /= np.maximum(weights.sum(axis=0), 1e-12)
     filled = np.nan_to_num(values)
-    mean = (share * filled).sum(axis=0)
-    variance = (share * (filled - mean) ** 2).sum(axis=0)
+    mean = (weights * filled).sum(axis=0)
+    variance = (weights * (filled - mean) ** 2).sum(axis=0)
     return mean, np.sqrt(np.maximum(variance, 1e-12))
 
 
@@ -239,8 +242,8 @@ def logistic_regression(
         value = weight @ np.logaddexp(0, -margin) + 0.5 * PENALTY * coefficients @ coefficients
         return value, np.append(slope @ values + PENALTY * coefficients, slope.sum())
 
-    found = minimize(loss, np.zeros(values.shape[1] + 1), jac=True, method="L-BFGS-B").x
-    return found[:-1], float(found[-1])
+    solution = minimize(loss, np.zeros(values.shape[1] + 1), jac=True, method="L-BFGS-B").x
+    return solution[:-1], float(solution[-1])
 
 
 def auc(values: np.ndarray, positive: np.ndarray, weight: np.ndarray) -> float:

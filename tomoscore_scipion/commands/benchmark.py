@@ -17,7 +17,7 @@ from tomoscore_scipion.benchmark.fresh import compare, fresh_tomograms
 from tomoscore_scipion.benchmark.invariances import deviations, figures_of_deviations
 from tomoscore_scipion.benchmark.noise_only import noise_volumes, reconstructed_noise
 from tomoscore_scipion.benchmark.phantoms import VOXEL_NM, phantoms
-from tomoscore_scipion.benchmark.summary_text import as_text
+from tomoscore_scipion.benchmark.summary_text import summary_text
 from tomoscore_scipion.model.scorer import Scorer
 from tomoscore_scipion.records.line_file import write_file
 from tomoscore_scipion.records.output_paths import check_outputs
@@ -67,7 +67,7 @@ def main(args: Namespace) -> int:
     if "degradations" in args.parts:
         worse = _counted(seeds[: args.ladders], args.ladders, "degraded")
         figures["degradations"] = ladders(scorer, worse)
-    print(as_text(figures))
+    print(summary_text(figures))
     if args.json:
         write_file(args.json, json.dumps(figures, indent=1) + "\n")
     return 0

@@ -56,7 +56,7 @@ class TomogramScore:
 def summarise(
     slices: Sequence[SliceCurves],
     planes: tuple[int, int],
-    share: np.ndarray,
+    below_nyquist: np.ndarray,
     calibration: dict[str, Any],
     out_of_distribution: float = 0.0,
 ) -> TomogramScore:
@@ -65,7 +65,7 @@ def summarise(
     Args:
         slices: at least one, in order of z.
         planes: (first, last) plane, inclusive, that the slices were sampled from.
-        share: (N_BANDS,) from `fraction_below_nyquist`.
+        below_nyquist: (N_BANDS,) from `fraction_below_nyquist`.
         calibration: the card's "interval": {"score": [...], "sd": [...], "thin": f, "strange": f},
             the standard deviation in octaves of the model's own error at a score, interpolated
             between; its factor for volumes of one slice, and its relative increase per unit of
@@ -76,20 +76,20 @@ def summarise(
     tiles = [usable_tiles(curves) for curves in slices]
     curves = np.stack([weighted_curve(*part) for part in tiles])
     z = np.array([s.z for s in slices])
-    first, last = slab(tiles, share)
+    first, last = slab(tiles, below_nyquist)
     inside = tiles[first : last + 1]
     curve = weighted_curve(*(np.concatenate(part) for part in zip(*inside)))
-    score = float(tomoscore(curve, share))
+    score = float(tomoscore(curve, below_nyquist))
     own = own_error(score, len(slices), out_of_distribution, calibration)
-    half = Z_90 * float(np.hypot(own, bootstrap_sd(inside, share)))
+    half = Z_90 * float(np.hypot(own, bootstrap_sd(inside, below_nyquist)))
     return TomogramScore(
         score=score,
         interval=(max(0.0, score - half), min(float(N_SCORED), score + half)),
         curve=curve,
-        content=specimen_share(np.concatenate([content for _, content in inside])),
+        content=specimen_fraction(np.concatenate([content for _, content in inside])),
         slab_z=slab_planes(z, first, last, planes),
         slice_z=z,
-        slice_scores=tomoscore(curves, share),
+        slice_scores=tomoscore(curves, below_nyquist),
     )
 
 
@@ -147,18 +147,20 @@ def slice_content(slice_curves: SliceCurves) -> np.ndarray:
     return np.asarray(usable_tiles(slice_curves)[1].mean(axis=0) + CONTENT_FLOOR)
 
 
-def specimen_share(content: np.ndarray) -> float:
+def specimen_fraction(content: np.ndarray) -> float:
     """Fraction of tiles that hold specimen, from their content (n, N_BANDS)."""
     return float((content[:, : N_SCORED - 1].max(axis=1) >= SPECIMEN_CONTENT).mean())
 
 
-def visible_structure(tiles: tuple[np.ndarray, np.ndarray], share: np.ndarray) -> float:
+def visible_structure(tiles: tuple[np.ndarray, np.ndarray], below_nyquist: np.ndarray) -> float:
     """Visible structure of a slice: mean of content times R over its tiles and scored bands."""
     curves, content = tiles
-    return float((np.clip(curves, 0, 1) * content * share)[:, :N_SCORED].mean())
+    return float((np.clip(curves, 0, 1) * content * below_nyquist)[:, :N_SCORED].mean())
 
 
-def slab(slices: Sequence[tuple[np.ndarray, np.ndarray]], share: np.ndarray) -> tuple[int, int]:
+def slab(
+    slices: Sequence[tuple[np.ndarray, np.ndarray]], below_nyquist: np.ndarray
+) -> tuple[int, int]:
     """First and last slice, inclusive, of the specimen among scored slices.
 
     The slab reaches from the first to the last slice whose visible structure is at least half that
@@ -166,9 +168,9 @@ def slab(slices: Sequence[tuple[np.ndarray, np.ndarray]], share: np.ndarray) -> 
 
     Args:
         slices: (curves, content) of each slice from `usable_tiles`.
-        share: (N_BANDS,) share of the bands below Nyquist.
+        below_nyquist: (N_BANDS,) fraction of each band below Nyquist.
     """
-    visible = np.array([visible_structure(part, share) for part in slices])
+    visible = np.array([visible_structure(part, below_nyquist) for part in slices])
     if len(visible) > 2:
         padded = np.pad(visible, 1, mode="reflect")
         visible = np.median([padded[:-2], padded[1:-1], padded[2:]], axis=0)
@@ -195,7 +197,9 @@ def slab_planes(z: np.ndarray, first: int, last: int, planes: tuple[int, int]) -
     return low, high
 
 
-def bootstrap_sd(slices: Sequence[tuple[np.ndarray, np.ndarray]], share: np.ndarray) -> float:
+def bootstrap_sd(
+    slices: Sequence[tuple[np.ndarray, np.ndarray]], below_nyquist: np.ndarray
+) -> float:
     """Standard deviation of the score over slices and tiles drawn with replacement, octaves.
 
     The draws have a fixed seed: the same tomogram gives the same interval.
@@ -213,4 +217,4 @@ def bootstrap_sd(slices: Sequence[tuple[np.ndarray, np.ndarray]], share: np.ndar
     chosen = rng.integers(0, len(slices), (DRAWS, len(slices)))
     draw = np.arange(DRAWS)[:, None]
     product, content = products[chosen, draw].mean(axis=1), contents[chosen, draw].mean(axis=1)
-    return float(tomoscore(product / (content + CONTENT_FLOOR), share).std())
+    return float(tomoscore(product / (content + CONTENT_FLOOR), below_nyquist).std())

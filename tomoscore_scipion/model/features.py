@@ -48,7 +48,7 @@ class Means:
         return product.clamp_min(_TINY**2).sqrt()
 
 
-Of = Callable[[Means], torch.Tensor]
+Formula = Callable[[Means], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Ratio:
     Attributes:
         name: of the ratio, unique.
         formula: in the symbols of the module.
-        of: computes it, (...,), from means.
+        value: computes it, (...,), from means.
         channels: the neighbours that it needs; it is 0 without them.
         coarser: whether it depends on the next coarser octave, and is 0 without one.
         odd: whether it changes sign with the contrast; the others do not depend on the contrast.
@@ -66,7 +66,7 @@ class Ratio:
 
     name: str
     formula: str
-    of: Of
+    value: Formula
     channels: tuple[str, ...] = ()
     coarser: bool = False
     odd: bool = False
@@ -114,8 +114,8 @@ def _clustering(size: str) -> Ratio:
     return Ratio(f"clustering_{size}", formula, lambda m: _log(m[mean] / m.amplitude**2))
 
 
-def _with_coarser(name: str, formula: str, of: Of, odd: bool = False) -> Ratio:
-    return Ratio(f"coarser_{name}", formula, of, coarser=True, odd=odd)
+def _with_coarser(name: str, formula: str, value: Formula, odd: bool = False) -> Ratio:
+    return Ratio(f"coarser_{name}", formula, value, coarser=True, odd=odd)
 
 
 RATIO_TABLE = (
@@ -204,7 +204,7 @@ def ratios(means: torch.Tensor) -> torch.Tensor:
     has_coarser = m.exist("coarse_2")
     out = []
     for ratio in RATIO_TABLE:
-        value = ratio.of(m)
+        value = ratio.value(m)
         for channel in ratio.channels:
             value = value * exist[channel]
         out.append(value * has_coarser if ratio.coarser else value)

@@ -92,20 +92,20 @@ class Predictor:
     @torch.inference_mode()
     def curves(self, slices: Sequence[MeasuredSlice]) -> list[SliceCurves]:
         """Predict the curves of all slices of a volume together; those of blank slices are 0."""
-        seen = [measured for measured in slices if not measured.blank]
-        if not seen:
+        not_blank = [measured for measured in slices if not measured.blank]
+        if not not_blank:
             return [_no_curves(measured) for measured in slices]
-        prediction = self._network(as_volume(seen, self.device))
+        prediction = self._network(as_volume(not_blank, self.device))
         rows = iter(zip(prediction.curves[0].float().cpu(), prediction.content[0].float().cpu()))
         return [_no_curves(s) if s.blank else _curves(s, *next(rows)) for s in slices]
 
     @torch.inference_mode()
     def out_of_distribution(self, slices: Sequence[MeasuredSlice]) -> float:
         """Distance of a volume from the training volumes; 2 % of held-out volumes exceed 1."""
-        seen = [measured for measured in slices if not measured.blank]
-        if not seen:
+        not_blank = [measured for measured in slices if not measured.blank]
+        if not not_blank:
             return 0.0
-        return float(self._network.out_of_distribution(as_volume(seen, self.device))[0])
+        return float(self._network.out_of_distribution(as_volume(not_blank, self.device))[0])
 
 
 @torch.inference_mode()

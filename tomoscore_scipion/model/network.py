@@ -156,12 +156,14 @@ class ResolvabilityNet(nn.Module):
         context = torch.cat([slice_context, volume_context], dim=-1)[:, None].expand(
             -1, own.shape[1], -1, -1
         )
-        known = torch.cat([own, context], dim=-1)
-        zeros = torch.zeros_like(known)
-        coarser = torch.cat([known[..., 1:, :], zeros[..., :1, :]], dim=-2)
-        finer = torch.cat([zeros[..., :FINER_FROM, :], known[..., FINER_FROM - 1 : -1, :]], dim=-2)
+        features = torch.cat([own, context], dim=-1)
+        zeros = torch.zeros_like(features)
+        coarser = torch.cat([features[..., 1:, :], zeros[..., :1, :]], dim=-2)
+        finer = torch.cat(
+            [zeros[..., :FINER_FROM, :], features[..., FINER_FROM - 1 : -1, :]], dim=-2
+        )
         one_hot = torch.eye(OCTAVES, device=own.device).expand(*own.shape[:2], -1, -1)
-        hidden: torch.Tensor = self.head(torch.cat([known, coarser, one_hot, finer], dim=-1))
+        hidden: torch.Tensor = self.head(torch.cat([features, coarser, one_hot, finer], dim=-1))
         return hidden
 
     def single_channel_ratios(self, measured: Measured) -> torch.Tensor:
@@ -283,14 +285,14 @@ def power_features(power: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 
 
 def _quantiles(
-    power: torch.Tensor, exists: torch.Tensor, wanted: tuple[float, ...]
+    power: torch.Tensor, exists: torch.Tensor, quantiles: tuple[float, ...]
 ) -> list[torch.Tensor]:
     """Quantiles over the tiles of each volume with weight > 0, (v, OCTAVES) each."""
     flat = power.flatten(1, 2).masked_fill(~exists.flatten(1, 2)[..., None], torch.inf)
     ordered = flat.sort(dim=1).values
     number = exists.flatten(1).sum(dim=1)
     out = []
-    for quantile in wanted:
+    for quantile in quantiles:
         index = (quantile * (number - 1).clamp_min(0)).round().long()
         picked = ordered.gather(1, index[:, None, None].expand(-1, 1, power.shape[-1]))[:, 0]
         out.append(torch.where(torch.isfinite(picked), picked, torch.zeros_like(picked)))

@@ -192,14 +192,14 @@ class _Grid:
         self._half = tuple(h - (h == n // 2) for h, n in zip(self._half, self._size))
         kx, radius = self._frequencies(0)[1], self._radius(0)
         nyquist = 0.5 / voxel_nm * (1 + 1e-6)
-        place = BINS_PER_OCTAVE * torch.log2((radius * COARSEST_NM).clamp_min(1e-3))
+        bin_position = BINS_PER_OCTAVE * torch.log2((radius * COARSEST_NM).clamp_min(1e-3))
         self._bins = BINS_PER_OCTAVE * round(math.log2(COARSEST_NM / FINEST_NM)) + 2
-        inside = (place > -1) & (place < self._bins) & (radius <= nyquist)
-        self._lower = place.floor().clamp(0, self._bins - 2).long()
-        self._upper_share = (place - self._lower).clamp(0, 1)
+        inside = (bin_position > -1) & (bin_position < self._bins) & (radius <= nyquist)
+        self._lower = bin_position.floor().clamp(0, self._bins - 2).long()
+        self._upper_weight = (bin_position - self._lower).clamp(0, 1)
         twice = torch.where(kx > 0, 2.0, 1.0)[None, :].expand_as(radius)
         weight = (twice * inside).flatten().double()
-        upper = self._upper_share.flatten().double()
+        upper = self._upper_weight.flatten().double()
         self._weights = (weight * (1 - upper), weight * upper)
         self._number = self._binned(torch.ones_like(weight))
         self._below_nyquist = (radius <= nyquist).float()
@@ -252,8 +252,10 @@ class _Grid:
         """
         before, pixels = self._valid_before
         if not torch.equal(mask, before):
-            shares = [F.adaptive_avg_pool2d(mask[None], self.shape(i))[0] for i in range(OCTAVES)]
-            pixels = [(share >= 0.5).float() for share in shares]
+            fractions = [
+                F.adaptive_avg_pool2d(mask[None], self.shape(i))[0] for i in range(OCTAVES)
+            ]
+            pixels = [(fraction >= 0.5).float() for fraction in fractions]
             self._valid_before = mask, pixels
         return pixels
 
@@ -278,15 +280,15 @@ class _Grid:
         """Amplitude of the filter that makes a radial spectrum 1, (y, x)."""
         bins = torch.from_numpy(power).float().to(self._device)
         lower, upper = bins[self._lower], bins[self._lower + 1]
-        return 10 ** (-0.5 * (lower + (upper - lower) * self._upper_share)) * self._below_nyquist
+        return 10 ** (-0.5 * (lower + (upper - lower) * self._upper_weight)) * self._below_nyquist
 
     def _make_annulus(self, number: int) -> torch.Tensor:
         ky, kx = self._frequencies(number)
         radius = self._radius(number)
         # The finest octave begins at 0, the next one at 1, and so on.
-        place = torch.log2(1 / (radius * FINEST_NM).clamp_min(1e-6)) - number
-        rise = ((place + EDGE_OCTAVES) / (2 * EDGE_OCTAVES)).clamp(0, 1)
-        fall = ((1 + EDGE_OCTAVES - place) / (2 * EDGE_OCTAVES)).clamp(0, 1)
+        octave_position = torch.log2(1 / (radius * FINEST_NM).clamp_min(1e-6)) - number
+        rise = ((octave_position + EDGE_OCTAVES) / (2 * EDGE_OCTAVES)).clamp(0, 1)
+        fall = ((1 + EDGE_OCTAVES - octave_position) / (2 * EDGE_OCTAVES)).clamp(0, 1)
         mask = torch.sin(0.5 * math.pi * rise) * torch.sin(0.5 * math.pi * fall)
         phase = torch.zeros_like(mask)
         axes = zip((ky[:, None], kx), self._width, self.shape(number), self._window)

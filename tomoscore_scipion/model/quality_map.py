@@ -51,7 +51,7 @@ def quality_map(
     slab_z: tuple[int, int],
     shape_zyx: tuple[int, int, int],
     voxel_size_angstrom: float,
-    share: np.ndarray,
+    below_nyquist: np.ndarray,
 ) -> QualityMap:
     """The map of a tomogram from the curves of its tiles.
 
@@ -61,7 +61,7 @@ def quality_map(
         slab_z: first and last plane of the specimen, inclusive.
         shape_zyx: shape of the tomogram in voxels.
         voxel_size_angstrom: voxel size of the tomogram.
-        share: (N_BANDS,) share of the bands below Nyquist.
+        below_nyquist: (N_BANDS,) fraction of each band below Nyquist.
 
     Raises:
         ValueError: the tiles do not belong to a tomogram of this shape.
@@ -79,7 +79,7 @@ def quality_map(
         _weights(_voxel_centres(n, factor), _tile_centres(c, n / c))
         for n, c in zip((n_y, n_x), canonical)
     )
-    planes = np.stack([_plane(slice_curves, share, to_y, to_x) for slice_curves in slices])
+    planes = np.stack([_plane(slice_curves, below_nyquist, to_y, to_x) for slice_curves in slices])
     centres = _voxel_centres(shape_zyx[0], factor)
     to_z = _weights(
         centres, np.array([slice_curves.z for slice_curves in slices], dtype=np.float64)
@@ -110,22 +110,22 @@ def _voxel_centres(n: int, factor: int) -> np.ndarray:
     return (np.arange(math.ceil(n / factor)) + 0.5) * factor - 0.5
 
 
-def _weights(wanted: np.ndarray, known: np.ndarray) -> np.ndarray:
+def _weights(positions: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """Linear interpolation as a matrix, (wanted, known); the outermost values go on outside."""
-    rows = [np.interp(wanted, known, unit) for unit in np.eye(len(known))]
+    rows = [np.interp(positions, centres, unit) for unit in np.eye(len(centres))]
     return np.stack(rows, axis=1)
 
 
 def _plane(
-    slice_curves: SliceCurves, share: np.ndarray, to_y: np.ndarray, to_x: np.ndarray
+    slice_curves: SliceCurves, below_nyquist: np.ndarray, to_y: np.ndarray, to_x: np.ndarray
 ) -> np.ndarray:
     """Scores of a slice on the map's grid, (y, x); 0 where less than half holds data."""
     weight = np.asarray(slice_curves.weight, dtype=np.float64)
     usable = (weight >= min(MIN_WEIGHT, float(weight.max()))) & (weight > 0)
-    scores = tomoscore(np.asarray(slice_curves.curves), share) * usable
-    usable_share = to_y @ usable.astype(np.float64) @ to_x.T
+    scores = tomoscore(np.asarray(slice_curves.curves), below_nyquist) * usable
+    usable_fraction = to_y @ usable.astype(np.float64) @ to_x.T
     summed = to_y @ scores @ to_x.T
-    return np.where(usable_share >= 0.5, summed / np.maximum(usable_share, 0.5), 0.0)
+    return np.where(usable_fraction >= 0.5, summed / np.maximum(usable_fraction, 0.5), 0.0)
 
 
 def _in_slab(n_z: int, factor: int, slab_z: tuple[int, int]) -> np.ndarray:

@@ -106,25 +106,25 @@ def _window(middle: float, width: float, n_z: int) -> PlaneMean:
         i: min(i + 0.5, middle + width / 2) - max(i - 0.5, middle - width / 2)
         for i in range(max(first, 0), min(last, n_z - 1) + 1)
     }
-    weights = {i: share for i, share in overlap.items() if share >= NEGLIGIBLE}
+    weights = {i: weight for i, weight in overlap.items() if weight >= NEGLIGIBLE}
     return _normalised(weights)
 
 
 def _both_sides(middle: float, distance: float, width: float, n_z: int) -> PlaneMean:
     """Mean of the windows at a distance below and above that lie inside the volume."""
     total: dict[int, float] = {}
-    for place in (middle - distance, middle + distance):
-        if place - (width - 1) / 2 >= -1e-6 and place + (width - 1) / 2 <= n_z - 1 + 1e-6:
-            window = _window(place, width, n_z)
+    for centre in (middle - distance, middle + distance):
+        if centre - (width - 1) / 2 >= -1e-6 and centre + (width - 1) / 2 <= n_z - 1 + 1e-6:
+            window = _window(centre, width, n_z)
             for plane, weight in zip(window.planes, window.weights):
                 total[plane] = total.get(plane, 0.0) + weight
     return _normalised(total)
 
 
-def _normalised(shares: dict[int, float]) -> PlaneMean:
-    planes = tuple(sorted(shares))
-    total = sum(shares.values())
-    return PlaneMean(planes, tuple(shares[plane] / total for plane in planes))
+def _normalised(weights: dict[int, float]) -> PlaneMean:
+    planes = tuple(sorted(weights))
+    total = sum(weights.values())
+    return PlaneMean(planes, tuple(weights[plane] / total for plane in planes))
 
 
 def plan_slices(

@@ -104,17 +104,19 @@ class Scorer:
         start = time.perf_counter()
         with _open(path_or_array, voxel_size_angstrom) as volume:
             voxel_nm = volume.voxel_size_angstrom / 10
-            share = fraction_below_nyquist(voxel_nm)
+            below_nyquist = fraction_below_nyquist(voxel_nm)
             planes = planes_within(z_range, volume.shape_zyx[0])
             measured, warnings = self._measure_slices(volume, planes, progress)
             slices = self.curves(measured)
             out_of_distribution = self.out_of_distribution(measured)
             if out_of_distribution > 1:
                 warnings += (OUT_OF_DISTRIBUTION,)
-            result = summarise(slices, planes, share, self.card["interval"], out_of_distribution)
-            if not share.all():
-                warnings += _nyquist_warnings(voxel_nm, share)
-            curve = curve_as_list(result.curve, share)
+            result = summarise(
+                slices, planes, below_nyquist, self.card["interval"], out_of_distribution
+            )
+            if not below_nyquist.all():
+                warnings += _nyquist_warnings(voxel_nm, below_nyquist)
+            curve = curve_as_list(result.curve, below_nyquist)
             record = Score(
                 ts_id=ts_id or (default_ts_id(volume.path) if volume.path else "array"),
                 path=volume.path,
@@ -167,14 +169,14 @@ class Scorer:
         pool = ThreadPoolExecutor(workers)
         try:
             with _shared_threads(workers):
-                for done, (slice_statistics, is_blank, has_nan) in enumerate(
+                for n_done, (slice_statistics, is_blank, has_nan) in enumerate(
                     pool.map(measured_slice, plans), start=1
                 ):
                     measured.append(slice_statistics)
                     blank += is_blank
                     not_finite += has_nan
                     if progress is not None:
-                        progress(done, len(plans))
+                        progress(n_done, len(plans))
         finally:
             pool.shutdown(cancel_futures=True)
         return measured, _slice_warnings(len(plans), blank, not_finite)
@@ -231,10 +233,10 @@ def _slice_warnings(total: int, blank: int, not_finite: int) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def _nyquist_warnings(voxel_nm: float, share: np.ndarray) -> tuple[str, ...]:
-    if share[:N_SCORED].min() == 1:
+def _nyquist_warnings(voxel_nm: float, below_nyquist: np.ndarray) -> tuple[str, ...]:
+    if below_nyquist[:N_SCORED].min() == 1:
         return ()
-    best = float(share[:N_SCORED].sum())
+    best = float(below_nyquist[:N_SCORED].sum())
     return (
         f"the voxel ({10 * voxel_nm:.4g} A) carries no detail finer than {2 * voxel_nm:.3g} nm: "
         f"the score cannot exceed {best:.2f}",

@@ -100,12 +100,12 @@ class Products:
         Where k is larger than a cell, the cell takes its place.
         """
         both, size, out = torch.cat([self.energy[None], self.tensor]), 1, {}
-        for wanted in POOLED_PX:
-            if wanted <= self._cell_px:
-                both, size = F.avg_pool2d(both[None], 2)[0], wanted
+        for size_px in POOLED_PX:
+            if size_px <= self._cell_px:
+                both, size = F.avg_pool2d(both[None], 2)[0], size_px
             length = (both[1].square() + both[2].square()).sqrt()
             products = torch.stack([length, both[0].square()])
-            out[wanted] = cell_sum(products, self._cell_px // size) * size**2
+            out[size_px] = cell_sum(products, self._cell_px // size) * size**2
         return out
 
     @cached_property

@@ -19,7 +19,7 @@ EMPTY = 0.04
 """Blocks with less than this fraction of the field's spread are empty if they reach an edge."""
 RIPPLED, RIPPLED_AT_EDGE = 0.25, 0.35
 """Blocks with less than this fraction of the field's spread may be empty with ripples."""
-LEVEL = 0.04
+LEVEL_TOLERANCE = 0.04
 """Means over 3 x 3 blocks of ripples differ by less than this fraction of the field's spread."""
 ISLAND = 0.1
 """Separate parts of the field smaller than this fraction of the largest part are not data."""
@@ -61,9 +61,9 @@ def valid_pixels(plane: np.ndarray) -> np.ndarray:
         return finite
     valid = finite & ~_as_pixels(empty | _islands(~empty), plane.shape)
     nearest = ndimage.distance_transform_edt(valid, return_distances=False, return_indices=True)
-    beside = filled[tuple(nearest)]
-    valid &= ~_flat_margin(filled, valid, beside)
-    return valid & ~_slope(filled, valid, beside)
+    nearest_empty = filled[tuple(nearest)]
+    valid &= ~_flat_margin(filled, valid, nearest_empty)
+    return valid & ~_slope(filled, valid, nearest_empty)
 
 
 def _rippled(spread: np.ndarray, means: np.ndarray, typical: float) -> np.ndarray:
@@ -83,10 +83,10 @@ def _rippled(spread: np.ndarray, means: np.ndarray, typical: float) -> np.ndarra
     around = ndimage.uniform_filter(means, 3, mode="nearest")
     number = np.arange(1, count + 1)
     middle = np.concatenate([[0.0], ndimage.median(around, labels, number)])[labels]
-    level = (labels > 0) & (np.abs(around - middle) <= LEVEL * typical)
+    is_level = (labels > 0) & (np.abs(around - middle) <= LEVEL_TOLERANCE * typical)
     # Data beside an empty area take part in the mean of the blocks at its rim.
     inside = ndimage.binary_erosion(labels > 0, np.ones((3, 3)), border_value=1)
-    steady = ndimage.sum(level & inside, labels, number) >= 0.9 * ndimage.sum(
+    steady = ndimage.sum(is_level & inside, labels, number) >= 0.9 * ndimage.sum(
         inside, labels, number
     )
     large = ndimage.sum(inside, labels, number) >= 4
@@ -109,8 +109,8 @@ def _thin_borders(plane: np.ndarray, typical: float) -> np.ndarray:
 def _blocks(plane: np.ndarray) -> np.ndarray:
     """Blocks of 8 x 8 pixels, (rows, columns, 8, 8); the last ones end with the plane."""
     rows, columns = (np.minimum(np.arange(0, n, BLOCK), n - BLOCK) for n in plane.shape)
-    every = np.lib.stride_tricks.sliding_window_view(plane, (BLOCK, BLOCK))
-    return every[rows[:, None], columns]
+    windows = np.lib.stride_tricks.sliding_window_view(plane, (BLOCK, BLOCK))
+    return windows[rows[:, None], columns]
 
 
 def _typical(spread: np.ndarray) -> float:
@@ -157,22 +157,22 @@ def _islands(field: np.ndarray) -> np.ndarray:
     return np.asarray(np.concatenate([[False], island])[labels])
 
 
-def _flat_margin(plane: np.ndarray, valid: np.ndarray, beside: np.ndarray) -> np.ndarray:
+def _flat_margin(plane: np.ndarray, valid: np.ndarray, nearest_empty: np.ndarray) -> np.ndarray:
     """Pixels of mixed blocks that go on with the value of the empty ones beside them.
 
     Args:
         plane: (y, x).
         valid: the same shape.
-        beside: of each pixel the value of the nearest empty one.
+        nearest_empty: of each pixel the value of the nearest empty one.
     """
     around = ndimage.binary_dilation(~valid, iterations=BLOCK) & valid
     if not around.any():
         return around
     spread = float(plane[valid].std())
-    return np.asarray(around & (np.abs(plane - beside) <= EMPTY * spread / 4))
+    return np.asarray(around & (np.abs(plane - nearest_empty) <= EMPTY * spread / 4))
 
 
-def _slope(plane: np.ndarray, valid: np.ndarray, beside: np.ndarray) -> np.ndarray:
+def _slope(plane: np.ndarray, valid: np.ndarray, nearest_empty: np.ndarray) -> np.ndarray:
     """Pixels between an empty area of another level than the field's, and the field.
 
     A filter makes a slope of the step between the two, which is stronger than the specimen. Its
@@ -181,18 +181,22 @@ def _slope(plane: np.ndarray, valid: np.ndarray, beside: np.ndarray) -> np.ndarr
     Args:
         plane: (y, x).
         valid: the same shape.
-        beside: of each pixel the value of the nearest empty one.
+        nearest_empty: of each pixel the value of the nearest empty one.
     """
     around = ndimage.binary_dilation(~valid, iterations=2 * BLOCK) & valid
     if not around.any():
         return around
     low, middle, high = np.percentile(plane[valid], [16, 50, 84])
     spread = float(high - low) / 2
-    height = beside - middle
-    share = (plane - middle) / np.where(height == 0, 1, height)
-    slope = around & (np.abs(height) > STEP * spread) & (share * np.abs(height) > STEP * spread)
+    height = nearest_empty - middle
+    relative_height = (plane - middle) / np.where(height == 0, 1, height)
+    slope = (
+        around
+        & (np.abs(height) > STEP * spread)
+        & (relative_height * np.abs(height) > STEP * spread)
+    )
     # What lies at the edge of the slice may be too thin for a block, and is nearly as high.
-    slope |= valid & (np.abs(height) > CLIFF * spread) & (share > 0.5)
+    slope |= valid & (np.abs(height) > CLIFF * spread) & (relative_height > 0.5)
     rim = ndimage.binary_dilation(~valid) & around & (np.abs(height) > STEP * spread)
     first = slope & rim
     # Beside a sharp step only noise is on that side here and there.
@@ -202,6 +206,6 @@ def _slope(plane: np.ndarray, valid: np.ndarray, beside: np.ndarray) -> np.ndarr
     if not upper.any():
         return np.asarray(upper)
     outer = upper & ndimage.binary_dilation(valid & ~upper)
-    falling = upper & (share < 0.9)
+    falling = upper & (relative_height < 0.9)
     width = int(np.ceil(min(falling.sum() / max(1, outer.sum()), BLOCK)))
     return np.asarray(ndimage.binary_dilation(upper, iterations=width) & valid)

@@ -31,36 +31,40 @@ SCORE_DEFINITION = (
 
 
 def fraction_below_nyquist(voxel_size_nm: float) -> np.ndarray:
-    """The share of each band, measured in log2 of the period, that a voxel size can carry.
+    """Fraction of each band below Nyquist, in log2 of the period.
 
     Args:
         voxel_size_nm: voxel size in nm, positive.
 
     Returns:
-        Array of shape (N_BANDS,), 0 (wholly beyond Nyquist) to 1 (wholly carried).
+        Array of shape (N_BANDS,), 0 to 1.
     """
     nyquist_nm = 2.0 * voxel_size_nm
-    shares = []
+    fractions = []
     for coarse, fine in PERIODS_NM:
         carried = math.log2(coarse) - math.log2(max(fine, nyquist_nm))
-        shares.append(min(max(carried / math.log2(coarse / fine), 0.0), 1.0))
+        fractions.append(min(max(carried / math.log2(coarse / fine), 0.0), 1.0))
     # A pixel that is nominally at Nyquist (2 nm for 4 nm) must not lose a band to rounding.
-    return np.where(np.asarray(shares) < 1e-6, 0.0, np.asarray(shares))
+    return np.where(np.asarray(fractions) < 1e-6, 0.0, np.asarray(fractions))
 
 
 def visible_fraction(resolvability: np.ndarray) -> np.ndarray:
-    """How much of a band is seen at a correlation R: 0 up to 0.15, 1 from 0.6; NaN stays NaN."""
+    """Visible fraction of a band: 0 for R up to 0.15, 1 from R = 0.6, linear between; NaN for NaN.
+
+    Args:
+        resolvability: R, any shape.
+    """
     return np.asarray(
         np.clip((resolvability - NOTHING_SEEN) / (READILY_SEEN - NOTHING_SEEN), 0.0, 1.0)
     )
 
 
-def tomoscore(curve: np.ndarray, share: np.ndarray | None = None) -> np.ndarray:
+def tomoscore(curve: np.ndarray, below_nyquist: np.ndarray | None = None) -> np.ndarray:
     """TomoScore of resolvability curves: the number of octaves that are readily distinguished.
 
     Args:
         curve: array of shape (..., N_BANDS), correlation per band; NaN counts as nothing seen.
-        share: array of shape (N_BANDS,) from `fraction_below_nyquist`; all ones when None.
+        below_nyquist: array of shape (N_BANDS,) from `fraction_below_nyquist`; all ones when None.
 
     Returns:
         Array of shape (...,), octaves, 0 to N_SCORED.
@@ -68,10 +72,10 @@ def tomoscore(curve: np.ndarray, share: np.ndarray | None = None) -> np.ndarray:
     curve = np.asarray(curve, dtype=np.float64)
     if curve.shape[-1:] != (N_BANDS,):
         raise ValueError(f"expected curves of shape (..., {N_BANDS}), got {curve.shape}")
-    seen = np.nan_to_num(visible_fraction(curve), nan=0.0)
-    if share is not None:
-        seen = seen * share
-    return seen[..., :N_SCORED].sum(axis=-1)
+    visible = np.nan_to_num(visible_fraction(curve), nan=0.0)
+    if below_nyquist is not None:
+        visible = visible * below_nyquist
+    return visible[..., :N_SCORED].sum(axis=-1)
 
 
 def scale_nm(score: float) -> float | None:
@@ -84,6 +88,14 @@ def readable_scale(scale: float | None) -> str:
     return f"{scale:.3g} nm" if scale is not None else f"coarser than {COARSEST_NM:.0f} nm"
 
 
-def curve_as_list(curve: np.ndarray, share: np.ndarray) -> list[float | None]:
-    """A curve for the record: clipped to 0..1, None in bands wholly beyond Nyquist."""
-    return [round(float(np.clip(r, 0.0, 1.0)), 4) if s > 0 else None for r, s in zip(curve, share)]
+def curve_as_list(curve: np.ndarray, below_nyquist: np.ndarray) -> list[float | None]:
+    """A curve for the record: clipped to 0 to 1, None in bands that are beyond Nyquist.
+
+    Args:
+        curve: (N_BANDS,) R.
+        below_nyquist: (N_BANDS,) fraction of each band below Nyquist.
+    """
+    return [
+        round(float(np.clip(r, 0.0, 1.0)), 4) if s > 0 else None
+        for r, s in zip(curve, below_nyquist)
+    ]

@@ -42,7 +42,7 @@ def predicted_over_the_same(record: Score) -> float | None:
     if record.halves is None or record.curve is None or not record.halves["octaves"]:
         return None
     used = {tuple(period) for period in record.halves["octaves"]}
-    share = fraction_below_nyquist((record.voxel_size_angstrom or 0.0) / 10)
-    share = share * np.array([period in used for period in PERIODS_NM])
+    below_nyquist = fraction_below_nyquist((record.voxel_size_angstrom or 0.0) / 10)
+    below_nyquist = below_nyquist * np.array([period in used for period in PERIODS_NM])
     curve = [np.nan if r is None else r for r in record.curve["resolvability"]]
-    return float(tomoscore(np.array(curve[:N_BANDS]), share))
+    return float(tomoscore(np.array(curve[:N_BANDS]), below_nyquist))

@@ -62,7 +62,7 @@ class Facts:
     Attributes:
         score: TomoScore, octaves.
         curve: R of the scored bands, 0 to 1; 0 beyond Nyquist.
-        share: fraction of each scored octave below Nyquist, 0 to 1.
+        below_nyquist: fraction of each scored octave below Nyquist, 0 to 1.
         voxel_nm: voxel size, nm.
         slab_nm: thickness of the slab, nm.
         depth_nm: thickness of the volume, nm.
@@ -73,7 +73,7 @@ class Facts:
 
     score: float
     curve: tuple[float, ...]
-    share: tuple[float, ...]
+    below_nyquist: tuple[float, ...]
     voxel_nm: float
     slab_nm: float
     depth_nm: float
@@ -84,12 +84,15 @@ class Facts:
     @property
     def highest(self) -> float:
         """The highest possible score with this voxel size, octaves."""
-        return sum(self.share)
+        return sum(self.below_nyquist)
 
     @property
     def finest(self) -> int:
         """Index of the finest scored octave of which at least half is below Nyquist."""
-        return max((i for i, share in enumerate(self.share) if share >= 0.5), default=0)
+        return max(
+            (i for i, below_nyquist in enumerate(self.below_nyquist) if below_nyquist >= 0.5),
+            default=0,
+        )
 
 
 def facts_of(record: Score) -> Facts | None:
@@ -108,7 +111,7 @@ def facts_of(record: Score) -> Facts | None:
     return Facts(
         score=record.tomoscore,
         curve=tuple(r or 0.0 for r in record.curve["resolvability"][:N_SCORED]),
-        share=tuple(float(s) for s in fraction_below_nyquist(voxel_nm)[:N_SCORED]),
+        below_nyquist=tuple(float(s) for s in fraction_below_nyquist(voxel_nm)[:N_SCORED]),
         voxel_nm=voxel_nm,
         slab_nm=(last - first + 1) * voxel_nm,
         depth_nm=record.shape_zyx[0] * voxel_nm,

@@ -63,27 +63,27 @@ class Acquisition:
         first, last = max(0, int(np.ceil(low))), min(self.n_z - 1, int(high))
         return first, max(first, last)
 
-    def planes(self, wanted: Sequence[int] | range) -> torch.Tensor:
+    def planes(self, indices: Sequence[int] | range) -> torch.Tensor:
         """Some planes, in increasing order, with the recipe's post-processing, (z, y, x).
 
         The post-processing sees them and what lies within its reach: planes spread over the height
         come out as they do in the whole tomogram.
         """
         recipe, binning = self.recipe, self.recipe.binning
-        fine = binning * np.asarray(wanted)[:, None] + np.arange(binning)
+        fine = binning * np.asarray(indices)[:, None] + np.arange(binning)
         trained = self.denoiser is not None
         reach = REACH if trained else postprocessing.reach(recipe.post, recipe.strength)
-        seen = np.unique(fine[..., None] + np.arange(-reach, reach + 1))
-        heights = torch.from_numpy(seen - (binning * self.n_z - 1) / 2)
+        used = np.unique(fine[..., None] + np.arange(-reach, reach + 1))
+        heights = torch.from_numpy(used - (binning * self.n_z - 1) / 2)
         stack = reconstruct_planes(self.filtered, self.tilts_deg, heights)
         if self.denoiser is not None:
-            wanted_planes = torch.from_numpy(np.isin(seen, fine))
-            stack, seen = denoise(self.denoiser, stack, wanted_planes), seen[wanted_planes.numpy()]
+            wanted_planes = torch.from_numpy(np.isin(used, fine))
+            stack, used = denoise(self.denoiser, stack, wanted_planes), used[wanted_planes.numpy()]
         else:
             stack = postprocessing.apply(stack, recipe)
         if binning == 1:
-            return stack[np.searchsorted(seen, fine[:, 0])]
-        blocks = stack[np.searchsorted(seen, fine)].mean(dim=1)
+            return stack[np.searchsorted(used, fine[:, 0])]
+        blocks = stack[np.searchsorted(used, fine)].mean(dim=1)
         return F.avg_pool2d(blocks[None], binning)[0]
 
     def halves(self, heights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -147,14 +147,16 @@ class Microscope:
         nz = self.specimen.density.shape[0] * self.specimen.grid.pixel_nm / voxel_nm
         filtered = filtered_views(views, self.specimen.grid, recipe)
         tilts = views.scheme.tilts_deg
-        taken = Acquisition(self.specimen, recipe, filtered, tilts, max(4, int(nz * headroom)))
+        acquisition = Acquisition(
+            self.specimen, recipe, filtered, tilts, max(4, int(nz * headroom))
+        )
         trained = recipe.post == TRAINED
         if not (trained or halves):
-            return taken
+            return acquisition
         noise = split_noise(rng, views, self.specimen.grid, recipe)
         split = filtered_views(noise, self.specimen.grid, recipe)
-        taken = replace(taken, split=split)
-        return _with_denoiser(taken, int(rng.integers(2**62))) if trained else taken
+        acquisition = replace(acquisition, split=split)
+        return _with_denoiser(acquisition, int(rng.integers(2**62))) if trained else acquisition
 
 
 def _with_denoiser(acquisition: Acquisition, seed: int) -> Acquisition:

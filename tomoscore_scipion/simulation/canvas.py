@@ -78,28 +78,28 @@ class Canvas:
         self.contents.add(name)
         return True
 
-    def compartment(self, length_nm: float, share: float) -> torch.Tensor:
-        """Distance from a random smooth surface with `share` of the volume inside.
+    def compartment(self, length_nm: float, fraction: float) -> torch.Tensor:
+        """Distance from a random smooth surface with `fraction` of the volume inside.
 
         Mostly its walls stand upright and lean a little, as those of what is larger than the slab
         is thick; else the surface is isotropic.
         """
         if length_nm > 50 and self.chance(0.8):
-            return self._upright(length_nm, share)
+            return self._upright(length_nm, fraction)
         field, slope = random_surface(self.rng, self.shape, self.px, length_nm)
-        return field.sub_(_level(field, share)).div_(slope)
+        return field.sub_(_upper_quantile(field, fraction)).div_(slope)
 
-    def _upright(self, length_nm: float, share: float) -> torch.Tensor:
+    def _upright(self, length_nm: float, fraction: float) -> torch.Tensor:
         """Distance from walls that are a random outline in the plane, leaning along z."""
         nz, ny, nx = self.shape
         outline, _ = random_surface(self.rng, (1, ny, nx), self.px, length_nm)
-        inside = (outline[0] > _level(outline, share)).numpy()
+        inside = (outline[0] > _upper_quantile(outline, fraction)).numpy()
         if inside.all() or not inside.any():
             distance = torch.full((ny, nx), 1e3 if inside.all() else -1e3)
         else:
             tiled = np.pad(inside, ((ny // 2, ny // 2), (nx // 2, nx // 2)), mode="wrap")
-            apart = distance_transform_edt(tiled) - distance_transform_edt(~tiled)
-            smooth = gaussian_filter(apart.astype(np.float32), 2.0) * self.px
+            separated_points = distance_transform_edt(tiled) - distance_transform_edt(~tiled)
+            smooth = gaussian_filter(separated_points.astype(np.float32), 2.0) * self.px
             middle = smooth[ny // 2 : ny // 2 + ny, nx // 2 : nx // 2 + nx]
             distance = torch.from_numpy(np.ascontiguousarray(middle))
         z = ((torch.arange(nz) - (nz - 1) / 2) * self.px)[:, None, None]
@@ -136,10 +136,10 @@ class Canvas:
         spacing = width / float(np.hypot(a, b))
         z = (torch.arange(nz) * self.px)[:, None, None]
         line = torch.arange(ny) / ny
-        place = spacing * (a * line[:, None] + b * line) + self.uniform(-0.4, 0.4) * z
+        position = spacing * (a * line[:, None] + b * line) + self.uniform(-0.4, 0.4) * z
         bend, _ = random_surface(self.rng, self.shape, self.px, self.uniform(40, 120))
-        place = place + waviness_nm * bend
-        return torch.remainder(place, spacing).sub_(spacing / 2).abs_()
+        position = position + waviness_nm * bend
+        return torch.remainder(position, spacing).sub_(spacing / 2).abs_()
 
     def proteins(self, filling: float, inside: torch.Tensor | None, size_nm3: float = 60.0) -> None:
         """Soluble proteins of about `size_nm3` that fill a share of a compartment.
@@ -166,7 +166,9 @@ class Canvas:
             ].clone()
         self.density += grains
 
-    def places(self, per_nm3: float, inside: torch.Tensor | None, margin_nm: float) -> np.ndarray:
+    def random_points(
+        self, per_nm3: float, inside: torch.Tensor | None, margin_nm: float
+    ) -> np.ndarray:
         """Random places, (n, 3) in nm, at least a margin inside of a compartment.
 
         Args:
@@ -182,7 +184,7 @@ class Canvas:
         index = np.minimum((centres / self.px).astype(int), np.array(self.shape) - 1)
         return centres[inside.numpy()[index[:, 0], index[:, 1], index[:, 2]] > margin_nm]
 
-    def apart(
+    def separated_points(
         self, n: int, distance_nm: float, inside: torch.Tensor | None, margin_nm: float
     ) -> np.ndarray:
         """At most n places, (m, 3) in nm, that keep a distance from one another.
@@ -196,21 +198,21 @@ class Canvas:
         """
         width = self.extent_nm[1]
         accepted: list[np.ndarray] = []
-        for place in self.places(4 * n / self.volume_nm3, inside, margin_nm):
+        for point in self.random_points(4 * n / self.volume_nm3, inside, margin_nm):
             if len(accepted) == n:
                 break
             if accepted:
-                gap = np.abs(np.array(accepted) - place)
+                gap = np.abs(np.array(accepted) - point)
                 gap[:, 1:] = np.minimum(gap[:, 1:], width - gap[:, 1:])
                 if np.linalg.norm(gap, axis=1).min() < distance_nm:
                     continue
-            accepted.append(place)
+            accepted.append(point)
         return np.array(accepted).reshape(-1, 3)
 
     def ribosomes(self, per_nm3: float, inside: torch.Tensor | None) -> None:
         """Ribosomes of four kinds inside a compartment."""
         if per_nm3 > 0 and self.may("ribosomes"):
-            for centres in np.array_split(self.places(per_nm3, inside, 14.0), 4):
+            for centres in np.array_split(self.random_points(per_nm3, inside, 14.0), 4):
                 self.cloud(mm.place(self.rng, mm.ribosome(self.rng), centres))
 
     def complexes(
@@ -231,7 +233,7 @@ class Canvas:
             diameter = self.uniform(5, largest_nm)
             template = mm.blob(self.rng, diameter)
             density = filling * float(part) / (len(template) * mm.POINT_VOLUME_NM3)
-            centres = self.places(density, inside, diameter / 2 + 2)
+            centres = self.random_points(density, inside, diameter / 2 + 2)
             self.cloud(mm.place(self.rng, template, centres))
 
     def cloud(self, points_nm: np.ndarray) -> None:
@@ -305,7 +307,7 @@ class Canvas:
             self.density.index_put_(index, body, accumulate=True)
 
 
-def _level(field: torch.Tensor, share: float) -> torch.Tensor:
+def _upper_quantile(field: torch.Tensor, fraction: float) -> torch.Tensor:
     """The value that a fraction of a field exceeds."""
     part = field.flatten()[:: max(1, field.numel() // 20000)]
-    return torch.quantile(part, 1 - share)
+    return torch.quantile(part, 1 - fraction)

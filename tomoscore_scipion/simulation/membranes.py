@@ -83,9 +83,9 @@ def _upsample_periodic(field: torch.Tensor, factor: int) -> torch.Tensor:
 
 def _interpolation(m: int, factor: int) -> torch.Tensor:
     """Matrix (m * factor, m) of periodic linear interpolation."""
-    place = (torch.arange(m * factor) + 0.5) / factor - 0.5
-    below = place.floor()
-    weight = (place - below)[:, None]
+    position = (torch.arange(m * factor) + 0.5) / factor - 0.5
+    below = position.floor()
+    weight = (position - below)[:, None]
     rows = torch.arange(m)[None, :]
     lower = (rows == (below % m)[:, None]).float()
     upper = (rows == ((below + 1) % m)[:, None]).float()

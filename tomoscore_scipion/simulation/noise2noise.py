@@ -98,11 +98,11 @@ def train(halves: Halves, heights: torch.Tensor, strength: float, seed: int) -> 
     _initialise(network, generator)
     targets = examples[:, :, REACH]
     flat = torch.cat([smoothed(part) for part in examples]).transpose(0, 1).flatten(1)
-    wanted = torch.cat([targets[1], targets[0]]).flatten()
+    target = torch.cat([targets[1], targets[0]]).flatten()
     gram = flat @ flat.T / flat.shape[1]
     gram += 1e-3 * gram.diagonal().mean() * torch.eye(len(gram)) + 1e-12 * torch.eye(len(gram))
     with torch.no_grad():
-        network.linear.copy_(torch.linalg.solve(gram, flat @ wanted / flat.shape[1]))
+        network.linear.copy_(torch.linalg.solve(gram, flat @ target / flat.shape[1]))
     optimiser = torch.optim.Adam(network.parameters(), lr=RATE)
     n_steps = round(STEPS[0] + (STEPS[1] - STEPS[0]) * strength)
     with torch.enable_grad():
@@ -139,30 +139,34 @@ def _patches(
     """Random patches of one half and the middle planes of the other."""
     n, size_y, size_x = examples.shape[1], examples.shape[3], examples.shape[4]
     py, px = (4 * (min(PATCH, size) // 4) for size in (size_y, size_x))
-    inputs, wanted = [], []
+    inputs, outputs = [], []
     for _ in range(BATCH):
         half = int(torch.randint(2, (1,), generator=generator))
         i = int(torch.randint(n, (1,), generator=generator))
         y = int(torch.randint(size_y - py + 1, (1,), generator=generator))
         x = int(torch.randint(size_x - px + 1, (1,), generator=generator))
         inputs.append(examples[half, i, :, y : y + py, x : x + px])
-        wanted.append(targets[1 - half, i, y : y + py, x : x + px])
-    return torch.stack(inputs), torch.stack(wanted)
+        outputs.append(targets[1 - half, i, y : y + py, x : x + px])
+    return torch.stack(inputs), torch.stack(outputs)
 
 
-def denoise(network: Denoiser, stack: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+def denoise(
+    network: Denoiser, stack: torch.Tensor, planes_to_denoise: torch.Tensor
+) -> torch.Tensor:
     """Some planes of a tomogram denoised; the first and last planes repeat beyond the ends.
 
     Args:
         network: from `train` on its halves.
         stack: (z, y, x) of the whole data, neighbouring planes around every wanted one.
-        wanted: (n,) bool or indices of the planes to give.
+        planes_to_denoise: (n,) bool or indices of the planes to give.
 
     Returns:
         (n, y, x).
     """
     ny, nx = stack.shape[1:]
-    place = torch.arange(len(stack))[wanted][:, None] + torch.arange(-REACH, REACH + 1)
+    neighbours = torch.arange(len(stack))[planes_to_denoise][:, None] + torch.arange(
+        -REACH, REACH + 1
+    )
     padded = F.pad(stack[None] / network.scale, (0, -nx % 4, 0, -ny % 4), mode="replicate")[0]
-    planes = [network(padded[context][None])[0] for context in place.clamp(0, len(stack) - 1)]
+    planes = [network(padded[context][None])[0] for context in neighbours.clamp(0, len(stack) - 1)]
     return network.scale * torch.stack(planes)[:, :ny, :nx]

@@ -34,8 +34,8 @@ def field_size(grid: Grid, voxel_nm: float, binning: int = 1) -> int:
         voxel_nm: wanted voxel size in nm, before binning.
         binning: binning factor of the tomogram.
     """
-    whole = 2 * binning
-    return whole * round(grid.width_nm / voxel_nm / whole)
+    multiple = 2 * binning
+    return multiple * round(grid.width_nm / voxel_nm / multiple)
 
 
 def filtered_views(views: Views, grid: Grid, recipe: Recipe) -> torch.Tensor:

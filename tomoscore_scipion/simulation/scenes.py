@@ -50,7 +50,7 @@ def cell_in_ice(c: Canvas) -> None:
     if c.chance(0.3):
         c.layer(inside + c.uniform(9, 14), c.uniform(4, 7), c.uniform(0.3, 0.8), "membranes")
     if c.chance(0.3) and c.may("granules"):
-        for centre in c.apart(int(c.rng.integers(1, 5)), 60, lumen, 40):
+        for centre in c.separated_points(int(c.rng.integers(1, 5)), 60, lumen, 40):
             c.ball(centre, c.rng.uniform(15, 45, 3), c.uniform(0.4, 1.2), c.uniform(1, 4))
     if c.chance(0.3):
         _vesicles(c, -inside, int(c.rng.integers(1, 8)), c.uniform(15, 40), 0.0)
@@ -61,7 +61,7 @@ def virions(c: Canvas) -> None:
     radius = c.uniform(25, 75)
     spiked = c.chance(0.65)
     spike = c.uniform(8, 20) if spiked else 0.0
-    centres = c.apart(int(c.rng.integers(2, 16)), 2 * (radius + spike) + 4, None, 0)
+    centres = c.separated_points(int(c.rng.integers(2, 16)), 2 * (radius + spike) + 4, None, 0)
     radii = [radius * c.rng.uniform(0.9, 1.1) * c.rng.uniform(0.93, 1.07, 3) for _ in centres]
     core = torch.full(c.shape, -1.0)
     for centre, r in zip(centres, radii):
@@ -150,7 +150,7 @@ def _vesicles(
     lumen = float(c.rng.choice([0.0, 0.0, 0.15, 0.4])) * float(c.rng.random())
     dense_cored = 0.2 if c.chance(0.3) else 0.0
     oval = c.uniform(0, 0.15)
-    for centre in c.apart(n, 2 * radius_nm + 3, inside, radius_nm + 3):
+    for centre in c.separated_points(n, 2 * radius_nm + 3, inside, radius_nm + 3):
         radius = radius_nm * (1 + spread * float(c.rng.standard_normal()))
         radii = np.maximum(radius * (1 + oval * c.rng.uniform(-1, 1, 3)), 9.0)
         c.vesicle(centre, radii, amplitude, lumen, 0.0)
@@ -204,7 +204,7 @@ def _mitochondrion(c: Canvas) -> None:
     for distance in (outer, matrix, cristae):
         c.membrane(distance, amplitude)
     if c.chance(0.3) and c.may("granules"):
-        for centre in c.apart(5, 40, matrix, 20):
+        for centre in c.separated_points(5, 40, matrix, 20):
             c.ball(centre, np.full(3, c.uniform(8, 18)), c.uniform(0.4, 1.0), 1.5)
 
 
@@ -266,7 +266,7 @@ def _bundle(
     angle = c.uniform(0, 2 * np.pi)
     common = np.array([c.uniform(-0.1, 0.1), np.sin(angle), np.cos(angle)])
     length = c.extent_nm[1]
-    for start in c.apart(n, spacing_nm, None, 0):
+    for start in c.separated_points(n, spacing_nm, None, 0):
         direction = common + disorder * c.rng.standard_normal(3) * np.array([0.4, 1.0, 1.0])
         part = length * (1.0 if disorder < 0.2 else c.uniform(0.3, 1.0))
         c.cloud(make(c.rng, start, part, direction / np.linalg.norm(direction)))
@@ -279,7 +279,7 @@ def axonemes(c: Canvas) -> None:
     width = c.extent_nm[along]
     inside = torch.full(c.shape, -1e3)
     c.may("filaments")
-    for centre in c.apart(int(c.rng.integers(1, 4)), 230, None, 0):
+    for centre in c.separated_points(int(c.rng.integers(1, 4)), 230, None, 0):
         inside = torch.maximum(inside, _tube(c, centre, across, c.uniform(112, 135)))
         _nine_and_two(c, centre, along, across, width)
     c.proteins(c.uniform(0.01, 0.2), inside, c.log_uniform(30, 150))
@@ -327,7 +327,7 @@ def particles(c: Canvas) -> None:
     c.solidify()
     if c.chance(0.5) and c.may("granules"):
         radius = c.uniform(6, 18)
-        for centre in c.apart(int(c.rng.integers(2, 40)), 2 * radius, None, 0):
+        for centre in c.separated_points(int(c.rng.integers(2, 40)), 2 * radius, None, 0):
             c.ball(centre, np.full(3, radius), c.uniform(0.5, 1.0), 0.8)
             c.ball(centre, np.full(3, 0.7 * radius), -0.5, 0.8)
 

@@ -156,8 +156,8 @@ def _draw_contents(rng: np.random.Generator, without: tuple[str, ...]) -> tuple[
         "granules": 0.25,
     }
     allowed = [name for name in INGREDIENTS if name not in without]
-    chosen = [name for name in allowed if rng.random() < odds[name]]
-    return tuple(chosen or [str(rng.choice(allowed))])
+    contents = [name for name in allowed if rng.random() < odds[name]]
+    return tuple(contents or [str(rng.choice(allowed))])
 
 
 def _fill(
@@ -258,9 +258,9 @@ def _complexes(
     n_points = filling * volume / mm.POINT_VOLUME_NM3
     largest = float(rng.uniform(5, 14))
     kinds = [mm.blob(rng, float(rng.uniform(3, largest))) for _ in range(int(rng.integers(3, 20)))]
-    share = rng.dirichlet(np.ones(len(kinds)))
+    fractions = rng.dirichlet(np.ones(len(kinds)))
     clouds = []
-    for template, part in zip(kinds, share):
+    for template, part in zip(kinds, fractions):
         copies = int(part * n_points / len(template))
         clouds.append(mm.place(rng, template, _centres(rng, copies, extent, px, inside)))
     return clouds

@@ -139,8 +139,8 @@ def _on_detector(
     rows = torch.fft.ifft(spectrum * along[:, None], dim=0)
     middle = (n - 1) / 2
     columns = (torch.arange(n) - middle) * pixel_nm - float(shift_nm[1])
-    place = columns.double() / math.cos(tilt) + middle * pixel_nm
-    phase = 2 * math.pi * kx.double()[:, None] * place
+    column_position = columns.double() / math.cos(tilt) + middle * pixel_nm
+    phase = 2 * math.pi * kx.double()[:, None] * column_position
     waves = torch.polar(torch.ones_like(phase), phase).to(torch.complex64)
     twice = torch.full((len(kx), 1), 2.0)
     twice[0] = twice[-1] = 1.0

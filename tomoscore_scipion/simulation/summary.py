@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tomoscore_scipion.model.aggregation import specimen_share, weighted_curve
+from tomoscore_scipion.model.aggregation import specimen_fraction, weighted_curve
 from tomoscore_scipion.records.bands import (
     N_BANDS,
     PERIODS_NM,
@@ -44,28 +44,30 @@ def truth_summary(
             f"expected curves of shape (z, tiles, tiles, bands) with slices {first} to {last} in "
             f"z, got shape {tuple(curves.shape)}"
         )
-    share = fraction_below_nyquist(voxel_size_angstrom / 10)
+    below_nyquist = fraction_below_nyquist(voxel_size_angstrom / 10)
     curves_in_slab, content_in_slab = (
         np.asarray(part[first : last + 1], dtype=np.float64).reshape(last + 1 - first, -1, N_BANDS)
         for part in (curves, content)
     )
     by_slice = [weighted_curve(*part) for part in zip(curves_in_slab, content_in_slab)]
     mean = weighted_curve(curves_in_slab.reshape(-1, N_BANDS), content_in_slab.reshape(-1, N_BANDS))
-    slices = [{"z": z, **_score(curve, share)} for z, curve in enumerate(by_slice, start=first)]
+    slices = [
+        {"z": z, **_score(curve, below_nyquist)} for z, curve in enumerate(by_slice, start=first)
+    ]
     return {
         "curve": {
             "period_nm": [list(edges) for edges in PERIODS_NM],
-            "resolvability": curve_as_list(mean.tolist(), share),
+            "resolvability": curve_as_list(mean.tolist(), below_nyquist),
         },
-        "content": round(specimen_share(content_in_slab.reshape(-1, N_BANDS)), 4),
-        **_score(mean, share),
+        "content": round(specimen_fraction(content_in_slab.reshape(-1, N_BANDS)), 4),
+        **_score(mean, below_nyquist),
         "slices": slices,
     }
 
 
-def _score(curve: np.ndarray, share: np.ndarray) -> dict[str, Any]:
+def _score(curve: np.ndarray, below_nyquist: np.ndarray) -> dict[str, Any]:
     """TomoScore and scale of a signed mean curve, from the rounded values of the file."""
-    written = [np.nan if r is None else r for r in curve_as_list(curve.tolist(), share)]
-    score = round(float(tomoscore(np.array(written), share)), 4)
+    written = [np.nan if r is None else r for r in curve_as_list(curve.tolist(), below_nyquist)]
+    score = round(float(tomoscore(np.array(written), below_nyquist)), 4)
     scale = scale_nm(score)
     return {"tomoscore": score, "scale_nm": None if scale is None else round(scale, 3)}

@@ -36,9 +36,9 @@ def tilt_scheme(recipe: Recipe) -> TiltScheme:
     stage = torch.arange(-steps, steps + 1) * recipe.tilt_step_deg
     rank = acquisition_rank(len(stage), recipe.order)
     tilts = stage + recipe.pretilt_deg
-    taken = tilts.abs() <= 70
+    is_acquired = tilts.abs() <= 70
     dose = recipe.total_dose / len(stage)
-    return TiltScheme(tilts[taken].float(), (rank[taken] * dose).float(), dose)
+    return TiltScheme(tilts[is_acquired].float(), (rank[is_acquired] * dose).float(), dose)
 
 
 def acquisition_rank(n: int, order: str) -> torch.Tensor:

@@ -19,8 +19,8 @@ HIGHPASS_NYQUIST = 0.02
 """Of the deconvolution filter: its high-pass ends at this share of Nyquist."""
 
 
-def detector_transfer(frequency: torch.Tensor, recipe: Recipe, left: float) -> torch.Tensor:
-    """Modulation transfer function of a detector, `left` at a period of `MTF_PERIOD_NM`.
+def detector_transfer(frequency: torch.Tensor, recipe: Recipe, at_nyquist: float) -> torch.Tensor:
+    """Modulation transfer function of a detector, `at_nyquist` at a period of `MTF_PERIOD_NM`.
 
     A sinc is that of pixels that are averaged (its noise, aliased, stays white: `noise_mtf` of 1),
     a Gaussian that of a scintillator.
@@ -28,24 +28,24 @@ def detector_transfer(frequency: torch.Tensor, recipe: Recipe, left: float) -> t
     Args:
         frequency: (n_tilts, n_ky, n_kx) in 1/nm.
         recipe: shape of the transfer function.
-        left: amplitude at a period of `MTF_PERIOD_NM`, 0 to 1.
+        at_nyquist: amplitude at a period of `MTF_PERIOD_NM`, 0 to 1.
 
     Returns:
         Amplitudes of the same shape, 0 to 1.
     """
     relative = frequency * MTF_PERIOD_NM
     if recipe.mtf_shape == "sinc":
-        width = _sinc_width(left)  # beyond the first zero nothing comes back
+        width = _sinc_width(at_nyquist)  # beyond the first zero nothing comes back
         return torch.sinc((relative * width).clamp(max=1.0)).clamp_min(1e-3)
-    return torch.exp(math.log(left) * relative**2).clamp_min(1e-3)
+    return torch.exp(math.log(at_nyquist) * relative**2).clamp_min(1e-3)
 
 
-def _sinc_width(left: float) -> float:
-    """Where a sinc, sin(pi x) / (pi x), is `left`; 0 to 1."""
+def _sinc_width(at_nyquist: float) -> float:
+    """Where a sinc, sin(pi x) / (pi x), is `at_nyquist`; 0 to 1."""
     low, high = 1e-6, 1.0
     for _ in range(30):
         middle = 0.5 * (low + high)
-        above = math.sin(math.pi * middle) / (math.pi * middle) > left
+        above = math.sin(math.pi * middle) / (math.pi * middle) > at_nyquist
         low, high = (middle, high) if above else (low, middle)
     return low
 

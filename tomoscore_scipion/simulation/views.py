@@ -128,8 +128,10 @@ def _transfer(
         blur = torch.where(bad, 10 + 4 * blur, blur)
         transfer *= torch.exp(-2 * (math.pi * frequency * blur[:, None, None]) ** 2)
     if not recipe.energy_filter:
-        share = optics.transmitted(specimen.ice_nm, scheme.tilts_deg, recipe.mean_free_path_nm)
-        transfer *= share[:, None, None]
+        transmitted = optics.transmitted(
+            specimen.ice_nm, scheme.tilts_deg, recipe.mean_free_path_nm
+        )
+        transfer *= transmitted[:, None, None]
     transfer[bad] *= float(rng.choice([0.0, 0.3, 1.0]))
     transfer[:, 0, 0] = 0.0
     return transfer

@@ -265,10 +265,10 @@ def backproject_slabs(
     positions = np.arange(shape_zyx[0]) if z_positions is None else np.asarray(z_positions)
     middle = (shape_zyx[0] - 1) / 2.0
     heights = positions - middle
-    done = 0
+    n_done = 0
     for slab in slabs_at(filtered, Tilted(angles_deg), heights, shape_zyx[2]):
-        yield positions[done : done + len(slab)], slab
-        done += len(slab)
+        yield positions[n_done : n_done + len(slab)], slab
+        n_done += len(slab)
 
 
 def slabs_at(
@@ -329,8 +329,8 @@ def backproject(
     filtered = filter_projections(images, angles_deg, radial_filter)
     n_slices = shape_zyx[0] if z_positions is None else len(z_positions)
     volume = filtered.new_empty((n_slices, shape_zyx[1], shape_zyx[2]))
-    done = 0
+    n_done = 0
     for z, slab in backproject_slabs(filtered, angles_deg, shape_zyx, z_positions):
-        volume[done : done + len(z)] = slab
-        done += len(z)
+        volume[n_done : n_done + len(z)] = slab
+        n_done += len(z)
     return volume

@@ -57,12 +57,12 @@ class TiltSeries:
 
     def select(self, indices: slice | Sequence[int] | np.ndarray) -> TiltSeries:
         """The series with some of its views, in the order given."""
-        chosen = np.arange(len(self.views))[indices]
+        selected = np.arange(len(self.views))[indices]
         return replace(
             self,
-            angles_deg=self.angles_deg[chosen],
-            transforms=self.transforms[chosen],
-            views=self.views[chosen],
+            angles_deg=self.angles_deg[selected],
+            transforms=self.transforms[selected],
+            views=self.views[selected],
         )
 
     def shifted(self, shifts_angstrom: np.ndarray) -> TiltSeries:

@@ -23,8 +23,8 @@ def fewer(slices: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """All or some of the slices of a volume, (n,) indices in order, at least one."""
     if len(slices) < 2 or rng.random() >= FEWER_SLICES:
         return slices
-    chosen = rng.choice(slices, int(rng.integers(1, len(slices) + 1)), replace=False)
-    return np.sort(chosen)
+    kept_slices = rng.choice(slices, int(rng.integers(1, len(slices) + 1)), replace=False)
+    return np.sort(kept_slices)
 
 
 def lost_neighbours(rng: np.random.Generator) -> int:

@@ -22,7 +22,7 @@ KERNEL = 0.7
 ALL_SCORES = 6.0
 """Weight, in tomograms, of the errors at all scores relative to those near a score. A few dozen
 tomograms are too few to distinguish neighbourhoods."""
-HELD = 0.9
+CONFIDENCE = 0.9
 """Fraction of the errors that an interval covers."""
 MIN_SD = 0.05
 MIN_VOLUMES = 20
@@ -60,8 +60,8 @@ def error_by_score(
     grid = np.arange(0, N_SCORED + 0.01, 0.5)
     near = np.exp(-0.5 * ((grid[:, None] - predicted[None, order]) / KERNEL) ** 2)
     weight = near + ALL_SCORES / len(predicted)
-    held = np.cumsum(weight, axis=1) / weight.sum(axis=1, keepdims=True)
-    variance = own[order][np.argmax(held >= HELD, axis=1)]
+    cumulative = np.cumsum(weight, axis=1) / weight.sum(axis=1, keepdims=True)
+    variance = own[order][np.argmax(cumulative >= CONFIDENCE, axis=1)]
     sd = np.sqrt(np.maximum(variance, MIN_SD**2))
     return {"score": grid.tolist(), "sd": np.round(sd, 3).tolist()}
 
@@ -76,7 +76,7 @@ def thin_factor(errors: np.ndarray, slices: np.ndarray) -> float:
     single, several = np.abs(errors[slices == 1]), np.abs(errors[slices > 1])
     if len(single) < MIN_VOLUMES or len(several) < MIN_VOLUMES:
         return 1.0
-    factor = np.quantile(single, HELD) / max(float(np.quantile(several, HELD)), 1e-6)
+    factor = np.quantile(single, CONFIDENCE) / max(float(np.quantile(several, CONFIDENCE)), 1e-6)
     return round(max(1.0, float(factor)), 3)
 
 

@@ -27,13 +27,13 @@ class Batch:
         measured: statistics; tiles that do not exist have weight 0.
         curves: (v, s, t, N_BANDS) float32, signed truth.
         content: (v, s, t, N_BANDS) float32, amount of structure, 0 to 1.
-        share: (v, N_BANDS) float32, share of each band below Nyquist.
+        below_nyquist: (v, N_BANDS) float32, fraction of each band below Nyquist.
     """
 
     measured: Measured
     curves: torch.Tensor
     content: torch.Tensor
-    share: torch.Tensor
+    below_nyquist: torch.Tensor
 
 
 class Shards:
@@ -55,9 +55,9 @@ class Shards:
         self.volumes: list[tuple[int, np.ndarray]] = []
         labels: dict[str, list] = {name: [] for name in ("kind", "correlated", "contents")}
         for shard, part in enumerate(self._parts):
-            seen = part["weight"].sum(axis=1) > 0
+            has_data = part["weight"].sum(axis=1) > 0
             for volume in np.unique(part["volume"]):
-                members = np.flatnonzero(seen & (part["volume"] == volume))
+                members = np.flatnonzero(has_data & (part["volume"] == volume))
                 if len(members):
                     self.volumes.append((shard, members))
                     for name, values in labels.items():
@@ -65,12 +65,12 @@ class Shards:
         self.kind, self.correlated, self.contents = map(np.array, labels.values())
         self.specimen = np.array([shard for shard, _ in self.volumes])
 
-    def only(self, wanted: np.ndarray) -> Shards:
+    def select(self, mask: np.ndarray) -> Shards:
         """The volumes selected by a (volumes,) mask; arrays are not copied."""
         part = copy.copy(self)
-        part.volumes = [volume for volume, chosen in zip(self.volumes, wanted) if chosen]
+        part.volumes = [volume for volume, is_selected in zip(self.volumes, mask) if is_selected]
         for name in ("kind", "correlated", "contents", "specimen"):
-            setattr(part, name, getattr(self, name)[wanted])
+            setattr(part, name, getattr(self, name)[mask])
         return part
 
     def __len__(self) -> int:
@@ -86,22 +86,22 @@ class Shards:
             rows.append(flat[part["weight"][members].reshape(-1)[::every] > 0.5])
         return torch.from_numpy(np.concatenate(rows).astype(np.float32))
 
-    def batch(self, chosen: np.ndarray, rng: np.random.Generator | None) -> Batch:
+    def batch(self, indices: np.ndarray, rng: np.random.Generator | None) -> Batch:
         """Volumes as a batch.
 
         Args:
-            chosen: indices of the volumes.
+            indices: indices of the volumes.
             rng: source of randomness for augmentation, with a ninth of the tiles; None for neither.
         """
         columns: list[tuple] = []
-        for index in chosen:
+        for index in indices:
             shard, members = self.volumes[index]
             if rng is not None:
                 members = fewer(members, rng)
             columns.append(self._volume(self._parts[shard], members, rng))
-        means, weight, log_power, persistence, curves, content, share = zip(*columns)
+        means, weight, log_power, persistence, curves, content, below_nyquist = zip(*columns)
         measured = Measured(*map(_stack, (means, weight, log_power, persistence)))
-        shares = torch.from_numpy(np.stack(share))
+        shares = torch.from_numpy(np.stack(below_nyquist))
         return Batch(measured, _stack(curves), _stack(content), shares)
 
     def _volume(self, part: dict, members: np.ndarray, rng: np.random.Generator | None) -> tuple:

@@ -25,43 +25,45 @@ def compared_curves(network: ResolvabilityNet, shards: Shards, batch: int = 32) 
         shards: the volumes.
         batch: volumes per batch.
     """
-    predicted, truth, share = [], [], []
+    predicted, truth, below_nyquist = [], [], []
     for start in range(0, len(shards), batch):
         part = shards.batch(np.arange(start, min(start + batch, len(shards))), None)
         prediction, weight = network(part.measured), part.measured.weight
         predicted.append(volume_curves(prediction.curves, prediction.content, weight))
         truth.append(volume_curves(part.curves, part.content, weight))
-        share.append(part.share)
-    return (*(torch.cat(x).numpy() for x in (predicted, truth, share)), shards.kind)
+        below_nyquist.append(part.below_nyquist)
+    return (*(torch.cat(x).numpy() for x in (predicted, truth, below_nyquist)), shards.kind)
 
 
-def scores(predicted: np.ndarray, truth: np.ndarray, share: np.ndarray) -> tuple:
+def scores(predicted: np.ndarray, truth: np.ndarray, below_nyquist: np.ndarray) -> tuple:
     """Predicted and true TomoScores, (n,) each, of (n, N_BANDS) curves.
 
     Args:
         predicted: (n, N_BANDS) predicted curves.
         truth: (n, N_BANDS) true curves.
-        share: (n, N_BANDS) share of each band below Nyquist.
+        below_nyquist: (n, N_BANDS) fraction of each band below Nyquist.
     """
     return tuple(
-        np.array([float(tomoscore(curve, part)) for curve, part in zip(curves, share)])
+        np.array([float(tomoscore(curve, part)) for curve, part in zip(curves, below_nyquist)])
         for curves in (predicted, truth)
     )
 
 
-def metrics(predicted: np.ndarray, truth: np.ndarray, share: np.ndarray, kinds: np.ndarray) -> dict:
+def metrics(
+    predicted: np.ndarray, truth: np.ndarray, below_nyquist: np.ndarray, kinds: np.ndarray
+) -> dict:
     """Figures of predicted against true curves of volumes.
 
     Args:
         predicted: (n, N_BANDS) predicted curves.
         truth: (n, N_BANDS) true curves.
-        share: (n, N_BANDS) share of each band below Nyquist.
+        below_nyquist: (n, N_BANDS) fraction of each band below Nyquist.
         kinds: (n,) kinds of the volumes, see `samples.Sample`.
 
     Returns:
         The figures of a card's "held_out_volumes", rounded to four digits.
     """
-    score, true = scores(predicted, truth, share)
+    score, true = scores(predicted, truth, below_nyquist)
     noise_only = kinds == NOISE_ONLY
     figures: dict[str, Any] = {
         "volumes": len(score),
@@ -73,13 +75,13 @@ def metrics(predicted: np.ndarray, truth: np.ndarray, share: np.ndarray, kinds: 
         "nulls_mean": float(score[noise_only].mean()) if noise_only.any() else None,
     }
     for kind in (TILT_SERIES, PHANTOM):
-        chosen = kinds == kind
-        if chosen.sum() > 2:
-            figures[f"{kind}_rank_correlation"] = rank_correlation(score[chosen], true[chosen])
-            figures[f"{kind}_error"] = float(np.abs(score - true)[chosen].mean())
+        of_kind = kinds == kind
+        if of_kind.sum() > 2:
+            figures[f"{kind}_rank_correlation"] = rank_correlation(score[of_kind], true[of_kind])
+            figures[f"{kind}_error"] = float(np.abs(score - true)[of_kind].mean())
     bands = []
     for band in range(N_BANDS):
-        carried = share[:, band] > 0
+        carried = below_nyquist[:, band] > 0
         bands.append(float(np.corrcoef(predicted[carried, band], truth[carried, band])[0, 1]))
     figures["band_correlation"] = bands
     return {name: _rounded(value) for name, value in figures.items()}

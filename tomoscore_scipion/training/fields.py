@@ -16,7 +16,7 @@ from tomoscore_scipion.model.inference import MeasuredSlice
 from tomoscore_scipion.model.tiles import CELL_PX
 from tomoscore_scipion.tomography import fourier
 
-WHOLE = 0.35
+WHOLE_FIELD_ODDS = 0.35
 """Fraction of the volumes with the whole field."""
 MIN_CELLS = 3
 """Smallest width of a part, in cells of 48 nm."""
@@ -54,7 +54,7 @@ class Field:
         out[self._tiles] = values[self._tiles]
         return out
 
-    def placed(self, measured: MeasuredSlice) -> MeasuredSlice:
+    def expanded(self, measured: MeasuredSlice) -> MeasuredSlice:
         """Statistics of the rectangle, placed among the tiles of the whole field."""
         tiles = (self.cells - 1, self.cells - 1)
         means = measured.means.new_zeros((*tiles, *measured.means.shape[2:]))
@@ -90,7 +90,7 @@ def random_field(rng: np.random.Generator, field_px: int) -> Field:
     """Draw a part of a field, or the whole, and a filter; `field_px` pixels of 1.5 nm."""
     cells = field_px // CELL_PX
     rows = columns = (0, cells)
-    if rng.random() >= WHOLE:
+    if rng.random() >= WHOLE_FIELD_ODDS:
         rows, columns = _random_part(rng, cells), _random_part(rng, cells)
     exponent = float(rng.uniform(*EXPONENTS)) if rng.random() < FILTERED else 0.0
     return Field(cells, rows, columns, exponent)

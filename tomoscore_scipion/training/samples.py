@@ -34,7 +34,7 @@ from tomoscore_scipion.training.fields import Field, random_field
 
 TILT_SERIES, PHANTOM, NOISE_ONLY = "tilt_series", "direct", "null"
 """Kinds of samples, as they are named in shards and cards."""
-ALONE = 0.2
+SINGLE_SLICE_ODDS = 0.2
 """Fraction of the specimens with a single ingredient, as purified or sparse specimens."""
 JSON_NAMES = {"phantoms": "directs", "noise_stacks": "nulls", "noise_volumes": "nothings"}
 """Fields of `SampleRecipe` that have another name in JSON, for existing samples and cards."""
@@ -50,7 +50,7 @@ class Sample:
         measured: statistics of the slice.
         curves: (tiles, tiles, N_BANDS), signed truth.
         content: (tiles, tiles, N_BANDS), amount of structure, 0 to 1.
-        share: (N_BANDS,) share of each band below Nyquist.
+        below_nyquist: (N_BANDS,) fraction of each band below Nyquist.
         volume: index of the volume among those of the specimen.
         kind: `TILT_SERIES`, `PHANTOM` or `NOISE_ONLY`.
         correlated: whether it has noise that is not white, added without tilts.
@@ -60,7 +60,7 @@ class Sample:
     measured: MeasuredSlice
     curves: torch.Tensor
     content: torch.Tensor
-    share: np.ndarray
+    below_nyquist: np.ndarray
     volume: int
     kind: str
     correlated: bool = False
@@ -135,7 +135,7 @@ def noise_only_samples(seed: int, recipe: SampleRecipe = SampleRecipe()) -> list
 
 def _left_out(rng: np.random.Generator) -> tuple[str, ...]:
     """Ingredients that a specimen cannot have: none, or all but one."""
-    if rng.random() >= ALONE:
+    if rng.random() >= SINGLE_SLICE_ODDS:
         return ()
     single = str(rng.choice(INGREDIENTS))
     return tuple(name for name in INGREDIENTS if name != single)
@@ -143,8 +143,8 @@ def _left_out(rng: np.random.Generator) -> tuple[str, ...]:
 
 def _spread_out(rng: np.random.Generator, n_z: int, n: int) -> np.ndarray:
     """At most n planes, one at random in each of n equal parts of the height."""
-    places = (np.arange(n) + rng.random(n)) * n_z / n
-    return np.unique(np.minimum(places.astype(int), n_z - 1))
+    positions = (np.arange(n) + rng.random(n)) * n_z / n
+    return np.unique(np.minimum(positions.astype(int), n_z - 1))
 
 
 def _unusual(rng: np.random.Generator, recipe: Recipe) -> Recipe:
@@ -185,9 +185,9 @@ def _pictures(rng: np.random.Generator, acquisition: Acquisition, n: int) -> lis
     for z, plane in zip(planes, raw):
         picture, voxel = as_picture(rng, plane, acquisition.voxel_nm)
         truth, content = acquisition.truth(picture, int(z)), acquisition.content(int(z))
-        shown = picture if rng.random() < 0.75 else 255 - picture
+        grey = picture if rng.random() < 0.75 else 255 - picture
         kind = TILT_SERIES if acquisition.specimen.contents else NOISE_ONLY
-        read, field = _reader(shown[None], [0]), random_field(rng, acquisition.specimen.grid.n)
+        read, field = _reader(grey[None], [0]), random_field(rng, acquisition.specimen.grid.n)
         plan = plan_slice(0, 1, voxel)
         samples.append(_sample(field, plan, read, truth, content, voxel, kind))
     return samples
@@ -260,8 +260,8 @@ def _matter(rng: np.random.Generator, specimen: Specimen, n_z: int, voxel: float
 
 
 def _reader(stack: torch.Tensor, planes: Sequence[int]) -> ReadPlane:
-    place = {z: i for i, z in enumerate(planes)}
-    return lambda z: stack[place[z]].numpy()
+    index_of = {z: i for i, z in enumerate(planes)}
+    return lambda z: stack[index_of[z]].numpy()
 
 
 def _sample(
@@ -274,6 +274,6 @@ def _sample(
     kind: str,
 ) -> Sample:
     canonical = canonical_slice(lambda z: field.of_plane(read(z)), plan, voxel_nm)
-    measured = field.placed(measure(canonical, torch.device("cpu")))
-    share = fraction_below_nyquist(voxel_nm).astype(np.float32)
-    return Sample(measured, field.of_tiles(curves), field.of_tiles(content), share, 0, kind)
+    measured = field.expanded(measure(canonical, torch.device("cpu")))
+    below_nyquist = fraction_below_nyquist(voxel_nm).astype(np.float32)
+    return Sample(measured, field.of_tiles(curves), field.of_tiles(content), below_nyquist, 0, kind)

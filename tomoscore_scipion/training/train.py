@@ -46,8 +46,8 @@ class TrainingRecipe:
         average: decay of the moving average of the weights.
         seed: of initial weights, order and augmentation.
         start: sha256 of the weights that training starts from; initial weights are random without.
-        kept: share of these in the result, 0 to 1; such a mean of weights forgets less of what the
-            first ones were trained on (Wortsman et al. 2022, arXiv:2109.01903).
+        kept: fraction of the initial weights in the result, 0 to 1; such a mean of weights forgets
+            less of what the initial ones were trained on (Wortsman et al. 2022, arXiv:2109.01903).
     """
 
     steps: int = 12000
@@ -68,10 +68,10 @@ class TrainingRecipe:
         return self.learning_rate * 0.5 * (1 + float(np.cos(np.pi * min(1.0, progress))))
 
 
-def soft_score(curve: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+def soft_score(curve: torch.Tensor, below_nyquist: torch.Tensor) -> torch.Tensor:
     """TomoScore in octaves, differentiable, of (b, N_BANDS) curves; see `records.bands`."""
-    seen = ((curve - NOTHING_SEEN) / (READILY_SEEN - NOTHING_SEEN)).clamp(0, 1)
-    return (seen * share)[:, :N_SCORED].sum(dim=1)
+    visible = ((curve - NOTHING_SEEN) / (READILY_SEEN - NOTHING_SEEN)).clamp(0, 1)
+    return (visible * below_nyquist)[:, :N_SCORED].sum(dim=1)
 
 
 def volume_curves(
@@ -86,8 +86,8 @@ def volume_curves(
     """
     usable = (weight >= USABLE_WEIGHT).float()[..., None]
     total = (content * curves * usable).sum(dim=(1, 2))
-    held = (content * usable).sum(dim=(1, 2)) + CONTENT_FLOOR * usable.sum(dim=(1, 2))
-    return total / held.clamp_min(1e-6)
+    content_sum = (content * usable).sum(dim=(1, 2)) + CONTENT_FLOOR * usable.sum(dim=(1, 2))
+    return total / content_sum.clamp_min(1e-6)
 
 
 def loss_of(predicted: Prediction, batch: Batch) -> torch.Tensor:
@@ -95,7 +95,7 @@ def loss_of(predicted: Prediction, batch: Batch) -> torch.Tensor:
 
     Tiles are weighted by their content plus `EMPTY_TILE`.
     """
-    carried = (batch.share > 0).float()
+    carried = (batch.below_nyquist > 0).float()
     weight = batch.measured.weight
     each = weight[..., None] * carried[:, None, None]
     count = each.sum().clamp_min(1)
@@ -104,7 +104,7 @@ def loss_of(predicted: Prediction, batch: Batch) -> torch.Tensor:
     volume = volume_curves(predicted.curves, predicted.content, weight)
     true_volume = volume_curves(batch.curves, batch.content, weight)
     per_volume = ((volume - true_volume) ** 2 * carried).sum() / carried.sum()
-    score = soft_score(volume, batch.share) - soft_score(true_volume, batch.share)
+    score = soft_score(volume, batch.below_nyquist) - soft_score(true_volume, batch.below_nyquist)
     return (tiles + 0.3 * content) / count + per_volume + 0.05 * (score**2).mean()
 
 
@@ -126,7 +126,7 @@ def true_scores(shards: Shards) -> np.ndarray:
     for start in range(0, len(shards), 64):
         part = shards.batch(np.arange(start, min(start + 64, len(shards))), None)
         curves = volume_curves(part.curves, part.content, part.measured.weight)
-        predicted.append(soft_score(curves, part.share).numpy())
+        predicted.append(soft_score(curves, part.below_nyquist).numpy())
     return np.concatenate(predicted)
 
 
@@ -140,20 +140,20 @@ def balanced(scores: np.ndarray) -> np.ndarray:
     `GOOD_SCORE` on are then drawn `GOOD_ODDS` times as often: where the measurements do not decide,
     the network should expect what users have.
     """
-    place = np.minimum((scores * 2).astype(int), 2 * N_SCORED - 1)
-    counts = np.bincount(place, minlength=2 * N_SCORED)
-    odds = np.where(place == 0, LOWEST_SCORE_ODDS, 1.0) / counts[place]
+    bin_ = np.minimum((scores * 2).astype(int), 2 * N_SCORED - 1)
+    counts = np.bincount(bin_, minlength=2 * N_SCORED)
+    odds = np.where(bin_ == 0, LOWEST_SCORE_ODDS, 1.0) / counts[bin_]
     odds = np.minimum(odds / odds.mean(), MAX_ODDS)
     odds = odds * np.where(scores >= GOOD_SCORE, GOOD_ODDS, 1.0)
     return np.asarray(odds / odds.sum())
 
 
 @torch.no_grad()
-def _approach(network: ResolvabilityNet, other: ResolvabilityNet, share: float) -> None:
-    """Move all weights of a network by a share of the way to another's."""
+def _approach(network: ResolvabilityNet, other: ResolvabilityNet, fraction: float) -> None:
+    """Move the weights of a network towards those of another one, by a fraction of the distance."""
     goal = other.state_dict()
     for name, value in network.state_dict().items():
-        value.lerp_(goal[name], share)
+        value.lerp_(goal[name], fraction)
 
 
 class Trainer:
@@ -192,7 +192,7 @@ class Trainer:
     def run(self, report_every: int = 200, save_every: int = 1000) -> ResolvabilityNet:
         """Train to the last step; returns the averaged network, in evaluation mode.
 
-        The share `recipe.kept` of it is what it started from.
+        The fraction `recipe.kept` of the initial weights is added to it.
         """
         started, losses = time.monotonic(), []
         for batch in self._batches():
@@ -239,8 +239,8 @@ class Trainer:
     def _read(self, step: int) -> Batch:
         """The batch of a step: the same whether or not the run was interrupted."""
         rng = np.random.default_rng([self.recipe.seed, step])
-        chosen = rng.choice(len(self.shards), self.recipe.batch, p=self._odds)
-        return self.shards.batch(chosen, rng)
+        indices = rng.choice(len(self.shards), self.recipe.batch, p=self._odds)
+        return self.shards.batch(indices, rng)
 
     def _report(self, loss: float, seconds: float) -> None:
         line = {"step": self.step, "loss": round(loss, 5), "seconds": round(seconds, 1)}
