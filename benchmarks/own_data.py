@@ -78,6 +78,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--learned-from", type=int, default=10, help="tomograms with halves")
     parser.add_argument("--held-out", type=int, default=8, help="tomograms of known truth")
+    parser.add_argument("--seed", type=int, default=sessions.SEED, help="of the sessions")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="agreement before and after")
     args = parser.parse_args(argv)
     if args.sessions:
@@ -96,7 +97,10 @@ def try_sessions(args: argparse.Namespace) -> int:
     """Simulate sessions, calibrate, print; returns the exit status."""
     args.sessions.mkdir(parents=True, exist_ok=True)
     scorer, count = Scorer.load(args.weights, args.device), args.learned_from + args.held_out
-    worlds = {w.name: sessions.session(w, count, scorer, args.sessions) for w in sessions.WORLDS}
+    worlds = {
+        world.name: sessions.session(world, count, scorer, args.sessions, args.seed)
+        for world in sessions.WORLDS
+    }
     sessions.print_report(worlds, args.learned_from)
     if args.plots:
         outcome = sessions.outcome_of(worlds[PLOTTED], "by_frame", args.learned_from)

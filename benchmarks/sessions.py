@@ -34,7 +34,8 @@ from tomoscore_scipion.simulation.summary import truth_summary
 
 FIELD_NM, PIXEL_NM = 192.0, Grid().pixel_nm
 HEADROOM = 1.2
-SEEDS = 700_000
+SEED = 700_000
+"""First seed of the sessions that the settings of calibration were chosen on."""
 USUAL = Recipe(voxel_nm=2.0, ctf_correction="phase_flip", tilt_step_deg=3.0)
 
 
@@ -100,23 +101,31 @@ class Case:
         return cls(*records, tuple(truth["curve"]), truth["tomoscore"])
 
 
-def session(world: World, count: int, scorer: Scorer, folder: Path) -> list[Case]:
-    """The tomograms of a session; existing ones are read from the folder."""
+def session(world: World, count: int, scorer: Scorer, folder: Path, seed: int = SEED) -> list[Case]:
+    """The tomograms of a session; existing ones are read from the folder.
+
+    Args:
+        world: what the tomograms have in common.
+        count: number of tomograms.
+        scorer: the model.
+        folder: holds one file for each session, to which new tomograms are appended.
+        seed: seed of the simulation; other seeds need another folder.
+    """
     path = folder / f"{world.name.replace(' ', '_')}.jsonl"
     cases = (
         [Case.from_json(line) for line in path.read_text().splitlines()] if path.exists() else []
     )
     with path.open("a") as file:
         for number in range(len(cases), count):
-            cases.append(case_of(world, number, scorer))
+            cases.append(case_of(world, number, scorer, seed))
             file.write(cases[-1].to_json() + "\n")
             file.flush()
     return cases[:count]
 
 
-def case_of(world: World, number: int, scorer: Scorer) -> Case:
+def case_of(world: World, number: int, scorer: Scorer, seed: int = SEED) -> Case:
     """Simulate, score and measure a tomogram of a session."""
-    rng = np.random.default_rng([SEEDS, WORLDS.index(world), number])
+    rng = np.random.default_rng([seed, WORLDS.index(world), number])
     specimen = random_specimen(
         rng,
         Grid(n=round(FIELD_NM / PIXEL_NM)),

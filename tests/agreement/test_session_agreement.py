@@ -2,6 +2,7 @@
 """Predicted against measured: what is said of a session, and when nothing is said."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from tomoscore_scipion.commands.cli import main
 from tomoscore_scipion.records.bands import N_SCORED, NOTHING_SEEN, PERIODS_NM, READILY_SEEN
 from tomoscore_scipion.records.record_files import json_line
 
-QUALITIES = np.linspace(0.5, 4.5, 10)
+QUALITIES = np.linspace(0.8, 4.2, 10)
 
 
 def curve_of(score):
@@ -22,9 +23,12 @@ def curve_of(score):
     return {"period_nm": PERIODS_NM, "resolvability": (round(level, 6),) * 5 + (None,)}
 
 
-def record(ts_id, predicted, measured, octaves=5):
+COARSE = "in the octaves from 128 to 16 nm"
+
+
+def record(ts_id, predicted, measured, octaves=5, kind="by-frame"):
     score = measured * octaves / 5
-    halves = {**HALVES, "tomoscore": score, "interval": (0.0, 5.0), "kind": "by-frame"}
+    halves = {**HALVES, "tomoscore": score, "interval": (0.0, 5.0), "kind": kind}
     halves["octaves"] = PERIODS_NM[:octaves]
     values = curve_of(measured)["resolvability"][:octaves] + (None,) * (6 - octaves)
     halves["curve"] = {"period_nm": PERIODS_NM, "resolvability": values}
@@ -32,22 +36,24 @@ def record(ts_id, predicted, measured, octaves=5):
 
 
 def session(predict, **options):
-    """Ten tomograms whose measured scores go from 0.5 to 4.5."""
+    """Ten tomograms whose measured scores go from 0.8 to 4.2."""
     return [record(f"T{i}", predict(i, q), q, **options) for i, q in enumerate(QUALITIES)]
 
 
 def test_a_session_that_agrees_can_be_trusted():
     found = agreement_of(session(lambda i, quality: quality + 0.1 * (-1) ** i))
-    assert verdict(found) == "On this session the score can be trusted."
+    assert verdict(found) == f"On this session the score can be trusted {COARSE}."
     assert found.rank.value > 0.95
     assert found.bias.low <= 0 <= found.bias.high
 
 
-@pytest.mark.parametrize(("shift", "word"), [(-0.5, "low"), (0.4, "high")])
+@pytest.mark.parametrize(("shift", "word"), [(-0.7, "low"), (0.6, "high")])
 def test_a_shift_is_told_with_its_size(shift, word):
     found = agreement_of(session(lambda i, quality: quality + shift))
-    assert verdict(found) == f"On this session the score is {abs(shift):.1f} octave too {word}."
-    assert found.bias.value == pytest.approx(shift, abs=1e-3)
+    coarse = shift * 3 / N_SCORED
+    says = f"On this session the score is {abs(coarse):.1f} octave too {word} {COARSE}."
+    assert verdict(found) == says
+    assert found.bias.value == pytest.approx(coarse, abs=1e-3)
     per_octave = shift / N_SCORED * (READILY_SEEN - NOTHING_SEEN)
     assert [bias.value for bias in found.band_bias] == pytest.approx([per_octave] * 5, abs=1e-4)
 
@@ -55,7 +61,8 @@ def test_a_shift_is_told_with_its_size(shift, word):
 def test_scores_that_do_not_rank_are_told():
     order = [4, 9, 0, 7, 2, 5, 1, 8, 3, 6]
     found = agreement_of(session(lambda i, quality: QUALITIES[order[i]]))
-    assert "does not rank" in verdict(found)
+    assert found.verdict == "does not rank"
+    assert "do not confirm the order of the scores" in verdict(found)
 
 
 def test_tomograms_that_are_all_alike_have_no_order():
@@ -64,11 +71,48 @@ def test_tomograms_that_are_all_alike_have_no_order():
 
 
 def test_halves_of_tilts_are_compared_over_their_octaves():
-    found = agreement_of(session(lambda i, quality: quality, octaves=3))
+    found = agreement_of(session(lambda i, quality: quality, octaves=3, kind="by-tilt"))
     np.testing.assert_allclose(found.predicted, 0.6 * QUALITIES, atol=1e-4)
     np.testing.assert_allclose(found.measured, 0.6 * QUALITIES)
     assert [bias is None for bias in found.band_bias] == [False, False, False, True, True]
     assert "  16 to 8 nm: too few tomograms" in sentences(found)
+
+
+def with_fine_octaves(score, resolvability):
+    """A record whose measured R of the two finest octaves is this one."""
+    curve = score.halves["curve"]
+    values = (*curve["resolvability"][:3], resolvability, resolvability, None)
+    halves = {**score.halves, "curve": {**curve, "resolvability": values}}
+    return replace(score, halves=halves)
+
+
+@pytest.mark.parametrize(("resolvability", "exceeded"), [(0.95, False), (0.0, True)])
+def test_fine_octaves_of_halves_of_frames_are_upper_limits(resolvability, exceeded):
+    records = [with_fine_octaves(r, resolvability) for r in session(lambda i, quality: quality)]
+    found = agreement_of(records)
+    assert verdict(found) == f"On this session the score can be trusted {COARSE}."
+    assert (found.octaves, found.period_nm) == ((3,) * 10, (128.0, 16.0))
+    assert found.upper_limit == (False, False, False, True, True)
+    assert found.rank.value == pytest.approx(1)
+    lines = sentences(found)
+    (line,) = (line for line in lines if line.startswith("  16 to 8 nm: "))
+    assert "measured R is an upper limit" in line
+    assert line.endswith("the predicted R is too high") is exceeded
+    assert lines[-1].startswith("An upper limit does not count for the verdict")
+
+
+def test_fine_octaves_of_halves_of_an_unknown_kind_are_left_out():
+    found = agreement_of(session(lambda i, quality: quality, kind="unknown"))
+    assert [bias is None for bias in found.band_bias] == [False, False, False, True, True]
+    assert not any(found.upper_limit)
+
+
+def test_frames_and_tilts_of_a_session_are_compared_over_the_same_octaves():
+    by_frame = session(lambda i, quality: quality)[::2]
+    by_tilt = session(lambda i, quality: quality, octaves=3, kind="by-tilt")[1::2]
+    found = agreement_of([*by_frame, *by_tilt])
+    assert set(found.octaves) == {3}
+    np.testing.assert_allclose(found.predicted, found.measured, atol=1e-4)
 
 
 def test_five_tomograms_are_too_few():
@@ -96,7 +140,7 @@ def results(tmp_path, monkeypatch):
 def test_the_command_prints_writes_and_draws(results, capsys):
     assert main(["agreement", "r.jsonl", "--json", "a.json", "--plot", "a.png"]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("On this session the score can be trusted.\n")
+    assert said.startswith(f"On this session the score can be trusted {COARSE}.\n")
     assert (
         "10 tomograms with measured halves (10 by-frame).\nWithout measured halves: none." in said
     )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from tomoscore_scipion.records.halves_block import predicted_over_the_same
+from tomoscore_scipion.records.halves_block import scores_over_measured
 from tomoscore_scipion.records.job import Tomogram
 from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.running.scoring import Scoring
@@ -64,8 +64,9 @@ def test_halves_of_tilts_are_told_and_count_coarse_octaves_only(note, files, cel
     assert [fine for _, fine in halves["octaves"]] == [64, 32, 16]
     assert halves["curve"]["resolvability"][3:] == (None, None, None)
     assert "left out" in halves["warnings"][0]
-    assert 0 < predicted_over_the_same(record) <= 3
-    assert predicted_over_the_same(record) <= record.tomoscore
+    predicted, measured = scores_over_measured(record)
+    assert 0 < predicted <= record.tomoscore
+    assert measured == pytest.approx(halves["tomoscore"], abs=1e-3)
 
 
 def test_halves_change_nothing_of_the_prediction(note, files, cell, shipped):

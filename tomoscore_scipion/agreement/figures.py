@@ -10,7 +10,11 @@ import numpy as np
 
 from tomoscore_scipion.records.bands import N_SCORED, PERIODS_NM
 from tomoscore_scipion.records.errors import StartError
-from tomoscore_scipion.records.halves_block import measured_score, predicted_over_the_same
+from tomoscore_scipion.records.halves_block import (
+    is_measured,
+    is_upper_limit,
+    scores_over_measured,
+)
 from tomoscore_scipion.records.record import OK, Score
 from tomoscore_scipion.records.record_files import model_of
 
@@ -40,15 +44,19 @@ class Estimate:
 class Agreement:
     """Predicted and measured scores of a session.
 
+    Scores are compared over the octaves that the halves measure, see `records.halves_block`.
+
     Attributes:
         ts_ids: ids of the n tomograms with measured half maps.
         predicted: (n,) predicted TomoScore over the measured octaves, 0 to 5.
-        measured: (n,) TomoScore measured from half maps, octaves, 0 to 5.
+        measured: (n,) TomoScore measured from half maps over the same octaves, 0 to 5.
         octaves: number of octaves in each of these scores.
+        period_nm: (coarsest, finest) period of these octaves.
         rank: Spearman's rank correlation; None if predicted or measured scores are constant.
         bias: mean of predicted minus measured score, octaves.
         band_bias: mean of predicted minus measured R per scored octave; None if fewer than
             `MIN_TOMOGRAMS` tomograms have both.
+        upper_limit: per scored octave, whether the measured R is an upper limit only.
         left_out: ids of scored tomograms without measured half maps.
         kinds: number of tomograms per kind of half maps, such as "by-frame".
     """
@@ -57,9 +65,11 @@ class Agreement:
     predicted: np.ndarray
     measured: np.ndarray
     octaves: tuple[int, ...]
+    period_nm: tuple[float, float]
     rank: Estimate | None
     bias: Estimate
     band_bias: tuple[Estimate | None, ...]
+    upper_limit: tuple[bool, ...]
     left_out: tuple[str, ...]
     kinds: dict[str, int]
 
@@ -87,26 +97,31 @@ def agreement_of(records: Sequence[Score]) -> Agreement:
     Raises:
         ValueError: fewer than `MIN_TOMOGRAMS` tomograms have measured half maps.
     """
-    with_halves = [record for record in records if measured_score(record) is not None]
+    pairs = {record.ts_id: scores_over_measured(record) for record in records}
+    with_halves = [record for record in records if pairs[record.ts_id] is not None]
     if len(with_halves) < MIN_TOMOGRAMS:
         raise ValueError(
             f"expected at least {MIN_TOMOGRAMS} tomograms with measured halves, found "
             f"{len(with_halves)} of {len(records)}: score more with --half1 and --half2, or half1 "
             "and half2 in a job"
         )
-    predicted = np.array([predicted_over_the_same(record) for record in with_halves], dtype=float)
-    measured = np.array([measured_score(record) for record in with_halves], dtype=float)
-    halves = [record.halves or {} for record in with_halves]
-    kinds = [note["kind"] for note in halves]
+    predicted, measured = np.array([pairs[record.ts_id] for record in with_halves]).T
+    is_compared = np.array([is_measured(record) for record in with_halves])
+    compared = [period for period, some in zip(PERIODS_NM, is_compared.any(axis=0)) if some]
+    kinds = [(record.halves or {})["kind"] for record in with_halves]
     return Agreement(
         ts_ids=tuple(record.ts_id for record in with_halves),
         predicted=predicted,
         measured=measured,
-        octaves=tuple(len(note["octaves"]) for note in halves),
+        octaves=tuple(map(int, is_compared.sum(axis=1))),
+        period_nm=(compared[0][0], compared[-1][1]),
         rank=_rank(predicted, measured),
         bias=_mean(predicted - measured),
         band_bias=tuple(_band_bias(with_halves, band) for band in range(N_SCORED)),
-        left_out=tuple(r.ts_id for r in records if measured_score(r) is None),
+        upper_limit=tuple(
+            any(is_upper_limit(record)[band] for record in with_halves) for band in range(N_SCORED)
+        ),
+        left_out=tuple(ts_id for ts_id, pair in pairs.items() if pair is None),
         kinds={kind: kinds.count(kind) for kind in sorted(set(kinds))},
     )
 
@@ -122,7 +137,7 @@ def session_agreement(records: Sequence[Score]) -> Agreement | None:
         their scores are of several models.
     """
     scored = [record for record in records if record.status == OK]
-    if sum(measured_score(record) is not None for record in scored) < MIN_TOMOGRAMS:
+    if sum(scores_over_measured(record) is not None for record in scored) < MIN_TOMOGRAMS:
         return None
     try:
         model_of(scored)
@@ -138,7 +153,8 @@ def _band_bias(records: Sequence[Score], band: int) -> Estimate | None:
         assert record.curve is not None and record.halves is not None
         curves = (record.curve, record.halves["curve"])
         predicted, measured = (curve["resolvability"][band] for curve in curves)
-        if predicted is not None and measured is not None:
+        is_known = (is_measured(record) | is_upper_limit(record))[band]
+        if is_known and predicted is not None and measured is not None:
             pairs.append(predicted - measured)
     return _mean(np.array(pairs)) if len(pairs) >= MIN_TOMOGRAMS else None
 

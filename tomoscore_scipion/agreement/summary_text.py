@@ -14,24 +14,29 @@ from tomoscore_scipion.agreement.figures import (
 
 MAX_NAMED = 5
 OF_FRAMES = (
-    "Halves of frames do not show errors that both share (misalignment, an uncorrected CTF): if "
-    "the prediction is lower, check the alignment first."
+    "An upper limit does not count for the verdict, because halves of frames do not see "
+    "misalignment and an uncorrected CTF in fine octaves."
 )
 
 
 def verdict(agreement: Agreement) -> str:
-    """The verdict of an agreement as one sentence."""
+    """The verdict of an agreement as one sentence, with the octaves it is based on."""
+    octaves = "in the octaves from {:g} to {:g} nm".format(*agreement.period_nm)
     if agreement.verdict == NO_RANK:
-        return "On this session the score does not rank: do not select tomograms by it."
+        return (
+            f"On this session the half maps do not confirm the order of the scores {octaves}: look "
+            "at some tomograms before you select by the score."
+        )
     if agreement.verdict == SHIFTED:
         bias = agreement.bias.value
-        return f"On this session the score is {abs(bias):.1f} octave too {_direction(bias)}."
+        direction = "low" if bias < 0 else "high"
+        return f"On this session the score is {abs(bias):.1f} octave too {direction} {octaves}."
     if agreement.verdict == ALIKE:
         return (
-            "On this session the score agrees with the half maps, but all tomograms are alike: "
-            "whether it ranks them cannot be tested."
+            f"On this session the score agrees with the half maps {octaves}, but all tomograms are "
+            "alike: whether it ranks them cannot be tested."
         )
-    return "On this session the score can be trusted."
+    return f"On this session the score can be trusted {octaves}."
 
 
 def sentences(agreement: Agreement) -> list[str]:
@@ -45,18 +50,23 @@ def sentences(agreement: Agreement) -> list[str]:
         rank = _with_interval(agreement.rank)
         lines.append(f"Rank correlation of predicted and measured scores: {rank}.")
     bias = _with_interval(agreement.bias)
-    lines.append(f"Predicted minus measured score, octaves: {bias}.")
+    lines.append(f"Predicted minus measured score over these octaves: {bias}.")
     lines.append("Predicted minus measured R:")
-    for (coarse, fine), band_bias in zip(PERIODS, agreement.band_bias):
-        value = _with_interval(band_bias) if band_bias is not None else "too few tomograms"
-        lines.append(f"  {coarse:g} to {fine:g} nm: {value}")
-    if "by-frame" in agreement.kinds and agreement.bias.value < 0:
+    octaves = zip(PERIODS, agreement.band_bias, agreement.upper_limit)
+    for (coarse, fine), bias_or_none, is_limit in octaves:
+        lines.append(f"  {coarse:g} to {fine:g} nm: {_octave(bias_or_none, is_limit)}")
+    if any(agreement.upper_limit):
         lines.append(OF_FRAMES)
     return lines
 
 
-def _direction(bias: float) -> str:
-    return "low" if bias < 0 else "high"
+def _octave(bias: Estimate | None, is_upper_limit: bool) -> str:
+    if bias is None:
+        return "too few tomograms"
+    if not is_upper_limit:
+        return _with_interval(bias)
+    exceeded = ": the predicted R is too high" if bias.low > 0 else ""
+    return f"{_with_interval(bias)}, measured R is an upper limit{exceeded}"
 
 
 def _with_interval(estimate: Estimate) -> str:

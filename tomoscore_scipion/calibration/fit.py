@@ -2,8 +2,7 @@
 """Fit the correction of a session to records with measured halves.
 
 Octaves from 128 to 16 nm are shifted towards the measured values. Finer octaves are only shifted
-down, and only by halves of frames: both halves share misalignment and an uncorrected CTF, so that
-the measured R is an upper limit there; halves of tilts differ in fine detail even without noise.
+down, and only by halves of frames, see `records.halves_block`.
 Octaves are weighted by the precision of the measurement, which is limited by the effect of the
 missing wedge on the specimen (`halves.wedge`). No correction is made if it would not help.
 """
@@ -25,7 +24,12 @@ from tomoscore_scipion.records.bands import (
     fraction_below_nyquist,
     visible_fraction,
 )
-from tomoscore_scipion.records.halves_block import measured_score
+from tomoscore_scipion.records.halves_block import (
+    IS_COARSE,
+    is_measured,
+    is_upper_limit,
+    measured_score,
+)
 from tomoscore_scipion.records.record import Score
 
 STRENGTHS = (0.15, 0.3)
@@ -39,8 +43,7 @@ MIN_STANDARD_ERRORS = 1.6449
 """Number of standard errors by which the cross-validated error must decrease."""
 MIN_ERROR_OCTAVES = 0.3
 """Error of the measurement, octaves. Smaller differences are not corrected."""
-COARSE = np.array([fine >= 16.0 for _, fine in PERIODS_NM[:N_SCORED]])
-"""Whether R from halves of frames is a measurement (coarse octaves), not only an upper limit."""
+COARSE = IS_COARSE[:N_SCORED]
 
 
 class RefusedError(ValueError):
@@ -127,8 +130,7 @@ def session_of(records: Sequence[Score]) -> Session:
         for curves in ([r.curve for r in records], [(r.halves or {})["curve"] for r in records])
     )
     for row, record in zip(measured, records):
-        if (record.halves or {})["kind"] != "by-frame":
-            row[~COARSE] = np.nan
+        row[~(is_measured(record) | is_upper_limit(record))[:N_SCORED]] = np.nan
     below_nyquist = [
         fraction_below_nyquist((record.voxel_size_angstrom or 0) / 10) for record in records
     ]

@@ -21,8 +21,7 @@ from tomoscore_scipion.halves.files import Halves
 from tomoscore_scipion.halves.shared_noise import finest_correlation, noise_follows_features
 from tomoscore_scipion.halves.tilt_angles import angular_correlation, max_tilt_of, power_in_wedge
 from tomoscore_scipion.reading.volume import Volume
-
-BY_FRAME, BY_TILT, UNKNOWN = "by-frame", "by-tilt", "unknown"
+from tomoscore_scipion.records.halves_block import BY_FRAME, BY_TILT, UNKNOWN
 
 MIN_IDENTICAL = 1 - 1e-6
 """Smallest correlation of two volumes that differ by rounding only."""

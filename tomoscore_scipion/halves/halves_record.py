@@ -8,7 +8,7 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from tomoscore_scipion.halves.checks import BY_FRAME, BY_TILT, UNKNOWN, Acquisition, check_halves
+from tomoscore_scipion.halves.checks import Acquisition, check_halves
 from tomoscore_scipion.halves.errors import HalvesError
 from tomoscore_scipion.halves.files import open_halves
 from tomoscore_scipion.halves.measured_curve import Measure, Measured, measured_curve
@@ -22,19 +22,25 @@ from tomoscore_scipion.records.bands import (
     fraction_below_nyquist,
 )
 from tomoscore_scipion.records.errors import TomogramError
-from tomoscore_scipion.records.halves_block import MEASURED, refused
+from tomoscore_scipion.records.halves_block import (
+    BY_FRAME,
+    BY_TILT,
+    FINEST_MEASURED_NM,
+    IS_COARSE,
+    MEASURED,
+    UNKNOWN,
+    refused,
+)
 from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.records.tilt_range import TiltRange, half_of
 
-FINEST_BY_TILT_NM = 16.0
-"""Finest period of halves of tilts: their views differ in finer detail."""
 LEFT_OUT = (
     "the halves are of different tilts, whose views differ in fine detail: octaves finer than "
-    f"{FINEST_BY_TILT_NM:g} nm are left out of the measured score"
+    f"{FINEST_MEASURED_NM:g} nm are left out of the measured score"
 )
 KIND_UNKNOWN = (
     "whether the halves are of frames or of tilts does not show: of tilts, octaves finer than "
-    f"{FINEST_BY_TILT_NM:g} nm come out too low"
+    f"{FINEST_MEASURED_NM:g} nm come out too low"
 )
 TILTS_UNKNOWN = (
     f"the tilt range does not show: {UNKNOWN_DEG[0]:g} to {UNKNOWN_DEG[-1]:g} degrees are assumed"
@@ -121,7 +127,7 @@ def _band_weights(volume: Volume, acquisition: Acquisition) -> np.ndarray:
     """Weight of each band, (N_BANDS,): 0 for bands that are excluded or beyond Nyquist."""
     weights = fraction_below_nyquist(volume.voxel_size_angstrom / 10)
     if acquisition.kind == BY_TILT:
-        weights = weights * np.array([fine >= FINEST_BY_TILT_NM for _, fine in PERIODS_NM])
+        weights = weights * IS_COARSE
     weights[N_SCORED:] = 0
     return weights
 

@@ -7,10 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from tomoscore_scipion.records.bands import N_BANDS, PERIODS_NM, fraction_below_nyquist, tomoscore
+from tomoscore_scipion.records.bands import PERIODS_NM, fraction_below_nyquist, tomoscore
 from tomoscore_scipion.records.record import Score
 
 MEASURED, REFUSED = "measured", "refused"
+BY_FRAME, BY_TILT, UNKNOWN = "by-frame", "by-tilt", "unknown"
+FINEST_MEASURED_NM = 16.0
+"""Finest period at which R from halves is a measurement. Halves of frames share misalignment and an
+uncorrected CTF, so that finer octaves are upper limits; halves of tilts differ in finer detail."""
+IS_COARSE = np.array([fine >= FINEST_MEASURED_NM for _, fine in PERIODS_NM])
+"""(N_BANDS,) whether an octave is a measurement with halves of either kind."""
 
 
 def refused(half1: str, half2: str, reason: str) -> dict[str, Any]:
@@ -37,12 +43,30 @@ def octaves_used(record: Score) -> int:
     return 0 if record.halves is None else len(record.halves["octaves"])
 
 
-def predicted_over_the_same(record: Score) -> float | None:
-    """The predicted score over the octaves that were measured; None where none was."""
-    if record.halves is None or record.curve is None or not record.halves["octaves"]:
+def is_measured(record: Score) -> np.ndarray:
+    """(N_BANDS,) whether R is a measurement, which may raise or lower a prediction."""
+    return _is_used(record) & IS_COARSE
+
+
+def is_upper_limit(record: Score) -> np.ndarray:
+    """(N_BANDS,) whether R is an upper limit, which may only lower a prediction."""
+    by_frame = record.halves is not None and record.halves["kind"] == BY_FRAME
+    return _is_used(record) & ~IS_COARSE & by_frame
+
+
+def _is_used(record: Score) -> np.ndarray:
+    used = set() if record.halves is None else set(map(tuple, record.halves["octaves"]))
+    return np.array([period in used for period in PERIODS_NM])
+
+
+def scores_over_measured(record: Score) -> tuple[float, float] | None:
+    """Predicted and measured score over the octaves that are measured; None if there are none."""
+    octaves = is_measured(record)
+    if record.curve is None or record.halves is None or not octaves.any():
         return None
-    used = {tuple(period) for period in record.halves["octaves"]}
-    below_nyquist = fraction_below_nyquist((record.voxel_size_angstrom or 0.0) / 10)
-    below_nyquist = below_nyquist * np.array([period in used for period in PERIODS_NM])
-    curve = [np.nan if r is None else r for r in record.curve["resolvability"]]
-    return float(tomoscore(np.array(curve[:N_BANDS]), below_nyquist))
+    weights = fraction_below_nyquist((record.voxel_size_angstrom or 0.0) / 10) * octaves
+    predicted, measured = (
+        float(tomoscore(np.array(curve["resolvability"], dtype=float), weights))
+        for curve in (record.curve, record.halves["curve"])
+    )
+    return predicted, measured
