@@ -7,7 +7,6 @@ import operator
 import os
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
-from types import TracebackType
 from typing import TypeVar
 
 import numpy as np
@@ -85,12 +84,7 @@ class Volume(ABC):
     def __enter__(self: AnyVolume) -> AnyVolume:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
 

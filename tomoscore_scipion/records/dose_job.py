@@ -47,7 +47,9 @@ DOSE_FILES = ("doses", "tilt_series_star", "warp_xml", "mdoc")
 """Files with doses, of which a series has one at most."""
 ANGLE_FILES = ("tlt", "tilt_series_star", "warp_xml", "mdoc", "aln")
 """Files with angles, of which a series needs one at least."""
-CONVENTION = expect(DOSE_CONVENTIONS.__contains__, f"one of {', '.join(DOSE_CONVENTIONS)} or null")
+CONVENTION = optional(
+    expect(DOSE_CONVENTIONS.__contains__, f"one of {', '.join(DOSE_CONVENTIONS)} or null")
+)
 SIZE = optional(positive("a number > 0, or null", 1e6))
 
 
@@ -72,12 +74,7 @@ SERIES_FIELDS = (
     Field("pixel_size_angstrom", SIZE),
     Field("excluded", _indices),
     Field("thickness_nm", SIZE),
-    Field(
-        "dose_convention",
-        optional(
-            expect(DOSE_CONVENTIONS.__contains__, f"one of {', '.join(DOSE_CONVENTIONS)} or null")
-        ),
-    ),
+    Field("dose_convention", CONVENTION),
 )
 ATTRIBUTES = {
     "tilt_series_star": "star",

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import stat
-from types import TracebackType
 from typing import Iterable
 
 from tomoscore_scipion.records.atomic_write import temporary_path
@@ -43,12 +42,7 @@ class LineFile:
     def __enter__(self) -> LineFile:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         try:
             if self._is_regular:
                 os.fsync(self._fd)

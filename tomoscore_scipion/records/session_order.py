@@ -8,11 +8,11 @@ another order, in which drift is not visible.
 from __future__ import annotations
 
 import csv
-import io
 import os
 from datetime import datetime
 from typing import Iterable, Mapping, Optional, Sequence, TypeVar
 
+from tomoscore_scipion.records.csv_lines import csv_row
 from tomoscore_scipion.records.errors import StartError
 
 Item = TypeVar("Item")
@@ -26,11 +26,8 @@ BY_ACQUISITION, BY_INPUT, BY_RESULTS = "of acquisition", "of the input", "of the
 
 def order_text(order: Order) -> str:
     """The content of the file for an order."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows((key, when.isoformat() if when else "") for key, when in order.items())
-    return buffer.getvalue()
+    rows = ((key, when.isoformat() if when else "") for key, when in order.items())
+    return "".join(map(csv_row, (COLUMNS, *rows)))
 
 
 def read_order(path: str | os.PathLike[str]) -> Order:

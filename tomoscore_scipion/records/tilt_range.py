@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Tuple
+
+from tomoscore_scipion.records.fields import is_number
 
 TiltRange = Tuple[float, float]
 LARGEST_DEG = 90.0
@@ -19,7 +20,7 @@ def check_tilt_range(value: Any) -> TiltRange | None:
     if value is None:
         return None
     pair = isinstance(value, (list, tuple)) and len(value) == 2
-    if pair and all(map(_is_angle, value)) and value[0] < value[1]:
+    if pair and all(is_number(v, -LARGEST_DEG, LARGEST_DEG) for v in value) and value[0] < value[1]:
         return float(value[0]), float(value[1])
     raise ValueError(
         "expected [lowest, highest] tilt angle in degrees, -90 to 90, lowest < highest, or null "
@@ -31,8 +32,3 @@ def half_of(tilt_range_deg: TiltRange) -> float:
     """Half of the range, degrees: the largest tilt of a symmetric series."""
     low, high = tilt_range_deg
     return (high - low) / 2
-
-
-def _is_angle(value: Any) -> bool:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and math.isfinite(value) and abs(value) <= LARGEST_DEG

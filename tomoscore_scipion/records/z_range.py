@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Optional, Tuple
 
 from tomoscore_scipion.records.errors import TomogramError
+from tomoscore_scipion.records.fields import is_index
 
 ZRange = Tuple[int, Optional[int]]
 
@@ -23,7 +24,7 @@ def check_z_range(value: Any) -> ZRange | None:
     if value is None:
         return None
     pair = isinstance(value, (list, tuple)) and len(value) == 2
-    if pair and _is_plane(value[0]) and (value[1] is None or _is_plane(value[1])):
+    if pair and is_index(value[0]) and (value[1] is None or is_index(value[1])):
         first, last = value
         if last is None or first <= last:
             return first, last
@@ -31,10 +32,6 @@ def check_z_range(value: Any) -> ZRange | None:
         "expected [first, last] slice, counted from 0, first <= last, last null for the volume's "
         f"last one, or null for all, got {value!r}"
     )
-
-
-def _is_plane(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def planes_within(z_range: ZRange | None, n_z: int) -> tuple[int, int]:
