@@ -12,7 +12,7 @@ import pytest
 from docutils.parsers.rst import Directive, directives
 from test_architecture import ENGINE_ROOMS
 
-from tomoscore_scipion.commands.cli import COMMANDS, _parser
+from tomoscore_scipion.commands.cli import parser_of
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.rst", *sorted((ROOT / "docs").glob("*.rst"))]
@@ -92,9 +92,7 @@ def test_commands_and_options_that_it_names_are_there(page):
     path, _ = page
     text = re.sub(r"\\\n\s+", "", path.read_text())
     for name, rest in re.findall(r"^    tomoscore (\w+)((?: .*|\n {10,}.*)*)", text, re.MULTILINE):
-        from importlib import import_module
-
-        parser = _parser(name, import_module(COMMANDS[name].arguments))
+        parser = parser_of(name)
         known = {option for action in parser._actions for option in action.option_strings}
         assert set(re.findall(r"--[a-z0-9-]+", rest)) <= known, name
 

@@ -3,7 +3,6 @@
 
 import ast
 import re
-from importlib import import_module
 from pathlib import Path
 
 import bad_tomograms
@@ -23,7 +22,7 @@ options that several commands share."""
 
 
 def options_of(command):
-    parser = cli._parser(command, import_module(cli.COMMANDS[command].arguments))
+    parser = cli.parser_of(command)
     return {option for action in parser._actions for option in action.option_strings}
 
 
@@ -44,8 +43,7 @@ def texts_in(path):
 
 def modules_of(command):
     """All modules of ours that a command may come to by itself, not through other commands."""
-    known = cli.COMMANDS[command]
-    todo, found = {known.arguments, known.action}, set()
+    todo, found = set(modules_that_define(command)), set()
     others = arguments_elsewhere(command) - {ROOT / (m.replace(".", "/") + ".py") for m in todo}
     if command == "dose":
         todo.add("tomoscore_scipion.dose.series_record")
@@ -62,9 +60,14 @@ def modules_of(command):
 
 def arguments_elsewhere(command):
     """Modules that define, and check, the arguments of other commands."""
-    others = {name: c for name, c in cli.COMMANDS.items() if name != command}
-    names = {m for c in others.values() for m in (c.arguments, c.action)}
+    others = set(cli.COMMANDS) - {command}
+    names = {module for other in others for module in modules_that_define(other)}
     return {ROOT / (name.replace(".", "/") + ".py") for name in names}
+
+
+def modules_that_define(command):
+    """The modules of a command: its arguments, and what it does."""
+    return (f"{cli.ARGUMENTS}.{command}", f"{cli.ACTIONS}.{command}")
 
 
 @pytest.mark.parametrize("command", ["score", "dose", "compare"])

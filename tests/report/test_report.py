@@ -18,9 +18,9 @@ from report_records import NASTY, NASTY_ID, faulty_session, record_of, session
 from tomoscore_scipion.commands.cli import main
 from tomoscore_scipion.records.failures import cause_first
 from tomoscore_scipion.records.record import Score
-from tomoscore_scipion.records.record_files import json_line
+from tomoscore_scipion.records.record_files import json_line, latest_of_each
 from tomoscore_scipion.records.thumbnail_files import chosen_slices, detail_name, thumbnail_name
-from tomoscore_scipion.report.content import content_of, latest_of_each, models_of
+from tomoscore_scipion.report.content import content_of, models_of
 from tomoscore_scipion.report.pictures import pictures_of
 
 ROOT = Path(scoring_fakes.__file__).resolve().parents[1]

@@ -10,8 +10,7 @@ from tomoscore_scipion.calibration.fit import RefusedError, calibration_from
 from tomoscore_scipion.calibration.summary_text import sentences
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.output_paths import check_outputs
-from tomoscore_scipion.records.record import OK
-from tomoscore_scipion.records.record_files import files_of, model_of, records_of
+from tomoscore_scipion.records.record_files import files_of, scored_records
 from tomoscore_scipion.records.terminal import print_lines
 
 
@@ -24,10 +23,8 @@ def main(args: Namespace) -> int:
     Raises:
         StartError: it is refused, or files cannot be read or written.
     """
-    check_outputs([args.output], [file for path in args.results for file in files_of(path)])
-    latest = {record.ts_id: record for record in records_of(args.results)}
-    scored = [record for record in latest.values() if record.status == OK]
-    model_of(scored)  # stops where there are several
+    check_outputs([args.output], files_of(*args.results))
+    scored = scored_records(args.results)
     try:
         calibration = calibration_from(scored)
     except RefusedError as error:

@@ -12,8 +12,7 @@ import os
 import sys
 import traceback
 from importlib import import_module
-from types import ModuleType
-from typing import NamedTuple, Sequence
+from typing import Sequence
 
 from tomoscore_scipion import __version__
 from tomoscore_scipion.records.errors import StartError, TomoScoreError
@@ -23,81 +22,25 @@ from tomoscore_scipion.records.terminal import notify
 HOW_TO_INSTALL = "pip install 'scipion-em-tomoscore[engine]'"
 
 
-class Command(NamedTuple):
-    """A sub-command: `arguments` has add_arguments(parser), `action` has main(args) -> int."""
-
-    help: str
-    arguments: str
-    action: str
-
-
-COMMANDS: dict[str, Command] = {
-    "score": Command(
-        "score tomograms",
-        "tomoscore_scipion.commands.arguments.score",
-        "tomoscore_scipion.commands.score",
-    ),
-    "watch": Command(
-        "score tomograms of a running session as they become complete",
-        "tomoscore_scipion.commands.arguments.watch",
-        "tomoscore_scipion.commands.watch",
-    ),
-    "dose": Command(
-        "how many electrons of a tilt series are worth it",
-        "tomoscore_scipion.commands.arguments.dose",
-        "tomoscore_scipion.commands.dose",
-    ),
-    "report": Command(
-        "make an HTML report of scored tomograms",
-        "tomoscore_scipion.commands.arguments.report",
-        "tomoscore_scipion.commands.report",
-    ),
-    "napari": Command(
-        "show scored tomograms with their quality maps in napari",
-        "tomoscore_scipion.commands.arguments.napari",
-        "tomoscore_scipion.commands.napari",
-    ),
-    "compare": Command(
-        "compare scores of the same tilt series: which way to make tomograms wins",
-        "tomoscore_scipion.commands.arguments.compare",
-        "tomoscore_scipion.commands.compare",
-    ),
-    "agreement": Command(
-        "compare predicted scores of a session with those measured from halves",
-        "tomoscore_scipion.commands.arguments.agreement",
-        "tomoscore_scipion.commands.agreement",
-    ),
-    "calibrate": Command(
-        "learn a correction of a session's scores from its halves",
-        "tomoscore_scipion.commands.arguments.calibrate",
-        "tomoscore_scipion.commands.calibrate",
-    ),
-    "threshold": Command(
-        "find the threshold that agrees with tomograms marked as good and as bad",
-        "tomoscore_scipion.commands.arguments.threshold",
-        "tomoscore_scipion.commands.threshold",
-    ),
-    "info": Command(
-        "show versions, weights and devices",
-        "tomoscore_scipion.commands.arguments.info",
-        "tomoscore_scipion.commands.info",
-    ),
-    "simulate": Command(
-        "simulate tomograms (.mrc) with their truth (.json)",
-        "tomoscore_scipion.commands.arguments.simulate",
-        "tomoscore_scipion.commands.simulate",
-    ),
-    "train": Command(
-        "train a model on simulated tomograms",
-        "tomoscore_scipion.commands.arguments.train",
-        "tomoscore_scipion.commands.train",
-    ),
-    "benchmark": Command(
-        "compare scores with the truth on fresh simulated tomograms",
-        "tomoscore_scipion.commands.arguments.benchmark",
-        "tomoscore_scipion.commands.benchmark",
-    ),
+COMMANDS = {
+    "score": "score tomograms",
+    "watch": "score tomograms of a running session as they become complete",
+    "dose": "how many electrons of a tilt series are worth it",
+    "report": "make an HTML report of scored tomograms",
+    "napari": "show scored tomograms with their quality maps in napari",
+    "compare": "compare scores of the same tilt series: which way to make tomograms wins",
+    "agreement": "compare predicted scores of a session with those measured from halves",
+    "calibrate": "learn a correction of a session's scores from its halves",
+    "threshold": "find the threshold that agrees with tomograms marked as good and as bad",
+    "info": "show versions, weights and devices",
+    "simulate": "simulate tomograms (.mrc) with their truth (.json)",
+    "train": "train a model on simulated tomograms",
+    "benchmark": "compare scores with the truth on fresh simulated tomograms",
 }
+"""The sub-commands, with the help of each.
+
+Module arguments.NAME has add_arguments(parser), module NAME has main(args) -> exit status."""
+ARGUMENTS, ACTIONS = "tomoscore_scipion.commands.arguments", "tomoscore_scipion.commands"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -138,13 +81,12 @@ def _run(argv: Sequence[str]) -> int:
     if not argv or argv[0] not in COMMANDS:
         _overview().parse_args(argv)  # shows the help or the version, or says what is wrong
         return 0
-    command = COMMANDS[argv[0]]
     try:
-        parser = _parser(argv[0], import_module(command.arguments))
+        parser = parser_of(argv[0])
         # Options may stand between paths; with "--" paths may look like options, but not both.
         parse = parser.parse_args if "--" in argv else parser.parse_intermixed_args
         args = parse(argv[1:])
-        return int(import_module(command.action).main(args))
+        return int(import_module(f"{ACTIONS}.{argv[0]}").main(args))
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] == "tomoscore_scipion":
             raise
@@ -163,16 +105,17 @@ def _overview() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"tomoscore {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name, command in COMMANDS.items():
-        commands.add_parser(name, help=command.help)
+    for name, text in COMMANDS.items():
+        commands.add_parser(name, help=text)
     return parser
 
 
-def _parser(name: str, arguments: ModuleType) -> argparse.ArgumentParser:
+def parser_of(name: str) -> argparse.ArgumentParser:
     """The parser of one command, with the options that all have."""
+    arguments = import_module(f"{ARGUMENTS}.{name}")
     parser = argparse.ArgumentParser(
         prog=f"tomoscore {name}",
-        description=getattr(arguments, "DESCRIPTION", COMMANDS[name].help),
+        description=getattr(arguments, "DESCRIPTION", COMMANDS[name]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

@@ -7,7 +7,6 @@ import os
 from argparse import Namespace
 from typing import Sequence
 
-from tomoscore_scipion.commands.supervisor import supervisor_of
 from tomoscore_scipion.images.dose_plot import write_plot
 from tomoscore_scipion.images.figure_file import ENDINGS
 from tomoscore_scipion.records import dose_csv
@@ -23,6 +22,7 @@ from tomoscore_scipion.records.record_files import json_line
 from tomoscore_scipion.running import stopping
 from tomoscore_scipion.running.dose_analysis import DoseAnalysis, SeriesTask
 from tomoscore_scipion.running.job_runner import ResultFiles, print_outcome, run_items
+from tomoscore_scipion.running.supervisor import Supervisor
 from tomoscore_scipion.tilt_metadata.angle_file import has_further_columns
 
 ONE_SERIES = (
@@ -52,7 +52,9 @@ def main(args: Namespace) -> int:
     check_outputs(outputs, [*inputs, args.job, job.weights])
     work, tasks = DoseAnalysis(bool(args.flip_phases)), _tasks(args, job)
     with stopping.as_interrupt():
-        supervisor = supervisor_of(args, work, job.weights, job.device)
+        supervisor = Supervisor(
+            work, job.weights, job.device, args.threads, args.timeout, args.debug
+        )
         outcome = run_items(supervisor, tasks, _result_files(args, job), verdict, args.quiet)
         if args.plot and outcome.records and outcome.records[0].status == OK:
             write_plot(args.plot, outcome.records[0])

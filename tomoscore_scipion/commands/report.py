@@ -6,11 +6,10 @@ from __future__ import annotations
 from argparse import Namespace
 
 from tomoscore_scipion.records.output_paths import check_outputs
-from tomoscore_scipion.records.record_files import files_of, records_of
+from tomoscore_scipion.records.record_files import files_of, latest_of_each, records_of
 from tomoscore_scipion.records.session_order import read_order
 from tomoscore_scipion.records.terminal import notify
 from tomoscore_scipion.report.compared import section_of, sets_of
-from tomoscore_scipion.report.content import latest_of_each
 from tomoscore_scipion.report.pictures import check_folders
 from tomoscore_scipion.report.writing import write_report
 
@@ -24,8 +23,7 @@ def main(args: Namespace) -> int:
     Raises:
         StartError: records or pictures cannot be read, or the report cannot be written.
     """
-    inputs = [file for path in (*args.results, *args.compare) for file in files_of(path)]
-    check_outputs([args.output], [*inputs, args.order])
+    check_outputs([args.output], [*files_of(*args.results, *args.compare), args.order])
     check_folders(args.thumbnails, "thumbnails")
     check_folders(args.maps, "maps")
     records = records_of(args.results)

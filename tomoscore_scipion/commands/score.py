@@ -11,7 +11,6 @@ from typing import Sequence
 
 from tomoscore_scipion.calibration.calibration import read_calibration
 from tomoscore_scipion.commands.arguments.score import RESULTS, check_arguments
-from tomoscore_scipion.commands.supervisor import supervisor_of
 from tomoscore_scipion.pipelines.accepted_files import AcceptedFile, files_of
 from tomoscore_scipion.pipelines.sources import Source, source_of
 from tomoscore_scipion.records.acceptance import DEFAULT_THRESHOLD, accepted_of
@@ -25,6 +24,7 @@ from tomoscore_scipion.running import stopping
 from tomoscore_scipion.running.job_runner import ResultFiles, print_outcome, run_items
 from tomoscore_scipion.running.progress import score_text
 from tomoscore_scipion.running.scoring import Scoring
+from tomoscore_scipion.running.supervisor import Supervisor
 
 
 def main(args: Namespace) -> int:
@@ -53,7 +53,9 @@ def main(args: Namespace) -> int:
         work = Scoring(job.thumbnail_dir, job.map_dir, calibration)
         work.products.prepare()
         at_the_end.enter_context(stopping.as_interrupt())
-        supervisor = supervisor_of(args, work, job.weights, job.device)
+        supervisor = Supervisor(
+            work, job.weights, job.device, args.threads, args.timeout, args.debug
+        )
         files = _result_files(args, job)
         outcome = run_items(supervisor, job.tomograms, files, score_text, args.quiet)
         if args.report and outcome.records:

@@ -35,8 +35,7 @@ def main(args: Namespace) -> int:
     Raises:
         StartError: no threshold can be derived, or a file cannot be written.
     """
-    inputs = [file for path in args.results for file in files_of(path)] + [args.good, args.bad]
-    check_outputs([args.json, args.output], inputs)
+    check_outputs([args.json, args.output], [*files_of(*args.results), args.good, args.bad])
     records = {record.ts_id: record for record in records_of(args.results)}
     model = model_of(list(records.values()))
     scores = {i: record.tomoscore for i, record in records.items() if record.tomoscore is not None}

@@ -8,7 +8,6 @@ from argparse import Namespace
 from contextlib import nullcontext
 
 from tomoscore_scipion.calibration.calibration import read_calibration
-from tomoscore_scipion.commands.supervisor import supervisor_of
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.exit_status import ExitStatus
 from tomoscore_scipion.records.record import FAILED
@@ -41,7 +40,9 @@ def main(args: Namespace) -> int:
     work = Scoring(os.path.join(plan.output, PICTURES), plan.maps, calibration)
     work.products.prepare()
     with stopping.as_interrupt():
-        supervisor = supervisor_of(args, work, args.weights, args.device)
+        supervisor = Supervisor(
+            work, args.weights, args.device, args.threads, args.timeout, args.debug
+        )
         with LivePage(plan.output, args.serve) if args.serve else nullcontext() as page:
             if page is not None and not plan.quiet:
                 notify(f"the report is shown at {page.address}")

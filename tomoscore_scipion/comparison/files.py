@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A comparison as CSV table, as JSON that can be read back, and as plot."""
+"""A comparison as CSV table, and as JSON that can be read back."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any, Mapping, Sequence
 
 from tomoscore_scipion.comparison.paired import CONFIDENCE, Comparison, Difference
-from tomoscore_scipion.images.figure_file import check_ending, save_figure
 from tomoscore_scipion.records.csv_lines import csv_row, harmless
-from tomoscore_scipion.records.output_paths import check_writable
 
 SCHEMA = 1
 """Version of the JSON form. `from_dict` refuses any other."""
@@ -39,18 +38,7 @@ def as_dict(comparison: Comparison, lines: Sequence[str] = ()) -> dict[str, Any]
         "ts_ids": list(comparison.ts_ids),
         "scores": [list(values) for values in comparison.scores],
         "means": list(comparison.means),
-        "differences": [
-            {
-                "first": d.first,
-                "second": d.second,
-                "mean": d.mean,
-                "interval": None if d.interval is None else list(d.interval),
-                "better": d.better,
-                "equal": d.equal,
-                "worse": d.worse,
-            }
-            for d in comparison.differences
-        ],
+        "differences": [asdict(difference) for difference in comparison.differences],
         "left_out": [list(ids) for ids in comparison.left_out],
         "confidence": CONFIDENCE,
         "leader": comparison.names[comparison.leader],
@@ -83,24 +71,3 @@ def from_dict(content: Mapping[str, Any]) -> Comparison:
 def json_text(comparison: Comparison, lines: Sequence[str] = ()) -> str:
     """The JSON of `as_dict` with a final line feed."""
     return json.dumps(as_dict(comparison, lines), indent=1, allow_nan=False) + "\n"
-
-
-def write_plot(comparison: Comparison, path: str) -> None:
-    """Draw a comparison into a file, which replaces an existing one.
-
-    Args:
-        comparison: the comparison.
-        path: file name with one of the endings `figure_file.ENDINGS`.
-
-    Raises:
-        StartError: the file cannot be written, or has another ending.
-    """
-    check_ending(path)
-    check_writable(path)
-    from matplotlib.figure import Figure
-
-    from tomoscore_scipion.comparison.drawing import SIZE, draw
-
-    figure = Figure(figsize=SIZE)
-    draw(figure, comparison)
-    save_figure(figure, path)

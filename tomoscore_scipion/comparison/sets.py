@@ -8,9 +8,11 @@ from dataclasses import replace
 from typing import Iterable, Mapping, Sequence
 
 from tomoscore_scipion.comparison.ids import common_names, remark_on
+from tomoscore_scipion.comparison.paired import Comparison, compare
+from tomoscore_scipion.comparison.summary_text import METHOD, sentences
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.record import Score, default_ts_id
-from tomoscore_scipion.records.record_files import SUFFIX, records_of
+from tomoscore_scipion.records.record_files import SUFFIX, latest_of_each, records_of
 
 HASH_SHOWN = 12
 
@@ -32,7 +34,7 @@ def read_sets(paths: Sequence[str], names: Sequence[str] | None = None) -> dict[
     if len(names) != len(paths):
         raise StartError(f"expected {len(paths)} names, one for each set, got {len(names)}")
     check_names(names)
-    return {name: _latest(records_of([path])) for name, path in zip(names, paths)}
+    return {name: latest_of_each(records_of([path])) for name, path in zip(names, paths)}
 
 
 def names_of(paths: Sequence[str]) -> list[str]:
@@ -85,6 +87,26 @@ def check_models(models: Mapping[str, Iterable[str]]) -> None:
 
 def _short(made_by: str) -> str:
     return "+".join(sha256[:HASH_SHOWN] for sha256 in made_by.split("+"))
+
+
+def compare_sets(sets: Mapping[str, Sequence[Score]]) -> tuple[Comparison, list[str]]:
+    """Compare sets of records.
+
+    Args:
+        sets: {name of a set: records}.
+
+    Returns:
+        The comparison, and sentences about it.
+
+    Raises:
+        StartError: the sets cannot be compared.
+    """
+    sets, joined_by = joined(sets)
+    try:
+        comparison = compare(scores_of(sets))
+    except ValueError as error:
+        raise StartError(f"{', '.join(sets)}: {error}") from error
+    return comparison, [*sentences(comparison), *joined_by, *remarks_on(sets), METHOD]
 
 
 def joined(
@@ -165,7 +187,3 @@ def _limits(record: Score) -> str:
 
 def _sizes(records: Sequence[Score]) -> list[float]:
     return sorted({round(r.voxel_size_angstrom, 2) for r in records if r.voxel_size_angstrom})
-
-
-def _latest(records: Sequence[Score]) -> list[Score]:
-    return list({record.ts_id: record for record in records}.values())

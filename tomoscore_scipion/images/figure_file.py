@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable, TypeVar
 
 from tomoscore_scipion.records.atomic_write import atomic_path
 from tomoscore_scipion.records.errors import StartError
@@ -16,6 +16,8 @@ ENDINGS = (".png", ".svg", ".pdf")
 """Endings of file names of figures."""
 DPI = 150
 
+Content = TypeVar("Content")
+
 
 def check_ending(path: str) -> None:
     """Check that a figure can have this file name.
@@ -25,6 +27,28 @@ def check_ending(path: str) -> None:
     """
     if not path.lower().endswith(ENDINGS):
         raise StartError(f"{path}: expected a name that ends with {', '.join(ENDINGS)}")
+
+
+def save_drawing(
+    path: str, draw: Callable[[Figure, Content], None], content: Content, size: tuple[float, float]
+) -> None:
+    """Draw into a new figure and save it, see `save_figure`.
+
+    Args:
+        path: file name with one of the `ENDINGS`.
+        draw: draws the content into an empty figure.
+        content: what `draw` draws.
+        size: width and height of the figure, inches.
+
+    Raises:
+        StartError: the name has another ending, or the file cannot be written.
+    """
+    check_ending(path)
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size)
+    draw(figure, content)
+    save_figure(figure, path)
 
 
 def save_figure(figure: Figure, path: str, dpi: int = DPI) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Callable, Sequence, TypeVar
+from typing import Callable, Iterable, Sequence, TypeVar
 
 from tomoscore_scipion.records.dose_record import DoseRecord
 from tomoscore_scipion.records.errors import StartError
-from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.record import OK, Score
 
 Record = TypeVar("Record")
 
@@ -58,14 +58,18 @@ def parse_lines(path: str, parse: Callable[[str], Record], expected: str) -> lis
     return records
 
 
-def files_of(path: str) -> list[str]:
-    """The files of records of a path: the path itself, or all files below a folder.
+def files_of(*paths: str) -> list[str]:
+    """The files of records of each path: the path itself, or all files below a folder.
 
     The files of a folder are sorted by name, with numbers in the order of their values.
 
     Raises:
         StartError: a folder has no such file, or cannot be read.
     """
+    return [file for path in paths for file in _files_below(path)]
+
+
+def _files_below(path: str) -> list[str]:
     if not os.path.isdir(path):
         return [path]
     files = [
@@ -85,7 +89,23 @@ def records_of(paths: Sequence[str]) -> list[Score]:
     Raises:
         StartError: a file cannot be read, or holds something else.
     """
-    return [record for path in paths for file in files_of(path) for record in read_records(file)]
+    return [record for file in files_of(*paths) for record in read_records(file)]
+
+
+def latest_of_each(records: Iterable[Score]) -> list[Score]:
+    """The last record of each id, in the order in which the ids occur first."""
+    return list({record.ts_id: record for record in records}.values())
+
+
+def scored_records(paths: Sequence[str]) -> list[Score]:
+    """The scored records in files or folders of records, the last one of each id.
+
+    Raises:
+        StartError: records cannot be read, or several models or calibrations made the scores.
+    """
+    scored = [record for record in latest_of_each(records_of(paths)) if record.status == OK]
+    model_of(scored)
+    return scored
 
 
 def model_of(records: Sequence[Score]) -> str | None:

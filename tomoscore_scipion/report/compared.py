@@ -6,9 +6,7 @@ from __future__ import annotations
 from typing import Any, Mapping, Sequence
 
 from tomoscore_scipion.comparison.files import as_dict
-from tomoscore_scipion.comparison.paired import compare
-from tomoscore_scipion.comparison.sets import joined, names_of, read_sets, remarks_on, scores_of
-from tomoscore_scipion.comparison.summary_text import METHOD, sentences
+from tomoscore_scipion.comparison.sets import compare_sets, names_of, read_sets
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.record import Score
 
@@ -51,12 +49,8 @@ def section_of(sets: Mapping[str, Sequence[Score]]) -> dict[str, Any]:
     Raises:
         StartError: the sets cannot be compared.
     """
-    sets, joined_by = joined(sets)
-    try:
-        comparison = compare(scores_of(sets))
-    except ValueError as error:
-        raise StartError(f"{', '.join(sets)}: {error}") from error
-    section = as_dict(comparison, [*sentences(comparison), *joined_by, *remarks_on(sets), METHOD])
+    comparison, lines = compare_sets(sets)
+    section = as_dict(comparison, lines)
     others = [number for number in range(len(comparison.names)) if number != comparison.leader]
     section["gains"] = [
         {

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Iterable, List, Mapping, Sequence
+from typing import Any, List, Mapping, Sequence
 
 from tomoscore_scipion import __version__
 from tomoscore_scipion.records.acceptance import DEFAULT_THRESHOLD
@@ -27,14 +27,6 @@ Facts = Mapping[str, List[List[str]]]
 """{id of a tomogram: pairs of (quantity, value)}, shown with its details."""
 BY_SCORE = "score"
 """Borderline tomograms get the verdict of their score."""
-
-
-def latest_of_each(records: Iterable[Score]) -> list[Score]:
-    """The last record of each id, in the order in which the ids occur first."""
-    latest: dict[str, Score] = {}
-    for record in records:
-        latest[record.ts_id] = record
-    return list(latest.values())
 
 
 def content_of(

@@ -9,9 +9,10 @@ from typing import Any, Sequence
 from tomoscore_scipion.records.acceptance import DEFAULT_THRESHOLD
 from tomoscore_scipion.records.line_file import open_lines
 from tomoscore_scipion.records.record import Score
+from tomoscore_scipion.records.record_files import latest_of_each
 from tomoscore_scipion.records.session_order import Order, in_order
 from tomoscore_scipion.report import agreed
-from tomoscore_scipion.report.content import BY_SCORE, Facts, content_of, latest_of_each
+from tomoscore_scipion.report.content import BY_SCORE, Facts, content_of
 from tomoscore_scipion.report.page import render
 from tomoscore_scipion.report.pictures import map_of, pictures_of
 
