@@ -124,6 +124,7 @@ def halves_of(entry, value):
         "kind": "by-frame",
         "max_tilt_deg": 60.0,
         "octaves": PERIODS_NM[:5],
+        "tilt_range_deg": entry.get("tilt_range_deg"),
         "warnings": (),
     }
 

@@ -24,10 +24,37 @@ def test_what_half_maps_say_is_on_every_tomogram(lab):
     assert scored.isFinished(), log_of(scored)
     found = {item.getTsId(): attributes(item) for item in scored.scoredTomograms}
     assert found == {"a": [2.5, 2.25, 2.75, 5], "b": [None, None, None, 0]}
-    jobs = Path(scored._getExtraPath("batches")).glob("*/job.json")
-    told = [entry for job in jobs for entry in json.loads(job.read_text())["tomograms"]]
-    named = {entry["ts_id"]: (entry.get("half1"), entry.get("half2")) for entry in told}
+    named = {
+        ts_id: (entry.get("half1"), entry.get("half2"))
+        for ts_id, entry in job_entries(scored).items()
+    }
     assert named == {"a": tuple(halves), "b": (None, None)}
+
+
+def job_entries(scored):
+    """{tsId: entry} of all jobs of a run."""
+    jobs = Path(scored._getExtraPath("batches")).glob("*/job.json")
+    entries = [entry for job in jobs for entry in json.loads(job.read_text())["tomograms"]]
+    return {entry["ts_id"]: entry for entry in entries}
+
+
+def number_of_jobs(scored):
+    return len(list(Path(scored._getExtraPath("batches")).glob("*/job.json")))
+
+
+def test_half_maps_have_the_tilt_range_of_the_acquisition(lab):
+    ranges = {"a": (-54, 60), "b": (0.0, 0.0), "d": (-95.0, 60.0), "e": (0, 51)}
+    halves = [lab.tomogram(f"half_{name}")["path"] for name in ("odd", "even")]
+    entries = [lab.tomogram(key, halves=halves, tiltRange=pair) for key, pair in ranges.items()]
+    entries.append(lab.tomogram("f", tiltRange=(-60.0, 60.0)))  # without half maps
+    scored = lab.score(lab.source(entries))
+    assert scored.isFinished(), log_of(scored)
+    in_job = {ts_id: entry.get("tilt_range_deg") for ts_id, entry in job_entries(scored).items()}
+    assert in_job == {**dict.fromkeys("bdf"), "a": [-54.0, 60.0], "e": [0.0, 51.0]}
+    jobs = number_of_jobs(scored)
+    lab.resume(scored)
+    assert scored.isFinished(), log_of(scored)
+    assert number_of_jobs(scored) == jobs  # all are up to date
 
 
 def test_the_filter_keeps_what_half_maps_say(lab):
@@ -45,6 +72,22 @@ def test_half_maps_are_left_alone_where_the_form_says_so(lab):
     scored = lab.score(lab.source(entries), measureHalves=False)
     found = {item.getTsId(): attributes(item) for item in scored.scoredTomograms}
     assert found == {name: [None, None, None, 0] for name in "ab"}
+
+
+def test_an_acquisition_without_angles_has_no_tilt_range(project):
+    from tomo.objects import TomoAcquisition, Tomogram
+
+    from tomoscore_scipion.protocols.score_adapter import _half_maps
+
+    tomogram = Tomogram()
+    tomogram.setHalfMaps(["/o.mrc", "/e.mrc"])
+    halves = {"half1": "/o.mrc", "half2": "/e.mrc"}
+    assert _half_maps(tomogram) == halves
+    for angles in ((None, None), (-60.0, None), (60.0, -60.0)):
+        tomogram.setAcquisition(TomoAcquisition(*angles))
+        assert _half_maps(tomogram) == halves
+    tomogram.setAcquisition(TomoAcquisition(-60, 57))
+    assert _half_maps(tomogram) == {**halves, "tilt_range_deg": [-60.0, 57.0]}
 
 
 def calibration_for(lab, model_sha256, **changes):

@@ -25,6 +25,7 @@ from tomoscore_scipion.records.job import Tomogram
 from tomoscore_scipion.records.reasons import faults_of
 from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.records.resume import is_current
+from tomoscore_scipion.records.tilt_range import check_tilt_range
 from tomoscore_scipion.records.verdict import accepted_by
 
 logger = logging.getLogger(__name__)
@@ -148,7 +149,7 @@ class ScoreAdapter(StreamAdapter):
 
     # --------------------------- batches ------------------------------------
     def job_entry(self, key, item):
-        """File, voxel size, slices, and half maps of a tomogram."""
+        """File, voxel size, slices, and half maps of a tomogram with their tilt range."""
         size = self.protocol.voxelSize.get() or item.getSamplingRate()
         return {
             "ts_id": key,
@@ -172,7 +173,7 @@ class ScoreAdapter(StreamAdapter):
 
     # --------------------------- results ------------------------------------
     def is_up_to_date(self, record, item):
-        """Whether file, slices, size, half maps, weights and calibration are the record's."""
+        """Whether file, slices, size, half maps, weights and calibration are as in the record."""
         tomogram = Tomogram(**self.job_entry(record.ts_id, item))
         return is_current(record, tomogram, self.protocol.getMadeBy())
 
@@ -199,9 +200,21 @@ class ScoreAdapter(StreamAdapter):
 
 
 def _half_maps(item):
-    """{"half1", "half2"} of a tomogram's half maps; {} where it has not two."""
+    """{"half1", "half2"} and, if known, {"tilt_range_deg"} of a tomogram; {} without two halves."""
     paths = [_absolute_path(half) for half in item.getHalfMaps(asList=True)]
-    return dict(zip(("half1", "half2"), paths)) if len(paths) == 2 else {}
+    return {**dict(zip(("half1", "half2"), paths)), **_tilt_range(item)} if len(paths) == 2 else {}
+
+
+def _tilt_range(item):
+    """{"tilt_range_deg": [lowest, highest]} of a tomogram's acquisition; {} where it has none."""
+    acquisition = item.getAcquisition()
+    if acquisition is None:
+        return {}
+    angles = [value(acquisition, name) for name in ("_angleMin", "_angleMax")]
+    try:
+        return {"tilt_range_deg": list(check_tilt_range(angles))}
+    except ValueError:  # None, or 0 for both
+        return {}
 
 
 def _absolute_path(name):
