@@ -173,7 +173,7 @@ def record_of(scorer, folder: Path, planes, halves, size: float):
         paths.append(str(folder / f"{name}.mrc"))
         mrcfile.write(paths[-1], volume.numpy(), voxel_size=size, overwrite=True)
     item = Tomogram("simulated", paths[0], size, None, *paths[1:])
-    return Scoring().do(scorer, item, lambda done, total: None)
+    return Scoring().process(scorer, item, lambda done, total: None)
 
 
 def print_table(cases: list[Case]) -> None:

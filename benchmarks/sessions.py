@@ -163,7 +163,7 @@ def record_of(scorer: Scorer, ts_id: str, folder: Path, volumes: tuple, size: fl
         paths.append(str(folder / f"{ts_id}{name}.mrc"))
         mrcfile.write(paths[-1], volume.numpy(), voxel_size=size, overwrite=True)
     item = Tomogram(ts_id, paths[0], size, None, *paths[1:])
-    return Scoring().do(scorer, item, lambda done, total: None)
+    return Scoring().process(scorer, item, lambda done, total: None)
 
 
 @dataclass(frozen=True)

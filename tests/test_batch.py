@@ -125,7 +125,7 @@ def test_a_process_that_died_while_nothing_was_asked_is_replaced():
     with Supervisor(Scoring()) as scoring:
         os.kill(scoring._process.pid, signal.SIGKILL)
         scoring._process._process.wait()
-        assert scoring.do(Tomogram("a", "a.npy")).tomoscore == 1.0
+        assert scoring.process(Tomogram("a", "a.npy")).tomoscore == 1.0
 
 
 def test_a_batch_whose_every_tomogram_kills_the_process_ends():
@@ -155,8 +155,8 @@ def test_a_process_that_replaces_another_stays_on_its_device(monkeypatch):
         monkeypatch.setattr(
             HelperProcess, "send", lambda self, m: (asked.append(m.get("device")), send(self, m))
         )
-        scoring.do(Tomogram("a", "killed.npy"))
-        scoring.do(Tomogram("a", "a.npy"))
+        scoring.process(Tomogram("a", "killed.npy"))
+        scoring.process(Tomogram("a", "a.npy"))
     assert asked == [None, "cpu", None]
 
 
@@ -252,7 +252,7 @@ def test_a_stop_ends_the_waiting_and_the_process():
 
     with pytest.raises(KeyboardInterrupt), Supervisor(Scoring()) as scoring:
         pid = scoring._process.pid
-        scoring.do(Tomogram("hang", "hang.npy"), check=stop)
+        scoring.process(Tomogram("hang", "hang.npy"), check=stop)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 

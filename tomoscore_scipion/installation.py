@@ -104,7 +104,7 @@ def ask_engine(program, environ):
 def _answer(program, environ):
     command = f"{program} info --json"
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             shell=True,
             env=environ,
@@ -116,11 +116,11 @@ def _answer(program, environ):
         raise EngineError(
             f"The TomoScore engine gave no answer in {ANSWER_TIMEOUT_S} s: {command}"
         ) from None
-    text = done.stdout.decode("utf-8", "replace")
+    text = process.stdout.decode("utf-8", "replace")
     try:
         return json.loads(text[text.index("{") :])  # an activation may print before it
     except ValueError:
-        said = (done.stderr.decode("utf-8", "replace").strip() or text.strip()).splitlines()
+        said = (process.stderr.decode("utf-8", "replace").strip() or text.strip()).splitlines()
         raise EngineError(
             f"The TomoScore engine does not answer to: {command}\n"
             f"It said: {' / '.join(said[-3:]) or 'nothing'}\n"

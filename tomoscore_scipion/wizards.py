@@ -53,7 +53,7 @@ def scored_for(protocol):
     return ScoredTomograms()
 
 
-def beside(scores, threshold):
+def neighbours(scores, threshold):
     """The tomograms next to the threshold on either side.
 
     Args:
@@ -101,12 +101,12 @@ class ThresholdDialog(dialog.Dialog):
     """
 
     def __init__(self, parent, scored, criteria):
-        """Open it.
+        """Open the dialog.
 
         Args:
-            parent: window.
+            parent: parent window.
             scored: ScoredTomograms.
-            criteria: verdict.Criteria, with the threshold to begin with.
+            criteria: verdict.Criteria with the initial threshold.
         """
         self.scored = scored
         self.criteria = criteria
@@ -152,7 +152,9 @@ class ThresholdDialog(dialog.Dialog):
         self.value = float(value)
         scores, criteria = self.scored.scores(), replace(self.criteria, threshold=self.value)
         self._text.configure(text=consequence(self.scored.measured, criteria))
-        for label, where, ts_id in zip(self._sides, ("below", "above"), beside(scores, self.value)):
+        for label, where, ts_id in zip(
+            self._sides, ("below", "above"), neighbours(scores, self.value)
+        ):
             self._show(label, where, ts_id)
         good = accepted_by(criteria, self.scored.measured)
         groups = [
@@ -199,9 +201,9 @@ class TomoScoreThresholdWizard(Wizard):
         scored = scored_for(form.protocol)
         criteria = replace(form.protocol.getCriteria(), threshold=form.protocol.getThreshold())
         if scored.measured:
-            chosen = ThresholdDialog(form.root, scored, criteria)
-            if chosen.resultYes():
-                self._write(form, chosen.value)
+            dialog_ = ThresholdDialog(form.root, scored, criteria)
+            if dialog_.resultYes():
+                self._write(form, dialog_.value)
             return
         answer = dialog.askString(
             "TomoScore: threshold",
@@ -212,12 +214,12 @@ class TomoScoreThresholdWizard(Wizard):
         )
         if answer is None:
             return
-        chosen = typed_threshold(answer)
-        if chosen is None:
+        dialog_ = typed_threshold(answer)
+        if dialog_ is None:
             expected = f"Expected a number from 0 to {LARGEST:g}, found {answer!r}"
             dialog.showError("TomoScore: threshold", expected, form.root)
             return
-        self._write(form, chosen)
+        self._write(form, dialog_)
 
     @staticmethod
     def _write(form, threshold):

@@ -23,7 +23,7 @@ def note(shipped):
 
     def score(whole, half1, half2, size=None):
         item = Tomogram("TS", whole, size, None, half1, half2)
-        record = Scoring().do(shipped, item, lambda done, total: None)
+        record = Scoring().process(shipped, item, lambda done, total: None)
         return record.halves, record
 
     return score
@@ -49,7 +49,7 @@ def test_a_tilt_range_that_is_given_counts_in_the_place_of_the_one_that_shows(fi
     for tilt_range in (None, (-60.0, 60.0), (-30.0, 60.0)):
         item = Tomogram("TS", whole, half1=half1, half2=half2, tilt_range_deg=tilt_range)
         item = work.item_of(json.loads(json.dumps(asdict(item))))
-        record = work.do(shipped, item, lambda done, total: None)
+        record = work.process(shipped, item, lambda done, total: None)
         assert record.halves["tilt_range_deg"] == tilt_range
         assert Score.from_json(record.to_json()) == record
         scores[tilt_range] = record.halves["tomoscore"], record.halves["max_tilt_deg"]

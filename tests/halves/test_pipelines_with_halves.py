@@ -39,9 +39,9 @@ def test_halves_of_a_pipeline_are_measured_and_a_missing_one_is_a_warning(
     pipeline, written, tmp_path, shipped
 ):
     (tomogram,) = pipeline(written, tmp_path)
-    record = Scoring().do(shipped, tomogram, lambda done, total: None)
+    record = Scoring().process(shipped, tomogram, lambda done, total: None)
     assert record.halves["status"] == "measured"
     Path(written["half2"]).unlink()
-    record = Scoring().do(shipped, tomogram, lambda done, total: None)
+    record = Scoring().process(shipped, tomogram, lambda done, total: None)
     assert (record.status, record.halves["status"]) == ("ok", "refused")
     assert tomogram.half2 in record.warnings[-1]

@@ -127,9 +127,9 @@ def test_the_wizard_counts_what_a_threshold_would_do():
     [(2.0, ("a", "b")), (2.5, ("b", "c")), (0.5, (None, "a")), (3.5, ("c", None))],
 )
 def test_the_wizard_shows_the_tomograms_on_either_side_of_the_line(threshold, ids):
-    from tomoscore_scipion.wizards import beside
+    from tomoscore_scipion.wizards import neighbours
 
-    assert beside({"c": 3.0, "a": 1.0, "b": 2.0}, threshold) == ids
+    assert neighbours({"c": 3.0, "a": 1.0, "b": 2.0}, threshold) == ids
 
 
 def test_the_wizard_is_offered_for_the_threshold_of_both_protocols(scipion, scored):

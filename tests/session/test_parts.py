@@ -11,7 +11,7 @@ from session_files import metrics_row, mrc_bytes
 
 from tomoscore_scipion.pipelines.aretomo_metrics import Metrics, MetricsFiles, read_metrics
 from tomoscore_scipion.session.events import Events
-from tomoscore_scipion.session.files import State, is_whole, states_in
+from tomoscore_scipion.session.files import State, is_complete, states_in
 from tomoscore_scipion.session.waiting import STALE_S, Waiting
 
 SETTLE_S = 5.0
@@ -33,14 +33,14 @@ def nothing_done(path):
         (gzip.compress(mrc_bytes(1.0)), True),
     ],
 )
-def test_a_file_is_whole_when_it_is_as_large_as_its_header_says(tmp_path, content, whole):
+def test_a_file_is_complete_when_it_is_as_large_as_its_header_says(tmp_path, content, whole):
     path = tmp_path / "a.mrc"
     path.write_bytes(content)
-    assert is_whole(str(path)) is whole
+    assert is_complete(str(path)) is whole
 
 
 def test_a_file_that_is_gone_is_not_whole(tmp_path):
-    assert not is_whole(str(tmp_path / "a.mrc"))
+    assert not is_complete(str(tmp_path / "a.mrc"))
 
 
 def test_only_files_that_can_be_seen_are_found(tmp_path):
@@ -62,13 +62,13 @@ def test_quality_maps_of_the_watch_are_no_tomograms(tmp_path, maps):
     assert {os.path.relpath(path, tmp_path) for path in found} == {*files} - {files[2]}
 
 
-def test_a_file_is_next_when_it_stands_still_and_is_whole():
+def test_a_file_is_next_when_it_stands_still_and_is_complete():
     whole = []
     waiting = Waiting(SETTLE_S, 0.0, whole.__contains__)
     small, large = State(10, 1), State(20, 2)
-    waiting.look({"a": small}, nothing_done, 0.0)
+    waiting.update({"a": small}, nothing_done, 0.0)
     assert waiting.next(4.9) is None
-    waiting.look({"a": large}, nothing_done, 4.9)
+    waiting.update({"a": large}, nothing_done, 4.9)
     whole.append("a")
     assert waiting.next(9.8) is None
     assert waiting.next(9.9) == ("a", large)
@@ -77,7 +77,7 @@ def test_a_file_is_next_when_it_stands_still_and_is_whole():
 
 def test_a_file_that_is_never_whole_comes_after_a_long_time():
     waiting = Waiting(SETTLE_S, 0.0, lambda path: False)
-    waiting.look({"a": State(1, 1)}, nothing_done, 0.0)
+    waiting.update({"a": State(1, 1)}, nothing_done, 0.0)
     assert waiting.next(STALE_S - 1) is None
     assert waiting.next(STALE_S) == ("a", State(1, 1))
 
@@ -85,15 +85,15 @@ def test_a_file_that_is_never_whole_comes_after_a_long_time():
 def test_what_is_done_or_gone_is_not_waited_for_and_what_changed_since_is():
     waiting = Waiting(SETTLE_S, 0.0, lambda path: True)
     done = {"a": State(1, 1), "b": State(1, 1)}
-    waiting.look({"a": State(1, 1), "b": State(1, 9), "c": State(1, 1)}, done.get, 0.0)
-    waiting.look({"a": State(1, 1), "b": State(1, 9)}, done.get, 1.0)
-    assert waiting.rest() == [("b", State(1, 9))]
+    waiting.update({"a": State(1, 1), "b": State(1, 9), "c": State(1, 1)}, done.get, 0.0)
+    waiting.update({"a": State(1, 1), "b": State(1, 9)}, done.get, 1.0)
+    assert waiting.incomplete() == [("b", State(1, 9))]
 
 
 def test_one_waits_until_a_file_may_be_complete():
     waiting = Waiting(SETTLE_S, 0.0, lambda path: True)
     assert waiting.wait_s(0.0, 10.0) == 10.0
-    waiting.look({"a": State(1, 1)}, nothing_done, 2.0)
+    waiting.update({"a": State(1, 1)}, nothing_done, 2.0)
     assert waiting.wait_s(3.0, 10.0) == 4.0
     assert waiting.wait_s(8.0, 10.0) == 10.0
 

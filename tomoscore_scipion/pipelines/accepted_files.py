@@ -45,10 +45,12 @@ def files_of(
         if source.relion is None:
             raise StartError("--output-star needs a star file of RELION (tomograms.star) as PATH")
         relion = source.relion
-        files.append(AcceptedFile(star, lambda found: write_accepted(relion, found, star)))
+        files.append(AcceptedFile(star, lambda accepted: write_accepted(relion, accepted, star)))
     if listed:
         if source.warp is None:
             raise StartError("--output-list needs a processing folder of Warp as PATH")
         warp, paths = source.warp, tomostar_files(source.warp, tomostar)
-        files.append(AcceptedFile(listed, lambda found: write_list(warp, paths, found, listed)))
+        files.append(
+            AcceptedFile(listed, lambda accepted: write_list(warp, paths, accepted, listed))
+        )
     return files

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """AreTomo3's TiltSeries_Metrics.csv: measurements of each tilt series, beside the tomograms.
 
-Its columns are those of AreTomo3's source (AreTomo/CTsMetrics.cpp): the thickness is in pixels of
-the tilt series, the resolution of the CTF that of the image at zero degrees in Angstrom, and bad
-patches of the local alignment are a share, 0 to 1, of all, and of those within 30.9 degrees.
+The columns are defined in AreTomo3's source (AreTomo/CTsMetrics.cpp): thickness in pixels of the
+tilt series; resolution of the CTF fit at zero degrees in Angstrom; fraction of bad patches of the
+local alignment, 0 to 1, of all patches and of those within 30.9 degrees.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class Metrics:
     """Measurements of a tilt series by AreTomo3; None for missing ones.
 
     Attributes:
-        thickness_nm: of the specimen.
-        ctf_resolution_angstrom: to which the CTF fits at zero degrees.
-        bad_patches_low: share of bad patches within 30.9 degrees, 0 to 1.
-        bad_patches: share of bad patches of all, 0 to 1.
+        thickness_nm: thickness of the specimen.
+        ctf_resolution_angstrom: resolution of the CTF fit at zero degrees.
+        bad_patches_low: fraction of bad patches within 30.9 degrees, 0 to 1.
+        bad_patches: fraction of bad patches of all, 0 to 1.
     """
 
     thickness_nm: float | None = None
@@ -61,11 +61,11 @@ class Metrics:
             ("bad patches, low tilts (AreTomo3)", self.bad_patches_low, "{:.0%}"),
             ("bad patches (AreTomo3)", self.bad_patches, "{:.0%}"),
         )
-        return [[what, form.format(value)] for what, value, form in pairs if value is not None]
+        return [[name, form.format(value)] for name, value, form in pairs if value is not None]
 
     def summary_text(self) -> str:
-        """In a line: "AreTomo3: thickness 214 nm, CTF resolution 8.1 A, bad patches 12%"."""
-        facts = [f"{what.replace(' (AreTomo3)', '')} {value}" for what, value in self.facts]
+        """One line: "AreTomo3: thickness 214 nm, CTF resolution 8.1 A, bad patches 12%"."""
+        facts = [f"{name.replace(' (AreTomo3)', '')} {value}" for name, value in self.facts]
         return f"AreTomo3: {', '.join(facts)}" if facts else ""
 
 
@@ -103,7 +103,7 @@ class MetricsFiles:
 
 
 def read_metrics(path: str) -> dict[str, Metrics]:
-    """The metrics of each tilt series, by its name without .mrc; of several rows the last counts.
+    """Read the metrics: {name of a tilt series without .mrc: metrics of its last row}.
 
     Incomplete rows and values that are not numbers are ignored.
 
@@ -131,8 +131,8 @@ def _metrics(cells: dict[str, str]) -> Metrics:
     return Metrics(
         thickness_nm=0.1 * thickness * pixel if has_size and thickness and pixel else None,
         ctf_resolution_angstrom=resolution if resolution and resolution > 0 else None,
-        bad_patches_low=_share(cells.get(BAD_LOW)),
-        bad_patches=_share(cells.get(BAD_ALL)),
+        bad_patches_low=_fraction(cells.get(BAD_LOW)),
+        bad_patches=_fraction(cells.get(BAD_ALL)),
     )
 
 
@@ -144,6 +144,6 @@ def _number(word: str | None) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _share(word: str | None) -> float | None:
+def _fraction(word: str | None) -> float | None:
     value = _number(word)
     return value if value is not None and 0 <= value <= 1 else None

@@ -51,8 +51,8 @@ class RelionTomograms:
 
     Attributes:
         path: the file.
-        tomograms: those with a file of the requested kind; ids are RELION's names.
-        without_file: names of the others.
+        tomograms: tomograms with a file of the requested kind; ids are RELION's names.
+        without_file: names of the tomograms without such a file.
         with_one_half: names of tomograms with a file for one half only, which are not measured.
         blocks: {name of a block: its table or dict}; all values of tables are text.
         table: name of the block with the tomograms.
@@ -88,9 +88,9 @@ def read_tomograms(
     name = _block_of_tomograms(path, blocks, which)
     table = blocks[name].fillna(MISSING)
     blocks[name] = table
-    twice = sorted(set(table.columns[table.columns.duplicated()]))
-    if twice:
-        raise StartError(f"{path}: expected each label once, found {', '.join(twice)} twice")
+    repeated = sorted(set(table.columns[table.columns.duplicated()]))
+    if repeated:
+        raise StartError(f"{path}: expected each label once, found {', '.join(repeated)} twice")
     if table.empty:
         raise StartError(f"{path}: expected tomograms, found none: the table has no rows")
     ids = [str(word) for word in table[NAME]]
@@ -101,18 +101,18 @@ def read_tomograms(
     except StartError as error:
         raise StartError(f"{path}: {NAME}: {error}") from error
     files = [str(word) for word in table[FILES[which]]]
-    there = [file.lower() not in NO_FILE for file in files]
-    if not any(there):
+    has_file = [file.lower() not in NO_FILE for file in files]
+    if not any(has_file):
         raise StartError(
             f"{path}: expected files in {FILES[which]}, found none in any row; "
-            f"{_others(table, which)}"
+            f"{_other_kinds(table, which)}"
         )
-    project = _project_folder(path, [file for file, is_there in zip(files, there) if is_there])
+    project = _project_folder(path, [file for file, is_there in zip(files, has_file) if is_there])
     given = voxel_size_angstrom
     halves = _halves(table) if which == "reconstructed" else [()] * len(ids)
     tomograms = []
     for row, (ts_id, file) in enumerate(zip(ids, files)):
-        if there[row]:
+        if has_file[row]:
             size = _voxel_size(path, table, row) if given is None else given
             tomogram = Tomogram(ts_id, _from_here(path, project, file), size)
             if len(halves[row]) == 2:
@@ -123,7 +123,7 @@ def read_tomograms(
     return RelionTomograms(
         path=path,
         tomograms=tuple(tomograms),
-        without_file=tuple(ts_id for ts_id, is_there in zip(ids, there) if not is_there),
+        without_file=tuple(ts_id for ts_id, is_there in zip(ids, has_file) if not is_there),
         with_one_half=tuple(ts_id for ts_id, half in zip(ids, halves) if len(half) == 1),
         blocks=blocks,
         table=name,
@@ -142,23 +142,23 @@ def _block_of_tomograms(path: str, blocks: Mapping[str, Any], which: str) -> str
     """The name of the one block whose table has names and files of tomograms."""
     tables = {name: block for name, block in blocks.items() if hasattr(block, "columns")}
     named = [name for name, table in tables.items() if NAME in table]
-    found = [name for name in named if FILES[which] in tables[name]]
-    if len(found) == 1:
-        return found[0]
-    if found:
+    matching = [name for name in named if FILES[which] in tables[name]]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
         raise StartError(
-            f"{path}: expected one table with {NAME} and {FILES[which]}, found {len(found)}: "
-            f"{', '.join(found)}; take the others out"
+            f"{path}: expected one table with {NAME} and {FILES[which]}, found {len(matching)}: "
+            f"{', '.join(matching)}; take the others out"
         )
     if not named:
         raise StartError(
             f"{path}: expected RELION 5's tomograms.star, with a table that has {NAME} and "
             f"{FILES[which]}; found no table with {NAME}"
         )
-    raise StartError(f"{path}: expected {FILES[which]}; {_others(tables[named[0]], which)}")
+    raise StartError(f"{path}: expected {FILES[which]}; {_other_kinds(tables[named[0]], which)}")
 
 
-def _others(table: pandas.DataFrame, which: str) -> str:
+def _other_kinds(table: pandas.DataFrame, which: str) -> str:
     """Kinds that can be scored instead of a missing kind."""
     kinds = [kind for kind in FILES if kind != which and FILES[kind] in table]
     if kinds:
@@ -169,29 +169,35 @@ def _others(table: pandas.DataFrame, which: str) -> str:
 def _project_folder(path: str, files: Sequence[str]) -> str:
     """The folder of the RELION project, to which the paths in the file are relative.
 
-    It is the nearest folder above the file in which one of the paths exists, else the nearest with
-    a file of RELION's project, else the current one.
+    It is the nearest folder above the file in which one of the paths exists; otherwise the nearest
+    one with a file of a RELION project; otherwise the current folder.
     """
     above = []
     folder = os.path.dirname(os.path.abspath(path))
     while folder not in above:
         above.append(folder)
         folder = os.path.dirname(folder)
-    for wanted in (files, PROJECT_MARKS):
+    for names in (files, PROJECT_MARKS):
         for folder in above:
-            if any(os.path.exists(os.path.join(folder, name)) for name in wanted):
+            if any(os.path.exists(os.path.join(folder, name)) for name in names):
                 return folder
     return os.getcwd()
 
 
 def _from_here(path: str, project: str, file: str) -> str:
-    """The path of a tomogram: absolute if it or the star file is, else from the current folder."""
-    whole = os.path.join(project, file)
-    return whole if os.path.isabs(path) or os.path.isabs(file) else os.path.relpath(whole)
+    """Path of a tomogram: absolute if it or the star file is, else relative to the current folder.
+
+    Args:
+        path: path of the star file.
+        project: folder of the project.
+        file: path of the tomogram in the star file.
+    """
+    full_path = os.path.join(project, file)
+    return full_path if os.path.isabs(path) or os.path.isabs(file) else os.path.relpath(full_path)
 
 
 def _voxel_size(path: str, table: pandas.DataFrame, row: int) -> float | None:
-    """Voxel size in Angstrom; None, for that of the header, if the table has none."""
+    """Voxel size in Angstrom; None, to use the header, if the table has none."""
     if PIXEL_SIZE not in table or BINNING not in table:
         return None
     size = 1.0

@@ -20,7 +20,7 @@ from tomoscore_scipion.records.job import Tomogram, tomograms_of_paths
 STAR = ".star"
 WHICH = tuple(dict.fromkeys((*FILES, *FOLDERS)))
 """The kinds of tomograms that star files and folders know."""
-SHOWN = 3
+MAX_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -106,4 +106,4 @@ def _of_warp(path: str, voxel_size_angstrom: float | None, which: str) -> Source
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+    return ", ".join(names[:MAX_NAMED]) + (", ..." if len(names) > MAX_NAMED else "")

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The processing folder of Warp or WarpTools: its tomograms, and a list of the accepted ones.
 
-Names are those of WarpLib (TiltSeries.cs): a tomogram is reconstruction/NAME_10.00Apx.mrc, with
-the name of its tilt series and the pixel size in Angstrom; other kinds lie in folders below it, of
-the same name. NAME.xml in the processing folder holds the metadata, which is never changed.
-NAME.tomostar, in the folder of the data, stands for the tilt series on the command line of
-WarpTools; a .txt file with one such path per line may follow --input_data (BaseOptions.cs).
+Names are defined in WarpLib (TiltSeries.cs): a tomogram is reconstruction/NAME_10.00Apx.mrc, with
+the name of its tilt series and the pixel size in Angstrom. Other kinds of tomograms have the same
+name in folders below it. NAME.xml in the processing folder is the metadata, which is never changed.
+On the command line of WarpTools a tilt series is given as NAME.tomostar, which is in the folder of
+the data; --input_data also accepts a .txt file with one such path per line (BaseOptions.cs).
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ FOLDERS = {
 }
 """The folder of each kind of tomogram, below `RECONSTRUCTION`."""
 FILE = re.compile(r"(?P<series>.+)_(?P<pixel>\d+[.,]\d{2})Apx\.mrc")
-"""WarpTools writes the pixel size as its user's language does, with a point or a comma."""
+"""The pixel size has a point or a comma, depending on the language of the user."""
 ROUNDING_ANGSTROM = 0.0051
-"""The name has the pixel size with two decimals."""
+"""Largest rounding error of the pixel size in the name, which has two decimals."""
 LIST_SUFFIX = ".txt"
-"""WarpTools takes a file of any other extension for data."""
+"""Suffix of lists; WarpTools treats files with any other suffix as data."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class WarpFolder:
 
     Attributes:
         path: the folder.
-        tomograms: those of the requested kind, sorted by name.
+        tomograms: tomograms of the requested kind, sorted by name.
         series: {id of a tomogram: name of its tilt series}.
-        n_halves: how many of the tomograms have both halves beside them.
+        n_halves: number of tomograms with both halves.
         deselected: names of the tilt series that are deselected in Warp.
     """
 
@@ -74,9 +74,9 @@ def read_warp_folder(
 ) -> WarpFolder:
     """Find the tomograms of a processing folder.
 
-    The id of a tomogram is the name of its tilt series; where one has tomograms of several pixel
-    sizes, the pixel size follows, as in the file's name. The halves of reconstructed tomograms are
-    named where one of them is there; one that is missing is then a warning in the record.
+    The id of a tomogram is the name of its tilt series, followed by the pixel size as in the file
+    name if there are tomograms of several pixel sizes. Halves of a reconstructed tomogram are used
+    if at least one exists; the record then has a warning if the other is missing.
 
     Args:
         path: the folder.
@@ -206,7 +206,7 @@ def _is_deselected(path: str, name: str) -> bool:
         return False
     root = read_xml(file)
     marks = [root.get(key, "") for key in ("UnselectManual", "UnselectFilter")]
-    # What is selected by hand is so whatever the filter says.
+    # A selection by hand takes precedence over the filter.
     by_hand, by_filter = (mark.strip().lower() for mark in marks)
     return by_hand == "true" or (by_hand != "false" and by_filter == "true")
 
@@ -214,8 +214,8 @@ def _is_deselected(path: str, name: str) -> bool:
 def tomostar_files(source: WarpFolder, folder: str | None = None) -> dict[str, str]:
     """The .tomostar file of each tilt series, absolute: {name: path}.
 
-    They are searched in the given folder; otherwise in the data folder of the metadata, in the
-    processing folder, and in the folders beside it.
+    They are searched in the given folder; without one, in the data folder named by the metadata, in
+    the processing folder, and in its sibling folders.
 
     Args:
         source: the processing folder.
@@ -237,7 +237,7 @@ def tomostar_files(source: WarpFolder, folder: str | None = None) -> dict[str, s
         candidates = list(folders)
         if folder is None:
             candidates = [*_data_folder_of_metadata(source.path, name), *folders]
-        paths = [os.path.join(place, f"{name}.tomostar") for place in candidates]
+        paths = [os.path.join(folder_, f"{name}.tomostar") for folder_ in candidates]
         existing = next(filter(os.path.isfile, paths), None)
         if existing is None:
             raise StartError(
@@ -256,13 +256,13 @@ def _data_folder_of_metadata(path: str, name: str) -> list[str]:
 
 
 def _data_folders(path: str) -> list[str]:
-    """The processing folder, and those beside it that hold .tomostar files."""
-    above = os.path.dirname(os.path.abspath(path))
+    """The processing folder, and its sibling folders with .tomostar files."""
+    parent = os.path.dirname(os.path.abspath(path))
     try:
-        beside = sorted(entry.path for entry in os.scandir(above) if entry.is_dir())
+        siblings = sorted(entry.path for entry in os.scandir(parent) if entry.is_dir())
         holding = [
             folder
-            for folder in beside
+            for folder in siblings
             if os.access(folder, os.R_OK | os.X_OK)
             and any(name.endswith(".tomostar") for name in os.listdir(folder))
         ]

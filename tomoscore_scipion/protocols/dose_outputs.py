@@ -144,11 +144,11 @@ class DoseOutputSets(OutputSets):
         source = self._source()
         with self._protocol._lock:
             source.close()
-            found = source._getMapper().selectBy(_tsId=ts_id)
-            if not found:
+            series_in_input = source._getMapper().selectBy(_tsId=ts_id)
+            if not series_in_input:
                 source.close()
                 raise LookupError(f"the input has no tilt series {ts_id} any more")
-            source._setItemMapperPath(found[0])
-            images = [image.clone() for image in found[0].iterItems()]
+            source._setItemMapperPath(series_in_input[0])
+            images = [image.clone() for image in series_in_input[0].iterItems()]
             source.close()
         return images

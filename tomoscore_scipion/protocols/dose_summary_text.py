@@ -19,7 +19,7 @@ from tomoscore_scipion.records.bands import readable_scale, scale_nm
 from tomoscore_scipion.records.dose_record import DoseRecord
 from tomoscore_scipion.records.dose_session import session_of
 
-SHOWN = 5
+MAX_LINES = 5
 """Maximum number of failures, of warnings, and of points of the median curve."""
 NOTHING = ["No tilt series is analysed yet."]
 
@@ -46,7 +46,7 @@ def summary(protocol):
     failed = series_in(protocol, FAILED_SERIES_SET)
     if failed:
         lines += [f"*{len(failed)} failed*:"]
-        lines += [f"  {series.getTsId()}: {value(series, ERROR)}" for series in failed[:SHOWN]]
+        lines += [f"  {series.getTsId()}: {value(series, ERROR)}" for series in failed[:MAX_LINES]]
     return lines or NOTHING
 
 
@@ -80,7 +80,7 @@ def warning_lines(records):
         for warning in record.warnings:
             having.setdefault(warning, []).append(record.ts_id)
     lines = []
-    for warning, ids in sorted(having.items(), key=lambda pair: -len(pair[1]))[:SHOWN]:
+    for warning, ids in sorted(having.items(), key=lambda pair: -len(pair[1]))[:MAX_LINES]:
         more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
         lines.append(f"  {ids[0]}{more}: {warning}")
     if not lines:
@@ -106,8 +106,10 @@ def range_line(session, count):
 def curve_text(curve):
     """A few points of a median curve, its first and last among them."""
     last = len(curve) - 1
-    chosen = sorted({round(last * n / (SHOWN - 1)) for n in range(SHOWN)}) if last > 0 else [0]
-    return ", ".join(f"{curve[n][0]:.0f}: {curve[n][1]:.2f}" for n in chosen)
+    indices = (
+        sorted({round(last * n / (MAX_LINES - 1)) for n in range(MAX_LINES)}) if last > 0 else [0]
+    )
+    return ", ".join(f"{curve[n][0]:.0f}: {curve[n][1]:.2f}" for n in indices)
 
 
 def provenance_in(protocol):

@@ -24,9 +24,9 @@ def thread_errors(protocol):
 
 
 def gpu_errors(protocol):
-    """Errors of GPUs in the list that do not exist; with a queue that is not known here."""
+    """Errors of listed GPUs that do not exist; not checked with a queue, whose GPUs are unknown."""
     try:
-        wanted = protocol.getGpuList()
+        gpus = protocol.getGpuList()
     except ValueError:
         return [f'*GPU IDs*: expected numbers such as "0 1", found "{protocol.gpuList.get()}"']
     if protocol.useQueue():
@@ -36,7 +36,7 @@ def gpu_errors(protocol):
     except EngineError:
         return []  # validateInstallation reports it
     existing = [d["device"].split(":")[1] for d in devices if d["device"].startswith("cuda:")]
-    missing = [str(gpu) for gpu in wanted if gpu >= 0 and str(gpu) not in existing]
+    missing = [str(gpu) for gpu in gpus if gpu >= 0 and str(gpu) not in existing]
     if not missing:
         return []
     return [

@@ -85,7 +85,7 @@ class EngineProtocol(TomoScoreProtocol, ProtStreamingBase):
         if not self.isContinued():
             return
         for name, output in self.iterOutputAttributes(Set):
-            if not recovery.is_whole(output.getFileName() or ""):
+            if not recovery.is_readable(output.getFileName() or ""):
                 continue  # the run makes it again
             try:
                 output.setStreamState(Set.STREAM_OPEN)

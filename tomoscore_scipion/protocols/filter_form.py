@@ -67,21 +67,21 @@ def add_best(form):
 
 def add_ids(form):
     """Add the list of ids, as a file or as text."""
-    given = {"default": "", "allowsNull": True, "condition": f"criterion == {BY_IDS}"}
-    form.addParam("idsFile", params.FileParam, label="File with ids", help=IDS_HELP, **given)
+    options = {"default": "", "allowsNull": True, "condition": f"criterion == {BY_IDS}"}
+    form.addParam("idsFile", params.FileParam, label="File with ids", help=IDS_HELP, **options)
     form.addParam(
-        "idsText", params.TextParam, label="or ids", width=40, height=6, help=IDS_HELP, **given
+        "idsText", params.TextParam, label="or ids", width=40, height=6, help=IDS_HELP, **options
     )
 
 
 def add_rule(form):
     """Add the rule, as a run that learned it or as a file."""
-    given = {"allowsNull": True, "condition": f"criterion == {BY_RULE}", "help": RULE_HELP}
+    options = {"allowsNull": True, "condition": f"criterion == {BY_RULE}", "help": RULE_HELP}
     form.addParam(
         "ruleRun",
         params.PointerParam,
         pointerClass="ProtTomoScoreThreshold",
         label="Threshold from examples",
-        **given,
+        **options,
     )
-    form.addParam("ruleFile", params.FileParam, default="", label="or rule file", **given)
+    form.addParam("ruleFile", params.FileParam, default="", label="or rule file", **options)

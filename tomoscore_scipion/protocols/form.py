@@ -113,8 +113,8 @@ def add_faults(form, condition="True"):
 
 def faults_chosen(protocol):
     """The names of the faults for which the form rejects tomograms."""
-    chosen = (fault for name, (fault, _, _) in FAULT_SWITCHES.items() if getattr(protocol, name))
-    return frozenset(chosen)
+    faults = (fault for name, (fault, _, _) in FAULT_SWITCHES.items() if getattr(protocol, name))
+    return frozenset(faults)
 
 
 GPU_HELP = "A tomogram takes seconds on two CPU cores. On a GPU reading the file takes longest."
@@ -141,7 +141,7 @@ def add_gpu(form, text=GPU_HELP):
     )
 
 
-WHOLE = -1
+LAST_SLICE = -1
 """Value of *Last slice* for the volume's last one."""
 
 
@@ -159,8 +159,8 @@ def add_slab(form):
     line.addParam(
         "slabLast",
         params.IntParam,
-        default=WHOLE,
-        validators=[params.GE(WHOLE, f"must be {WHOLE} (the volume's last) or more")],
+        default=LAST_SLICE,
+        validators=[params.GE(LAST_SLICE, f"must be {LAST_SLICE} (the volume's last) or more")],
         label="Last slice",
         help=SLAB_HELP,
     )

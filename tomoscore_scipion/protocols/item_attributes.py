@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Attributes that every scored tomogram carries: scores, verdict, faults, error, thumbnail.
+"""Attributes of every scored tomogram: scores, verdict, faults, error, thumbnail.
 
-The columns of a Scipion set are fixed by its first item, so that all attributes are put on every
-item, in one order, also where they have no value.
+The first item of a Scipion set fixes its columns. All attributes are therefore set on every item,
+in the same order, even without a value.
 """
 
 from pwem.objects import EMSet

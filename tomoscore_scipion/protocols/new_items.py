@@ -33,10 +33,10 @@ def identities_among(tomograms, items):
     return identities_of(tomograms, min(numbers), max(numbers)) if numbers else set()
 
 
-def known_ids(done, failed):
+def known_ids(done_set, failed_set):
     """The record ids (see NewItems.named) of two output sets, each may be None."""
-    known = {ts_id for ts_id, _ in identities_of(done)}
-    for item in EMSet.iterItems(failed) if failed is not None else ():
+    known = {ts_id for ts_id, _ in identities_of(done_set)}
+    for item in EMSet.iterItems(failed_set) if failed_set is not None else ():
         known.add(f"{item.getTsId() or ''}#{item.getObjId()}")
         if value(item, ERROR) != SAME_TS_ID:
             known.add(item.getTsId())
@@ -51,7 +51,7 @@ class NewItems:
         self._named = set()  # (tsId, object id)
         self._last = 0  # the largest object id among them
 
-    def of(self, tomograms):
+    def unnamed(self, tomograms):
         """Copies of the items that have not been named yet, with all their attributes."""
         new = identities_of(tomograms, first=self._last + 1)
         if len(self._named) + len(new) != tomograms._getMapper().count():

@@ -172,9 +172,9 @@ class OutputSets:
         self._copy_description(output)
         for name, kind in self._protocol._provenanceKinds.items():
             setattr(output, name, kind(provenance.get(name)))
-        taken = {number for _, number in identities_among(output, items)}
+        used_ids = {number for _, number in identities_among(output, items)}
         for item in items:
-            if item.getObjId() in taken:
+            if item.getObjId() in used_ids:
                 item.setObjId(None)  # another tomogram's, from before the input was made again
             self._append_item(output, item)
 

@@ -145,9 +145,9 @@ class ProtTomoScoreCompare(LightProtocol):
     # --------------------------- form and result -----------------------------
     def getNames(self):
         """The names of the sets, in their order."""
-        given = [name.strip() for name in (self.setNames.get() or "").split(",")]
-        if any(given):
-            return given
+        names_in_form = [name.strip() for name in (self.setNames.get() or "").split(",")]
+        if any(names_in_form):
+            return names_in_form
         makers = [self._makerOf(pointer) for pointer in self.inSets]
         # Runs that scored often have the same name, those that made the tomograms rarely.
         before = [self._makerOf(getattr(run, "inTomograms", None)) for run in makers]
@@ -175,27 +175,29 @@ class ProtTomoScoreCompare(LightProtocol):
 
     # --------------------------- checks --------------------------------------
     def _validate(self):
-        given = [pointer.get() for pointer in self.inSets]
-        if len(given) < 2 or None in given:
+        input_sets = [pointer.get() for pointer in self.inSets]
+        if len(input_sets) < 2 or None in input_sets:
             return ["*Scored sets*: two or more are needed."]
         try:
-            self._checkSets(given)
+            self._checkSets(input_sets)
         except StartError as fault:
             return [f"{fault}."]
         return []
 
-    def _checkSets(self, given):
+    def _checkSets(self, input_sets):
         """Check that sets can be compared.
 
         Raises:
             StartError: they cannot.
         """
         names = self.getNames()
-        if len(names) != len(given):
-            raise StartError(f"*Names*: expected {len(given)}, one for each set, got {len(names)}")
+        if len(names) != len(input_sets):
+            raise StartError(
+                f"*Names*: expected {len(input_sets)}, one for each set, got {len(names)}"
+            )
         sets.check_names(names)
         scored = {}
-        for name, tomograms in zip(names, given):
+        for name, tomograms in zip(names, input_sets):
             first = tomograms.getFirstItem()
             if first is None or not first.hasAttribute(SCORE):
                 raise StartError(
@@ -204,7 +206,7 @@ class ProtTomoScoreCompare(LightProtocol):
                 )
             scores = scores_of(tomograms)
             scored[name] = [key for key, score in scores.items() if score is not None]
-        sets.check_models({n: self._modelsOf(t) for n, t in zip(names, given)})
+        sets.check_models({n: self._modelsOf(t) for n, t in zip(names, input_sets)})
         cuts = ids.common_names(scored)
         keys = [{cuts[name].of(ts_id) for ts_id in ts_ids} for name, ts_ids in scored.items()]
         if not set.intersection(*keys):
@@ -220,10 +222,10 @@ class ProtTomoScoreCompare(LightProtocol):
 
     # --------------------------- information ---------------------------------
     def _warnings(self):
-        given = [pointer.get() for pointer in self.inSets]
-        if len(given) < 2 or None in given:
+        input_sets = [pointer.get() for pointer in self.inSets]
+        if len(input_sets) < 2 or None in input_sets:
             return []
-        limits = [slab(provenance_of(tomograms)) or "all slices" for tomograms in given]
+        limits = [slab(provenance_of(tomograms)) or "all slices" for tomograms in input_sets]
         if len(set(limits)) == 1:
             return []
         named = ", ".join(f"{name}: {limit}" for name, limit in zip(self.getNames(), limits))

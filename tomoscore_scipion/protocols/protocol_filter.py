@@ -29,7 +29,7 @@ from tomoscore_scipion.records import verdict
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.id_lists import IdListError, parse_id_list, read_text
 
-SHOWN = 3
+MAX_NAMED = 3
 
 
 class ProtTomoScoreFilter(LightProtocol):
@@ -125,8 +125,8 @@ class ProtTomoScoreFilter(LightProtocol):
         """
         path, text = ((value.get() or "").strip() for value in (self.idsFile, self.idsText))
         if bool(path) == bool(text):
-            given = "both" if path else "neither"
-            raise IdListError(f"expected a file with ids or a text of ids, found {given}")
+            inputs = "both" if path else "neither"
+            raise IdListError(f"expected a file with ids or a text of ids, found {inputs}")
         if not path:
             return parse_id_list(text)
         text = read_text(path)
@@ -159,8 +159,8 @@ class ProtTomoScoreFilter(LightProtocol):
         """
         run, path = self.ruleRun.get(), (self.ruleFile.get() or "").strip()
         if (run is None) == (not path):
-            found = "neither" if run is None else "both"
-            raise StartError(f"expected a run or a rule file, found {found}")
+            inputs = "neither" if run is None else "both"
+            raise StartError(f"expected a run or a rule file, found {inputs}")
         rule = read_rule(run.getRuleFile() if run is not None else path)
         if rule.needs_curve:
             raise StartError(
@@ -194,8 +194,8 @@ class ProtTomoScoreFilter(LightProtocol):
             rule = self.getRule()
             model = value(tomograms, MODEL_SHA256) if tomograms is not None else None
             # Subsets and joins do not say what scored them.
-            known = value(tomograms, CALIBRATION_SHA256) if model else rule.calibration_sha256
-            rule.check_made_for(model, known)
+            calibration = value(tomograms, CALIBRATION_SHA256) if model else rule.calibration_sha256
+            rule.check_made_for(model, calibration)
         except (StartError, ValueError) as error:
             return [f"*Rule*: {error}."]
         return []
@@ -234,8 +234,8 @@ class ProtTomoScoreFilter(LightProtocol):
             (sorted(scores.keys() - listed.keys()), "are not in the list, and will be rejected"),
         ):
             if ids:
-                more = ", ..." if len(ids) > SHOWN else ""
-                warnings.append(f"{len(ids)} ids {text}: {', '.join(ids[:SHOWN])}{more}")
+                more = ", ..." if len(ids) > MAX_NAMED else ""
+                warnings.append(f"{len(ids)} ids {text}: {', '.join(ids[:MAX_NAMED])}{more}")
         return warnings
 
     def _summary(self):

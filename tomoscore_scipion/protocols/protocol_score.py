@@ -100,9 +100,9 @@ class ProtTomoScore(EngineProtocol):
     def getZRange(self):
         """[first, last] slice to score, last None for each tomogram's last; None for all."""
         first, last = self.slabFirst.get(), self.slabLast.get()
-        if (first, last) == (0, form.WHOLE):
+        if (first, last) == (0, form.LAST_SLICE):
             return None
-        return [first, None if last == form.WHOLE else last]
+        return [first, None if last == form.LAST_SLICE else last]
 
     def getCalibrationPath(self):
         """Path of the calibration; None for scores as they are predicted."""
@@ -140,7 +140,7 @@ class ProtTomoScore(EngineProtocol):
 
     # --------------------------- checks --------------------------------------
     def _formErrors(self):
-        if form.WHOLE < self.slabLast.get() < self.slabFirst.get():
+        if form.LAST_SLICE < self.slabLast.get() < self.slabFirst.get():
             return ["*Slab limits*: the last slice must not come before the first."]
         try:
             self.getCalibration()

@@ -89,15 +89,15 @@ class ProtTomoScoreThreshold(LightProtocol):
     def thresholdStep(self, good, bad):
         """Fit the threshold, write its rule, and create the outputs."""
         marked = self._scoresOfMarked(good, bad)
-        found = threshold_of(*marked)
-        write_rule(self.getRuleFile(), threshold_rule(found, *self._madeBy()))
-        content = {**asdict(found), "summary": sentences(found)}
+        threshold = threshold_of(*marked)
+        write_rule(self.getRuleFile(), threshold_rule(threshold, *self._madeBy()))
+        content = {**asdict(threshold), "summary": sentences(threshold)}
         content["scores"] = dict(zip(("good", "bad"), marked))
         with open(self._getExtraPath(EXAMPLES), "w", encoding="utf-8") as file:
             json.dump(content, file, indent=1, allow_nan=False)
-        low, high = found.interval
+        low, high = threshold.interval
         self._defineOutputs(
-            threshold=Float(found.threshold), thresholdLow=Float(low), thresholdHigh=Float(high)
+            threshold=Float(threshold.threshold), thresholdLow=Float(low), thresholdHigh=Float(high)
         )
 
     # --------------------------- form and results ---------------------------

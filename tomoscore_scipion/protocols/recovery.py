@@ -2,7 +2,7 @@
 """Repairs output sets that have lost their path or provenance in the project's database.
 
 Stop writes the outputs into the run's database under the ids that they have in the project's, which
-differ when other protocols were added meanwhile.  Rows get lost by that: the path of a set, or
+differ when other protocols were added meanwhile.  Rows are lost thereby: the path of a set, or
 attributes.  The file of the set has all of them.
 """
 
@@ -26,7 +26,7 @@ def known_path(protocol, name):
     return protocol._getPath(f"{kind}_{name}.sqlite")
 
 
-def is_whole(path):
+def is_readable(path):
     """Whether a file holds a readable set with its items."""
     if not os.path.isfile(path):
         return False
@@ -55,7 +55,7 @@ def read_again(items, path, kinds):
 
     Args:
         items: the set.
-        path: its file, for which `is_whole` holds.
+        path: its file, for which `is_readable` holds.
         kinds: {attribute: class} of the provenance.
     """
     items.close()
@@ -85,7 +85,7 @@ def readable_output(protocol, name):
     if has_path(items):
         return items if os.path.exists(items.getFileName()) else None
     path = known_path(protocol, name)
-    if not is_whole(path):
+    if not is_readable(path):
         return None
     read_again(items, path, protocol._provenanceKinds)
     return items
@@ -102,7 +102,7 @@ def mend_outputs(protocol):
         if name not in protocol._possibleOutputs:
             continue
         path = known_path(protocol, name)
-        if is_whole(path):
+        if is_readable(path):
             if not has_path(items) or items.getFileName() != path:
                 logger.warning("%s had lost its path: read again from %s.", name, path)
             read_again(items, path, protocol._provenanceKinds)

@@ -94,8 +94,8 @@ class ScoreAdapter(StreamAdapter):
 
     def _is_judged(self, tomograms):
         """Whether the verdicts of a set were made by the criteria of the form."""
-        wanted = criteria_provenance(self.protocol.getCriteria())
-        return provenance_of(tomograms, wanted) == wanted
+        criteria = criteria_provenance(self.protocol.getCriteria())
+        return provenance_of(tomograms, criteria) == criteria
 
     @retry_on_sqlite_lock(log=logger)
     def _judge_again(self, provenance):
@@ -111,7 +111,9 @@ class ScoreAdapter(StreamAdapter):
             groups[SET_OF[value(item, VERDICT)]].append(item)
         for name, members in groups.items():
             self.sets.replace(name, members, provenance)
-        changed = [i for i, was in zip(items, before) if item_attributes.decision_of(i) != was]
+        changed = [
+            i for i, earlier in zip(items, before) if item_attributes.decision_of(i) != earlier
+        ]
         self.sets.update_items(SCORED_SET, changed, provenance)
 
     def finish(self, provenance):
@@ -122,7 +124,7 @@ class ScoreAdapter(StreamAdapter):
     # --------------------------- input --------------------------------------
     def new_items(self, source, is_new):
         """New tomograms; one with the tsId of another, or without a file, has a problem."""
-        named = list(self._incoming.named(self._incoming.of(source)))
+        named = list(self._incoming.named(self._incoming.unnamed(source)))
         if named:
             self._note_order(named)
         return [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a protocol tells the stream runner about its items: the one place for all its hooks."""
+"""Interface between the stream runner and a protocol: all hooks for its items."""
 
 import os
 

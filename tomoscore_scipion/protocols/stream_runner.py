@@ -96,9 +96,9 @@ class StreamRunner:
         if outputs:
             done = outputs.get(self._adapter.done_set)
             with self._protocol._lock:
-                known = known_ids(done, outputs.get(self._adapter.failed_set))
-            self._batches.mark_done(known)
-            logger.info("Continuing: %d %s are done.", len(known), self._adapter.item_name)
+                known_ids_ = known_ids(done, outputs.get(self._adapter.failed_set))
+            self._batches.mark_done(known_ids_)
+            logger.info("Continuing: %d %s are done.", len(known_ids_), self._adapter.item_name)
             if done is not None:
                 self._engine = provenance_of(done, self._protocol._provenanceKinds)
         self._adapter.resume(outputs, self._lost, self._provenance())

@@ -33,9 +33,9 @@ def summary(protocol):
     lines = _scored_lines(protocol) + _lost_lines(protocol)
     failed = readable_output(protocol, FAILED_SET)
     if failed is not None and not failed.isEmpty():
-        shown = failed.iterItems(limit=FAILURES_SHOWN)
+        first_failed = failed.iterItems(limit=FAILURES_SHOWN)
         lines += [f"*{failed.getSize()} failed*:"]
-        lines += [f"  {item.getTsId()}: {value(item, ERROR)}" for item in shown]
+        lines += [f"  {item.getTsId()}: {value(item, ERROR)}" for item in first_failed]
         failed.close()
     return lines or ["No tomogram is scored yet."]
 
@@ -100,9 +100,13 @@ def decision_lines(decisions):
             f"*Borderline {len(borderline)}* (the 90 % interval contains the threshold): "
             f"{counts_text(borderline)}."
         )
-    others = Counter((verdict, who) for verdict, _, who in decisions if who not in (None, BY_SCORE))
-    for (verdict, who), number in sorted(others.items()):
-        how = "by hand" if who == BY_HAND else f"regardless of the score: {who}"
+    others = Counter(
+        (verdict, decided_by)
+        for verdict, _, decided_by in decisions
+        if decided_by not in (None, BY_SCORE)
+    )
+    for (verdict, decided_by), number in sorted(others.items()):
+        how = "by hand" if decided_by == BY_HAND else f"regardless of the score: {decided_by}"
         lines.append(f"{verdict.capitalize()} {how}: {number}.")
     return lines
 

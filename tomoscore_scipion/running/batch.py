@@ -34,7 +34,7 @@ def run(
         with deferred() as check:
             for item in items:
                 progress.start(item.ts_id)
-                record = supervisor.do(item, progress, check)
+                record = supervisor.process(item, progress, check)
                 on_record(record)
                 progress.finish(record)
     finally:

@@ -62,7 +62,7 @@ class DoseAnalysis(Work[SeriesTask, DoseRecord]):
         }
         return SeriesTask(Sources(**sources), request["preview"])
 
-    def do(self, scorer: Scorer, item: SeriesTask, progress: Progress) -> DoseRecord:
+    def process(self, scorer: Scorer, item: SeriesTask, progress: Progress) -> DoseRecord:
         """Analyse a tilt series; the record is "failed" if its files cannot be analysed."""
         from tomoscore_scipion.dose.series_record import record_of
 

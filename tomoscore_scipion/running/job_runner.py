@@ -109,8 +109,8 @@ class Outcome(Generic[ItemType, RecordType]):
     @property
     def records(self) -> list[RecordType]:
         """The records in the order of the items."""
-        done = {record.ts_id: record for record in self.finished}
-        return [done[item.ts_id] for item in self.items if item.ts_id in done]
+        record_of_id = {record.ts_id: record for record in self.finished}
+        return [record_of_id[item.ts_id] for item in self.items if item.ts_id in record_of_id]
 
     def progress_text(self) -> str:
         """How many items have a record: "3 of 12 tomograms"."""
@@ -158,12 +158,12 @@ def run_items(
                     write(record)
                     outcome.finished.append(record)
 
-                done = {record.ts_id for record in current}
-                if done and not quiet:
+                finished_ids = {record.ts_id for record in current}
+                if finished_ids and not quiet:
                     notify(f"{outcome.progress_text()} are in {files.output} already")
-                rest = [item for item in items if item.ts_id not in done]
-                shown = progress.choose(len(items), len(done), quiet, summary)
-                batch.run(supervisor, rest, on_record, shown)
+                remaining = [item for item in items if item.ts_id not in finished_ids]
+                progress_ = progress.choose(len(items), len(finished_ids), quiet, summary)
+                batch.run(supervisor, remaining, on_record, progress_)
         except KeyboardInterrupt:
             outcome.stopped = True
     return outcome

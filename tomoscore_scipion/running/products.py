@@ -84,6 +84,6 @@ def make_folder(path: str) -> None:
         raise StartError(f"cannot write in the folder {path}: allow writing, or name another one")
 
 
-def _warned(record: Score, what: str, folder: str, error: OSError) -> Score:
-    warning = f"its {what} could not be written to {folder}: {error.strerror}; the score holds"
+def _warned(record: Score, product: str, folder: str, error: OSError) -> Score:
+    warning = f"its {product} could not be written to {folder}: {error.strerror}; the score holds"
     return replace(record, warnings=(*record.warnings, warning))

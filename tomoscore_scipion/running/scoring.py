@@ -41,9 +41,9 @@ class Scoring(Work[Tomogram, Score]):
     """Half a second per MB, twenty times what two cores need."""
 
     def __post_init__(self) -> None:
-        given: object = self.calibration
-        if isinstance(given, dict):  # from another process
-            object.__setattr__(self, "calibration", Calibration(**given))
+        calibration: object = self.calibration
+        if isinstance(calibration, dict):  # from another process
+            object.__setattr__(self, "calibration", Calibration(**calibration))
 
     def made_by(self, model: Mapping[str, str]) -> str:
         """SHA-256 of the weights and of the calibration, see `Score.made_by`.
@@ -66,7 +66,7 @@ class Scoring(Work[Tomogram, Score]):
         tilt_range_deg = check_tilt_range(request.get("tilt_range_deg"))
         return Tomogram(**{**request, "tilt_range_deg": tilt_range_deg})
 
-    def do(self, scorer: Scorer, item: Tomogram, progress: Progress) -> Score:
+    def process(self, scorer: Scorer, item: Tomogram, progress: Progress) -> Score:
         """Score a tomogram.
 
         Raises:
@@ -125,6 +125,8 @@ def _with_halves(
     """The record with what the halves of its tomogram say."""
     from tomoscore_scipion.halves.halves_record import with_halves
 
-    paths, given = item.halves, item.voxel_size_angstrom is not None
+    paths, size_was_given = item.halves, item.voxel_size_angstrom is not None
     assert paths is not None
-    return with_halves(volume, slices, record, paths, scorer.measure, given, item.tilt_range_deg)
+    return with_halves(
+        volume, slices, record, paths, scorer.measure, size_was_given, item.tilt_range_deg
+    )

@@ -108,7 +108,7 @@ class Supervisor(Generic[ItemType, RecordType]):
         self.model, self.notices = ready["model"], ready["notices"]
         self.device = ready["device"]  # also of a process that replaces this one
 
-    def do(
+    def process(
         self, item: ItemType, progress: Silent | None = None, check: Check = no_check
     ) -> RecordType:
         """Process an item.

@@ -69,7 +69,7 @@ class Work(ABC, Generic[ItemType, RecordType]):
         """The item of a request, which is the item's `asdict` after JSON."""
 
     @abstractmethod
-    def do(self, scorer: Scorer, item: ItemType, progress: Progress) -> RecordType:
+    def process(self, scorer: Scorer, item: ItemType, progress: Progress) -> RecordType:
         """Process an item.
 
         Args:

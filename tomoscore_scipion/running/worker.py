@@ -116,7 +116,7 @@ def _serve_one(
     reusable = True
     try:
         answer({"bytes": _size_of(item.path)})
-        record = work.do(scorer, item, lambda done, total: answer({"slices": [done, total]}))
+        record = work.process(scorer, item, lambda done, total: answer({"slices": [done, total]}))
     except Exception as error:  # the one boundary: the other items must still be worked on
         if debug:
             traceback.print_exc(file=sys.stderr)

@@ -17,7 +17,7 @@ from tomoscore_scipion.records.errors import TomogramError
 from tomoscore_scipion.records.thumbnail_files import MAP_END
 
 HALVES = ("*_EVN_Vol.mrc", "*_ODD_Vol.mrc")
-"""Half tomograms of AreTomo3, which a pattern for its tomograms matches too."""
+"""Half tomograms of AreTomo3, which match the pattern of its tomograms."""
 
 
 class State(NamedTuple):
@@ -69,10 +69,10 @@ def states_in(
     return states
 
 
-def is_whole(path: str) -> bool:
-    """Whether a file is as large as its header says.
+def is_complete(path: str) -> bool:
+    """Whether a file has the size that its header requires.
 
-    A compressed file is taken for complete, as its size is known after decompression only.
+    A compressed file counts as complete, as its size is only known after decompression.
     """
     try:
         source = open_source(path)

@@ -50,8 +50,8 @@ class Results:
 
         Args:
             folder: an existing folder.
-            made_by: what scores, as `Score.made_by` has it.
-            voxel_size_angstrom: voxel size that replaces the headers'; None to use the headers.
+            made_by: hashes of weights and calibration in use, see `Score.made_by`.
+            voxel_size_angstrom: voxel size that replaces that of the headers; None to use them.
 
         Raises:
             StartError: another watch writes there, the records are of another model, or something
@@ -63,7 +63,7 @@ class Results:
         self._stack = ExitStack()
         self._check_ours()
         try:
-            self._hold()
+            self._lock()
             self._stack.callback(self._close_files)  # before the lock is released
             self.records = self._earlier_records(made_by)
             self._scored = self._earlier_files(made_by, voxel_size_angstrom)
@@ -81,7 +81,7 @@ class Results:
     def __exit__(self, *exception: object) -> None:
         self._stack.close()
 
-    def done(self, path: str) -> State | None:
+    def scored_state(self, path: str) -> State | None:
         """The state in which a file was scored; None if it was not, or failed in an earlier run."""
         scored = self._scored.get(os.path.abspath(path))
         return scored.state if scored is not None else None
@@ -137,18 +137,18 @@ class Results:
                 file.write(csv_row((*csv_cells(record), *cells)))
 
     def _check_ours(self) -> None:
-        """Refuse a folder with files of the same names that no watch has written."""
-        names = [name for name in (RESULTS, CSV, REPORT) if self._has(name)]
+        """Refuse a folder whose files of these names were not written by a watch."""
+        names = [name for name in (RESULTS, CSV, REPORT) if self._exists(name)]
         if names and RESULTS not in names:
             raise StartError(
                 f"{os.path.join(self._folder, names[0])} would be replaced, and is not of a watch: "
                 "name another folder (--output)"
             )
 
-    def _has(self, name: str) -> bool:
+    def _exists(self, name: str) -> bool:
         return os.path.isfile(os.path.join(self._folder, name))
 
-    def _hold(self) -> None:
+    def _lock(self) -> None:
         path = os.path.join(self._folder, LOCK)
         try:
             lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)

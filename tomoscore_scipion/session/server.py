@@ -24,9 +24,9 @@ from tomoscore_scipion.session.summary import counts_of
 
 ADDRESS = "127.0.0.1"
 OUR_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE)
-"""Any port: that of a tunnel (ssh -L) may be another one."""
+"""Any port, as a tunnel (ssh -L) may use another one."""
 OWN_REQUESTS = (None, "same-origin", "none")
-"""Values of Sec-Fetch-Site for requests of the page itself, and for an address that was typed."""
+"""Values of Sec-Fetch-Site for requests of the page itself, and for a typed address."""
 SILENT_CLIENT_S = 30.0
 
 

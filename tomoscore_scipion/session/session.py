@@ -24,13 +24,13 @@ from tomoscore_scipion.session.waiting import Waiting
 
 PICTURES = "pictures"
 LOOK_S = 1.0
-"""A file that is being written causes events all the time; the folder is looked at less often."""
+"""Minimum time between two listings of the folder: a file that is written causes many events."""
 CHECK_S = 0.2
-"""A stop that was asked for is noticed within this time."""
+"""Maximum time until a requested stop is noticed."""
 REFRESH_S = 10.0
-"""CSV and report are not written more often than this, ..."""
-REFRESH_SHARE = 20.0
-"""... and take at most one part in so many of the time."""
+"""Minimum time between two updates of CSV file and report."""
+REFRESH_RATIO = 20.0
+"""Minimum of the same time, as a multiple of the time that the last update took."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Plan:
     """Settings of a watch.
 
     Attributes:
-        folder: where tomograms are made.
+        folder: folder in which tomograms appear.
         output: folder for the results.
-        pattern: of the tomograms' files, below the folder.
+        pattern: pattern of the files of tomograms, below the folder.
         exclude: patterns of file names that are left out.
         settle_s: seconds for which a file must not change.
         poll_s: seconds after which the folder is listed without an event.
@@ -110,7 +110,7 @@ class Session:
             check()
             now = self._clock()
             if now >= self._next_look:
-                self._look(now)
+                self._list_folder(now)
             file = self._waiting.next(self._clock())
             if file is not None:
                 self._score(*file, check)
@@ -120,7 +120,7 @@ class Session:
                 if self._is_over():
                     break
                 self._wait(check)
-        for path, state in self._waiting.rest():
+        for path, state in self._waiting.incomplete():
             self._score(path, state, check)
 
     def refresh(self, is_last: bool = False) -> None:
@@ -142,12 +142,12 @@ class Session:
             folders=[os.path.join(self._plan.output, PICTURES)],
             maps=[self._plan.maps] if self._plan.maps and is_last else [],
             title=f"TomoScore of {self._plan.folder}",
-            facts={ts_id: known.facts for ts_id, known in metrics.items() if known},
+            facts={ts_id: metrics_.facts for ts_id, metrics_ in metrics.items() if metrics_},
             with_details=is_last,
         )
         self._is_fresh = True
         end = self._clock()
-        self._next_refresh = end + max(REFRESH_S, REFRESH_SHARE * (end - begin))
+        self._next_refresh = end + max(REFRESH_S, REFRESH_RATIO * (end - begin))
 
     def _try_to_refresh(self) -> None:
         """Write CSV file and report; on failure print the reason, and try again later."""
@@ -160,12 +160,12 @@ class Session:
                 self._fault = str(error)
                 notify(f"{error}; the watch goes on")
 
-    def _look(self, now: float) -> None:
+    def _list_folder(self, now: float) -> None:
         """List the folder; one that cannot be read now is listed again later."""
         plan = self._plan
         files = states_in(plan.folder, plan.pattern, plan.exclude, plan.maps)
         if files is not None:
-            self._waiting.look(files, self._results.done, now)
+            self._waiting.update(files, self._results.scored_state, now)
         if self._can_look != (files is not None) and not plan.quiet:
             state = "can be read again" if files is not None else "cannot be read now; trying again"
             notify(f"{plan.folder}: {state}")
@@ -178,10 +178,10 @@ class Session:
         if state_of(path) == state:
             ts_id = self._results.id_for(path)
             tomogram = Tomogram(ts_id, path, self._voxel_size(path))
-            record = self._supervisor.do(tomogram, check=check)
+            record = self._supervisor.process(tomogram, check=check)
             self._active = self._clock()
         if state_of(path) != state:
-            self._look(self._clock())
+            self._list_folder(self._clock())
             return
         self._results.add(record, path, state)
         self._waiting.forget(path)
@@ -190,9 +190,9 @@ class Session:
             notify(self._line(record))
 
     def _voxel_size(self, path: str) -> float | None:
-        """The plan's, or that of WarpTools' file name if the header disagrees; else None."""
-        given, file = self._plan.voxel_size_angstrom, warp_file(path)
-        return file.voxel_size_angstrom if given is None and file is not None else given
+        """Voxel size of the plan, or of the file name of WarpTools if the header differs."""
+        size, file = self._plan.voxel_size_angstrom, warp_file(path)
+        return file.voxel_size_angstrom if size is None and file is not None else size
 
     def _line(self, record: Score) -> str:
         """A record in a line: "[12] TS_03_Vol: TomoScore 2.41 (24 nm), 2.1 s; AreTomo3: ..."."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Mapping
 
-from tomoscore_scipion.session.files import State, is_whole
+from tomoscore_scipion.session.files import State, is_complete
 
 STALE_S = 600.0
 """A file that disagrees with its header and has not changed for this time is scored as it is; its
@@ -18,80 +18,80 @@ record has the reason of the failure."""
 
 
 @dataclass
-class _Seen:
+class _WaitingFile:
     state: State
     since: float
-    whole: bool | None = None
+    complete: bool | None = None
 
 
 class Waiting:
     """Files that exist and are not scored yet, with their state.
 
     Attributes:
-        changed: when a file last appeared or changed, on the clock of `look`.
+        changed: when a file last appeared or changed, on the clock of `update`.
     """
 
     def __init__(
-        self, settle_s: float, now: float, check_whole: Callable[[str], bool] = is_whole
+        self, settle_s: float, now: float, check_complete: Callable[[str], bool] = is_complete
     ) -> None:
         """Start without files.
 
         Args:
             settle_s: seconds for which a file must not change.
             now: the time, in seconds of a monotonic clock.
-            check_whole: whether a file is as large as its header says.
+            check_complete: whether a file is as large as its header says.
         """
         self.changed = now
         self._settle_s = settle_s
-        self._check_whole = check_whole
-        self._seen: dict[str, _Seen] = {}
+        self._check_complete = check_complete
+        self._files: dict[str, _WaitingFile] = {}
 
-    def look(
-        self, found: Mapping[str, State], done: Callable[[str], State | None], now: float
+    def update(
+        self, files: Mapping[str, State], scored_state: Callable[[str], State | None], now: float
     ) -> None:
         """Record the files of the folder.
 
         Args:
-            found: {path: state} of all files.
-            done: gives the state in which a file was scored; None if it was not.
+            files: {path: state} of all files.
+            scored_state: gives the state in which a file was scored; None if it was not.
             now: the time.
         """
-        waiting = {path: state for path, state in found.items() if done(path) != state}
-        for path in list(self._seen):
+        waiting = {path: state for path, state in files.items() if scored_state(path) != state}
+        for path in list(self._files):
             if path not in waiting:
-                del self._seen[path]
+                del self._files[path]
         for path, state in waiting.items():
-            seen = self._seen.get(path)
-            if seen is None or seen.state != state:
-                self._seen[path] = _Seen(state, now)
+            file = self._files.get(path)
+            if file is None or file.state != state:
+                self._files[path] = _WaitingFile(state, now)
                 self.changed = now
 
     def next(self, now: float) -> tuple[str, State] | None:
         """The oldest complete file with its state; None if no file is complete."""
-        ready = [path for path, seen in self._seen.items() if self._is_ready(path, seen, now)]
+        ready = [path for path, file in self._files.items() if self._is_ready(path, file, now)]
         if not ready:
             return None
-        path = min(ready, key=lambda path: (self._seen[path].state.mtime_ns, path))
-        return path, self._seen[path].state
+        path = min(ready, key=lambda path: (self._files[path].state.mtime_ns, path))
+        return path, self._files[path].state
 
     def wait_s(self, now: float, longest_s: float) -> float:
-        """Seconds until a file may be complete, at most `most`."""
-        times = [seen.since + self._settle_s - now for seen in self._seen.values()]
+        """Seconds until a file may be complete, at most `longest_s`."""
+        times = [file.since + self._settle_s - now for file in self._files.values()]
         return max(0.0, min([longest_s, *(seconds for seconds in times if seconds > 0)]))
 
-    def rest(self) -> list[tuple[str, State]]:
+    def incomplete(self) -> list[tuple[str, State]]:
         """The files that did not become complete, oldest first."""
-        files = [(path, seen.state) for path, seen in self._seen.items()]
-        return sorted(files, key=lambda file: (file[1].mtime_ns, file[0]))
+        files = [(path, file.state) for path, file in self._files.items()]
+        return sorted(files, key=lambda item: (item[1].mtime_ns, item[0]))
 
     def forget(self, path: str) -> None:
         """Remove a file that is scored."""
-        self._seen.pop(path, None)
+        self._files.pop(path, None)
 
-    def _is_ready(self, path: str, seen: _Seen, now: float) -> bool:
-        still_s = now - seen.since
+    def _is_ready(self, path: str, file: _WaitingFile, now: float) -> bool:
+        still_s = now - file.since
         if still_s < self._settle_s:
             return False
-        if seen.whole is None:
-            seen.whole = self._check_whole(path)
-        return seen.whole or still_s >= STALE_S
+        if file.complete is None:
+            file.complete = self._check_complete(path)
+        return file.complete or still_s >= STALE_S

@@ -45,9 +45,11 @@ def draw_series(axes, record):
 
 
 def _draw_intervals(axes, steps):
-    known = [step for step in steps if step.get("tomoscore_interval")]
-    low, high = zip(*(step["tomoscore_interval"] for step in known)) if known else ((), ())
-    doses = [step["dose"] for step in known]
+    with_interval = [step for step in steps if step.get("tomoscore_interval")]
+    low, high = (
+        zip(*(step["tomoscore_interval"] for step in with_interval)) if with_interval else ((), ())
+    )
+    doses = [step["dose"] for step in with_interval]
     axes.fill_between(doses, low, high, color=COLOUR, alpha=0.15, linewidth=0)
 
 

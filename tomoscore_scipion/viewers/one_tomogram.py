@@ -13,7 +13,7 @@ from tomoscore_scipion.records.bands import (
 from tomoscore_scipion.records.reasons import reasons_of
 from tomoscore_scipion.records.thumbnail_files import slices_shown
 from tomoscore_scipion.viewers.colours import ACCEPTED, NEUTRAL, SLAB
-from tomoscore_scipion.viewers.runs import chosen
+from tomoscore_scipion.viewers.runs import chosen_planes
 from tomoscore_scipion.viewers.slices import read_picture
 
 SIZE = (13.0, 9.0)
@@ -43,8 +43,8 @@ def draw(figure, record, pictures, note=""):
     slices = figure.add_gridspec(
         1, 3, top=0.93, bottom=top + 0.05, left=0.01, right=0.99, wspace=0.02
     )
-    for place, kind in enumerate(KINDS):
-        _draw_slice(figure.add_subplot(slices[0, place]), record, kind, pictures)
+    for index, kind in enumerate(KINDS):
+        _draw_slice(figure.add_subplot(slices[0, index]), record, kind, pictures)
     charts = figure.add_gridspec(1, 2, top=top, bottom=bottom, left=0.06, right=0.98, wspace=0.15)
     draw_profile(figure.add_subplot(charts[0, 0]), record)
     draw_curve(figure.add_subplot(charts[0, 1]), record)
@@ -73,7 +73,7 @@ def _draw_slice(axes, record, kind, pictures):
         axes.imshow(pictures[kind], cmap="gray", vmin=0, vmax=255, interpolation_stage="data")
     else:
         axes.text(0.5, 0.5, "no picture", ha="center", transform=axes.transAxes)
-    z = chosen(record).get(kind)
+    z = chosen_planes(record).get(kind)
     scores = {entry["z"]: entry["tomoscore"] for entry in record.slices}
     if z is not None:
         voxel_nm = record.voxel_size_angstrom / 10
@@ -106,9 +106,11 @@ def draw_curve(axes, record):
     """Draw the resolvability per octave; lines mark where features are seen, and readily seen."""
     names = [f"{coarse:g}-{fine:g}" for coarse, fine in PERIODS_NM]
     values = record.curve["resolvability"]
-    known = [(n, r) for n, r in enumerate(values) if r is not None]
-    colours = [ACCEPTED if n < N_SCORED else NEUTRAL for n, _ in known]
-    axes.bar([n for n, _ in known], [r for _, r in known], color=colours)
+    values_below_nyquist = [(n, r) for n, r in enumerate(values) if r is not None]
+    colours = [ACCEPTED if n < N_SCORED else NEUTRAL for n, _ in values_below_nyquist]
+    axes.bar(
+        [n for n, _ in values_below_nyquist], [r for _, r in values_below_nyquist], color=colours
+    )
     for limit in (NOTHING_SEEN, READILY_SEEN):
         axes.axhline(limit, color="black", linewidth=1, linestyle=":")
     for number, value in enumerate(values):

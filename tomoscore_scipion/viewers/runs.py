@@ -76,12 +76,12 @@ def threshold_of(protocol):
 
 def scoring_runs(protocol):
     """The runs of ProtTomoScore behind a run: itself, or those from which its input comes."""
-    scoring, waiting, seen = [], [protocol], set()
+    scoring, waiting, visited = [], [protocol], set()
     while waiting:
         run = waiting.pop(0)
-        if run.getObjId() in seen:
+        if run.getObjId() in visited:
             continue
-        seen.add(run.getObjId())
+        visited.add(run.getObjId())
         if isinstance(run, ProtTomoScore):
             scoring.append(run)
         else:
@@ -132,16 +132,16 @@ class Records:
     def pictures(self, row):
         """{kind: path} of the existing pictures of its best, median and worst slice."""
         folder = self._pick(row)[0] / reporting.THUMBNAILS
-        planes = chosen(self.of(row))
-        wanted = {kind: folder / detail_name(row.ts_id, z) for kind, z in planes.items()}
-        return {kind: path for kind, path in wanted.items() if path.exists()}
+        planes = chosen_planes(self.of(row))
+        paths = {kind: folder / detail_name(row.ts_id, z) for kind, z in planes.items()}
+        return {kind: path for kind, path in paths.items() if path.exists()}
 
     def map_picture(self, row):
         """Path of the picture of its quality map, which may not exist."""
         return self._pick(row)[0] / reporting.MAPS / map_picture_name(row.ts_id)
 
 
-def chosen(record):
+def chosen_planes(record):
     """{kind: plane} of the best, median and worst slice."""
     return {k: z for k, z in chosen_slices(record).items() if k != "central"}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plot of the scores in the order of the session: drift shows as a slope."""
+"""Plot of the scores in the order of the session, in which drift is visible as a slope."""
 
 from statistics import median
 
@@ -8,10 +8,10 @@ from tomoscore_scipion.records.verdict import FAILED, REJECTED
 from tomoscore_scipion.viewers.colours import ACCEPTED, NEUTRAL
 from tomoscore_scipion.viewers.colours import REJECTED as REJECTED_COLOUR
 
-MOST_NAMES = 40
+MAX_NAMES = 40
 """Maximum number of names below the axis."""
 LONGEST_NAME = 14
-AROUND = 4
+MEDIAN_HALF_WIDTH = 4
 """Number of tomograms on either side that the running median includes."""
 
 
@@ -42,7 +42,7 @@ def draw(axes, rows, threshold=None):
         axes.axhline(threshold, color="black", linewidth=1, linestyle="--")
     axes.set_xlim(0, len(rows) + 1)
     axes.set_ylim(0, N_SCORED)
-    step = -(-len(rows) // MOST_NAMES) or 1
+    step = -(-len(rows) // MAX_NAMES) or 1
     named = range(0, len(rows), step)
     names = [_short(rows[number].ts_id) for number in named]
     axes.set_xticks([number + 1 for number in named], names, rotation=60, ha="right", fontsize=8)
@@ -54,8 +54,8 @@ def draw(axes, rows, threshold=None):
 
 def is_borderline(row, threshold):
     """Whether the interval of a row contains the threshold."""
-    known = threshold is not None and row.low is not None and row.high is not None
-    return known and row.low <= threshold <= row.high
+    has_interval = threshold is not None and row.low is not None and row.high is not None
+    return has_interval and row.low <= threshold <= row.high
 
 
 def _short(name):
@@ -73,10 +73,13 @@ def _under(rows, x):
 
 def _draw_median(axes, points):
     """Draw the running median of nine, where there are at least as many."""
-    if len(points) <= 2 * AROUND:
+    if len(points) <= 2 * MEDIAN_HALF_WIDTH:
         return
     scores = [score for _, score in points]
-    middle = [median(scores[max(0, n - AROUND) : n + AROUND + 1]) for n in range(len(points))]
+    middle = [
+        median(scores[max(0, n - MEDIAN_HALF_WIDTH) : n + MEDIAN_HALF_WIDTH + 1])
+        for n in range(len(points))
+    ]
     axes.plot([number for number, _ in points], middle, color="black", linewidth=1.5)
 
 

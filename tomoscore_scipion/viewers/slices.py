@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The slices of a tomogram for a window of its own: read from its file, as fine as it is."""
+"""The slices of a tomogram in full resolution, read from its file for the window of a tomogram."""
 
 import numpy as np
 
@@ -8,12 +8,12 @@ from tomoscore_scipion.images.thumbnails import slice_to_show
 from tomoscore_scipion.reading.volume import open_volume
 from tomoscore_scipion.records.errors import TomogramError
 from tomoscore_scipion.records.failures import cause_first
-from tomoscore_scipion.viewers.runs import chosen
+from tomoscore_scipion.viewers.runs import chosen_planes
 
 LONGEST_PX = 1200
-"""More than a window shows at first: its zoom tool shows the rest."""
+"""Pixels along the longer edge of a slice: more than the window shows before zooming."""
 SHOWN_PX = 400
-"""About what a window shows of a slice at first."""
+"""Approximate pixels along the longer edge of a slice in the window, before zooming."""
 
 
 def slices_of(record, thumbnails):
@@ -34,11 +34,11 @@ def slices_of(record, thumbnails):
                     f"{record.path}: has changed since it was scored: expected "
                     f"{record.shape_zyx} voxels (z, y, x), found {volume.shape_zyx}"
                 )
-            return {kind: _read(volume, z) for kind, z in chosen(record).items()}, ""
+            return {kind: _read(volume, z) for kind, z in chosen_planes(record).items()}, ""
     except TomogramError as error:
-        why = cause_first(str(error), record.path)
+        reason = cause_first(str(error), record.path)
         return {kind: read_picture(path) for kind, path in thumbnails.items()}, (
-            f"The slices are the run's pictures, since the file cannot be read: {why}"
+            f"The slices are the run's pictures, since the file cannot be read: {reason}"
         )
 
 

@@ -108,7 +108,7 @@ class TomoScoreDoseViewer(ProtocolViewer):
         items = getattr(self.protocol, name, None)
         return None if items is None or items.isEmpty() else items
 
-    def _chosen(self):
+    def _chosenOutput(self):
         return self._output(self._existing[self.which.get()][0])
 
     def _getVisualizeDict(self):
@@ -138,9 +138,9 @@ class TomoScoreDoseViewer(ProtocolViewer):
         return plotter
 
     def _table(self, param=None):
-        return [TomoScoreDoseTable(self._chosen(), self.protocol, self._project.port)]
+        return [TomoScoreDoseTable(self._chosenOutput(), self.protocol, self._project.port)]
 
     def _images(self, param=None):
         from tomo.viewers.views_tkinter_tree import TomoObjectDialogView
 
-        return [TomoObjectDialogView(self.getTkRoot(), self.protocol, self._chosen())]
+        return [TomoObjectDialogView(self.getTkRoot(), self.protocol, self._chosenOutput())]

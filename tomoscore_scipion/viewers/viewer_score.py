@@ -133,7 +133,7 @@ class TomoScoreViewer(ProtocolViewer):
                 "extra/maps of the run.",
             )
 
-    def _chosen(self):
+    def _chosenOutput(self):
         return getattr(self.protocol, self._existing[self.which.get()][0])
 
     def _chosenRow(self):
@@ -173,15 +173,15 @@ class TomoScoreViewer(ProtocolViewer):
         ]
 
     def _table(self, param=None):
-        return [TomoScoreTable(self._chosen(), self.protocol, self._project.port)]
+        return [TomoScoreTable(self._chosenOutput(), self.protocol, self._project.port)]
 
     def _images(self, param=None):
         from tomo.viewers.views_tkinter_tree import TomoObjectDialogView
 
-        return [TomoObjectDialogView(self.getTkRoot(), self.protocol, self._chosen())]
+        return [TomoObjectDialogView(self.getTkRoot(), self.protocol, self._chosenOutput())]
 
     def _histogram(self, param=None):
-        rows = runs.rows_of(self._chosen())
+        rows = runs.rows_of(self._chosenOutput())
         scored = [row for row in rows if row.score is not None]
         if not scored:
             return [self.infoMessage(NO_SCORES, title="TomoScore")]

@@ -47,11 +47,11 @@ class TomoScoreThresholdViewer(ProtocolViewer):
     def _plot(self, param=None):
         result = self._result
         scores = (list(result["scores"][kind].values()) for kind in ("good", "bad"))
-        rest = (result[name] for name in ("threshold", "interval", "roc"))
+        fitted = (result[name] for name in ("threshold", "interval", "roc"))
         return [
             plot(
                 "TomoScore: threshold from examples",
-                lambda figure: drawing.draw(figure, *scores, *rest),
+                lambda figure: drawing.draw(figure, *scores, *fitted),
                 size=drawing.SIZE,
             )
         ]
