@@ -11,9 +11,13 @@ from tomoscore_scipion.records.dose_record import DoseRecord
 
 SIZE_INCHES = (7.0, 5.6)
 DPI = 110
-BLUE, GREEN, PURPLE, GREY = "#0072b2", "#009e73", "#cc79a7", "#777777"
-RANGE_COLOUR = "#e69f00"
-"""Colours of the same curves in the viewer of Scipion."""
+BLUE, GREY, RANGE_COLOUR = "#0072b2", "#777777", "#e69f00"
+KINDS = (
+    ("steps", "all views up to the dose, 90 % interval", BLUE, "-"),
+    ("steps_weighted", "the same, dose weighted", "#009e73", "--"),
+    ("steps_matched", "thinned views at equal angles", "#cc79a7", ":"),
+)
+"""Kinds of curves, their names, colours and lines."""
 TITLE_WIDTH = 90
 """Characters per line of the title."""
 
@@ -52,39 +56,33 @@ def verdict(record: DoseRecord) -> str:
     return f"best at {record.optimum_dose:.0f} e/Å$^2$; {low:.0f} to {high:.0f} as good within 0.1"
 
 
+def draw_curves(axes: Any, record: DoseRecord) -> None:
+    """Draw the curves of a tilt series, the one of all views with its 90 % interval.
+
+    Args:
+        axes: axes of matplotlib.
+        record: a record with status "ok".
+    """
+    for kind, name, colour, line in KINDS:
+        steps = _by_dose(getattr(record, kind))
+        if steps:
+            doses, scores = _column(steps, "dose"), _column(steps, "tomoscore")
+            axes.plot(doses, scores, line, color=colour, label=name, marker="o", markersize=4)
+    known = [step for step in _by_dose(record.steps) if step.get("tomoscore_interval")]
+    if known:
+        low, high = zip(*_column(known, "tomoscore_interval"))
+        axes.fill_between(_column(known, "dose"), low, high, color=BLUE, alpha=0.15, lw=0)
+
+
 def _scores(axes: Any, record: DoseRecord) -> None:
-    dose = _column(record.steps, "dose")
-    intervals = [step["tomoscore_interval"] for step in record.steps]
-    low, high = zip(*intervals)
-    axes.fill_between(dose, low, high, color=BLUE, alpha=0.1, lw=0, label="90 % interval")
-    axes.plot(
-        _column(record.steps_matched, "dose"),
-        _column(record.steps_matched, "tomoscore"),
-        color=PURPLE,
-        ls=":",
-        label="as many views over all angles",
-    )
-    axes.plot(
-        _column(record.steps_weighted, "dose"),
-        _column(record.steps_weighted, "tomoscore"),
-        color=GREEN,
-        ls="--",
-        label="first views, dose-weighted",
-    )
-    axes.plot(dose, _column(record.steps, "tomoscore"), color=BLUE, marker=".", label="first views")
+    draw_curves(axes, record)
     seen = [step for step in record.steps if step["tomoscore_network"] is not None]
-    axes.plot(
-        _column(seen, "dose"),
-        _column(seen, "tomoscore_network"),
-        color=GREY,
-        ls="",
-        marker="x",
-        label="network alone",
-    )
+    network = _column(seen, "dose"), _column(seen, "tomoscore_network")
+    axes.plot(*network, "x", color=GREY, label="network alone")
     if record.suggested_range is not None:
         axes.axvspan(*record.suggested_range, color=RANGE_COLOUR, alpha=0.3, lw=0, label="range")
         axes.axvline(record.optimum_dose, color="black", lw=1, label="best")
-    axes.set_xlim(0, 1.02 * max(dose))
+    axes.set_xlim(0, 1.02 * record.total_dose())
     axes.set_ylabel("TomoScore (octaves)")
     axes.set_ylim(0, None)
     axes.grid(alpha=0.25)
@@ -98,5 +96,9 @@ def _angles(axes: Any, steps: Sequence[Mapping[str, Any]]) -> None:
     axes.grid(alpha=0.25)
 
 
-def _column(steps: Sequence[Mapping[str, Any]], key: str) -> list[float]:
+def _by_dose(steps: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return sorted(steps, key=lambda step: step["dose"])
+
+
+def _column(steps: Sequence[Mapping[str, Any]], key: str) -> list[Any]:
     return [step[key] for step in steps]

@@ -3,20 +3,14 @@
 
 from textwrap import fill
 
+from tomoscore_scipion.images.dose_plot import RANGE_COLOUR, draw_curves
 from tomoscore_scipion.records.bands import N_SCORED, scale_nm
 from tomoscore_scipion.records.dose_session import median_curve
 from tomoscore_scipion.viewers.colours import ACCEPTED as COLOUR
 from tomoscore_scipion.viewers.colours import NEUTRAL as EACH_COLOUR
 
-RANGE_COLOUR = "#e69f00"
 REASON_WIDTH = 80
 """Maximum length of a line of the reason why there is no range."""
-KINDS = (
-    ("steps", "all views up to the dose, 90 % interval", COLOUR, "-"),
-    ("steps_weighted", "the same, dose weighted", "#009e73", "--"),
-    ("steps_matched", "thinned views at equal angles", "#cc79a7", ":"),
-)
-"""Kinds of curves, their names, colours and lines."""
 HEADROOM = 0.4
 """Octaves above the highest curve."""
 
@@ -29,28 +23,10 @@ def draw_series(axes, record):
         record: its DoseRecord, one that did not fail.
     """
     axes.clear()
-    highest = 0.0
-    for kind, name, colour, line in KINDS:
-        steps = sorted(getattr(record, kind), key=lambda step: step["dose"])
-        if not steps:
-            continue
-        doses = [step["dose"] for step in steps]
-        scores = [step["tomoscore"] for step in steps]
-        highest = max(highest, *scores)
-        axes.plot(doses, scores, line, color=colour, label=name, marker="o", markersize=4)
-        if kind == "steps":
-            _draw_intervals(axes, steps)
+    draw_curves(axes, record)
     _draw_suggestion(axes, record)
-    _finish(axes, highest, record.total_dose())
-
-
-def _draw_intervals(axes, steps):
-    with_interval = [step for step in steps if step.get("tomoscore_interval")]
-    low, high = (
-        zip(*(step["tomoscore_interval"] for step in with_interval)) if with_interval else ((), ())
-    )
-    doses = [step["dose"] for step in with_interval]
-    axes.fill_between(doses, low, high, color=COLOUR, alpha=0.15, linewidth=0)
+    steps = (*record.steps, *record.steps_weighted, *record.steps_matched)
+    _finish(axes, max(step["tomoscore"] for step in steps), record.total_dose())
 
 
 def _draw_suggestion(axes, record):

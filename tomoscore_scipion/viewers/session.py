@@ -4,28 +4,30 @@
 from statistics import median
 
 from tomoscore_scipion.records.bands import N_SCORED
-from tomoscore_scipion.records.verdict import FAILED, REJECTED
+from tomoscore_scipion.records.verdict import FAILED, REJECTED, Measured
 from tomoscore_scipion.viewers.colours import ACCEPTED, NEUTRAL
 from tomoscore_scipion.viewers.colours import REJECTED as REJECTED_COLOUR
 
 MAX_NAMES = 40
 """Maximum number of names below the axis."""
 LONGEST_NAME = 14
+PLACE = (0.08, 0.3, 0.9, 0.62)
+"""Left, bottom, width and height of the axes, as fractions of the figure."""
 MEDIAN_HALF_WIDTH = 4
 """Number of tomograms on either side that the running median includes."""
 
 
-def draw(axes, rows, threshold=None):
+def draw(figure, rows, threshold=None):
     """Draw the scores with their intervals; accepted as discs, rejected as triangles.
 
     Borderline ones, with the threshold in their interval, are hollow.
 
     Args:
-        axes: a matplotlib axes; cleared first.
+        figure: an empty matplotlib figure.
         rows: of runs.Row, in their order.
         threshold: octaves; None for no line.
     """
-    axes.clear()
+    axes = figure.add_axes(PLACE)
     for number, row in enumerate(rows, 1):
         if row.score is None:
             axes.plot(number, 0.0, "x", color="black", clip_on=False)
@@ -54,8 +56,7 @@ def draw(axes, rows, threshold=None):
 
 def is_borderline(row, threshold):
     """Whether the interval of a row contains the threshold."""
-    has_interval = threshold is not None and row.low is not None and row.high is not None
-    return has_interval and row.low <= threshold <= row.high
+    return Measured(row.score, row.low, row.high).is_borderline(threshold)
 
 
 def _short(name):

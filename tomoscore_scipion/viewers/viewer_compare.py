@@ -2,13 +2,12 @@
 """Shows results of ProtTomoScoreCompare: summary, plot, and the best of each tilt series."""
 
 from pyworkflow.protocol import params
-from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer
 
 from tomoscore_scipion.comparison import drawing
 from tomoscore_scipion.protocols import ProtTomoScoreCompare
 from tomoscore_scipion.protocols.protocol_compare import BEST_SET, MADE_BY
 from tomoscore_scipion.viewers import runs
-from tomoscore_scipion.viewers.views import TomoScoreTable, plot
+from tomoscore_scipion.viewers.views import ResultsViewer, TomoScoreTable, plot
 
 
 class BestTable(TomoScoreTable):
@@ -17,23 +16,18 @@ class BestTable(TomoScoreTable):
     _more = (MADE_BY,)
 
 
-class TomoScoreCompareViewer(ProtocolViewer):
+class TomoScoreCompareViewer(ResultsViewer):
     """Which of the compared sets scores higher, and by how much."""
 
     _label = "TomoScore comparison"
-    _environments = [DESKTOP_TKINTER]
     _targets = [ProtTomoScoreCompare]
 
     def _defineParams(self, definition):
         definition.addSection(label="Comparison")
         self._result = self.protocol.getResult()
         if self._result is None:
-            definition.addParam(
-                "nothing",
-                params.LabelParam,
-                label="Nothing is compared yet.",
-                help="Results appear here when the run has ended.",
-            )
+            text = "Results appear here when the run has ended."
+            self._addNothing(definition, "Nothing is compared yet.", text)
             return
         _, lines = self._result
         definition.addParam(
@@ -59,13 +53,7 @@ class TomoScoreCompareViewer(ProtocolViewer):
 
     def _plot(self, param=None):
         comparison, _ = self._result
-        return [
-            plot(
-                "TomoScore: comparison",
-                lambda figure: drawing.draw(figure, comparison),
-                size=drawing.SIZE,
-            )
-        ]
+        return plot("TomoScore: comparison", drawing.draw, comparison, size=drawing.SIZE)
 
     def _summary(self, param=None):
         return [self.infoMessage("\n".join(self._result[1]), title="TomoScore")]

@@ -4,7 +4,6 @@
 from pwem.viewers import EmPlotter
 from pwem.viewers.mdviewer.viewer import MDView
 from pyworkflow.protocol import params
-from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer
 
 from tomoscore_scipion.protocols import ProtTomoScoreDose, dose_summary_text
 from tomoscore_scipion.protocols.dose_outputs import (
@@ -14,7 +13,8 @@ from tomoscore_scipion.protocols.dose_outputs import (
     PREVIEW_SET,
 )
 from tomoscore_scipion.records.dose_session import session_of
-from tomoscore_scipion.viewers import dose_curves
+from tomoscore_scipion.viewers import dose_curves, runs
+from tomoscore_scipion.viewers.views import ResultsViewer
 
 SETS = (
     (LIMITED_SET, "Tilt series limited to the dose"),
@@ -34,24 +34,21 @@ class TomoScoreDoseTable(MDView):
         return labels, labels, ""
 
 
-class TomoScoreDoseViewer(ProtocolViewer):
+class TomoScoreDoseViewer(ResultsViewer):
     """Results of ProtTomoScoreDose, also while it runs."""
 
     _label = "TomoScore dose viewer"
-    _environments = [DESKTOP_TKINTER]
     _targets = [ProtTomoScoreDose]
 
     def _defineParams(self, definition):
         definition.addSection(label="Dose")
-        self._existing = [(name, text) for name, text in SETS if self._output(name) is not None]
+        self._existing = [
+            (name, text) for name, text in SETS if runs.output(self.protocol, name) is not None
+        ]
         self._records = dose_summary_text.records_in(self.protocol)
         if not self._existing:
-            definition.addParam(
-                "nothing",
-                params.LabelParam,
-                label="No tilt series is analysed yet.",
-                help="Results appear here as soon as the first tilt series is analysed.",
-            )
+            text = "Results appear here as soon as the first tilt series is analysed."
+            self._addNothing(definition, "No tilt series is analysed yet.", text)
         if self._records:
             self._addCurves(definition)
         if self._existing:
@@ -65,14 +62,12 @@ class TomoScoreDoseViewer(ProtocolViewer):
             help="All tilt series, their median curve, and the dose range of the session.",
         )
         group = definition.addGroup("One tilt series")
-        group.addParam(
+        self._addChoice(
+            group,
             "series",
-            params.EnumParam,
-            choices=[self._named(record) for record in self._records],
-            default=0,
-            display=params.EnumParam.DISPLAY_COMBO,
-            label="Tilt series",
-            help="With its suggested dose. Those that were analysed since come when this is opened "
+            [self._named(record) for record in self._records],
+            "Tilt series",
+            "With its suggested dose. Those that were analysed since come when this is opened "
             "again.",
         )
         group.addParam(
@@ -89,27 +84,17 @@ class TomoScoreDoseViewer(ProtocolViewer):
         return f"{record.ts_id}  {dose}"
 
     def _addSets(self, group):
-        group.addParam(
-            "which",
-            params.EnumParam,
-            choices=[text for _, text in self._existing],
-            default=0,
-            display=params.EnumParam.DISPLAY_COMBO,
-            label="Which",
-            help="The set that is shown below. Sets without items are not listed.",
-        )
+        names = [text for _, text in self._existing]
+        text = "The set that is shown below. Sets without items are not listed."
+        self._addChoice(group, "which", names, "Which", text)
         for name, text, explanation in (
             ("showTable", "Doses in a table", "Sorted by a click on a column's head."),
             ("showImages", "Images", "In tomo's own viewer, with the views that are disabled."),
         ):
             group.addParam(name, params.LabelParam, label=text, help=explanation)
 
-    def _output(self, name):
-        items = getattr(self.protocol, name, None)
-        return None if items is None or items.isEmpty() else items
-
     def _chosenOutput(self):
-        return self._output(self._existing[self.which.get()][0])
+        return runs.output(self.protocol, self._existing[self.which.get()][0])
 
     def _getVisualizeDict(self):
         return {
@@ -139,8 +124,3 @@ class TomoScoreDoseViewer(ProtocolViewer):
 
     def _table(self, param=None):
         return [TomoScoreDoseTable(self._chosenOutput(), self.protocol, self._project.port)]
-
-    def _images(self, param=None):
-        from tomo.viewers.views_tkinter_tree import TomoObjectDialogView
-
-        return [TomoObjectDialogView(self.getTkRoot(), self.protocol, self._chosenOutput())]

@@ -2,7 +2,6 @@
 """Shows results of ProtTomoScore and its filter: report, tables, images, plots, one tomogram."""
 
 from pyworkflow.protocol import params
-from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer
 
 from tomoscore_scipion.agreement import drawing
 from tomoscore_scipion.agreement.figures import session_agreement
@@ -15,7 +14,7 @@ from tomoscore_scipion.protocols.output_sets import (
 )
 from tomoscore_scipion.records.verdict import ACCEPTED, REJECTED
 from tomoscore_scipion.viewers import histogram, one_tomogram, runs, session, slices
-from tomoscore_scipion.viewers.views import Page, TomoScoreTable, plot
+from tomoscore_scipion.viewers.views import Page, ResultsViewer, TomoScoreTable, plot
 
 SETS = (
     (ACCEPTED_SET, "Accepted tomograms"),
@@ -40,11 +39,10 @@ NO_REPORT = (
 NO_SCORES = "Failed tomograms have no score."
 
 
-class TomoScoreViewer(ProtocolViewer):
+class TomoScoreViewer(ResultsViewer):
     """Results of the protocols that score and filter tomograms, also while they run."""
 
     _label = "TomoScore viewer"
-    _environments = [DESKTOP_TKINTER]
     _targets = [ProtTomoScore, ProtTomoScoreFilter]
 
     def _defineParams(self, definition):
@@ -53,12 +51,8 @@ class TomoScoreViewer(ProtocolViewer):
             (name, text) for name, text in SETS if runs.output(self.protocol, name) is not None
         ]
         if not self._existing:
-            definition.addParam(
-                "nothing",
-                params.LabelParam,
-                label="No tomogram is scored yet.",
-                help="Results appear here as soon as the first tomogram is scored.",
-            )
+            text = "Results appear here as soon as the first tomogram is scored."
+            self._addNothing(definition, "No tomogram is scored yet.", text)
             return
         definition.addParam(
             "showReport",
@@ -95,28 +89,21 @@ class TomoScoreViewer(ProtocolViewer):
 
     def _addSets(self, group):
         names = [name for name, _ in self._existing]  # accepted first, yet all of them are shown
-        group.addParam(
+        self._addChoice(
+            group,
             "which",
-            params.EnumParam,
-            choices=[text for _, text in self._existing],
+            [text for _, text in self._existing],
+            "Which",
+            "The set that is shown below. Sets without tomograms are not listed.",
             default=names.index(SCORED_SET) if SCORED_SET in names else 0,
-            display=params.EnumParam.DISPLAY_COMBO,
-            label="Which",
-            help="The set that is shown below. Sets without tomograms are not listed.",
         )
         for name, text, explanation in SETS_SHOWN:
             group.addParam(name, params.LabelParam, label=text, help=explanation)
 
     def _addTomograms(self, group):
-        group.addParam(
-            "tomogram",
-            params.EnumParam,
-            choices=[f"{row.ts_id}  {row.score:.2f}" for row in self._scored],
-            default=0,
-            display=params.EnumParam.DISPLAY_COMBO,
-            label="Tomogram",
-            help="The best first. Tomograms that were scored since come when this is opened again.",
-        )
+        names = [f"{row.ts_id}  {row.score:.2f}" for row in self._scored]
+        text = "The best first. Tomograms that were scored since come when this is opened again."
+        self._addChoice(group, "tomogram", names, "Tomogram", text)
         group.addParam(
             "showTomogram",
             params.LabelParam,
@@ -162,23 +149,10 @@ class TomoScoreViewer(ProtocolViewer):
 
     def _session(self, param=None):
         rows, threshold = runs.all_rows(self.protocol), runs.threshold_of(self.protocol)
-        return [
-            plot(
-                "TomoScore: session",
-                lambda figure: session.draw(
-                    figure.add_axes((0.08, 0.3, 0.9, 0.62)), rows, threshold
-                ),
-                size=(10, 6),
-            )
-        ]
+        return plot("TomoScore: session", session.draw, rows, threshold, size=(10, 6))
 
     def _table(self, param=None):
         return [TomoScoreTable(self._chosenOutput(), self.protocol, self._project.port)]
-
-    def _images(self, param=None):
-        from tomo.viewers.views_tkinter_tree import TomoObjectDialogView
-
-        return [TomoObjectDialogView(self.getTkRoot(), self.protocol, self._chosenOutput())]
 
     def _histogram(self, param=None):
         rows = runs.rows_of(self._chosenOutput())
@@ -190,44 +164,25 @@ class TomoScoreViewer(ProtocolViewer):
             [row.score for row in scored if row.verdict == verdict]
             for verdict in (ACCEPTED, REJECTED, None)
         ]
-        return [
-            plot(
-                "TomoScore",
-                lambda figure: histogram.draw(
-                    figure.add_axes((0.1, 0.16, 0.86, 0.75)), *groups, threshold
-                ),
-            )
-        ]
+        title, place = "TomoScore", (0.1, 0.16, 0.86, 0.75)
+        return plot(
+            title, lambda figure: histogram.draw(figure.add_axes(place), *groups, threshold)
+        )
 
     def _agreement(self, param=None):
-        return [
-            plot(
-                "TomoScore: agreement with half maps",
-                lambda figure: drawing.draw(figure, self._sessionAgreement),
-                size=drawing.SIZE,
-            )
-        ]
+        title = "TomoScore: agreement with half maps"
+        return plot(title, drawing.draw, self._sessionAgreement, size=drawing.SIZE)
 
     def _tomogram(self, param=None):
         row = self._chosenRow()
         record = self._records.of(row)
         pictures, note = slices.slices_of(record, self._records.pictures(row))
-        return [
-            plot(
-                f"TomoScore: {record.ts_id}",
-                lambda figure: one_tomogram.draw(figure, record, pictures, note),
-                size=one_tomogram.SIZE,
-            )
-        ]
+        content, size = (record, pictures, note), one_tomogram.SIZE
+        return plot(f"TomoScore: {record.ts_id}", one_tomogram.draw, *content, size=size)
 
     def _map(self, param=None):
         row = self._chosenRow()
         path = self._records.map_picture(row)
         if not path.exists():
             return [self.infoMessage(f"{row.ts_id} has no quality map.", title="TomoScore")]
-        return [
-            plot(
-                f"TomoScore: quality map of {row.ts_id}",
-                lambda figure: one_tomogram.draw_picture(figure, path),
-            )
-        ]
+        return plot(f"TomoScore: quality map of {row.ts_id}", one_tomogram.draw_picture, path)

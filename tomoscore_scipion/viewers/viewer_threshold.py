@@ -2,30 +2,24 @@
 """Shows results of ProtTomoScoreThreshold: plot and summary."""
 
 from pyworkflow.protocol import params
-from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer
 
 from tomoscore_scipion.examples import drawing
 from tomoscore_scipion.protocols import ProtTomoScoreThreshold
-from tomoscore_scipion.viewers.views import plot
+from tomoscore_scipion.viewers.views import ResultsViewer, plot
 
 
-class TomoScoreThresholdViewer(ProtocolViewer):
+class TomoScoreThresholdViewer(ResultsViewer):
     """Scores of the examples with the threshold, and their ROC curve."""
 
     _label = "TomoScore threshold"
-    _environments = [DESKTOP_TKINTER]
     _targets = [ProtTomoScoreThreshold]
 
     def _defineParams(self, definition):
         definition.addSection(label="Threshold")
         self._result = self.protocol.getResult()
         if self._result is None:
-            definition.addParam(
-                "nothing",
-                params.LabelParam,
-                label="No threshold is found yet.",
-                help="Results appear here when the run has ended.",
-            )
+            text = "Results appear here when the run has ended."
+            self._addNothing(definition, "No threshold is found yet.", text)
             return
         definition.addParam(
             "showPlot",
@@ -48,13 +42,8 @@ class TomoScoreThresholdViewer(ProtocolViewer):
         result = self._result
         scores = (list(result["scores"][kind].values()) for kind in ("good", "bad"))
         fitted = (result[name] for name in ("threshold", "interval", "roc"))
-        return [
-            plot(
-                "TomoScore: threshold from examples",
-                lambda figure: drawing.draw(figure, *scores, *fitted),
-                size=drawing.SIZE,
-            )
-        ]
+        title = "TomoScore: threshold from examples"
+        return plot(title, drawing.draw, *scores, *fitted, size=drawing.SIZE)
 
     def _summary(self, param=None):
         return [self.infoMessage("\n".join(self._result["summary"]), title="TomoScore")]

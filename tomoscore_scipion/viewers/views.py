@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pwem.viewers import EmPlotter
 from pwem.viewers.mdviewer.viewer import MDView
-from pyworkflow.viewer import View
+from pyworkflow.protocol import params
+from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer, View
 
 from tomoscore_scipion.protocols.item_attributes import ATTRIBUTES, THUMBNAIL
 
@@ -50,15 +51,46 @@ class Page(View):
         threading.Thread(target=webbrowser.open_new_tab, args=(uri,), daemon=True).start()
 
 
-def plot(title, draw, size=(7.5, 5)):
-    """A window with a figure.
+class ResultsViewer(ProtocolViewer):
+    """Base class of the viewers of a run."""
+
+    _environments = [DESKTOP_TKINTER]
+
+    @staticmethod
+    def _addNothing(form, label, text):
+        """Add a line that says why there is nothing to show yet."""
+        form.addParam("nothing", params.LabelParam, label=label, help=text)
+
+    @staticmethod
+    def _addChoice(form, name, choices, label, text, default=0):
+        """Add a choice of one of several texts."""
+        form.addParam(
+            name,
+            params.EnumParam,
+            choices=choices,
+            default=default,
+            display=params.EnumParam.DISPLAY_COMBO,
+            label=label,
+            help=text,
+        )
+
+    def _images(self, param=None):
+        """The chosen set in tomo's own viewer."""
+        from tomo.viewers.views_tkinter_tree import TomoObjectDialogView
+
+        return [TomoObjectDialogView(self.getTkRoot(), self.protocol, self._chosenOutput())]
+
+
+def plot(title, draw, *content, size=(7.5, 5)):
+    """A window with a figure, in a list as Scipion takes it.
 
     Args:
         title: of the window.
-        draw: function that fills a matplotlib figure.
+        draw: function of a matplotlib figure and the content, which fills the figure.
+        content: what is drawn.
         size: width and height in inches.
     """
     plotter = EmPlotter(windowTitle=title, figsize=size)
     plotter.tightLayoutOn = False
-    draw(plotter.getFigure())
-    return plotter
+    draw(plotter.getFigure(), *content)
+    return [plotter]
