@@ -50,7 +50,7 @@ def csv_cells(record: Score) -> tuple:
 
 
 def _halves_cells(record: Score) -> tuple:
-    """What the halves say: score, interval, number of octaves that it counts, kind."""
+    """Cells of the halves: measured score, interval, number of octaves, kind."""
     halves = record.halves
     if halves is None or halves["tomoscore"] is None:
         return (None,) * 5

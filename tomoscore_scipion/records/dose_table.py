@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What records of doses say to people: curves, verdicts, and a table of many tilt series."""
+"""Text of dose records: curves, verdicts, and a table of many tilt series."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EXPLANATION = (
 
 
 def verdict(record: DoseRecord) -> str:
-    """What a record says, in a line."""
+    """The verdict of a record in one line."""
     if record.suggested_range is None:
         return f"no dose suggested: {record.reason}"
     low, high = record.suggested_range

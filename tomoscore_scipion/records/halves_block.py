@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a record holds of halves, as plain dictionaries; needs neither torch nor files."""
+"""The entry of a record on its halves, as plain dictionaries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ IS_COARSE = np.array([fine >= FINEST_MEASURED_NM for _, fine in PERIODS_NM])
 
 
 def refused(half1: str, half2: str, reason: str) -> dict[str, Any]:
-    """The note of halves that were refused."""
+    """The entry for halves that were refused.
+
+    Args:
+        half1: path of the first half.
+        half2: path of the second half.
+        reason: why they were refused.
+    """
     nothing = dict.fromkeys(("tomoscore", "interval", "curve", "kind", "max_tilt_deg"))
     return {
         "half1": half1,
@@ -34,7 +40,7 @@ def refused(half1: str, half2: str, reason: str) -> dict[str, Any]:
 
 
 def measured_score(record: Score) -> float | None:
-    """The measured score of a tomogram; None where it was not measured."""
+    """The measured score of a tomogram; None if it was not measured."""
     return None if record.halves is None else record.halves["tomoscore"]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Paths of output files: whether they can be written, and replace no input and no other output."""
+"""Checks of the paths of output files: writable, and different from inputs and other outputs."""
 
 from __future__ import annotations
 

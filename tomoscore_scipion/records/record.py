@@ -29,7 +29,7 @@ from tomoscore_scipion.records.z_range import ZRange, check_z_range
 SCHEMA = 1
 """The version of the record's form.  Reading refuses any other."""
 LATER_KEYS = ("z_range", "content", "halves", "tomoscore_uncalibrated", "calibration")
-"""Keys that schema 1 had not from the beginning: where they are missing they are None."""
+"""Keys that were added to schema 1 later; missing ones are None."""
 
 MODEL_KEYS = ("name", "version", "sha256")
 HALVES_KEYS: tuple[str, ...]
@@ -64,7 +64,7 @@ def default_ts_id(path: str) -> str:
 
 
 def maker(model_sha256: str, calibration_sha256: str | None) -> str:
-    """What `Score.made_by` is for these weights and this calibration; None: not calibrated."""
+    """The value of `Score.made_by` for weights and a calibration (None: uncalibrated scores)."""
     return f"{model_sha256}+{calibration_sha256}" if calibration_sha256 else model_sha256
 
 

@@ -29,13 +29,13 @@ def resume_results(
 ) -> tuple[LineFile, list[Record]]:
     """Open the results of a job to append to, and read the records in it that are current.
 
-    All other records, failed ones too, are removed from the file, as is a last line that a kill cut
-    short. A pipe or device holds no records.
+    All other records, including failed ones, and an incomplete last line are removed from the file.
+    A pipe or device holds no records.
 
     Args:
         path: the JSON Lines file.
         entries: entries of the job.
-        made_by: what the job scores with, as `Score.made_by` has it.
+        made_by: hashes of weights and calibration in use, see `Score.made_by`.
         parse: makes a record of a line; raises ValueError if the line is not a record.
         expected: what a line must be, for the message.
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The order of a session: a CSV file `ts_id,acquired` with a line for each tomogram.
 
-`acquired` is the time of acquisition in ISO 8601 and may be empty. Workers finish tomograms in
-another order, in which drift is not visible.
+`acquired` is the time of acquisition in ISO 8601 and may be empty. Drift is only visible in this
+order: workers finish tomograms in another one.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How simulated tomograms score with the shipped weights, from a file beside these weights."""
+"""Scores of simulated tomograms with the shipped weights, from a file beside these weights."""
 
 from __future__ import annotations
 

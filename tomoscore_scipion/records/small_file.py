@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small JSON files that people keep beside results: one object each, written whole, read strictly.
+"""Small JSON files with one object, such as rules and calibrations, which are read strictly.
 
-Each names what it is ("what") and the version of its form ("schema").
+The key "what" names the kind of object, and "schema" the version of its form.
 """
 
 from __future__ import annotations

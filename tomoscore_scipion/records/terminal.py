@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Text on a terminal, in which nothing but text is printed, whatever ids and paths hold."""
+"""Print text on a terminal, without control characters from ids and paths."""
 
 from __future__ import annotations
 

@@ -14,15 +14,15 @@ from tomoscore_scipion.records.file_names import file_stem
 from tomoscore_scipion.records.record import Score
 
 THUMBNAIL = "central"
-"""Which slice stands for its tomogram among others: the middle of the slab."""
+"""The slice of the thumbnail: the middle of the slab."""
 DETAILS = ("best", "median", "worst")
 """Which slices are shown in detail, by their score."""
 
 MAP_END = "-quality"
-"""How names of quality maps and their pictures end, before the suffix."""
+"""End of the names of quality maps and their pictures, before the suffix."""
 
 SHOWN_NM = 10.0
-"""Pictures show the mean over about so much in z: about as thick as a membrane, less noisy."""
+"""Pictures show the mean over about this thickness in z, that of a membrane, to reduce noise."""
 
 
 def slices_shown(z: int, n_z: int, voxel_size_nm: float) -> range:

@@ -16,13 +16,13 @@ from tomoscore_scipion.records.bands import N_SCORED, readable_scale, scale_nm
 ACCEPTED, REJECTED, FAILED = "accepted", "rejected", "failed"
 
 BY_SCORE, BY_HAND = "score", "hand"
-"""Who decided on a tomogram; where a fault did, it is the fault's name."""
+"""What decided on a tomogram; for a fault, its name."""
 
 STRICT_FROM, BALANCED_FROM, PERMISSIVE_FROM = 3.0, DEFAULT_THRESHOLD, 0.75
 """The TomoScore in octaves from which each preset accepts.
 
-Strict is where membranes are seen as lines. Balanced is where the slider of the report stands at
-first."""
+From the strict threshold on, membranes are visible as lines. The balanced threshold is the initial
+value of the slider of the report."""
 
 PRESETS = (
     ("Strict", STRICT_FROM),
@@ -67,7 +67,7 @@ class Measured:
     Attributes:
         score: TomoScore in octaves; None where there is none.
         low, high: its 90 % interval; None where it is not known.
-        faults: names of what is wrong with the tomogram whatever its score.
+        faults: names of faults of the tomogram, which do not depend on the score.
     """
 
     score: float | None
