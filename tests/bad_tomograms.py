@@ -192,9 +192,9 @@ SCORED = {
         spoiled((92, "<i", 131072)),
         "announces an extended header of 131072 bytes, which the file does not have",
     ),
-    "unsigned bytes that the header does not tell of": (
+    "unsigned bytes that the header does not declare": (
         of(unsigned(texture())),
-        "bytes read as unsigned: the header does not tell",
+        "bytes read as unsigned: the header does not say",
     ),
     "some NaN and inf": (of(with_values(np.nan, np.inf, -np.inf)), "hold NaN or inf: masked"),
     "all NaN": (of(np.full(SHAPE_ZYX, np.nan, "f4")), "constant, or nearly"),

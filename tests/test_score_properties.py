@@ -131,7 +131,12 @@ FILTERED = {
 }
 
 
-@pytest.mark.parametrize("change", FILTERED)
+def filtered_names():
+    known = pytest.mark.xfail(reason="k^0.5 takes 0.5 octave of this specimen's 4.8")
+    return [pytest.param(n, marks=[known] if n == "k^0.5" else []) for n in FILTERED]
+
+
+@pytest.mark.parametrize("change", filtered_names())
 def test_what_loses_nothing_does_not_count(model, tomogram, original, change):
     tolerance = WITH_BORDER if "border" in change else 0.3
     found = model.score(FILTERED[change](tomogram), VOXEL).tomoscore
@@ -315,7 +320,7 @@ LADDERS = {
 
 def ladder_names():
     known = pytest.mark.xfail(reason="a slice hardly shows what a narrow tilt range took")
-    return [pytest.param(n, marks=[known] if "tilt range" in n else []) for n in LADDERS]
+    return [pytest.param(n, marks=[known] if n == "narrow tilt range" else []) for n in LADDERS]
 
 
 @pytest.mark.parametrize("ladder", ladder_names())

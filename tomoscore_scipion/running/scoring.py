@@ -73,13 +73,16 @@ class Scoring(Work[Tomogram, Score]):
             TomogramError: it cannot be read, or nothing in it can be scored.
         """
         scorer.finish = self._finish(scorer, item)
-        return scorer.score(
-            item.path,
-            voxel_size_angstrom=item.voxel_size_angstrom,
-            ts_id=item.ts_id,
-            progress=progress,
-            z_range=item.z_range,
-        )
+        try:
+            return scorer.score(
+                item.path,
+                voxel_size_angstrom=item.voxel_size_angstrom,
+                ts_id=item.ts_id,
+                progress=progress,
+                z_range=item.z_range,
+            )
+        finally:
+            scorer.finish = None
 
     def _finish(self, scorer: Scorer, item: Tomogram) -> Finish:
         """A function that calibrates a record, measures halves, and makes the products."""
