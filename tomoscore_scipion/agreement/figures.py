@@ -10,11 +10,7 @@ import numpy as np
 
 from tomoscore_scipion.records.bands import N_SCORED, PERIODS_NM
 from tomoscore_scipion.records.errors import StartError
-from tomoscore_scipion.records.halves_block import (
-    is_measured,
-    is_upper_limit,
-    scores_over_measured,
-)
+from tomoscore_scipion.records.halves_block import is_measured, is_upper_limit, scores_over_measured
 from tomoscore_scipion.records.record import OK, Score
 from tomoscore_scipion.records.record_files import model_of
 

@@ -130,16 +130,4 @@ def compare(scorer: Scorer, cases: Iterable[Case]) -> Comparison:
         slices += [(s["tomoscore"], by_z[s["z"]]) for s in record.slices if s["z"] in by_z]
     columns = [np.array(column, dtype=np.float64) for column in zip(*rows)]
     by_slice = np.array(slices, dtype=np.float64).reshape(-1, 2)
-    specimen, predicted, truth, lows, highs, curve_predicted, curve_truth, below_nyquist = columns
-    return Comparison(
-        specimen,
-        predicted,
-        truth,
-        lows,
-        highs,
-        by_slice[:, 0],
-        by_slice[:, 1],
-        curve_predicted,
-        curve_truth,
-        below_nyquist,
-    )
+    return Comparison(*columns[:5], *by_slice.T, *columns[5:])

@@ -28,10 +28,7 @@ def main(args: Namespace) -> int:
         args.wrong_usage("name two sets of results or more")
     check_outputs([args.csv, args.plot, args.json], files_of(*args.results))
     comparison, lines = compare_sets(read_sets(args.results, args.names))
-    for path, text in (
-        (args.csv, csv_text(comparison)),
-        (args.json, json_text(comparison, lines)),
-    ):
+    for path, text in ((args.csv, csv_text(comparison)), (args.json, json_text(comparison, lines))):
         if path:
             write_file(path, text)
     if args.plot:

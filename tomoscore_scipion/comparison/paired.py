@@ -133,8 +133,7 @@ def compare(sets: Mapping[str, Mapping[str, float]]) -> Comparison:
         )
     shared = set(common)
     scores = np.array(
-        [[values[ts_id] for ts_id in common] for values in score_sets],
-        dtype=np.float64,
+        [[values[ts_id] for ts_id in common] for values in score_sets], dtype=np.float64
     )
     pairs = list(combinations(range(len(names)), 2))
     return Comparison(

@@ -109,9 +109,7 @@ def compare_sets(sets: Mapping[str, Sequence[Score]]) -> tuple[Comparison, list[
     return comparison, [*sentences(comparison), *joined_by, *remarks_on(sets), METHOD]
 
 
-def joined(
-    sets: Mapping[str, Sequence[Score]],
-) -> tuple[dict[str, list[Score]], list[str]]:
+def joined(sets: Mapping[str, Sequence[Score]]) -> tuple[dict[str, list[Score]], list[str]]:
     """Match the ids of sets across programs, see `ids.py`.
 
     Args:

@@ -8,13 +8,7 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from tomoscore_scipion.dose.analysis import (
-    DoseCurve,
-    Measured,
-    Optimum,
-    dose_curve,
-    find_optimum,
-)
+from tomoscore_scipion.dose.analysis import DoseCurve, Measured, Optimum, dose_curve, find_optimum
 from tomoscore_scipion.dose.measure import Kind, Measurements
 from tomoscore_scipion.dose.subsets import Subset
 from tomoscore_scipion.model.aggregation import Z_90, slab

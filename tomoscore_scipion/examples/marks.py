@@ -11,10 +11,7 @@ MAX_NAMED = 5
 
 
 def scores_of_marked(
-    good: Sequence[str],
-    bad: Sequence[str],
-    scores: Mapping[str, float],
-    names: tuple[str, str],
+    good: Sequence[str], bad: Sequence[str], scores: Mapping[str, float], names: tuple[str, str]
 ) -> tuple[dict[str, float], dict[str, float]]:
     """The scores of good and bad examples.
 

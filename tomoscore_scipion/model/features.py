@@ -10,6 +10,7 @@ In the formulas <name> is the mean of that name in `statistics.MEAN_TABLE`, and 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations, starmap
 from typing import Callable
 
 import torch
@@ -120,12 +121,7 @@ def _with_coarser(name: str, formula: str, value: Formula, odd: bool = False) ->
 
 RATIO_TABLE = (
     *map(_energy, CHANNEL_NAMES[1:]),
-    _correlation("centre", "near"),
-    _correlation("centre", "far"),
-    _correlation("centre", "distant"),
-    _correlation("near", "far"),
-    _correlation("near", "distant"),
-    _correlation("far", "distant"),
+    *starmap(_correlation, combinations(("centre", "near", "far", "distant"), 2)),
     Ratio(
         "amplitude_evenness",
         "log(<amplitude>^2 / <amplitude_2>)",
@@ -141,22 +137,14 @@ RATIO_TABLE = (
         "log(<absolute>^2 / <energy_centre>)",
         lambda m: _log(m["absolute"] ** 2 / m.own),
     ),
-    Ratio(
-        "kurtosis",
-        "log(<fourth> / <energy_centre>^2)",
-        lambda m: _log(m["fourth"] / m.own**2),
-    ),
+    Ratio("kurtosis", "log(<fourth> / <energy_centre>^2)", lambda m: _log(m["fourth"] / m.own**2)),
     Ratio(
         "skewness",
         "<cube> / <energy_centre>^1.5, clipped to +- 4",
         lambda m: (m["cube"] / m.own**1.5).clamp(-4, 4),
         odd=True,
     ),
-    Ratio(
-        "riesz_energy",
-        "log(<riesz_2> / <energy_centre>)",
-        lambda m: _log(m["riesz_2"] / m.own),
-    ),
+    Ratio("riesz_energy", "log(<riesz_2> / <energy_centre>)", lambda m: _log(m["riesz_2"] / m.own)),
     *map(_coherence, ("2", "4", "8", "cell")),
     Ratio(
         "coherence_tile",

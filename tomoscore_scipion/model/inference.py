@@ -11,12 +11,7 @@ import torch
 from tomoscore_scipion.model.network import Measured, ResolvabilityNet
 from tomoscore_scipion.model.normalisation import CanonicalSlice
 from tomoscore_scipion.model.octaves import OCTAVES, octaves
-from tomoscore_scipion.model.statistics import (
-    MEANS,
-    PERSISTENCE,
-    persistence_of,
-    tile_means,
-)
+from tomoscore_scipion.model.statistics import MEANS, PERSISTENCE, persistence_of, tile_means
 from tomoscore_scipion.records.bands import N_BANDS
 from tomoscore_scipion.records.errors import TomogramError
 

@@ -116,14 +116,7 @@ def _octave(
             if channel:
                 _compress(image[None])
             torch.mul(image, valid, out=images[channel])
-    return Octave(
-        images,
-        filtered[-2:] * valid,
-        valid,
-        CELL_PX >> number,
-        log_power,
-        persistence,
-    )
+    return Octave(images, filtered[-2:] * valid, valid, CELL_PX >> number, log_power, persistence)
 
 
 def _compress(*parts: torch.Tensor) -> None:
@@ -161,10 +154,7 @@ def _persistence(
 
 @lru_cache(maxsize=8)
 def _grid(
-    window: tuple[int, int],
-    cells: tuple[int, int],
-    voxel_nm: float,
-    device: torch.device,
+    window: tuple[int, int], cells: tuple[int, int], voxel_nm: float, device: torch.device
 ) -> _Grid:
     return _Grid(window, cells, voxel_nm, device)
 
@@ -179,11 +169,7 @@ class _Grid:
     """
 
     def __init__(
-        self,
-        window: tuple[int, int],
-        cells: tuple[int, int],
-        voxel_nm: float,
-        device: torch.device,
+        self, window: tuple[int, int], cells: tuple[int, int], voxel_nm: float, device: torch.device
     ) -> None:
         self._window, self._device = window, device
         self._size = tuple((count + 2 * MARGIN_CELLS) * CELL_PX for count in cells)

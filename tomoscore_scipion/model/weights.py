@@ -38,15 +38,7 @@ RENAMED = {
 }
 """Parameter names in older weights files, 0.2.0 among them: names in the network."""
 
-_NEEDED = (
-    "schema",
-    "name",
-    "version",
-    "licence",
-    "input",
-    "tensors_sha256",
-    "interval",
-)
+_NEEDED = ("schema", "name", "version", "licence", "input", "tensors_sha256", "interval")
 
 
 def shipped_weights_path() -> Path:

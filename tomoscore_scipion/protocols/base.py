@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The base class of all protocols of this plugin: names, and outputs that can always be read."""
 
+import json
+import os
+
 from pwem.protocols import EMProtocol
 from pyworkflow.object import Set
 
@@ -36,6 +39,9 @@ class TomoScoreProtocol(EMProtocol):
                 recovery.readable_output(self, name)
             yield name, output
 
+    def _citations(self):
+        return ["Tan2024"]
+
     def _sourcePointer(self):
         """The pointer to the input set, which the output sets are described by."""
         raise NotImplementedError
@@ -48,6 +54,14 @@ class LightProtocol(TomoScoreProtocol):
     def validateInstallation(cls):
         """No installation is needed: the engine is not asked."""
         return []
+
+    def _readResult(self, name):
+        """The content of a JSON file of the run; None before it is written."""
+        path = self._getExtraPath(name)
+        if not os.path.exists(path):
+            return None
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
 
     def _scoredInputErrors(self):
         """Errors of the input `inTomograms`, which must have items with scores."""

@@ -55,26 +55,21 @@ def annotate_dose(item, record=None, curve_file=None, error=None):
     dose_low, dose_high = (record and record.suggested_range) or (None, None)
     low, high = best.get("tomoscore_interval") or (None, None)
     views_off = [str(image + 1) for image in record.views_beyond] if record else []
-    numbers = {
-        DOSE: record.optimum_dose if record else None,
-        DOSE_LOW: dose_low,
-        DOSE_HIGH: dose_high,
-        DOSE_TOTAL: record.total_dose() if record else None,
-        SCORE: best.get("tomoscore"),
-        LOW: low,
-        HIGH: high,
-        SCALE: best.get("scale_nm"),
-    }
-    strings = {
-        REASON: record.reason if record else None,
-        VIEWS_OFF: ",".join(views_off),
-        CURVE_FILE: curve_file,
-        ERROR: error,
-    }
-    for name, number in numbers.items():
-        setattr(item, name, Float(number))
-    for name, text in strings.items():
-        setattr(item, name, String(text))
+    for name, attribute in (
+        (DOSE, Float(record.optimum_dose if record else None)),
+        (DOSE_LOW, Float(dose_low)),
+        (DOSE_HIGH, Float(dose_high)),
+        (DOSE_TOTAL, Float(record.total_dose() if record else None)),
+        (SCORE, Float(best.get("tomoscore"))),
+        (LOW, Float(low)),
+        (HIGH, Float(high)),
+        (SCALE, Float(best.get("scale_nm"))),
+        (REASON, String(record.reason if record else None)),
+        (VIEWS_OFF, String(",".join(views_off))),
+        (CURVE_FILE, String(curve_file)),
+        (ERROR, String(error)),
+    ):
+        setattr(item, name, attribute)
     return item
 
 

@@ -4,23 +4,13 @@
 from pyworkflow.protocol import GPU_LIST, USE_GPU, params
 
 from tomoscore_scipion.protocols.form_help import BORDERLINE_HELP, PRESET_HELP, READING, SLAB_HELP
-from tomoscore_scipion.records.reasons import (
-    TOO_THIN,
-    UNFAMILIAR,
-    UNFLIPPED,
-    UNKNOWN_VOXEL_SIZE,
-)
-from tomoscore_scipion.records.verdict import (
-    BALANCED,
-    CHOICES,
-    CUSTOM,
-    LARGEST,
-    PRESETS,
-)
+from tomoscore_scipion.records.reasons import TOO_THIN, UNFAMILIAR, UNFLIPPED, UNKNOWN_VOXEL_SIZE
+from tomoscore_scipion.records.verdict import BALANCED, CHOICES, CUSTOM, LARGEST, PRESETS
 
 OCTAVES = f"must be from 0 to {LARGEST:g} octaves"
 
 PERCENT = "must be from 0 to 100"
+OPTIONAL_FILE = {"default": "", "allowsNull": True, "expertLevel": params.LEVEL_ADVANCED}
 
 FAULT_SWITCHES = {
     "rejectUnflipped": (
@@ -187,10 +177,8 @@ def add_calibration(form):
     form.addParam(
         "calibration",
         params.FileParam,
-        default="",
-        allowsNull=True,
-        expertLevel=params.LEVEL_ADVANCED,
         label="Calibration file",
+        **OPTIONAL_FILE,
         help="A .json file that `tomoscore calibrate` learned from half maps of this session: "
         "curve, scores and intervals are corrected by it. Empty: they stay as predicted. "
         "Calibrated scores should not be compared with others.",
@@ -202,10 +190,8 @@ def add_weights(form):
     form.addParam(
         "weights",
         params.FileParam,
-        default="",
-        allowsNull=True,
-        expertLevel=params.LEVEL_ADVANCED,
         label="Weights",
+        **OPTIONAL_FILE,
         help="A .safetensors file made by `tomoscore train`. Empty: the variable TOMOSCORE_MODEL "
         "of scipion.conf, and without it the weights that ship with the plugin. Scores of "
         "different weights should not be compared.",

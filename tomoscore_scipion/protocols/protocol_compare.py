@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The protocol that compares: scored sets of the same tilt series in, the best of each out."""
 
-import json
-import os
-
 from pyworkflow import BETA
 from pyworkflow.object import String
 from pyworkflow.protocol import params
@@ -17,11 +14,7 @@ from tomoscore_scipion.protocols import form_help, item_attributes
 from tomoscore_scipion.protocols.base import LightProtocol
 from tomoscore_scipion.protocols.item_attributes import SCORE, scores_of, value
 from tomoscore_scipion.protocols.output_sets import OutputSets
-from tomoscore_scipion.protocols.provenance import (
-    criteria_provenance,
-    maker_of,
-    provenance_of,
-)
+from tomoscore_scipion.protocols.provenance import criteria_provenance, maker_of, provenance_of
 from tomoscore_scipion.protocols.summary_text import PAPER, slab
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.verdict import Criteria
@@ -125,12 +118,15 @@ class ProtTomoScoreCompare(LightProtocol):
         return [*self._slabRemarks(names), *self._voxelRemarks(names)]
 
     def _slabRemarks(self, names):
+        named = self._differentSlabs(names)
+        return [f"Slab limits differ ({named}): not the same slices were scored."] if named else []
+
+    def _differentSlabs(self, names):
+        """The slab limits of each set, in words; empty where they are the same."""
         each = [provenance_of(pointer.get()) for pointer in self.inSets]
         limits = [slab(made) or "all slices" for made in each]
-        if len(set(limits)) == 1:
-            return []
-        named = "; ".join(f"{name}: {limit}" for name, limit in zip(names, limits))
-        return [f"Slab limits differ ({named}): not the same slices were scored."]
+        named = [f"{name}: {limit}" for name, limit in zip(names, limits)]
+        return "; ".join(named) if len(set(limits)) > 1 else ""
 
     def _voxelRemarks(self, names):
         if not self._samplingRatesDiffer():
@@ -166,12 +162,8 @@ class ProtTomoScoreCompare(LightProtocol):
 
     def getResult(self):
         """(Comparison, lines of the summary) of a run that has ended; None before."""
-        path = self._getExtraPath(RESULT)
-        if not os.path.exists(path):
-            return None
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
-        return files.from_dict(content), content["said"]
+        content = self._readResult(RESULT)
+        return content and (files.from_dict(content), content["said"])
 
     # --------------------------- checks --------------------------------------
     def _validate(self):
@@ -225,10 +217,9 @@ class ProtTomoScoreCompare(LightProtocol):
         input_sets = [pointer.get() for pointer in self.inSets]
         if len(input_sets) < 2 or None in input_sets:
             return []
-        limits = [slab(provenance_of(tomograms)) or "all slices" for tomograms in input_sets]
-        if len(set(limits)) == 1:
+        named = self._differentSlabs(self.getNames())
+        if not named:
             return []
-        named = ", ".join(f"{name}: {limit}" for name, limit in zip(self.getNames(), limits))
         return [
             f"The sets were scored with different slab limits ({named}): a difference of scores "
             "may come from that."
@@ -243,6 +234,3 @@ class ProtTomoScoreCompare(LightProtocol):
         if not result:
             return []
         return [" ".join(result[1]) + f" Scores are those of TomoScore (the idea of {PAPER})."]
-
-    def _citations(self):
-        return ["Tan2024"]

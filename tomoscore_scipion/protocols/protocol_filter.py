@@ -243,6 +243,3 @@ class ProtTomoScoreFilter(LightProtocol):
 
     def _methods(self):
         return summary_text.methods(self)
-
-    def _citations(self):
-        return ["Tan2024"]

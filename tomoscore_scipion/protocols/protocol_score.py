@@ -208,6 +208,3 @@ class ProtTomoScore(EngineProtocol):
 
     def _methods(self):
         return summary_text.methods(self)
-
-    def _citations(self):
-        return ["Tan2024"]

@@ -2,7 +2,6 @@
 """The protocol that learns a threshold: good and bad tomograms in, a threshold and its rule out."""
 
 import json
-import os
 from dataclasses import asdict
 
 from pyworkflow import BETA
@@ -107,11 +106,7 @@ class ProtTomoScoreThreshold(LightProtocol):
 
     def getResult(self):
         """The fitted threshold, a dictionary (see thresholdStep); None before the run ended."""
-        path = self._getExtraPath(EXAMPLES)
-        if not os.path.exists(path):
-            return None
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
+        return self._readResult(EXAMPLES)
 
     def _markedIds(self):
         """Lists of the good and the bad ids, each id once.
@@ -122,7 +117,8 @@ class ProtTomoScoreThreshold(LightProtocol):
         if self.examplesBy.get() == BY_FILES:
             return tuple(read_ids(file.get()) for file in (self.goodFile, self.badFile))
         sets = (pointer.get() for pointer in (self.goodTomograms, self.badTomograms))
-        return tuple(list(dict.fromkeys(map(_ts_id, items.iterItems()))) for items in sets)
+        ids = ((item.getTsId() for item in items.iterItems()) for items in sets)
+        return tuple(list(dict.fromkeys(of_set)) for of_set in ids)
 
     def _scoresOfMarked(self, good, bad):
         """{tsId: TomoScore} of the good and of the bad examples.
@@ -178,10 +174,3 @@ class ProtTomoScoreThreshold(LightProtocol):
             f"{result['auroc']:.2f}, and {result['agreement']:.0%} of the marks agreed with the "
             "threshold."
         ]
-
-    def _citations(self):
-        return ["Tan2024"]
-
-
-def _ts_id(item):
-    return item.getTsId()

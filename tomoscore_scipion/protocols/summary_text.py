@@ -12,11 +12,7 @@ from tomoscore_scipion.protocols.output_sets import (
     SCORED_SET,
     SET_OF,
 )
-from tomoscore_scipion.protocols.provenance import (
-    CALIBRATION_SHA256,
-    MODEL_SHA256,
-    provenance_of,
-)
+from tomoscore_scipion.protocols.provenance import CALIBRATION_SHA256, MODEL_SHA256, provenance_of
 from tomoscore_scipion.protocols.recovery import readable_output
 from tomoscore_scipion.records.bands import readable_scale, scale_nm
 from tomoscore_scipion.records.verdict import BY_HAND, BY_SCORE, threshold_text

@@ -44,11 +44,6 @@ def measured_score(record: Score) -> float | None:
     return None if record.halves is None else record.halves["tomoscore"]
 
 
-def octaves_used(record: Score) -> int:
-    """Number of scored octaves that the measured score counts; 0 where there is none."""
-    return 0 if record.halves is None else len(record.halves["octaves"])
-
-
 def is_measured(record: Score) -> np.ndarray:
     """(N_BANDS,) whether R is a measurement, which may raise or lower a prediction."""
     return _is_used(record) & IS_COARSE

@@ -47,11 +47,7 @@ class Log(Silent):
     """A line for each finished item."""
 
     def __init__(
-        self,
-        total: int,
-        done: int = 0,
-        stream: TextIO = sys.stderr,
-        summary: Summary = score_text,
+        self, total: int, done: int = 0, stream: TextIO = sys.stderr, summary: Summary = score_text
     ) -> None:
         """Begin a batch.
 

@@ -128,11 +128,7 @@ class Microscope:
         self._spectra = plane_spectra(specimen.scatter)
 
     def acquire(
-        self,
-        rng: np.random.Generator,
-        recipe: Recipe,
-        headroom: float = 1.5,
-        halves: bool = False,
+        self, rng: np.random.Generator, recipe: Recipe, headroom: float = 1.5, halves: bool = False
     ) -> Acquisition:
         """Expose a tilt series; the tomogram is `headroom` times as high as the specimen.
 

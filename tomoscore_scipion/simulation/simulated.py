@@ -20,8 +20,9 @@ from tomoscore_scipion.simulation.generator import GENERATOR_VERSION
 from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.quality import QUALITIES, RANDOM
 from tomoscore_scipion.simulation.recipe import Recipe, random_recipe
-from tomoscore_scipion.simulation.specimen import INGREDIENTS, Specimen, random_specimen
+from tomoscore_scipion.simulation.specimen import Specimen, random_specimen
 from tomoscore_scipion.simulation.summary import truth_summary
+from tomoscore_scipion.simulation.worlds import INGREDIENTS
 
 SCHEMA = 1
 """Version of the format of the truth files."""

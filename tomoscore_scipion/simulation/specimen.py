@@ -19,17 +19,8 @@ from tomoscore_scipion.simulation.contamination import Bead, add_contamination
 from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.membranes import add_bilayer, add_ellipsoid, random_surface
 from tomoscore_scipion.simulation.scenes import SCENES, draw_scene
-from tomoscore_scipion.simulation.worlds import NEWEST_WORLD, is_old
+from tomoscore_scipion.simulation.worlds import INGREDIENTS, NEWEST_WORLD, is_old
 
-INGREDIENTS = (
-    "membranes",
-    "vesicles",
-    "filaments",
-    "ribosomes",
-    "complexes",
-    "granules",
-)
-"""What a specimen can contain; each can be switched off."""
 MIXTURE = "mixture"
 MIXTURE_LAMELLA = 0.15
 """How often a free mixture has the faces of a lamella."""

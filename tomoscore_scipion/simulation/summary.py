@@ -19,10 +19,7 @@ from tomoscore_scipion.records.bands import (
 
 
 def truth_summary(
-    curves: np.ndarray,
-    content: np.ndarray,
-    slab_z: tuple[int, int],
-    voxel_size_angstrom: float,
+    curves: np.ndarray, content: np.ndarray, slab_z: tuple[int, int], voxel_size_angstrom: float
 ) -> dict[str, Any]:
     """The true curve and score of a tomogram, and the true score of every slice of its slab.
 

@@ -4,6 +4,8 @@
 WORLDS = ("0.1", "0.2")
 """Of weights: "0.1" has free mixtures of ingredients and fewer ways of recording and filtering."""
 NEWEST_WORLD = WORLDS[-1]
+INGREDIENTS = ("membranes", "vesicles", "filaments", "ribosomes", "complexes", "granules")
+"""What a specimen can contain; each can be switched off."""
 
 
 def is_old(world: str) -> bool:

@@ -210,9 +210,7 @@ def filter_views(images: torch.Tensor, radial_filter: RadialFilter | None = None
 
 
 def filter_projections(
-    images: torch.Tensor,
-    angles_deg: Numbers,
-    radial_filter: RadialFilter | None = None,
+    images: torch.Tensor, angles_deg: Numbers, radial_filter: RadialFilter | None = None
 ) -> torch.Tensor:
     """Views ready to be back-projected: filtered along x, weighted by their share of the angles.
 

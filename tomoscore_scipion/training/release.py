@@ -13,11 +13,7 @@ from tomoscore_scipion.model.aggregation import Z_90
 from tomoscore_scipion.model.network import ResolvabilityNet
 from tomoscore_scipion.model.scorer import Scorer
 from tomoscore_scipion.model.weights import save_weights
-from tomoscore_scipion.training.calibration import (
-    UNCALIBRATED,
-    error_by_score,
-    thin_factor,
-)
+from tomoscore_scipion.training.calibration import UNCALIBRATED, error_by_score, thin_factor
 from tomoscore_scipion.training.dataset import Shards
 from tomoscore_scipion.training.evaluate import compared_curves, metrics, scores
 from tomoscore_scipion.training.samples import SampleRecipe
@@ -90,9 +86,6 @@ def write_calibrated(
     # One end of an interval may be cut at 0 or at 5, not both.
     half = np.maximum(result.high - result.predicted, result.predicted - result.low)
     interval = error_by_score(result.predicted, result.truth, half / Z_90)
-    training = {
-        **card["training"],
-        "calibration_seeds": [seeds.start, seeds.stop],
-    }
+    training = {**card["training"], "calibration_seeds": [seeds.start, seeds.stop]}
     interval = {**interval, **widths}
     save_weights(path, network, {**card, "training": training, "interval": interval})

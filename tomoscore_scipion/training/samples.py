@@ -28,8 +28,9 @@ from tomoscore_scipion.simulation.phantoms import (
 )
 from tomoscore_scipion.simulation.picture import as_picture
 from tomoscore_scipion.simulation.recipe import Recipe, random_recipe
-from tomoscore_scipion.simulation.specimen import INGREDIENTS, Specimen, random_specimen
+from tomoscore_scipion.simulation.specimen import Specimen, random_specimen
 from tomoscore_scipion.simulation.truth import plane_density, tile_content, tile_curves
+from tomoscore_scipion.simulation.worlds import INGREDIENTS
 from tomoscore_scipion.training.fields import Field, random_field
 
 TILT_SERIES, PHANTOM, NOISE_ONLY = "tilt_series", "direct", "null"

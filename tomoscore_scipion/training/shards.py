@@ -17,19 +17,12 @@ import torch
 
 from tomoscore_scipion.records.atomic_write import atomic_path
 from tomoscore_scipion.simulation.generator import GENERATOR_VERSION
-from tomoscore_scipion.training.samples import (
-    SampleRecipe,
-    noise_only_samples,
-    specimen_samples,
-)
+from tomoscore_scipion.training.samples import SampleRecipe, noise_only_samples, specimen_samples
 
 MAKERS = {"": specimen_samples, "nothing-": noise_only_samples}
 """Functions that make the samples of a seed, by the prefix of the seed in a shard's name."""
 
-KEEP_MEMORY = {
-    "MALLOC_MMAP_THRESHOLD_": str(8 * 2**30),
-    "MALLOC_TRIM_THRESHOLD_": str(16 * 2**30),
-}
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(8 * 2**30), "MALLOC_TRIM_THRESHOLD_": str(16 * 2**30)}
 """For glibc: arrays of 100 MB come and go, and fresh pages for them take a quarter of the time."""
 
 

@@ -10,6 +10,7 @@ from dataclasses import fields
 from tomoscore_scipion.commands.arguments.options import positive_integer, positive_number
 from tomoscore_scipion.simulation.quality import QUALITIES, RANDOM
 from tomoscore_scipion.simulation.recipe import Recipe
+from tomoscore_scipion.simulation.worlds import INGREDIENTS
 
 DESCRIPTION = f"""\
 Simulate tomograms of cellular specimens whose quality is known: for every seed a tomogram
@@ -26,15 +27,7 @@ Parameters for --fix: {", ".join(f.name for f in fields(Recipe)[:10])},
 {", ".join(f.name for f in fields(Recipe)[27:])}.
 """
 
-INGREDIENT_NAMES = (
-    "membranes",
-    "vesicles",
-    "filaments",
-    "ribosomes",
-    "complexes",
-    "granules",
-    "contamination",
-)
+INGREDIENT_NAMES = (*INGREDIENTS, "contamination")
 """What can be left out."""
 
 
