@@ -25,7 +25,14 @@ import time
 import fake_dose
 
 from tomoscore_scipion import __version__
-from tomoscore_scipion.records.bands import N_BANDS, PERIODS_NM, scale_nm
+from tomoscore_scipion.records.bands import (
+    N_BANDS,
+    N_SCORED,
+    NOTHING_SEEN,
+    PERIODS_NM,
+    READILY_SEEN,
+    scale_nm,
+)
 from tomoscore_scipion.records.errors import TomogramError
 from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.records.thumbnail_files import chosen_slices, thumbnail_name
@@ -90,7 +97,7 @@ def score(entry, device):
         tomoscore=value,
         tomoscore_interval=(max(value - 0.25, 0.0), min(value + 0.25, 5.0)),
         scale_nm=scale_nm(value),
-        curve={"period_nm": PERIODS_NM, "resolvability": [0.5] * N_BANDS},
+        curve={"period_nm": PERIODS_NM, "resolvability": curve_of(value)},
         slab_z=slab_z,
         slices=[
             {"z": z, "tomoscore": value, "scale_nm": scale_nm(value)}
@@ -106,6 +113,13 @@ def score(entry, device):
         device=device,
         seconds=0.0,
     )
+
+
+def curve_of(value):
+    """R of each octave, which adds up to the score: one octave after the other is visible."""
+    span = READILY_SEEN - NOTHING_SEEN
+    visible = [min(max(value - octave, 0.0), 1.0) for octave in range(N_SCORED)]
+    return [round(NOTHING_SEEN + span * part, 4) for part in (*visible, 0.0)]
 
 
 def halves_of(entry, value):

@@ -187,6 +187,81 @@ def test_the_filter_accepts_by_the_run_or_by_its_file(lab, scored, learned):
         assert f"Accepted: TomoScore >= {made:g} (" in "\n".join(protocol.summary())
 
 
+# --------------------------- octaves ----------------------------------------
+MANY = {f"M_{n:02d}": 0.1 * n for n in range(1, 41)}
+"""Scores; the fake engine sees one octave after the other as they rise."""
+MIDDLE = [key for key, score in MANY.items() if 1.2 < score < 2.6]
+"""Good for somebody who wants the second octave without the third: no threshold does that."""
+OTHERS = [key for key in MANY if key not in MIDDLE]
+
+
+@pytest.fixture(scope="module")
+def many(project, tmp_path_factory):
+    from lab import Lab
+
+    lab = Lab(project, tmp_path_factory.mktemp("many"))
+    entries = [lab.tomogram(key, score) for key, score in MANY.items()]
+    run = lab.score(lab.source(entries, chunk=len(entries)))
+    assert run.isFinished(), log_of(run)
+    return run
+
+
+def test_weights_of_octaves_are_learned_and_applied(lab, many):
+    from tomoscore_scipion.examples.rule import BY_OCTAVES, read_rule
+
+    learned = lab.launch(by_files(lab, many, MIDDLE, OTHERS))
+    assert learned.isFinished(), log_of(learned)
+    rule = read_rule(learned.getRuleFile())
+    assert rule.kind == BY_OCTAVES
+    assert rule.weights[1] > 0 > rule.weights[2]
+    assert "The rule weighs octaves." in "\n".join(learned.summary())
+    assert "logistic regression on the octaves of the curve" in learned.methods()[0]
+    chosen = filter_by_rule(lab, many)
+    chosen.ruleRun.set(learned)
+    assert chosen.validate() == []
+    lab.launch(chosen)
+    accepted = ids(chosen, "acceptedTomograms")
+    as_marked = len(set(accepted) & set(MIDDLE)) + len(set(OTHERS) - set(accepted))
+    assert as_marked == round(rule.agreement * len(MANY))
+    assert as_marked >= 36
+    made = chosen.acceptedTomograms
+    assert made._tomoScoreThreshold.get() is None
+    assert made._tomoScoreOctaveWeights.get() == rule.octaves_text
+    assert f"Accepted: by a rule over octaves ({rule.octaves_text})." in chosen.summary()
+    again = lab.launch(lab.new(type(chosen), chosen, "acceptedTomograms", threshold=2.0))
+    assert again.acceptedTomograms._tomoScoreOctaveWeights.get() is None
+
+
+def test_a_curve_is_kept_as_text_with_what_is_beyond_nyquist_left_empty(project):
+    from scoring_fakes import make_score
+    from tomo.objects import Tomogram
+
+    from tomoscore_scipion.protocols.item_attributes import annotate, curve_of
+
+    item = annotate(Tomogram(), make_score())
+    assert item._tomoScoreCurve.get() == "0.7,0.6,0.4,0.2,0.1,"
+    assert curve_of(item) == [0.7, 0.6, 0.4, 0.2, 0.1, None]
+    assert curve_of(annotate(Tomogram(), error="unreadable")) is None
+    assert curve_of(Tomogram()) is None
+
+
+def test_sets_of_an_earlier_version_have_no_curves(lab, many, monkeypatch):
+    from tomoscore_scipion.examples.rule import BY_OCTAVES, Rule, write_rule
+    from tomoscore_scipion.protocols import item_attributes
+
+    monkeypatch.setattr(item_attributes, "CURVE", "_tomoScoreNeverWritten")
+    path = str(lab.folder / "octaves.json")
+    write_rule(path, Rule(BY_OCTAVES, weights=(0.2,) * 5, intercept=-1.0))
+    (error,) = filter_by_rule(lab, many, ruleFile=path).validate()
+    assert error.startswith("*Rule*: ")
+    assert "40 of 40 tomograms have no curve (M_01, M_02, M_03, ...)" in error
+    assert "score them again, or use a threshold" in error
+    learner = by_files(lab, many, MIDDLE, OTHERS)
+    octaves, (note,) = learner._octavesOf(*learner._scoresOfMarked(MIDDLE, OTHERS))
+    assert octaves is None
+    assert note.startswith("Octaves are not tried: 40 examples have no curve")
+
+
 def test_rules_that_cannot_be_used_are_an_error(lab, scored, learned):
     neither, both = (filter_by_rule(lab, scored, ruleFile=path) for path in ("", "/rule.json"))
     both.ruleRun.set(learned)
@@ -195,7 +270,6 @@ def test_rules_that_cannot_be_used_are_an_error(lab, scored, learned):
     content = json.loads(Path(learned.getRuleFile()).read_text())
     for name, change, message in (
         ("other", {"model_sha256": "cd" * 32}, "learn it again with these scores"),
-        ("octaves", {"kind": "octaves", "weights": [0.2] * 5, "intercept": -1.0}, "weighs octaves"),
         ("schema", {"schema": 9}, "schema 1, found 9"),
     ):
         path = lab.folder / f"{name}.json"

@@ -78,6 +78,14 @@ class Rule:
         """Whether the rule needs the curve in addition to the score."""
         return self.kind == BY_OCTAVES
 
+    @property
+    def octaves_text(self) -> str | None:
+        """Weights of octaves, coarsest first, and the intercept; None for a threshold."""
+        if self.weights is None:
+            return None
+        weights = ", ".join(f"{weight:.3g}" for weight in self.weights)
+        return f"weights {weights}, intercept {self.intercept:.3g}"
+
     def accepts(self, record: Score) -> bool:
         """Whether a tomogram is accepted. Failed ones are not."""
         curve = record.curve["resolvability"] if record.curve else None

@@ -25,8 +25,9 @@ IDS_HELP = (
 RULE_HELP = (
     "The threshold that *TomoScore - threshold from examples* found: choose its run, or a rule "
     "file (threshold.json in the folder extra of such a run, or one that tomoscore wrote). "
-    "Tomograms with this TomoScore or a higher one are accepted, whatever their interval. A rule "
-    "is for scores of the weights that it was learned with."
+    "Tomograms with this TomoScore or a higher one are accepted, whatever their interval. From 30 "
+    "examples on, the rule may weigh the octaves of the curve instead. A rule is for scores of the "
+    "weights that it was learned with."
 )
 
 

@@ -24,8 +24,9 @@ DECIDED_BY = "_tomoScoreDecidedBy"  # score, hand, or the faults for which it is
 FAULTS = "_tomoScoreFaults"  # faults that do not depend on the score, with commas between
 ERROR = "_tomoScoreError"
 THUMBNAIL = "_tomoScoreThumbnail"  # path of a picture of the middle of the specimen
+CURVE = "_tomoScoreCurve"  # R of the six octaves, coarsest first, with commas; empty if unknown
 ATTRIBUTES = (SCORE, LOW, HIGH, SCALE, HALVES, HALVES_LOW, HALVES_HIGH, HALVES_OCTAVES)
-ATTRIBUTES += (VERDICT, BORDERLINE, DECIDED_BY, FAULTS, ERROR, THUMBNAIL)
+ATTRIBUTES += (VERDICT, BORDERLINE, DECIDED_BY, FAULTS, ERROR, THUMBNAIL, CURVE)
 DECISION = (VERDICT, BORDERLINE, DECIDED_BY)
 
 SEPARATOR = ", "
@@ -66,6 +67,7 @@ def annotate(item, record=None, error=None, thumbnail=None, faults=()):
         (ERROR, String(error)),
         (THUMBNAIL, String(thumbnail)),
         (FAULTS, String(SEPARATOR.join(faults) or None)),
+        (CURVE, String(_curve_text(record.curve if record else None))),
     ):
         setattr(item, name, attribute)
     return set_verdict(item, FAILED if error else None)
@@ -133,6 +135,19 @@ def measured_of(item):
     return Measured(score, low, high, tuple(faults.split(SEPARATOR)) if faults else ())
 
 
+def _curve_text(curve):
+    """The attribute of the curve of a record; None without a curve."""
+    if curve is None:
+        return None
+    return ",".join("" if r is None else f"{r:g}" for r in curve["resolvability"])
+
+
+def curve_of(item):
+    """R of each octave, coarsest first, None where unknown; None without the attribute."""
+    text = value(item, CURVE)
+    return [float(r) if r else None for r in text.split(",")] if text else None
+
+
 # --------------------------- all items of a set -----------------------------
 def items_of(tomograms):
     """Copies of all items of a set, with all their attributes."""
@@ -142,6 +157,12 @@ def items_of(tomograms):
 def scores_of(tomograms):
     """{tsId: TomoScore} of a scored set."""
     return {item.getTsId(): value(item, SCORE) for item in tomograms.iterItems()}
+
+
+def curves_of(tomograms):
+    """{tsId: R of each octave} of the scored items of a set; None where an item has no curve."""
+    scored = (item for item in tomograms.iterItems() if value(item, SCORE) is not None)
+    return {item.getTsId(): curve_of(item) for item in scored}
 
 
 def errors_of(failed):

@@ -22,6 +22,7 @@ from tomoscore_scipion.protocols.output_sets import ACCEPTED_SET, REJECTED_SET, 
 from tomoscore_scipion.protocols.provenance import (
     CALIBRATION_SHA256,
     MODEL_SHA256,
+    OCTAVE_WEIGHTS,
     criteria_provenance,
     provenance_of,
 )
@@ -93,19 +94,20 @@ class ProtTomoScoreFilter(LightProtocol):
         criteria = self.getCriteria()
         keys = [f"{item.getTsId()}#{item.getObjId():09d}" for item in items]
         measured = dict(zip(keys, map(item_attributes.measured_of, items)))
-        accepted = self._acceptedKeys(criteria, measured)
+        curves = dict(zip(keys, map(item_attributes.curve_of, items)))
+        accepted = self._acceptedKeys(criteria, measured, curves)
         for key, item in zip(keys, items):
             item_attributes.apply_criteria(criteria, item, key in accepted)
 
-    def _acceptedKeys(self, criteria, measured):
-        """The keys that are accepted of {key: verdict.Measured}."""
+    def _acceptedKeys(self, criteria, measured, curves):
+        """The keys that are accepted of {key: verdict.Measured} and {key: curve}."""
         criterion = self.criterion.get()
         if criterion == BY_RULE:
             rule = self.getRule()
             return {
                 key
                 for key, one in measured.items()
-                if rule.accepts_values(one.score) and not criteria.deciding_faults(one)
+                if rule.accepts_values(one.score, curves[key]) and not criteria.deciding_faults(one)
             }
         accepted = verdict.accepted_by(criteria, measured)
         if criterion != BY_PERCENT:
@@ -146,7 +148,7 @@ class ProtTomoScoreFilter(LightProtocol):
         )
 
     def getThreshold(self):
-        """The lowest accepted TomoScore, in octaves."""
+        """The lowest accepted TomoScore, in octaves; None for a rule that weighs octaves."""
         if self.criterion.get() == BY_RULE:
             return self.getRule().threshold
         return verdict.threshold_of(self.preset.get(), self.threshold.get())
@@ -161,26 +163,26 @@ class ProtTomoScoreFilter(LightProtocol):
         if (run is None) == (not path):
             inputs = "neither" if run is None else "both"
             raise StartError(f"expected a run or a rule file, found {inputs}")
-        rule = read_rule(run.getRuleFile() if run is not None else path)
-        if rule.needs_curve:
-            raise StartError(
-                "expected a rule with a threshold, found one that weighs octaves, which are not in "
-                f"sets of tomograms: {path}"
-            )
-        return rule
+        return read_rule(run.getRuleFile() if run is not None else path)
 
     def _criteriaProvenance(self):
         """{attribute of the outputs: value} of the criteria."""
         criterion = self.criterion.get()
-        percent = self.percent.get() if criterion == BY_PERCENT else None
-        if not self._byIds():
-            criteria = criteria_provenance(self.getCriteria())
-            if criterion == BY_RULE:  # a rule does not ask for the interval
-                criteria["_tomoScoreAcceptBorderline"] = None
-            return {**criteria, "_tomoScorePercent": percent, "_tomoScoreIds": None}
-        criteria = criteria_provenance(verdict.Criteria(None))
-        origin = os.path.basename((self.idsFile.get() or "").strip()) or "the form"
-        return {**criteria, "_tomoScorePercent": None, "_tomoScoreIds": origin}
+        others = dict.fromkeys(("_tomoScorePercent", OCTAVE_WEIGHTS, "_tomoScoreIds"))
+        if self._byIds():
+            origin = os.path.basename((self.idsFile.get() or "").strip()) or "the form"
+            return {
+                **criteria_provenance(verdict.Criteria(None)),
+                **others,
+                "_tomoScoreIds": origin,
+            }
+        criteria = {**criteria_provenance(self.getCriteria()), **others}
+        if criterion == BY_PERCENT:
+            criteria["_tomoScorePercent"] = self.percent.get()
+        if criterion == BY_RULE:  # a rule does not ask for the interval
+            criteria["_tomoScoreAcceptBorderline"] = None
+            criteria[OCTAVE_WEIGHTS] = self.getRule().octaves_text
+        return criteria
 
     def _validate(self):
         errors = self._scoredInputErrors()
@@ -196,6 +198,8 @@ class ProtTomoScoreFilter(LightProtocol):
             # Subsets and joins do not say what scored them.
             calibration = value(tomograms, CALIBRATION_SHA256) if model else rule.calibration_sha256
             rule.check_made_for(model, calibration)
+            if rule.needs_curve and tomograms is not None:
+                _checkCurves(tomograms)
         except (StartError, ValueError) as error:
             return [f"*Rule*: {error}."]
         return []
@@ -243,3 +247,19 @@ class ProtTomoScoreFilter(LightProtocol):
 
     def _methods(self):
         return summary_text.methods(self)
+
+
+def _checkCurves(tomograms):
+    """Check that all scored tomograms have a curve.
+
+    Raises:
+        StartError: some have none; the message says what to do.
+    """
+    curves = item_attributes.curves_of(tomograms)
+    missing = [ts_id for ts_id, curve in curves.items() if curve is None]
+    if missing:
+        raise StartError(
+            f"it weighs octaves, and {len(missing)} of {len(curves)} tomograms have no curve "
+            f"({', '.join(missing[:SHOWN])}{', ...' if len(missing) > SHOWN else ''}), since an "
+            "earlier version scored them: score them again, or use a threshold"
+        )

@@ -11,11 +11,12 @@ from pyworkflow.utils import Message
 
 from tomoscore_scipion.examples.fit import MIN_EXAMPLES, MIN_OF_EACH, check_enough, threshold_of
 from tomoscore_scipion.examples.marks import scores_of_marked
-from tomoscore_scipion.examples.rule import threshold_rule, write_rule
+from tomoscore_scipion.examples.octaves import octave_weights
+from tomoscore_scipion.examples.rule import threshold_rule, visible_fractions, write_rule
 from tomoscore_scipion.examples.summary_text import sentences
 from tomoscore_scipion.protocols import form
 from tomoscore_scipion.protocols.base import LightProtocol
-from tomoscore_scipion.protocols.item_attributes import scores_of, value
+from tomoscore_scipion.protocols.item_attributes import curves_of, scores_of, value
 from tomoscore_scipion.protocols.provenance import CALIBRATION_SHA256, MODEL_SHA256
 from tomoscore_scipion.protocols.summary_text import PAPER
 from tomoscore_scipion.records.errors import StartError
@@ -23,6 +24,7 @@ from tomoscore_scipion.records.id_lists import read_ids
 
 BY_SETS, BY_FILES = range(2)
 SETS, FILES = (f"examplesBy == {number}" for number in (BY_SETS, BY_FILES))
+SCORE_AGAIN = "an earlier version scored them: score them again"
 RULE, EXAMPLES = "threshold.json", "examples.json"
 
 EXAMPLES_HELP = (
@@ -89,8 +91,10 @@ class ProtTomoScoreThreshold(LightProtocol):
         """Fit the threshold, write its rule, and create the outputs."""
         marked = self._scoresOfMarked(good, bad)
         threshold = threshold_of(*marked)
-        write_rule(self.getRuleFile(), threshold_rule(threshold, *self._madeBy()))
-        content = {**asdict(threshold), "summary": sentences(threshold)}
+        octaves, note = self._octavesOf(*marked)
+        write_rule(self.getRuleFile(), threshold_rule(threshold, *self._madeBy(), octaves))
+        content = {**asdict(threshold), "summary": [*sentences(threshold, octaves), *note]}
+        content["octaves"] = asdict(octaves) if octaves else None
         content["scores"] = dict(zip(("good", "bad"), marked))
         with open(self._getExtraPath(EXAMPLES), "w", encoding="utf-8") as file:
             json.dump(content, file, indent=1, allow_nan=False)
@@ -133,6 +137,22 @@ class ProtTomoScoreThreshold(LightProtocol):
             names = (self.goodFile.get(), self.badFile.get())
         return scores_of_marked(good, bad, scores, names)
 
+    def _octavesOf(self, good, bad):
+        """Weights of octaves, None if the score separates as well, and lines for the summary.
+
+        Args:
+            good: {tsId: TomoScore} of the good examples.
+            bad: the same of the bad ones.
+        """
+        curves = curves_of(self.inTomograms.get())
+        missing = sum(curves[ts_id] is None for ts_id in (*good, *bad))
+        if missing:
+            return None, [
+                f"Octaves are not tried: {missing} examples have no curve ({SCORE_AGAIN})."
+            ]
+        fractions = [{i: visible_fractions(curves[i]) for i in marked} for marked in (good, bad)]
+        return octave_weights(*fractions), []
+
     def _madeBy(self):
         """The hashes of the weights and of the calibration behind the scores."""
         tomograms = self.inTomograms.get()
@@ -172,5 +192,15 @@ class ProtTomoScoreThreshold(LightProtocol):
             f"{PAPER}) gave a threshold of {result['threshold']:.2f} octaves (90 % interval "
             f"{low:.2f} to {high:.2f}, bootstrap); the area under the ROC curve was "
             f"{result['auroc']:.2f}, and {result['agreement']:.0%} of the marks agreed with the "
-            "threshold."
+            f"threshold.{_octavesMethod(result.get('octaves'))}"
         ]
+
+
+def _octavesMethod(octaves):
+    """A sentence on a rule over octaves for a paper; "" without one."""
+    if octaves is None:
+        return ""
+    return (
+        " The rule is a logistic regression on the octaves of the curve, with which "
+        f"{octaves['agreement_left_out']:.0%} of left-out marks agreed (cross-validation)."
+    )

@@ -8,6 +8,7 @@ from tomoscore_scipion.records.record import maker
 
 MODEL_SHA256 = "_tomoScoreModelSha256"
 CALIBRATION_SHA256 = "_tomoScoreCalibrationSha256"
+OCTAVE_WEIGHTS = "_tomoScoreOctaveWeights"
 DEVICE = "_tomoScoreDevice"
 ENGINE_PROVENANCE = {
     "_tomoScoreModel": String,
@@ -30,6 +31,7 @@ PROVENANCE = {
     "_tomoScorePercent": Float,  # percentage of the best that was accepted
     "_tomoScoreAcceptBorderline": Boolean,  # whether borderline tomograms were accepted
     "_tomoScoreRejectFaults": String,  # faults for which tomograms were rejected, with commas
+    OCTAVE_WEIGHTS: String,  # weights of octaves and intercept of the rule that decided
     "_tomoScoreIds": String,  # source of the list of ids that decided
 }
 """Attributes of sets of scored tomograms, and their classes."""

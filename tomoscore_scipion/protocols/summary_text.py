@@ -12,7 +12,12 @@ from tomoscore_scipion.protocols.output_sets import (
     SCORED_SET,
     SET_OF,
 )
-from tomoscore_scipion.protocols.provenance import CALIBRATION_SHA256, MODEL_SHA256, provenance_of
+from tomoscore_scipion.protocols.provenance import (
+    CALIBRATION_SHA256,
+    MODEL_SHA256,
+    OCTAVE_WEIGHTS,
+    provenance_of,
+)
 from tomoscore_scipion.protocols.recovery import readable_output
 from tomoscore_scipion.records.bands import readable_scale, scale_nm
 from tomoscore_scipion.records.verdict import BY_HAND, BY_SCORE, threshold_text
@@ -153,6 +158,8 @@ def criterion(made):
         criteria.append(f"at most the best {made['_tomoScoreAtMost']}")
     if made["_tomoScorePercent"] is not None:
         criteria.append(f"the best {made['_tomoScorePercent']:g} %")
+    if made[OCTAVE_WEIGHTS]:
+        criteria.append(f"by a rule over octaves ({made[OCTAVE_WEIGHTS]})")
     if made["_tomoScoreIds"]:
         criteria.append(f"by the list of ids of {made['_tomoScoreIds']}")
     if made["_tomoScoreRejectFaults"]:

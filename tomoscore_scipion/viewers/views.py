@@ -10,7 +10,7 @@ from pwem.viewers.mdviewer.viewer import MDView
 from pyworkflow.protocol import params
 from pyworkflow.viewer import DESKTOP_TKINTER, ProtocolViewer, View
 
-from tomoscore_scipion.protocols.item_attributes import ATTRIBUTES, THUMBNAIL
+from tomoscore_scipion.protocols.item_attributes import ATTRIBUTES, CURVE, THUMBNAIL
 
 SHOWN_FIRST = ("id", "enabled", "_tsId", THUMBNAIL)
 
@@ -25,7 +25,7 @@ class TomoScoreTable(MDView):
 
     def getVisibleAndOrderLabels(self):
         """Visible columns, their order, and those shown as images."""
-        ours = [name for name in (*ATTRIBUTES, *self._more) if name != THUMBNAIL]
+        ours = [name for name in (*ATTRIBUTES, *self._more) if name not in (THUMBNAIL, CURVE)]
         visible = " ".join((*SHOWN_FIRST, *ours, "_samplingRate"))
         order = " ".join((*SHOWN_FIRST, *ours, "_filename _samplingRate"))
         return visible, order, THUMBNAIL
