@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reconstruct a real tilt series of a cell, and score it before and after degradations.
 
+At the end, the score is measured from half maps of odd and even tilts, and printed beside the
+prediction.
+
 The series is EMPIAR-10499, tilt series 00254, from the source distribution of warpylib (MIT
 licence): 41 images of 630 x 652 pixels, 10 A per pixel, -60 to +60 degrees, with its alignment.
 """
@@ -14,7 +17,7 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator, Mapping
 
 import mrcfile
 import numpy as np
@@ -28,8 +31,11 @@ from tomoscore_scipion.benchmark.halves import (
 from tomoscore_scipion.engine import Scorer
 from tomoscore_scipion.records.bands import fraction_below_nyquist, tomoscore
 from tomoscore_scipion.records.errors import TomoScoreError
+from tomoscore_scipion.records.halves_block import MEASURED, scores_over_measured
+from tomoscore_scipion.records.job import Tomogram
 from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.records.table import make_table
+from tomoscore_scipion.running.scoring import Scoring
 from tomoscore_scipion.tomography.tilt_series import (
     TiltSeries,
     random_shifts,
@@ -72,12 +78,13 @@ def main(argv: list[str] | None = None) -> int:
         write(path, tomogram_of(series, args), args.voxel_size)
         print(f"{path}: reconstructed from {len(series.views)} views, protein dark\n")
         scores = [scorer.score(path)]
-        print(f"{'resolvability in the octaves from 128 nm':45}", *curve_of(scores[0]))
+        print(f"{'resolvability in the octaves from 128 nm':45}", *curve_of(scores[0].curve))
         for name, worse in ladders(series, args.ladders):
             tomogram = tomogram_of(worse, args)
             scores.append(scorer.score(tomogram, voxel_size_angstrom=args.voxel_size, ts_id=name))
-            print(f"{name:45}", *curve_of(scores[-1]), flush=True)
+            print(f"{name:45}", *curve_of(scores[-1].curve), flush=True)
         print("\n" + make_table(scores), end="")
+        print_measured(series, args, scorer, path)
         if args.halves:
             compare_halves(series, args, scores[0])
     except (TomoScoreError, subprocess.CalledProcessError) as error:
@@ -102,7 +109,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--halves",
         action="store_true",
-        help="also write the tomograms of odd and even views, and compare the score with them",
+        help="also compare with halves at 10 A and simulated effects of the missing wedge",
     )
     parser.add_argument("--weights", type=Path, help="other weights than those that ship")
     parser.add_argument("--device", default="auto")
@@ -167,20 +174,44 @@ def tomogram_of(series: TiltSeries, args: argparse.Namespace) -> np.ndarray:
     return reconstruct(series, args.voxel_size, args.thickness)
 
 
-def curve_of(score: Score) -> list[str]:
-    """Resolvability per band as text; a dash beyond Nyquist."""
-    return ["   -" if value is None else f"{value:.2f}" for value in score.curve["resolvability"]]
+def curve_of(curve: Mapping[str, Any]) -> list[str]:
+    """Resolvability per band as text; a dash where there is none."""
+    return ["   -" if value is None else f"{value:.2f}" for value in curve["resolvability"]]
+
+
+def print_measured(series: TiltSeries, args: argparse.Namespace, scorer: Scorer, path: Path):
+    """Print the score measured from half maps of alternate views beside the predicted one."""
+    halves = write_halves(series, args, args.voxel_size)
+    item = Tomogram(path.stem, str(path), None, None, *map(str, halves))
+    record = Scoring().do(scorer, item, lambda done, total: None)
+    print("\n" + make_table([record]))
+    if record.halves["status"] != MEASURED:
+        print(f"The half maps are refused: {record.halves['error']}")
+        return
+    predicted, measured = scores_over_measured(record)
+    print(f"{'predicted R':45}", *curve_of(record.curve))
+    print(f"{'measured R, ' + record.halves['kind']:45}", *curve_of(record.halves["curve"]))
+    low, high = record.halves["interval"]
+    print(
+        f"octaves from 128 to 16 nm: predicted {predicted:.2f}, measured {measured:.2f} "
+        f"(90 % interval {low:.2f} to {high:.2f})"
+    )
+
+
+def write_halves(series: TiltSeries, args: argparse.Namespace, voxel_size: float) -> list[Path]:
+    """Reconstruct and write the tomograms of odd and even views; returns their paths."""
+    paths = []
+    for first, name in enumerate(("odd", "even")):
+        paths.append(args.folder / f"00254_{voxel_size:g}A_{name}.mrc")
+        half = series.select(slice(first, None, 2))
+        write(paths[-1], reconstruct(half, voxel_size, args.thickness), voxel_size)
+        print(f"{paths[-1]}: {len(half.views)} {name} views")
+    return paths
 
 
 def compare_halves(series: TiltSeries, args: argparse.Namespace, score: Score) -> None:
-    """Write the half tomograms of alternate views, and print the score measured from them."""
-    halves = []
-    for first, name in enumerate(("odd", "even")):
-        path = args.folder / f"00254_{HALVES_ANGSTROM:g}A_{name}.mrc"
-        half = series.select(slice(first, None, 2))
-        halves.append(reconstruct(half, HALVES_ANGSTROM, args.thickness))
-        write(path, halves[-1], HALVES_ANGSTROM)
-        print(f"{path}: {len(half.views)} {name} views")
+    """Print the score of half tomograms at 10 A, with simulated effects of the missing wedge."""
+    halves = [mrcfile.read(path) for path in write_halves(series, args, HALVES_ANGSTROM)]
     middle = (len(halves[0]) - CENTRAL_SLICES) // 2
     odd, even = (half[middle : middle + CENTRAL_SLICES] for half in halves)
     step = float(np.median(np.diff(np.sort(series.angles_deg))))
@@ -192,7 +223,7 @@ def compare_halves(series: TiltSeries, args: argparse.Namespace, score: Score) -
     curves = measured_curve(odd, even, voxel_nm, factors)
     curve, by_specimen = curves.mean(axis=0), tomoscore(curves, below_nyquist)
     rows = (
-        ("predicted", curve_of(score)),
+        ("predicted", curve_of(score.curve)),
         ("by the halves", [f"{r:.2f}" for r in curve]),
         ("C that noise-free halves would have", [f"{c:.2f}" for c in ceilings.mean(axis=0)]),
     )
