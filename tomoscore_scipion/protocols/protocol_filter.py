@@ -258,8 +258,8 @@ def _checkCurves(tomograms):
     curves = item_attributes.curves_of(tomograms)
     missing = [ts_id for ts_id, curve in curves.items() if curve is None]
     if missing:
+        named = ", ".join(missing[:MAX_NAMED]) + (", ..." if len(missing) > MAX_NAMED else "")
         raise StartError(
             f"it weighs octaves, and {len(missing)} of {len(curves)} tomograms have no curve "
-            f"({', '.join(missing[:SHOWN])}{', ...' if len(missing) > SHOWN else ''}), since an "
-            "earlier version scored them: score them again, or use a threshold"
+            f"({named}), since an earlier version scored them: score them again, or use a threshold"
         )
