@@ -42,7 +42,7 @@ HEADROOM = 1.3
 ALIGNED_NM = 1.0
 SEEDS = 500_000
 KINDS = ("by frame", "by tilt")
-PLOTTED = "thick ice"
+PLOTTED = "usual session"
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ from tomoscore_scipion.calibration.apply import calibrated
 from tomoscore_scipion.calibration.fit import RefusedError, calibration_from
 from tomoscore_scipion.engine import Scorer
 from tomoscore_scipion.examples.fit import threshold_of
+from tomoscore_scipion.records.bands import tomoscore
+from tomoscore_scipion.records.halves_block import IS_COARSE, scores_over_measured
 from tomoscore_scipion.records.job import Tomogram
 from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.running.scoring import Scoring
@@ -212,6 +214,28 @@ def _holds(record: Score, truth: float) -> bool:
     return low <= truth <= high
 
 
+def errors_of(cases: list[Case]) -> tuple[np.ndarray, ...]:
+    """Errors against the truth, octaves, (n,) each; NaN without measured halves.
+
+    Returns:
+        From 128 to 16 nm: of the predicted score, of that measured by frames, and by tilts; from 16
+        to 4 nm: of the predicted score.
+    """
+    true = [tomoscore(np.array(c.true_curve, dtype=float), IS_COARSE.astype(float)) for c in cases]
+    none = (np.nan, np.nan)
+    by_frame, by_tilt = (
+        np.array([scores_over_measured(getattr(case, kind)) or none for case in cases])
+        for kind in ("by_frame", "by_tilt")
+    )
+    whole = np.array([case.by_frame.tomoscore - case.true_score for case in cases])
+    predicted = by_frame[:, 0] - true
+    return predicted, by_frame[:, 1] - true, by_tilt[:, 1] - true, whole - predicted
+
+
+def _error_text(error: np.ndarray) -> str:
+    return f"{np.nanmedian(np.abs(error)):.2f} ({np.nanmean(error):+.2f})"
+
+
 def print_report(sessions: Mapping[str, list[Case]], learned_from: int) -> None:
     """Print the results of calibration, agreement and examples, a line for each session."""
     print(f"{'':17} error before -> after a calibration by halves (octaves; interval holds)")
@@ -219,6 +243,12 @@ def print_report(sessions: Mapping[str, list[Case]], learned_from: int) -> None:
     for name, cases in sessions.items():
         cells = [_cell(outcome_of(cases, kind, learned_from)) for kind in ("by_frame", "by_tilt")]
         print(f"{name:17} {cells[0]:34} {cells[1]:34}")
+    print(f"\n{'':17} error against the truth, median (mean), of all tomograms, octaves")
+    print(f"{'':17} {'from 128 to 16 nm':42} 16 to 4 nm")
+    heads = ("predicted", "by frames", "by tilts", "predicted")
+    print(f"{'world':17}", *(f"{head:13}" for head in heads))
+    for name, cases in sessions.items():
+        print(f"{name:17}", *(f"{_error_text(error):13}" for error in errors_of(cases)))
     for kind, title in (("by_frame", "frames"), ("by_tilt", "tilts")):
         print(f"\n{'world':17} agreement of the first {learned_from} tomograms, halves of {title}")
         for name, cases in sessions.items():
