@@ -7,6 +7,7 @@ import os
 from argparse import Namespace
 from typing import Sequence
 
+from tomoscore_scipion.commands.arguments.options import check_job
 from tomoscore_scipion.images.dose_plot import write_plot
 from tomoscore_scipion.images.figure_file import ENDINGS
 from tomoscore_scipion.records import dose_csv
@@ -67,14 +68,9 @@ def check_arguments(args: Namespace) -> None:
     if bool(args.job) == bool(args.stack):
         args.wrong_usage("name a tilt series (STACK) or a job (--job), one of the two")
     if args.job:
-        for name in ONE_SERIES:
-            if getattr(args, name) is not None:
-                option = "--" + name.replace("_", "-")
-                args.wrong_usage(f"{option} does not go with --job: the job file says it")
+        check_job(args, ONE_SERIES)
         if args.flip_phases:
             args.wrong_usage("--flip-phases does not go with --job: it is for one series")
-        if not args.output:
-            args.wrong_usage("--job needs --output")
     elif not _names_doses(args):
         args.wrong_usage("the doses are needed: --doses, --warp-xml, --tilt-series-star or --mdoc")
     if args.quiet and not any(getattr(args, name) for name in RESULTS):

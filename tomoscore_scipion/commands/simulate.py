@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from tomoscore_scipion.simulation.simulated import Request, make_folder, simulate, truth_line, write
+from tomoscore_scipion.records.output_paths import make_folder
+from tomoscore_scipion.simulation.simulated import Request, simulate, truth_line, write
 
 
 def main(args: Namespace) -> int:

@@ -41,10 +41,8 @@ def angular_correlation(odd: np.ndarray, even: np.ndarray, block: Block) -> floa
     if not block.is_deep:
         return None
     axis = _tilt_axis(odd, block)
-    kz, k_perp = _frequencies(block, axis)
-    radius = np.hypot(kz, k_perp)
-    examined = (radius > block.max_frequency / 3) & (radius < block.max_frequency)
-    examined &= np.abs(k_perp) > block.max_frequency / 5
+    _, k_perp, examined = _frequencies(block, axis)
+    examined = examined & (np.abs(k_perp) > block.max_frequency / 5)
     logs = [np.log((np.abs(half) ** 2).sum(axis=axis) + 1e-30) for half in (odd, even)]
     smooth = [ndimage.gaussian_filter(log, BACKGROUND_SIGMA_PX) for log in logs]
     first, second = ((log - background)[examined] for log, background in zip(logs, smooth))
@@ -53,21 +51,23 @@ def angular_correlation(odd: np.ndarray, even: np.ndarray, block: Block) -> floa
     return float(np.corrcoef(first, second)[0, 1])
 
 
-def _frequencies(block: Block, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """Frequencies kz and perpendicular to a tilt axis (1: y, 2: x), arrays of one shape."""
+def _frequencies(block: Block, axis: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Frequencies kz and perpendicular to a tilt axis (1: y, 2: x), and which are examined.
+
+    The three arrays have the same shape.
+    """
     kz, ky, kx = block.frequencies()
     k_perp = kx[:, 0] if axis == 1 else ky[:, :, 0]
-    z, a = np.broadcast_arrays(kz[:, :, 0], k_perp)
-    return z, a
+    kz, k_perp = np.broadcast_arrays(kz[:, :, 0], k_perp)
+    radius = np.hypot(kz, k_perp)
+    return kz, k_perp, (radius > block.max_frequency / 3) & (radius < block.max_frequency)
 
 
 def _tilt_axis(spectrum: np.ndarray, block: Block) -> int:
     """Tilt axis, 1 for y or 2 for x: the axis with less power beyond tilts of 75 degrees."""
     beyond = []
     for axis in (1, 2):
-        kz, k_perp = _frequencies(block, axis)
-        radius = np.hypot(kz, k_perp)
-        examined = (radius > block.max_frequency / 3) & (radius < block.max_frequency)
+        kz, k_perp, examined = _frequencies(block, axis)
         steep = examined & (np.abs(kz) > math.tan(math.radians(75)) * np.abs(k_perp))
         power = (np.abs(spectrum) ** 2).sum(axis=axis)
         beyond.append(float(power[steep].sum()) / max(float(power[examined].sum()), 1e-30))
@@ -115,9 +115,8 @@ def max_tilt_of(spectrum: np.ndarray, block: Block) -> float | None:
     if not block.is_deep:
         return None
     axis = _tilt_axis(spectrum, block)
-    kz, k_perp = _frequencies(block, axis)
-    radius = np.hypot(kz, k_perp)
-    examined = (radius > block.max_frequency / 3) & (radius < block.max_frequency) & (k_perp > 0)
+    kz, k_perp, examined = _frequencies(block, axis)
+    examined = examined & (k_perp > 0)
     power = (np.abs(spectrum) ** 2).sum(axis=axis)
     return _end_of(power[examined], np.degrees(np.arctan2(kz[examined], k_perp[examined])))
 

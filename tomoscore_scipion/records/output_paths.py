@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import Iterable
 
 from tomoscore_scipion.records.errors import StartError
@@ -43,6 +44,23 @@ def check_writable(path: str) -> None:
         raise StartError(
             f"cannot write {path}: it is write-protected: name another file, or allow writing"
         )
+
+
+def make_folder(path: str) -> Path:
+    """Make a folder and those above it, where they do not exist.
+
+    Raises:
+        StartError: it cannot be made, or nothing can be written in it.
+    """
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise StartError(
+            f"cannot make the folder {path}: {error.strerror}: name another one"
+        ) from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise StartError(f"cannot write in the folder {path}: allow writing, or name another one")
+    return Path(path)
 
 
 def check_outputs(outputs: Iterable[str | None], inputs: Iterable[str | None]) -> None:

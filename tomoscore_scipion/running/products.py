@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Sequence
 
-from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.output_paths import make_folder
 from tomoscore_scipion.records.record import Score
 
 if TYPE_CHECKING:
@@ -66,22 +65,6 @@ class Products:
             except OSError as error:
                 record = _warned(record, "map", self.map_dir, error)
         return record
-
-
-def make_folder(path: str) -> None:
-    """Make a folder and those above it, where they do not exist.
-
-    Raises:
-        StartError: it cannot be made, or nothing can be written in it.
-    """
-    try:
-        os.makedirs(path, exist_ok=True)
-    except OSError as error:
-        raise StartError(
-            f"cannot make the folder {path}: {error.strerror}: name another one"
-        ) from error
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise StartError(f"cannot write in the folder {path}: allow writing, or name another one")
 
 
 def _warned(record: Score, product: str, folder: str, error: OSError) -> Score:

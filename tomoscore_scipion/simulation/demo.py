@@ -11,8 +11,9 @@ import sys
 from typing import Sequence
 
 from tomoscore_scipion.records.errors import StartError
+from tomoscore_scipion.records.output_paths import make_folder
 from tomoscore_scipion.simulation.quality import QUALITIES
-from tomoscore_scipion.simulation.simulated import Request, make_folder, simulate, truth_line, write
+from tomoscore_scipion.simulation.simulated import Request, simulate, truth_line, write
 
 SEED = 30
 """The specimen: chosen by eye, it shows much of what a cell has."""

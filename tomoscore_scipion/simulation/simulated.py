@@ -178,22 +178,6 @@ def write(stem: Path, stack: np.ndarray, truth: Mapping[str, Any]) -> Path:
     return path
 
 
-def make_folder(name: str) -> Path:
-    """The folder of that name, made if it does not exist.
-
-    Raises:
-        StartError: it cannot be made.
-    """
-    folder = Path(name)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StartError(
-            f"cannot make the folder {folder}: {error.strerror}: name another one"
-        ) from error
-    return folder
-
-
 def truth_line(path: Path, truth: Mapping[str, Any]) -> str:
     """Summary of a written tomogram in one line."""
     shape = " x ".join(str(n) for n in truth["shape_zyx"])

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import math
-from argparse import ArgumentParser, ArgumentTypeError
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from typing import Callable, Iterable
 
 TOMOGRAM_TIMEOUT = (
     "seconds that one tomogram may take before it counts as failed "
@@ -23,11 +25,46 @@ def positive_number(text: str) -> float:
     return value
 
 
-def positive_integer(text: str) -> int:
-    """A whole number > 0 of the command line."""
-    if not (text.isdecimal() and 0 < int(text) <= 4096):
-        raise ArgumentTypeError(f"expected a whole number from 1 to 4096, got {text!r}")
-    return int(text)
+def whole_number(expected: str, low: int, high: int = sys.maxsize) -> Callable[[str], int]:
+    """A parser of whole numbers of the command line.
+
+    Args:
+        expected: what is expected, for the message, such as "a port from 1 to 65535".
+        low: smallest number.
+        high: largest number.
+
+    Returns:
+        A function from text to number, which raises ArgumentTypeError for other texts.
+    """
+
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and low <= int(text) <= high):
+            raise ArgumentTypeError(f"expected {expected}, got {text!r}")
+        return int(text)
+
+    return parse
+
+
+positive_integer = whole_number("a whole number from 1 to 4096", 1, 4096)
+
+
+def option_of(name: str) -> str:
+    """The option of the command line with a name among the arguments."""
+    return "--" + name.replace("_", "-")
+
+
+def check_job(args: Namespace, set_by_job: Iterable[str]) -> None:
+    """Stop with wrong usage where --job lacks --output, or an option does not go with it.
+
+    Args:
+        args: arguments with a job.
+        set_by_job: names of the arguments that the job file sets.
+    """
+    for name in set_by_job:
+        if getattr(args, name) is not None:
+            args.wrong_usage(f"{option_of(name)} does not go with --job: the job file says it")
+    if not args.output:
+        args.wrong_usage("--job needs --output")
 
 
 def add_engine_options(

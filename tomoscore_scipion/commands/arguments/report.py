@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 
-from tomoscore_scipion.commands.arguments.options import add_results
+from tomoscore_scipion.commands.arguments.options import add_results, whole_number
 from tomoscore_scipion.records.acceptance import DEFAULT_THRESHOLD, octaves
 from tomoscore_scipion.records.reasons import FAULTS
 
@@ -16,13 +16,6 @@ the curve and profile of each tomogram. It opens from a disk in any browser and 
 Results of several runs may be given together; where an id comes more than once, its last record
 counts. The session is shown in the order of the results, or in that of --order.
 """
-
-
-def count(text: str) -> int:
-    """A number of tomograms of the command line."""
-    if not text.isdecimal() or int(text) == 0:
-        raise ArgumentTypeError(f"expected a number of tomograms from 1 on, got {text!r}")
-    return int(text)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -89,7 +82,7 @@ def _add_verdicts(parser: ArgumentParser) -> None:
     )
     add(
         "--at-most",
-        type=count,
+        type=whole_number("a number of tomograms from 1 on", 1),
         default=0,
         metavar="N",
         help="accept only the N best of the tomograms that would be accepted (default: all)",

@@ -13,6 +13,8 @@ from tomoscore_scipion.commands.arguments.options import (
     add_engine_options,
     add_map,
     add_voxel_size,
+    check_job,
+    option_of,
 )
 from tomoscore_scipion.pipelines.sources import WHICH
 from tomoscore_scipion.pipelines.warp_folder import LIST_SUFFIX
@@ -150,16 +152,11 @@ def check_arguments(args: Namespace) -> None:
     if bool(args.job) == bool(args.paths):
         args.wrong_usage("name tomograms (PATH...) or a job (--job), one of the two")
     if args.job:
-        for name in SAID_BY_JOB:
-            if getattr(args, name) is not None:
-                args.wrong_usage(f"{_option(name)} does not go with --job: the job file says it")
+        check_job(args, SAID_BY_JOB)
         for name in ("which", *ACCEPTED):
             if getattr(args, name) is not None:
-                args.wrong_usage(
-                    f"{_option(name)} does not go with --job: name the star file or folder as PATH"
-                )
-        if not args.output:
-            args.wrong_usage("--job needs --output")
+                text = "does not go with --job: name the star file or folder as PATH"
+                args.wrong_usage(f"{option_of(name)} {text}")
     if args.threshold is not None and not any(getattr(args, name) for name in ACCEPTED):
         args.wrong_usage("--threshold needs --output-star or --output-list")
     if args.tomostar and not args.output_list:
@@ -182,12 +179,7 @@ def check_arguments(args: Namespace) -> None:
     results = [(name, getattr(args, name)) for name in RESULTS if getattr(args, name)]
     for (one, path), (other, same) in combinations(results, 2):
         if _same_file(path, same):
-            args.wrong_usage(f"{_option(one)} and {_option(other)} name the same file")
-
-
-def _option(name: str) -> str:
-    """The option that has a name among the arguments."""
-    return "--" + name.replace("_", "-")
+            args.wrong_usage(f"{option_of(one)} and {option_of(other)} name the same file")
 
 
 def _same_file(one: str, other: str) -> bool:

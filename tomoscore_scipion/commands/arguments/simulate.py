@@ -7,7 +7,11 @@ import math
 from argparse import ArgumentParser, ArgumentTypeError
 from dataclasses import fields
 
-from tomoscore_scipion.commands.arguments.options import positive_integer, positive_number
+from tomoscore_scipion.commands.arguments.options import (
+    positive_integer,
+    positive_number,
+    whole_number,
+)
 from tomoscore_scipion.simulation.quality import QUALITIES, RANDOM
 from tomoscore_scipion.simulation.recipe import Recipe
 from tomoscore_scipion.simulation.worlds import INGREDIENTS
@@ -31,11 +35,7 @@ INGREDIENT_NAMES = (*INGREDIENTS, "contamination")
 """What can be left out."""
 
 
-def seed_number(text: str) -> int:
-    """A whole number >= 0 of the command line."""
-    if not (text.isascii() and text.isdecimal() and int(text) < 2**63):
-        raise ArgumentTypeError(f"expected a whole number from 0 on, got {text!r}")
-    return int(text)
+seed_number = whole_number("a whole number from 0 on", 0, 2**63 - 1)
 
 
 def assignment(text: str) -> tuple[str, object]:

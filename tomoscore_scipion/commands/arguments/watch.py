@@ -13,6 +13,7 @@ from tomoscore_scipion.commands.arguments.options import (
     add_map,
     add_voxel_size,
     positive_number,
+    whole_number,
 )
 from tomoscore_scipion.session.files import HALVES
 
@@ -45,13 +46,6 @@ def pattern(text: str) -> str:
     return text
 
 
-def port(text: str) -> int:
-    """A port of the command line."""
-    if not (text.isdecimal() and 0 < int(text) < 65536):
-        raise ArgumentTypeError(f"expected a port from 1 to 65535, got {text!r}")
-    return int(text)
-
-
 def add_arguments(parser: ArgumentParser) -> None:
     """The arguments of `tomoscore watch`."""
     add = parser.add_argument
@@ -77,7 +71,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     _add_times(parser)
     add(
         "--serve",
-        type=port,
+        type=whole_number("a port from 1 to 65535", 1, 65535),
         metavar="PORT",
         help="show the report as it grows at http://127.0.0.1:PORT/, on this machine only",
     )
