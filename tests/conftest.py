@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A scorer that is there without training, for what does not depend on the numbers."""
+"""A scorer with random weights, for tests that do not depend on the values of the scores."""
 
 import signal
 
@@ -7,13 +7,13 @@ import pytest
 
 
 def pytest_configure():
-    """Let Ctrl-C interrupt in the background too, where a shell has it ignored."""
+    """Enable Ctrl-C for tests in the background, where a shell makes processes ignore it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
 def random_weights(tmp_path_factory):
-    """Path of weights that are valid in every respect and know nothing."""
+    """Path of a valid weights file with random, untrained weights."""
     from small_model import CARD, random_network
 
     from tomoscore_scipion.model.weights import save_weights
@@ -25,7 +25,7 @@ def random_weights(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def scorer(random_weights):
-    """A scorer with these weights on the CPU."""
+    """A scorer with the random weights, on the CPU."""
     from tomoscore_scipion.model.scorer import Scorer
 
     return Scorer.load(random_weights, device="cpu")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Surroundings in which a command is run: without rights, without network, with a full disk."""
+"""Run a command without permissions, without a network or with a full disk."""
 
 import os
 import subprocess
@@ -14,11 +14,11 @@ FAKE = [sys.executable, str(ROOT / "tests" / "scoring_fakes.py")]
 """The command line with a scorer that has no network and never loads torch."""
 
 PATIENCE_S = 900
-"""A command that takes longer hangs; the machine may be busy."""
+"""Time limit of a command, long enough for a busy machine."""
 
 
 def run(command, **options):
-    """Run a command to its end."""
+    """Run a command and wait for its end."""
     return subprocess.run(
         [str(word) for word in command],
         **{
@@ -33,14 +33,14 @@ def run(command, **options):
 
 
 def unprivileged(command):
-    """The command for a user whom permissions stop, as they do not stop root."""
+    """The command without root's capabilities, so that file permissions apply to it."""
     if os.geteuid() != 0:
         return list(command)
     return ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *command]
 
 
 def in_namespace(*kinds):
-    """The start of a command that runs in namespaces of its own; skips where that is forbidden."""
+    """Prefix that runs a command in new namespaces; skips the test if they are forbidden."""
     start = ["unshare", "--map-root-user", *kinds, "--"]
     if subprocess.run([*start, "true"], capture_output=True).returncode != 0:
         pytest.skip(f"this system allows no {' '.join(kinds)} namespace")
@@ -48,9 +48,9 @@ def in_namespace(*kinds):
 
 
 def on_small_disk(folder, size, command, keep):
-    """The command with a disk of a size (such as "16k") mounted on a folder.
+    """The command with a small disk, of a size such as "16k", mounted on a folder.
 
-    What is on the disk in the end goes to the folder `keep`.
+    The files on the disk are copied to the folder `keep` when the command has ended.
     """
     script = (
         'mount -t tmpfs -o size="$1" none "$2"; keep=$3; disk=$2; shift 3; "$@"; status=$?; '

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A project of RELION 5 on disk, with files laid out and written as its programs do."""
+"""A RELION 5 project on disk, with the folders and file formats of its programs."""
 
 COLUMNS = {
     "rlnTomoName": "{name}",
@@ -10,12 +10,12 @@ COLUMNS = {
     "rlnTomoSizeX": "        4096",
     "rlnTomoReconstructedTomogram": "Tomograms/job007/tomograms/rec_{name}.mrc",
 }
-"""Labels and values of a tomograms.star of the job Reconstruct tomograms."""
+"""Labels and values in the tomograms.star of a Reconstruct tomograms job."""
 STAR = "Tomograms/job007/tomograms.star"
 
 
 def star_text(names, columns=COLUMNS, **changed):
-    """The text of a tomograms.star; a column is replaced by the text given, or left out (None)."""
+    """Content of a tomograms.star; `changed` replaces columns, or omits them (None)."""
     columns = {**columns, **changed}
     columns = {label: value for label, value in columns.items() if value is not None}
     labels = [f"_{label} #{number} \n" for number, label in enumerate(columns, 1)]
@@ -28,9 +28,9 @@ def write_project(folder, names, save=None, **changed):
     """Write a project with a tomograms.star and its tomograms.
 
     Args:
-        folder: a new folder, of pathlib.
-        names: of the tomograms.
-        save: called with the path of each tomogram; empty files are made when None.
+        folder: path of a new folder.
+        names: names of the tomograms.
+        save: function called with the path of each tomogram; None makes empty files.
         changed: see `star_text`.
 
     Returns:

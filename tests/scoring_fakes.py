@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A scorer without a network, of tomograms and of doses: the score of a .npy file is its mean."""
+"""A fake scorer and a fake dose analysis: the score of a .npy file is its mean value."""
 
 import ctypes
 import os
@@ -32,7 +32,7 @@ HALVES = {
     "octaves": PERIODS_NM[:3],
     "warnings": ("finer octaves are left out",),
 }
-"""What a record says of halves by tilt."""
+"""The `halves` entry of a record with halves by tilt."""
 REFUSED_HALVES = {
     **dict.fromkeys(HALVES),
     "half1": "o.mrc",
@@ -69,7 +69,7 @@ def make_score(ts_id="TS_01", tomoscore=2.5, **changes):
 
 
 class FakeScorer:
-    """Scores .npy files by their mean; files of certain names make it fail in certain ways."""
+    """Scores .npy files by their mean; the file names in `ACTIONS` cause failures."""
 
     notices = ("auto: no GPU is usable, the CPU is used",)
 
@@ -82,11 +82,11 @@ class FakeScorer:
         if weights is not None and not os.path.exists(weights):
             raise StartError(f"weights {weights}: no such file: name a .safetensors file")
         model = {**MODEL, "name": os.path.basename(weights)} if weights else MODEL
-        DEEDS.get(model["name"], do_nothing)()
+        ACTIONS.get(model["name"], do_nothing)()
         return cls(model, "cpu" if device == "auto" else device)
 
     def score(self, path, voxel_size_angstrom=None, ts_id=None, progress=None, z_range=None):
-        DEEDS.get(os.path.basename(path), do_nothing)()
+        ACTIONS.get(os.path.basename(path), do_nothing)()
         time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
         if not os.path.isfile(path):
             raise TomogramError(f"{path}: no such file")
@@ -119,12 +119,12 @@ def out_of_memory():
 
 
 def out_of_gpu_memory():
-    """As torch says it: its own kind of error, many lines long."""
+    """Raise torch's error: a class of its own, with a message of several lines."""
     raise type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory.\nTried this and that")
 
 
-def grows():
-    """Takes all the memory that it may have, which is little."""
+def exceeds_memory_limit():
+    """Allocate more memory than a low limit allows."""
     resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33))
     np.ones(2**31)
 
@@ -145,17 +145,17 @@ def exits():
     os._exit(7)
 
 
-def chats():
+def prints():
     print("a library says hello")
     os.write(1, b"and so does its C code\n")
 
 
 def stop_the_parent(signum):
-    def deed():
+    def action():
         os.kill(os.getppid(), signum)
         hang()
 
-    return deed
+    return action
 
 
 def kill_the_parent():
@@ -164,26 +164,26 @@ def kill_the_parent():
 
 
 def lose_the_gpu():
-    """From now on no GPU is there, also for the next process."""
+    """Raise an error of a lost GPU; all later processes find no GPU."""
     with open(os.environ["GPU_LOST"], "w"):
         raise RuntimeError("CUDA error: unspecified launch failure")
 
 
-def look_for_the_gpu():
+def require_the_gpu():
     if os.path.exists(os.environ["GPU_LOST"]):
         raise StartError("device cuda:0: found no GPU that torch can use")
 
 
-DEEDS = {
+ACTIONS = {
     "hang.npy": hang,
     "memory.npy": out_of_memory,
     "GPU memory.npy": out_of_gpu_memory,
-    "grows.npy": grows,
+    "grows.npy": exceeds_memory_limit,
     "bug.npy": has_a_bug,
     "killed.npy": is_killed,
     "crash.npy": crashes,
     "exit.npy": exits,
-    "chats.npy": chats,
+    "chats.npy": prints,
     "interrupt.npy": stop_the_parent(signal.SIGINT),
     "terminate.npy": stop_the_parent(signal.SIGTERM),
     "hang up.npy": stop_the_parent(signal.SIGHUP),
@@ -193,24 +193,24 @@ DEEDS = {
     "killed.safetensors": is_killed,
     "interrupt.safetensors": stop_the_parent(signal.SIGINT),
     "bug.safetensors": has_a_bug,
-    "of a GPU.safetensors": look_for_the_gpu,
+    "of a GPU.safetensors": require_the_gpu,
     "no package.safetensors": lambda: __import__("no_such_package"),
 }
-"""What happens over a file of this name."""
+"""Function that is called for a file of this name."""
 
 
 def as_module(scorer_class=FakeScorer):
-    """A module to stand where the real scorer's is, which would load torch."""
+    """A module that replaces `model.scorer`, which would import torch."""
     module = types.ModuleType("tomoscore_scipion.model.scorer")
     module.Scorer = scorer_class
     return module
 
 
 def dose_record_of(sources, scorer, flip_phases=False, preview=None, progress=None):
-    """In place of `series_record.record_of`: the best dose is the mean of the stack, a .npy."""
+    """Replacement of `series_record.record_of`: the optimum dose is the mean of the .npy stack."""
     from tomoscore_scipion.records.dose_record import DoseRecord
 
-    DEEDS.get(os.path.basename(sources.stack), do_nothing)()
+    ACTIONS.get(os.path.basename(sources.stack), do_nothing)()
     time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
     if not os.path.isfile(sources.stack):
         raise TomogramError(f"{sources.stack}: no such file")
@@ -236,14 +236,14 @@ def dose_record_of(sources, scorer, flip_phases=False, preview=None, progress=No
 
 
 def as_dose_module():
-    """A module to stand where the real analysis is, which would load torch."""
+    """A module that replaces `dose.series_record`, which would import torch."""
     module = types.ModuleType("tomoscore_scipion.dose.series_record")
     module.record_of = dose_record_of
     return module
 
 
 def command():
-    """The command of a process that scores with the fake."""
+    """Command of a worker process that scores with the fake scorer."""
     return [sys.executable, __file__, "worker"]
 
 

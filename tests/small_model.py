@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A model that knows nothing but answers like one, and small things to feed it."""
+"""A network with random weights, and small input arrays for it."""
 
 import numpy as np
 import torch
@@ -20,35 +20,35 @@ CARD = {
     "input": INPUT_CONTRACT,
     "interval": {"score": [0, 5], "sd": [0.3, 0.3]},
 }
-"""What `save_weights` needs to be told."""
+"""A valid card for `save_weights`."""
 
 
 def random_network(seed=0):
-    """A network of random weights whose scores lie mid-range and differ from slice to slice."""
+    """A network with random weights; its scores lie mid-range and differ from slice to slice."""
     volume = speckle((8, 96, 96), seed=100).astype("float64")
     blobs = np.kron(speckle((8, 12, 12), seed=101), np.ones((8, 8)))
     volume += np.linspace(0, 1, 8)[:, None, None] * blobs
-    pieces = [canonical(volume, 1.5, z) for z in range(8)]
+    slices = [canonical(volume, 1.5, z) for z in range(8)]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = ResolvabilityNet()
-    measured = as_volume([measure(piece, CPU) for piece in pieces], CPU)
+    measured = as_volume([measure(one, CPU) for one in slices], CPU)
     scale = ratios(measured.means).flatten(0, 3)
     with torch.no_grad():
         network.mean.copy_(scale.mean(dim=0))
         network.std.copy_(scale.std(dim=0).clamp_min(0.02))
-        found = network.eval()(measured).curves
-        octaves = found[..., :-1]
-        for last, said in ((network.out, octaves), (network.finest, found[..., -1:])):
-            gain = 0.15 / said.std()
+        curves = network.eval()(measured).curves
+        octaves = curves[..., :-1]
+        for last, output in ((network.out, octaves), (network.finest, curves[..., -1:])):
+            gain = 0.15 / output.std()
             last.weight[0] *= gain
-            last.bias[0] = gain * (last.bias[0] - said.mean()) + 0.35
+            last.bias[0] = gain * (last.bias[0] - output.mean()) + 0.35
             last.bias[1] += 1.0
     return network
 
 
 def canonical(volume, voxel_nm=1.5, z=None):
-    """The canonical slice of plane z of an array, the middle one when None."""
+    """The canonical slice of plane z of an array; z defaults to the middle plane."""
     volume = np.asarray(volume, dtype=np.float32)
     z = len(volume) // 2 if z is None else z
     return canonical_slice(volume.__getitem__, plan_slice(z, len(volume), voxel_nm), voxel_nm)
@@ -60,7 +60,7 @@ def white(shape, seed=0):
 
 
 def filtered(volume, gain, voxel_nm=1.5):
-    """A volume (..., y, x) whose planes go through a radial filter, gain(1/nm) to a factor."""
+    """Filter the planes of a volume (..., y, x) by `gain`, a function of the frequency (1/nm)."""
     ky = np.fft.fftfreq(volume.shape[-2], voxel_nm)[:, None]
     kx = np.fft.rfftfreq(volume.shape[-1], voxel_nm)
     spectrum = np.fft.rfft2(volume) * gain(np.hypot(ky, kx))
@@ -68,7 +68,7 @@ def filtered(volume, gain, voxel_nm=1.5):
 
 
 def speckle(shape, seed=0, dtype="float32"):
-    """Noise with some structure and a dark long tail, of any shape (..., y, x)."""
+    """Correlated noise with a long tail of dark values, of any shape (..., y, x)."""
     rng = np.random.default_rng(seed)
     noise = rng.standard_normal(shape)
     rows, columns = np.roll(noise, 1, axis=-1), np.roll(noise, 2, axis=-2)
@@ -77,12 +77,13 @@ def speckle(shape, seed=0, dtype="float32"):
 
 
 def curves_of(levels, tiles=3, weight=1.0, spread=0.0, seed=0, content=1.0):
-    """SliceCurves at z = 0, 1, ...: every band of slice i at levels[i], and noise on the tiles."""
+    """SliceCurves at z = 0, 1, ...: slice i has levels[i] in every band, plus tile noise."""
     rng = np.random.default_rng(seed)
-    pieces = []
+    slices = []
     for z, level in enumerate(levels):
         noise = spread * rng.standard_normal((tiles, tiles, N_BANDS))
         curves = torch.from_numpy((level + noise).astype("float32"))
-        there = torch.full((tiles, tiles, N_BANDS), float(content))
-        pieces.append(SliceCurves(z, curves, there, torch.full((tiles, tiles), float(weight))))
-    return pieces
+        contents = torch.full((tiles, tiles, N_BANDS), float(content))
+        weights = torch.full((tiles, tiles), float(weight))
+        slices.append(SliceCurves(z, curves, contents, weights))
+    return slices

@@ -14,7 +14,7 @@ from pathlib import Path
 import bad_tomograms
 import numpy as np
 import pytest
-from bad_tomograms import LIKE_SOUND, NOTHING_IN_THEM, ONLY_VOXEL_SIZE, REFUSED, SCORED
+from bad_tomograms import LIKE_VALID, ONLY_VOXEL_SIZE, REFUSED, SCORED, WITHOUT_CONTENT
 from faulty_worlds import FAKE, TOMOSCORE, on_small_disk, run, unprivileged
 
 from tomoscore_scipion.records.record import Score
@@ -60,8 +60,8 @@ def test_an_odd_tomogram_is_scored_and_what_is_odd_is_told(records, name):
     assert record.status == "ok", record.error
     says = SCORED[name][1]
     assert says is None or any(says in warning for warning in record.warnings)
-    assert (record.tomoscore == 0) or name not in NOTHING_IN_THEM
-    if name in LIKE_SOUND:
+    assert (record.tomoscore == 0) or name not in WITHOUT_CONTENT
+    if name in LIKE_VALID:
         assert record.tomoscore == record_of(records, "sound").tomoscore
 
 

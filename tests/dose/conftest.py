@@ -32,7 +32,7 @@ def files(tmp_path_factory):
 
 @pytest.fixture
 def series(files, tmp_path):
-    """Reads the series with files given as their texts, or as paths of sound ones."""
+    """Function that reads the series; files are given as their content or as valid paths."""
 
     def read(encoding="utf-8", stack=None, excluded=(), **texts):
         given = {}

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small tilt series on disk in every form that the dose analysis reads."""
+"""A small tilt series on disk in every file format that the dose analysis reads."""
 
 import mrcfile
 import numpy as np
 
 ANGLES = np.arange(-40.0, 41.0, 8.0)
-"""Eleven views."""
+"""Tilt angles of eleven views, in degrees."""
 WOBBLING = ANGLES + np.array([0, 0.02, -0.01, 0.03, 0.01, -0.02, 0, 0.02, 0.03, -0.01, 0.01])
-"""Angles as a stage really reaches them: no mirror image of themselves."""
+"""Tilt angles with the small errors of a stage, so that they are not symmetric about 0."""
 RANK = np.array([9, 8, 5, 4, 1, 0, 2, 3, 6, 7, 10])
-"""Their order of acquisition: dose-symmetric."""
+"""Rank of each view in the dose-symmetric order of acquisition."""
 DOSE = 3.0
 PIXEL_ANGSTROM = 15.0
 AXIS_DEG = 5.0
@@ -21,12 +21,12 @@ def rotation(degrees):
 
 
 def shifts():
-    """Offsets (x, y) in pixels of the raw images, per view."""
+    """Offsets (x, y) of the raw images in pixels, one per view."""
     return np.random.default_rng(3).uniform(-4, 4, (len(ANGLES), 2)).round(3)
 
 
 def transforms():
-    """IMOD's form: A turns the axis to y, then D."""
+    """IMOD's transforms (A | D): A rotates the tilt axis to y, then D shifts."""
     turn = rotation(AXIS_DEG)
     return np.array([np.column_stack([turn, -turn @ offset]) for offset in shifts()])
 
@@ -57,7 +57,7 @@ def write_doses(path):
 
 
 def warp_xml(**replaced):
-    """Warp's metadata of the series; an element is replaced by the text given, or left out."""
+    """Warp's metadata of the series; `replaced` gives other values, or None to omit an element."""
     offsets = shifts() * PIXEL_ANGSTROM
     elements = {
         "Angles": ANGLES,
@@ -85,9 +85,9 @@ def warp_xml(**replaced):
 
 
 def mdoc(order=None, with_doses=True, prior=True, times=None, title="[T = SerialEM: simulated]"):
-    """SerialEM's metadata, sections in the order of acquisition, or another one.
+    """SerialEM's metadata; sections are in the order of acquisition unless `order` is given.
 
-    `times` makes the line of time of a rank; an empty one is left out.
+    `times` makes the time line of a rank, which may be empty.
     """
     order = np.argsort(RANK) if order is None else order
     times = times or (lambda rank: f"DateTime = 14-Mar-24  10:{rank:02d}:30")
@@ -115,7 +115,7 @@ def aln(
     angles=ANGLES,
     offsets=False,
 ):
-    """AreTomo's alignment of the series: SEC from `first`, sections of dark images `dark_first`."""
+    """AreTomo's alignment: SEC counts from `first`, dark sections from `dark_first`."""
     lines = ["# AreTomo Alignment / Priims bprmMn"]
     lines += [f"# RawSize = {size_xy[0]} {size_xy[1]} {len(ANGLES)}", "# NumPatches = 0"]
     lines += [
@@ -123,8 +123,8 @@ def aln(
     ]
     lines += ["# AlphaOffset =     0.00", "# BetaOffset =     0.00"] if offsets else []
     lines += ["# SEC     ROT         GMAG       TX          TY      SMEAN  SFIT SCALE BASE TILT"]
-    kept = [view for view in range(len(ANGLES)) if view not in dark]
-    for number, view in enumerate(kept):
+    bright = [view for view in range(len(ANGLES)) if view not in dark]
+    for number, view in enumerate(bright):
         section = (number if counted_without_dark else view) + first
         x, y = shifts()[view] * binned
         lines.append(
@@ -135,7 +135,7 @@ def aln(
 
 
 def star(order=None, named="frames", **replaced):
-    """RELION 5's star file of the series; a column is replaced by the values given, or left out."""
+    """RELION 5's star file of the series; `replaced` gives other columns, or None to omit them."""
     order = np.arange(len(ANGLES)) if order is None else np.asarray(order)
     images = {"stack": "{}@TS_01.mrc", "frames": "frames/TS_01_{}.mrc"}[named]
     offsets = shifts() * PIXEL_ANGSTROM
@@ -165,14 +165,14 @@ def xf_of(matrices):
     return column(*matrices[:, :, :2].reshape(-1, 4).T, *matrices[:, :, 2].T)
 
 
-def check(found, views=None, doses=True):
-    """The series, whatever the files: transforms and doses of the images that are in it."""
+def check(series, views=None, doses=True):
+    """Check the transforms and doses of the views of a series, whatever its file formats."""
     views = np.arange(len(ANGLES)) if views is None else np.asarray(views)
-    assert found.tilts.views.tolist() == views.tolist()
-    np.testing.assert_allclose(found.tilts.transforms, transforms()[views], atol=2e-3)
+    assert series.tilts.views.tolist() == views.tolist()
+    np.testing.assert_allclose(series.tilts.transforms, transforms()[views], atol=2e-3)
     if doses:
-        np.testing.assert_allclose(found.exposures.before, (DOSE * RANK)[views])
-        np.testing.assert_allclose(found.exposures.per_view, DOSE)
+        np.testing.assert_allclose(series.exposures.before, (DOSE * RANK)[views])
+        np.testing.assert_allclose(series.exposures.per_view, DOSE)
 
 
 def edited(text, old, new):

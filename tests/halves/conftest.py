@@ -26,7 +26,7 @@ def shipped():
 
 @pytest.fixture
 def files(tmp_path, cell):
-    """Writes a tomogram and two halves; returns their paths."""
+    """Function that writes a tomogram and two halves and returns their paths."""
 
     def write(half1, half2, whole=cell.whole, sizes=(None, None, None)):
         paths = []

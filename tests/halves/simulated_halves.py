@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A simulated tomogram with halves of its electrons and halves of its tilts, and its truth."""
+"""A simulated tomogram with its halves by frame, its halves by tilt and its truth."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ RECIPE = Recipe(total_dose=120, defocus_nm=3000, misalignment_nm=0.2, ctf_correc
 
 @dataclass(frozen=True)
 class Simulated:
-    """A tomogram, (z, y, x) each, and what is true of it."""
+    """A tomogram and its halves, arrays of shape (z, y, x), and the true curve and score."""
 
     whole: np.ndarray
     by_frame: tuple
@@ -27,7 +27,7 @@ class Simulated:
 
 
 def simulated(seed):
-    """A well imaged specimen of 288 nm."""
+    """A well imaged specimen with a field of 288 nm."""
     rng = np.random.default_rng([77, seed])
     specimen = random_specimen(
         rng, Grid(n=192), without=("contamination",), thickness_nm=(80.0, 100.0), empty=False

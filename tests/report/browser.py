@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A headless Chromium, driven through its own protocol over a pair of pipes."""
+"""A headless Chromium, controlled by the DevTools protocol over a pair of pipes."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ def find_program():
 
 
 class Browser:
-    """A browser with one page. `errors` and `requests` hold all that the page caused so far."""
+    """A browser with one page; `errors` and `requests` list those of the page so far."""
 
     def __init__(self, program, downloads):
         self._profile = tempfile.mkdtemp(prefix="tomoscore-chromium-")
@@ -53,7 +53,7 @@ class Browser:
         shutil.rmtree(self._profile, ignore_errors=True)
 
     def call(self, method, **parameters):
-        """Call a method of the protocol; its result."""
+        """Call a method of the protocol and return its result."""
         self._number += 1
         message = {"id": self._number, "method": method, "params": parameters}
         if self._session:
@@ -69,10 +69,10 @@ class Browser:
 
     def _next(self):
         while b"\0" not in self._buffer:
-            piece = os.read(self._read, 1 << 20)
-            if not piece:
+            chunk = os.read(self._read, 1 << 20)
+            if not chunk:
                 raise AssertionError("the browser has ended")
-            self._buffer += piece
+            self._buffer += chunk
         line, self._buffer = self._buffer.split(b"\0", 1)
         return json.loads(line)
 
@@ -88,14 +88,14 @@ class Browser:
             self.requests.append(parameters["request"]["url"])
 
     def open(self, path):
-        """Open a page from the disk and wait until it has drawn everything."""
+        """Open a page from the disk and wait until it is complete."""
         self.errors, self.requests = [], []
         self.call("Page.navigate", url=path.as_uri())
         self.wait("document.documentElement?.dataset.ready === 'yes'")
         self.wait("document.readyState === 'complete'")
 
     def do(self, program):
-        """Run a program in the page; the value of its last expression."""
+        """Run JavaScript in the page and return the value of its last expression."""
         result = self.call(
             "Runtime.evaluate", expression=program, returnByValue=True, awaitPromise=True
         )
@@ -104,7 +104,7 @@ class Browser:
         return result["result"].get("value")
 
     def wait(self, condition):
-        """Wait until something holds in the page."""
+        """Wait until a JavaScript condition is true in the page."""
         until = time.monotonic() + PATIENCE_S
         while not self.do(condition):
             if time.monotonic() > until:
@@ -112,7 +112,7 @@ class Browser:
             time.sleep(0.05)
 
     def press(self, key):
-        """Press and release a key, as on a keyboard."""
+        """Press and release a key."""
         codes = {"ArrowRight": 39, "ArrowLeft": 37, "Enter": 13, "Escape": 27, "Tab": 9}
         codes.update({letter: ord(letter.upper()) for letter in "aru"})
         text = {"text": "\r"} if key == "Enter" else {"text": key} if len(key) == 1 else {}
@@ -127,7 +127,7 @@ class Browser:
             )
 
     def size(self, width, height):
-        """Give the window a size, in pixels."""
+        """Set the size of the window, in pixels."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Records to report on."""
+"""Records for the tests of the report."""
 
 import numpy as np
 from scoring_fakes import make_score
@@ -14,25 +14,25 @@ from tomoscore_scipion.records.bands import (
 from tomoscore_scipion.records.record import Score
 
 NASTY = "<script>alert(1)</script>'\"&amp;\u2028"
-"""What must never become markup; the last character once ended lines of JavaScript."""
+"""Text that must never become markup; older JavaScript takes the last character as a line end."""
 NASTY_ID = NASTY[:-1]
 
 
 def entries(scores):
-    """Entries of scored slices, {plane: score}."""
+    """Slice entries of a record from {plane: score}."""
     return tuple({"z": z, "tomoscore": s, "scale_nm": scale_nm(s)} for z, s in scores.items())
 
 
 def record_of(curve, ts_id="TS_01", *, voxel=10.0, planes=100, slab=(20, 79), scores=None, **more):
-    """A record of a curve of six bands; every fourth slice scores alike unless `scores` says."""
-    share = fraction_below_nyquist(voxel / 10)
-    score = round(float(tomoscore(np.asarray(curve), share)), 4)
+    """A record with a curve of six bands; all slices have its score unless `scores` is given."""
+    part = fraction_below_nyquist(voxel / 10)
+    score = round(float(tomoscore(np.asarray(curve), part)), 4)
     inside = range(slab[0], slab[1] + 1, max(1, (slab[1] - slab[0]) // 8))
     return make_score(
         ts_id,
         score,
         scale_nm=scale_nm(score),
-        curve={"period_nm": PERIODS_NM, "resolvability": curve_as_list(np.asarray(curve), share)},
+        curve={"period_nm": PERIODS_NM, "resolvability": curve_as_list(np.asarray(curve), part)},
         voxel_size_angstrom=voxel,
         shape_zyx=(planes, 200, 300),
         slab_z=slab,
@@ -42,7 +42,7 @@ def record_of(curve, ts_id="TS_01", *, voxel=10.0, planes=100, slab=(20, 79), sc
 
 
 def faulty_session():
-    """Six records whose two best ones have faults: a looks unflipped, a and b are too thin."""
+    """Six records; of the two best, a looks unflipped, and both a and b are too thin."""
     levels = {"a": 0.6, "b": 0.55, "d": 0.5, "c": 0.5, "e": 0.53, "f": 0.3}
     thin = {"slab": (50, 51)}
     changes = {"a": {**thin, "warnings": ("looks unflipped: turn it",)}, "b": thin}
@@ -50,7 +50,7 @@ def faulty_session():
 
 
 def session(number=12):
-    """Records of a session: scores that rise, one failed, ids that are not made to be safe."""
+    """Records of a session: rising scores, one failed record, and an id with unsafe characters."""
     records = []
     for i in range(number):
         level = (i + 1) / number

@@ -12,7 +12,7 @@ from scipion_home import install
 
 WITH_SCIPION = find_spec("pwem") is not None
 
-# Scipion has an environment of its own, in which these tests run.
+# These tests need an environment with Scipion.
 collect_ignore_glob = [] if WITH_SCIPION else ["test_*.py"]
 
 
@@ -35,7 +35,7 @@ def scipion():
 
 @pytest.fixture(scope="module")
 def project(scipion, request):
-    """A project of the test file's own, with its folder as the working one."""
+    """A new project for each test file; its folder is the working directory."""
     from pyworkflow.project import Manager
 
     before = os.getcwd()
@@ -54,7 +54,7 @@ def lab(project, tmp_path):
 
 @pytest.fixture
 def engine_log(tmp_path, monkeypatch):
-    """What the fake engine wrote about its starts: a function that reads it."""
+    """Function that reads the fake engine's log, one entry per start."""
     path = tmp_path / "engine-log.jsonl"
     monkeypatch.setenv("FAKE_LOG", str(path))
     return lambda: [json.loads(line) for line in path.read_text().splitlines()]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Opens the form and the viewer of TomoScore vs dose, and takes a picture of each; see gui_tour."""
+"""Take screenshots of the form and the viewer of TomoScore vs dose; see gui_tour."""
 
 import sys
 
@@ -8,7 +8,7 @@ from gui_tour import CHANGE, WINDOW, shoot
 
 
 def tour(window, project, pictures):
-    """Each yield waits for what the lines before it have opened."""
+    """Each yield waits for the window opened before it."""
     from pyworkflow.gui.form import FormWindow
 
     from tomoscore_scipion.viewers import TomoScoreDoseViewer

@@ -49,7 +49,7 @@ def curves(entry, job):
     if best < 0:
         raise ValueError(f"{entry['stack']}: expected a stack that can be read")
     angles = [row[0] for row in numbers(entry["tlt"], n, 1)]
-    ends = [before + of_it for before, of_it in numbers(entry["doses"], n, 2)]
+    ends = [before + dose for before, dose in numbers(entry["doses"], n, 2)]
     if entry["xf"] is not None:
         numbers(entry["xf"], n, 6)
     order = sorted(set(range(n)) - set(entry["excluded"]), key=ends.__getitem__)

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A program `tomoscore` that answers at once: the score is the mean value in the MRC header.
+"""A fake `tomoscore` program: the score is the mean value in the MRC header.
 
-For tests of what surrounds the engine.  Variables change what it does:
+For tests of the code that runs the engine. Environment variables change its behaviour:
 
     FAKE_SECONDS   time per tomogram
-    FAKE_SECONDS_PER_MB  and besides per MB of its file
-    FAKE_HOLD      tsId before which it waits for FAKE_GATE
-    FAKE_GATE      a file that somebody will make
-    FAKE_GPUS      number of GPUs that `info` tells
-    FAKE_DIE       substring of a tsId over which it is killed
-    FAKE_SILENT    tsId of which it makes no record, without a word
-    FAKE_ERROR     why it cannot start
-    FAKE_REPORT    why no report can be made; "hang": it is never done
-    FAKE_LOG       file to which each start is written: GPUs, device, ids, begin and end
+    FAKE_SECONDS_PER_MB  additional time per MB of the file
+    FAKE_HOLD      tsId that it scores only when the file FAKE_GATE exists
+    FAKE_GATE      path of that file
+    FAKE_GPUS      number of GPUs that `info` lists
+    FAKE_DIE       substring of the tsId at which it kills itself
+    FAKE_SILENT    tsId for which it writes no record and no message
+    FAKE_ERROR     error message with which it fails at its start
+    FAKE_REPORT    error message of `report`; "hang": `report` never ends
+    FAKE_LOG       log with an entry per start: GPUs, device, ids, begin and end
 """
 
 import base64
@@ -68,7 +68,7 @@ def env(name, default=""):
 
 
 def seconds_for(path):
-    """How long the engine pretends to need for a tomogram."""
+    """Simulated run time for a tomogram, in seconds."""
     megabytes = os.path.getsize(path) / 1e6 if os.path.exists(path) else 0.0
     return float(env("FAKE_SECONDS", "0")) + megabytes * float(env("FAKE_SECONDS_PER_MB", "0"))
 
@@ -123,7 +123,7 @@ def curve_of(value):
 
 
 def halves_of(entry, value):
-    """What the halves of an entry say: half an octave less than the score."""
+    """The `halves` of a record: the measured score is 0.5 lower than the predicted one."""
     if "half1" not in entry:
         return None
     measured = max(value - 0.5, 0.0)
@@ -144,7 +144,7 @@ def halves_of(entry, value):
 
 
 def ids_in(path):
-    """The ids of the records that an earlier start has left."""
+    """Ids of the records in an existing results file."""
     if not os.path.exists(path):
         return set()
     with open(path, encoding="utf-8") as results:
@@ -152,7 +152,7 @@ def ids_in(path):
 
 
 def draw(record, folder):
-    """A grey picture of each slice to be shown."""
+    """Write a grey thumbnail of each chosen slice."""
     os.makedirs(folder, exist_ok=True)
     for z in set(chosen_slices(record).values()):
         with open(os.path.join(folder, thumbnail_name(record.ts_id, z)), "wb") as file:
@@ -160,7 +160,7 @@ def draw(record, folder):
 
 
 def report(argv):
-    """The real one, where it can be made."""
+    """Run the real `report` command unless FAKE_REPORT is set."""
     if env("FAKE_REPORT"):
         while env("FAKE_REPORT") == "hang":
             time.sleep(1)
@@ -172,7 +172,7 @@ def report(argv):
 
 
 def line_of(what, entry, job):
-    """The line of one entry of a job."""
+    """Results line of one entry of a job."""
     if what == "dose":
         return json.dumps(fake_dose.analyse(entry, job, MODEL))
     record = score(entry, job["device"])
@@ -195,8 +195,8 @@ def main(argv):
         job = json.load(file)
     entries = job["tilt_series" if argv[0] == "dose" else "tomograms"]
     begin = time.time()
-    there = ids_in(options["--output"])
-    todo = [entry for entry in entries if entry["ts_id"] not in there]
+    finished = ids_in(options["--output"])
+    todo = [entry for entry in entries if entry["ts_id"] not in finished]
     with open(options["--output"], "a", encoding="utf-8") as results:
         for entry in todo:
             if env("FAKE_DIE") and env("FAKE_DIE") in entry["ts_id"]:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A queue of one machine: jobs start at once, see GPU 7 only, and tell nobody how they ended.
+"""A fake batch queue: jobs start at once, see only GPU 7, and do not report their exit status.
 
-python fake_queue.py submit SCRIPT     starts it, prints its number
-python fake_queue.py check NUMBER      prints the number while it runs
+python fake_queue.py submit SCRIPT     starts a job, prints its number
+python fake_queue.py check NUMBER      prints the number while the job runs
 
-With the variable FAKE_QUEUE_ERROR it refuses jobs, with that reason.
+If FAKE_QUEUE_ERROR is set, it refuses jobs with that message.
 """
 
 import os
@@ -30,8 +30,8 @@ def submit(script):
 
 
 def check(number):
-    there = psutil.pid_exists(int(number))
-    if there and psutil.Process(int(number)).status() != psutil.STATUS_ZOMBIE:
+    exists = psutil.pid_exists(int(number))
+    if exists and psutil.Process(int(number)).status() != psutil.STATUS_ZOMBIE:
         print(number)
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Opens the project's window, the form, the wizard and the viewer, and takes a picture of each.
+"""Take screenshots of the project window, the form, the wizard and the viewer.
 
 Run as `python gui_tour.py PROJECT_FOLDER PICTURES_FOLDER` on a display with a window manager. It
-prints DONE at its end; any error in a callback ends it with its traceback.
+prints DONE at its end; an error in a callback ends it with a traceback.
 """
 
 import os
@@ -13,11 +13,11 @@ import tkinter as tk
 import traceback
 
 SETTLE_MS = 3500
-"""From a window's coming up until it is drawn."""
+"""Time from the opening of a window until it is drawn."""
 POLL_MS = 500
 LIMIT_S = 600
 WINDOW, CHANGE = "a new window", "a change in one that is there"
-"""What a step of the tour waits for."""
+"""Events that a step of the tour waits for."""
 
 
 def fail(*error):
@@ -29,12 +29,12 @@ tk.Tk.report_callback_exception = staticmethod(fail)
 
 
 def shoot(window, folder, name):
-    window.root.update()  # all that waits to be drawn
+    window.root.update()  # draw pending changes
     subprocess.run(["import", "-window", "root", os.path.join(folder, f"{name}.png")], check=True)
 
 
 def tour(window, project, pictures):
-    """Each yield waits for what the lines before it have opened."""
+    """Each yield waits for the window opened before it."""
     from pyworkflow.gui.form import FormWindow
     from pyworkflow.viewer import DESKTOP_TKINTER
 
@@ -87,7 +87,7 @@ def tour(window, project, pictures):
     shoot(window, pictures, "7-histogram")
     viewer.tomogram.set(9)
     for name, make in (("8-session", viewer._session), ("9-tomogram", viewer._tomogram)):
-        for view in make():  # matplotlib shows all figures that there are
+        for view in make():  # matplotlib shows all open figures
             window.root.after(0, view.show)
         yield WINDOW
         shoot(window, pictures, name)
@@ -111,7 +111,7 @@ def tour(window, project, pictures):
 
 
 def protocol_on(project, source):
-    """The protocol with a custom threshold on tomograms that nobody has scored."""
+    """A protocol with a custom threshold on tomograms without scores."""
     from tomoscore_scipion.protocols import ProtTomoScore
 
     protocol = project.newProtocol(ProtTomoScore, preset=3)
@@ -121,13 +121,13 @@ def protocol_on(project, source):
 
 
 def assert_equal(found, expected):
-    """`assert` does nothing here: the program runs with -O, as Scipion's windows do."""
+    """Compare two values; Scipion's windows run with -O, which disables `assert`."""
     if found != expected:
         raise AssertionError(f"expected {expected!r}, found {found!r}")
 
 
 def windows():
-    """The ids of the windows that can be seen."""
+    """Ids of the visible windows."""
     search = ["xdotool", "search", "--onlyvisible", "--name", "."]
     return set(subprocess.run(search, stdout=subprocess.PIPE, text=True).stdout.split())
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests in a Scipion project have in common: small files, workflows, what came out."""
+"""Small files and workflows for the tests in a Scipion project, and access to their outputs."""
 
 import json
 import os
@@ -13,14 +13,14 @@ from pathlib import Path
 import psutil
 
 THRESHOLD = 2.5
-"""From which TomoScore on the protocols of tests accept."""
+"""Lowest TomoScore that the protocols in tests accept."""
 
-LOOKS = 20
-"""After so many looks at a protocol it is read again though its database seems unchanged."""
+POLLS_PER_RELOAD = 20
+"""After this many polls, a protocol is read again even if its database seems unchanged."""
 
 
 def write_mrc(path, score, shape_zyx=(16, 64, 64), voxel_size=10.0):
-    """A small tomogram for the fake engine: the score stands in the header's mean."""
+    """Write a small tomogram for the fake engine, with the score as the header's mean value."""
     nz, ny, nx = shape_zyx
     header = bytearray(1024)
     struct.pack_into("<10i", header, 0, nx, ny, nz, 2, 0, 0, 0, nx, ny, nz)
@@ -30,12 +30,12 @@ def write_mrc(path, score, shape_zyx=(16, 64, 64), voxel_size=10.0):
     header[208:216] = b"MAP \x44\x44\x00\x00"
     with open(path, "wb") as file:
         file.write(header)
-        file.truncate(1024 + 4 * nx * ny * nz)  # zeros, which take no room
+        file.truncate(1024 + 4 * nx * ny * nz)  # a sparse file of zeros
     return str(path)
 
 
 class Lab:
-    """Builds workflows in a project: what the tests have in common."""
+    """Builds workflows in a project."""
 
     def __init__(self, project, folder):
         self.project = project
@@ -43,7 +43,7 @@ class Lab:
         self._recipes = 0
 
     def tomogram(self, ts_id, score=3.0, name=None, **entry):
-        """A recipe's entry and its file; score None makes a corrupt one."""
+        """Entry of a recipe, and its tomogram file; score None makes a corrupt file."""
         path = self.folder / (name or f"{ts_id}.mrc")
         write_mrc(path, score or 0.0, entry.pop("shape_zyx", (16, 64, 64)))
         if score is None:
@@ -51,7 +51,7 @@ class Lab:
         return {"tsId": ts_id, "path": str(path), **entry}
 
     def gated(self, name, *args, **entry):
-        """An entry that a source emits when `open_gate` was called with its name."""
+        """Entry that a source emits only after `open_gate` was called with its name."""
         return self.tomogram(name, *args, after=str(self.folder / f"gate-{name}"), **entry)
 
     def open_gate(self, name):
@@ -59,16 +59,16 @@ class Lab:
         (self.folder / f"gate-{name}").touch()
 
     def series(self, ts_id, best=30.0, name=None, views=21, **entry):
-        """A recipe's entry of a tilt series and its stack; best None makes a corrupt stack.
+        """Entry of a recipe for a tilt series, and its stack; best None makes a corrupt stack.
 
-        The fake engine finds the best score at the best dose; the views have 3 e/A^2 each.
+        The fake engine has its best score at the dose `best`; each view has 3 e/A^2.
         """
         path = self.folder / (name or f"{ts_id}.mrc")
         write_mrc(path, -1.0 if best is None else best, (views, 64, 64))
         return {"tsId": ts_id, "path": str(path), "views": views, **entry}
 
     def source(self, entries, wait=True, kind=None, **values):
-        """A source protocol that emits the entries: tomograms, or what its kind does."""
+        """Launch a source protocol that emits the entries: tomograms unless `kind` is given."""
         from tomoscore_testing.protocols import ProtTomoScoreTestSource
 
         self._recipes += 1
@@ -81,7 +81,7 @@ class Lab:
         return source
 
     def source_of_series(self, entries, wait=True):
-        """A source protocol that emits tilt series."""
+        """Launch a source protocol that emits tilt series."""
         from tomoscore_testing.protocols import ProtTomoScoreTestSeries
 
         return self.source(entries, wait, ProtTomoScoreTestSeries)
@@ -89,8 +89,8 @@ class Lab:
     def new(self, kind, source, output="Tomograms", **values):
         """A protocol with the output of another as its input; not launched.
 
-        A ProtTomoScore has one worker unless told otherwise: what is scored when is known then.
-        The threshold is `THRESHOLD` unless told otherwise, whatever the presets are.
+        A ProtTomoScore has one worker by default, so that the order of scoring is known.
+        The default threshold is `THRESHOLD`, whatever the presets are.
         """
         from tomoscore_scipion.protocols import ProtTomoScore, ProtTomoScoreFilter
         from tomoscore_scipion.records.verdict import CUSTOM
@@ -106,13 +106,13 @@ class Lab:
         return protocol
 
     def dose(self, source, output="TiltSeries", wait=True, **values):
-        """A launched ProtTomoScoreDose."""
+        """Launch a ProtTomoScoreDose."""
         from tomoscore_scipion.protocols import ProtTomoScoreDose
 
         return self.launch(self.new(ProtTomoScoreDose, source, output, **values), wait)
 
     def score(self, source, output="Tomograms", wait=True, **values):
-        """A launched ProtTomoScore."""
+        """Launch a ProtTomoScore."""
         from tomoscore_scipion.protocols import ProtTomoScore
 
         return self.launch(self.new(ProtTomoScore, source, output, **values), wait)
@@ -122,29 +122,29 @@ class Lab:
         return protocol
 
     def resume(self, protocol, wait=True):
-        """Continue, as the button does."""
+        """Continue a run, as Scipion's button does."""
         from pyworkflow.protocol import MODE_RESUME
 
         protocol.runMode.set(MODE_RESUME)
         return self.launch(protocol, wait)
 
     def restart(self, protocol, wait=True):
-        """Begin anew, as the button does."""
+        """Restart a run, as Scipion's button does."""
         from pyworkflow.protocol import MODE_RESTART
 
         protocol.runMode.set(MODE_RESTART)
         return self.launch(protocol, wait)
 
     def forget(self, protocol, output):
-        """Remove an output, as if it had never been published."""
+        """Delete an output of a protocol."""
         self.project.getRunsGraph(refresh=True)
-        protocol.setMapper(self.project.mapper)  # its own is closed after a stop
+        protocol.setMapper(self.project.mapper)  # the protocol's mapper is closed after a stop
         self.project.deleteProtocolOutput(protocol, output)
 
     def processes(self, protocol, engines=True):
-        """The ids of the processes that work for a protocol, with its engines or without.
+        """Ids of the processes of a protocol, with or without its engine processes.
 
-        The project's folder is part of it: other projects have protocols of the same names.
+        Processes are recognised by the project's folder too: protocol names repeat in projects.
         """
         folder = os.path.abspath(protocol.getWorkingDir())
         database = f" {self.project.path} {protocol.getDbPath()} "
@@ -157,28 +157,28 @@ class Lab:
         return found
 
     def until(self, condition, *protocols, seconds=900):
-        """Wait until something is true of protocols, which are updated meanwhile.
+        """Update protocols until `condition()` is true.
 
-        The limit is for what never happens: it is far from what a busy machine needs.
+        The time limit is much longer than a busy machine needs.
         """
         end = time.monotonic() + seconds
-        looks = 0
+        polls = 0
         while not condition():
             assert time.monotonic() < end, "\n".join(map(state_of, protocols))
             time.sleep(0.5)
-            looks += 1
+            polls += 1
             for protocol in protocols:
-                if looks % LOOKS == 0:  # Scipion may have missed what was written while it read
+                if polls % POLLS_PER_RELOAD == 0:  # Scipion may miss changes
                     protocol.lastUpdateTimeStamp.set(None)
                 self.project._updateProtocol(protocol)
 
 
 @contextmanager
 def locked_again_and_again(path):
-    """Somebody holds a database for seconds, lets go, and holds it again; a list of the times."""
+    """Lock a database again and again for 3 s; yields the list of the times of locking."""
     over, held = threading.Event(), []
 
-    def view():
+    def lock():
         while not over.is_set():
             viewer = sqlite3.connect(os.path.abspath(path), timeout=60, isolation_level=None)
             try:
@@ -190,7 +190,7 @@ def locked_again_and_again(path):
                 viewer.close()
             over.wait(2)
 
-    viewer = threading.Thread(target=view)
+    viewer = threading.Thread(target=lock)
     viewer.start()
     try:
         yield held
@@ -200,7 +200,7 @@ def locked_again_and_again(path):
 
 
 def ids(protocol, name):
-    """The tsIds of an output, [] where it is not there."""
+    """Sorted tsIds of an output, [] if the protocol does not have it."""
     tomograms = getattr(protocol, name, None)
     if tomograms is None:
         return []
@@ -210,12 +210,12 @@ def ids(protocol, name):
 
 
 def state_of(protocol):
-    """What a protocol is doing, for the message of a test that waited in vain."""
+    """State and log of a protocol, for the message of a test that timed out."""
     sets = [(name, str(out), out.getStreamState()) for name, out in protocol.iterOutputAttributes()]
     return f"{protocol.getStatus()} {protocol.getPid()} {sets}\n{log_of(protocol)[-6000:]}"
 
 
 def log_of(protocol):
-    """What a protocol printed."""
+    """Standard output and standard error of a protocol."""
     paths = (protocol.getStdoutLog(), protocol.getStderrLog())
     return "\n".join(Path(path).read_text() for path in paths if os.path.exists(path))

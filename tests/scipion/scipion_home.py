@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Scipion installation in a folder, with our plugin, the testing one and the fake engine."""
+"""A Scipion installation in a folder, with TomoScore, the test plugin and the fake engine."""
 
 import os
 import re
@@ -25,10 +25,10 @@ QUEUES = {{ "default": {{}} }}
 
 
 def install(home):
-    """Make a Scipion installation in a folder, with our plugins and the fake engine.
+    """Make a Scipion installation in a folder, with the plugins and the fake engine.
 
-    Its variables are read when Scipion is imported, which collecting the tests does, and are
-    inherited by the protocols' processes.
+    Scipion reads the variables when it is imported, which happens when tests are collected.
+    The processes of protocols inherit them.
     """
     program = home / "bin" / "tomoscore"
     program.parent.mkdir()
@@ -55,7 +55,7 @@ def install(home):
 
 
 def slurm_host():
-    """The host of docs/facilities.rst, under the name "slurm"."""
+    """The host configuration of docs/facilities.rst, renamed to "slurm"."""
     text = (HERE.parents[1] / "docs" / "facilities.rst").read_text(encoding="utf-8")
     (block,) = re.findall(r"^    \[localhost\]\n(?:    .*\n)+", text, flags=re.MULTILINE)
     return "\n" + dedent(block).replace("[localhost]", "[slurm]")

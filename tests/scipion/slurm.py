@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real Slurm on this machine: two nodes of two cores and two GPUs, which are no real ones.
+"""A real Slurm on this machine, with two nodes of two cores and two simulated GPUs.
 
 It needs neither systemd nor cgroups, and listens on the loopback interface only.
 """
@@ -19,7 +19,7 @@ import psutil
 NODES = ("one", "two")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scancel", "squeue", "sinfo", "scontrol")
 LIMIT_S = 300
-"""For what never happens: far from what a busy machine needs."""
+"""Time limit, much longer than a busy machine needs."""
 
 CONFIGURATION = """\
 ClusterName=lab
@@ -63,10 +63,10 @@ NodeName=one,two Name=gpu File=/dev/zero
 
 
 class Slurm:
-    """The daemons, and what a user asks of them."""
+    """The Slurm daemons and the commands of a user."""
 
     def __init__(self, folder):
-        """Write the configuration; SLURM_CONF has to name it for Slurm's own commands."""
+        """Write the configuration; SLURM_CONF must contain its path for Slurm's commands."""
         missing = [program for program in PROGRAMS if shutil.which(program) is None]
         assert not missing, f"{missing} not found: apt-get install slurm-wlm munge"
         self._folder = Path(folder)
@@ -84,7 +84,7 @@ class Slurm:
         key.chmod(0o600)
 
     def start(self):
-        """Start all daemons, and wait until jobs would run."""
+        """Start all daemons and wait until jobs can run."""
         files = {"key-file": "munge.key", "socket": "munge.socket", "pid-file": "munged.pid"}
         files.update({"log-file": "munged.log", "seed-file": "munged.seed"})
         run("munged", "--force", *(f"--{o}={self._folder / name}" for o, name in files.items()))
@@ -100,17 +100,17 @@ class Slurm:
         self.until(lambda: run("sinfo", "-h", "-n", node, "-o", "%t") in ("idle", "mix"))
 
     def kill_node(self, node):
-        """What a power cut does: the daemon and the jobs of a node are gone without a word."""
+        """Kill the daemon and the jobs of a node, as a power cut does."""
         daemon = int((self._folder / f"{node}.pid").read_text())
         os.kill(daemon, signal.SIGKILL)
         self.until(lambda: not is_running(daemon))
         for process in psutil.process_iter(["cmdline"]):
             line = " ".join(process.info["cmdline"] or ())
             if f"{self._folder}/{node}/job" in line:  # the script of a job
-                with_all_below(process.parent(), psutil.Process.kill)
+                for_process_tree(process.parent(), psutil.Process.kill)
 
     def requeue(self, job):
-        """What Slurm does by itself when a node fails: the same job starts again."""
+        """Start a job again, as Slurm does when a node fails."""
         run("scontrol", "update", f"JobId={job}", "Requeue=1")
         run("scontrol", "requeue", str(job))
         self.until(lambda: self.jobs().get(job) == "")
@@ -126,12 +126,12 @@ class Slurm:
                 end(int(pid_file.read_text()))
 
     def jobs(self):
-        """{job: node} of those that wait or run; a job that waits has the node ""."""
+        """{job: node} of waiting and running jobs; waiting jobs have the node ""."""
         lines = run("squeue", "-h", "-o", "%i %N").splitlines()
         return {int(job): node for job, _, node in (line.partition(" ") for line in lines)}
 
     def until(self, condition):
-        """Wait until something is true."""
+        """Wait until `condition()` is true."""
         limit = time.monotonic() + LIMIT_S
         while not condition():
             assert time.monotonic() < limit, run("sinfo", "-N", "-l") + run("squeue")
@@ -139,28 +139,28 @@ class Slurm:
 
 
 def run(*command):
-    """What a command prints."""
+    """Run a command and return its output."""
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, f"{command}: {done.stderr}"
     return done.stdout.strip()
 
 
 def is_running(pid):
-    """Whether there is a process, other than one that has ended and nobody asks about."""
+    """Whether a process exists and is not a zombie."""
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
-def with_all_below(process, deed):
-    """Do something to a process and all that it has started."""
+def for_process_tree(process, action):
+    """Call a function for a process and all its descendants."""
     for each in (*process.children(recursive=True), process):
         try:
-            deed(each)
+            action(each)
         except psutil.NoSuchProcess:
             continue
 
 
 def end(pid):
-    """Ask a process to end, and wait until it has."""
+    """Terminate a process and wait for its end."""
     try:
         process = psutil.Process(pid)
         process.terminate()
@@ -168,11 +168,11 @@ def end(pid):
     except psutil.NoSuchProcess:
         return
     except psutil.TimeoutExpired:
-        with_all_below(process, psutil.Process.kill)
+        for_process_tree(process, psutil.Process.kill)
 
 
 def free_ports(count):
-    """Ports of the loopback interface that nobody uses."""
+    """Free ports of the loopback interface."""
     sockets = [socket.socket() for _ in range(count)]
     for each in sockets:
         each.bind(("127.0.0.1", 0))

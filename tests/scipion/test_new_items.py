@@ -30,7 +30,7 @@ def append(tomograms, *ids):
 
 
 def keys(new, tomograms):
-    return [(key, problem is None) for key, _, problem in new.named(new.of(tomograms))]
+    return [(key, problem is None) for key, _, problem in new.named(new.unnamed(tomograms))]
 
 
 def test_only_what_is_new_is_given_whatever_the_order_of_ids(tomograms):

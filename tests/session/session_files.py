@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small files of a session, a fake that scores them, and a watch in a process of its own.
+"""Small files of a session, a fake scorer for them, and `tomoscore watch` as a process.
 
-The fake's score of a file is its first voxel, so that a test knows it, and counts what it scores.
+The fake score of a file is the value of its first voxel. The fake logs the name of each file.
 """
 
 import os
@@ -23,11 +23,11 @@ HEADING = (
     "Tilt_Series,Thickness(Pix),Tilt_Axis,Global_Shift(Pix),Bad_Patch_Low,Bad_Patch_All,"
     "CTF_Res(A),CTF_Score,DF_Hand,Pix_Size(A),Cs(nm),Kv,Alpha0,Beta0\n"
 )
-"""Of AreTomo3's TiltSeries_Metrics.csv."""
+"""Header line of AreTomo3's TiltSeries_Metrics.csv."""
 
 
 def metrics_row(name, thickness_px=1400, bad_low=0.02, bad_all=0.12, ctf_angstrom=8.14):
-    """A row as AreTomo3 prints it."""
+    """A row in the format of AreTomo3."""
     return (
         f"{name}.mrc, {thickness_px:6d}, {-86.21:6.2f}, {151.2:8.2f}, {bad_low:5.2f}, "
         f"{bad_all:5.2f}, {ctf_angstrom:5.2f}, {0.1204:7.4f}, {-1:2d}, {1.54:5.2f}, "
@@ -36,7 +36,7 @@ def metrics_row(name, thickness_px=1400, bad_low=0.02, bad_all=0.12, ctf_angstro
 
 
 def mrc_bytes(value):
-    """A small tomogram whose score by the fake is the value."""
+    """A small MRC file for which the fake score is `value`."""
     header = np.zeros(256, "<i4")
     z, y, x = SHAPE_ZYX
     header[:3], header[3], header[7:10], header[16:19] = (x, y, z), 2, (x, y, z), (1, 2, 3)
@@ -48,7 +48,7 @@ def mrc_bytes(value):
 
 
 class FakeScorer(scoring_fakes.FakeScorer):
-    """Scores MRC files by their first voxel, and notes the name of each in $SCORED."""
+    """Scores MRC files by their first voxel, and appends each file name to the file $SCORED."""
 
     def score(self, path, voxel_size_angstrom=None, ts_id=None, progress=None, z_range=None):
         from tomoscore_scipion.reading.volume import open_volume
@@ -72,10 +72,10 @@ class FakeScorer(scoring_fakes.FakeScorer):
 
 
 class Watch:
-    """`tomoscore watch` with the fake, in a process of its own.
+    """A process that runs `tomoscore watch` with the fake scorer.
 
     Attributes:
-        folder: the folder that is watched.
+        folder: the watched folder.
         output: the folder of the results.
     """
 
@@ -85,9 +85,9 @@ class Watch:
         self._scored = folder / "scored"
         command = [sys.executable, __file__, "watch", "data", "--output", "scores"]
         command += ["--settle", "0.3", "--poll", "0.5", *arguments]
-        surroundings = {**os.environ, "SCORED": str(self._scored), **environment}
+        variables = {**os.environ, "SCORED": str(self._scored), **environment}
         self.process = subprocess.Popen(
-            command, cwd=folder, env=surroundings, stderr=subprocess.PIPE, text=True
+            command, cwd=folder, env=variables, stderr=subprocess.PIPE, text=True
         )
 
     def __enter__(self):
@@ -98,13 +98,13 @@ class Watch:
         self.process.communicate()
 
     def write(self, name, value):
-        """Write a whole file."""
+        """Write a complete file."""
         path = self.folder / name
         path.parent.mkdir(exist_ok=True, parents=True)
         path.write_bytes(mrc_bytes(value))
 
     def scores(self):
-        """{id: score} of the results so far, None of failed ones."""
+        """{id: score} of the results so far; the score is None for failed tomograms."""
         from tomoscore_scipion.records.record_files import read_records
 
         path = self.output / "results.jsonl"
@@ -113,7 +113,7 @@ class Watch:
         return {record.ts_id: record.tomoscore for record in records}
 
     def until(self, condition, seconds=30):
-        """Wait until something is true."""
+        """Wait until `condition()` is true."""
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, (self.scores(), self.scored())
@@ -121,22 +121,22 @@ class Watch:
             time.sleep(0.05)
 
     def scored(self):
-        """Names of the files that were scored, one for each time."""
+        """Names of the scored files, one per scoring."""
         return self._scored.read_text().split() if self._scored.exists() else []
 
     def stop(self, signum=signal.SIGINT):
-        """Stop it; exit status and what it said."""
+        """Send a signal; return the exit status and the standard error."""
         self.process.send_signal(signum)
         return self.end()
 
     def end(self):
-        """Wait for its end; exit status and what it said."""
-        said = self.process.communicate(timeout=60)[1]
-        return self.process.returncode, said
+        """Wait for the end; return the exit status and the standard error."""
+        errors = self.process.communicate(timeout=60)[1]
+        return self.process.returncode, errors
 
 
 def command():
-    """The command of a process that scores with the fake."""
+    """Command of a worker process that scores with the fake scorer."""
     return [sys.executable, __file__, "worker"]
 
 

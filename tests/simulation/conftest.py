@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""These tests work on small arrays: more threads than one only get in each other's way."""
+"""Run these tests on one thread: with their small arrays, more threads make them slower."""
 
 import pytest
 import torch

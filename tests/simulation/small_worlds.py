@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small specimens and perfect microscopes for the tests of the simulator."""
+"""Small specimens and a noise-free recipe for the tests of the simulator."""
 
 import math
 
@@ -12,11 +12,11 @@ from tomoscore_scipion.simulation.specimen import Specimen, random_specimen
 
 GRID = Grid(n=128)
 PERFECT = Recipe(total_dose=1e9, quantum_efficiency=1.0, damage=False, linear_interpolation=False)
-"""No noise to speak of and no damage; contrast transfer and the missing wedge remain."""
+"""Negligible noise and no damage; contrast transfer and the missing wedge remain."""
 
 
 def specimen_of(density, grid=GRID, ice_nm=0.0):
-    """A specimen of a given density and nothing else."""
+    """A specimen with a given density and no other matter."""
     half = len(density) * grid.pixel_nm / 2
     return Specimen(density, density.clone(), grid, (-half, half), ice_nm)
 
@@ -29,7 +29,7 @@ def point(index_zyx, nz=41, grid=GRID, sigma_nm=2.0):
 
 
 def crowded(seed=0, thickness_nm=60.0, grid=GRID):
-    """A specimen with matter at every height (some of three kinds), and no contamination."""
+    """A specimen with matter at every height, and without contamination."""
     without = ("filaments", "granules", "vesicles", "contamination")
     for attempt in range(100):
         rng = np.random.default_rng([seed, attempt])

@@ -7,7 +7,7 @@ __version__ = "0"
 
 
 class Plugin(pwem.Plugin):
-    """Nothing but protocols."""
+    """The plugin has protocols only."""
 
     @classmethod
     def _defineVariables(cls):

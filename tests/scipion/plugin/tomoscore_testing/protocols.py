@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What comes before and after TomoScore in a streaming workflow; Scipion has no such import."""
+"""Protocols before and after TomoScore in a streaming workflow; Scipion has no streaming import."""
 
 import json
 import math
@@ -26,9 +26,9 @@ from tomo.objects import (
 class ProtTomoScoreTestSource(EMProtocol):
     """Emits the tomograms of a JSON file one by one.
 
-    An entry with "after" comes when the file that it names is there, so that a test does not
-    depend on how long anything takes; one with "at" so many seconds after the start.  The file
-    `arrivals` has a line with the time of each that came.
+    An entry with "after" is emitted when the file that it names exists, so that a test does not
+    depend on run times; an entry with "at" is emitted that many seconds after the start. The
+    file `arrivals` has a line with the time of each emitted tomogram.
     """
 
     _label = "test source"
@@ -87,7 +87,7 @@ class ProtTomoScoreTestSource(EMProtocol):
 
 
 class ProtTomoScoreTestConsumer(EMProtocol):
-    """Makes a mask of each tomogram as it comes, as a segmentation would."""
+    """Makes a mask of each tomogram as it arrives, as a segmentation would."""
 
     _label = "test consumer"
     _possibleOutputs = {"tomoMasks": SetOfTomoMasks}
@@ -172,8 +172,8 @@ class ProtTomoScoreTestTiltSeries(EMProtocol):
 class ProtTomoScoreTestSeries(EMProtocol):
     """Emits the tilt series of a JSON file one by one, as tomo's protocols do.
 
-    Their views are 3 degrees and 3 e/A^2 apart, in a dose-symmetric scheme, and lie in the stack
-    by their angles. An entry with "transforms" has rows as those of an .xf file.
+    The views are 3 degrees and 3 e/A^2 apart, acquired in a dose-symmetric scheme. The stack is
+    sorted by angle. "transforms" of an entry has the rows of an .xf file.
     """
 
     _label = "test source of tilt series"
@@ -215,36 +215,36 @@ class ProtTomoScoreTestSeries(EMProtocol):
         count = entry["views"]
         series.setDim((64, 64, 1))
         middle = (count + 1) / 2
-        by_dose = sorted(range(1, count + 1), key=lambda place: (abs(place - middle), place))
-        places = [place for place in range(1, count + 1) if place not in entry.get("missing", [])]
-        for place in reversed(places):  # not in the order of the stack
-            order = place if entry.get("by_angle") else by_dose.index(place) + 1
-            image = self._image(entry, place, order, 3.0 * (place - middle))
+        by_dose = sorted(range(1, count + 1), key=lambda index: (abs(index - middle), index))
+        indices = [index for index in range(1, count + 1) if index not in entry.get("missing", [])]
+        for index in reversed(indices):  # not in the order of the stack
+            order = index if entry.get("by_angle") else by_dose.index(index) + 1
+            image = self._image(entry, index, order, 3.0 * (index - middle))
             image.setAcquisition(self._acquired(entry, many.getAcquisition().clone(), order))
             EMSet.append(series, image)
         series._hasAlignment.set(entry.get("aligned", True))
         series._hasOddEven.set("halves" in entry)
-        series.setAnglesCount(len(places))
+        series.setAnglesCount(len(indices))
         series.write()
         many.update(series)
 
     @staticmethod
-    def _image(entry, place, order, angle):
+    def _image(entry, index, order, angle):
         image = TiltImage(
-            location=(place, entry["path"]),
+            location=(index, entry["path"]),
             tsId=entry["tsId"],
             tiltAngle=angle,
             acquisitionOrder=order,
         )
         image.setSamplingRate(10.0)
-        image.setEnabled(place not in entry.get("disabled", []))
+        image.setEnabled(index not in entry.get("disabled", []))
         if "halves" in entry:
             image.setOddEven(entry["halves"])
         if entry.get("aligned", True):
             cos, sin = math.cos(math.radians(85)), math.sin(math.radians(85))
-            a11, a12, a21, a22, dx, dy = cos, -sin, sin, cos, place, -place / 2
+            a11, a12, a21, a22, dx, dy = cos, -sin, sin, cos, index, -index / 2
             if "transforms" in entry:
-                a11, a12, a21, a22, dx, dy = entry["transforms"][place - 1]
+                a11, a12, a21, a22, dx, dy = entry["transforms"][index - 1]
             matrix = np.array([[a11, a12, dx], [a21, a22, dy], [0, 0, 1]])
             image.setTransform(Transform(matrix=matrix))
         return image
