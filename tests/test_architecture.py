@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The folders of the package are rooms: which may import which, read from the sources."""
+"""Import order of the folders (rooms) of the package, read from the sources."""
 
 import ast
 from collections import Counter
@@ -127,7 +127,7 @@ def test_the_engine_never_imports_scipion(path):
 
 
 @pytest.mark.parametrize("path", files_of(*ENGINE_ROOMS, *SCIPION_ROOMS, ""))
-def test_only_the_front_door_imports_commands(path):
+def test_only_the_program_entry_imports_commands(path):
     allowed = {PACKAGE / "engine" / "__main__.py"}
     assert path in allowed or "commands" not in rooms_imported(path)
 

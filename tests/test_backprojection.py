@@ -103,7 +103,7 @@ def test_agrees_with_scikit_image_in_two_dimensions():
     np.testing.assert_allclose(ours[inside], expected[inside], atol=1e-4 * expected.max())
 
 
-def test_positions_outside_a_projection_get_nothing_from_it():
+def test_a_projection_adds_zero_outside_its_field():
     volume = backproject(torch.ones(1, 4, 9), [60.0], shape_zyx=(41, 4, 9))
     column = np.sin(np.deg2rad(60)) * (np.arange(41) - 20)[:, None]
     column = column + np.cos(np.deg2rad(60)) * (np.arange(9) - 4)[None]
@@ -192,7 +192,7 @@ def test_views_weigh_by_their_share_of_the_angles():
     np.testing.assert_allclose(view_weights([12.0]), 1.0)
 
 
-def test_a_repeated_view_changes_nothing():
+def test_a_repeated_view_does_not_change_the_volume():
     views = blob_projections((5, 2, 7), (9, 48))
     once = backproject(views, ANGLES, shape_zyx=(20, 9, 48))
     twice = backproject(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is not a readable tomogram is refused at once, by name, with the way out."""
+"""Unreadable tomograms are refused at once; messages name the file and a solution."""
 
 import bz2
 import gzip

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The scale of the score: what a curve, a voxel size and a score mean."""
+"""The scale of the score: meaning of a curve, a voxel size and a score."""
 
 import math
 
@@ -68,11 +68,11 @@ def test_rounding_of_a_voxel_at_nyquist_neither_gains_nor_loses_a_band(rounding)
         (math.nan, 0),
     ],
 )
-def test_score_goes_from_nothing_to_every_octave(level, score):
+def test_the_score_ranges_from_no_octave_to_every_octave(level, score):
     assert tomoscore(np.full(N_BANDS, level)) == pytest.approx(score)
 
 
-def test_each_octave_counts_one_and_the_finest_band_nothing():
+def test_each_octave_counts_1_and_the_finest_band_0():
     np.testing.assert_allclose(tomoscore(np.eye(N_BANDS)), [1, 1, 1, 1, 1, 0])
 
 

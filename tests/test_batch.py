@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A batch outlives the process that scores: whatever becomes of it costs one tomogram."""
+"""A batch survives a crash of the scoring process; one crash costs one tomogram."""
 
 import gc
 import os
@@ -121,7 +121,7 @@ def test_a_larger_file_gets_more_time(monkeypatch):
     assert "gave no answer within 6 s" in record.error
 
 
-def test_a_process_that_died_while_nothing_was_asked_is_replaced():
+def test_a_process_that_died_while_idle_is_replaced():
     with Supervisor(Scoring()) as scoring:
         os.kill(scoring._process.pid, signal.SIGKILL)
         scoring._process._process.wait()
@@ -183,7 +183,7 @@ def test_a_process_that_cannot_be_started_is_no_start(monkeypatch):
         Supervisor(Scoring()).start()
 
 
-def test_a_missing_package_is_told_by_its_name():
+def test_the_message_names_a_missing_package():
     Path("no package.safetensors").touch()
     with pytest.raises(ModuleNotFoundError) as missing:
         Supervisor(Scoring(), weights="no package.safetensors").start()
@@ -237,7 +237,7 @@ def test_a_process_that_closes_its_output_and_lives_on_is_lost(monkeypatch):
     assert not process.is_alive
 
 
-def test_a_process_that_reads_nothing_any_more_is_lost():
+def test_sending_to_an_ended_process_is_an_error():
     process = HelperProcess([sys.executable, "-c", "pass"])
     process._process.wait()
     with pytest.raises(helper_process.ProcessEndedError, match="ended with exit status 0"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bytes of which the header does not tell whether they are signed: their histogram does."""
+"""The histogram decides the sign of bytes if the header does not."""
 
 import gzip
 

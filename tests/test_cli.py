@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line: exit status, what goes where, resume, and what it never imports."""
+"""The command line: exit status, output streams, resuming, and imports."""
 
 import csv
 import json
@@ -143,14 +143,14 @@ def test_files_of_one_name_keep_apart(tomograms):
     assert ids_in("r.jsonl") == ["a.npy-x", "a.npy-y"]
 
 
-def test_results_on_standard_output_are_alone_there(tomograms, capfd):
+def test_standard_output_has_only_the_results(tomograms, capfd):
     assert main(["score", "a.npy", "--output", "/dev/stdout"]) == 0
     out, err = capfd.readouterr()
     assert json.loads(out)["ts_id"] == "a.npy"
     assert "higher is better" in err
 
 
-def test_csv_on_standard_output_is_alone_there(tomograms, capfd):
+def test_standard_output_has_only_the_csv(tomograms, capfd):
     assert main(["score", "a.npy", "--csv", "/dev/stdout"]) == 0
     out, err = capfd.readouterr()
     assert len(out.splitlines()) == 2
@@ -214,9 +214,7 @@ def test_wrong_usage_is_2_and_says_what(tomograms, capsys, arguments, says):
         (["--job", "none.json", "--output", "r.jsonl"], "cannot read the job file none.json"),
     ],
 )
-def test_what_cannot_start_is_1_with_one_line_and_nothing_written(
-    tomograms, capsys, arguments, says
-):
+def test_a_start_error_exits_1_with_one_line_and_no_output(tomograms, capsys, arguments, says):
     assert main(["score", *arguments]) == 1
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
     assert line.startswith("tomoscore: error: ")
@@ -324,7 +322,7 @@ def run_python(*arguments):
     )
 
 
-def test_help_and_info_load_nothing_heavy(tmp_path):
+def test_help_and_info_import_no_heavy_package(tmp_path):
     program = (
         "import sys\n"
         "from tomoscore_scipion.commands.cli import main\n"
@@ -426,7 +424,7 @@ def test_info_without_usable_weights_says_so_and_is_1(shipped_weights, monkeypat
     assert "weights      not usable: no weights: install" in capsys.readouterr().out
 
 
-def test_a_package_that_is_not_there_is_told(shipped_weights, monkeypatch, capsys):
+def test_a_missing_package_is_reported(shipped_weights, monkeypatch, capsys):
     monkeypatch.setattr(info, "PACKAGES", ("torch", "no-such-package"))
     main(["info"])
     assert "no-such-package not installed\n" in capsys.readouterr().out
@@ -464,7 +462,7 @@ def test_info_lists_the_gpus_of_the_driver(shipped_weights, nvidia_smi, monkeypa
         ("exec sleep 60", "nvidia-smi gave no answer: .* timed out"),
     ],
 )
-def test_a_driver_that_is_ill_is_told_and_does_not_hang(nvidia_smi, monkeypatch, script, says):
+def test_a_faulty_driver_is_reported_and_does_not_hang(nvidia_smi, monkeypatch, script, says):
     monkeypatch.setattr(info, "NVIDIA_SMI_TIMEOUT_S", 0.2)
     nvidia_smi(script)
     gpus, error = info.list_gpus()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compared sets: paired by id, with an interval that holds, a winner only where there is one."""
+"""Comparison of sets: paired by id, with a valid interval, and a winner only if significant."""
 
 import csv
 import json
@@ -102,7 +102,7 @@ def test_ids_join_sets_and_what_is_not_in_all_is_named():
     )
 
 
-def test_too_few_tilt_series_decide_nothing():
+def test_too_few_tilt_series_give_no_winner():
     sets = {"A": a_set([1.0] * (MIN_SERIES - 1)), "B": a_set([3.0] * (MIN_SERIES - 1))}
     found = compare(sets)
     assert found.winner is None and found.differences[0].interval is None
@@ -248,7 +248,7 @@ def test_failed_tilt_series_are_left_out(results, capsys):
     assert "over 19 tilt series" in said and "Left out of a, since another set" in said
 
 
-def test_it_needs_no_torch_and_its_sums_nothing_but_numpy():
+def test_it_needs_no_torch_and_its_statistics_need_only_numpy():
     program = (
         "import sys\n"
         "from tomoscore_scipion.comparison.paired import compare\n"
@@ -264,7 +264,7 @@ def test_it_needs_no_torch_and_its_sums_nothing_but_numpy():
     assert ended.stdout.decode().splitlines()[-1] == "[]"
 
 
-def test_slab_limits_that_differ_are_told():
+def test_different_slab_limits_are_reported():
     from tomoscore_scipion.comparison.sets import remarks_on
 
     whole = record("a", 1.0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names that several programs give to the tomograms of the same tilt series are joined."""
+"""Names from several programs for tomograms of the same tilt series are joined."""
 
 import pytest
 from scoring_fakes import make_score
@@ -39,7 +39,7 @@ def test_what_all_names_of_a_set_share_is_left_out(patterns, series):
     assert all(len(set(found)) == len(series) for found in keys)
 
 
-def test_nothing_is_left_out_where_the_names_agree():
+def test_equal_names_keep_all_their_parts():
     sets = {"A": named("{}_rec"), "B": named("{}_rec")}
     assert set(common_names(sets).values()) == {Cut()}
     assert remark_on(common_names(sets)) == []

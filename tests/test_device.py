@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The device is the one asked for, or the user is told."""
+"""The device is the requested one, or a notice or an error is given."""
 
 import pytest
 import torch
@@ -37,7 +37,7 @@ def test_auto_without_a_gpu_falls_back_and_says_so(gpus):
 
 
 @pytest.mark.parametrize(("name", "index"), [("cuda", 0), ("cuda:0", 0), ("cuda:1", 1)])
-def test_a_gpu_that_is_there_is_taken(gpus, name, index):
+def test_an_available_gpu_is_used(gpus, name, index):
     gpus(2)
     assert resolve_device(name) == (torch.device("cuda", index), [])
 

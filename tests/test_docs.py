@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What people read: it parses, its links and pictures lead somewhere, what it names is there."""
+"""The documentation: it parses; its links, pictures, and the names in it exist."""
 
 import re
 from pathlib import Path
@@ -74,13 +74,13 @@ def test_its_links_to_files_lead_somewhere(page):
     assert all(urlparse(link).scheme in ("", "https", "mailto") for link in links(tree))
 
 
-def test_its_pictures_are_there_and_say_what_they_show(page):
+def test_its_pictures_exist_and_have_a_description(page):
     path, tree = page
     assert [uri for uri in pictures(tree) if not (path.parent / uri).exists()] == []
     assert all(node.get("alt") for node in tree.findall(docutils.nodes.image))
 
 
-def test_files_that_it_names_are_there(page):
+def test_files_that_it_names_exist(page):
     path, _ = page
     named = re.findall(
         r"``((?:docs|scripts|benchmarks|tests|tomoscore_scipion)/[\w./]+?)``", path.read_text()
@@ -88,7 +88,7 @@ def test_files_that_it_names_are_there(page):
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
-def test_commands_and_options_that_it_names_are_there(page):
+def test_commands_and_options_that_it_names_exist(page):
     path, _ = page
     text = re.sub(r"\\\n\s+", "", path.read_text())
     for name, rest in re.findall(r"^    tomoscore (\w+)((?: .*|\n {10,}.*)*)", text, re.MULTILINE):
@@ -147,7 +147,7 @@ def test_every_parameter_of_the_template_is_explained():
     assert len(names) == 5 and all(f"``{name}``" in page for name in names)
 
 
-def test_modules_that_moved_are_where_the_changes_say():
+def test_moved_modules_are_at_the_documented_place():
     moved = (ROOT / "CHANGES.txt").read_text(encoding="utf-8").partition("\nPython: ")[2]
     moved = moved.partition("\n\n0.1.0")[0]
     new = []

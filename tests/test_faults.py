@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real engine among bad tomograms, bad jobs, full disks: what the user sees, what is kept."""
+"""The real engine with bad tomograms, bad jobs and full disks: messages and saved results."""
 
 import json
 import os

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The table of faults in the docs and the tests agree, and the script that counts them counts."""
+"""The documented table of faults agrees with the tests; the script counts them correctly."""
 
 import ast
 import subprocess
@@ -29,13 +29,13 @@ def test_the_table_has_at_least_forty_rows():
     assert len(ROWS) >= 40
 
 
-def test_no_row_is_there_twice():
+def test_no_row_is_repeated():
     assert len(set(ROWS)) == len(ROWS)
     assert len({(row.file, row.function, row.case) for row in ROWS}) == len(ROWS)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.function} {row.case}".strip())
-def test_the_test_of_a_row_is_there(row):
+def test_the_test_of_a_row_exists(row):
     assert row.function in functions(ROOT / "tests" / row.file)
 
 

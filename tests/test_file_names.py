@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names of a tomogram's files: safe whatever the id, and never the same for two ids."""
+"""File names made from a tomogram's id: safe for any id, and different for different ids."""
 
 import re
 

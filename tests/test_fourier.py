@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Frequencies are those of the waves of an image; bands are annuli that do not overlap."""
+"""Frequencies agree with waves in an image; bands are annuli that do not overlap."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def test_axes_of_volumes_broadcast_to_their_transform():
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_transfer_of_1_changes_nothing_and_one_of_0_takes_all(shape):
+def test_a_transfer_of_1_keeps_the_image_and_one_of_0_removes_it(shape):
     images = np.random.default_rng(0).standard_normal((2, *shape)).astype("f4")
     tensor = torch.from_numpy(images)
     ones, zeros = torch.ones(1, 1), torch.zeros(1, 1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Slices of any size and in any position through the network, and too little memory for them."""
+"""Slices of any size at any position go through the network; too little memory is an error."""
 
 import numpy as np
 import pytest
@@ -54,7 +54,7 @@ def test_a_slice_is_seen_beside_the_others_of_its_volume():
     torch.testing.assert_close(twice, alone, atol=1e-4, rtol=0)
 
 
-def test_blank_slices_of_a_volume_tell_nothing_of_the_others():
+def test_blank_slices_do_not_affect_the_others():
     seen, blank = measured(speckle((3, 160, 224))), measured(np.zeros((3, 160, 224)))
     assert blank.blank and not seen.blank
     found = PREDICTOR.curves([blank, seen, blank])
@@ -67,7 +67,7 @@ def test_blank_slices_of_a_volume_tell_nothing_of_the_others():
     assert PREDICTOR.curves([blank])[0].curves.shape == found[1].curves.shape
 
 
-def test_nothing_is_not_strange():
+def test_blank_slices_are_not_out_of_distribution():
     assert PREDICTOR.out_of_distribution([measured(np.zeros((3, 64, 64)))]) == 0
 
 
@@ -95,7 +95,7 @@ def test_slices_have_a_tile_on_every_inner_corner_of_cells(shape, tiles):
     assert answered.curves.isfinite().all()
 
 
-def test_the_empty_part_of_a_slice_changes_nothing_in_tiles_far_from_it():
+def test_the_empty_part_of_a_slice_does_not_affect_distant_tiles():
     whole = speckle((3, 192, 480))
     cut = whole.copy()
     cut[:, :, 352:] = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jobs: what is accepted, and what is refused with which words; ids of paths."""
+"""Job files: accepted and refused ones with their messages; ids from paths."""
 
 import json
 import math

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pages that Help opens in Scipion are those of the documents, and lead to each other."""
+"""The help pages in Scipion have the content of the documentation, and valid links."""
 
 import re
 import sys
@@ -20,7 +20,7 @@ def test_a_page_is_what_its_document_says(name):
 
 
 @pytest.mark.parametrize("name", manual.PAGES)
-def test_links_of_a_page_lead_to_pages_that_are_there(name):
+def test_links_of_a_page_lead_to_existing_pages(name):
     links = re.findall(r'href="([^"#]+)', manual.page(name))
     own = [link for link in links if not link.startswith("http")]
     assert own and all((manual.MANUAL / link).is_file() for link in own)

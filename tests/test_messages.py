@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An option that a message names is one of the command that says it."""
+"""Options named in a message belong to the command that prints it."""
 
 import ast
 import re

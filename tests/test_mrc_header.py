@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The header's facts and faults, on headers laid out by mrcfile's own description of the format."""
+"""Valid and faulty MRC headers, laid out by mrcfile's description of the format."""
 
 import tracemalloc
 
@@ -62,7 +62,7 @@ def test_the_imod_flag_tells_whether_bytes_are_signed(order, flags, dtype):
     assert found.warnings == ()
 
 
-def test_without_the_flag_a_range_up_to_255_means_unsigned_bytes_and_is_told():
+def test_without_the_flag_a_range_up_to_255_means_unsigned_bytes_with_a_warning():
     found = parse(header(mode=0, dmin=0, dmax=255), 1024 + 60)
     assert found.dtype == np.uint8
     assert "unsigned" in found.warnings[0]
@@ -94,7 +94,7 @@ def test_the_file_size_decides_where_both_byte_orders_are_plausible(order):
     assert parse(raw, 1024 + 256**3).shape_zyx == (256, 256, 256)
 
 
-def test_a_lying_machine_stamp_is_overruled_and_told():
+def test_a_wrong_machine_stamp_is_ignored_with_a_warning():
     found = parse(header(">", machst=(0x44, 0x44, 0, 0)))
     assert found.shape_zyx == (3, 4, 5)
     assert found.dtype == np.dtype(">i2")
@@ -137,7 +137,7 @@ def test_an_extended_header_that_the_file_does_not_have_is_left_out_and_told(
     assert f"extended header of {announced} bytes, which the file does not" in found.warnings[-1]
 
 
-def test_an_extended_header_that_is_there_is_no_matter_for_a_warning():
+def test_an_existing_extended_header_gives_no_warning():
     found = parse(header(nsymbt=1024), SIZE + 1024)
     assert (found.data_offset, found.warnings) == (2048, ())
 
@@ -214,7 +214,7 @@ def test_a_grid_that_is_not_positive_gives_no_voxel_size(grid):
     assert np.isnan(parse(header(mx=grid)).voxel_size_xyz_angstrom[0])
 
 
-def test_an_unset_order_of_axes_is_taken_as_xyz_and_told():
+def test_an_unset_axis_order_is_taken_as_xyz_with_a_warning():
     assert "order of axes" in parse(header(mapc=0, mapr=0, maps=0)).warnings[0]
 
 

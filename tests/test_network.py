@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The network: volumes of any size in, curves and content per tile out, beside their volume."""
+"""The network: volumes of any size give curves and content per tile."""
 
 from dataclasses import replace
 
@@ -66,7 +66,7 @@ def test_volumes_of_a_batch_do_not_mix(measured):
     assert_same(predict(both), expected)
 
 
-def test_slices_and_tiles_that_do_not_exist_change_nothing(measured):
+def test_missing_slices_and_tiles_do_not_affect_the_output(measured):
     _, s, t = measured.weight.shape
 
     def padded(part):
@@ -145,7 +145,7 @@ def test_tensors_of_a_network_that_saw_no_finer_octaves_ignore_them(measured):
     assert with_finer(tensors) is tensors
 
 
-def test_turned_contrast_changes_nothing():
+def test_inverted_contrast_does_not_change_the_output():
     volume = speckle((5, 160, 192), seed=3)
     assert_same(predict(of(-volume)), predict(of(volume)), 2e-3)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Preparation of a slice: gain, offset, planes and empty parts go, nothing nonlinear is done."""
+"""Preparation of a slice removes gain, offset, background and empty parts, by linear steps only."""
 
 import numpy as np
 import pytest
@@ -51,14 +51,14 @@ def assert_same(found, expected, atol=2e-3, sign=1):
 
 
 @pytest.mark.parametrize("gain", [1e-20, 0.01, 37.0, 1e20, -1e-20, -0.01, -37.0, -1e20])
-def test_gain_changes_nothing_but_the_sign_and_the_level(gain):
+def test_gain_changes_only_the_sign_and_the_level(gain):
     found, expected = prepared(VOLUME * np.float32(gain)), prepared(VOLUME)
     assert_same(found, expected, sign=np.sign(gain))
     assert found.log_spread - expected.log_spread == pytest.approx(np.log10(abs(gain)), abs=1e-3)
 
 
 @pytest.mark.parametrize("offset", [-500.0, 0.1, 2000.0])
-def test_offset_changes_nothing(offset):
+def test_offset_does_not_change_the_slice(offset):
     assert_same(prepared(VOLUME * 3 + offset), prepared(VOLUME))
 
 
@@ -127,7 +127,7 @@ def test_planes_that_are_read_are_not_changed():
     np.testing.assert_array_equal(VOLUME, before)
 
 
-def test_voxels_are_kept_but_for_those_much_finer_than_what_is_looked_at():
+def test_only_voxels_much_finer_than_the_bands_are_binned():
     assert prepared(VOLUME, 3.0).shape == (120, 136)
     assert prepared(VOLUME, 3.0).voxel_nm == 3.0
     fine = prepared(VOLUME, SMALLEST_VOXEL_NM / 2)
@@ -285,7 +285,7 @@ def test_the_smoother_of_a_single_block_is_its_mean():
     torch.testing.assert_close(local_lines(5, 1, 40.0), torch.ones(5, 1))
 
 
-def test_a_strong_bend_at_the_edge_changes_nothing_there():
+def test_a_strong_bend_at_the_edge_does_not_change_the_edge():
     """As a filter that makes coarse features stronger leaves it: its mirror image has a kink."""
     fine = speckle((1, 256, 256), seed=4)
     bend = 200 * np.cos(2 * np.pi * (np.arange(256) * VOXEL / 900 + 0.2))
@@ -299,7 +299,7 @@ def test_a_strong_bend_at_the_edge_changes_nothing_there():
     assert float(left.abs().max()) < 10, "of a bend of hundreds of standard deviations"
 
 
-def test_waves_of_the_coarsest_band_are_kept():
+def test_waves_of_the_coarsest_band_remain():
     volume = 0.05 * speckle((9, 256, 256), seed=3)
     wave = np.sin(2 * np.pi * np.arange(256) * VOXEL / 100)
     kept = middle(prepared(volume + wave))[0].numpy()
@@ -318,12 +318,12 @@ def test_a_constant_slice_is_blank(value):
     assert found.not_finite == (not np.isfinite(value))
 
 
-def test_a_gradient_alone_is_nothing():
+def test_a_gradient_alone_is_blank():
     y = np.mgrid[:120, :136][0]
     assert prepared(np.float32(0.1) * y[None].astype(np.float32)).blank
 
 
-def test_differences_at_the_rounding_of_float32_are_nothing():
+def test_differences_at_float32_rounding_are_blank():
     volume = np.float32(1e6) + np.float32(1e-2) * VOLUME
     assert len(np.unique(volume)) > 1
     assert prepared(volume).blank

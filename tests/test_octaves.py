@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Octaves of a whitened slice: filters, gain and background leave them as they are."""
+"""Octaves of a whitened slice do not depend on filters, gain and background."""
 
 import math
 
@@ -45,11 +45,11 @@ def test_radial_filters_leave_the_ratios_as_they_are(name):
 
 
 @pytest.mark.parametrize(("gain", "offset"), [(1e-6, 0), (250, -1000), (3, 700)])
-def test_gain_and_offset_change_nothing(gain, offset):
+def test_gain_and_offset_do_not_change_octaves(gain, offset):
     assert_ratios(of_slice(gain * VOLUME + offset), of_slice(VOLUME), 2e-3)
 
 
-def test_a_linear_background_changes_nothing():
+def test_a_linear_background_does_not_change_octaves():
     y, x = np.mgrid[:N, :N] / N
     assert_ratios(of_slice(VOLUME + 20 * y - 7 * x), of_slice(VOLUME), 0.01)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Contrast transfer, ring correlation and Fourier cropping agree with the packages of teamtomo."""
+"""Contrast transfer, ring correlation and Fourier cropping agree with teamtomo's packages."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files of results: whole or untouched, resumed, piped, and safe for spreadsheets."""
+"""Results files: complete or unchanged, resumable, piped, and safe for spreadsheets."""
 
 import csv
 import errno
@@ -73,7 +73,7 @@ def test_an_exception_keeps_the_finished_rows(tmp_path):
     assert path.read_text() == "row\n"
 
 
-def test_an_exception_before_the_first_row_leaves_the_file_that_was_there(tmp_path):
+def test_an_exception_before_the_first_row_keeps_the_old_file(tmp_path):
     path = tmp_path / "scores.csv"
     path.write_text("before\n")
     with pytest.raises(KeyboardInterrupt), open_lines(str(path)) as file:
@@ -135,7 +135,7 @@ def refuse(*args):
     raise OSError(errno.EPERM, "Operation not permitted")
 
 
-def test_a_file_system_without_permissions_is_refused_and_nothing_left(tmp_path, monkeypatch):
+def test_a_file_system_without_permissions_is_refused_and_no_file_remains(tmp_path, monkeypatch):
     path = tmp_path / "results.jsonl"
     path.touch()
     monkeypatch.setattr(os, "fchmod", refuse)
@@ -144,7 +144,7 @@ def test_a_file_system_without_permissions_is_refused_and_nothing_left(tmp_path,
     assert os.listdir(tmp_path) == ["results.jsonl"]
 
 
-def test_a_rename_that_fails_is_told_and_nothing_left(tmp_path, monkeypatch):
+def test_a_failed_rename_is_reported_and_no_file_remains(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", refuse)
     with pytest.raises(StartError, match="Operation not permitted"), open_lines(
         str(tmp_path / "results.jsonl")
@@ -252,7 +252,7 @@ def test_a_job_makes_its_output(tmp_path):
     assert path.read_text() == ""
 
 
-def test_a_job_into_a_device_has_nothing_to_keep():
+def test_a_job_that_writes_to_a_device_resumes_no_records():
     file, kept = resume_lines("/dev/null", [Tomogram("a", "a.npy")], SHA256)
     with file:
         file.write("text\n")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the repository promises before anything of it is built or run."""
+"""Properties of the repository before the package is built or run."""
 
 import ast
 import re

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The quality map: where it lies, what it holds, and that it agrees with the curves."""
+"""The quality map: its position, its content, and its agreement with the curves."""
 
 import mrcfile
 import numpy as np
@@ -78,7 +78,7 @@ def test_quality_that_rises_to_the_right_rises_in_the_map():
 
 
 @pytest.mark.parametrize(("n", "voxel"), [(420, 15.0), (300, 15.0), (928, 13.0), (101, 30.0)])
-def test_tiles_lie_where_the_network_looks(n, voxel):
+def test_tiles_have_the_positions_of_the_network(n, voxel):
     """A wave packet raises the energy most in the tiles whose centres are nearest."""
     volume = 0.1 * white((1, n, n), seed=2)
     at, sigma = 0.4 * n, 120 / voxel
@@ -95,7 +95,7 @@ def test_tiles_lie_where_the_network_looks(n, voxel):
     assert abs(centres[int(energy.argmax())] - at) < 1.5 * reach
 
 
-def test_where_there_is_no_data_there_is_no_score():
+def test_cells_without_data_have_no_score():
     made = pieces(lambda y, x, z: 0.6)
     for piece in made:
         piece.weight[:, :2] = 0.0

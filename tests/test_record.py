@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Records: complete, valid, and the same after a round through JSON."""
+"""Records are complete, valid, and unchanged by a round trip through JSON."""
 
 import json
 import math
@@ -85,7 +85,7 @@ def test_numpy_numbers_become_plain_json():
     assert written["shape_zyx"] == [20, 32, 32]
 
 
-def test_a_failed_record_has_null_where_there_is_no_number():
+def test_a_failed_record_has_null_for_missing_numbers():
     written = json.loads(Score.failed("TS_01", "a.mrc", "empty file").to_json())
     assert written["status"] == "failed"
     assert written["error"] == "empty file"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The shipped weights on fresh simulated specimens, of seeds that no training uses."""
+"""The shipped weights on new simulated specimens; training uses none of these seeds."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""RELION 5's tomograms.star: what is scored of it, and the table of accepted tomograms."""
+"""RELION 5's tomograms.star: the scored tomograms, and the table of accepted tomograms."""
 
 import os
 import re
@@ -61,7 +61,7 @@ def test_paths_start_at_the_project_from_wherever_it_is_called(project, monkeypa
     assert not any(map(os.path.isabs, relative)) and all(map(os.path.isabs, absolute))
 
 
-def test_a_project_whose_tomograms_are_gone_is_known_by_relions_own_files(project, monkeypatch):
+def test_a_project_with_missing_tomograms_is_recognised_by_relions_files(project, monkeypatch):
     for name in NAMES:
         (project / f"Tomograms/job007/tomograms/rec_{name}.mrc").unlink()
     (project / "default_pipeline.star").touch()
@@ -103,7 +103,7 @@ def test_halves_that_the_file_names_are_measured(project):
     assert {t.halves for t in read_tomograms(relion_files.STAR, "half1").tomograms} == {None}
 
 
-def test_a_row_that_names_one_half_only_is_scored_without_it_and_told(project, capsys):
+def test_a_row_with_only_one_half_is_scored_without_it_and_reported(project, capsys):
     (project / relion_files.STAR).write_text(
         relion_files.star_text(NAMES, **{**HALVES, FILES["half2"]: "n/a"})
     )
@@ -123,7 +123,7 @@ def test_tomograms_without_a_file_of_the_kind_are_left_out_and_told(project, cap
     assert f"1 tomograms have no file in {label} and are left out: TS_02" in capsys.readouterr().err
 
 
-def test_accepted_rows_keep_every_word_and_get_the_score(project, capsys):
+def test_accepted_rows_keep_every_value_and_get_the_score(project, capsys):
     before = (project / relion_files.STAR).read_text()
     command = ["score", relion_files.STAR, "--output-star", "accepted.star", "--threshold", "2"]
     assert main([*command, "--output", "r.jsonl"]) == 0
@@ -156,7 +156,7 @@ def test_the_accepted_table_is_read_by_starfile_and_scored_again(project):
     assert list(words["TS_03"]).count("tomoScore") == 1
 
 
-def test_further_blocks_and_names_with_blanks_are_kept(project):
+def test_further_blocks_and_names_with_blanks_are_copied(project):
     text = relion_files.star_text(NAMES, rlnOpticsGroupName='"my optics"')
     (project / "two.star").write_text(f"data_general\n\n_rlnTomoSubTomosAre2DStacks 1\n\n{text}")
     assert main(["score", "two.star", "--output-star", "accepted.star", "--threshold", "3"]) == 0
@@ -165,7 +165,7 @@ def test_further_blocks_and_names_with_blanks_are_kept(project):
     assert list(blocks["global"]["rlnOpticsGroupName"]) == ["my optics"]
 
 
-def test_where_none_is_accepted_the_table_is_there_without_rows(project):
+def test_without_accepted_tomograms_the_table_has_no_rows(project):
     (project / "accepted.star").write_text("of an earlier run")
     command = ["score", relion_files.STAR, "--output-star", "accepted.star", "--threshold", "3"]
     assert main(command) == 0
@@ -223,7 +223,7 @@ def test_a_row_with_too_few_words_is_refused(tmp_path, old, new):
         read_tomograms(str(path))
 
 
-def test_a_table_without_rows_is_told_as_such(tmp_path):
+def test_a_table_without_rows_is_reported(tmp_path):
     path = tmp_path / "accepted.star"
     path.write_text(relion_files.star_text([], rlnTomoReconstructedTomogramDenoised="den.mrc"))
     with pytest.raises(StartError, match="accepted.star: expected tomograms, found none"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which planes are read: never one outside, the same for a volume seen from the other side."""
+"""Choice of planes: inside the volume, and the same when the volume is mirrored in z."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the shipped model promises about its numbers, on simulated specimens and on nothing."""
+"""Properties of the shipped model's scores, on simulated specimens and on noise."""
 
 from dataclasses import replace
 
@@ -137,7 +137,7 @@ def filtered_names():
 
 
 @pytest.mark.parametrize("change", filtered_names())
-def test_what_loses_nothing_does_not_count(model, tomogram, original, change):
+def test_lossless_changes_keep_the_score(model, tomogram, original, change):
     tolerance = WITH_BORDER if "border" in change else 0.3
     found = model.score(FILTERED[change](tomogram), VOXEL).tomoscore
     assert found == pytest.approx(original, abs=tolerance)
@@ -238,7 +238,7 @@ def null_names():
 
 
 @pytest.mark.parametrize("null", null_names())
-def test_nothing_scores_near_0(model, null):
+def test_noise_only_scores_near_0(model, null):
     assert model.score(NULLS[null](), VOXEL).tomoscore < NULL_AT_MOST
 
 
@@ -268,7 +268,7 @@ def test_a_reconstruction_of_ice_scores_near_0(model, vitreous_ice, reconstructi
     assert model.score(volume, VOXEL).tomoscore < 1.0
 
 
-def test_matter_in_the_same_noise_scores_more_than_nothing(model, original):
+def test_matter_in_the_same_noise_scores_more_than_noise_only(model, original):
     assert original > model.score(noise(), VOXEL).tomoscore + 1
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The figures that the help of the presets states: measured, with the weights that ship."""
+"""The figures in the help of the presets agree with measurements with the shipped weights."""
 
 import importlib.util
 import types
@@ -35,7 +35,7 @@ def test_the_shipped_figures_are_of_the_shipped_weights():
     assert f"Of {figures['tomograms']} simulated tomograms" in simulated_scores_text(figures)
 
 
-def test_without_figures_the_help_claims_nothing(tmp_path):
+def test_without_figures_the_help_makes_no_claim(tmp_path):
     assert simulated_scores(tmp_path) is None
     assert simulated_scores_text(None) == ""
 

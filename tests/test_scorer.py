@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a path or an array to a record: the same one every time, and never a silent failure."""
+"""From a path or an array to a record: reproducible, and every failure is reported."""
 
 import dataclasses
 import json
@@ -107,7 +107,7 @@ def test_an_array_has_no_path_and_an_id_all_the_same(scorer):
     assert (scorer.score(VOLUME, VOXEL).path, scorer.score(VOLUME, VOXEL).ts_id) == (None, "array")
 
 
-def test_an_id_that_is_given_is_kept(scorer, tomogram):
+def test_a_given_id_is_used(scorer, tomogram):
     assert scorer.score(tomogram, ts_id="Position 7").ts_id == "Position 7"
 
 
@@ -134,7 +134,7 @@ def test_the_same_file_gives_the_same_record_whatever_was_scored_before(
     assert result(Scorer.load(random_weights, "cpu").score(tomogram)) == first
 
 
-def test_the_number_of_threads_changes_nothing_that_counts(scorer):
+def test_the_number_of_threads_does_not_change_the_record(scorer):
     before = torch.get_num_threads()
     scores = []
     try:
@@ -351,7 +351,7 @@ def test_an_empty_border_hardly_changes_the_score(scorer):
 # Progress, failures
 
 
-def test_progress_is_told_after_every_slice(scorer):
+def test_progress_is_reported_after_every_slice(scorer):
     told = []
     scorer.score(VOLUME, COARSER, progress=lambda *state: told.append(state))
     assert told == [(done, 12) for done in range(1, 13)]
@@ -470,7 +470,7 @@ def test_other_arrays_are_refused_with_their_shape(scorer, array):
 # Loading
 
 
-def test_scorer_says_what_it_is(scorer, random_weights):
+def test_the_scorer_describes_its_model(scorer, random_weights):
     assert scorer.model["name"] == "random"
     assert scorer.model["sha256"] == sha256_of(random_weights)
     assert scorer.device == "cpu"
@@ -485,12 +485,12 @@ def test_falling_back_to_the_cpu_is_a_notice(random_weights, monkeypatch):
     assert scorer.notices == ["no GPU that torch can use: scoring on the CPU"]
 
 
-def test_a_device_that_is_not_there_is_no_start(random_weights):
+def test_a_missing_device_is_a_start_error(random_weights):
     with pytest.raises(StartError, match="cuda:99"):
         Scorer.load(random_weights, device="cuda:99")
 
 
-def test_weights_that_are_not_there_are_no_start(tmp_path):
+def test_missing_weights_are_a_start_error(tmp_path):
     with pytest.raises(StartError, match=r"none\.safetensors"):
         Scorer.load(tmp_path / "none.safetensors", device="cpu")
 
@@ -501,7 +501,7 @@ def test_shipped_weights_are_taken_when_none_are_named(random_weights, monkeypat
     assert Scorer.load(device="cpu").model["sha256"] == sha256_of(random_weights)
 
 
-def test_the_engine_has_a_front_door():
+def test_the_engine_package_exports_its_interface():
     assert engine.Scorer is Scorer
     assert engine.Score is Score
     assert all(hasattr(engine, name) for name in engine.__all__)
@@ -509,7 +509,7 @@ def test_the_engine_has_a_front_door():
         _ = engine.Scores
 
 
-def test_the_front_door_is_light():
+def test_importing_the_engine_package_is_light():
     code = (
         "import sys, tomoscore_scipion.engine as e; e.Score, e.StartError; "
         "print({'torch', 'scipy', 'pwem'} & set(sys.modules))"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Nothing that comes in is run, nothing goes out, nothing is left behind."""
+"""Input is never executed, no data leave the machine, and no temporary files remain."""
 
 import ast
 import gzip
@@ -192,7 +192,7 @@ def test_temporary_files_are_private_and_gone_in_the_end(tmp_path, monkeypatch):
     assert os.listdir(folder) == []
 
 
-def test_the_result_that_is_written_aside_is_in_the_folder_of_the_result(tmp_path):
+def test_a_temporary_result_is_in_the_folder_of_the_result(tmp_path):
     """Never in a folder that all can write to."""
     for name in ("line_file.py", "atomic_write.py"):
         source = ast.parse((PACKAGE / "records" / name).read_text(encoding="utf-8"))

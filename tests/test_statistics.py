@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is measured of noise is what theory says of it, whatever its spectrum."""
+"""Statistics of noise agree with theory, for any spectrum."""
 
 import math
 
@@ -55,7 +55,7 @@ def test_gaussian_noise_has_the_moments_of_its_theory(name):
         assert riesz == pytest.approx(0, abs=0.02 + tolerance)
 
 
-def test_planes_of_white_noise_have_nothing_in_common_and_those_of_matter_all():
+def test_planes_of_white_noise_are_uncorrelated_and_those_of_matter_correlated():
     noise = white((41, N, N), seed=3)
     _, found, persistence = of(noise)
     assert persistence.shape == (OCTAVES, PERSISTENCE)
@@ -140,7 +140,7 @@ def test_channels_that_are_absent_have_no_ratios():
     assert found[:, 9:15].any()
 
 
-def test_means_of_nothing_have_ratios_of_0():
+def test_means_of_0_have_ratios_of_0():
     assert not ratios(torch.zeros((4, OCTAVES, len(MEANS)))).any()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Signals stop a batch between two records; a second one stops at once."""
+"""A signal stops a batch between two records; a second one stops it at once."""
 
 import os
 import signal

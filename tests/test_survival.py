@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Killed at any moment, a job loses nothing that was finished and doubles nothing."""
+"""A job killed at any moment loses no finished tomogram and duplicates none."""
 
 import json
 import os

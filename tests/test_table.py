@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The table and the progress lines: what a user reads."""
+"""The table and the progress lines."""
 
 import io
 
@@ -61,7 +61,7 @@ def test_the_table_says_that_scores_are_calibrated():
     assert said in make_table([calibrated, calibrated]).splitlines()
 
 
-def test_halves_have_a_column_where_there_are_any():
+def test_records_with_halves_have_a_column_for_them():
     measured, refused = make_score("a", halves=HALVES), make_score("b", halves=REFUSED_HALVES)
     lines = make_table([measured, refused, make_score("c")]).splitlines()
     column = lines[0].index("by halves")
@@ -88,7 +88,7 @@ def test_the_table_says_what_the_score_means_and_which_model_gave_it():
     assert table.count("Model: fake 1, sha256 abababababab; engine 0.1.0.") == 1
 
 
-def test_warnings_and_failures_are_told_with_their_reasons():
+def test_warnings_and_failures_are_printed_with_their_reasons():
     table = make_table([make_score("TS_01", warnings=("looks unflipped", "gold")), FAILED])
     assert table.splitlines()[2].endswith(" 2")
     assert "Warnings:\n  TS_01: looks unflipped\n  TS_01: gold\n" in table

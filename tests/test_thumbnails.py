@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures: the right slices, the right way up, as sharp as an ideal resize, and found again."""
+"""Thumbnails: right slices, right orientation, sharp as an ideal resampling, found again by id."""
 
 import io
 import json
@@ -55,7 +55,7 @@ def test_a_slab_between_the_scored_slices_shows_all_of_them():
     assert chosen_slices(record) == {"central": 5, "best": 12, "median": 5, "worst": 1}
 
 
-def test_nothing_is_chosen_where_nothing_was_scored():
+def test_without_scored_slices_none_is_chosen():
     assert chosen_slices(Score.failed("TS_01", "a.mrc", "empty")) == {}
     assert chosen_slices(make_score(slices=())) == {}
 
@@ -188,7 +188,7 @@ def test_row_0_is_at_the_bottom():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_what_is_not_finite_hides_nothing(bad):
+def test_values_that_are_not_finite_hide_no_others(bad):
     values = speckle((64, 64))
     clean = np.asarray(picture(values)).astype(int)
     values[3, 5] = bad

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From tiles to a tomogram: the slab, its curve, its score and how sure it is."""
+"""From tiles to a tomogram: the slab, its curve, its score and its interval."""
 
 import numpy as np
 import pytest
@@ -158,7 +158,7 @@ def test_a_sharp_object_in_a_large_empty_field_scores_as_it_does_alone():
     assert found.content == pytest.approx(1 / 9)
 
 
-def test_where_there_is_nothing_nothing_is_seen_whatever_its_curve():
+def test_tiles_without_content_have_no_resolvability_whatever_their_curve():
     found = summary([0.9] * 6, content=0.0)
     assert (found.score, found.content) == (0, 0)
     assert summary([0.9] * 6, content=1e-3).score < 0.5
@@ -209,7 +209,7 @@ def test_every_scored_slice_has_its_score():
     np.testing.assert_allclose(found.slice_scores, [0, 0, seen, seen, seen, 0], atol=1e-5)
 
 
-def test_bands_beyond_nyquist_count_nothing():
+def test_bands_beyond_nyquist_do_not_count():
     share = np.array([1, 1, 1, 0.5, 0, 0])
     assert summary([0.9] * 3, share=share).score == pytest.approx(3.5)
 
@@ -230,7 +230,7 @@ def test_the_best_tiles_are_used_where_all_have_little_data():
     np.testing.assert_allclose(slice_curve(piece), 0.2 * FULL, atol=1e-6)
 
 
-def test_a_blank_slice_counts_as_nothing_seen():
+def test_a_blank_slice_counts_as_zero_resolvability():
     full = torch.full((2, 2, N_BANDS), 0.7)
     blank = SliceCurves(0, full, full, torch.zeros(2, 2))
     np.testing.assert_array_equal(slice_curve(blank), np.zeros(N_BANDS))

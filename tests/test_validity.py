@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Empty borders are told from data by their spread and their place, whatever fills them."""
+"""Empty borders are recognised by their spread and position, whatever their values."""
 
 import numpy as np
 import pytest
@@ -98,7 +98,7 @@ def test_quiet_ice_that_reaches_the_edge_counts():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_what_is_not_finite_is_masked_and_nothing_else(bad):
+def test_only_values_that_are_not_finite_are_masked(bad):
     spoiled = FIELD.copy()
     spoiled[30:40, 50:60] = bad
     np.testing.assert_array_equal(valid_pixels(spoiled), np.isfinite(spoiled))
@@ -112,11 +112,11 @@ def test_images_too_small_to_be_judged_are_valid_where_they_are_finite(shape):
     np.testing.assert_array_equal(valid_pixels(plane), np.isfinite(plane))
 
 
-def test_a_constant_plane_carries_nothing():
+def test_a_constant_plane_has_no_valid_pixels():
     assert not valid_pixels(np.full(SHAPE, 5.0, dtype=np.float32)).any()
 
 
-def test_gain_offset_and_turns_change_nothing():
+def test_gain_offset_and_rotations_do_not_change_the_mask():
     plane = np.where(CORNERS, np.float32(0), FIELD)
     valid = valid_pixels(plane)
     np.testing.assert_array_equal(valid_pixels(np.float32(-300) * plane), valid)

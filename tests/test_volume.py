@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Slices come out of files and arrays as they were put in."""
+"""Slices read from files and arrays equal the written ones."""
 
 import bz2
 import gzip

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which voxel size is used, and what the user is told of it."""
+"""Choice of the voxel size, and its warnings and errors."""
 
 import math
 
@@ -37,7 +37,7 @@ def test_with_a_given_size_such_a_header_is_only_a_warning(header, finding):
     assert finding in warning and "13 A is used" in warning
 
 
-def test_a_sound_header_is_used_without_a_word():
+def test_a_valid_header_is_used_without_a_warning():
     assert choose_voxel_size((13.3, 13.35, 13.3), None, "t.mrc") == (13.325, ())
 
 
@@ -50,14 +50,14 @@ def test_the_third_axis_does_not_matter_where_it_has_no_length():
 
 
 @pytest.mark.parametrize(("given", "n_warnings"), [(10.05, 0), (9.95, 0), (10.2, 1), (9.8, 1)])
-def test_the_given_size_wins_and_differences_above_a_percent_are_told(given, n_warnings):
+def test_the_given_size_is_used_and_differences_above_a_percent_give_a_warning(given, n_warnings):
     size, warnings = choose_voxel_size((10.0, 10.0, 10.0), given, "t.mrc")
     assert size == given
     assert len(warnings) == n_warnings
     assert all("header's voxel size is 10 A" in warning for warning in warnings)
 
 
-def test_exactly_1_angstrom_in_the_header_is_doubted_aloud():
+def test_exactly_1_angstrom_in_the_header_gives_a_warning():
     size, (warning,) = choose_voxel_size((1.0, 1.0, 1.0), None, "t.mrc")
     assert size == 1
     assert "exactly 1 A" in warning

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A processing folder of WarpTools: what is scored of it, and the list of accepted tilt series."""
+"""A processing folder of WarpTools: scored tomograms, and the list of accepted tilt series."""
 
 import os
 import re
@@ -68,7 +68,7 @@ def test_tomograms_are_named_as_their_tilt_series_and_have_their_pixel_size(sess
     )
 
 
-def test_halves_are_named_where_one_is_there_and_not_for_other_kinds(session):
+def test_halves_are_named_if_one_exists_and_not_for_other_kinds(session):
     (session / W / "reconstruction" / "odd" / "TS_02_10.00Apx.mrc").unlink()
     for folder in ("odd", "even"):
         (session / W / "reconstruction" / folder / "TS_03_10.00Apx.mrc").unlink()
@@ -168,7 +168,7 @@ def test_tomostar_files_that_are_not_found_are_asked_for_before_anything_is_scor
     assert Path("accepted.txt").read_text() == f"{session.parent}/other/TS_03.tomostar\n"
 
 
-def test_a_folder_without_tomograms_says_what_there_is(session):
+def test_the_message_about_a_folder_without_tomograms_lists_its_content(session):
     for file in (session / W / "reconstruction").glob("*.mrc"):
         file.unlink()
     with pytest.raises(StartError, match="found none; there are others: --which half1 or half2"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Weights are used as they were written, or refused with the file's name and the way out."""
+"""Weights files are used unchanged or refused; messages name the file and a solution."""
 
 import hashlib
 import json
@@ -64,14 +64,14 @@ def test_what_is_saved_is_loaded(sound):
     assert {key: card[key] for key in CARD} == CARD
 
 
-def test_saving_returns_the_card_that_is_in_the_file_and_leaves_nothing_else(path):
+def test_saving_returns_the_card_of_the_file_and_leaves_no_other_file(path):
     card = save_weights(path, random_network(), CARD)
     assert read_card(path) == card
     assert card["tensors_sha256"] == tensors_sha256(path)
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_saving_replaces_what_was_there(sound):
+def test_saving_replaces_an_existing_file(sound):
     save_weights(sound, random_network(seed=1), {**CARD, "version": "2"})
     assert read_card(sound)["version"] == "2"
     assert torch.equal(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What users install: the wheel, built from the source distribution, in a fresh environment."""
+"""The wheel, built from the source distribution and installed in a new environment."""
 
 import json
 import os

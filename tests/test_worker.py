@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The process that scores: what it answers, and that it ends with the one that started it."""
+"""The scoring process: its answers, and its end together with the parent process."""
 
 import json
 import subprocess

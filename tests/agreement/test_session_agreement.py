@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Predicted against measured: what is said of a session, and when nothing is said."""
+"""Agreement of predicted and measured scores in a session: the reports, and when there is none."""
 
 import json
 from dataclasses import replace
@@ -48,7 +48,7 @@ def test_a_session_that_agrees_can_be_trusted():
 
 
 @pytest.mark.parametrize(("shift", "word"), [(-0.7, "low"), (0.6, "high")])
-def test_a_shift_is_told_with_its_size(shift, word):
+def test_a_shift_is_reported_with_its_size(shift, word):
     found = agreement_of(session(lambda i, quality: quality + shift))
     coarse = shift * 3 / N_SCORED
     says = f"On this session the score is {abs(coarse):.1f} octave too {word} {COARSE}."
@@ -58,7 +58,7 @@ def test_a_shift_is_told_with_its_size(shift, word):
     assert [bias.value for bias in found.band_bias] == pytest.approx([per_octave] * 5, abs=1e-4)
 
 
-def test_scores_that_do_not_rank_are_told():
+def test_scores_without_rank_correlation_are_reported():
     order = [4, 9, 0, 7, 2, 5, 1, 8, 3, 6]
     found = agreement_of(session(lambda i, quality: QUALITIES[order[i]]))
     assert found.verdict == "does not rank"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the benchmark measures, with scorers whose answers are known."""
+"""The measures of the benchmark, with scorers that give known answers."""
 
 from functools import partial
 from types import SimpleNamespace
@@ -95,7 +95,7 @@ def test_phantoms_cover_the_range_and_are_the_same_again(correlated):
     assert again.truth == some[7].truth
 
 
-def test_volumes_of_nothing_have_names_of_their_own():
+def test_noise_only_volumes_have_separate_names():
     names = [name for name, _ in noise_volumes(0)]
     assert len(set(names)) == len(names)
 
@@ -125,7 +125,7 @@ def test_a_score_that_sees_the_sign_deviates_by_the_sign_only():
     assert figures.keys() == {*CHANGES, REBINNED}
 
 
-def test_only_tomograms_that_lose_nothing_are_binned():
+def test_only_tomograms_that_binning_does_not_degrade_are_binned():
     ruler = Ruler(lambda v, voxel: voxel)
     found = deviations(ruler, [case(), case(finest=0.3), case(voxel=25.0)])
     assert found[REBINNED] == [15]

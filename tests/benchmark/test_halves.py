@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What two halves say of the whole."""
+"""Scores measured from two halves, compared with the true score of the whole."""
 
 import numpy as np
 import pytest

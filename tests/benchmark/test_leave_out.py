@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each of the models that never saw something is trained on."""
+"""Training samples of the models that leave out one kind of specimen."""
 
 import importlib.util
 from pathlib import Path

@@ -107,7 +107,7 @@ def constant_image(rng, source):
     return TileSet(source, "raw", ratios, np.ones(2))
 
 
-def test_a_source_that_is_alone_is_recognised_by_nothing():
+def test_a_single_source_cannot_be_classified():
     """Images that agree within their source do not separate sets that are drawn alike."""
     rng = np.random.default_rng(1)
     sets = [[constant_image(rng, f"{name}{i}") for i in range(20)] for name in "xy"]

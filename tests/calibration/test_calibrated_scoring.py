@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scoring with a calibration: what is corrected, what is said, and what is refused."""
+"""Scoring with a calibration: corrections, reports and refused calibrations."""
 
 import json
 from dataclasses import replace

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a session's halves teach, what they do not, and when nothing is learned."""
+"""Calibration on the halves of a session: when it corrects an octave, and when it does not."""
 
 import json
 from dataclasses import replace
@@ -70,20 +70,20 @@ def test_fine_octaves_are_moved_down_by_halves_of_frames_and_never_up():
     assert up == 0
 
 
-def test_halves_of_tilts_say_nothing_of_fine_octaves():
+def test_halves_by_tilt_do_not_calibrate_fine_octaves():
     found = calibration_from(session(lambda i, row: shifted(row, np.full(5, 0.8)), "by-tilt"))
     assert all(shift < -0.1 for shift in found.shifts[:3])
     assert found.shifts[3:] == (0.0, 0.0)
     assert found.octaves == PERIODS_NM[:3]
 
 
-def test_where_there_is_nothing_to_mend_nothing_is_learned():
+def test_predictions_without_error_give_no_correction():
     scatter = np.random.default_rng(3).normal(0, 0.04, TRUE.shape)
     with pytest.raises(RefusedError, match="a calibration would not help: .* over 10 tomograms"):
         calibration_from(session(lambda i, row: np.clip(row + scatter[i], 0, 1)))
 
 
-def test_errors_that_differ_from_tomogram_to_tomogram_teach_nothing():
+def test_errors_that_differ_between_tomograms_give_no_correction():
     signs = (-1) ** np.arange(10)
     with pytest.raises(RefusedError, match="would not help"):
         calibration_from(session(lambda i, row: shifted(row, np.full(5, 0.8 * signs[i]))))
@@ -144,7 +144,7 @@ def test_a_prediction_that_is_less_sure_keeps_a_wider_interval():
     assert high - low == pytest.approx(4 * 1.6449 * 0.3, abs=1e-3)
 
 
-def test_a_correction_is_monotone_and_leaves_nothing_at_nothing():
+def test_a_correction_is_monotone_and_keeps_zero_at_zero():
     curve = np.linspace(0, 1, 50)
     for shift in (-2.0, 0.0, 1.5):
         moved = shifted(curve, np.array(shift))
@@ -213,7 +213,7 @@ def test_the_command_writes_a_calibration_and_says_what_it_does(results, capsys)
     assert read_calibration("c.json").tomograms == 10
 
 
-def test_a_refused_calibration_writes_nothing(results, capsys):
+def test_a_refused_calibration_writes_no_file(results, capsys):
     (results / "r.jsonl").write_text("".join(map(json_line, session(lambda i, row: row))))
     assert main(COMMAND) == 1
     assert "r.jsonl: a calibration would not help" in capsys.readouterr().err

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the agreement of views says of tomograms made of them."""
+"""The agreement of views, compared with that of the tomograms made of them."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def test_agreement_is_the_correlation_with_the_specimen():
     np.testing.assert_allclose(found[1, 1:], 12 / np.sqrt(156), atol=0.06)
 
 
-def test_noise_alone_agrees_with_nothing():
+def test_pure_noise_has_no_agreement():
     found = measured(planes_of(np.zeros(N_VIEWS)), first(3), ALL)
     assert np.abs(found[:, 2:]).max() < 0.15
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Optimum, range and their reasons, of curves that are known."""
+"""Optimum dose, suggested range and reasons for known curves."""
 
 import numpy as np
 import pytest
@@ -80,7 +80,7 @@ def test_a_curve_that_falls_from_the_beginning_gets_no_range():
     assert (found.steps_within, found.reason) == (None, AT_THE_START)
 
 
-def test_nothing_seen_is_said():
+def test_a_curve_without_visible_features_is_reported():
     found = find_optimum(curve_of(0.02 * hill(20, 10)), VIEWS, DOSE)
     assert (found.steps_within, found.reason) == (None, NOTHING_SEEN)
 

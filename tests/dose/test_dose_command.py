@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`tomoscore dose` as a user runs it, with weights that know nothing."""
+"""The command `tomoscore dose`, with random weights."""
 
 import csv
 import json
@@ -273,7 +273,7 @@ def test_a_job_goes_on_where_it_was_and_tries_failed_series_again(job, capsys):
     assert "Failed:" in out and "Warnings:\n  TS_03: the header's pixel size is 15 A" in out
 
 
-def test_a_job_with_nothing_but_a_star_file_of_relion_says_what_imods_files_say(
+def test_a_job_with_only_a_relion_star_file_gives_the_result_of_imod_files(
     files, random_weights, tmp_path
 ):
     entries = {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`tomoscore dose` outlives the process that analyses: whatever happens costs one tilt series."""
+"""`tomoscore dose` survives a crash of the analysing process; one crash costs one tilt series."""
 
 import json
 import os
@@ -134,7 +134,7 @@ def test_a_single_series_has_a_record_and_a_status(stack, status, capfd):
     assert record.error is None or record.error in err
 
 
-def test_what_a_process_is_told_of_a_series_comes_back_whole():
+def test_sources_of_a_series_reach_the_process_unchanged():
     work = DoseAnalysis(flip_phases=True)
     sources = Sources("a", "s.mrc", xf="x", pixel_angstrom=3.0, excluded=(1, 4))
     task = SeriesTask(sources, "p.mrc")

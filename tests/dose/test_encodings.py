@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Text files of every kind as editors of three systems save them, and files cut off or spoiled."""
+"""Text files in the encodings and line ends of three systems, and truncated or damaged files."""
 
 import dose_files
 import numpy as np

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Doses of views: three conventions, missing views, impossible numbers."""
+"""Doses of views: three conventions, missing views, invalid numbers."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Metadata as other programs really write it: read for what it says, or refused, never bent."""
+"""Metadata as real programs write it: read correctly or refused."""
 
 import dose_files
 import mrcfile

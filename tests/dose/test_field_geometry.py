@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Angles, alignments and rows that look sound and are not: refused, put right, or told."""
+"""Plausible but wrong angles, alignments and rows: refused, corrected or warned of."""
 
 import dose_files
 import numpy as np
@@ -52,7 +52,7 @@ def test_refined_angles_of_relion_are_near_the_nominal_ones(series, refined, mes
 
 
 @pytest.mark.parametrize("nominal", [0.0, -3.0])
-def test_nominal_angles_that_say_nothing_are_not_asked(series, nominal):
+def test_constant_nominal_angles_are_ignored(series, nominal):
     found = series(star=dose_files.star(rlnTomoNominalStageTiltAngle=np.full(N, nominal)))
     check(found)
     assert found.warnings == ()
@@ -272,7 +272,7 @@ def test_a_matrix_that_mirrors_is_refused(series, files, case, views):
         series(xf=xf_of(transforms), tlt=files["tlt"], doses=files["doses"])
 
 
-def test_half_a_turn_mirrors_nothing(series, files):
+def test_a_half_turn_is_no_mirror_image(series, files):
     transforms = dose_files.transforms()
     transforms[:, :, :2] = -np.eye(2)
     found = series(xf=xf_of(transforms), tlt=files["tlt"], doses=files["doses"])
@@ -297,7 +297,7 @@ def test_an_axis_that_may_be_in_radians_is_doubted(series, files, axis, kind):
 
 
 @pytest.mark.parametrize("axis", [0.0, 3.2, 85.3, -94.0, 178.4])
-def test_other_axes_are_not_doubted(series, files, axis):
+def test_other_axes_give_no_warning(series, files, axis):
     text = edited(dose_files.aln(), ROT, f"{axis:10.4f} ")
     assert series(aln=text, doses=files["doses"]).warnings == ()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The readers of Warp, SerialEM and AreTomo: all tell of the same series the same."""
+"""The readers of Warp, SerialEM and AreTomo give the same tilt series."""
 
 import dose_files
 import numpy as np

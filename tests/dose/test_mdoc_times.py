@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Times of an .mdoc on 12-hour and 24-hour clocks: the order that they tell, or none."""
+"""Acquisition times of an .mdoc on 12-hour and 24-hour clocks, and the order of views from them."""
 
 import dose_files
 import numpy as np
@@ -120,7 +120,7 @@ def test_doses_that_were_summed_against_the_times_are_told(tmp_path, priors):
     assert "another order of acquisition than the doses" in warning and "--doses" in warning
 
 
-def test_doses_in_the_order_of_the_times_need_no_word(tmp_path):
+def test_doses_in_the_order_of_the_times_give_no_warning(tmp_path):
     assert with_prior(tmp_path, DOSE * RANK).warnings == ()
     assert with_prior(tmp_path, DOSE * RANK, times=lambda rank: "").warnings == ()
 
@@ -144,7 +144,7 @@ def twenty_four(start, step, day=14):
     [(FROM_11_45, 4), (FROM_11_45, 15), (FROM_11_45, 60), (60, 4), (60, 60), (23 * 60, 30)],
     ids=["noon", "past one", "to the evening", "at night", "all morning", "over midnight"],
 )
-def test_a_24_hour_clock_needs_no_word(tmp_path, start, step):
+def test_a_24_hour_clock_gives_no_warning(tmp_path, start, step):
     before, warnings = read(tmp_path, BY_ANGLE, twenty_four(start, step))
     np.testing.assert_allclose(before, DOSE * RANK)
     assert warnings == ()

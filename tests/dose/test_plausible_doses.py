@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Doses in other units, of another point in time, or of another column: told, or refused."""
+"""Doses in another unit, of another point in time or of another column: warned of or refused."""
 
 import dose_files
 import numpy as np
@@ -73,12 +73,12 @@ def test_unusual_totals_are_read_and_told(tmp_path, factor):
 
 
 @pytest.mark.parametrize("factor", [0.4, 1, 3, 10])
-def test_usual_totals_need_no_word(tmp_path, factor):
+def test_usual_totals_give_no_warning(tmp_path, factor):
     for kind, read in everywhere(tmp_path, factor):
         assert read().warnings == (), kind
 
 
-def test_what_is_told_of_all_views_is_kept_where_some_are_left_out(tmp_path):
+def test_warnings_about_all_views_remain_when_some_are_left_out(tmp_path):
     found = doses_of(tmp_path, 30 * RANK, np.full(N, 40.0))
     assert found.select([4, 5, 6]).warnings == found.warnings != ()
 
@@ -137,7 +137,7 @@ ROUNDED = np.array([0, 1.5, 3, 4.5, 6, 7.5, 9, 10.5, 12, 13.5, 15])
     ],
     ids=["rounded", "measured", "views missing", "more at high tilt"],
 )
-def test_doses_that_add_up_within_rounding_need_no_word(tmp_path, before, of):
+def test_doses_that_add_up_within_rounding_give_no_warning(tmp_path, before, of):
     assert doses_of(tmp_path, before, of).warnings == ()
 
 
@@ -177,6 +177,6 @@ def test_doses_after_the_views_are_told_of_relion_and_warp_too(tmp_path):
 
 
 @pytest.mark.parametrize("convention", ["start", "middle", "end"])
-def test_doses_of_the_convention_that_is_given_need_no_word(tmp_path, convention):
+def test_doses_in_the_given_convention_give_no_warning(tmp_path, convention):
     accumulated = BEFORE + {"start": 0, "middle": DOSE / 2, "end": DOSE}[convention]
     assert doses_of(tmp_path, accumulated, convention=convention).warnings == ()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sums of single views are the tomograms of those views; weighting and cropping of views."""
+"""Sums of single views equal the tomograms of those views; weighting and cropping of views."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files of several programs, combined."""
+"""Combinations of metadata files of several programs."""
 
 from dataclasses import replace
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stacks of images as other programs write them: what does not matter is read, the rest is told."""
+"""Image stacks of other programs: harmless differences are read, others give a warning."""
 
 import struct
 from dataclasses import replace
@@ -165,7 +165,7 @@ def test_an_image_of_one_value_is_told(series, tmp_path, view, value):
     ]
 
 
-def test_odd_images_are_told_in_the_record(tmp_path, scorer):
+def test_unusual_images_give_warnings_in_the_record(tmp_path, scorer):
     stack = stack_with(tmp_path / "TS_01.mrc", slice(0, 6), np.s_[:, :4], np.nan)
     tlt, doses = dose_files.write_tlt(tmp_path / "a.tlt"), dose_files.write_doses(tmp_path / "d")
     record = record_of(Sources("TS_01", stack, tlt=tlt, doses=doses, thickness_nm=4), scorer)

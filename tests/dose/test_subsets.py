@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which views make which tomogram."""
+"""The views of each partial tomogram."""
 
 import numpy as np
 import pytest

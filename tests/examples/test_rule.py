@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rule files: what they accept, for which scores they hold, and what is refused on reading."""
+"""Rule files: acceptance, the scores that they apply to, and refused files."""
 
 import json
 
@@ -122,7 +122,7 @@ def examples(count, weigh, seed=1):
     return good, {i: row for i, row in named.items() if i not in good}
 
 
-def test_who_looks_at_fine_octaves_gets_weights_of_octaves():
+def test_examples_chosen_by_fine_octaves_give_octave_weights():
     found = octave_weights(*examples(60, [0, 0, 0, 0.5, 0.5]))
     assert min(found.weights[3:]) > 2 * max(np.abs(found.weights[:3]))
     assert found.agreement_left_out > 0.85

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A threshold from marked tomograms: where it lies, how sure it is, and what is refused."""
+"""A threshold from marked tomograms: its value, its uncertainty and refused examples."""
 
 import json
 
@@ -102,7 +102,7 @@ def test_the_command_prints_and_writes_the_threshold(results, capsys):
     assert content["model_sha256"] == MODEL["sha256"]
 
 
-def test_examples_that_the_score_does_not_tell_apart_are_told(results, capsys):
+def test_examples_that_the_score_does_not_separate_are_reported(results, capsys):
     (results / "good").write_text("".join(f"T{i}\n" for i in range(0, 12, 2)))
     (results / "bad").write_text("".join(f"T{i}\n" for i in range(1, 12, 2)))
     assert main(COMMAND) == 0

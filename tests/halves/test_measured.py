@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The measured score beside the predicted one: near the truth, and refused where halves are bad."""
+"""The measured score beside the predicted one: near the truth, or refused for invalid halves."""
 
 import json
 import os
@@ -58,7 +58,7 @@ def test_a_tilt_range_that_is_given_counts_in_the_place_of_the_one_that_shows(fi
     assert scores[(-30.0, 60.0)][0] < scores[(-60.0, 60.0)][0]
 
 
-def test_halves_of_tilts_are_told_and_count_coarse_octaves_only(note, files, cell):
+def test_halves_by_tilt_are_reported_and_count_coarse_octaves_only(note, files, cell):
     halves, record = note(*files(*cell.by_tilt))
     assert halves["kind"] == "by-tilt"
     assert [fine for _, fine in halves["octaves"]] == [64, 32, 16]
@@ -69,7 +69,7 @@ def test_halves_of_tilts_are_told_and_count_coarse_octaves_only(note, files, cel
     assert measured == pytest.approx(halves["tomoscore"], abs=1e-3)
 
 
-def test_halves_change_nothing_of_the_prediction(note, files, cell, shipped):
+def test_halves_do_not_change_the_prediction(note, files, cell, shipped):
     paths = files(*cell.by_frame)
     shipped.finish = None
     alone = shipped.score(paths[0], ts_id="TS")
@@ -95,7 +95,7 @@ def test_filters_of_the_halves_do_not_change_what_they_measure(note, files, cell
     assert filtered["tomoscore"] == pytest.approx(plain["tomoscore"], abs=0.15)
 
 
-def test_noise_of_a_tilt_series_measures_nothing(note, files, cell, another):
+def test_noise_of_a_tilt_series_has_no_measured_score(note, files, cell, another):
     depth = min(len(cell.whole), len(another.whole))
     odd, even = (one.by_frame[0][:depth] - one.by_frame[1][:depth] for one in (cell, another))
     halves, _ = note(*files(odd, even, whole=odd + even))

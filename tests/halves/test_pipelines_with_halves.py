@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Halves named by RELION's star file and found in Warp's folder, measured from their files."""
+"""Halves from RELION's star file and from Warp's folder are measured."""
 
 from pathlib import Path
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Layers, reader, and manifest for napari; what needs napari or npe2 is skipped without them."""
+"""Layers, reader and manifest for napari; tests that need napari or npe2 are skipped without it."""
 
 import re
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_tomogram_map_and_scores_lie_over_each_other(results):
     assert its["metadata"]["tomoscore"]["ts_id"] == "TS_01"
 
 
-def test_without_a_map_the_others_are_there(results):
+def test_without_a_map_the_other_layers_are_shown(results):
     assert [kind for _, _, kind in layers_of(results[0])] == ["image", "points"]
 
 
@@ -94,7 +94,7 @@ def test_too_many_are_not_opened_at_once(results, count):
         get_reader("r.jsonl")("r.jsonl")
 
 
-def test_a_tomogram_that_is_gone_is_told(results):
+def test_a_missing_tomogram_is_reported(results):
     Path("TS_01.mrc").unlink()
     with pytest.raises(TomogramError, match="TS_01.mrc: expected a file"):
         get_reader("r.jsonl")("r.jsonl")
@@ -108,18 +108,18 @@ def test_a_tomogram_that_is_gone_is_told(results):
         (["none.jsonl"], "none.jsonl"),
     ],
 )
-def test_what_cannot_be_shown_is_told(results, capsys, arguments, says):
+def test_records_that_cannot_be_shown_are_reported(results, capsys, arguments, says):
     assert main(["napari", *arguments]) == 1
     assert says in capsys.readouterr().err
 
 
-def test_without_napari_the_way_out_is_told(results, monkeypatch, capsys):
+def test_without_napari_the_message_says_how_to_install_it(results, monkeypatch, capsys):
     monkeypatch.setitem(__import__("sys").modules, "napari", None)
     assert main(["napari", "r.jsonl"]) == 1
     assert "pip install 'scipion-em-tomoscore[engine,napari]'" in capsys.readouterr().err
 
 
-def test_the_manifest_names_functions_that_are_there():
+def test_the_manifest_names_existing_functions():
     from importlib import import_module
 
     commands = re.findall(r"python_name: (\S+):(\w+)", MANIFEST.read_text())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes of a simulated tomogram that lose nothing leave its score, whatever the weights know."""
+"""Lossless changes of a simulated tomogram keep its score, with any weights."""
 
 import numpy as np
 import pytest

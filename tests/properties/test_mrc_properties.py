@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The door for files holds against anything: a volume comes in whole or is refused cleanly."""
+"""Any file is either read as a complete volume or refused with an error message."""
 
 import tempfile
 from pathlib import Path

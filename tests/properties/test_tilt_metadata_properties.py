@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Metadata of tilt series holds against anything: it is read with sound numbers, or refused."""
+"""Any metadata of a tilt series is either read with valid numbers or refused."""
 
 import tempfile
 from pathlib import Path

@@ -45,7 +45,7 @@ def test_the_page_compares_its_own_set_with_others(results):
     assert NASTY_ID not in text
 
 
-def test_without_other_sets_there_is_no_such_section(results):
+def test_without_other_sets_the_report_has_no_comparison(results):
     assert report() == 0
     page = Page(Path("r.html").read_text(encoding="utf-8"))
     assert page.json["content"]["comparison"] is None

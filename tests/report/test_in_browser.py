@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report in a headless Chromium: loads in silence, sorts, filters, slides, exports."""
+"""The report in a headless Chromium: it loads without errors, sorts, filters and exports."""
 
 import csv
 import io
@@ -109,7 +109,7 @@ def expected_counts(threshold):
     return [good, len(scores) - good, len(SCORES) - len(scores)]
 
 
-def test_loads_without_errors_and_asks_for_nothing(browser, page):
+def test_loads_without_errors_and_network_requests(browser, page):
     assert browser.errors == []
     assert [url for url in browser.requests if not url.startswith("data:")] == [page.as_uri()]
 
@@ -339,7 +339,7 @@ def test_a_person_overrules_by_key_and_the_saved_file_tells_it(browser, page, tm
     assert verdicts(browser, tmp_path) == before
 
 
-def test_keys_that_are_typed_into_a_field_decide_nothing(browser):
+def test_keys_typed_into_a_field_change_no_decision(browser):
     browser.do(f"{card_of('TS_30')}.click()")
     browser.press("Escape")
     browser.do("document.getElementById('query').focus()")

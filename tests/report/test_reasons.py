@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Why a score is low: the right reason where a record shows it, and none where it does not."""
+"""Reasons of a low score, given if and only if the record shows them."""
 
 from dataclasses import replace
 

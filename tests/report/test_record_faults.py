@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with a tomogram whatever its score, as its record shows it."""
+"""Faults of a tomogram that its record shows, independent of the score."""
 
 from dataclasses import replace
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report as a file: what goes into it, what it refuses, and that it stands alone."""
+"""The report as a file: its content, refused input, and that it needs no other file."""
 
 import base64
 import io
@@ -93,7 +93,7 @@ def test_the_page_says_that_scores_are_calibrated(results):
     assert said + "." in Path("r.html").read_text(encoding="utf-8")
 
 
-def test_nothing_of_the_users_becomes_markup(results):
+def test_text_of_users_never_becomes_markup(results):
     page = report("--title", NASTY_ID)
     shown = page.json["content"]
     assert shown["tomograms"][-1]["id"] == NASTY_ID
@@ -107,7 +107,7 @@ def test_nothing_of_the_users_becomes_markup(results):
     assert "\u2028" not in text
 
 
-def test_the_page_names_nothing_outside_of_itself(results):
+def test_the_page_has_no_external_links(results):
     page = report()
     for name, attributes in page.elements:
         for key in ("src", "href", "srcset", "action"):
@@ -319,9 +319,7 @@ def test_content_is_plain_json():
         (["--output", "r.html"], 2, "RESULTS.jsonl"),
     ],
 )
-def test_what_cannot_be_reported_is_said_and_changes_nothing(
-    results, capsys, arguments, status, says
-):
+def test_an_error_is_printed_and_changes_no_file(results, capsys, arguments, status, says):
     Path("notes.txt").write_text("hello\n")
     os.mkdir("empty")
     Path("r.html").write_text("old")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tomograms that are all there go through the protocol: sets, attributes, metadata, texts."""
+"""A closed set of tomograms goes through the protocol: sets, attributes, metadata, summary."""
 
 import json
 from pathlib import Path
@@ -94,7 +94,7 @@ def test_failed_items_have_the_reason_and_no_numbers(scored):
     assert failed.getFileName().endswith("corrupt.mrc")
 
 
-def test_metadata_of_the_input_is_kept(scored, source):
+def test_outputs_have_the_metadata_of_the_input(scored, source):
     for before in source.Tomograms.iterItems():
         before = before.clone(copyEnable=True)
         name = "failedTomograms" if before.getTsId() == "corrupt" else "scoredTomograms"
@@ -143,7 +143,7 @@ def test_what_has_no_value_has_none_when_it_is_read_again(project, scored):
                 assert (found._tomoScore.get() is None) is not has_score
 
 
-def test_slab_limits_reach_the_engine_and_are_told(lab):
+def test_slab_limits_reach_the_engine_and_the_summary(lab):
     from tomoscore_scipion.records.record import Score
 
     entries = [lab.tomogram("thick", 3.0), lab.tomogram("thin", 3.0, shape_zyx=(8, 64, 64))]

@@ -100,7 +100,7 @@ def test_names_may_be_given(lab, scored):
     assert protocol.summary()[0].startswith("patch tracking wins")
 
 
-def test_runs_of_one_name_are_told_apart_all_the_same(lab, scored):
+def test_runs_of_one_name_are_distinguished(lab, scored):
     protocol = protocol_on(lab, [scored[0], scored[0]])
     assert protocol.getNames() == ["set 1", "set 2"]
     plain = lab.score(scored[0].inTomograms.get())

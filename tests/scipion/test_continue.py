@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Continue: nothing is lost, doubled or scored again; verdicts follow the form."""
+"""Continue loses, duplicates and repeats no tomogram; verdicts follow the form."""
 
 import os
 import signal

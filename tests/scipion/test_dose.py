@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""TomoScore against dose, in a project: outputs of tilt series, and those that are refused."""
+"""The protocol TomoScore vs dose in a project: output tilt series and refused ones."""
 
 import json
 import time
@@ -50,7 +50,7 @@ def analysed(project, tmp_path_factory):
     return protocol
 
 
-def test_views_beyond_the_suggested_dose_are_disabled_and_all_else_is_kept(analysed):
+def test_only_views_beyond_the_suggested_dose_are_disabled(analysed):
     limited = analysed.limitedTiltSeries
     assert limited.isStreamClosed() and limited.getSize() == 3
     before = analysed.inTiltSeries.get()
@@ -130,7 +130,7 @@ def test_previews_are_tomograms_at_the_suggested_dose(analysed):
     assert doses == attributes_of(analysed.limitedTiltSeries, "_tomoScoreDose")
 
 
-def test_what_failed_is_kept_with_its_reason(analysed):
+def test_failed_tilt_series_have_their_reason(analysed):
     assert ids(analysed, "failedTiltSeries") == ["bad"]
     ((reason,),) = attributes_of(analysed.failedTiltSeries, "_tomoScoreError").values()
     assert "expected a stack that can be read" in reason

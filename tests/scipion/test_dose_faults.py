@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""TomoScore vs dose when it is killed, locked out, given much, and what comes after it."""
+"""TomoScore vs dose: killed runs, locked databases, many tilt series, later protocols."""
 
 import os
 import random

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Doses and alignment as tomo's own protocols set them."""
+"""Doses and alignments from tomo's import protocols."""
 
 import sys
 from pathlib import Path

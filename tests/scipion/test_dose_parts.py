@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files for the engine, its records, the session and the plots, without a project."""
+"""Engine input files, records, session and plots of the dose protocol, without a project."""
 
 import json
 import struct
@@ -146,7 +146,7 @@ def test_what_is_no_record_is_refused(changes):
         record(**changes)
 
 
-def test_a_record_is_kept_in_a_file(tmp_path):
+def test_a_record_is_stored_in_a_file(tmp_path):
     record().save(str(tmp_path / "a.json"))
     again = DoseRecord.load(str(tmp_path / "a.json"))
     assert again == record() and again.best_step()["dose"] == 20 and again.total_dose() == 30

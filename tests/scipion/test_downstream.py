@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What comes after scoring: the filter, Scipion's own subsets, joins, tomo's protocols."""
+"""Protocols after scoring: the filter, Scipion's subsets and joins, tomo's protocols."""
 
 import os
 import shutil

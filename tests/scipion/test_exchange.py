@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Job files, records and the bookkeeping of batches, without a project."""
+"""Job files, records and lists of batches, without a project."""
 
 import json
 import shutil
@@ -210,7 +210,7 @@ def test_the_tomogram_over_which_engines_died_twice_is_given_up_the_others_go_on
     assert not batches.busy
 
 
-def test_a_job_that_was_killed_from_outside_costs_nothing():
+def test_a_job_killed_from_outside_is_not_counted_as_a_failure():
     batches = Batches(slots=1)
     for key in "abc":
         batches.add(key, key)
@@ -262,5 +262,5 @@ def test_an_engine_that_says_it_cannot_start_is_believed():
         ("it has no file", None, "it has no file"),
     ],
 )
-def test_what_is_told_of_a_failure_begins_with_its_cause(error, path, told):
+def test_the_message_of_a_failure_begins_with_its_cause(error, path, told):
     assert cause_first(error, path) == told

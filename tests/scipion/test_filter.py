@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter: by score, by number, by the list of ids that a person made, and by faults."""
+"""The filter: by score, by number, by a list of ids, and by faults."""
 
 import pytest
 from lab import ids, log_of
@@ -46,7 +46,7 @@ def decided(protocol):
     }
 
 
-def test_borderline_tomograms_are_marked_and_accepted_unless_told_otherwise(scored, filtered):
+def test_borderline_tomograms_are_marked_and_accepted_by_default(scored, filtered):
     expected = {
         "TS_0": ("rejected", "score", False),
         "TS_1": ("accepted", "score", True),
@@ -86,7 +86,7 @@ TS_3,accepted,score
 """
 
 
-def test_the_file_of_the_report_decides_and_it_is_told_who_did(filtered, tmp_path):
+def test_decisions_from_the_report_apply_and_are_named_in_the_summary(filtered, tmp_path):
     path = tmp_path / "ids.csv"
     path.write_text(SAVED)
     chosen = filtered(criterion=3, idsFile=str(path), rejectUnflipped=True)

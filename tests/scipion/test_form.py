@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a user sees before the run: errors, warnings, help, and that all is registered."""
+"""The form before a run: errors, warnings and help; registration of protocols."""
 
 import ast
 import configparser
@@ -75,7 +75,7 @@ def test_slab_limits_upside_down_are_an_error(protocol):
 
 
 @pytest.mark.parametrize(("first", "last"), [(16, -1), (0, 16)])
-def test_slab_limits_that_are_not_there_are_warned_of(protocol, first, last):
+def test_slab_limits_outside_the_tomograms_give_a_warning(protocol, first, last):
     protocol.slabFirst.set(first)
     protocol.slabLast.set(last)
     (warning,) = protocol.warnings()

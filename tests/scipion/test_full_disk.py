@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A disk that fills up under a project: databases, jobs, results and logs cannot be written."""
+"""A full disk under a project: databases, jobs, results and logs cannot be written."""
 
 import ctypes
 import os

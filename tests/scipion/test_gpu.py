@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""GPUs: each has one process at a time, all are used, the scheduler is left alone."""
+"""Use of GPUs: one process per GPU, all GPUs are used, the scheduler's choice is respected."""
 
 from pathlib import Path
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The windows come up, on a display that nobody sees. Pictures are kept in build/scipion-gui."""
+"""Scipion's windows on a virtual display. Screenshots are saved in build/scipion-gui."""
 
 import os
 import shutil

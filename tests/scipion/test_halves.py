@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Half maps of tomograms: measured beside the predicted score, kept by subsets and by Continue."""
+"""Half maps of tomograms: measured scores, also in subsets and after Continue."""
 
 import json
 from pathlib import Path

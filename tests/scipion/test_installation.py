@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's environment: what Scipion would run to make it, and whether it answers."""
+"""The engine's environment: the installation commands, and the check of the engine."""
 
 import os
 import shlex
@@ -83,7 +83,7 @@ def test_a_missing_program_is_a_fault_of_the_installation(plugin):
     assert "no-such-command" in faults[0] and "TOMOSCORE_ENV_ACTIVATION" in faults[0]
 
 
-def test_weights_that_are_not_there_are_a_fault_of_the_installation(plugin):
+def test_missing_weights_are_a_fault_of_the_installation(plugin):
     assert plugin().validateInstallation() == []
     (fault,) = plugin(TOMOSCORE_MODEL="/no/weights").validateInstallation()
     assert fault == "TOMOSCORE_MODEL: expected a weights file, found none at /no/weights"

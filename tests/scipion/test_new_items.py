@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is new in a set that grows, found without reading all of it each time."""
+"""New items of a growing set are found without reading the whole set again."""
 
 import pytest
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small night at a facility; `make night` has the large one, and prints figures."""
+"""A short simulated night at a facility; `make night` runs the long one and prints figures."""
 
 from pathlib import Path
 

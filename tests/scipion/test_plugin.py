@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Scipion makes of the installed plugin, in processes of their own."""
+"""The installed plugin as Scipion loads it, in separate processes."""
 
 import json
 import os

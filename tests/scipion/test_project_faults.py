@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults in a Scipion project: bad files, a dying or hanging engine, locked databases, rivals."""
+"""Faults in a project: bad files, a dying or hanging engine, locked databases, parallel runs."""
 
 import os
 import random

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A project in a folder with an odd name: it stands in the command that starts the engine."""
+"""Projects in folders with unusual names, which are part of the engine's command."""
 
 import os
 
@@ -10,7 +10,7 @@ FOLDERS = ["two words, 100%s", "it's (a+b) & co; 日本"]
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_the_box_works_in_a_project_folder_of_any_name(scipion, tmp_path, monkeypatch, folder):
+def test_the_protocol_works_in_a_project_folder_of_any_name(scipion, tmp_path, monkeypatch, folder):
     """On GPUs, since Scipion formats the words of a command where it has a list of them."""
     from pyworkflow.project import Manager
 

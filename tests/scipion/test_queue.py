@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Under a queue, which says which GPUs are visible and reports no exit codes."""
+"""Runs under a batch queue, which sets the visible GPUs and reports no exit codes."""
 
 import pytest
 from lab import ids, log_of

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stop in every phase, and what it does to the run's database: Continue always recovers."""
+"""A run that is stopped in any phase, or with a damaged database, recovers with Continue."""
 
 import os
 import sqlite3

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report of a run: kept up to date, and never in the way of the scoring."""
+"""The report of a run: it is up to date and never delays the scoring."""
 
 import json
 import os
@@ -93,7 +93,7 @@ def test_reports_are_made_at_most_every_so_often_and_at_the_end(tmp_path, monkey
     assert not (tmp_path / "owned").exists() and not Path("owned").exists()
 
 
-def test_nothing_new_makes_no_further_report(tmp_path):
+def test_without_new_records_no_report_is_made(tmp_path):
     desk = Desk(tmp_path, NOTE)
     with desk.reporter as reporter:
         desk.turn_until(lambda: desk.calls() and reporter._has_ended())

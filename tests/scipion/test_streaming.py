@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tomograms that come one by one are scored as they come, and go on as they are scored."""
+"""Streaming: tomograms are scored and passed on one by one as they arrive."""
 
 import pytest
 from lab import ids, log_of

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The workflow template: import, TomoScore, filter, from one command."""
+"""The workflow template: import, TomoScore and filter from one command."""
 
 import os
 import re

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The threshold from examples in a project: sets or files of ids in, threshold and rule out."""
+"""The protocol for a threshold from examples: input sets or id files, output threshold and rule."""
 
 import json
 from pathlib import Path
@@ -232,7 +232,7 @@ def test_weights_of_octaves_are_learned_and_applied(lab, many):
     assert again.acceptedTomograms._tomoScoreOctaveWeights.get() is None
 
 
-def test_a_curve_is_kept_as_text_with_what_is_beyond_nyquist_left_empty(project):
+def test_a_curve_is_stored_as_text_with_empty_values_beyond_nyquist(project):
     from scoring_fakes import make_score
     from tomo.objects import Tomogram
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which tomograms are accepted: thresholds, borderline scores, faults, the best N, lists of ids."""
+"""Accepted tomograms: thresholds, borderline scores, faults, the best N, lists of ids."""
 
 import pytest
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The viewer, as far as it needs no window: what it offers, finds and draws."""
+"""The viewer without windows: its options and figures."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def texts_of(figure):
     return " ".join(found.get_text() for found in figure.findobj(Text))
 
 
-def test_the_form_offers_all_that_there_is(project, scored):
+def test_the_form_offers_all_views(project, scored):
     viewer = viewer_of(project, scored)
     expected = ["showReport", "showSession", "showTable", "showImages", "showHistogram"]
     assert names_of(viewer) == [*expected, "showTomogram"]
@@ -115,7 +115,9 @@ def test_one_tomogram_shows_slices_profile_curve_and_reasons(project, scored, fi
     assert "nothing visible" in text and "Warning: fake" in text
 
 
-def test_the_slices_come_from_the_file_and_a_lost_file_is_told(project, scored, figures, tmp_path):
+def test_slices_come_from_the_file_and_a_missing_file_is_reported(
+    project, scored, figures, tmp_path
+):
     from dataclasses import replace
 
     from tomoscore_scipion.viewers import slices
@@ -144,7 +146,7 @@ def test_a_tomogram_without_pictures_is_shown_all_the_same(project, scored, figu
     assert texts_of(figure).count("no picture") == 3
 
 
-def test_a_quality_map_is_offered_where_there_is_one(project, lab, figures):
+def test_a_quality_map_is_offered_if_it_exists(project, lab, figures):
     from PIL import Image
 
     scored = lab.score(lab.source([lab.tomogram("TS_1"), lab.tomogram("TS_2", 1.0)]))
@@ -181,7 +183,7 @@ def test_the_report_opens_in_a_browser(project, scored, opened):
     assert opened == [Path(scored._getExtraPath("report.html")).resolve().as_uri()]
 
 
-def test_where_no_browser_is_the_reports_place_is_told(project, scored, monkeypatch):
+def test_without_a_browser_the_path_of_the_report_is_shown(project, scored, monkeypatch):
     import webbrowser
 
     def none():
@@ -228,7 +230,7 @@ def test_a_run_without_outputs_says_so(project, lab, scored):
     assert "There is no report yet" in message._msg
 
 
-def test_it_shows_what_is_there_while_the_run_goes_on(project, lab, figures):
+def test_it_shows_finished_results_during_the_run(project, lab, figures):
     source = lab.source([lab.tomogram("a", 3.0), lab.gated("b", 1.0)], wait=False)
     lab.until(lambda: hasattr(source, "Tomograms"), source)
     running = lab.score(source, wait=False)

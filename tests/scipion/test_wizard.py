@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The wizard and the viewer, as far as they need no window."""
+"""The wizard and the viewer, without windows."""
 
 import pytest
 
@@ -66,7 +66,7 @@ def asked(monkeypatch):
 
 
 @pytest.mark.parametrize("answer", [1.35, None], ids=["chosen", "cancelled"])
-def test_the_wizard_shows_the_histogram_when_there_are_scores(scored, asked, answer):
+def test_the_wizard_shows_a_histogram_of_existing_scores(scored, asked, answer):
     from tomoscore_scipion.wizards import TomoScoreThresholdWizard
 
     asked.answer = answer
@@ -89,7 +89,7 @@ def test_the_wizard_shows_the_histogram_when_there_are_scores(scored, asked, ans
         ("many", {}, 1),
     ],
 )
-def test_the_wizard_takes_a_number_when_nothing_is_scored(scipion, asked, answer, written, errors):
+def test_without_scores_the_wizard_asks_for_a_number(scipion, asked, answer, written, errors):
     from tomoscore_scipion.protocols import ProtTomoScore
     from tomoscore_scipion.wizards import TomoScoreThresholdWizard
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The live page: what it shows, in a browser too, and whom it refuses."""
+"""The live page: its content, also in a browser, and the requests that it refuses."""
 
 import http.client
 import json
@@ -66,7 +66,7 @@ def test_the_page_the_report_and_the_state_are_given(page):
     assert (state["tomograms"], state["failed"]) == (0, 0) and state["report"].isdecimal()
 
 
-def test_nothing_is_there_before_the_first_report(tmp_path):
+def test_the_page_is_missing_before_the_first_report(tmp_path):
     with LivePage(str(tmp_path), free_port()) as page:
         assert json.loads(ask(page, "/state")[2])["report"] is None
         assert ask(page, "/report.html")[0] == 404

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parts of a watch: when a file is complete, what AreTomo3 says, events."""
+"""Parts of `tomoscore watch`: complete files, AreTomo3's metrics, file system events."""
 
 import gzip
 import os
@@ -39,7 +39,7 @@ def test_a_file_is_complete_when_it_is_as_large_as_its_header_says(tmp_path, con
     assert is_complete(str(path)) is whole
 
 
-def test_a_file_that_is_gone_is_not_whole(tmp_path):
+def test_a_deleted_file_is_not_complete(tmp_path):
     assert not is_complete(str(tmp_path / "a.mrc"))
 
 
@@ -82,7 +82,7 @@ def test_a_file_that_is_never_whole_comes_after_a_long_time():
     assert waiting.next(STALE_S) == ("a", State(1, 1))
 
 
-def test_what_is_done_or_gone_is_not_waited_for_and_what_changed_since_is():
+def test_only_new_and_changed_files_are_waited_for():
     waiting = Waiting(SETTLE_S, 0.0, lambda path: True)
     done = {"a": State(1, 1), "b": State(1, 1)}
     waiting.update({"a": State(1, 1), "b": State(1, 9), "c": State(1, 1)}, done.get, 0.0)

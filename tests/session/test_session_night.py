@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The script of the night: a short one, with every fault and the real engine."""
+"""The script that simulates a night: a short run with every fault and the real engine."""
 
 import subprocess
 import sys

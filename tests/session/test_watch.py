@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`tomoscore watch`: each complete file is scored once, whatever happens to files and watch."""
+"""`tomoscore watch` scores each complete file once, also after interruptions and file changes."""
 
 import csv
 import json
@@ -14,7 +14,7 @@ from session_files import Watch, metrics_row, mrc_bytes
 from tomoscore_scipion.records.record_files import read_records
 
 
-def test_files_are_scored_as_they_come_and_the_results_are_kept_up_to_date(tmp_path):
+def test_files_are_scored_as_they_arrive_and_the_results_stay_up_to_date(tmp_path):
     with Watch(tmp_path) as watch:
         watch.write("TS_01.mrc", 1.5)
         watch.until(lambda: watch.scores() == {"TS_01": 1.5})
@@ -35,7 +35,7 @@ def test_files_are_scored_as_they_come_and_the_results_are_kept_up_to_date(tmp_p
     assert [t["id"] for t in shown["tomograms"]] == ["TS_01", "TS_02"]
 
 
-def test_csv_and_report_are_there_while_it_runs(tmp_path):
+def test_csv_and_report_exist_during_the_run(tmp_path):
     with Watch(tmp_path) as watch:
         watch.until((watch.output / "report.html").exists)
         assert (watch.output / "scores.csv").exists()
@@ -53,7 +53,7 @@ def test_a_report_that_cannot_be_written_does_not_end_the_watch(tmp_path):
     assert "TS_01" in (watch.output / "report.html").read_text(encoding="utf-8")
 
 
-def test_files_that_are_there_already_are_scored_the_first_one_written_first(tmp_path):
+def test_existing_files_are_scored_in_the_order_of_writing(tmp_path):
     (tmp_path / "data").mkdir()
     for name, time in (("b", 10), ("a", 20), ("c", 5)):
         path = tmp_path / "data" / f"{name}.mrc"

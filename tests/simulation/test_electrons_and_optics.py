@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Counting, contrast transfer and radiation damage against their known limits."""
+"""Electron counting, contrast transfer and radiation damage in their known limits."""
 
 import math
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Volumes of nothing are noise, of every texture."""
+"""Noise-only volumes of every texture."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from tomoscore_scipion.simulation.noise_only import (
 WIDTH_NM = 96.0
 
 
-def test_volumes_of_nothing_are_finite_and_fill_the_field():
+def test_noise_only_volumes_are_finite_and_fill_the_field():
     seen = set()
     for seed in range(40):
         stack, voxel_nm = random_noise_volume(np.random.default_rng(seed), WIDTH_NM)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is done to tomograms after reconstruction invents nothing and loses no sign."""
+"""Operations after reconstruction invent no structure and keep the sign of contrast."""
 
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ def test_operations_keep_shape_and_stay_finite(name, strength):
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_operations_on_noise_create_nothing(name):
+def test_operations_on_noise_create_no_structure(name):
     curves = [
         mean_curve(postprocessing.OPERATIONS[name](noise(seed), 0.8), texture(100 + seed))
         for seed in range(5)
@@ -63,7 +63,7 @@ def test_operations_on_noise_create_nothing(name):
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_operations_keep_what_there_is_with_its_sign(name):
+def test_operations_keep_structure_and_its_sign(name):
     matter = texture(7)
     stack = -matter + 0.3 * noise(8) * matter.std()
     curve = mean_curve(postprocessing.OPERATIONS[name](stack, 0.3), matter)
@@ -127,7 +127,7 @@ def test_gradients_are_smooth_and_as_strong_as_asked_for():
 
 
 @pytest.mark.parametrize("spectrum", SPECTRA)
-def test_noise_of_any_texture_has_unit_variance_and_holds_nothing(spectrum):
+def test_noise_of_any_texture_has_unit_variance_and_no_resolvability(spectrum):
     recipe = PhantomRecipe(0.0, 1.0, spectrum, 0.3, z_correlation=1.0)
     planes = noise_planes(torch.Generator().manual_seed(0), 5, 128, recipe, 1.5)
     assert planes.shape == (5, 128, 128)
@@ -173,7 +173,7 @@ def test_more_noise_on_matter_lowers_its_curve():
     assert curves[0] > curves[1] + 0.05 > curves[2] + 0.1
 
 
-def test_random_direct_stacks_of_nothing_hold_nothing():
+def test_random_noise_only_phantoms_have_no_resolvability():
     curves = []
     for seed in range(12):
         source = rng(seed)

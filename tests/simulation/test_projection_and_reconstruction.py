@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Projections and back-projection: everything lands at its place."""
+"""Projections and back-projection put matter at the right position."""
 
 import math
 from dataclasses import replace

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The true score of one specimen falls with everything that makes a tomogram worse."""
+"""The true score of a specimen decreases with every kind of degradation."""
 
 import numpy as np
 import pytest

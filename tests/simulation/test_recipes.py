@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recipes are valid, cover every axis of quality, and can be held fixed."""
+"""Recipes are valid, vary every axis of quality, and can have fixed parameters."""
 
 import math
 from dataclasses import asdict, fields

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Detectors, interpolation, deconvolution and band-passes against their known limits."""
+"""Detectors, interpolation, deconvolution and band-passes in their known limits."""
 
 import numpy as np
 import pytest
@@ -60,7 +60,7 @@ def test_a_band_pass_leaves_half_at_its_periods(kind):
     assert kept[4] < 1e-3
 
 
-def test_nothing_is_filtered_unless_it_is_asked_for():
+def test_filters_are_off_by_default():
     assert recipe_transfer(K, Recipe()) is None
     corrected = recipe_transfer(K, Recipe(ctf_correction="wiener", strength=0.5))
     assert corrected is not None
@@ -122,7 +122,7 @@ def test_an_acquisition_without_halves_says_so():
         acquisition.halves(torch.tensor([0.0]))
 
 
-def test_the_old_world_s_recipes_have_nothing_of_the_new():
+def test_old_recipes_have_no_new_parameters():
     default = Recipe()
     for seed in range(60):
         recipe = random_recipe(np.random.default_rng(seed), world="0.1")

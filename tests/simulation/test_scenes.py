@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scenes look like the fields that they are named after, and an older world stays at hand."""
+"""Scenes look like the specimens that they are named after; the old scenes remain available."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ def test_all_scenes_are_drawn_and_mixtures_about_as_often_as_said():
     assert 0.27 < drawn.count(MIXTURE) / 400 < 0.43
 
 
-def test_around_a_cell_there_is_ice():
+def test_a_cell_is_surrounded_by_ice():
     shares = []
     for seed in range(12):
         specimen = random_specimen(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`tomoscore simulate` and the demo: files that the engine reads, with truths that agree."""
+"""`tomoscore simulate` and the demo: the engine reads their files, and their truths agree."""
 
 import json
 import subprocess
@@ -201,7 +201,7 @@ def test_named_qualities_are_ordered_on_any_seed():
         assert good > medium + 0.7 > poor + 1.2
 
 
-def test_nothing_to_image_well_is_an_error(monkeypatch):
+def test_a_specimen_without_matter_is_an_error(monkeypatch):
     monkeypatch.setattr(simulated_module, "FILLED_VARIANCE", 9.0)
     request = Request(quality="good", field_nm=192.0, thickness_nm=(40.0, 40.0))
     with pytest.raises(StartError, match="leave out fewer"):
@@ -247,7 +247,7 @@ def test_curves_are_averaged_signed_over_the_slab_and_clipped_last():
     assert summary["slices"][1]["tomoscore"] == pytest.approx(second, abs=1e-3)
 
 
-def test_tiles_count_by_what_there_is_to_distinguish():
+def test_tiles_count_by_their_content():
     curves, content = np.zeros((2, 3, 3, 3, N_BANDS))
     curves[:, 1, 1], content[:, 1, 1] = 0.6, 0.9
     summary = truth_summary(curves, content, (0, 2), 15.0)
@@ -264,7 +264,7 @@ def test_bands_beyond_nyquist_are_null_and_cut_bands_count_by_their_share():
 
 
 @pytest.mark.parametrize(("curve", "content"), [(0.0, 1.0), (1.0, 0.0)])
-def test_nothing_seen_and_nothing_there_have_no_scale(curve, content):
+def test_no_resolvability_and_no_content_have_no_scale(curve, content):
     summary = summary_of(np.full((3, 1, 1, N_BANDS), curve), (0, 2), 15.0, content)
     assert (summary["tomoscore"], summary["scale_nm"]) == (0.0, None)
     assert summary["slices"][0] == {"z": 0, "tomoscore": 0.0, "scale_nm": None}

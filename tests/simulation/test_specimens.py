@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What specimens are made of has the sizes that nature gave it."""
+"""Ingredients of specimens have their natural sizes."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Simulated detector images: their counts, and that the engine reconstructs the specimen."""
+"""Simulated detector images: their counts, and the specimen that the engine reconstructs."""
 
 import math
 from dataclasses import replace

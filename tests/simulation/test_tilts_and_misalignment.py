@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tilt schemes and what alignment leaves."""
+"""Tilt schemes and residual misalignment."""
 
 import numpy as np
 import pytest

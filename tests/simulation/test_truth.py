@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The truth near 1 where all is seen, near 0 where nothing is, and its sign and bands."""
+"""The true resolvability: near 1 without degradation, near 0 for noise; its sign and its bands."""
 
 import math
 
@@ -47,12 +47,12 @@ def test_contrast_is_read_with_the_sign_of_the_tomogram():
     torch.testing.assert_close(tile_curves(-matter, matter, GRID, dark_matter=False), -dark)
 
 
-def test_where_nothing_is_nothing_is_resolved():
+def test_empty_regions_have_no_resolvability():
     empty = torch.zeros((256, 256))
     assert tile_curves(noise(0), empty, WIDE, True).abs().max() == 0
 
 
-def test_a_constant_plane_resolves_nothing_and_is_finite():
+def test_a_constant_plane_has_finite_zero_resolvability():
     assert tile_curves(torch.ones((128, 128)), texture(0), GRID, True).abs().max() < 1e-3
 
 
@@ -130,14 +130,14 @@ def test_content_is_a_half_at_its_variance_in_the_band_of_the_wave_only():
     torch.testing.assert_close(content, expected, rtol=0, atol=0.01)
 
 
-def test_content_lies_between_nothing_and_plenty():
+def test_content_lies_between_0_and_1():
     assert not tile_content(torch.zeros((128, 128)), GRID, 1.5).any()
     full = tile_content(10 * texture(1), GRID, 1.5)
     assert full.shape == (3, 3, N_BANDS)
     assert 0.95 < float(full.min()) <= float(full.max()) <= 1
 
 
-def test_nothing_beyond_nyquist_is_content():
+def test_bands_beyond_nyquist_have_no_content():
     content = tile_content(texture(1), GRID, 4.2)
     assert not content[..., 4:].any()
     assert float(content[..., :4].min()) > 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What training takes away of a volume is what a thinner volume would not have."""
+"""Augmentation that removes slices or neighbours gives the features of a thinner volume."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_neighbours_further_away_are_lost_with_nearer_ones():
     assert shares[:-1] == pytest.approx(NEIGHBOURS_LOST, abs=0.03)
 
 
-def test_at_least_one_slice_is_kept_and_their_order():
+def test_at_least_one_slice_remains_and_their_order_is_unchanged():
     for seed in range(50):
         kept = fewer(np.array([3, 5, 8, 9]), np.random.default_rng(seed))
         assert 1 <= len(kept) <= 4

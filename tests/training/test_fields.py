@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Parts of simulated fields: what is measured lies where its truth does."""
+"""Parts of simulated fields: features and truth have the same position."""
 
 import numpy as np
 import pytest

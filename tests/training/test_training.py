@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small training from end to end, and what its parts promise."""
+"""A small training from start to end, and its parts."""
 
 import json
 from types import SimpleNamespace
@@ -101,7 +101,7 @@ def test_training_goes_on_from_weights(trained, tmp_path):
     torch.testing.assert_close((found.mean, found.std), (start.mean, start.std))
 
 
-def test_a_share_of_the_weights_that_training_started_from_is_kept(trained, tmp_path):
+def test_the_result_keeps_a_fraction_of_the_starting_weights(trained, tmp_path):
     weights = trained / "weights.safetensors"
     start, _ = load_weights(weights)
     shards = Shards(trained / "train")
@@ -129,7 +129,7 @@ def test_weights_that_cannot_be_started_from_are_refused_before_anything_is_simu
     assert not (tmp_path / "out").exists()
 
 
-def test_a_share_is_kept_of_weights_only(tmp_path, capsys):
+def test_the_option_kept_needs_starting_weights(tmp_path, capsys):
     assert main(["train", str(tmp_path / "out"), "--kept", "0.5"]) == 1
     assert "--start WEIGHTS" in capsys.readouterr().err
     assert main(["train", str(tmp_path / "out"), "--kept", "1.5"]) == 2
@@ -151,7 +151,7 @@ def test_a_fifth_of_the_specimens_hold_one_ingredient_each_of_them_as_often():
         assert 0.11 < kept < 0.23
 
 
-def test_volumes_of_nothing_are_nulls_of_the_shape_of_other_samples():
+def test_noise_only_volumes_have_the_shape_of_other_samples():
     recipe = SampleRecipe(field_px=128, noise_volumes=3)
     samples = noise_only_samples(5, recipe)
     assert {sample.volume for sample in samples} == {0, 1, 2}
@@ -214,7 +214,7 @@ def test_a_batch_without_augmentation_holds_every_slice_and_tile_of_its_volumes(
     assert found.tolist() == slices
 
 
-def test_augmentation_takes_slices_tiles_and_neighbours_away_and_changes_nothing_else(trained):
+def test_augmentation_only_removes_slices_tiles_and_neighbours(trained):
     shards = Shards(trained / "train")
     thick = np.flatnonzero(
         [
@@ -272,7 +272,7 @@ def test_wrong_content_is_a_loss_even_where_curves_are_right():
     assert loss(truth, batch, torch.full_like(truth, 0.5)) > 0.05
 
 
-def test_curves_of_tiles_with_nothing_in_them_hardly_count():
+def test_curves_of_tiles_without_content_hardly_count():
     truth = torch.zeros((1, 2, 9, N_BANDS))
     weight = torch.ones((1, 2, 9))
     full, empty = (batch_of(truth, weight, torch.full_like(truth, c)) for c in (1.0, 0.0))
