@@ -51,7 +51,7 @@ class RefusedError(ValueError):
 
 
 @dataclass(frozen=True)
-class Session:
+class MeasuredSession:
     """The tomograms of a session with measured halves, octaves coarsest first.
 
     Attributes:
@@ -69,9 +69,11 @@ class Session:
     def __len__(self) -> int:
         return len(self.predicted)
 
-    def select(self, indices: np.ndarray) -> Session:
+    def select(self, indices: np.ndarray) -> MeasuredSession:
         """The session with some of its tomograms, by indices or a mask (n,)."""
-        return Session(*(getattr(self, name)[indices] for name in self.__dataclass_fields__))
+        return MeasuredSession(
+            *(getattr(self, name)[indices] for name in self.__dataclass_fields__)
+        )
 
     def excess(self, shifts: np.ndarray) -> np.ndarray:
         """Predicted minus measured visible fraction after a correction, (n, N_SCORED).
@@ -123,7 +125,7 @@ def calibration_from(records: Sequence[Score]) -> Calibration:
     )
 
 
-def session_of(records: Sequence[Score]) -> Session:
+def session_of(records: Sequence[Score]) -> MeasuredSession:
     """Predicted and measured curves of records with measured halves."""
     predicted, measured = (
         np.array([_octaves(curve) for curve in curves])
@@ -135,7 +137,7 @@ def session_of(records: Sequence[Score]) -> Session:
         fraction_below_nyquist((record.voxel_size_angstrom or 0) / 10) for record in records
     ]
     measured_sd = [_measured_sd(row, record) for row, record in zip(measured, records)]
-    return Session(
+    return MeasuredSession(
         predicted, measured, np.array(measured_sd), np.array(below_nyquist)[:, :N_SCORED]
     )
 
@@ -154,7 +156,7 @@ def _measured_sd(measured: np.ndarray, record: Score) -> np.ndarray:
     return np.asarray(np.hypot((high - low) / (2 * Z_90), HALVES_SD))
 
 
-def shifts_of(session: Session, strength: float) -> np.ndarray:
+def shifts_of(session: MeasuredSession, strength: float) -> np.ndarray:
     """The shift of each octave, (N_SCORED,), by least squares with a penalty on large shifts.
 
     Args:
@@ -177,7 +179,7 @@ def _penalty(strength: float) -> np.ndarray:
     return (SHIFTS / strength) ** 2
 
 
-def _cross_validated(session: Session) -> tuple[float, np.ndarray]:
+def _cross_validated(session: MeasuredSession) -> tuple[float, np.ndarray]:
     """The strength with the smallest error of left-out tomograms, and their residuals, (n,)."""
     indices = np.arange(len(session))
     residuals = {}

@@ -19,7 +19,7 @@ from tomoscore_scipion.session.events import Events
 from tomoscore_scipion.session.files import HALVES
 from tomoscore_scipion.session.results import Results
 from tomoscore_scipion.session.server import LivePage
-from tomoscore_scipion.session.session import PICTURES, Plan, Session
+from tomoscore_scipion.session.session import PICTURES, Plan, Watch
 
 SECONDS_PER_MINUTE = 60.0
 
@@ -71,16 +71,16 @@ def _watch(plan: Plan, supervisor: Supervisor, results: Results) -> int:
     """Watch until the end of the session or a stop; the last report has all pictures."""
     stopped = False
     with Events(plan.folder) as events:
-        session = Session(plan, supervisor, results, events)
+        watch = Watch(plan, supervisor, results, events)
         if not plan.quiet:
             notify(*supervisor.notices)
             _announce(plan, results, events)
         try:
             with stopping.deferred() as check:
-                session.run(check)
+                watch.run(check)
         except KeyboardInterrupt:
             stopped = True
-        session.refresh(is_last=True)
+        watch.refresh(is_last=True)
     if not plan.quiet:
         failed = sum(record.status == FAILED for record in results.records.values())
         how = "stopped" if stopped else "nothing new came"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Summarise the curves of tiles to one tomogram: slab, curve, score, interval.
+"""Combine the curves of tiles into the result of a tomogram: slab, curve, score, interval.
 
-Tiles are weighted by their content, wherever in the field they lie, so that a sharp cell in empty
-ice is a sharp tomogram. A tomogram without structure scores near 0.
+Tiles are weighted by their content, independent of their position, so that a sharp cell in empty
+ice gives a high score. A tomogram without structure scores near 0.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from tomoscore_scipion.model.inference import SliceCurves
 from tomoscore_scipion.records.bands import N_BANDS, N_SCORED, tomoscore
 
 CONTENT_FLOOR = 0.01
-"""Added to the content of each tile: below it there is practically no structure to distinguish."""
+"""Added to the content of each tile; a content below it means practically no structure."""
 SLAB_FRACTION = 0.5
-"""The slab begins and ends where visible structure reaches this fraction of the best slice's."""
+"""Slices at the ends of the slab have at least this fraction of the best slice's visible
+structure."""
 SLAB_FLOOR = 0.02
-"""With less visible structure than this in the best slice, the slab is the whole volume."""
+"""If the best slice has less visible structure than this, the slab is the whole volume."""
 SPECIMEN_CONTENT = 0.5
 """A tile holds specimen if its content in any octave down to 8 nm is at least this."""
 DRAWS = 300
@@ -41,7 +42,7 @@ class TomogramScore:
         content: fraction of the slab's tiles that hold specimen, 0 to 1.
         slab_z: (first, last) plane of the slab, inclusive.
         slice_z: (n,) planes of the scored slices.
-        slice_scores: (n,) TomoScore of each.
+        slice_scores: (n,) TomoScore of each slice.
     """
 
     score: float
@@ -60,16 +61,16 @@ def summarise(
     calibration: dict[str, Any],
     out_of_distribution: float = 0.0,
 ) -> TomogramScore:
-    """Summarise the slices of a tomogram.
+    """Combine the slices of a tomogram into its score.
 
     Args:
         slices: at least one, in order of z.
         planes: (first, last) plane, inclusive, that the slices were sampled from.
         below_nyquist: (N_BANDS,) from `fraction_below_nyquist`.
-        calibration: the card's "interval": {"score": [...], "sd": [...], "thin": f, "strange": f},
-            the standard deviation in octaves of the model's own error at a score, interpolated
-            between; its factor for volumes of one slice, and its relative increase per unit of
-            `out_of_distribution` above 1.
+        calibration: "interval" of the card, {"score": [...], "sd": [...], "thin": f, "strange": f}:
+            "sd" is the standard deviation in octaves of the model's error at the scores "score",
+            with linear interpolation; "thin" is its factor for volumes of one slice; "strange" is
+            its relative increase per unit of `out_of_distribution` above 1.
         out_of_distribution: distance of the volume from the training volumes, see
             `inference.Predictor.out_of_distribution`.
     """
@@ -96,13 +97,13 @@ def summarise(
 def own_error(
     score: float, slices: int, out_of_distribution: float, calibration: dict[str, Any]
 ) -> float:
-    """Standard deviation of the model's own error in octaves; see `summarise`.
+    """Standard deviation of the model's error in octaves; see `summarise`.
 
     Args:
         score: TomoScore in octaves.
         slices: number of slices of the volume.
         out_of_distribution: distance of the volume from the training volumes.
-        calibration: the card's "interval", see `summarise`.
+        calibration: "interval" of the card, see `summarise`.
 
     Returns:
         Standard deviation in octaves.
@@ -127,7 +128,7 @@ def usable_tiles(slice_curves: SliceCurves) -> tuple[np.ndarray, np.ndarray]:
 
 
 def weighted_curve(curves: np.ndarray, content: np.ndarray) -> np.ndarray:
-    """Curve of tiles by their content: sum(o R) / (sum(o) + 0.01 n), (N_BANDS,), signed.
+    """Mean curve of tiles weighted by content, sum(o R) / (sum(o) + 0.01 n), (N_BANDS,), signed.
 
     Args:
         curves: (n, N_BANDS), R.
@@ -163,8 +164,8 @@ def slab(
 ) -> tuple[int, int]:
     """First and last slice, inclusive, of the specimen among scored slices.
 
-    The slab reaches from the first to the last slice whose visible structure is at least half that
-    of the best slice. A median over three slices removes single outliers and keeps edges sharp.
+    The slab reaches from the first to the last slice with at least half of the visible structure of
+    the best slice. A median over three slices removes single outliers and keeps edges sharp.
 
     Args:
         slices: (curves, content) of each slice from `usable_tiles`.
@@ -200,12 +201,12 @@ def slab_planes(z: np.ndarray, first: int, last: int, planes: tuple[int, int]) -
 def bootstrap_sd(
     slices: Sequence[tuple[np.ndarray, np.ndarray]], below_nyquist: np.ndarray
 ) -> float:
-    """Standard deviation of the score over slices and tiles drawn with replacement, octaves.
+    """Standard deviation of the score in octaves by bootstrap over slices and tiles.
 
-    The draws have a fixed seed: the same tomogram gives the same interval.
+    The seed is fixed, so that the same tomogram always gives the same interval.
     """
     rng = np.random.default_rng(0)
-    # Neighbouring tiles share most of their pixels: about one tile in nine is independent.
+    # Neighbouring tiles overlap in most of their pixels; about one tile in nine is independent.
     sums = []
     for curves, content in slices:
         n = len(curves)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which device scores: decided once, at the edge."""
+"""Choice of the device, made once when the weights are loaded."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tomoscore_scipion.records.errors import StartError
 
 
 def resolve_device(name: str) -> tuple[torch.device, list[str]]:
-    """The device of a name, and what the user should know about the choice.
+    """The device of a name, and messages to the user about the choice.
 
     Args:
-        name: "cpu", "cuda", "cuda:N", or "auto": the first GPU where there is one.
+        name: "cpu", "cuda", "cuda:N" or "auto"; "auto" is the first GPU, or the CPU without one.
 
     Raises:
-        StartError: the name is none of these, or the device is not there.
+        StartError: the name is invalid, or the device is not available.
     """
     if name == "cpu":
         return torch.device("cpu"), []

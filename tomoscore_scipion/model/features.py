@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ratios that describe an octave and do not depend on its gain, from means of products.
 
-Gaussian noise has the same ratios whatever its spectrum. Matter is sparse, skewed and directed, its
-octaves are in phase at edges, and it persists through z.
+The ratios of Gaussian noise are the same for every spectrum. Matter differs from it: matter is
+sparse, skewed and oriented, its octaves are in phase at edges, and it continues in z.
 
-In the formulas <name> is the mean of that name in `statistics.MEAN_TABLE`, and log is to base 10.
+In the formulas <name> is the mean of this name in `statistics.MEAN_TABLE`; log is to base 10.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _AT = {name: index for index, name in enumerate(MEANS)}
 
 
 class Means:
-    """Means by name, and what several ratios share.
+    """Means by name, and quantities that several ratios use.
 
     Args:
-        values: (..., len(MEANS)) of `statistics.tile_means`, or means of them over tiles.
+        values: (..., len(MEANS)) from `statistics.tile_means`, or averages of these over tiles.
     """
 
     def __init__(self, values: torch.Tensor) -> None:
@@ -54,15 +54,15 @@ Formula = Callable[[Means], torch.Tensor]
 
 @dataclass(frozen=True)
 class Ratio:
-    """A ratio of means of an octave. None depends on the gain of an octave or on quarter turns.
+    """A ratio of means of an octave, independent of the octave's gain and of 90 degree rotations.
 
     Attributes:
-        name: of the ratio, unique.
-        formula: in the symbols of the module.
-        value: computes it, (...,), from means.
-        channels: the neighbours that it needs; it is 0 without them.
-        coarser: whether it depends on the next coarser octave, and is 0 without one.
-        odd: whether it changes sign with the contrast; the others do not depend on the contrast.
+        name: unique name of the ratio.
+        formula: formula in the symbols of the module docstring.
+        value: function that computes the ratio, (...,), from means.
+        channels: required neighbours; the ratio is 0 without them.
+        coarser: whether it depends on the next coarser octave; the ratio is 0 without one.
+        odd: whether it changes sign with the contrast; other ratios do not depend on the contrast.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Ratio:
 
     @property
     def invariances(self) -> tuple[str, ...]:
-        """Changes of an octave that leave the ratio as it is."""
+        """Changes of an octave that do not change the ratio."""
         return ("gain", "quarter turns", *(() if self.odd else ("contrast sign",)))
 
 
@@ -102,14 +102,14 @@ def _correlation(one: str, other: str) -> Ratio:
 
 
 def _coherence(size: str) -> Ratio:
-    """How much of the Riesz energy has one direction over an area."""
+    """Fraction of the Riesz energy with a common direction within squares of one size."""
     mean = f"tensor_{size}"
     formula = f"<{mean}> / <riesz_2>"
     return Ratio(f"coherence_{size}", formula, lambda m: m[mean] / m.riesz)
 
 
 def _clustering(size: str) -> Ratio:
-    """How unevenly energy is distributed over areas of a size."""
+    """Unevenness of the distribution of energy over squares of one size."""
     mean = f"energy_{size}"
     formula = f"log(<{mean}> / <amplitude_2>^2)"
     return Ratio(f"clustering_{size}", formula, lambda m: _log(m[mean] / m.amplitude**2))
@@ -176,7 +176,7 @@ RATIO_TABLE = (
     ),
     *(_pair("absolute", f"strength_{name}", "centre", name) for name in CHANNEL_NAMES[1:]),
 )
-"""All ratios of an octave, in order; a model is trained for one table."""
+"""All ratios of an octave, in order; a trained model is valid for one table only."""
 RATIOS = tuple(ratio.name for ratio in RATIO_TABLE)
 N_RATIOS = len(RATIOS)
 ODD = tuple(index for index, ratio in enumerate(RATIO_TABLE) if ratio.odd)
@@ -204,7 +204,7 @@ def energies(means: torch.Tensor, log_power: torch.Tensor) -> torch.Tensor:
 
     Args:
         means: (v, s, t, OCTAVES, len(MEANS)).
-        log_power: (v, s, OCTAVES), log10 of the power that was set to 1.
+        log_power: (v, s, OCTAVES), log10 of the power before scaling to 1.
 
     Returns:
         (v, s, t, OCTAVES).

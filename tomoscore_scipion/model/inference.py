@@ -72,7 +72,7 @@ class Predictor:
         """Measure the statistics of one slice.
 
         Raises:
-            TomogramError: the GPU's memory does not suffice.
+            TomogramError: the GPU has too little memory.
         """
         try:
             return measure(canonical, self.device)
@@ -86,7 +86,7 @@ class Predictor:
 
     @torch.inference_mode()
     def curves(self, slices: Sequence[MeasuredSlice]) -> list[SliceCurves]:
-        """Predict the curves of all slices of a volume together; those of blank slices are 0."""
+        """Predict the curves of all slices of a volume together; blank slices have curves of 0."""
         not_blank = [measured for measured in slices if not measured.blank]
         if not not_blank:
             return [_no_curves(measured) for measured in slices]
@@ -122,7 +122,7 @@ def measure(canonical: CanonicalSlice, device: torch.device) -> MeasuredSlice:
 
 
 def as_volume(slices: Sequence[MeasuredSlice], device: torch.device) -> Measured:
-    """Slices of one volume as the network's input, v = 1."""
+    """Input of the network for the slices of one volume, v = 1."""
 
     def stacked(name: str, tiles: bool) -> torch.Tensor:
         rows = [getattr(measured, name) for measured in slices]

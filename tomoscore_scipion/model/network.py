@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The network: statistics of the tiles of a volume in, resolvability and content per tile out.
+"""The network: predicts resolvability and content of each tile from the statistics of a volume.
 
-The network predicts an octave from its own ratios and those of the next coarser octave, from 32 nm
-on also from those of the next finer octave. It sees the ratios of the tile, of its slice and of the
-volume, and the power of the tile relative to other tiles of the volume. All octaves share one set
-of weights.
+The network predicts an octave from the ratios of this octave and of the next coarser one; for
+octaves of 32 nm and coarser also from the ratios of the next finer one. Its inputs are the ratios
+of the tile, of its slice and of the volume, and the power of the tile relative to other tiles of
+the volume. All octaves share one set of weights.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ HEAD_WIDTH = 192
 DROPOUT = 0.1
 """Dropout probability of the last hidden layer of the head."""
 RATIO_NOISE = 0.2
-"""Standard deviation of the Gaussian noise on scaled ratios of slices and volumes in training: a
-coarse octave has few waves, and an edge or a filter that changes them must not decide."""
+"""Standard deviation of the Gaussian noise added to scaled ratios of slices and volumes in
+training. A coarse octave has few waves, so an edge or a filter can change its ratios; the noise
+keeps the network from depending on such changes."""
 RATIO_LIMIT = 6.0
 """Scaled ratios are clipped to +- this many standard deviations of the training samples."""
 LOW_QUANTILE, HIGH_QUANTILE = 0.1, 0.9
@@ -36,9 +37,9 @@ N_POWER_FEATURES = 7
 """Number of power features of a tile and octave, see `power_features`."""
 FINER_FROM = 2
 """Index of the finest octave, 32-16 nm, whose prediction also uses the next finer octave. Visible
-fine structure implies that coarser periods, of which a slice holds few waves, are visible too.
-Finer octaves do not use it: then a low-pass filter or the voxel size does not change the prediction
-of an octave that it leaves unchanged."""
+fine structure implies that coarser periods are visible too, and a slice holds few waves of those
+periods. Finer octaves do not use it, so that a low-pass filter or a coarser voxel changes only the
+predictions of the octaves that it affects."""
 _OWN = N_RATIOS + N_POWER_FEATURES + 2 * (N_RATIOS + PERSISTENCE) + 3 * EMBEDDING_SIZE
 
 
@@ -77,10 +78,10 @@ class ResolvabilityNet(nn.Module):
 
     Attributes:
         mean: (N_RATIOS,) mean of the ratios over the training samples.
-        std: (N_RATIOS,) their standard deviation.
+        std: (N_RATIOS,) standard deviation of the ratios over the training samples.
         reference_mean: (OCTAVES, n) mean of the scaled single-channel ratios of training volumes.
-        reference_whitening: (OCTAVES, n, n) matrix that makes their covariance 1, scaled so that
-            2 % of the held-out volumes have an `out_of_distribution` above 1.
+        reference_whitening: (OCTAVES, n, n) matrix that whitens these ratios, scaled so that 2 % of
+            the held-out volumes have an `out_of_distribution` above 1.
     """
 
     mean: torch.Tensor
@@ -146,7 +147,8 @@ class ResolvabilityNet(nn.Module):
     ) -> torch.Tensor:
         """Last hidden layer of the head for one slice of each volume, (v, t, OCTAVES, n).
 
-        One slice at a time, because the input of the head is much larger than the statistics.
+        Slices are processed one at a time, because the input of the head needs much more memory
+        than the statistics.
 
         Args:
             own: (v, t, OCTAVES, n) of the tiles.
@@ -197,7 +199,7 @@ class ResolvabilityNet(nn.Module):
 
 
 def with_finer(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Pad the head of weights made before octaves used the next finer one, with weights of 0.
+    """Pad the head of older weights, which do not use the next finer octave, with zeros.
 
     Args:
         tensors: {parameter name: tensor}; tensors of the current shape are returned unchanged.
@@ -212,8 +214,9 @@ def with_finer(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 def polarity(of_volume: torch.Tensor) -> torch.Tensor:
     """Signs of ratios, (v, 1, N_RATIOS), that bring all volumes to the same contrast.
 
-    With these signs the odd ratios of all octaves but the coarsest, which has few waves, sum to
-    less than 0: matter is sparse and dark, and fine octaves are strong where coarse ones are dark.
+    With these signs the sum of the odd ratios is negative, as for dark matter: matter is sparse,
+    and fine octaves are strong where coarse octaves are dark. The coarsest octave is excluded,
+    because it has few waves.
 
     Args:
         of_volume: (v, OCTAVES, N_RATIOS) of whole volumes.
@@ -226,7 +229,7 @@ def polarity(of_volume: torch.Tensor) -> torch.Tensor:
 
 
 def normalised_weights(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weights that sum to 1: of tiles in their slice, (v, s, t), of slices in a volume, (v, s)."""
+    """Weights of tiles in their slice, (v, s, t), and of slices in their volume, (v, s); sum 1."""
     total = weight.sum(dim=2, keepdim=True)
     exists = (total[..., 0] > 0).to(weight.dtype)
     return weight / total.clamp_min(1e-6), exists / exists.sum(dim=1, keepdim=True).clamp_min(1)
@@ -237,7 +240,7 @@ def attention_pool(
 ) -> torch.Tensor:
     """Softmax-weighted mean embedding over the tiles of each volume, (v, OCTAVES, EMBEDDING_SIZE).
 
-    Noise is about the same everywhere in a tomogram, so its clearest tiles show how strong it is.
+    The noise level is about the same throughout a tomogram, so the clearest tiles represent it.
 
     Args:
         embedding: (v, s, t, OCTAVES, EMBEDDING_SIZE).
@@ -254,13 +257,13 @@ def power_features(power: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 
     Args:
         power: (v, s, t, OCTAVES) log10.
-        weight: (v, s, t); tiles of weight 0 do not count.
+        weight: (v, s, t) fraction of each tile that holds data; tiles of weight 0 are ignored.
 
     Returns:
-        (v, s, t, OCTAVES, N_POWER_FEATURES): difference from the mean of the
-        slice, and from the 10 %, 50 % and 90 % quantiles of the volume; standard deviation within
-        the slice; median - 10 % quantile and 90 % quantile - median of the volume. Clipped to -3
-        to 3, and 0 where there is no data.
+        (v, s, t, OCTAVES, N_POWER_FEATURES): differences of the tile from the mean of the slice and
+        from the 10 %, 50 % and 90 % quantiles of the volume; standard deviation within the slice;
+        median - 10 % quantile and 90 % quantile - median of the volume. Clipped to -3 to 3; 0
+        where there is no data.
     """
     exists = weight > 0
     tile_weight, _ = normalised_weights(weight)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prepare slices for measurement: mask, gain, background and window.
 
-Empty borders are masked. The slice is scaled to unit spread, a smooth background is subtracted, and
-the slice is put into a window with soft edges, so that its Fourier transform has no cross. All
-steps are linear: a nonlinear step before the whitening in `octaves.py` would act differently on a
-filtered tomogram.
+Empty borders are masked. The slice is scaled to unit spread and a smooth background is subtracted.
+The slice is then padded to a window with soft edges, which avoids a cross in its Fourier transform.
+All steps are linear, because a nonlinear step before the whitening in `octaves.py` would act
+differently on a filtered tomogram.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from tomoscore_scipion.model.tiles import CELL_PX, cells_along
 from tomoscore_scipion.model.validity import valid_pixels
 
 CLIP_SPREADS = 1e4
-"""Values are clipped to +- this many robust spreads; larger ones would exhaust float32."""
+"""Values are clipped to +- this many robust spreads, which keeps the precision of float32."""
 BACKGROUND_SIGMA_NM = 60.0
-"""Sigma of the Gaussian weights of the local lines that are subtracted as background."""
+"""Sigma of the Gaussian weights of the local linear fits that give the background."""
 BACKGROUND_STEP_NM = 12.0
-"""Width of the blocks whose means the lines are fitted to."""
+"""Width of the blocks; the lines are fitted to the means of the blocks."""
 MARGIN_CELLS = 1
 """Width in cells of the margin in which a slice fades out."""
 MIN_SPREAD = 1e-3
-"""A slice is blank if less than this fraction of its spread is left without the background."""
+"""A slice is blank if less than this fraction of its spread remains without the background."""
 SMALLEST_VOXEL_NM = 0.8
 """Finer slices are binned first, because no period below 3 nm is measured."""
 
@@ -49,13 +49,13 @@ class CanonicalSlice:
         z: plane of the volume at its centre.
         images: (n, y, x) float32, the channels that exist, in a window of whole cells with
             `MARGIN_CELLS` around it; 0 where there is no data, fading out in the margin.
-        present: whether each channel exists; the first, the centre, always does.
+        present: whether each channel exists; the first one, the centre, always exists.
         valid: (y, x) float32, 1 where the window holds data, 0 elsewhere.
         cells: (rows, columns) of cells in the window, without the margin.
         voxel_nm: pixel of the images.
         shape: (rows, columns) of pixels of the slice, in the middle of the window.
-        blank: whether the slice is constant, or nearly; images are 0 then.
-        log_spread: log10 of the spread that was set to 1, in units of the file; 0 when blank.
+        blank: whether the slice is constant or nearly constant; images are 0 then.
+        log_spread: log10 of the spread before scaling, in units of the file; 0 when blank.
         not_finite: whether the slice holds NaN or inf, which are masked.
     """
 
@@ -141,7 +141,7 @@ def _scaled(plane: np.ndarray, valid: np.ndarray, offset: float, gain: float) ->
 def _averaged(
     images: torch.Tensor, mask: torch.Tensor, voxel_nm: float
 ) -> tuple[torch.Tensor, torch.Tensor, float]:
-    """Block means of images with much finer pixels than needed, their mask, and their pixel."""
+    """Bin images with pixels below `SMALLEST_VOXEL_NM`; returns images, mask and pixel in nm."""
     factor = int(SMALLEST_VOXEL_NM / voxel_nm)
     if factor < 2:
         return images, mask, voxel_nm
@@ -160,14 +160,14 @@ def _robust_range(plane: np.ndarray, valid: np.ndarray) -> tuple[float, float]:
     spread = (high - low) / 2
     if spread == 0:
         spread = float(values.std())
-    # Differences at the rounding of float32 are no signal.
+    # Differences of the size of float32 rounding are not signal.
     limits = np.finfo(np.float32)
     negligible = max(8 * limits.eps * max(abs(low), abs(high)), limits.tiny)
     return float(middle), float(spread) if spread > negligible else 0.0
 
 
 def robust_spread(values: torch.Tensor) -> float:
-    """Half the distance between the 16 % and 84 % quantiles: robust against outliers."""
+    """Half the distance between the 16 % and 84 % quantiles, which is robust against outliers."""
     if values.numel() == 0:
         return 0.0
     values = values.flatten()[:: max(1, values.numel() // 65536)]
@@ -178,8 +178,8 @@ def robust_spread(values: torch.Tensor) -> float:
 def without_background(images: torch.Tensor, mask: torch.Tensor, pixel_nm: float) -> torch.Tensor:
     """Subtract a smooth background from images (n, y, x); the result is 0 where there is no data.
 
-    At an edge of the slice, or next to an empty part, the background would end in a step or a bend
-    that is no feature of the specimen.
+    Areas without data are filled and lines are fitted up to the edges, because the background would
+    otherwise end in a step or a bend that is not a feature of the specimen.
 
     Args:
         images: (n, y, x).
@@ -191,7 +191,7 @@ def without_background(images: torch.Tensor, mask: torch.Tensor, pixel_nm: float
     if not bool(mask.all()):
         images = _filled(images - _fitted_plane(images, mask), mask, step, sigma_px)
     blocks = math.ceil(mask.shape[0] / step), math.ceil(mask.shape[1] / step)
-    pooled = F.adaptive_avg_pool2d(images, blocks)  # blocks that a mirror image has, too
+    pooled = F.adaptive_avg_pool2d(images, blocks)  # symmetric under reflection
     along_y, along_x = (local_lines(n, m, sigma_px) for n, m in zip(mask.shape, blocks))
     return (images - along_y @ pooled @ along_x.T) * mask
 
@@ -213,7 +213,7 @@ def _filled(images: torch.Tensor, mask: torch.Tensor, step: int, sigma_px: float
 
 @lru_cache(maxsize=16)
 def local_lines(n: int, blocks: int, sigma_px: float) -> torch.Tensor:
-    """Matrix of a local linear smoother, (n, blocks); straight lines stay, also at the ends.
+    """Matrix of a local linear smoother, (n, blocks); keeps straight lines, also at the ends.
 
     Each pixel gets the value of the line fitted to the block means around it with Gaussian weights
     (local linear regression: Cleveland, J. Am. Stat. Assoc. 74, 829 (1979)).
@@ -277,9 +277,9 @@ def gaussian_blur(images: torch.Tensor, sigma_px: float) -> torch.Tensor:
 def _window(
     images: torch.Tensor, cells: tuple[int, int], pixel_nm: float, fade: bool
 ) -> torch.Tensor:
-    """Images (n, y, x) in the middle of a window of whole cells and a margin.
+    """Pad images (n, y, x) to a window of whole cells and a margin, with the images in its middle.
 
-    The surroundings are 0 or, with `fade`, mirror images that fade out towards the edges.
+    The padding is 0 or, with `fade`, mirror images that fade out towards the edges.
     """
     for axis, count in ((1, cells[0]), (2, cells[1])):
         n = images.shape[axis]
@@ -293,7 +293,7 @@ def _window(
 def _fast_size(size: float, odd: int) -> int:
     """The number 2^a 3^b 5^c 7^d of a given parity nearest to `size`, for a fast Fourier transform.
 
-    With the parity of the slice, the slice lies exactly in the middle of the window.
+    If the window has the parity of the slice, the slice lies exactly in its middle.
     """
     around = [n for n in range(max(2, int(size * 0.97)), int(size * 1.03) + 3) if n % 2 == odd]
     smooth = [n for n in around if _is_smooth(n)]
@@ -308,12 +308,12 @@ def _is_smooth(n: int) -> bool:
 
 
 def _extended(images: torch.Tensor, axis: int, margin: int, fade: bool) -> torch.Tensor:
-    """Images with a margin at both ends of an axis: empty, or fading mirror images."""
+    """Pad images at both ends of an axis, with 0 or with mirror images that fade out."""
     if not fade:
         return F.pad(images, [0, 0, margin, margin] if axis == 1 else [margin, margin])
     n = images.shape[axis]
     outwards = torch.arange(margin)
-    mirrored = outwards % (2 * n)  # a narrow slice is mirrored again and again
+    mirrored = outwards % (2 * n)  # a narrow slice is mirrored repeatedly
     mirrored = torch.where(mirrored >= n, 2 * n - 1 - mirrored, mirrored)
     weight = 0.5 * (1 + torch.cos(math.pi * (outwards + 1) / (margin + 0.5)))
     weight = weight.reshape([1, -1, 1] if axis == 1 else [1, 1, -1])

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A slice as whitened octaves: one image per octave of period, from 8-4 nm to 128-64 nm.
+"""Split a slice into whitened octaves: one image per octave of period, 8-4 nm to 128-64 nm.
 
-A radial filter multiplies signal and noise at a frequency by the same factor, so it changes no
-correlation within an octave. Division of a slice by its own smooth radial spectrum removes such
-filters before any nonlinear step, and sharp annuli separate the octaves.
+A radial filter multiplies signal and noise at a frequency by the same factor, so it does not change
+correlations within an octave. Division of a slice by its own smooth radial spectrum removes such
+filters before any nonlinear step. Sharp annuli then separate the octaves.
 
 Each octave comes with its Riesz transform, whose two images are a quarter of a period out of phase
 along y and x: together they give amplitude, direction and phase of a local wave (the monogenic
@@ -37,7 +37,7 @@ BINS_PER_OCTAVE = 2
 COARSEST_NM = 256.0
 """Coarsest period of the radial spectrum."""
 MIN_RELATIVE_POWER = 1e-13
-"""Smallest power of a bin, relative to the largest: below it is the rounding of float32."""
+"""Minimum power of a bin relative to the largest; lower values are rounding errors of float32."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,10 @@ class Octave:
             channels are 0.
         riesz: (2, y, x) Riesz transform of the centre along y and x.
         valid: (y, x) 1 where the slice has data, 0 elsewhere.
-        cell_px: pixels along a cell; the outermost `MARGIN_CELLS` cells are margin.
-        log_power: log10 of the power that was scaled to 1, comparable within a volume.
-        persistence: (2, CHANNELS - 1) correlation of the centre with its neighbours over the
-            waves that run mostly along one axis and along the other.
+        cell_px: edge of a cell in pixels; the outermost `MARGIN_CELLS` cells are margin.
+        log_power: log10 of the power before scaling to 1, comparable within a volume.
+        persistence: (2, CHANNELS - 1) correlation of the centre with its neighbours, over the waves
+            mostly along one axis and over the waves mostly along the other.
     """
 
     images: torch.Tensor
@@ -123,7 +123,7 @@ def _compress(*parts: torch.Tensor) -> None:
     """Compress amplitudes above `LIMIT` to LIMIT + log(1 + excess), in place.
 
     Args:
-        parts: (n, y, x) components; the amplitude is the root of the sum of all their squares.
+        parts: (n, y, x) components; the amplitude is the root of their sum of squares.
     """
     squares = [component.square() for part in parts for component in part]
     amplitude = sum(squares[1:], squares[0]).sqrt()
@@ -163,7 +163,7 @@ class _Grid:
     """Frequencies and filters of a window, computed once for all slices of its shape.
 
     Attributes:
-        annuli: filter of each octave, complex, with the shift to the middles of its pixels.
+        annuli: complex filter of each octave; includes the shift to the centres of its pixels.
         riesz: Riesz transform of each octave along y and x, (2, y, x) complex.
         sectors: weights (2, y, x) of the waves of each octave that run mostly along x, and along y.
     """
@@ -210,7 +210,7 @@ class _Grid:
         return self._size[0] >> number, self._size[1] >> number
 
     def middle(self, number: int) -> float:
-        """Place of the middle of an octave among the bins of the radial spectrum."""
+        """Position of the middle of an octave in bins of the radial spectrum."""
         period = FINEST_NM * 2 ** (number + 0.5)
         return BINS_PER_OCTAVE * math.log2(COARSEST_NM / period)
 
@@ -224,7 +224,7 @@ class _Grid:
         return out
 
     def part(self, spectra: torch.Tensor, number: int) -> torch.Tensor:
-        """Crop spectra on the grid of the finest octave to that of a coarser octave."""
+        """Crop spectra from the grid of the finest octave to the grid of a coarser octave."""
         ny, nx = self.shape(number)
         if number == 0:
             return spectra
@@ -232,9 +232,9 @@ class _Grid:
         return torch.cat([low, high], dim=1)
 
     def valid_pixels(self, mask: torch.Tensor) -> list[torch.Tensor]:
-        """Which pixels of each octave have data in half of their area, (y, x) of 0 or 1.
+        """Mask of the pixels of each octave with data in half of their area, (y, x) of 0 or 1.
 
-        The result is kept: most slices of a volume have the same mask as the one before.
+        The result is cached, because most slices of a volume have the mask of the previous slice.
         """
         before, pixels = self._valid_before
         if not torch.equal(mask, before):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Quality map: TomoScore per tile and slice, as a volume.
 
-The map has isotropic voxels, each a whole number of the tomogram's, shares the tomogram's corner
-and covers all of it. Between the centres of tiles and between scored slices the scores are
-interpolated linearly; beyond the outermost ones they go on unchanged. Outside the specimen slab,
-and where the tomogram carries no data, the map is 0.
+The map has isotropic voxels with an edge of a whole number of tomogram voxels. It starts at the
+corner of the tomogram and covers all of it. Scores are interpolated linearly between the centres of
+tiles and between scored slices, and extrapolated as constants beyond the outermost ones. The map is
+0 outside the specimen slab and where the tomogram holds no data.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from tomoscore_scipion.model.inference import SliceCurves
 
 MAP_VOXEL_NM = 12.0
-"""About the size of a voxel of the map: a quarter of the distance between tiles."""
+"""Approximate edge of a voxel of the map: a quarter of the distance between tiles."""
 MIN_WEIGHT = 0.5
 """Tiles with less data than this are left out, as they are in the score."""
 
 
 @dataclass(frozen=True)
 class QualityMap:
-    """A map and its place.
+    """A map and its position in the tomogram.
 
     Attributes:
         scores: (z, y, x) float32, TomoScore in octaves, 0 to 5; 0 outside the slab.
         factor: edge of a voxel of the map in voxels of the tomogram.
         voxel_size_angstrom: edge of a voxel of the map.
-        offset_angstrom: from the centre of the tomogram's first voxel to that of the map's first,
-            the same along x, y and z.
+        offset_angstrom: distance from the centre of the tomogram's first voxel to the centre of the
+            map's first voxel, the same along x, y and z.
     """
 
     scores: np.ndarray
@@ -111,7 +111,7 @@ def _voxel_centres(n: int, factor: int) -> np.ndarray:
 
 
 def _weights(positions: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Linear interpolation as a matrix, (wanted, known); the outermost values go on outside."""
+    """Matrix of linear interpolation, (positions, centres); constant beyond the outermost ones."""
     rows = [np.interp(positions, centres, unit) for unit in np.eye(len(centres))]
     return np.stack(rows, axis=1)
 
@@ -119,7 +119,7 @@ def _weights(positions: np.ndarray, centres: np.ndarray) -> np.ndarray:
 def _plane(
     slice_curves: SliceCurves, below_nyquist: np.ndarray, to_y: np.ndarray, to_x: np.ndarray
 ) -> np.ndarray:
-    """Scores of a slice on the map's grid, (y, x); 0 where less than half holds data."""
+    """Scores of a slice on the map's grid, (y, x); 0 where less than half of a voxel holds data."""
     weight = np.asarray(slice_curves.weight, dtype=np.float64)
     usable = (weight >= min(MIN_WEIGHT, float(weight.max()))) & (weight > 0)
     scores = tomoscore(np.asarray(slice_curves.curves), below_nyquist) * usable
@@ -129,7 +129,7 @@ def _plane(
 
 
 def _in_slab(n_z: int, factor: int, slab_z: tuple[int, int]) -> np.ndarray:
-    """Which layers of the map have at least half of their planes in the slab, at least one."""
+    """Mask of the map's planes with at least half of their thickness in the slab; at least one."""
     layers = np.arange(math.ceil(n_z / factor))
     low = np.maximum(layers * factor, slab_z[0])
     high = np.minimum((layers + 1) * factor - 1, slab_z[1])

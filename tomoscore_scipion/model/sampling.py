@@ -8,8 +8,9 @@ A slice has four channels, each a mean of planes over about `THICKNESS_NM` (at l
 - far: 6 nm above and below it,
 - distant: 24 nm above and below it.
 
-Noise differs from slice to slice while matter persists, so neighbours separate the two: the near
-ones for fine features, the distant ones for coarse features, whose noise persists longer.
+Noise differs from slice to slice but matter continues in z, so a comparison with the neighbours
+separates the two. The near neighbours serve fine features; the distant neighbours serve coarse
+features, because coarse noise stays correlated over more planes.
 Channels whose planes lie outside the volume are absent (2D images, thin volumes).
 """
 
@@ -24,33 +25,33 @@ import numpy as np
 from tomoscore_scipion.records.errors import TomogramError
 
 CANONICAL_NM = 1.5
-"""Pixel of the finest octave that is measured; its Nyquist period, 3 nm, ends the finest band."""
+"""Pixel of the finest measured octave; its Nyquist period is 3 nm, the end of the finest band."""
 THICKNESS_NM = 2.0
-"""Thickness of a slice in z: finer volumes have consecutive planes averaged."""
+"""Thickness of a slice in z; planes closer together than this are averaged."""
 FAR_NM = 6.0
 DISTANT_NM = 24.0
-"""Distances of neighbours: a quarter of a period of 24 nm, and of 96 nm."""
+"""Distances of the far and distant neighbours: a quarter of the periods 24 nm and 96 nm."""
 CHANNEL_NAMES = ("centre", "near", "far", "distant")
 CHANNELS = len(CHANNEL_NAMES)
 NEGLIGIBLE = 0.15
 """Planes that overlap a slice by less than this fraction of a plane are not read."""
 LARGEST_PIXELS = 6000 * 6000
-"""Pixels of the largest slice at 1.5 nm, 9 um wide: memory for it stays within about 2 GB."""
+"""Maximum number of pixels of a slice at 1.5 nm (9 um wide), which needs about 2 GB of memory."""
 MAX_SLICES = 12
-"""Maximum number of slices per tomogram; more change the mean little."""
+"""Maximum number of slices per tomogram; more slices hardly change the mean."""
 
 INPUT_CONTRACT = (
     "octaves v5: slices of 2 nm, neighbours at 2, 6 and 24 nm; whitened; octaves from 128 to 4 nm "
     "apart, robust spread 1 each, logarithm beyond 4"
 )
-"""Input of the network; weights state the contract that they were trained for."""
+"""Contract of the network's input; a weights file states the contract of its training."""
 
 ReadPlane = Callable[[int], np.ndarray]
 
 
 @dataclass(frozen=True)
 class PlaneMean:
-    """A weighted mean of planes: indices in z, and weights that sum to 1. Empty: absent."""
+    """A weighted mean of planes: indices in z and weights that sum to 1; empty if absent."""
 
     planes: tuple[int, ...] = ()
     weights: tuple[float, ...] = ()
@@ -96,11 +97,11 @@ def plan_slice(z: int, n_z: int, voxel_size_nm: float) -> SlicePlan:
 
 
 _NEIGHBOURS = ((THICKNESS_NM, 1.0), (FAR_NM, 2.0), (DISTANT_NM, 3.0))
-"""Distance in nm of each neighbour, and the least distance in thicknesses of a slice."""
+"""Distance of each neighbour in nm, and its minimum distance in thicknesses of a slice."""
 
 
 def _window(middle: float, width: float, n_z: int) -> PlaneMean:
-    """Mean over `width` planes around a place in z, planes outside the volume left out."""
+    """Mean over `width` planes around a position in z, without planes outside the volume."""
     first, last = math.floor(middle - width / 2), math.ceil(middle + width / 2)
     overlap = {
         i: min(i + 0.5, middle + width / 2) - max(i - 0.5, middle - width / 2)
@@ -144,7 +145,7 @@ def plan_slices(
     first, last = z_range if z_range is not None else (0, n_z - 1)
     span = last - first + 1
     count = max(1, min(max_slices, int(span * voxel_size_nm / max(THICKNESS_NM, voxel_size_nm))))
-    if span % 2 == 0:  # no plane lies in the middle: slices come in pairs
+    if span % 2 == 0:  # no plane lies in the middle, so the number of slices is even
         count = max(2, count - count % 2)
     centres = first + (np.arange(count) + 0.5) * span / count - 0.5
     # Half-way positions are rounded towards the middle, so that reversing z gives the same slices.
@@ -156,7 +157,7 @@ def plan_slices(
 def mean_plane(
     read: ReadPlane, planes: Sequence[int], weights: Sequence[float] | None = None
 ) -> np.ndarray:
-    """Mean of some planes, (y, x) float32, one plane in memory at a time besides the sum.
+    """Mean of some planes, (y, x) float32; holds one plane and the sum in memory at a time.
 
     Args:
         read: function of z that returns this plane, (y, x).
@@ -185,7 +186,7 @@ def canonical_shape(ny: int, nx: int, voxel_size_nm: float) -> tuple[int, int]:
         voxel_size_nm: voxel size in nm.
 
     Raises:
-        TomogramError: the field is too wide to be one tomogram: the voxel size must be wrong.
+        TomogramError: the slice exceeds `LARGEST_PIXELS`, which suggests a wrong voxel size.
     """
     scale = voxel_size_nm / CANONICAL_NM
     shape = max(1, round(ny * scale)), max(1, round(nx * scale))

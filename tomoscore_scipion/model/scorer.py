@@ -51,8 +51,8 @@ class Scorer:
         card: the whole card of the weights.
         device: device of the network, such as "cpu" or "cuda:0".
         notices: messages to the user about the choice of device.
-        finish: called with the volume while it is open, the curves of its slices and its record;
-            what it returns is the record. None: the record stays as it is.
+        finish: called with the open volume, the curves of its slices and its record; returns the
+            record that `score` returns. None leaves the record unchanged.
     """
 
     def __init__(self, predictor: Predictor, card: dict[str, Any], sha256: str) -> None:
@@ -68,7 +68,7 @@ class Scorer:
         """Load weights on a device.
 
         Args:
-            weights: path of a weights file; those that ship in the package when None.
+            weights: path of a weights file; the weights in the package when None.
             device: "auto", "cpu" or "cuda:N"; only "auto" falls back to the CPU.
 
         Raises:
@@ -93,9 +93,9 @@ class Scorer:
 
         Args:
             path_or_array: an MRC file, or an array of shape (z, y, x) or (y, x).
-            voxel_size_angstrom: wins over the file's header; needed with an array.
+            voxel_size_angstrom: replaces the voxel size of the header; required with an array.
             ts_id: the tomogram's id; the file's name without extensions when None.
-            progress: called with (slices done, slices in all).
+            progress: called with (finished slices, total slices).
             z_range: (first, last) plane of the slab to score, see z_range.py; all when None.
 
         Raises:
@@ -137,7 +137,7 @@ class Scorer:
         """Measure the statistics of one slice; the result is small.
 
         Raises:
-            TomogramError: the GPU's memory does not suffice.
+            TomogramError: the GPU has too little memory.
         """
         return self._predictor.measure(canonical)
 
@@ -146,7 +146,7 @@ class Scorer:
         return self._predictor.curves(measured)
 
     def out_of_distribution(self, measured: Sequence[MeasuredSlice]) -> float:
-        """Distance of a volume from the training volumes; above 1 a warning is given."""
+        """Distance of a volume from the training volumes; `score` adds a warning above 1."""
         return self._predictor.out_of_distribution(measured)
 
     def _measure_slices(
@@ -200,7 +200,7 @@ def _shared_threads(workers: int) -> Iterator[None]:
 
 
 def _numbers(result: TomogramScore) -> dict[str, Any]:
-    """The numbers of a record, rounded before anything is derived from them."""
+    """The numbers of a record, rounded first so that all derived values agree with them."""
     score = round(result.score, DIGITS)
     low, high = (round(bound, DIGITS) for bound in result.interval)
     slices = [

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Statistics of the octaves of a slice, tile by tile: means of products of their images.
 
-Nothing here is learned, and all octaves have the same statistics, so that what a network learns of
-one scale holds for the others. Products are averaged here, because means can be pooled over tiles,
-slices and volumes; `features.py` turns means into ratios that do not depend on the gain.
+The statistics are fixed, not learned, and the same for all octaves, so that a network can apply
+what it learned at one scale to the others. This module averages products, because means can be
+pooled over tiles, slices and volumes; `features.py` turns means into ratios independent of the
+gain.
 
 Symbols of the formulas: c, n, f, d are the images of the centre and of the near, far and distant
 neighbour; r = (r_y, r_x) is the Riesz transform of c, A^2 = c^2 + |r|^2 its squared amplitude and
@@ -29,7 +30,7 @@ SECTORS = 2
 PERSISTENCE = SECTORS * (len(CHANNEL_NAMES) - 1)
 """Number of correlations of a slice and octave with its neighbours, in all sectors."""
 POOLED_PX = (2, 4, 8)
-"""Edges in pixels of the squares over which energies and structure tensors are averaged."""
+"""Edges k of the k x k pixel squares for means of energies and structure tensors."""
 
 
 class Products:
@@ -97,7 +98,7 @@ class Products:
     def pooled(self) -> dict[int, torch.Tensor]:
         """Sums over cells of |[T]_k| and [A^2]_k^2, (2, cells_y, cells_x) for each k.
 
-        Where k is larger than a cell, the cell takes its place.
+        A k larger than the edge of a cell is replaced by that edge.
         """
         both, size, out = torch.cat([self.energy[None], self.tensor]), 1, {}
         for size_px in POOLED_PX:
@@ -124,7 +125,7 @@ class Products:
         alignment = tensor[0] * (along_y.square() - along_x.square()) + tensor[1] * (
             2 * along_y * along_x
         )
-        # Twice the phase of the coarser wave beside the phase of the finer one.
+        # Compare twice the phase of the coarser wave with the phase of the finer one.
         doubled = centre * (image.square() - squares)
         doubled = doubled + 2 * image * (riesz[0] * along_y + riesz[1] * along_x)
         products = (total, energy * total, energy * image, alignment, doubled)
@@ -136,11 +137,11 @@ class Mean:
     """A mean over the cells of a tile.
 
     Attributes:
-        name: of the mean, unique.
-        formula: what is averaged, in the symbols of the module.
-        sums: gives its sums over cells, (cells_y, cells_x).
-        channels: the neighbours that it needs; it is 0 without them.
-        coarser: whether it needs the next coarser octave; it is 0 without one.
+        name: unique name of the mean.
+        formula: averaged quantity, in the symbols of the module docstring.
+        sums: function that returns the sums over cells, (cells_y, cells_x).
+        channels: required neighbours; the mean is 0 without them.
+        coarser: whether the next coarser octave is required; the mean is 0 without one.
     """
 
     name: str
@@ -210,7 +211,7 @@ MEAN_TABLE = (
 )
 """All means of a tile and octave, in order."""
 MEANS = tuple(mean.name for mean in MEAN_TABLE)
-"""Their names."""
+"""Names of the means, in order."""
 
 
 def tile_means(octaves: list[Octave]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -220,8 +221,8 @@ def tile_means(octaves: list[Octave]) -> tuple[torch.Tensor, torch.Tensor]:
         octaves: the octaves of the slice, finest first.
 
     Returns:
-        (tiles_y, tiles_x, OCTAVES, len(MEANS)) float32 on the CPU, 0 where a tile has no data, and
-        the fraction of the four cells around the middle of each tile that holds data, (tiles_y,
+        Means (tiles_y, tiles_x, OCTAVES, len(MEANS)), float32 on the CPU, 0 where a tile has no
+        data; and the fraction of the four central cells of each tile that holds data, (tiles_y,
         tiles_x), 0 to 1.
     """
     means: list[torch.Tensor] = []
@@ -234,7 +235,7 @@ def tile_means(octaves: list[Octave]) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _core_fraction(octave: Octave) -> torch.Tensor:
-    """Fraction of the four cells around the middle of each tile that holds data."""
+    """Fraction of the four central cells of each tile that holds data."""
     cells = _inner(cell_sum(octave.valid[None], octave.cell_px)) / octave.cell_px**2
     return F.avg_pool2d(cells, 2, stride=1)[0]
 
@@ -248,7 +249,8 @@ def _inner(cells: torch.Tensor) -> torch.Tensor:
 def persistence_of(octaves: list[Octave]) -> torch.Tensor:
     """(OCTAVES, PERSISTENCE) of a slice: near, far and distant of one sector, then of the other.
 
-    The sector of the larger correlations comes first, so that turning a slice changes nothing.
+    The sector with the larger correlations comes first, so that rotations of a slice by 90 degrees
+    do not change the result.
     """
     both = torch.stack([octave.persistence for octave in octaves])
     first, second = both[:, 0].sum(), both[:, 1].sum()

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a slice holds data: finite pixels outside empty borders and corners.
+"""Mask of the data in a slice: finite pixels outside empty borders and corners.
 
-A border that an alignment or a rotation left empty is constant at first, but not after a filter, a
-denoiser or Fourier binning. It differs from data in two ways: its local spread is far below that of
-the field, and it touches the edge of the slice. A sharp filter leaves ripples of up to a quarter of
-the field's spread in it. They differ from quiet ice in their mean over some blocks, which stays
-that of the border. A smooth area that does not reach the edge is ice, and counts as data.
+Alignment or rotation can leave an empty border. The border is constant at first, but no longer
+after a filter, a denoiser or Fourier binning. It differs from data in two ways: its local spread is
+far below the spread of the field, and it touches the edge of the slice. A sharp filter leaves
+ripples of up to a quarter of the field's spread in the border. Ripples differ from quiet ice in
+that their mean over several blocks equals the value of the border. A smooth area that does not
+reach the edge of the slice is ice, and counts as data.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 BLOCK = 8
-"""Edge in pixels of the blocks whose spread is compared."""
+"""Edge in pixels of the blocks; the local spread is computed per block."""
 EMPTY = 0.04
 """Blocks with less than this fraction of the field's spread are empty if they reach an edge."""
 RIPPLED, RIPPLED_AT_EDGE = 0.25, 0.35
@@ -22,15 +23,15 @@ RIPPLED, RIPPLED_AT_EDGE = 0.25, 0.35
 LEVEL_TOLERANCE = 0.04
 """Means over 3 x 3 blocks of ripples differ by less than this fraction of the field's spread."""
 ISLAND = 0.1
-"""Separate parts of the field smaller than this fraction of the largest part are not data."""
+"""Isolated parts of the field smaller than this fraction of the largest part are not data."""
 STEP = 1.0
-"""Next to an empty area, pixels that deviate towards it by more than this multiple of the field's
-spread belong to the slope between the two."""
+"""Pixels next to an empty area belong to the slope between field and empty area if they deviate
+from the field's median towards the empty area by more than this multiple of the field's spread."""
 CLIFF = 3.0
-"""An empty area further from the field's median than this multiple of the spread also covers
-adjacent pixels of similar value."""
+"""If an empty area differs from the field's median by more than this multiple of the spread,
+adjacent pixels of similar value belong to it too."""
 TYPICAL = 0.75
-"""Quantile over blocks of their spread that is taken as the field's spread."""
+"""Quantile of the spreads of the blocks that is used as the field's spread."""
 LIVELY = 0.95
 """Blocks with less than a thousandth of this quantile of the spreads count as constant."""
 
@@ -42,8 +43,8 @@ def valid_pixels(plane: np.ndarray) -> np.ndarray:
         plane: (y, x) float32.
 
     Returns:
-        (y, x) bool. All False where the plane is constant; the mask of finite pixels where it is
-        too small to be judged.
+        (y, x) bool. All False if the plane is constant; the mask of finite pixels if the plane is
+        too small for this analysis.
     """
     finite = np.isfinite(plane)
     if not finite.any():
@@ -70,8 +71,8 @@ def _rippled(spread: np.ndarray, means: np.ndarray, typical: float) -> np.ndarra
     """Mask of the blocks of empty areas that a sharp filter has filled with ripples.
 
     Args:
-        spread: (rows, columns), of blocks.
-        means: the same shape, of blocks.
+        spread: (rows, columns), spread of each block.
+        means: (rows, columns), mean of each block.
         typical: the spread of the field.
     """
     quiet = spread <= RIPPLED * typical
@@ -84,7 +85,7 @@ def _rippled(spread: np.ndarray, means: np.ndarray, typical: float) -> np.ndarra
     number = np.arange(1, count + 1)
     middle = np.concatenate([[0.0], ndimage.median(around, labels, number)])[labels]
     is_level = (labels > 0) & (np.abs(around - middle) <= LEVEL_TOLERANCE * typical)
-    # Data beside an empty area take part in the mean of the blocks at its rim.
+    # Data beside an empty area contribute to the means of the blocks at its rim.
     inside = ndimage.binary_erosion(labels > 0, np.ones((3, 3)), border_value=1)
     steady = ndimage.sum(is_level & inside, labels, number) >= 0.9 * ndimage.sum(
         inside, labels, number
@@ -95,7 +96,7 @@ def _rippled(spread: np.ndarray, means: np.ndarray, typical: float) -> np.ndarra
 
 
 def _thin_borders(plane: np.ndarray, typical: float) -> np.ndarray:
-    """Mask of the outermost rows and columns that hardly vary, less than a block of them."""
+    """Mask of the outermost rows and columns that hardly vary, if thinner than a block."""
     mask = np.zeros(plane.shape, dtype=bool)
     for turned, part in ((plane, mask), (plane.T, mask.T)):
         for lines, marks in ((turned, part), (turned[::-1], part[::-1])):
@@ -107,16 +108,16 @@ def _thin_borders(plane: np.ndarray, typical: float) -> np.ndarray:
 
 
 def _blocks(plane: np.ndarray) -> np.ndarray:
-    """Blocks of 8 x 8 pixels, (rows, columns, 8, 8); the last ones end with the plane."""
+    """Blocks of 8 x 8 pixels, (rows, columns, 8, 8); the last blocks end at the plane's edge."""
     rows, columns = (np.minimum(np.arange(0, n, BLOCK), n - BLOCK) for n in plane.shape)
     windows = np.lib.stride_tricks.sliding_window_view(plane, (BLOCK, BLOCK))
     return windows[rows[:, None], columns]
 
 
 def _typical(spread: np.ndarray) -> float:
-    """The spread of a block of the field: of those that vary at all beside the livelier ones.
+    """The spread of the field: a quantile of the spreads of the blocks that are not constant.
 
-    A few wild pixels, far above the field, must not make all others look empty.
+    A quantile is used because a few extreme pixels must not make all other blocks look empty.
     """
     if spread.max() == 0:
         return 0.0
@@ -125,7 +126,7 @@ def _typical(spread: np.ndarray) -> float:
 
 
 def _reaching_the_edge(empty: np.ndarray) -> np.ndarray:
-    """Those of the empty blocks that are connected to the edge of the slice."""
+    """Mask of the empty blocks that are connected to the edge of the slice."""
     labels, count = ndimage.label(empty)
     if count == 0:
         return empty
@@ -134,15 +135,15 @@ def _reaching_the_edge(empty: np.ndarray) -> np.ndarray:
 
 
 def _as_pixels(blocks: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """A mask of blocks as a mask of pixels."""
+    """Convert a mask of blocks to a mask of pixels."""
     rows, columns = (np.minimum(np.arange(n) // BLOCK, m - 1) for n, m in zip(shape, blocks.shape))
     return blocks[rows[:, None], columns]
 
 
 def _islands(field: np.ndarray) -> np.ndarray:
-    """Mask of the blocks that are left over of an empty area: small or narrow, and on their own.
+    """Mask of small or narrow isolated groups of blocks, which belong to an empty area.
 
-    A filter by Fourier transform lets data ring on at the opposite edge of the slice.
+    Filtering by Fourier transform is periodic: data at one edge cause ringing at the opposite edge.
 
     Args:
         field: (rows, columns) bool, the blocks that are not empty.
@@ -158,12 +159,12 @@ def _islands(field: np.ndarray) -> np.ndarray:
 
 
 def _flat_margin(plane: np.ndarray, valid: np.ndarray, nearest_empty: np.ndarray) -> np.ndarray:
-    """Pixels of mixed blocks that go on with the value of the empty ones beside them.
+    """Mask of pixels at the rim of an empty area that have the value of the empty area.
 
     Args:
         plane: (y, x).
-        valid: the same shape.
-        nearest_empty: of each pixel the value of the nearest empty one.
+        valid: (y, x) bool, pixels that hold data so far.
+        nearest_empty: (y, x), value of the empty pixel nearest to each pixel.
     """
     around = ndimage.binary_dilation(~valid, iterations=BLOCK) & valid
     if not around.any():
@@ -173,15 +174,16 @@ def _flat_margin(plane: np.ndarray, valid: np.ndarray, nearest_empty: np.ndarray
 
 
 def _slope(plane: np.ndarray, valid: np.ndarray, nearest_empty: np.ndarray) -> np.ndarray:
-    """Pixels between an empty area of another level than the field's, and the field.
+    """Mask of the slope between the field and an empty area of a different value.
 
-    A filter makes a slope of the step between the two, which is stronger than the specimen. Its
-    lower half has values of the field: it is taken to be as wide as the upper half.
+    A filter turns the step between the two into a slope, which is stronger than the specimen. The
+    half of the slope next to the field has values of the field; it is assumed to be as wide as the
+    half next to the empty area.
 
     Args:
         plane: (y, x).
-        valid: the same shape.
-        nearest_empty: of each pixel the value of the nearest empty one.
+        valid: (y, x) bool, pixels that hold data so far.
+        nearest_empty: (y, x), value of the empty pixel nearest to each pixel.
     """
     around = ndimage.binary_dilation(~valid, iterations=2 * BLOCK) & valid
     if not around.any():
@@ -195,11 +197,11 @@ def _slope(plane: np.ndarray, valid: np.ndarray, nearest_empty: np.ndarray) -> n
         & (np.abs(height) > STEP * spread)
         & (relative_height * np.abs(height) > STEP * spread)
     )
-    # What lies at the edge of the slice may be too thin for a block, and is nearly as high.
+    # An empty area at the edge of the slice can be thinner than a block; its value is nearly full.
     slope |= valid & (np.abs(height) > CLIFF * spread) & (relative_height > 0.5)
     rim = ndimage.binary_dilation(~valid) & around & (np.abs(height) > STEP * spread)
     first = slope & rim
-    # Beside a sharp step only noise is on that side here and there.
+    # Beside a sharp step, isolated pixels deviate in this direction through noise alone.
     if 2 * first.sum() < rim.sum():
         return np.zeros_like(valid)
     upper = ndimage.binary_propagation(first, mask=slope)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Weights and their card: one safetensors file, checked before use, never unpickled.
+"""Weights and their card in one safetensors file, which is checked before use; no pickle.
 
-The card is JSON in the file's header, so that they stay together. It states the input contract,
-the definition of the score, how the model was trained and measured, and the hash of the tensors.
+The card is JSON in the file's header, so that weights and card stay together. It states the input
+contract, the definition of the score, the training and evaluation of the model, and the hash of the
+tensors.
 """
 
 from __future__ import annotations
@@ -36,13 +37,13 @@ RENAMED = {
     "usual": "reference_mean",
     "usual_map": "reference_whitening",
 }
-"""Parameter names in older weights files, 0.2.0 among them: names in the network."""
+"""Names of parameters in older weights files, such as 0.2.0, mapped to names in the network."""
 
 _NEEDED = ("schema", "name", "version", "licence", "input", "tensors_sha256", "interval")
 
 
 def shipped_weights_path() -> Path:
-    """The weights that ship in the package.
+    """Path of the weights in the package.
 
     Raises:
         StartError: the folder does not hold exactly one weights file.
@@ -66,7 +67,7 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
 
 
 def tensors_sha256(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of what follows the header of a safetensors file: the tensors without the card."""
+    """SHA-256 of the tensors of a safetensors file, without the header that holds the card."""
     with open(path, "rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         file.seek(8 + length)
@@ -98,7 +99,7 @@ def read_card(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _card_of(header: bytes) -> dict[str, Any] | None:
-    """The card in a safetensors header, None where there is none."""
+    """The card in a safetensors header; None if the header has no card."""
     try:
         card = json.loads(json.loads(header)["__metadata__"]["card"])
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -121,8 +122,8 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[ResolvabilityNet, dict[s
     """The network with its weights, on the CPU and ready to predict, and the card.
 
     Raises:
-        StartError: the file is not usable: see `read_card`; the tensors are not those that the
-            card was written for, or do not fit the network.
+        StartError: the card is not usable (see `read_card`), the tensors do not match the hash on
+            the card, or the tensors do not fit the network.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -153,7 +154,7 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[ResolvabilityNet, dict[s
 def save_weights(
     path: str | os.PathLike[str], network: ResolvabilityNet, card: dict[str, Any]
 ) -> dict[str, Any]:
-    """Write weights and card to one file; returns the card with the tensors' hash in it.
+    """Write weights and card to one file.
 
     Args:
         path: path of the weights file; an existing file is replaced.
@@ -161,7 +162,7 @@ def save_weights(
         card: the card; its schema and hash are set here.
 
     Returns:
-        The card that is in the file.
+        The card as written to the file, with the hash of the tensors.
     """
     from safetensors.torch import save_file
 

@@ -15,7 +15,7 @@ Curve = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Session:
+class SessionStatistics:
     """The tilt series of a session; doses in e/A^2, scores in octaves.
 
     Attributes:
@@ -35,7 +35,7 @@ class Session:
     tomoscore: float | None = None
 
 
-def session_of(records: Sequence[DoseRecord]) -> Session:
+def session_of(records: Sequence[DoseRecord]) -> SessionStatistics:
     """The statistics of a session.
 
     Args:
@@ -46,7 +46,7 @@ def session_of(records: Sequence[DoseRecord]) -> Session:
     if decided and 2 * len(decided) >= len(records):
         lows, highs = zip(*(record.suggested_range for record in decided if record.suggested_range))
         low_high = (median(lows), median(highs))
-    return Session(
+    return SessionStatistics(
         curve=median_curve(records),
         low_high=low_high,
         decided=len(decided),

@@ -62,8 +62,8 @@ class Plan:
     quiet: bool = False
 
 
-class Session:
-    """The watch over one folder."""
+class Watch:
+    """Watch over one folder: scores what appears, rewrites the report, ends when it falls idle."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Session:
         events: Events,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Set up the session; the folder is not read yet.
+        """Set up the watch; the folder is not read yet.
 
         Args:
             plan: settings of the watch.

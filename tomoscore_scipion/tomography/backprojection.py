@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Weighted back-projection of an aligned tilt series, on the device of its images.
 
-Geometry, all lengths in pixels. Projections have axes (view, y, x), the volume (z, y, x); both are
-centred at (n - 1) / 2 and share y, along which the tilt axis lies. A view at a positive angle t
-sees the density at (z, x), measured from the centres, at the column
+Geometry, all lengths in pixels. Projections have axes (view, y, x), the volume has axes (z, y, x).
+Both have their origin at (n - 1) / 2 and share the y axis, which is the tilt axis. A view at a tilt
+angle t projects the density at (z, x) to the column
 
     column = x cos(t) + z sin(t)
 
-of the same row y: IMOD's sign. Negated angles give the same volume reversed along z. A position
-that falls outside a projection gets nothing from that view. Both steps are linear, and with views
-over the full half turn the result is the density itself (projections being sums along rays).
+of the same row y. The sign of the angle is as in IMOD; negated angles give the same volume reversed
+along z. A voxel that is projected outside a view gets 0 from that view. Filtering and
+back-projection are linear. Projections are sums along rays, and views over 180 degrees reconstruct
+the density itself.
 
-A simulated specimen is periodic, and its views are kept *sheared*: the column of a point is where
-its ray crosses the plane z = 0, x + z tan(t), and wraps around.
+A simulated specimen is periodic, and its views are stored *sheared*: a point is projected along its
+ray to the plane z = 0, so its column is x + z tan(t), with periodic boundaries.
 """
 
 from __future__ import annotations
@@ -27,22 +28,22 @@ import torch
 Numbers = Union[Sequence[float], np.ndarray]
 
 SLAB_BYTES = {"cpu": 4 * 2**20, "cuda": 256 * 2**20}
-"""Size of one slab; four of them are at work. On a CPU it is fastest when they fit the cache."""
+"""Bytes of one slab. Four slabs are in memory at a time; on a CPU they should fit the cache."""
 LANDWEBER_STEP = 0.00195
 """Step per iteration, in cycles per pixel, of the SIRT-like filter."""
 
 
 @dataclass(frozen=True)
 class RadialFilter:
-    """The ramp along x and how it ends; frequencies in cycles per pixel, 0 to 0.5.
+    """The ramp along x and its roll-off; frequencies in cycles per pixel, 0 to 0.5.
 
     Attributes:
-        cutoff: where the roll-off begins, as the first value of IMOD's RADIAL.
-        falloff: its width: true sigma of the Gaussian (IMOD's second value), or the length of the
-            half cosine that ends at 0. A width of 0 cuts sharply.
+        cutoff: frequency at which the roll-off begins, as the first value of IMOD's RADIAL.
+        falloff: width of the roll-off: the sigma of the Gaussian (second value of IMOD's RADIAL),
+            or the length of the half cosine that ends at 0. A width of 0 gives a sharp cutoff.
         shape: "gaussian", "cosine", or "hamming": 0.54 + 0.46 cos(2 pi f), without a cutoff.
-        sirt_iterations: when positive, the ramp f becomes f (1 - (1 - step / f)^n), which looks
-            like n iterations of SIRT.
+        sirt_iterations: if n > 0, the ramp f becomes f (1 - (1 - step / f)^n), which resembles n
+            iterations of SIRT.
     """
 
     cutoff: float = 0.35
@@ -64,11 +65,11 @@ class RadialFilter:
         return _ramp(n) * self._shaped(torch.arange(n // 2 + 1, dtype=torch.float64) / n)
 
     def at(self, frequency: torch.Tensor) -> torch.Tensor:
-        """The filter at any frequencies in cycles per pixel, >= 0; its ramp is |f|."""
+        """The filter, with the ramp |f|, at frequencies >= 0 in cycles per pixel."""
         return frequency * self._shaped(frequency)
 
     def _shaped(self, frequency: torch.Tensor) -> torch.Tensor:
-        """Factor of the ramp."""
+        """The factor by which the ramp is multiplied."""
         shaped = self._rolloff(frequency)
         if self.sirt_iterations:
             residual = (1.0 - LANDWEBER_STEP / frequency.clamp(min=LANDWEBER_STEP)).clamp(min=0.0)
@@ -88,7 +89,7 @@ class RadialFilter:
 
 
 def _ramp(n: int) -> torch.Tensor:
-    """The ramp |f| whose kernel ends at n pixels: keeps the mean density, which |f| alone loses."""
+    """The ramp |f| with a kernel of n pixels: keeps the mean density, which |f| alone removes."""
     distance = torch.minimum(torch.arange(n), n - torch.arange(n)).to(torch.float64)
     kernel = torch.where(distance % 2 == 1, -1.0 / (math.pi * distance.clamp(min=1.0)) ** 2, 0.0)
     kernel[0] = 0.25
@@ -96,7 +97,7 @@ def _ramp(n: int) -> torch.Tensor:
 
 
 class Tilted:
-    """Views as a detector has them, at angles (n_views,) in degrees."""
+    """Views in the plane of the detector, at angles (n_views,) in degrees."""
 
     def __init__(self, angles_deg: Numbers) -> None:
         self.angles = np.deg2rad(np.asarray(angles_deg, dtype=np.float64))
@@ -125,10 +126,10 @@ class Tilted:
 
 
 class Sheared:
-    """Views of a periodic volume, un-foreshortened to the plane z = 0; angles as in `Tilted`.
+    """Views of a periodic volume, stretched to the plane z = 0; angles as in `Tilted`.
 
-    Column 0 belongs to the first pixel along x, and there are as many columns as pixels or a
-    multiple of them. A plane is a view displaced as a whole: several times faster than `Tilted`.
+    Column 0 belongs to the first pixel along x. The number of columns is the number of pixels along
+    x or a multiple of it. Each plane is a shifted view, several times faster than `Tilted`.
     """
 
     def __init__(self, angles_deg: Numbers) -> None:
@@ -149,10 +150,11 @@ class Sheared:
 
 
 def view_weights(angles_deg: Numbers) -> np.ndarray:
-    """The part of the half turn that each view stands for.
+    """The range of angles that each view represents.
 
-    Half the gaps to both neighbours, so that close views share their weight; the first and the last
-    view count their one gap in full. A single view has weight 1.
+    The weight is the mean of the angular distances to both neighbours, so that close views share
+    their weight. For the first and last view it is the distance to the only neighbour. A single
+    view has weight 1.
 
     Args:
         angles_deg: tilt angles in degrees, shape (n_views,), in any order.
@@ -179,10 +181,10 @@ def view_weights(angles_deg: Numbers) -> np.ndarray:
 
 
 def filter_views(images: torch.Tensor, radial_filter: RadialFilter | None = None) -> torch.Tensor:
-    """Views filtered along x, each with the weight 1.
+    """Filter views along x, each with the weight 1.
 
-    Beyond the image each row goes on as a straight line from its last value to its first, which
-    keeps the filter from ringing at the edges.
+    Each row is extended by a straight line from its last to its first value, which avoids ringing
+    at the edges.
 
     Args:
         images: aligned projections, shape (n_views, y, x), the tilt axis along y, mean near 0.
@@ -192,7 +194,7 @@ def filter_views(images: torch.Tensor, radial_filter: RadialFilter | None = None
         float32 tensor of shape (n_views, x, y), transposed, on the device of `images`.
 
     Raises:
-        ValueError: images of another shape.
+        ValueError: `images` does not have three axes.
     """
     if images.ndim != 3:
         raise ValueError(f"expected images of shape (n_views, y, x), got {tuple(images.shape)}")
@@ -212,7 +214,7 @@ def filter_views(images: torch.Tensor, radial_filter: RadialFilter | None = None
 def filter_projections(
     images: torch.Tensor, angles_deg: Numbers, radial_filter: RadialFilter | None = None
 ) -> torch.Tensor:
-    """Views ready to be back-projected: filtered along x, weighted by their share of the angles.
+    """Prepare views for back-projection: filter along x, multiply by `view_weights`.
 
     Args:
         images: aligned projections, shape (n_views, y, x), the tilt axis along y, mean near 0.
@@ -223,7 +225,7 @@ def filter_projections(
         float32 tensor of shape (n_views, x, y), transposed, on the device of `images`.
 
     Raises:
-        ValueError: shapes that do not belong together.
+        ValueError: the shapes do not match.
     """
     if images.ndim != 3 or len(angles_deg) != images.shape[0]:
         raise ValueError(
@@ -242,19 +244,19 @@ def backproject_slabs(
     shape_zyx: tuple[int, int, int],
     z_positions: Numbers | None = None,
 ) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-    """Back-project filtered views slab by slab; memory does not grow with the thickness.
+    """Back-project filtered views slab by slab, with memory independent of the thickness.
 
     Args:
         filtered: views from `filter_projections`, shape (n_views, x, y).
         angles_deg: their tilt angles in degrees, shape (n_views,).
         shape_zyx: shape of the whole volume in pixels; y as in the views.
-        z_positions: the slices wanted, 0 to z - 1, fractions allowed; all of them when None.
+        z_positions: slices to reconstruct, 0 to z - 1, fractions allowed; all slices when None.
 
     Yields:
         Pairs of z positions, shape (n,), and their slices, float32 of shape (n, y, x).
 
     Raises:
-        ValueError: shapes that do not belong together.
+        ValueError: the shapes do not match.
     """
     if shape_zyx[1] != filtered.shape[2]:
         raise ValueError(
@@ -276,15 +278,15 @@ def slabs_at(
 
     Args:
         filtered: shape (n_views, columns, y).
-        geometry: where the views see the volume.
-        heights: of the planes, shape (n,), in pixels from the middle.
+        geometry: geometry of the views.
+        heights: heights of the planes, shape (n,), in pixels from the middle of the volume.
         n_x: pixels along x.
 
     Yields:
         The next planes, float32 of shape (some, y, n_x).
 
     Raises:
-        ValueError: another number of views than the geometry has.
+        ValueError: the number of views differs from the geometry.
     """
     n_views, _, n_y = filtered.shape
     if len(geometry.angles) != n_views:
@@ -314,15 +316,15 @@ def backproject(
     Args:
         images: aligned projections, shape (n_views, y, x), the tilt axis along y, mean near 0.
         angles_deg: tilt angles in degrees, shape (n_views,); see the module for the sign.
-        shape_zyx: shape of the volume in pixels; y as in the images, x and z free.
+        shape_zyx: shape of the volume in pixels; y as in the images, any x and z.
         radial_filter: the filter along x; the default `RadialFilter()` when None.
-        z_positions: the slices wanted, 0 to z - 1, fractions allowed; all of them when None.
+        z_positions: slices to reconstruct, 0 to z - 1, fractions allowed; all slices when None.
 
     Returns:
-        float32 tensor of shape (n_slices, y, x) on the device of `images`, in their contrast.
+        float32 tensor of shape (n_slices, y, x) on the device and in the contrast of `images`.
 
     Raises:
-        ValueError: shapes that do not belong together, or angles that are all equal.
+        ValueError: the shapes do not match, or all angles are equal.
     """
     filtered = filter_projections(images, angles_deg, radial_filter)
     n_slices = shape_zyx[0] if z_positions is None else len(z_positions)

@@ -13,7 +13,7 @@ import torch
 from tomoscore_scipion.tilt_metadata.optics import SPHERICAL_ABERRATION_NM
 
 WAVELENGTH_NM = 0.00197
-"""Of electrons at 300 kV."""
+"""Wavelength of electrons at 300 kV."""
 _REST_ENERGY_KV = 510.999
 _PLANCK_TIMES_C_NM_KV = 1.239842
 
@@ -30,14 +30,14 @@ def ctf(
     wavelength_nm: float = WAVELENGTH_NM,
     spherical_aberration_nm: float = SPHERICAL_ABERRATION_NM,
 ) -> torch.Tensor:
-    """Contrast transfer of a weak-phase object, any shape in, same shape out, -1 to 1.
+    """Contrast transfer function of a weak-phase object.
 
-    Positive defocus is underfocus; positive values mean that dense matter is dark. Zeros lie where
-    pi lambda k^2 (defocus - Cs lambda^2 k^2 / 2) + asin(amplitude_contrast) = n pi.
+    Positive defocus is underfocus. Where the function is positive, dense matter is dark. The zeros
+    are at pi lambda k^2 (defocus - Cs lambda^2 k^2 / 2) + asin(amplitude_contrast) = n pi.
 
     Args:
         frequency_per_nm: |k| in 1/nm, of any shape.
-        defocus_nm: defocus in nm, positive under focus.
+        defocus_nm: defocus in nm, positive for underfocus.
         amplitude_contrast: fraction of amplitude contrast, 0 to 1.
         wavelength_nm: wavelength of the electrons in nm.
         spherical_aberration_nm: spherical aberration in nm.

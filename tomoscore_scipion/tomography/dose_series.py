@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An aligned tilt series with its doses, and its views as the analysis needs them."""
+"""An aligned tilt series with doses, and preparation of its views for the dose analysis."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tomoscore_scipion.tomography.tilt_series import TiltSeries, aligned_views
 
 @dataclass(frozen=True)
 class DoseSeries:
-    """A tilt series and what its views cost; views that are left out are not in it.
+    """A tilt series with the doses of its views; excluded views are removed.
 
     Attributes:
-        tilts: images, angles, alignment.
-        exposures: doses of the same views.
-        optics: contrast transfer of the same views, where it is known.
+        tilts: images, angles and alignment of the views.
+        exposures: doses of the views.
+        optics: contrast transfer of the views; None if unknown.
         stack_shape_zyx: shape of the whole stack.
-        warnings: what the user should know about the input.
+        warnings: messages to the user about the input.
     """
 
     tilts: TiltSeries
@@ -49,22 +49,20 @@ def aligned_images(
     device: torch.device,
     warn: Callable[[str], None] | None = None,
 ) -> torch.Tensor:
-    """The aligned views at a pixel, (n_views, y, x), mean 0, with phases flipped if wanted.
-
-    `warn` is called with what is odd about an image.
+    """The aligned views at a given pixel size, mean 0, optionally with flipped phases.
 
     Args:
         series: the tilt series.
         voxel_angstrom: pixel size of the result in angstrom.
         flip_phases: whether to correct the phase reversals of the CTF.
         device: device of the result.
-        warn: called with a message for each odd image; None for no messages.
+        warn: called with a warning as in `aligned_views`; None for no warnings.
 
     Returns:
         (n_views, y, x) float32.
 
     Raises:
-        TomogramError: the stack cannot be read, or nothing is known of its defocus.
+        TomogramError: the stack cannot be read, or the defocus is unknown.
     """
     images = aligned_views(series.tilts, voxel_angstrom, device, warn)
     if not flip_phases:
@@ -93,10 +91,11 @@ def aligned_images(
 def dose_weighted(
     images: torch.Tensor, exposures: Exposures, voxel_angstrom: float
 ) -> torch.Tensor:
-    """Weight views by the amplitude that survives radiation at the middle of their exposure.
+    """Multiply views by the surviving amplitude at the middle of their exposure.
 
-    Grant and Grigorieff's law (`tomography/radiation_damage.py`), for 300 kV. The sum is not
-    divided by the sum of squared weights, since a back-projection has no place for it.
+    The amplitude is from Grant and Grigorieff (`tomography/radiation_damage.py`), for 300 kV. There
+    is no division by the sum of squared weights, because a back-projection does not have such a
+    step.
 
     Args:
         images: (n_views, y, x) aligned views.
@@ -104,7 +103,7 @@ def dose_weighted(
         voxel_angstrom: pixel size of the views in angstrom.
 
     Returns:
-        (n_views, y, x).
+        (n_views, y, x), the weighted views.
     """
     frequency = fourier.radius(images.shape[1], images.shape[2], voxel_angstrom / 10).to(
         images.device

@@ -2,8 +2,8 @@
 """Frequencies of real Fourier transforms, annuli of the bands, and filters.
 
 Arrays of frequencies have the order of `rfft2` or `rfftn`: the last axis has n // 2 + 1 entries and
-the others start at 0. Units are cycles per unit of `spacing`: 1/nm for a pixel in nm, cycles per
-pixel for the default of 1. There is a pair of functions for most things, for torch (float32) and
+all axes start at frequency 0. Units are cycles per unit of `spacing`: 1/nm for a pixel in nm,
+cycles per pixel for the default of 1. Most functions exist in two versions, for torch (float32) and
 for numpy (float64).
 """
 
@@ -40,7 +40,7 @@ def radius(n_y: int, n_x: int, spacing: float = 1.0) -> torch.Tensor:
 
 
 def filtered(images: torch.Tensor, transfer: torch.Tensor) -> torch.Tensor:
-    """Images (..., y, x) whose rfft2 is multiplied by a transfer function that broadcasts to it."""
+    """Multiply the rfft2 of images (..., y, x) by a transfer function that broadcasts to it."""
     return torch.fft.irfft2(torch.fft.rfft2(images) * transfer, s=tuple(images.shape[-2:]))
 
 
@@ -57,19 +57,19 @@ def numpy_radius(shape_yx: Sequence[int], spacing: float = 1.0) -> np.ndarray:
 
 
 def numpy_filtered(images: np.ndarray, transfer: np.ndarray) -> np.ndarray:
-    """Images (..., y, x) whose rfft2 is multiplied by a transfer function, float32."""
+    """Multiply the rfft2 of images (..., y, x) by a transfer function; the result is float32."""
     planes = np.fft.irfft2(np.fft.rfft2(images) * transfer, s=images.shape[-2:])
     return np.asarray(planes, dtype=np.float32)
 
 
 def band_masks(frequency_per_nm: Any) -> list[Any]:
-    """The annulus of each band of `PERIODS_NM`: 1 / coarse <= |k| < 1 / fine.
+    """Mask of the annulus of each band of `PERIODS_NM`: 1 / coarse <= |k| < 1 / fine.
 
     Args:
         frequency_per_nm: |k| in 1/nm, an array or tensor of any shape.
 
     Returns:
-        N_BANDS arrays of bool of this shape.
+        N_BANDS boolean arrays of this shape.
     """
     k = frequency_per_nm
     return [(k >= 1 / coarse) & (k < 1 / fine) for coarse, fine in PERIODS_NM]

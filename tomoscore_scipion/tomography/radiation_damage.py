@@ -7,12 +7,12 @@ import torch
 
 
 def critical_dose(frequency_per_nm: torch.Tensor) -> torch.Tensor:
-    """Ne(k) in e/A^2 at 300 kV: 0.245 k^-1.665 + 2.81 with k in 1/A; infinite at k = 0."""
+    """Critical dose Ne(k) = 0.245 k^-1.665 + 2.81 e/A^2 at 300 kV, k in 1/A; infinite at k = 0."""
     return 0.245 * (frequency_per_nm / 10.0) ** -1.665 + 2.81
 
 
 def surviving_amplitude(
     frequency_per_nm: torch.Tensor, accumulated_dose: torch.Tensor
 ) -> torch.Tensor:
-    """exp(-N / (2 Ne(k))) after N e/A^2; the two arguments broadcast. 1 to 0."""
+    """Amplitude exp(-N / (2 Ne(k))) after a dose N in e/A^2, 0 to 1; the arguments broadcast."""
     return torch.exp(-accumulated_dose / (2.0 * critical_dose(frequency_per_nm)))

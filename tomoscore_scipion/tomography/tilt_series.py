@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An aligned tilt series: applying the alignment, reconstructing.
+"""An aligned tilt series: apply the alignment and reconstruct a tomogram.
 
 Arrays of images have axes (view, y, x); points and shifts are (x, y), as in IMOD's files.
 """
@@ -33,12 +33,12 @@ class TiltSeries:
 
     Attributes:
         path: the image stack.
-        pixel_angstrom: its pixel size.
+        pixel_angstrom: pixel size of the stack.
         angles_deg: tilt angles, shape (n_views,).
         transforms: alignment in pixels of the stack, shape (n_views, 2, 3): rows
             (A11, A12, DX), (A21, A22, DY). A point p of the image, measured from its centre as
             (x, y), lies at A p + D from the centre of the aligned image; the tilt axis is then y.
-        views: which images of the stack these are, 0-based, shape (n_views,).
+        views: indices of the images in the stack, 0-based, shape (n_views,).
     """
 
     path: Path
@@ -56,7 +56,7 @@ class TiltSeries:
             )
 
     def select(self, indices: slice | Sequence[int] | np.ndarray) -> TiltSeries:
-        """The series with some of its views, in the order given."""
+        """The series with some of its views, in the order of the indices."""
         selected = np.arange(len(self.views))[indices]
         return replace(
             self,
@@ -66,7 +66,7 @@ class TiltSeries:
         )
 
     def shifted(self, shifts_angstrom: np.ndarray) -> TiltSeries:
-        """The series with aligned images displaced by (x, y): misaligned. Shape (n_views, 2)."""
+        """The series misaligned by (x, y) shifts of the aligned images, shape (n_views, 2)."""
         shifts = np.asarray(shifts_angstrom, dtype=np.float64)
         if shifts.shape != (len(self.views), 2):
             raise ValueError(f"expected shifts of shape ({len(self.views)}, 2), got {shifts.shape}")
@@ -75,7 +75,7 @@ class TiltSeries:
         return replace(self, transforms=transforms)
 
     def without_shifts(self) -> TiltSeries:
-        """The series with the rotations of its alignment only."""
+        """The series with an alignment of rotations only."""
         transforms = self.transforms.copy()
         transforms[:, :, 2] = 0.0
         return replace(self, transforms=transforms)
@@ -88,13 +88,13 @@ def read_imod_series(
 
     Args:
         stack: images in MRC format.
-        xf: per image A11 A12 A21 A22 DX DY, in pixels of this stack.
-        tlt: per image the tilt angle in degrees.
-        pixel_angstrom: pixel size; that of the stack's header when None.
+        xf: for each image A11 A12 A21 A22 DX DY, in pixels of this stack.
+        tlt: tilt angle of each image in degrees.
+        pixel_angstrom: pixel size; read from the stack's header when None.
 
     Raises:
-        TomogramError: a file that cannot be read, files with different numbers of images, or
-            impossible angles or shifts.
+        TomogramError: a file cannot be read, the files have different numbers of images, or the
+            angles or shifts are impossible.
     """
     with open_stack(stack, pixel_angstrom) as volume:
         (n_views, *shape_yx), pixel = volume.shape_zyx, volume.voxel_size_angstrom
@@ -109,12 +109,12 @@ def apply_transform(
     shape_yx: tuple[int, int],
     step_yx: tuple[float, float] = (1.0, 1.0),
 ) -> torch.Tensor:
-    """An image in aligned coordinates, by bicubic interpolation; 0 outside the image.
+    """Transform an image to aligned coordinates by bicubic interpolation; 0 outside the image.
 
     Args:
         image: shape (y, x), mean near 0.
         transform: shape (2, 3) as in `TiltSeries`, in pixels of the image.
-        shape_yx: shape of the result, which has the same centre.
+        shape_yx: shape of the result, which has the centre of the aligned image.
         step_yx: pixel size of the result, in pixels of the image.
 
     Returns:
@@ -135,7 +135,7 @@ def apply_transform(
     half_y, half_x = (max(n - 1, 1) / 2.0 for n in image.shape)
     source_x = back[0, 0] * x + back[0, 1] * y
     source_y = back[1, 0] * x + back[1, 1] * y
-    # grid_sample counts from -1 (centre of the first pixel) to 1 (centre of the last).
+    # Coordinates of grid_sample: -1 is the centre of the first pixel, 1 the centre of the last.
     grid = np.stack([source_x / half_x, source_y / half_y], axis=-1).astype(np.float32)
     grid_on_device = torch.from_numpy(grid).to(image.device)[None]
     source = image.to(torch.float32)[None, None]
@@ -143,14 +143,14 @@ def apply_transform(
 
 
 def fourier_crop(image: torch.Tensor, shape_yx: tuple[int, int]) -> torch.Tensor:
-    """An image with fewer pixels over the same field, by cropping its spectrum.
+    """Resample an image to fewer pixels over the same field by cropping its spectrum.
 
     Args:
         image: shape (y, x).
-        shape_yx: the smaller (or equal) shape wanted.
+        shape_yx: shape of the result, at most the shape of the image.
 
     Returns:
-        float32 tensor of shape `shape_yx`; its centre is that of the image.
+        float32 tensor of shape `shape_yx` with the same centre as the image.
     """
     n_y, n_x = image.shape
     m_y, m_x = shape_yx
@@ -161,7 +161,7 @@ def fourier_crop(image: torch.Tensor, shape_yx: tuple[int, int]) -> torch.Tensor
     k_y = torch.round(torch.fft.fftfreq(m_y, 1.0 / m_y, device=image.device))
     k_x = torch.arange(m_x // 2 + 1, device=image.device)
     spectrum = torch.fft.rfft2(image.to(torch.float32))[(k_y % n_y).long()][:, k_x]
-    # Pixel centres of the small image lie between those of the large one.
+    # Pixel centres of the small image lie between pixel centres of the large one.
     shift_y = 0.5 * (n_y / m_y - 1.0) / n_y
     shift_x = 0.5 * (n_x / m_x - 1.0) / n_x
     phase = 2.0 * np.pi * (shift_y * k_y[:, None] + shift_x * k_x[None, :])
@@ -176,24 +176,24 @@ def aligned_views(
     device: str | torch.device = "cpu",
     warn: Callable[[str], None] | None = None,
 ) -> torch.Tensor:
-    """The aligned images at a coarser pixel: mean 0 per view, their contrast kept.
+    """The aligned images at a coarser pixel, with mean 0 per view and the contrast of the stack.
 
-    Views are not divided by their mean: darker ones, at high tilt, hold fewer electrons and so more
-    noise for the same contrast.
+    Views are not divided by their mean: dark views at high tilt have fewer electrons, and therefore
+    more noise for the same contrast.
 
     Args:
         series: the tilt series; its images are read one by one.
-        pixel_angstrom: pixel size of the result, that of the series or coarser.
-        device: where the result lies.
-        warn: called with a warning of images that hold NaN or inf, or nothing; those pixels are
-            filled with the mean of the others.
+        pixel_angstrom: pixel size of the result, at least the pixel size of the series.
+        device: device of the result.
+        warn: called with a warning for each image that is constant or has NaN or inf; such pixels
+            are replaced by the mean of the finite pixels.
 
     Returns:
         float32 tensor of shape (n_views, y, x); x and y cover the field of the stack.
 
     Raises:
-        TomogramError: a stack that cannot be read, an image without any finite value, or a pixel
-            size finer than its own.
+        TomogramError: the stack cannot be read, an image has no finite value, or
+            `pixel_angstrom` is finer than the pixel size of the series.
     """
     if pixel_angstrom < series.pixel_angstrom * 0.999:
         raise TomogramError(
@@ -219,10 +219,10 @@ def aligned_views(
 
 
 def _sound_values(image: np.ndarray, path: Path, view: int) -> tuple[np.ndarray, str]:
-    """An image (y, x) with finite values only, and what is odd about it; empty for nothing.
+    """An image (y, x) with NaN and inf replaced, and a warning; empty for a normal image.
 
     Raises:
-        TomogramError: it has no finite value.
+        TomogramError: the image has no finite value.
     """
     finite = np.isfinite(image)
     if not finite.any():
@@ -255,7 +255,7 @@ def reconstruct(
         voxel_size_angstrom: voxel size of the tomogram, at least the pixel size of the series.
         thickness_angstrom: extent of the tomogram along z.
         radial_filter: filter of the views; the default `RadialFilter()` when None.
-        device: where the work is done.
+        device: device for the computation.
 
     Returns:
         float32 array of shape (z, y, x).
@@ -276,7 +276,7 @@ def reconstruct(
 def random_shifts(n_views: int, sigma_angstrom: float, seed: int = 0) -> np.ndarray:
     """Normally distributed (x, y) shifts per view, shape (n_views, 2), for `TiltSeries.shifted`.
 
-    One seed gives the same pattern at every sigma, so that a ladder of sigmas differs in size only.
+    A seed gives the same pattern at every sigma, so that a series of sigmas differs in scale only.
 
     Args:
         n_views: number of views.
