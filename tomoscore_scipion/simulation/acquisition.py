@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a specimen to planes of its tomogram, and the truth of each plane."""
+"""Imaging of a specimen: planes of its tomogram, and the truth of each plane."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from tomoscore_scipion.simulation.views import split_noise, take_views
 
 @dataclass(frozen=True)
 class Acquisition:
-    """A specimen that has been exposed; any of its planes can be reconstructed.
+    """A recorded tilt series, from which any plane of the tomogram can be reconstructed.
 
     Attributes:
-        specimen: what was imaged.
-        recipe: how.
-        filtered: its tilt images as `reconstruction.filtered_views` makes them.
-        tilts_deg: their angles.
+        specimen: the imaged specimen.
+        recipe: parameters of imaging and reconstruction.
+        filtered: tilt images from `reconstruction.filtered_views`.
+        tilts_deg: tilt angles of these images.
         n_z: planes of the tomogram; plane (n_z - 1) / 2 is the middle of the specimen.
-        split: noise that makes two halves of `filtered` when it is added and taken away, or None.
-        denoiser: trained on these halves, or None.
+        split: noise; `filtered` plus and minus this noise are the two halves. None if not needed.
+        denoiser: denoiser trained on these halves, or None.
     """
 
     specimen: Specimen
@@ -66,8 +66,8 @@ class Acquisition:
     def planes(self, indices: Sequence[int] | range) -> torch.Tensor:
         """Some planes, in increasing order, with the recipe's post-processing, (z, y, x).
 
-        The post-processing sees them and what lies within its reach: planes spread over the height
-        come out as they do in the whole tomogram.
+        The post-processing includes the planes within its reach, so that separate planes are the
+        same as in the whole tomogram.
         """
         recipe, binning = self.recipe, self.recipe.binning
         fine = binning * np.asarray(indices)[:, None] + np.arange(binning)
@@ -95,7 +95,7 @@ class Acquisition:
         return planes + noise, planes - noise
 
     def halves_by_tilt(self, heights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Planes at heights in voxels of the tomograms of every other tilt, (z, y, x) each."""
+        """Planes at heights in voxels of the tomograms from even and odd tilts, (z, y, x) each."""
         by_angle = torch.argsort(self.tilts_deg)
         one, other = (
             reconstruct_planes(self.filtered[views], self.tilts_deg[views], heights)
@@ -104,9 +104,9 @@ class Acquisition:
         return one, other
 
     def truth(self, plane: torch.Tensor, z: int) -> torch.Tensor:
-        """Signed curves per tile, (tiles, tiles, N_BANDS), of plane z of `planes`.
+        """Signed curves per tile, (tiles, tiles, N_BANDS), of plane z from `planes`.
 
-        The appearance of the written plane (contrast, gradient, empty border) does not count.
+        The truth does not depend on the appearance (contrast, gradient, empty border).
         """
         return tile_curves(plane, self._density(z), self.specimen.grid)
 
@@ -121,7 +121,7 @@ class Acquisition:
 
 
 class Microscope:
-    """Images one specimen many times: its plane spectra are computed once."""
+    """Images one specimen several times; the spectra of its planes are computed once."""
 
     def __init__(self, specimen: Specimen) -> None:
         self.specimen = specimen
@@ -130,13 +130,13 @@ class Microscope:
     def acquire(
         self, rng: np.random.Generator, recipe: Recipe, headroom: float = 1.5, halves: bool = False
     ) -> Acquisition:
-        """Expose a tilt series; the tomogram is `headroom` times as high as the specimen.
+        """Record a tilt series.
 
         Args:
             rng: source of randomness.
-            recipe: how.
-            headroom: see above.
-            halves: whether the halves of the electrons are wanted, too.
+            recipe: parameters of imaging and reconstruction.
+            headroom: ratio of the height of the tomogram to the height of the specimen.
+            halves: whether to compute the split into two halves of the electrons.
         """
         views = take_views(rng, self.specimen, self._spectra, recipe)
         voxel_nm = recipe.binning * recipe.voxel_nm

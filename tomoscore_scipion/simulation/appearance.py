@@ -35,7 +35,7 @@ def finish(
 
 
 def _gradient(rng: np.random.Generator, shape_yx: torch.Size) -> torch.Tensor:
-    """A smooth gradient over the field, -1 to 1 or so."""
+    """A smooth gradient over the field, about -1 to 1."""
     y = torch.linspace(-1, 1, shape_yx[0])[:, None]
     x = torch.linspace(-1, 1, shape_yx[1])[None, :]
     a, b, c = rng.standard_normal(3)
@@ -43,7 +43,7 @@ def _gradient(rng: np.random.Generator, shape_yx: torch.Size) -> torch.Tensor:
 
 
 def quantise(stack: torch.Tensor, kind: str) -> torch.Tensor:
-    """Round to int16 or int8 over +-6 standard deviations; float32 is left alone."""
+    """Round to int16 or int8 over +-6 standard deviations; float32 is unchanged."""
     if kind == "float32":
         return stack
     levels = {"int16": 32767.0, "int8": 127.0}[kind]
@@ -52,7 +52,7 @@ def quantise(stack: torch.Tensor, kind: str) -> torch.Tensor:
 
 
 def _with_border(rng: np.random.Generator, stack: torch.Tensor, width_px: int) -> torch.Tensor:
-    """Constant strips at some of the edges, as an alignment leaves them."""
+    """Set strips at some edges to a constant, as alignment does."""
     fill = float(rng.choice([0.0, float(stack.mean()), float(stack.min())]))
     out = stack.clone()
     for side in range(4):

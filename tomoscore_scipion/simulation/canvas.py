@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The volume on which a scene is composed: points of mass first, then membranes and bodies.
+"""The volume in which a scene is composed: points of mass first, then membranes and bodies.
 
-Distances are signed, in nm, and positive inside of a compartment.
+Distances are signed, in nm, and positive inside a compartment.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tomoscore_scipion.simulation.membranes import (
 )
 
 MEMBRANE_NM = 4.0
-"""Soluble matter stays this far from the middle of a membrane."""
+"""Minimum distance of soluble matter from the middle of a membrane."""
 
 
 class Canvas:
@@ -29,8 +29,8 @@ class Canvas:
         rng: source of randomness.
         shape: (nz, ny, nx).
         px: pixel in nm.
-        without: ingredients that are left out.
-        contents: ingredients that were painted.
+        without: ingredients to leave out.
+        contents: ingredients added so far.
         density: (z, y, x), complete after `solidify`.
     """
 
@@ -81,8 +81,8 @@ class Canvas:
     def compartment(self, length_nm: float, fraction: float) -> torch.Tensor:
         """Distance from a random smooth surface with `fraction` of the volume inside.
 
-        Mostly its walls stand upright and lean a little, as those of what is larger than the slab
-        is thick; else the surface is isotropic.
+        Usually the walls are nearly vertical, as for compartments larger than the thickness of the
+        slab; otherwise the surface is isotropic.
         """
         if length_nm > 50 and self.chance(0.8):
             return self._upright(length_nm, fraction)
@@ -90,7 +90,7 @@ class Canvas:
         return field.sub_(_upper_quantile(field, fraction)).div_(slope)
 
     def _upright(self, length_nm: float, fraction: float) -> torch.Tensor:
-        """Distance from walls that are a random outline in the plane, leaning along z."""
+        """Distance from walls with a random outline in the plane and a small slope along z."""
         nz, ny, nx = self.shape
         outline, _ = random_surface(self.rng, (1, ny, nx), self.px, length_nm)
         inside = (outline[0] > _upper_quantile(outline, fraction)).numpy()
@@ -125,7 +125,7 @@ class Canvas:
         return distance.transpose(1, 2).contiguous() if self.chance(0.5) else distance
 
     def layers(self, spacing_nm: float, waviness_nm: float) -> torch.Tensor:
-        """Distance from the middle of the nearest of parallel wavy sheets, 0 in the middle."""
+        """Distance from the mid-surface of the nearest of several parallel wavy sheets."""
         nz, ny, nx = self.shape
         width = ny * self.px
         angle = self.uniform(0, 2 * np.pi)
@@ -142,7 +142,7 @@ class Canvas:
         return torch.remainder(position, spacing).sub_(spacing / 2).abs_()
 
     def proteins(self, filling: float, inside: torch.Tensor | None, size_nm3: float = 60.0) -> None:
-        """Soluble proteins of about `size_nm3` that fill a share of a compartment.
+        """Add soluble proteins of about `size_nm3` that fill a fraction of a compartment.
 
         Args:
             filling: fraction of the compartment that is filled, 0 to 1.
@@ -169,10 +169,10 @@ class Canvas:
     def random_points(
         self, per_nm3: float, inside: torch.Tensor | None, margin_nm: float
     ) -> np.ndarray:
-        """Random places, (n, 3) in nm, at least a margin inside of a compartment.
+        """Random positions, (n, 3) in nm, at least a margin inside a compartment.
 
         Args:
-            per_nm3: places per nm^3 of the volume.
+            per_nm3: positions per nm^3 of the volume.
             inside: (z, y, x) signed distance in nm from the boundary of a compartment, positive
                 inside; the whole volume when None.
             margin_nm: smallest distance from the boundary.
@@ -187,11 +187,11 @@ class Canvas:
     def separated_points(
         self, n: int, distance_nm: float, inside: torch.Tensor | None, margin_nm: float
     ) -> np.ndarray:
-        """At most n places, (m, 3) in nm, that keep a distance from one another.
+        """At most n random positions, (m, 3) in nm, with a minimum distance from each other.
 
         Args:
-            n: largest number of places.
-            distance_nm: smallest distance between two places.
+            n: maximum number of positions.
+            distance_nm: minimum distance between two positions.
             inside: (z, y, x) signed distance in nm from the boundary of a compartment, positive
                 inside; the whole volume when None.
             margin_nm: smallest distance from the boundary.
@@ -210,7 +210,7 @@ class Canvas:
         return np.array(accepted).reshape(-1, 3)
 
     def ribosomes(self, per_nm3: float, inside: torch.Tensor | None) -> None:
-        """Ribosomes of four kinds inside a compartment."""
+        """Add ribosomes of four kinds inside a compartment."""
         if per_nm3 > 0 and self.may("ribosomes"):
             for centres in np.array_split(self.random_points(per_nm3, inside, 14.0), 4):
                 self.cloud(mm.place(self.rng, mm.ribosome(self.rng), centres))
@@ -218,7 +218,7 @@ class Canvas:
     def complexes(
         self, filling: float, inside: torch.Tensor | None, largest_nm: float, kinds: int = 8
     ) -> None:
-        """Complexes of 5 nm to `largest_nm` that fill a share of a compartment.
+        """Add complexes of 5 nm to `largest_nm` that fill a fraction of a compartment.
 
         Args:
             filling: fraction of the compartment that is filled, 0 to 1.
@@ -237,32 +237,32 @@ class Canvas:
             self.cloud(mm.place(self.rng, template, centres))
 
     def cloud(self, points_nm: np.ndarray) -> None:
-        """Points of mass, (n, 3) in nm."""
+        """Add points of mass, (n, 3) in nm."""
         if len(points_nm):
             self._clouds.append(points_nm)
 
     def solidify(self) -> None:
-        """Turn points and proteins into density; membranes come after."""
+        """Convert points and proteins to density; add membranes afterwards."""
         if self._clouds:
             self.density += mm.deposit(np.concatenate(self._clouds), self.shape, self.px)
             self._clouds = []
         self.density = mm.blur(self.density, mm.BLUR_NM / self.px)
 
     def membrane(self, distance_nm: torch.Tensor, amplitude: float) -> None:
-        """A bilayer where a distance is 0."""
+        """Add a bilayer at the surface where a distance is 0."""
         if self.may("membranes"):
             add_bilayer(self.density, distance_nm, amplitude)
 
     def layer(
         self, distance_nm: torch.Tensor, thickness_nm: float, amplitude: float, name: str
     ) -> None:
-        """A layer without leaflets where a distance is 0: a cell wall, a protein coat.
+        """Add a layer without leaflets at distance 0, such as a cell wall or a protein coat.
 
         Args:
             distance_nm: (z, y, x) signed distance in nm from the middle of the layer.
             thickness_nm: thickness in nm.
             amplitude: density, protein minus ice = 1.
-            name: ingredient as which it counts.
+            name: name of the ingredient in `contents`.
         """
         if self.may(name):
             near = (distance_nm.abs() < 1.5 * thickness_nm).flatten().nonzero()[:, 0]
@@ -277,14 +277,14 @@ class Canvas:
         lumen: float,
         remaining: float,
     ) -> None:
-        """A closed bilayer; of the density inside, a factor of `remaining` is left.
+        """Add a closed bilayer; the density inside is multiplied by `remaining`.
 
         Args:
             centre_nm: (z, y, x) in nm.
             radii_nm: (z, y, x) semi-axes in nm.
             amplitude: density of the leaflets.
             lumen: density that is added inside.
-            remaining: factor of the density that was inside before.
+            remaining: factor for the density that was inside before.
         """
         centre = centre_nm / self.px
         add_ellipsoid(self.density, centre, radii_nm, self.px, amplitude, lumen, remaining)
@@ -292,7 +292,7 @@ class Canvas:
     def ball(
         self, centre_nm: np.ndarray, radii_nm: np.ndarray, amplitude: float, edge: float
     ) -> None:
-        """A dense body with an edge of some nm.
+        """Add a dense ellipsoid with a soft edge.
 
         Args:
             centre_nm: (z, y, x) in nm.

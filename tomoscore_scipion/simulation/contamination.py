@@ -12,7 +12,7 @@ from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.membranes import random_surface
 
 GOLD_DENSITY = 10.0
-"""Mean inner potential of gold over that of protein minus ice (about 25 V against 2.5 V)."""
+"""Ratio of the mean inner potentials of gold (25 V) and of protein minus ice (2.5 V)."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,6 @@ def add_contamination(
     rng: np.random.Generator, scatter: torch.Tensor, grid: Grid, hole_odds: float = 0.0
 ) -> tuple[Bead, ...]:
     """Add a random selection of contaminants to a (z, y, x) volume in place; returns the beads.
-
-    `hole_odds` are those of the edge of a hole in the carbon film.
 
     Args:
         rng: source of randomness.
@@ -55,7 +53,7 @@ def add_contamination(
 def add_beads(
     rng: np.random.Generator, scatter: torch.Tensor, grid: Grid, n: int
 ) -> tuple[Bead, ...]:
-    """Gold spheres of 5 to 15 nm at one face or all through the slab.
+    """Add gold spheres of 5 to 15 nm at one face or throughout the slab.
 
     Args:
         rng: source of randomness.
@@ -93,7 +91,7 @@ def _add_ball(
 
 
 def add_ice_crystals(rng: np.random.Generator, scatter: torch.Tensor, grid: Grid) -> None:
-    """Lumps of crystalline ice on the first or the last planes.
+    """Add lumps of crystalline ice on the first or the last planes.
 
     Args:
         rng: source of randomness.
@@ -107,7 +105,7 @@ def add_ice_crystals(rng: np.random.Generator, scatter: torch.Tensor, grid: Grid
 
 
 def add_carbon_edge(rng: np.random.Generator, scatter: torch.Tensor, grid: Grid) -> None:
-    """A film of amorphous carbon, 8 to 20 nm thick, over part of one face.
+    """Add a film of amorphous carbon, 8 to 20 nm thick, over part of one face.
 
     Args:
         rng: source of randomness.
@@ -123,9 +121,9 @@ def add_carbon_edge(rng: np.random.Generator, scatter: torch.Tensor, grid: Grid)
 
 
 def add_hole_edge(rng: np.random.Generator, scatter: torch.Tensor, grid: Grid) -> None:
-    """A carbon film, 10 to 30 nm thick, beyond the round edge of a hole of 1 to 3 um.
+    """Add a carbon film, 10 to 30 nm thick, outside a round hole with a diameter of 1 to 3 um.
 
-    The film covers a corner, or two sides, of the field: periodic in y and x.
+    The film covers a corner or two sides of the field; it is periodic in y and x.
 
     Args:
         rng: source of randomness.
@@ -136,7 +134,7 @@ def add_hole_edge(rng: np.random.Generator, scatter: torch.Tensor, grid: Grid) -
     thickness = min(max(2, int(rng.uniform(10, 30) / grid.pixel_nm)), len(scatter))
     line = (torch.arange(n) - n / 2) * grid.pixel_nm
     distance = torch.hypot(line[:, None], line[None, :])
-    if rng.random() < 0.5:  # wide holes: a nearly straight edge
+    if rng.random() < 0.5:  # a wide hole has a nearly straight edge
         distance = line.abs()[:, None] + 40 * torch.sin(2 * np.pi * line / width)
         distance = distance if rng.random() < 0.5 else distance.T
     edge = float(rng.uniform(0.3, 0.6)) * width

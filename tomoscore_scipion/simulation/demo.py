@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One specimen imaged well, middling and poorly: three tomograms to try the score on.
+"""Three example tomograms of one specimen with good, medium and poor quality.
 
 Run as `python -m tomoscore_scipion.simulation.demo FOLDER`.
 """
@@ -16,7 +16,7 @@ from tomoscore_scipion.simulation.quality import QUALITIES
 from tomoscore_scipion.simulation.simulated import Request, simulate, truth_line, write
 
 SEED = 30
-"""The specimen: chosen by eye, it shows much of what a cell has."""
+"""Seed of the specimen, chosen by eye because it shows many parts of a cell."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

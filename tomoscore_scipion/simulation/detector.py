@@ -11,10 +11,10 @@ ANGSTROM2_PER_NM2 = 100.0
 def electrons_per_pixel(
     dose_per_angstrom_squared: torch.Tensor, pixel_nm: float, tilts_deg: torch.Tensor
 ) -> torch.Tensor:
-    """Expected counts of a pixel of width `pixel_nm` on the specimen's plane, per tilt.
+    """Expected electrons per pixel of a sheared image, for each tilt.
 
-    A pixel of the sheared image covers pixel_nm * cos(tilt) along x' on the detector, hence
-    dose x pixel area x cos(tilt). Shapes (n_tilts,) in and out.
+    A pixel of the sheared image covers pixel_nm * cos(tilt) along x' on the detector, so the number
+    of electrons is dose x pixel area x cos(tilt).
 
     Args:
         dose_per_angstrom_squared: dose in e/A^2.
@@ -35,9 +35,9 @@ def electrons_per_pixel(
 def shot_noise(
     counts: torch.Tensor, shape_yx: tuple[int, int], generator: torch.Generator
 ) -> torch.Tensor:
-    """Noise of images of mean 1 with `counts` electrons per pixel, (n_tilts, y, x).
+    """Shot noise of images with mean 1, (n_tilts, y, x).
 
-    Gaussian limit of Poisson noise, variance 1 / counts; `counts` has shape (n_tilts,).
+    This is the Gaussian limit of Poisson noise, with variance 1 / counts.
 
     Args:
         counts: (n_tilts,) electrons per pixel.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The version of the simulation, which truth files, training samples and cards state."""
+"""Version of the simulation, stated in truth files, training samples and cards."""
 
 GENERATOR_VERSION = 12
-"""Raised whenever a seed no longer gives the same tomogram or the same training samples."""
+"""Incremented whenever a seed gives another tomogram or other training samples."""

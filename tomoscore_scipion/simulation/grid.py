@@ -2,7 +2,7 @@
 """The sampling of a simulated specimen and its spatial frequencies.
 
 Specimens are periodic in x and y, so that every projection is complete and exact in Fourier space.
-All lengths are in nm, frequencies in 1/nm, arrays are (z, y, x).
+Lengths are in nm, frequencies in 1/nm; arrays have axes (z, y, x).
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class Grid:
         return self.n * self.pixel_nm
 
     def kx(self) -> torch.Tensor:
-        """Frequencies along x in 1/nm, shape (n // 2 + 1,), as rfft orders them."""
+        """Frequencies along x in 1/nm, shape (n // 2 + 1,), in the order of rfft."""
         return torch.fft.rfftfreq(self.n, self.pixel_nm)
 
     def ky(self) -> torch.Tensor:
-        """Frequencies along y in 1/nm, shape (n,), as fft orders them."""
+        """Frequencies along y in 1/nm, shape (n,), in the order of fft."""
         return torch.fft.fftfreq(self.n, self.pixel_nm)
 
     def radius(self) -> torch.Tensor:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The faces of a lamella: a layer that the ion beam has damaged, and dirt on it."""
+"""The faces of a lamella: a layer damaged by the ion beam, with contamination on it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.membranes import random_surface
 
 PLATINUM_DENSITY = 6.0
-"""Of grains of sputtered platinum, protein minus ice = 1, mean over a grain and its gaps."""
+"""Mean density of grains of sputtered platinum and their gaps, protein minus ice = 1."""
 
 
 def mill(rng: np.random.Generator, density: torch.Tensor) -> None:
-    """Fade the structure of a (z, y, x) density in place towards both faces."""
+    """Reduce the structure of a (z, y, x) density towards both faces, in place."""
     nz = len(density)
     z = torch.arange(nz, dtype=torch.float32)
     for distance in (z, nz - 1 - z):

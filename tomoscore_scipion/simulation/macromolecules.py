@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Macromolecules as clouds of points of scattering mass: complexes, ribosomes, filaments.
 
-A cloud is an array of shape (n, 3), (z, y, x) in nm. Every point stands for `POINT_VOLUME_NM3`
-of protein, so that a dense cloud reaches the density 1 (protein minus ice).
+A cloud is an array of shape (n, 3), (z, y, x) in nm. Each point represents `POINT_VOLUME_NM3` of
+protein, so that a dense cloud reaches the density 1 (protein minus ice).
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ import torch
 
 POINT_VOLUME_NM3 = 8.0
 BLUR_NM = 1.1
-"""Sigma of the Gaussian that stands for a point: about 2.6 nm across, smaller than a domain."""
+"""Sigma of the Gaussian of a point, about 2.6 nm wide, which is smaller than a domain."""
 
 
 def random_rotations(rng: np.random.Generator, n: int) -> np.ndarray:
     """Uniform random rotation matrices, (n, 3, 3).
 
-    QR of Gaussian matrices gives orthogonal ones (Mezzadri, Notices of the AMS 54, 592 (2007)). A
-    matrix with determinant -1 is negated, which makes it a rotation, since the dimension is odd.
+    QR decomposition of Gaussian matrices gives uniform orthogonal matrices (Mezzadri, Notices of
+    the AMS 54, 592 (2007)). Matrices with determinant -1 are negated to make them rotations; this
+    works because the dimension is odd.
     """
     q, r = np.linalg.qr(rng.standard_normal((n, 3, 3)))
     q = q * np.sign(np.einsum("nii->ni", r))[:, None, :]
@@ -78,16 +79,14 @@ def curve(
     stiffness: float,
     direction: np.ndarray | None = None,
 ) -> np.ndarray:
-    """A worm-like curve: points every `step_nm`, persistence growing with `stiffness` (nm).
-
-    It starts along `direction` (z, y, x), a random one that lies flat when None.
+    """A worm-like curve with points every `step_nm`.
 
     Args:
         rng: source of randomness.
         start_nm: first point, (z, y, x) in nm.
         length_nm: length in nm.
         step_nm: distance between points in nm.
-        stiffness: persistence in nm.
+        stiffness: stiffness in nm; the persistence length grows with it.
         direction: (z, y, x) at the start; random and nearly horizontal when None.
 
     Returns:
@@ -170,10 +169,10 @@ def actin(
 def deposit(
     points_nm: np.ndarray, shape_zyx: tuple[int, int, int], pixel_nm: float
 ) -> torch.Tensor:
-    """Mass of points on a grid by trilinear weights, (z, y, x), wrapping round in y and x.
+    """Distribute the mass of points on a grid (z, y, x) by trilinear weights, periodic in y and x.
 
     The z axis starts at 0 nm at the first plane; points outside in z are dropped. The sum of the
-    result times the volume of a voxel is `POINT_VOLUME_NM3` per point inside.
+    result times the volume of a voxel is `POINT_VOLUME_NM3` per point inside the grid.
 
     Args:
         points_nm: (n, 3), (z, y, x) in nm.

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 LEAFLET_SEPARATION_NM = 4.0
-"""Distance of the two layers of head groups of a bilayer."""
+"""Distance between the two layers of head groups of a bilayer."""
 LEAFLET_SIGMA_NM = 0.9
 TAIL_DENSITY = 0.15
 """Density between the leaflets, protein minus ice = 1."""
@@ -28,7 +28,7 @@ def add_bilayer(volume: torch.Tensor, distance_nm: torch.Tensor, density: float)
 
     Args:
         volume: (z, y, x) density, changed in place.
-        distance_nm: the same shape, signed distance in nm from the mid-surface.
+        distance_nm: (z, y, x), signed distance in nm from the mid-surface.
         density: density of the leaflets.
     """
     near = (distance_nm.abs() < LEAFLET_SEPARATION_NM + LEAFLET_SIGMA_NM).flatten().nonzero()[:, 0]
@@ -44,11 +44,11 @@ def random_surface(
     Args:
         rng: source of randomness.
         shape_zyx: shape of the results; y and x are multiples of 8.
-        pixel_nm: their pixel.
+        pixel_nm: pixel size of the results in nm.
         length_nm: correlation length (sigma of the Gaussian that smooths white noise).
 
     Returns:
-        The field and the length of its gradient per nm, both of `shape_zyx`.
+        The field, and the magnitude of its gradient per nm, both of shape `shape_zyx`.
     """
     coarse = 8 if length_nm > 16 * pixel_nm else 4
     nz, ny, nx = shape_zyx
@@ -64,7 +64,7 @@ def random_surface(
     slopes = torch.gradient(field, spacing=step)
     slope = (slopes[0] ** 2 + slopes[1] ** 2 + slopes[2] ** 2).sqrt()
     slope = slope.clamp_min(0.25 * float(slope.mean()))
-    # Upsampling wraps round in z: what it blends, the first and last planes, is cut off.
+    # Upsampling is periodic in z and mixes the first and last planes, which are cut off.
     used = -(-nz // coarse) + 2
     inner = slice(coarse, coarse + nz)
     return _upsample_periodic(field[:used], coarse)[inner], _upsample_periodic(
@@ -73,7 +73,7 @@ def random_surface(
 
 
 def _upsample_periodic(field: torch.Tensor, factor: int) -> torch.Tensor:
-    """Trilinear upsampling, (z, y, x), that wraps round; one matrix product per axis."""
+    """Periodic trilinear upsampling, (z, y, x), with one matrix product per axis."""
     mz, my, mx = field.shape
     rows = torch.matmul(_interpolation(my, factor), field)
     planes = torch.matmul(rows, _interpolation(mx, factor).T)
@@ -101,16 +101,16 @@ def add_ellipsoid(
     lumen: float,
     remaining: float = 1.0,
 ) -> None:
-    """Add one closed vesicle to a (z, y, x) volume in place, wrapping round in y and x.
+    """Add one closed vesicle to a (z, y, x) volume in place, periodic in y and x.
 
     Args:
         volume: density to add to.
         centre_px: (z, y, x) in pixels.
         radii_nm: (z, y, x) semi-axes in nm.
-        pixel_nm: pixel of the volume.
+        pixel_nm: pixel size of the volume in nm.
         density: density of the leaflets.
-        lumen: density of the inside.
-        remaining: share that is left of what lay inside before.
+        lumen: density that is added inside.
+        remaining: factor for the density that was inside before.
     """
     inside = ellipsoid_distance(volume.shape, centre_px, radii_nm, pixel_nm)
     if inside is None:
@@ -126,17 +126,17 @@ def add_ellipsoid(
 def ellipsoid_distance(
     shape_zyx: Sequence[int], centre_px: np.ndarray, radii_nm: np.ndarray, pixel_nm: float
 ) -> tuple[tuple[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor] | None:
-    """Signed distance in nm (negative inside) from an ellipsoid's surface, in the box around it.
-
-    Returns:
-        Index into a volume of `shape_zyx`, periodic in y and x, and the distances there; None where
-        the ellipsoid lies outside of the volume.
+    """Signed distance in nm (negative inside) from an ellipsoid's surface, in its bounding box.
 
     Args:
         shape_zyx: shape of the volume.
         centre_px: (z, y, x) in pixels.
         radii_nm: (z, y, x) semi-axes in nm.
         pixel_nm: pixel size in nm.
+
+    Returns:
+        Index of the bounding box in a volume of `shape_zyx`, periodic in y and x, and the distances
+        in it; None if the ellipsoid lies outside the volume.
     """
     reach = np.ceil((radii_nm + LEAFLET_SEPARATION_NM) / pixel_nm).astype(int)
     lo = np.floor(centre_px).astype(int) - reach
@@ -148,7 +148,7 @@ def ellipsoid_distance(
     rz, ry, rx = (float(r) for r in radii_nm)
     relative = ((z / rz)[:, None, None] ** 2 + (y / ry)[:, None] ** 2 + (x / rx) ** 2).sqrt_()
     slope = ((z / rz**2)[:, None, None] ** 2 + (y / ry**2)[:, None] ** 2 + (x / rx**2) ** 2).sqrt_()
-    tiny = 1e-6  # in the centre relative / slope is the radius
+    tiny = 1e-6  # avoids 0 / 0 in the centre, where relative / slope is the radius
     distance = (relative - 1) * (relative + tiny) / (slope + tiny / min(rz, ry, rx))
     index = (axes[0][:, None, None], axes[1][:, None] % shape_zyx[1], axes[2] % shape_zyx[2])
     return index, distance

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Residual displacements of aligned tilt images, without the part that moves the volume."""
+"""Residual shifts of aligned tilt images, without the part that shifts the whole volume."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def residual_shifts(
 ) -> torch.Tensor:
     """Shifts on the detector in nm, shape (n_tilts, 2) as (y, x'), the tilt axis along y.
 
-    Random per view, a drift that grows with the angle, and the random walk of a series that was
-    never aligned. Along the axis a constant, across it a cos(tilt) + b sin(tilt) move the volume
-    as a whole; both are projected out.
+    The shifts are the sum of random shifts per view, a drift proportional to the angle, and a
+    random walk as in unaligned series. A constant along the tilt axis, and a cos(tilt) + b
+    sin(tilt) across it, shift the volume as a whole; both are projected out.
 
     Args:
         rng: source of randomness.
@@ -34,7 +34,7 @@ def residual_shifts(
 
 
 def remove_translation(shifts: np.ndarray, tilts_deg: np.ndarray) -> np.ndarray:
-    """Least-squares removal of the part of (n, 2) shifts that displaces the whole volume."""
+    """Remove by least squares the part of (n, 2) shifts that shifts the whole volume."""
     angle = np.deg2rad(tilts_deg.astype(np.float64))
     across = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     out = shifts.astype(np.float64).copy()

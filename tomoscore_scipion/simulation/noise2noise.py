@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A trained denoiser: a small network predicts one half of the data from the other.
+"""A trained denoiser: a small network predicts one half of the data from the other half.
 
-Noise2Noise (Lehtinen et al., ICML 2018) on the halves of one tomogram, as cryo-CARE does (Buchholz
-et al., ISBI 2019). The input of the network is `CONTEXT` planes, its output the middle one. It
-starts from the best linear mixture of smoothed planes (least squares) and learns a correction.
+The method is Noise2Noise (Lehtinen et al., ICML 2018) on the halves of one tomogram, as in
+cryo-CARE (Buchholz et al., ISBI 2019). The network has `CONTEXT` planes as input and the middle
+plane as output. It starts from the least-squares linear combination of smoothed planes and learns a
+correction.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ from tomoscore_scipion.tomography import fourier
 
 CONTEXT = 5
 REACH = CONTEXT // 2
-"""Planes above and below that the network sees."""
+"""Number of planes above and below the middle plane in the network's input."""
 CHANNELS = (8, 16, 24)
-"""At full, half and quarter resolution."""
+"""Channels at full, half and quarter resolution."""
 PATCH = 64
 BATCH = 8
 STEPS = (16, 40)
-"""Steps of training at strength 0 and 1."""
+"""Training steps at strength 0 and at strength 1."""
 RATE = 4e-3
 SMOOTHINGS = (0.0, 0.8, 1.6, 3.2)
-"""Sigmas in pixels of the linear part."""
+"""Sigmas in pixels of the smoothed planes in the linear combination."""
 
 Halves = Callable[[torch.Tensor], "tuple[torch.Tensor, torch.Tensor]"]
-"""Both halves of the planes, (z, y, x) each, at some heights in voxels."""
+"""Function of heights in voxels; returns the planes of both halves, (z, y, x) each."""
 
 
 class Denoiser(nn.Module):
@@ -68,7 +69,7 @@ def _convolutions(n_in: int, n_out: int) -> nn.Sequential:
 
 
 def smoothed(planes: torch.Tensor) -> torch.Tensor:
-    """Middle planes and means over the context, smoothed: (n, 2 x len(SMOOTHINGS), y, x)."""
+    """Smoothed middle planes and smoothed context means, (n, 2 x len(SMOOTHINGS), y, x)."""
     pair = torch.stack([planes[:, REACH], planes.mean(dim=1)], dim=1)
     k_y, k_x = fourier.axes(pair.shape[2], pair.shape[3])
     k2 = k_y**2 + k_x**2
@@ -84,10 +85,10 @@ def train(halves: Halves, heights: torch.Tensor, strength: float, seed: int) -> 
     """Train a network on the halves of one tomogram.
 
     Args:
-        halves: gives the planes of both.
-        heights: heights in voxels of three or so of the places to train on.
-        strength: 0 to 1, how long.
-        seed: of weights and patches; the same gives the same network.
+        halves: function that returns the planes of both halves at given heights.
+        heights: heights in voxels to train on, about three.
+        strength: 0 to 1, determines the number of training steps.
+        seed: seed of initial weights and patches.
     """
     run = torch.arange(-REACH - 1, REACH + 2)
     both = [torch.stack(halves(height + run)) for height in heights]
@@ -116,12 +117,12 @@ def train(halves: Halves, heights: torch.Tensor, strength: float, seed: int) -> 
 
 
 def _contexts(halves: torch.Tensor) -> torch.Tensor:
-    """(2, z, y, x) to (2, n, CONTEXT, y, x)."""
+    """Contexts of planes: (2, z, y, x) to (2, n, CONTEXT, y, x)."""
     return halves.unfold(1, CONTEXT, 1).movedim(-1, 2)
 
 
 def _initialise(network: Denoiser, generator: torch.Generator) -> None:
-    """Random weights (He) of a generator of one's own; the head starts at almost nothing."""
+    """Set random weights (He) from a separate generator; the head starts near 0."""
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.Conv2d):
@@ -136,7 +137,7 @@ def _initialise(network: Denoiser, generator: torch.Generator) -> None:
 def _patches(
     examples: torch.Tensor, targets: torch.Tensor, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Random patches of one half and the middle planes of the other."""
+    """Random patches of one half, and the middle planes of the other half."""
     n, size_y, size_x = examples.shape[1], examples.shape[3], examples.shape[4]
     py, px = (4 * (min(PATCH, size) // 4) for size in (size_y, size_x))
     inputs, outputs = [], []
@@ -153,15 +154,15 @@ def _patches(
 def denoise(
     network: Denoiser, stack: torch.Tensor, planes_to_denoise: torch.Tensor
 ) -> torch.Tensor:
-    """Some planes of a tomogram denoised; the first and last planes repeat beyond the ends.
+    """Denoise some planes of a tomogram; the first and last planes repeat beyond the ends.
 
     Args:
-        network: from `train` on its halves.
-        stack: (z, y, x) of the whole data, neighbouring planes around every wanted one.
-        planes_to_denoise: (n,) bool or indices of the planes to give.
+        network: denoiser from `train` on the halves of this tomogram.
+        stack: (z, y, x) planes of the full data, with the context of each plane to denoise.
+        planes_to_denoise: bool mask or indices (n,) of the planes to denoise.
 
     Returns:
-        (n, y, x).
+        (n, y, x) denoised planes.
     """
     ny, nx = stack.shape[1:]
     neighbours = torch.arange(len(stack))[planes_to_denoise][:, None] + torch.arange(

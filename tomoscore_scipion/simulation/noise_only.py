@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Volumes of noise only, in many textures; none of them may get a high score."""
+"""Volumes of noise only, with many textures, for which the score must be low."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tomoscore_scipion.simulation.recipe import random_recipe
 from tomoscore_scipion.tomography import fourier
 
 HEIGHTS = (1, 2, 4, 9, 24, 40, 60)
-"""Planes of a volume."""
+"""Possible numbers of planes of a volume."""
 VOXELS_NM = (0.9, 4.0)
 
 
 def random_noise_volume(rng: np.random.Generator, width_nm: float) -> tuple[np.ndarray, float]:
-    """A volume of noise, processed and written as tomograms are.
+    """A volume of noise, with the processing and data types of tomograms.
 
     Args:
         rng: source of randomness.
-        width_nm: of its square field.
+        width_nm: width of the square field in nm.
 
     Returns:
         (z, y, x) float32, and the voxel size in nm.
@@ -46,22 +46,22 @@ def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
 
 
 def _white(rng: np.random.Generator, noise: np.ndarray) -> np.ndarray:
-    """As it is."""
+    """White noise."""
     return noise
 
 
 def _smooth(rng: np.random.Generator, noise: np.ndarray) -> np.ndarray:
-    """Gaussian, the same along all axes."""
+    """Gaussian smoothing, the same along all axes."""
     return _gaussian(noise, *[_log_uniform(rng, 0.4, 8)] * 2)
 
 
 def _smooth_in_planes(rng: np.random.Generator, noise: np.ndarray) -> np.ndarray:
-    """Gaussian along y and x only."""
+    """Gaussian smoothing along y and x only."""
     return _gaussian(noise, 0, _log_uniform(rng, 0.4, 8))
 
 
 def _smooth_along_z(rng: np.random.Generator, noise: np.ndarray) -> np.ndarray:
-    """Gaussian along z, less or nothing along y and x."""
+    """Gaussian smoothing along z, with less or no smoothing along y and x."""
     sigma = _log_uniform(rng, 0.5, 8)
     return _gaussian(noise, sigma, float(rng.choice([0, 0.5])) * sigma * rng.random())
 
@@ -73,7 +73,7 @@ def _gaussian(noise: np.ndarray, along_z: float, in_plane: float) -> np.ndarray:
 
 
 def _power_law(rng: np.random.Generator, noise: np.ndarray) -> np.ndarray:
-    """Power that falls as k^-0.5 to k^-3.5 in three dimensions, or within the planes."""
+    """Power spectrum of k^-0.5 to k^-3.5, in three dimensions or within the planes."""
     k = fourier.numpy_radius(noise.shape[1:])
     exponent = -rng.uniform(0.25, 1.75)
     if len(noise) == 1 or rng.random() < 0.3:
@@ -87,7 +87,7 @@ def _power_law(rng: np.random.Generator, noise: np.ndarray) -> np.ndarray:
 
 
 def _scales(rng: np.random.Generator, noise: np.ndarray) -> np.ndarray:
-    """A sum of smooth noise of several scales."""
+    """Sum of smooth noise of several scales."""
     total = np.zeros_like(noise)
     for _ in range(int(rng.integers(2, 5))):
         one = np.roll(noise, rng.integers(0, noise.shape[2], 3), (0, 1, 2))
@@ -104,19 +104,19 @@ def _median(rng: np.random.Generator, noise: np.ndarray) -> np.ndarray:
 
 
 def _heavy(rng: np.random.Generator, noise: np.ndarray) -> np.ndarray:
-    """Skewed or heavy-tailed, white or smooth."""
+    """Skewed or heavy-tailed noise, white or smooth."""
     smooth = noise if rng.random() < 0.5 else _smooth(rng, noise)
     return np.asarray(np.exp(rng.uniform(0.2, 0.9) * smooth))
 
 
 def _bounded(rng: np.random.Generator, noise: np.ndarray) -> np.ndarray:
-    """Cut off smoothly, white or smooth."""
+    """Noise with softly limited values, white or smooth."""
     smooth = noise if rng.random() < 0.3 else _smooth(rng, noise)
     return np.asarray(np.tanh(rng.uniform(0.5, 4) * smooth))
 
 
 def _dust(rng: np.random.Generator, noise: np.ndarray) -> np.ndarray:
-    """A faint noise, or nothing, with a few wild pixels, alone or as small blobs."""
+    """A few outlier pixels, single or as small blobs, with faint noise or without."""
     outliers = (noise > rng.uniform(2, 3.5)).astype(np.float32)
     if rng.random() < 0.5:
         outliers = ndimage.maximum_filter(outliers, (1, 3, 3))

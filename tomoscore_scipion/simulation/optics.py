@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Image formation at 300 kV: phase per density and attenuation; the CTF is the engine's.
+"""Phase shift per density and attenuation at 300 kV; for the CTF see `tomography`.
 
 Constants: Kirkland, Advanced Computing in Electron Microscopy (2nd ed., 2010).
 """
@@ -10,7 +10,7 @@ import torch
 
 INTERACTION_RAD_PER_V_NM = 0.00653
 PROTEIN_MINUS_ICE_V = 2.5
-"""Mean inner potential of protein above vitreous ice, the unit of density."""
+"""Mean inner potential of protein minus vitreous ice in V, the unit of density."""
 
 
 def phase_per_density_nm() -> float:
@@ -19,10 +19,10 @@ def phase_per_density_nm() -> float:
 
 
 def transmitted(ice_nm: float, tilt_deg: torch.Tensor, mean_free_path_nm: float) -> torch.Tensor:
-    """Share of the electrons that cross tilted ice without inelastic scattering, 0 to 1.
+    """Fraction of the electrons that pass tilted ice without inelastic scattering, 0 to 1.
 
     Args:
-        ice_nm: thickness of the ice in nm.
+        ice_nm: thickness of the ice in nm, along the beam at 0 degrees.
         tilt_deg: tilt angles in degrees, of any shape.
         mean_free_path_nm: inelastic mean free path in nm.
     """

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Phantoms: planes of blurred matter plus stationary noise, or noise only, without tilt series.
 
-Simulated tilt series have noise of a few textures only. Here noise has any spectrum and any
-correlation from plane to plane, so that a model cannot rely on one texture.
+Simulated tilt series have noise of few textures. Phantoms have noise of various spectra and
+correlations between planes, so that a model cannot rely on one texture.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ class PhantomRecipe:
 
     Attributes:
         blur_nm: sigma of the Gaussian that blurs matter.
-        noise_to_signal: standard deviation of noise over that of the blurred matter.
+        noise_to_signal: ratio of the standard deviations of noise and blurred matter.
         spectrum: one of `SPECTRA`.
-        shape: 0 to 1, where in its family the spectrum lies.
-        white: standard deviation of white noise on top, of that of the noise of the spectrum.
+        shape: 0 to 1, parameter of the spectrum within its family.
+        white: ratio of the standard deviations of additional white noise and of the other noise.
         z_correlation: sigma in nm of the Gaussian that smooths the noise along z.
-        dust: share of the noise that is salt and pepper.
+        dust: fraction of salt-and-pepper noise.
     """
 
     blur_nm: float
@@ -64,7 +64,7 @@ def random_phantom_recipe(rng: np.random.Generator) -> PhantomRecipe:
 
 
 def _noise_to_signal(rng: np.random.Generator) -> float:
-    """Mostly noisy, now and then next to nothing."""
+    """Draw a noise-to-signal ratio: high in most cases, near 0 in some."""
     low, high = (1e-3, 0.1) if rng.random() < 0.12 else (0.1, 20)
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
@@ -123,19 +123,19 @@ def phantom_planes(
     recipe: Recipe,
     n_z: int | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Blurred matter plus noise, post-processed, and then written as `recipe` says.
+    """Blurred matter plus noise, with the post-processing and appearance of a recipe.
 
     Args:
         rng: source of randomness.
-        matter: (z, n, n) density; all zero gives pure noise.
-        grid: its sampling.
+        matter: (z, n, n) density; all zero gives noise only.
+        grid: sampling of the matter.
         phantom_recipe: blur and noise.
-        recipe: voxel size, post-processing and appearance; the rest is not used.
-        n_z: planes to make of a single plane of matter, which then persists along z.
+        recipe: voxel size, post-processing and appearance; other parameters are ignored.
+        n_z: number of planes if `matter` is a single plane, which is then constant along z.
 
     Returns:
-        Planes before they are written (matter is dark) and as written, (z, m, m) float32 each, m
-        voxels of about recipe.voxel_nm across the field.
+        Planes before the appearance is applied (matter is dark) and after it, (z, m, m) float32
+        each, with m voxels of about recipe.voxel_nm across the field.
     """
     m = 2 * round(grid.width_nm / recipe.voxel_nm / 2)
     pixel = grid.width_nm / m
@@ -186,10 +186,10 @@ def phantom(rng: np.random.Generator, grid: Grid) -> torch.Tensor:
 
 
 def _leaves(rng: np.random.Generator, grid: Grid, size_nm: float) -> torch.Tensor:
-    """Flat ellipses that cover one another, each of its own density, of many sizes.
+    """Overlapping flat ellipses of many sizes, each with a random density.
 
-    The dead leaves of Matheron; sizes r fall as r^-3, as in Lee, Mumford and Huang, Int. J. Comput.
-    Vision 41, 35 (2001).
+    This is the dead leaves model of Matheron, with sizes r distributed as r^-3, as in Lee, Mumford
+    and Huang, Int. J. Comput. Vision 41, 35 (2001).
     """
     n, px = grid.n, grid.pixel_nm
     y, x = torch.meshgrid(torch.arange(n) * px, torch.arange(n) * px, indexing="ij")
@@ -208,7 +208,7 @@ def _leaves(rng: np.random.Generator, grid: Grid, size_nm: float) -> torch.Tenso
 def _grains(
     rng: np.random.Generator, grid: Grid, size_nm: float, sharp: bool = False
 ) -> torch.Tensor:
-    """A random texture of grains of about `size_nm`; sharp ones are flat and have edges."""
+    """A random texture of grains of about `size_nm`; sharp grains are flat with sharp edges."""
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     noise = torch.randn((grid.n, grid.n), generator=generator)
     smooth = torch.exp(-2 * (math.pi * 0.3 * size_nm * grid.radius()) ** 2)

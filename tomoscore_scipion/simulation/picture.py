@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Single slices as pictures: contrast stretched, resized, 8 bits, some as JPEG."""
+"""Convert single slices to pictures: stretched contrast, resized, 8 bits, some with JPEG loss."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 RESIZED = (0.55, 1.9)
-"""Range of the new number of pixels over the old."""
+"""Range of the ratio of new to old number of pixels along an axis."""
 METHODS = (
     Image.Resampling.BILINEAR,
     Image.Resampling.BICUBIC,
@@ -26,19 +26,19 @@ def as_picture(
 
     Args:
         rng: source of randomness.
-        plane: (m, m) of the tomogram, of any gain and offset.
-        voxel_nm: its pixel.
+        plane: (m, m) plane of the tomogram, with any gain and offset.
+        voxel_nm: pixel of the plane in nm.
 
     Returns:
-        (n, n) float32 of whole numbers from 0 to 255 that shows the same field with the same sign,
-        n even, and its pixel in nm. The truth must be computed from this picture, because
-        structure is lost.
+        The picture, (n, n) float32 with integers from 0 to 255, of the same field and contrast
+        sign, n even; and its pixel in nm. Compute the truth from the picture, because the
+        conversion loses structure.
     """
     values = plane.numpy().astype(np.float32)
     clip = float(rng.choice([0.0, 0.1, 0.35, 1.0, 2.0]))
     low, high = np.percentile(values, [clip, 100 - clip])
     stretched = (values - low) / max(float(high - low), 1e-12) * 255
-    before = bool(rng.random() < 0.6)  # 8 bits first, resized on the screen
+    before = bool(rng.random() < 0.6)  # conversion to 8 bits before resizing, as for screenshots
     if before:
         stretched = np.rint(np.clip(stretched, 0, 255))
     image = Image.fromarray(stretched.astype(np.float32), mode="F")
@@ -55,14 +55,14 @@ def as_picture(
 
 
 def _new_size(rng: np.random.Generator, size: int) -> int:
-    """Even number of pixels; unchanged in one of four."""
+    """Even number of pixels; unchanged with a probability of 1/4."""
     if rng.random() < 0.25:
         return size
     return max(32, 2 * round(size * float(np.exp(rng.uniform(*np.log(RESIZED)))) / 2))
 
 
 def _resized(rng: np.random.Generator, image: Image.Image, size: int) -> Image.Image:
-    """Resampled by one of `METHODS`; one of four without protection from aliasing."""
+    """Resample by one of `METHODS`; without anti-aliasing with a probability of 1/4."""
     method = METHODS[int(rng.integers(len(METHODS)))]
     if rng.random() < 0.75:
         return image.resize((size, size), method)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What people do to a tomogram after reconstruction: filters, denoisers, formats.
+"""Processing of a tomogram after reconstruction: filters and denoisers.
 
-Every function takes and returns a stack of neighbouring planes, (z, y, x) float32, and a `strength`
-of 0 to 1. The learned-like and wedge-filling-like ones imitate the texture of neural denoisers
-(local, signal-dependent, three-dimensional) without being trained; "noise2noise" is trained, on the
-halves of its own tomogram, and stands in `noise2noise.py`.
+Each function takes a stack of adjacent planes, (z, y, x) float32, and a `strength` of 0 to 1, and
+returns the processed stack. `learned_like` and `wedge_fill` imitate the texture of neural denoisers
+(local, signal-dependent, three-dimensional) without training. "noise2noise" is trained on the
+halves of the tomogram; see `noise2noise.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tomoscore_scipion.simulation.recipe import TRAINED, Recipe
 from tomoscore_scipion.tomography import fourier
 
 DIFFUSED_PER_STEP = 0.14
-"""Share of a difference between neighbours that flows in one step; stable below 1 / 6."""
+"""Fraction of the difference between neighbours that flows per step; stable below 1 / 6."""
 
 
 def _spread(stack: torch.Tensor) -> float:
@@ -27,12 +27,12 @@ def _spread(stack: torch.Tensor) -> float:
 
 
 def _radius(stack: torch.Tensor) -> torch.Tensor:
-    """|k| in cycles per pixel of the planes' rfft2."""
+    """|k| of the rfft2 of the planes, in cycles per pixel."""
     return fourier.radius(stack.shape[-2], stack.shape[-1])
 
 
 def _smooth_z(stack: torch.Tensor, sigma_px: float) -> torch.Tensor:
-    """Gaussian along z, cut off at the ends of the stack."""
+    """Gaussian filter along z, truncated at the ends of the stack."""
     n = len(stack)
     offset = torch.arange(n)[:, None] - torch.arange(n)[None, :]
     kernel = torch.exp(-0.5 * (offset / max(sigma_px, 1e-3)) ** 2)
@@ -41,18 +41,18 @@ def _smooth_z(stack: torch.Tensor, sigma_px: float) -> torch.Tensor:
 
 
 def _local_mean(stack: torch.Tensor, sigma_px: float) -> torch.Tensor:
-    """Gaussian mean in the planes and over three neighbouring planes."""
+    """Gaussian mean within planes and over three adjacent planes."""
     transfer = torch.exp(-2 * (torch.pi * sigma_px * _radius(stack)) ** 2)
     return _smooth_z(fourier.filtered(stack, transfer).clamp_min(0), 0.8)
 
 
 def none(stack: torch.Tensor, strength: float) -> torch.Tensor:
-    """Nothing."""
+    """No processing."""
     return stack
 
 
 def gaussian(stack: torch.Tensor, strength: float) -> torch.Tensor:
-    """Isotropic Gaussian of 0.4 to 3 pixels."""
+    """Isotropic Gaussian filter with a sigma of 0.4 to 3 pixels."""
     sigma = _gaussian_sigma(strength)
     transfer = torch.exp(-2 * (torch.pi * sigma * _radius(stack)) ** 2)
     return _smooth_z(fourier.filtered(stack, transfer), sigma)
@@ -63,13 +63,13 @@ def _gaussian_sigma(strength: float) -> float:
 
 
 def lowpass(stack: torch.Tensor, strength: float) -> torch.Tensor:
-    """Sharp low-pass in the planes, soft over a few per cent of Nyquist."""
+    """Sharp low-pass filter in the planes, with an edge of a few per cent of Nyquist."""
     cut = 0.5 * (0.95 - 0.8 * strength)
     return fourier.filtered(stack, torch.sigmoid((cut - _radius(stack)) / 0.012))
 
 
 def median(stack: torch.Tensor, strength: float) -> torch.Tensor:
-    """Median over 3 x 3 pixels of each plane, twice when strong."""
+    """Median over 3 x 3 pixels of each plane, applied twice at high strength."""
     for _ in range(1 + int(strength > 0.6)):
         padded = F.pad(stack[:, None], (1, 1, 1, 1), mode="reflect")[:, 0]
         ny, nx = stack.shape[-2:]
@@ -115,7 +115,7 @@ def _diffusion_steps(strength: float) -> int:
 
 
 def learned_like(stack: torch.Tensor, strength: float) -> torch.Tensor:
-    """Shrinkage of octave bands by local energy: learned denoisers keep what looks like matter."""
+    """Scale octave bands by their local energy, as learned denoisers keep matter-like structure."""
     stack = _smooth_z(stack, _learned_sigma_z(strength))
     radius = _radius(stack)
     rest = stack
@@ -135,7 +135,7 @@ def _learned_sigma_z(strength: float) -> float:
 
 
 def wedge_fill(stack: torch.Tensor, strength: float) -> torch.Tensor:
-    """Smooth, plausible continuation along z and x with detail kept where it is strong."""
+    """Smooth along z and x except where detail is strong, as programs that fill the wedge do."""
     smooth = _smooth_z(stack, _wedge_sigma_z(strength))
     radius = _radius(stack)
     smooth = fourier.filtered(smooth, torch.exp(-2 * (torch.pi * (0.8 + strength) * radius) ** 2))
@@ -165,19 +165,19 @@ OPERATIONS: dict[str, Callable[[torch.Tensor, float], torch.Tensor]] = {
     "wedge_fill": wedge_fill,
     "deconvolution": deconvolution,
 }
-"""Post-processing by its name in a recipe."""
+"""Post-processing functions by their names in a recipe."""
 
 
 def apply(stack: torch.Tensor, recipe: Recipe) -> torch.Tensor:
-    """Post-process planes without halves: with what is like a trained denoiser in its place."""
+    """Post-process planes without halves; a trained denoiser is replaced by `learned_like`."""
     name = "learned_like" if recipe.post == TRAINED else recipe.post
     return OPERATIONS[name](stack, recipe.strength)
 
 
 def reach(name: str, strength: float) -> int:
-    """Planes above and below a plane that an operation looks at: what is beyond changes little.
+    """Number of planes above and below a plane that affect its result noticeably.
 
-    Gaussians are followed to 2.5 sigma, and diffusion as far as it spreads a point, to 2 sigma.
+    This is 2.5 sigma for Gaussians, and 2 sigma of the spread of a point for diffusion.
     """
     sigma = {
         "gaussian": _gaussian_sigma(strength),

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Parallel-beam projections of a periodic specimen, exact in Fourier space.
 
-The tilt axis is y. A tilt image is kept in *sheared* coordinates: the detector's x' is written as
-u = x' / cos(tilt), the place where a beam crosses the plane z = 0. There a plane at height z is
-merely displaced by z tan(tilt), so the spectrum of a projection is a sum over planes,
+The tilt axis is y. Tilt images have *sheared* coordinates: the detector coordinate x' is replaced
+by u = x' / cos(tilt), the position where the ray crosses the plane z = 0. In these coordinates a
+plane at height z is shifted by z tan(tilt), so the spectrum of a projection is a sum over planes,
 
     P(kx, ky) = 1 / cos(tilt) * sum_z V(kx, ky; z) exp(-2 pi i kx z tan(tilt)) dz,
 
@@ -43,8 +43,8 @@ def project(
         kx: (n_kx,) in 1/nm.
         ky: (n_ky,) in 1/nm.
         tilts_deg: (n_tilts,), between -80 and 80.
-        axis_error_deg: angle between the true tilt axis and y (its effect on heights; in eight
-            sheets, exact to second order in the error).
+        axis_error_deg: angle between the true tilt axis and y. Its effect on heights is computed in
+            eight sheets, exact to second order in the angle.
 
     Returns:
         (n_tilts, n_ky, n_kx) complex64, density times nm along the beam.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Named qualities: fixed ways to image a specimen whose true scores are well apart.
+"""Named qualities: fixed imaging parameters with clearly different true scores.
 
-On specimens of 60 to 150 nm that are not nearly empty, the truths are about 3 to 3.7 octaves
-("good"), 2 ("medium") and below 1 ("poor").
+For well-filled specimens of 60 to 150 nm the true scores are about 3 to 3.7 octaves ("good"), 2
+("medium") and below 1 ("poor").
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ QUALITIES = {
         total_dose=12, defocus_nm=8000, misalignment_nm=24.0, max_tilt_deg=50, voxel_nm=2.0
     ),
 }
-"""Recipes by the name of a quality."""
+"""Recipe of each quality."""
 
 RANDOM = "random"
-"""The quality of a recipe that is drawn."""
+"""Name of the quality with a random recipe."""

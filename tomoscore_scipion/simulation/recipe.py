@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a specimen is imaged and reconstructed: one random draw of every axis of quality."""
+"""Parameters of imaging and reconstruction, drawn at random along every axis of quality."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ POST_PROCESSING = (
     "noise2noise",
 )
 TRAINED = "noise2noise"
-"""The post-processing that needs the halves of its tomogram."""
+"""Name of the post-processing that needs the two halves of the tomogram."""
 POST_PROCESSING_ODDS = (0.55, 0.09, 0.06, 0.04, 0.01, 0.04, 0.05, 0.05, 0.03, 0.08)
 OLD_POST_PROCESSING_ODDS = (0.5, 0.11, 0.07, 0.05, 0.02, 0.05, 0.1, 0.05, 0.05)
-"""Odds of the world 0.1, whose post-processing ends with "deconvolution"."""
+"""Odds of the post-processings of world 0.1, up to and including "deconvolution"."""
 
 RANGES = {
     "max_tilt_deg": (1.0, 75.0),
@@ -67,21 +67,21 @@ RANGES = {
     "gradient": (0.0, 1e6),
     "border_nm": (0.0, 1e4),
 }
-"""Lowest and highest value of every number of a recipe."""
+"""Minimum and maximum of every number in a recipe."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """One acquisition and reconstruction.
 
-    Angles in degrees, lengths in nm, doses in e/A^2. Misalignment is what is left after the part
-    that merely displaces the volume. The voxel is that of the reconstruction; block means of
-    `binning` voxels along each axis follow the post-processing. `signal_mtf` and `noise_mtf` are
-    what the detector leaves of a period of 3 nm; a deconvolution strength of 0 is none. `picture`
-    says that single slices come as pictures of 8 bits (`picture.as_picture`).
+    Angles are in degrees, lengths in nm, doses in e/A^2. Misalignment excludes the part that shifts
+    the volume as a whole. The voxel is the voxel of the reconstruction; the tomogram is binned by
+    `binning` after the post-processing. `signal_mtf` and `noise_mtf` are the amplitudes of the
+    detector at a period of 3 nm. A deconvolution strength of 0 means no deconvolution. With
+    `picture`, single slices are 8-bit pictures (`picture.as_picture`).
 
     Raises:
-        ValueError: a value is not one of those allowed or out of `RANGES`.
+        ValueError: a value is not allowed or outside `RANGES`.
     """
 
     max_tilt_deg: float = 60.0
@@ -162,7 +162,7 @@ AXES: dict[str, tuple[str, ...]] = {
     "dose_weighting": ("dose_weighting",),
     "voxel": ("voxel_nm", "binning"),
 }
-"""Groups of parameters that can be kept at their defaults together."""
+"""Groups of parameters; a whole group can keep its defaults."""
 
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
@@ -180,8 +180,8 @@ def random_recipe(
     Args:
         rng: source of randomness.
         switched_off: groups of `AXES` that stay at their defaults.
-        world: of `worlds.WORLDS`; "0.1" gives the recipes of that world.
-        fixed: parameters of `Recipe` that are given.
+        world: version of the distributions, from `worlds.WORLDS`.
+        fixed: parameters of `Recipe` with fixed values.
     """
     drawn: dict[str, Any] = {**_tilts(rng), **_beam(rng), **_faults(rng), **_reconstruction(rng)}
     drawn.update(_appearance(rng))
@@ -197,10 +197,11 @@ def random_recipe(
 
 
 def ordinary_recipe(rng: np.random.Generator) -> Recipe:
-    """Draw a recipe of the kind that is meant to succeed: what a facility keeps of a good session.
+    """Draw a recipe of an ordinary, successful session.
 
-    Doses of 60 to 180 e/A^2, tilts to 48-66 degrees, aligned to 0.2-3.5 nm, few bad views or none,
-    not binned afterwards; reconstruction, post-processing and appearance as in `random_recipe`.
+    Total doses of 60 to 180 e/A^2, tilts up to 48-66 degrees, alignment errors of 0.2-3.5 nm, few
+    or no bad views, no binning. Reconstruction, post-processing and appearance are drawn as in
+    `random_recipe`.
     """
     sound = replace(
         random_recipe(rng, switched_off=("misalignment", "motion", "bad_tilts")),
@@ -280,7 +281,7 @@ def _appearance(rng: np.random.Generator) -> dict[str, Any]:
 
 
 def _recording(rng: np.random.Generator) -> dict[str, Any]:
-    """Detector and resampling of the aligned views; the world 0.1 knows neither."""
+    """Detector and resampling of the aligned views; world 0.1 has neither."""
     shape = str(rng.choice(MTF_SHAPES, p=[0.3, 0.4, 0.3]))
     signal = 1.0 if shape == "none" else float(rng.uniform(0.25, 0.95))
     noise = 1.0 if shape == "none" or rng.random() < 0.4 else float(rng.uniform(signal, 1))
@@ -294,7 +295,7 @@ def _recording(rng: np.random.Generator) -> dict[str, Any]:
 
 
 def _filters(rng: np.random.Generator) -> dict[str, Any]:
-    """Reconstruction and filters of today's programs, in place of those of the world 0.1."""
+    """Reconstruction and filters of current programs; they replace the filters of world 0.1."""
     coarse = rng.random() < 0.5
     return {
         "filter": str(rng.choice(FILTERS, p=[0.15, 0.35, 0.1, 0.28, 0.12])),

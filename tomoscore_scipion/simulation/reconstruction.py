@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Planes of a tomogram from tilt views: the engine's back-projection, in sheared coordinates.
+"""Planes of a tomogram from tilt views, by `tomography.backprojection` in sheared coordinates.
 
-There a view shows a plane at height z merely displaced by z tan(tilt), so that any plane can be
-reconstructed on its own, and a periodic field stays periodic.
+In sheared coordinates a plane at height z is shifted by z tan(tilt) in a view. Each plane can
+therefore be reconstructed separately, and a periodic field stays periodic.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from tomoscore_scipion.tomography import radiation_damage
 from tomoscore_scipion.tomography.backprojection import RadialFilter, Sheared, slabs_at
 
 COLUMNS_PER_VOXEL = 2
-"""Views are sampled so finely that the engine's interpolation between columns hardly matters."""
+"""Columns of the views per voxel; makes the error of interpolation between columns negligible."""
 SART_STEPS = 8
-"""Iterations of SIRT that one of SART, which corrects after a subset of views, is worth."""
+"""Iterations of SIRT equivalent to one of SART, which makes corrections after subsets of views."""
 RAMP_AT_ZERO = 2 / math.pi**2
-"""Of the first step of the ramp: what is left at 0 of one whose kernel ends with the field."""
+"""Value at frequency 0 of a ramp with a kernel as long as the field, in steps of the ramp."""
 
 
 def field_size(grid: Grid, voxel_nm: float, binning: int = 1) -> int:
-    """How many voxels of about `voxel_nm` lie across the field: even, and so when binned.
+    """Number of voxels of about `voxel_nm` across the field, even before and after binning.
 
     Args:
         grid: sampling of the specimen.
-        voxel_nm: wanted voxel size in nm, before binning.
+        voxel_nm: approximate voxel size in nm, before binning.
         binning: binning factor of the tomogram.
     """
     multiple = 2 * binning
@@ -39,15 +39,11 @@ def field_size(grid: Grid, voxel_nm: float, binning: int = 1) -> int:
 
 
 def filtered_views(views: Views, grid: Grid, recipe: Recipe) -> torch.Tensor:
-    """Views ready to be back-projected at the voxel size of a recipe.
+    """Filter and weight views for back-projection at the voxel size of a recipe.
 
-    The filter of the recipe, its CTF correction and dose weighting, a band limit at the voxel's
-    Nyquist, and the attenuation of linear interpolation between the pixels of the detector, which
-    are further apart than those of a sheared view.
-
-    Returns:
-        (n_tilts, columns, m) float32, transposed as the engine wants them: m = `field_size` voxels
-        along y, `COLUMNS_PER_VOXEL` times as many columns along x.
+    The steps are the filter, CTF correction and dose weighting of the recipe, a band limit at the
+    voxel's Nyquist, and the attenuation by linear interpolation between the pixels of the detector,
+    which have a larger spacing than the pixels of a sheared view.
 
     Args:
         views: aligned tilt images.
@@ -55,7 +51,8 @@ def filtered_views(views: Views, grid: Grid, recipe: Recipe) -> torch.Tensor:
         recipe: filter, weights and interpolation.
 
     Returns:
-        (n_tilts, columns, m) float32, for `reconstruct_planes`.
+        (n_tilts, columns, m) float32, transposed for `reconstruct_planes`: m = `field_size` voxels
+        along y, and `COLUMNS_PER_VOXEL` times as many columns along x.
     """
     m = field_size(grid, recipe.voxel_nm, recipe.binning)
     voxel_nm = grid.width_nm / m
@@ -82,7 +79,7 @@ def filtered_views(views: Views, grid: Grid, recipe: Recipe) -> torch.Tensor:
 
 
 def _view_scale(views: Views, recipe: Recipe) -> torch.Tensor:
-    """Factor of each view, (n_tilts,), 1 on average: thick ice lets fewer electrons through."""
+    """Factor of each view, (n_tilts,), mean 1: views through thick ice have fewer electrons."""
     power = {"mean": 0.0, "spread": 0.5, "counts": 1.0}[recipe.view_scaling]
     scale = views.counts**power
     return scale / scale.mean()
@@ -96,7 +93,7 @@ def reconstruct_planes(
     Args:
         filtered: (n_tilts, columns, m) from `filtered_views`.
         tilts_deg: (n_tilts,).
-        heights: (n,) in voxels, 0 in the middle of the specimen.
+        heights: (n,) heights of the planes in voxels, 0 in the middle of the specimen.
 
     Returns:
         (n, m, m) float32, (z, y, x).

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fields as they are imaged: cells in ice, virions, synapses, cytoplasm, organelles, bundles.
+"""Typical fields of view: cells in ice, virions, synapses, cytoplasm, organelles, bundles.
 
-A scene composes the ingredients that are allowed, and is drawn only where all that it needs is.
+A scene combines the allowed ingredients; it is drawn only if all its required ingredients are
+allowed.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from tomoscore_scipion.simulation.canvas import Canvas
 from tomoscore_scipion.simulation.membranes import ellipsoid_distance
 
 STRAIGHT_NM = 1e7
-"""Stiffness of microtubules that hold one another."""
+"""Stiffness of microtubules that stabilise each other."""
 
 
 def cell_in_ice(c: Canvas) -> None:
-    """A cell with its envelope that covers a part of the field; around it ice."""
+    """A cell with its envelope that covers part of the field, surrounded by ice."""
     width = c.extent_nm[1]
     if c.chance(0.6):
         radius = c.uniform(0.15, 0.46) * width
@@ -32,7 +33,7 @@ def cell_in_ice(c: Canvas) -> None:
     gap = c.uniform(18, 40) if kind == "double" else 0.0
     lumen = inside - gap
     crowded = lumen
-    if c.chance(0.3):  # a nucleoid, which ribosomes leave free
+    if c.chance(0.3):  # a nucleoid without ribosomes
         crowded = torch.minimum(lumen, c.compartment(c.uniform(25, 70), 0.7))
     _cytosol(c, crowded, c.uniform(0.05, 0.4))
     if c.chance(0.4):
@@ -88,7 +89,7 @@ def virions(c: Canvas) -> None:
 
 
 def _spikes(c: Canvas, centres: np.ndarray, radii: list[np.ndarray], length_nm: float) -> None:
-    """Stalks with a head, spread over the surfaces."""
+    """Add spikes, stalks with a head, over the surfaces."""
     stalk = np.stack([np.zeros(4), np.zeros(4), np.linspace(2, length_nm - 4, 4)], axis=1)
     head = mm.blob(c.rng, c.uniform(5, 9)) + np.array([0, 0, length_nm - 3])
     spike = np.concatenate([stalk, head])
@@ -143,7 +144,7 @@ def _vesicles(
     spread: float,
     amplitude: float | None = None,
 ) -> None:
-    """Vesicles of about one size that keep clear of one another and of membranes."""
+    """Add vesicles of similar size that do not touch each other or membranes."""
     if not c.may("vesicles"):
         return
     amplitude = amplitude or c.uniform(0.6, 1.3)
@@ -159,7 +160,7 @@ def _vesicles(
 
 
 def cytoplasm(c: Canvas) -> None:
-    """Crowded everywhere with proteins, complexes and ribosomes; perhaps parted by a membrane."""
+    """Cytoplasm crowded with proteins, complexes and ribosomes, in some cases with a membrane."""
     parted = c.chance(0.5)
     inside = c.compartment(c.uniform(60, 200), c.uniform(0.3, 0.9)) if parted else None
     _cytosol(c, inside, c.uniform(0.15, 0.4))
@@ -178,7 +179,7 @@ def cytoplasm(c: Canvas) -> None:
 
 
 def _cytosol(c: Canvas, inside: torch.Tensor | None, filling: float) -> None:
-    """Proteins, complexes and ribosomes of a crowded compartment."""
+    """Add the proteins, complexes and ribosomes of a crowded compartment."""
     c.proteins(0.7 * filling, inside, c.log_uniform(30, 200))
     c.complexes(0.3 * filling * c.uniform(0, 1), inside, c.uniform(8, 18))
     if c.chance(0.75):
@@ -209,7 +210,7 @@ def _mitochondrion(c: Canvas) -> None:
 
 
 def _stack(c: Canvas) -> None:
-    """Endoplasmic reticulum, thylakoids, Golgi: parallel sheets, all over or in a part."""
+    """Add parallel sheets in all or part of the field: reticulum, thylakoids or Golgi."""
     spacing = c.log_uniform(24, 110)
     width = c.uniform(0.15, 0.38) * spacing
     sheets = width - c.layers(spacing, c.uniform(2, 25))
@@ -240,7 +241,7 @@ def _nucleus(c: Canvas) -> None:
 
 
 def bundles(c: Canvas) -> None:
-    """Parallel microtubules, perhaps in a sheath, or a mesh or bundle of actin."""
+    """Parallel microtubules, with or without a sheath, or a mesh or bundle of actin."""
     background = c.uniform(0, 0.25)
     sheath = None
     if c.chance(0.5):
@@ -262,7 +263,7 @@ def bundles(c: Canvas) -> None:
 def _bundle(
     c: Canvas, make: Callable[..., np.ndarray], n: int, spacing_nm: float, disorder: float
 ) -> None:
-    """Filaments of about one direction, each at least a spacing from the others' starts."""
+    """Add nearly parallel filaments with a minimum spacing between their start points."""
     angle = c.uniform(0, 2 * np.pi)
     common = np.array([c.uniform(-0.1, 0.1), np.sin(angle), np.cos(angle)])
     length = c.extent_nm[1]
@@ -273,7 +274,7 @@ def _bundle(
 
 
 def axonemes(c: Canvas) -> None:
-    """Flagella or cilia: nine doublets of microtubules around two single ones, in a membrane."""
+    """Flagella or cilia: nine doublets of microtubules around two singlets, in a membrane."""
     along = 1 if c.chance(0.5) else 2
     across = 3 - along
     width = c.extent_nm[along]
@@ -292,7 +293,7 @@ def axonemes(c: Canvas) -> None:
 
 
 def _tube(c: Canvas, centre_nm: np.ndarray, across: int, radius_nm: float) -> torch.Tensor:
-    """Distance from a straight tube through a place, positive inside."""
+    """Distance from a straight tube through a point, positive inside."""
     z = (torch.arange(c.shape[0]) * c.px - float(centre_nm[0]))[:, None, None]
     n = c.shape[across]
     line = torch.remainder(
@@ -334,7 +335,7 @@ def particles(c: Canvas) -> None:
 
 @dataclass(frozen=True)
 class Scene:
-    """How a scene is painted, its odds, what it needs, and how often it is cut as a lamella."""
+    """A scene: painting function, odds, required ingredients, and fraction of lamellae."""
 
     paint: Callable[[Canvas], None]
     odds: float
@@ -343,7 +344,7 @@ class Scene:
 
 
 MIXTURE_ODDS = 0.28
-"""Odds of a free mixture of ingredients, which needs nothing."""
+"""Odds of a free mixture, which has no required ingredients."""
 SCENES = {
     "cell_in_ice": Scene(cell_in_ice, 0.12, ("membranes", "complexes")),
     "virions": Scene(virions, 0.07, ("vesicles", "complexes")),
@@ -354,11 +355,11 @@ SCENES = {
     "axonemes": Scene(axonemes, 0.05, ("filaments", "membranes", "complexes")),
     "particles": Scene(particles, 0.04, ("complexes",)),
 }
-"""Fields by name; their odds stand beside `MIXTURE_ODDS`."""
+"""Scenes by name; their odds are relative to `MIXTURE_ODDS`."""
 
 
 def draw_scene(rng: np.random.Generator, without: tuple[str, ...]) -> str:
-    """Name of a scene whose needs are met, or "mixture"."""
+    """Draw the name of a scene with all required ingredients allowed, or "mixture"."""
     names = [name for name, scene in SCENES.items() if not set(scene.needs) & set(without)]
     odds = np.array([SCENES[name].odds for name in names] + [MIXTURE_ODDS])
     return str(rng.choice([*names, "mixture"], p=odds / odds.sum()))

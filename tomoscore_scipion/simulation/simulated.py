@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Simulate one tomogram and its truth from a seed, and write both files."""
+"""Simulate one tomogram and its ground truth from a seed, and write both files."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ SCHEMA = 1
 """Version of the format of the truth files."""
 
 STREAM = 6
-"""First number of the seeds of `tomoscore simulate`, apart from those of other users of seeds."""
+"""First number of the seeds of `tomoscore simulate`; other users of seeds have other numbers."""
 FIELD_STEP_NM = 48.0
-"""Fields are a multiple of this: the cells of the truth's tiles."""
+"""Fields are a multiple of this, the edge of the cells of the tiles."""
 FIELD_RANGE_NM = (192.0, 1536.0)
-"""A tile of the coarsest band, and what fits into the memory of a small computer."""
+"""Minimum: one tile, as the coarsest band needs. Maximum: limited by memory of small computers."""
 THICKNESS_NM = (40.0, 300.0)
 FILLED_THICKNESS_NM = (60.0, 150.0)
 FILLED_VARIANCE = 0.02
-"""Smallest variance of a specimen that shows how well it was imaged."""
+"""Minimum variance of the density; a specimen with less shows too little of the image quality."""
 HEADROOM = 1.3
-"""Height of the tomogram over that of the specimen."""
+"""Ratio of the height of the tomogram to the height of the specimen."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ class Request:
     Attributes:
         quality: one of `QUALITIES`, on a well-filled specimen without contamination; or "random".
         field_nm: width of the field of view.
-        thickness_nm: range of the slab's thickness; 40 to 300 for random quality, else 60 to 150,
-            when None.
-        without: ingredients to leave out, of `INGREDIENTS` or "contamination".
-        fixed: parameters of `Recipe` that are given.
+        thickness_nm: range of the slab's thickness; None for 40 to 300 with random quality and 60
+            to 150 with the other qualities.
+        without: ingredients to leave out, from `INGREDIENTS`, or "contamination".
+        fixed: parameters of `Recipe` with fixed values.
 
     Raises:
         ValueError: a value is out of range; the message names it.
@@ -80,7 +80,7 @@ class Request:
             )
         if not set(INGREDIENTS) - set(self.without):
             raise ValueError(f"expected at least one ingredient of {', '.join(INGREDIENTS)}")
-        replace(Recipe(), **self.fixed)  # says what is wrong with it
+        replace(Recipe(), **self.fixed)  # raises ValueError for an invalid parameter
 
     @property
     def grid(self) -> Grid:
@@ -89,17 +89,17 @@ class Request:
 
 
 def simulate(seed: int, request: Request | None = None) -> tuple[np.ndarray, dict[str, Any]]:
-    """Simulate a tomogram; the same seed and request give the same.
+    """Simulate a tomogram; the same seed and request give the same result.
 
     Args:
         seed: 0 or greater.
         request: the options.
 
     Returns:
-        The tomogram (z, y, x) in its own data type, and the truth as it is written.
+        The tomogram (z, y, x) in the data type of the recipe, and the truth as written to JSON.
 
     Raises:
-        StartError: no specimen with the allowed ingredients is filled enough for the quality.
+        StartError: specimens with the allowed ingredients have too little structure.
     """
     request = request or Request()
     rng = np.random.default_rng([STREAM, seed])
@@ -152,18 +152,18 @@ def _typed(stack: np.ndarray, quantisation: str) -> np.ndarray:
 
 
 def write(stem: Path, stack: np.ndarray, truth: Mapping[str, Any]) -> Path:
-    """Write stem.mrc and, last, stem.json; files of these names are replaced.
+    """Write stem.mrc, then stem.json; existing files are replaced.
 
     Args:
-        stem: path of both without suffix.
+        stem: path of both files without suffix.
         stack: (z, y, x) float32, int16 or int8.
-        truth: as `simulate` gives it.
+        truth: ground truth from `simulate`.
 
     Returns:
         Path of the tomogram.
 
     Raises:
-        StartError: they cannot be written.
+        StartError: the files cannot be written.
     """
     path = stem.with_name(stem.name + ".mrc")
     try:

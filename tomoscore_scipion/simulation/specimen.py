@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Random cellular specimens: a slab of vitreous ice with the things a cell is made of.
+"""Random cellular specimens: a slab of vitreous ice with components of cells.
 
-Density is protein minus ice = 1. What an annotator would not annotate (gold beads, ice
-contamination, carbon, solvent noise) scatters electrons but is no part of the truth.
+The unit of density is protein minus ice. Matter that an annotator would ignore (gold beads, ice
+contamination, carbon, solvent noise) scatters electrons but is not part of the truth.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from tomoscore_scipion.simulation.worlds import INGREDIENTS, NEWEST_WORLD, is_ol
 
 MIXTURE = "mixture"
 MIXTURE_LAMELLA = 0.15
-"""How often a free mixture has the faces of a lamella."""
+"""Fraction of the free mixtures with the faces of a lamella."""
 HOLE_ODDS = 0.06
 DENSEST = 1.8
-"""Matter excludes matter: where random objects overlap, density stops here."""
+"""Maximum density where random objects overlap, because real matter does not overlap."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,15 @@ class Specimen:
     """A simulated specimen.
 
     Attributes:
-        density: (z, y, x) float32, what the truth is made of.
+        density: (z, y, x) float32, the density that defines the truth.
         scatter: (z, y, x) float32, `density` and everything else that scatters.
         grid: sampling in the xy plane; z has the same pixel.
-        slab_nm: (lower, upper) surface of the specimen in its mean over the field, 0 in the middle
-            of the array: between them at least half of every plane is specimen.
-        ice_nm: thickness of the ice that electrons cross.
+        slab_nm: mean (lower, upper) surface of the specimen over the field, 0 in the middle of the
+            array; in each plane between them at least half of the area is specimen.
+        ice_nm: thickness of the ice along the beam at 0 degrees.
         beads: gold beads, (z, y, x) in nm from the middle of z and the corner of the field.
-        contents: the ingredients, for the record.
-        scene: how they are arranged, of `scenes.SCENES` or "mixture".
+        contents: names of the ingredients in the specimen.
+        scene: arrangement of the ingredients, from `scenes.SCENES`, or "mixture".
     """
 
     density: torch.Tensor
@@ -74,10 +74,10 @@ def random_specimen(
     Args:
         rng: source of randomness.
         grid: field of view, `Grid()` when None; n must be a multiple of 8.
-        without: ingredients to leave out, of `INGREDIENTS` or "contamination".
+        without: ingredients to leave out, from `INGREDIENTS`, or "contamination".
         thickness_nm: range of the slab's thickness.
-        empty: whether nothing but ice is there; drawn (6 %) when None.
-        world: of `worlds.WORLDS`; "0.1" gives the specimens of before there were scenes.
+        empty: whether the specimen is ice only; drawn (6 %) when None.
+        world: version of the distributions, from `worlds.WORLDS`; "0.1" has no scenes.
         scene: one of `scenes.SCENES` or "mixture"; drawn when None.
     """
     if scene not in (None, MIXTURE, *SCENES):
@@ -128,7 +128,7 @@ def _paint(
     without: tuple[str, ...],
     scene: str,
 ) -> tuple[torch.Tensor, tuple[str, ...]]:
-    """The density of a scene before the slab is cut out, and the ingredients that it has."""
+    """The density of a scene before the slab is cut out, and its ingredients."""
     canvas = Canvas(rng, shape, grid.pixel_nm, without)
     SCENES[scene].paint(canvas)
     return canvas.density, tuple(name for name in INGREDIENTS if name in canvas.contents)
@@ -172,7 +172,7 @@ def _fill(
 
 
 def _add_membranes(rng: np.random.Generator, density: torch.Tensor, px: float) -> torch.Tensor:
-    """Random smooth bilayers, single, double or stacked; returns one side's mask."""
+    """Add random smooth bilayers, single, double or stacked; returns the mask of one side."""
     inside = None
     for _ in range(int(rng.integers(1, 4))):
         length = float(np.exp(rng.uniform(np.log(25), np.log(220))))
@@ -206,7 +206,7 @@ def _add_vesicles(rng: np.random.Generator, density: torch.Tensor, px: float) ->
 
 
 def _add_granules(rng: np.random.Generator, density: torch.Tensor, px: float) -> None:
-    """Dense bodies with soft or hard edges: lipid droplets, glycogen, condensates."""
+    """Add dense bodies with soft or hard edges: lipid droplets, glycogen, condensates."""
     length = float(np.exp(rng.uniform(np.log(12), np.log(80))))
     field_, _ = random_surface(rng, density.shape, px, length)
     edge = float(rng.uniform(0.05, 0.4))
@@ -260,7 +260,7 @@ def _complexes(
 def _centres(
     rng: np.random.Generator, n: int, extent: np.ndarray, px: float, inside: torch.Tensor | None
 ) -> np.ndarray:
-    """Random places, (n, 3) in nm; with a compartment most of them lie inside it."""
+    """Random positions, (n, 3) in nm; with a compartment most of them lie inside it."""
     centres = rng.random((n, 3)) * extent
     if inside is None or not n:
         return centres
@@ -307,7 +307,7 @@ def slab_mask(
 
 
 def surfaces_nm(mask: torch.Tensor, pixel_nm: float) -> tuple[float, float]:
-    """Heights between which at least half of every plane of a (z, y, x) mask is specimen."""
+    """Heights (lower, upper) of the planes of a (z, y, x) mask with at least half specimen."""
     inside = (mask.mean(dim=(1, 2)) >= 0.5).nonzero()
     middle = len(mask) / 2
     return (float(inside[0]) - middle) * pixel_nm, (float(inside[-1]) + 1 - middle) * pixel_nm

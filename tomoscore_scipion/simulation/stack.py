@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A tilt series as it comes from a detector: counts on a square pixel, one image per view.
+"""A tilt series in detector coordinates: electron counts on square pixels, one image per view.
 
-Unlike `views.py`, whose images are sheared to make reconstruction exact, these are what other
-programs expect: the tilt axis along y through the middle of the image, the engine's geometry (a
-view at angle t sees the point (x, z) at x cos(t) + z sin(t)). Ageing beyond radiation damage can
-be added: what a specimen suffers late in a series, stated as simple terms of the dose.
+The images are not sheared, unlike the images of `views.py`, so that other programs can process
+them. The tilt axis is along y through the middle of the image; a view at angle t projects the point
+(x, z) to x cos(t) + z sin(t), as in `tomography.backprojection`. `Ageing` adds further changes of
+the specimen with the dose.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from tomoscore_scipion.tomography import contrast_transfer, radiation_damage
 
 @dataclass(frozen=True)
 class Ageing:
-    """Blur of the specimen beyond `tomography/radiation_damage.py`; doses in e/A^2.
+    """Changes of the specimen beyond `tomography/radiation_damage.py`; doses in e/A^2.
 
     Attributes:
-        sensitivity: the dose counts so many times for radiation damage.
-        mass_loss_dose: contrast at all scales falls as exp(-N / this); inf for none.
-        drift_onset: up to this dose the specimen stays where it is.
-        drift_nm: the standard deviation of the displacement of a view, per 100 e/A^2 beyond the
-            onset, in x and in y each; the alignment does not know of it.
+        sensitivity: factor of the dose in the law of radiation damage.
+        mass_loss_dose: contrast at all scales falls as exp(-dose / mass_loss_dose); inf for none.
+        drift_onset: dose at which drift and blur begin.
+        drift_nm: standard deviation of the shift of a view in x and in y, per 100 e/A^2 beyond the
+            onset; the alignment does not correct it.
         blur_nm: sigma of a Gaussian blur of a view, per 100 e/A^2 beyond the onset.
     """
 
@@ -49,9 +49,9 @@ class Stack:
     """A simulated tilt series, views sorted by angle.
 
     Attributes:
-        counts: (n_views, y, x) float32, electrons per pixel, dense matter dark under focus.
+        counts: (n_views, y, x) float32, electrons per pixel; dense matter is dark at underfocus.
         scheme: angles and doses.
-        pixel_nm: of the images; the same as the specimen's.
+        pixel_nm: pixel size of the images and of the specimen.
     """
 
     counts: torch.Tensor
@@ -62,14 +62,14 @@ class Stack:
 def take_stack(
     rng: np.random.Generator, specimen: Specimen, recipe: Recipe, ageing: Ageing | None = None
 ) -> Stack:
-    """Expose a tilt series.
+    """Record a tilt series.
 
     Args:
         rng: source of randomness.
-        specimen: what is imaged; periodic, so that it fills the field at every angle.
-        recipe: how. Used are tilts, order, dose, defocus, amplitude contrast, mean free path,
-            energy filter, quantum efficiency, damage, misalignment, drift.
-        ageing: what else the specimen suffers.
+        specimen: the specimen; periodic, so that it fills the field at every angle.
+        recipe: parameters of imaging. Only tilts, order, dose, defocus, amplitude contrast, mean
+            free path, energy filter, quantum efficiency, damage, misalignment and drift are used.
+        ageing: further changes with the dose; None for none.
     """
     ageing = ageing or Ageing()
     scheme = tilt_scheme(recipe)
@@ -133,7 +133,7 @@ def _on_detector(
     pixel_nm: float,
     shift_nm: torch.Tensor,
 ) -> torch.Tensor:
-    """An image (y, x) of the sheared spectrum (ky, kx): its columns lie at u = x' / cos(tilt)."""
+    """The detector image (y, x) of a sheared spectrum (ky, kx) with columns u = x' / cos(tilt)."""
     ky = torch.fft.fftfreq(n, pixel_nm)
     along = torch.polar(torch.ones(n), -2 * math.pi * ky * float(shift_nm[0]))
     rows = torch.fft.ifft(spectrum * along[:, None], dim=0)

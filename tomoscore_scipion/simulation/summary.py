@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The truth of a whole tomogram with the keys of a record: curve, score, scale, slices."""
+"""The ground truth of a whole tomogram, with the keys of a record."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def truth_summary(
 ) -> dict[str, Any]:
     """The true curve and score of a tomogram, and the true score of every slice of its slab.
 
-    Curves are averaged signed, weighted by content, over the slices of the slab and their tiles, as
-    the engine does, and clipped last.
+    As in `model.aggregation`, the signed curves of all tiles in the slab are averaged with their
+    content as weight, and the mean is clipped.
 
     Args:
         curves: (z, tiles_y, tiles_x, N_BANDS) signed truth of every slice of the tomogram.
-        content: the same shape, amount of structure, 0 to 1.
+        content: (z, tiles_y, tiles_x, N_BANDS) amount of structure, 0 to 1.
         slab_z: first and last slice of the specimen, 0-based, inclusive.
         voxel_size_angstrom: voxel size of the tomogram.
 
@@ -63,7 +63,7 @@ def truth_summary(
 
 
 def _score(curve: np.ndarray, below_nyquist: np.ndarray) -> dict[str, Any]:
-    """TomoScore and scale of a signed mean curve, from the rounded values of the file."""
+    """TomoScore and scale of a signed mean curve, from the rounded values as written."""
     written = [np.nan if r is None else r for r in curve_as_list(curve.tolist(), below_nyquist)]
     score = round(float(tomoscore(np.array(written), below_nyquist)), 4)
     scale = scale_nm(score)

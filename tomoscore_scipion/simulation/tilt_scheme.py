@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tilt angles, their order of acquisition, and the dose each view has suffered."""
+"""Tilt angles, their order of acquisition, and the accumulated dose of each view."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class TiltScheme:
     """Views sorted by angle.
 
     Attributes:
-        tilts_deg: (n,) of the beam against the slab's normal.
-        dose_before: (n,) e/A^2 suffered before the exposure.
-        dose_per_view: e/A^2.
+        tilts_deg: (n,) angle between the beam and the normal of the slab, degrees.
+        dose_before: (n,) accumulated dose before the exposure, e/A^2.
+        dose_per_view: dose of one exposure, e/A^2.
     """
 
     tilts_deg: torch.Tensor
@@ -31,7 +31,7 @@ class TiltScheme:
 
 
 def tilt_scheme(recipe: Recipe) -> TiltScheme:
-    """The views of a recipe; tilts beyond 70 degrees (by pre-tilt) are not taken."""
+    """The views of a recipe, without tilts beyond 70 degrees that a pre-tilt causes."""
     steps = int(recipe.max_tilt_deg / recipe.tilt_step_deg + 1e-6)
     stage = torch.arange(-steps, steps + 1) * recipe.tilt_step_deg
     rank = acquisition_rank(len(stage), recipe.order)
@@ -42,7 +42,7 @@ def tilt_scheme(recipe: Recipe) -> TiltScheme:
 
 
 def acquisition_rank(n: int, order: str) -> torch.Tensor:
-    """Position in time, 0 to n - 1, of each of n views sorted by angle (n odd)."""
+    """Order of acquisition, 0 to n - 1, of n views sorted by angle, n odd."""
     index = torch.arange(n)
     middle = n // 2
     if order == "unidirectional":

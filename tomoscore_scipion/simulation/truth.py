@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The truth: correlation of a tomogram's planes with the noise-free specimen, per band and tile."""
+"""Ground truth: correlation of planes with the noise-free specimen, per band and tile."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tomoscore_scipion.tomography import fourier
 SPECIMEN_FLOOR = 3e-4
 """Added to the specimen's variance in a band, so that R is 0 without structure."""
 CONTENT_HALF = 3e-3
-"""Variance of the specimen's density in a band and tile whose content is a half."""
+"""Variance of the specimen's density in a band and tile at which the content is 0.5."""
 
 
 def band_masks(grid: Grid, voxel_nm: float) -> torch.Tensor:
@@ -28,8 +28,8 @@ def band_masks(grid: Grid, voxel_nm: float) -> torch.Tensor:
 def tile_means(products: torch.Tensor) -> torch.Tensor:
     """Means over tiles: (..., y, x) to (..., y / 32 - 1, x / 32 - 1); tiles at edges are cut.
 
-    Tiles are those of the engine: 4 x 4 cells of 32 pixels (192 nm at 1.5 nm) around every inner
-    corner of cells.
+    The tiles are the same as in `model.tiles`: 4 x 4 cells of 32 pixels (192 nm at 1.5 nm) around
+    every inner corner of the grid of cells.
     """
     flat = products.reshape(-1, 1, *products.shape[-2:])
     cells = F.avg_pool2d(flat, CELL_PX)
@@ -43,10 +43,10 @@ def tile_curves(
     """Signed resolvability per tile of one plane.
 
     Args:
-        plane: (m, m) of the tomogram, any m across the field of the grid.
-        density: (n, n) of the specimen at that height, protein minus ice = 1.
+        plane: (m, m) plane of the tomogram, covering the field of the grid with any m.
+        density: (n, n) density of the specimen at the same height, protein minus ice = 1.
         grid: n and pixel; n is a multiple of 32.
-        dark_matter: the contrast sign of the plane: dense matter has low values.
+        dark_matter: whether dense matter has low values in the plane.
 
     Returns:
         (n / 32 - 1, n / 32 - 1, N_BANDS), -1 to 1.
@@ -67,9 +67,9 @@ def tile_content(density: torch.Tensor, grid: Grid, voxel_nm: float) -> torch.Te
     """Amount of structure per tile and band of a plane of the specimen.
 
     Args:
-        density: (n, n) of the specimen, protein minus ice = 1.
+        density: (n, n) density of the specimen, protein minus ice = 1.
         grid: n and pixel; n is a multiple of 32.
-        voxel_nm: voxel size of the tomogram; frequencies above its Nyquist do not count.
+        voxel_nm: voxel size of the tomogram; frequencies above its Nyquist are ignored.
 
     Returns:
         (n / 32 - 1, n / 32 - 1, N_BANDS), 0 (no structure of this scale) to 1 (plenty).
@@ -82,13 +82,11 @@ def tile_content(density: torch.Tensor, grid: Grid, voxel_nm: float) -> torch.Te
 def plane_density(
     density: torch.Tensor, height_nm: float, thickness_nm: float, pixel_nm: float
 ) -> torch.Tensor:
-    """Mean density between height -+ thickness / 2, (y, x); ice (0) outside the volume.
-
-    Heights are 0 in the middle of the (z, y, x) density.
+    """Mean density within thickness / 2 of a height, (y, x); ice (0) outside the volume.
 
     Args:
-        density: (z, y, x).
-        height_nm: height of the plane in nm.
+        density: (z, y, x) density.
+        height_nm: height of the plane in nm, 0 in the middle of the density.
         thickness_nm: thickness in nm, at least one pixel.
         pixel_nm: pixel size in nm.
     """

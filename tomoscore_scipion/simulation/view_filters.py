@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Radial filters of a tomogram, applied to its views; equivalent by the slice theorem.
+"""Radial filters of a tomogram, applied to its views, which is equivalent by the slice theorem.
 
-Frequencies are those on the detector in 1/nm, (n_tilts, n_ky, n_kx), as `views.Views` has them.
+Frequencies are on the detector, in 1/nm, (n_tilts, n_ky, n_kx), as in `views.Views`.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from tomoscore_scipion.simulation.recipe import Recipe
 from tomoscore_scipion.tomography import contrast_transfer
 
 MTF_PERIOD_NM = 3.0
-"""Period at which `Recipe.signal_mtf` and `noise_mtf` are the amplitudes."""
+"""Period in nm for the amplitudes `Recipe.signal_mtf` and `Recipe.noise_mtf`."""
 HIGHPASS_NYQUIST = 0.02
-"""Of the deconvolution filter: its high-pass ends at this share of Nyquist."""
+"""End of the high-pass of the deconvolution filter, as a fraction of Nyquist."""
 
 
 def detector_transfer(frequency: torch.Tensor, recipe: Recipe, at_nyquist: float) -> torch.Tensor:
-    """Modulation transfer function of a detector, `at_nyquist` at a period of `MTF_PERIOD_NM`.
+    """Modulation transfer function of a detector.
 
-    A sinc is that of pixels that are averaged (its noise, aliased, stays white: `noise_mtf` of 1),
-    a Gaussian that of a scintillator.
+    The sinc describes averaging over a pixel; its noise stays white through aliasing (`noise_mtf`
+    of 1). The Gaussian describes a scintillator.
 
     Args:
         frequency: (n_tilts, n_ky, n_kx) in 1/nm.
@@ -35,13 +35,13 @@ def detector_transfer(frequency: torch.Tensor, recipe: Recipe, at_nyquist: float
     """
     relative = frequency * MTF_PERIOD_NM
     if recipe.mtf_shape == "sinc":
-        width = _sinc_width(at_nyquist)  # beyond the first zero nothing comes back
+        width = _sinc_width(at_nyquist)  # constant beyond the first zero
         return torch.sinc((relative * width).clamp(max=1.0)).clamp_min(1e-3)
     return torch.exp(math.log(at_nyquist) * relative**2).clamp_min(1e-3)
 
 
 def _sinc_width(at_nyquist: float) -> float:
-    """Where a sinc, sin(pi x) / (pi x), is `at_nyquist`; 0 to 1."""
+    """The x, 0 to 1, at which sin(pi x) / (pi x) is `at_nyquist`."""
     low, high = 1e-6, 1.0
     for _ in range(30):
         middle = 0.5 * (low + high)
@@ -51,7 +51,7 @@ def _sinc_width(at_nyquist: float) -> float:
 
 
 def interpolation_transfer(frequency: torch.Tensor, pixel_nm: float, kind: str) -> torch.Tensor:
-    """Mean loss along one axis when rotated and shifted images are interpolated.
+    """Mean attenuation along one axis by interpolation of rotated and shifted images.
 
     Linear: squared sinc. Cubic: Keys, IEEE Trans. ASSP 29, 1153 (1981), with a = -0.5.
 
@@ -75,7 +75,7 @@ def interpolation_transfer(frequency: torch.Tensor, pixel_nm: float, kind: str) 
 
 
 def recipe_transfer(frequency: torch.Tensor, recipe: Recipe) -> torch.Tensor | None:
-    """Product of the CTF correction, deconvolution and band-pass of a recipe; None when none."""
+    """Product of CTF correction, deconvolution and band-pass of a recipe; None if it has none."""
     factors = []
     ctf = contrast_transfer.ctf(frequency, recipe.defocus_nm, recipe.amplitude_contrast)
     if recipe.ctf_correction == "phase_flip":
@@ -108,7 +108,7 @@ def deconvolution(frequency: torch.Tensor, ctf: torch.Tensor, recipe: Recipe) ->
 
     Args:
         frequency: (n_tilts, n_ky, n_kx) in 1/nm.
-        ctf: contrast transfer, the same shape.
+        ctf: contrast transfer, (n_tilts, n_ky, n_kx).
         recipe: strength and falloff.
 
     Returns:
@@ -122,7 +122,7 @@ def deconvolution(frequency: torch.Tensor, ctf: torch.Tensor, recipe: Recipe) ->
 
 
 def band_pass(frequency: torch.Tensor, recipe: Recipe) -> torch.Tensor:
-    """Gaussian or Butterworth (fourth order): half amplitude at the two periods of a recipe."""
+    """Gaussian or fourth-order Butterworth band-pass, 0.5 at the two periods of a recipe."""
     low = frequency * recipe.band_low_nm
     high = frequency * recipe.band_high_nm
     if recipe.band_pass == "gaussian":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tilt images of a specimen as the microscope and an imperfect alignment deliver them."""
+"""Tilt images of a specimen with the effects of the microscope and an imperfect alignment."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Views:
     """Aligned tilt images in Fourier space and sheared coordinates (see projection.py).
 
     Attributes:
-        spectra: (n_tilts, n_ky, n_kx) complex64; dense matter is dark under focus.
+        spectra: (n_tilts, n_ky, n_kx) complex64; dense matter is dark at underfocus.
         scheme: angles and doses.
-        counts: (n_tilts,) electrons per pixel; images are of mean 1.
+        counts: (n_tilts,) electrons per pixel; the images have mean 1.
         frequency: (n_tilts, n_ky, n_kx) |k| on the detector in 1/nm.
     """
 
@@ -42,13 +42,13 @@ class Views:
 def take_views(
     rng: np.random.Generator, specimen: Specimen, spectra: torch.Tensor, recipe: Recipe
 ) -> Views:
-    """Expose a tilt series of a specimen.
+    """Record a tilt series of a specimen.
 
     Args:
         rng: source of randomness.
-        specimen: what is imaged.
-        spectra: `projection.plane_spectra` of its scatter, made once per specimen.
-        recipe: how.
+        specimen: the specimen.
+        spectra: `projection.plane_spectra` of its scatter, computed once per specimen.
+        recipe: parameters of imaging.
     """
     grid = specimen.grid
     scheme = tilt_scheme(recipe)
@@ -81,10 +81,10 @@ def take_views(
 
 
 def split_noise(rng: np.random.Generator, views: Views, grid: Grid, recipe: Recipe) -> Views:
-    """Noise like that of the views but independent of it, as views of their own.
+    """Independent noise with the distribution of the noise in the views.
 
-    The views plus and minus it are those of two halves of the electrons: their noise has twice the
-    variance and is independent, as far as it is Gaussian.
+    The views plus and minus this noise represent the two halves of the electrons. The noise of the
+    halves has twice the variance and, if Gaussian, is independent between the halves.
 
     Args:
         rng: source of randomness.
@@ -100,7 +100,7 @@ def split_noise(rng: np.random.Generator, views: Views, grid: Grid, recipe: Reci
 
 
 def detector_frequency(grid: Grid, tilts_deg: torch.Tensor) -> torch.Tensor:
-    """|k| on the detector, (n_tilts, n_ky, n_kx) in 1/nm: kx is kx_sheared / cos(tilt)."""
+    """|k| on the detector, (n_tilts, n_ky, n_kx) in 1/nm, with kx = kx_sheared / cos(tilt)."""
     across = grid.kx() / torch.cos(torch.deg2rad(tilts_deg))[:, None]
     return torch.hypot(across[:, None, :], grid.ky()[None, :, None])
 
@@ -113,7 +113,7 @@ def _transfer(
     rng: np.random.Generator,
     bad: torch.Tensor,
 ) -> torch.Tensor:
-    """Image contrast per projected density, (n_tilts, n_ky, n_kx), matter dark under focus."""
+    """Image contrast per projected density, (n_tilts, n_ky, n_kx); matter dark at underfocus."""
     jitter = 1 + 0.02 * float(rng.standard_normal())
     contrast = contrast_transfer.ctf(
         frequency, recipe.defocus_nm * jitter, recipe.amplitude_contrast
@@ -168,10 +168,10 @@ def _warp(
     tilts_deg: torch.Tensor,
     recipe: Recipe,
 ) -> torch.Tensor:
-    """Local motion (smooth random fields) and the in-plane part of a tilt-axis error.
+    """Apply local motion (smooth random fields) and the in-plane part of a tilt-axis error.
 
-    With the true axis at an angle e to y, views un-foreshortened across y are displaced by
-    e y (1 - cos) / cos along u and e x (1 - cos) along y.
+    With an angle e between the true tilt axis and y, sheared views are displaced by
+    e y (1 - cos) / cos along u and by e x (1 - cos) along y.
     """
     n = grid.n
     line = torch.linspace(-1, 1, n + 1)[:-1] + 1 / n
@@ -196,7 +196,7 @@ def _warp(
 def erase_beads(
     images: torch.Tensor, beads: tuple[Bead, ...], tilts_deg: torch.Tensor, grid: Grid
 ) -> None:
-    """Replace the surroundings of beads by pixels from elsewhere in the view, in place.
+    """Replace beads and their surroundings by other pixels of the view, in place.
 
     Args:
         images: (n_tilts, y, x) in sheared coordinates, changed in place.
