@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processes the items of a batch in turn; a failed item does not stop the others."""
+"""Process the items of a batch in order; a failed item does not stop the batch."""
 
 from __future__ import annotations
 

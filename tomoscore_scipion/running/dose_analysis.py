@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The work of `tomoscore dose`: the record of a tilt series, and a preview."""
+"""The work of `tomoscore dose`: makes the record of a tilt series and a preview tomogram."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class SeriesTask:
     """A tilt series to analyse.
 
     Attributes:
-        sources: its files.
-        preview: path for a tomogram at the suggested dose; None to write none.
+        sources: files of the tilt series.
+        preview: path for a tomogram at the suggested dose; None for no tomogram.
     """
 
     sources: Sources
@@ -29,12 +29,12 @@ class SeriesTask:
 
     @property
     def ts_id(self) -> str:
-        """Its id."""
+        """Id of the tilt series."""
         return self.sources.ts_id
 
     @property
     def path(self) -> str:
-        """Its stack."""
+        """Path of the stack."""
         return self.sources.stack
 
 
@@ -73,5 +73,5 @@ class DoseAnalysis(Work[SeriesTask, DoseRecord]):
         return DoseRecord.failed(item.ts_id, item.path, error, **known)
 
     def record_of(self, content: dict[str, Any]) -> DoseRecord:
-        """The record that `DoseRecord.to_dict` gave."""
+        """The record of a dictionary from `DoseRecord.to_dict`."""
         return DoseRecord.from_dict(content)

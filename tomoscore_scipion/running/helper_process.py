@@ -16,15 +16,15 @@ from tomoscore_scipion.running.stopping import Check, blocked
 POLL_S = 0.2
 """Interval between two checks for a stop."""
 END_S = 10.0
-"""A process that has not ended after this time since SIGKILL hangs in the kernel and is left."""
+"""Maximum time to wait after SIGKILL; a process that takes longer hangs in the kernel."""
 
 
 class LostProcessError(Exception):
-    """The process is lost. The message continues "the process", such as "was killed (SIGKILL)"."""
+    """The process is lost. The message completes "the process ...": "was killed (SIGKILL)"."""
 
 
 class ProcessEndedError(LostProcessError):
-    """The process has ended, by itself or not."""
+    """The process has exited or was killed."""
 
 
 class NoAnswerError(LostProcessError):
@@ -32,10 +32,10 @@ class NoAnswerError(LostProcessError):
 
 
 class TimeLimit:
-    """Time to wait for answers, counted on a monotonic clock while this process is not suspended.
+    """Time limit for answers, on a monotonic clock; excludes time when this process is suspended.
 
     Attributes:
-        seconds: the whole time.
+        seconds: the time limit.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -46,7 +46,7 @@ class TimeLimit:
         """Count one step of waiting.
 
         Raises:
-            NoAnswerError: the time is over.
+            NoAnswerError: the time limit is exceeded.
         """
         self._spent += min(seconds, 2 * POLL_S)
         if self._spent >= self.seconds:
@@ -57,10 +57,10 @@ class HelperProcess:
     """A process that reads lines of JSON from its standard input and answers on its output."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        """Start the process. Signals of the terminal never reach it; `close` ends it.
+        """Start the process. It does not receive signals of the terminal; `close` ends it.
 
         Raises:
-            OSError: it cannot be started.
+            OSError: the process cannot be started.
         """
         with blocked():
             self._process = subprocess.Popen(
@@ -74,12 +74,12 @@ class HelperProcess:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """Process id."""
         return self._process.pid
 
     @property
     def is_alive(self) -> bool:
-        """Whether it runs."""
+        """Whether the process is running."""
         return self._process.poll() is None
 
     def send(self, message: dict[str, Any]) -> None:
@@ -106,7 +106,7 @@ class HelperProcess:
 
         Raises:
             ProcessEndedError: the process ended before the answer was complete.
-            NoAnswerError: the time is over.
+            NoAnswerError: the time limit is exceeded.
         """
         while b"\n" not in self._received:
             check()

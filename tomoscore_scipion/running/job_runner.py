@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs a batch or a job: results, resume, progress, stop and exit status.
+"""Run a batch or a job: results, resume, progress, stop and exit status.
 
-`tomoscore score` and `tomoscore dose` give the work and the form of their results; all else is the
-same.
+`tomoscore score` and `tomoscore dose` share this module; they differ in the work and the format of
+their results.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class ResultFiles(Generic[RecordType]):
     """Files to which each record is written as soon as it is finished.
 
     Attributes:
-        output: path of the records; None if they are not asked for.
-        csv: path of the CSV file; None if it is not asked for.
+        output: path of the records; None for no such file.
+        csv: path of the CSV file; None for no such file.
         csv_heading: first line of the CSV file.
-        csv_lines: gives the lines of a record in the CSV file.
-        parse: makes a record of a line of `output`; raises ValueError if the line is not a record.
-        expected: what a line of `output` must be, for messages.
-        as_text: gives the text of a record in `output`.
-        job: entries of the job whose results `output` may hold already; None without a job.
+        csv_lines: function that returns the lines of a record in the CSV file.
+        parse: function that parses a line of `output`; raises ValueError if it is not a record.
+        expected: description of a valid line of `output`, for messages.
+        as_text: function that returns the text of a record in `output`.
+        job: entries of the job, to resume from the records in `output`; None without a job.
     """
 
     output: str | None
@@ -63,7 +63,7 @@ class ResultFiles(Generic[RecordType]):
             A function that writes a record to all files, and the current records of the job.
 
         Raises:
-            StartError: a file cannot be written, or holds something else than records.
+            StartError: a file cannot be written, or has other content than records.
         """
         current: list[RecordType] = []
         with ExitStack() as stack:
@@ -97,7 +97,7 @@ class Outcome(Generic[ItemType, RecordType]):
     Attributes:
         items: all items of the batch.
         items_name: plural name of the items, for messages.
-        finished: all records, those of an earlier run first.
+        finished: all records, with the records of an earlier run first.
         stopped: whether the user stopped the batch.
     """
 
@@ -113,7 +113,7 @@ class Outcome(Generic[ItemType, RecordType]):
         return [record_of_id[item.ts_id] for item in self.items if item.ts_id in record_of_id]
 
     def progress_text(self) -> str:
-        """How many items have a record: "3 of 12 tomograms"."""
+        """Number of items with a record: "3 of 12 tomograms"."""
         return f"{len(self.finished)} of {len(self.items)} {self.items_name}"
 
     def status(self, is_job: bool) -> ExitStatus:
@@ -136,8 +136,8 @@ def run_items(
     Args:
         supervisor: processes single items; it is started and closed here.
         items: all items of the batch.
-        files: where records are written.
-        summary: gives the summary of a record that did not fail, for the progress.
+        files: output files of the records.
+        summary: returns the summary of a record that did not fail, for the progress.
         quiet: print nothing but errors.
 
     Returns:
@@ -175,13 +175,13 @@ def print_outcome(
     outputs: Iterable[str | None],
     quiet: bool,
 ) -> None:
-    """Print records on standard output, or on standard error if a result is written to the former.
+    """Print records on standard output, or on standard error if a result goes to standard output.
 
     Args:
         outcome: results of the batch.
-        make_text: gives the text of the records.
+        make_text: returns the text of the records.
         outputs: paths of the results.
-        quiet: print only why items failed, and that the batch was stopped.
+        quiet: print only the reasons of failures and a notice of a stop.
     """
     if quiet:
         notify(*(f"{r.ts_id}: failed: {r.error}" for r in outcome.records if r.error))

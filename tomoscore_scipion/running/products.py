@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files made of a tomogram besides its record, while it is open: thumbnails and quality maps."""
+"""Files written for an open tomogram besides its record: thumbnails and quality maps."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Products:
         """Make the folders.
 
         Raises:
-            StartError: one cannot be made or written in.
+            StartError: a folder cannot be made or is not writable.
         """
         for folder in (self.thumbnail_dir, self.map_dir):
             if folder is not None:
@@ -48,7 +48,7 @@ class Products:
             The record, with a warning for each product that could not be written.
 
         Raises:
-            TomogramError: the tomogram's file cannot be read any more.
+            TomogramError: the file of the tomogram can no longer be read.
         """
         if self.thumbnail_dir is not None:
             from tomoscore_scipion.images.thumbnails import write_thumbnails

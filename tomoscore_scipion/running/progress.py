@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Progress of a batch: a bar on a terminal, plain lines in a log, or nothing."""
+"""Progress of a batch: a bar on a terminal, plain lines in a log, or no output."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.records.terminal import printable, write_text
 
 Summary = Callable[[Any], str]
-"""Gives the summary of a record that did not fail, in a few words."""
+"""Function that returns a short summary of a record that did not fail."""
 
 
 def score_text(record: Score) -> str:
@@ -28,19 +28,19 @@ def result_line(number: int, total: int, record: Any, summary: Summary = score_t
 
 
 class Silent:
-    """Shows nothing.  Also the interface of the others."""
+    """No progress output; base class of the other kinds of progress."""
 
     def start(self, ts_id: str) -> None:
-        """An item is begun."""
+        """Called when an item starts."""
 
     def slices(self, done: int, total: int) -> None:
-        """Some of the item's slices are done."""
+        """Called with the number of finished slices of the item."""
 
     def finish(self, record: Any) -> None:
-        """The item is done, or has failed."""
+        """Called when the item has finished or failed."""
 
     def close(self) -> None:
-        """The batch has ended, finished or not."""
+        """Called at the end of the batch, also after a stop."""
 
 
 class Log(Silent):
@@ -52,10 +52,10 @@ class Log(Silent):
         """Begin a batch.
 
         Args:
-            total: items in the batch.
-            done: how many of them have a record already.
-            stream: where the lines go.
-            summary: gives the summary of a record that did not fail.
+            total: number of items in the batch.
+            done: number of items that have a record already.
+            stream: output stream.
+            summary: returns the summary of a record that did not fail.
         """
         self._total = total
         self._number = done + 1
@@ -70,12 +70,12 @@ class Log(Silent):
 
 
 class Bar(Log):
-    """The lines of `Log`, and below them a bar over the slices of the item in work."""
+    """The lines of `Log`, and below them a bar for the slices of the current item."""
 
     _bar: Any = None
 
     def start(self, ts_id: str) -> None:
-        """Show a bar, of which the length is not known yet."""
+        """Show a bar of unknown length."""
         from tqdm import tqdm
 
         label = printable(f"[{self._number}/{self._total}] {ts_id}")
@@ -98,7 +98,7 @@ class Bar(Log):
 
 
 def choose(total: int, done: int = 0, quiet: bool = False, summary: Summary = score_text) -> Silent:
-    """The progress for this process: a bar where standard error is a terminal, else lines."""
+    """Progress output for this process: a bar if standard error is a terminal, else lines."""
     if quiet:
         return Silent()
     kind = Bar if sys.stderr.isatty() else Log

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The work of `tomoscore score`: the record of a tomogram, thumbnails and quality map."""
+"""The work of `tomoscore score`: makes the record of a tomogram, thumbnails and quality map."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Scoring(Work[Tomogram, Score]):
     """Scores tomograms.
 
     Attributes:
-        thumbnail_dir: see `Products`.
-        map_dir: see `Products`.
-        calibration: corrects the scores; None: none does.
+        thumbnail_dir: folder for thumbnails, see `Products`.
+        map_dir: folder for quality maps, see `Products`.
+        calibration: calibration of the scores; None for uncalibrated scores.
     """
 
     thumbnail_dir: str | None = None
@@ -38,7 +38,7 @@ class Scoring(Work[Tomogram, Score]):
     items = "tomograms"
     min_timeout_s = 300.0
     timeout_s_per_byte = 0.5e-6
-    """Half a second per MB, twenty times what two cores need."""
+    """Half a second per MB, twenty times the time that two cores need."""
 
     def __post_init__(self) -> None:
         calibration: object = self.calibration
@@ -70,7 +70,7 @@ class Scoring(Work[Tomogram, Score]):
         """Score a tomogram.
 
         Raises:
-            TomogramError: it cannot be read, or nothing in it can be scored.
+            TomogramError: the tomogram cannot be read or has no data to score.
         """
         scorer.finish = self._finish(scorer, item)
         try:
@@ -101,14 +101,14 @@ class Scoring(Work[Tomogram, Score]):
         return Score.failed(ts_id=item.ts_id, path=item.path, error=error, **known)
 
     def record_of(self, content: dict[str, Any]) -> Score:
-        """The record that `Score.to_dict` gave."""
+        """The record of a dictionary from `Score.to_dict`."""
         return Score.from_dict(content)
 
 
 def _calibrated(
     slices: Sequence[SliceCurves], record: Score, calibration: Calibration
 ) -> tuple[Sequence[SliceCurves], Score]:
-    """The curves of tiles, and the record, corrected."""
+    """The calibrated curves of tiles and the calibrated record."""
     import torch
 
     from tomoscore_scipion.calibration.apply import calibrated
@@ -125,7 +125,7 @@ def _calibrated(
 def _with_halves(
     volume: Volume, slices: Sequence[SliceCurves], record: Score, scorer: Scorer, item: Tomogram
 ) -> Score:
-    """The record with what the halves of its tomogram say."""
+    """The record with the measurement from the halves of its tomogram."""
     from tomoscore_scipion.halves.halves_record import with_halves
 
     paths, size_was_given = item.halves, item.voxel_size_angstrom is not None

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ctrl-C, SIGTERM (schedulers) and SIGHUP (a closed terminal) stop a batch in the same way.
 
-The first signal is deferred, so that the current record is written to its end; the batch checks for
-it where it can stop. A second signal stops the batch at once.
+The first signal is deferred, so that the current record is written completely; the batch checks for
+the signal where it can stop. A second signal stops the batch at once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Check = Callable[[], None]
 
 
 def no_check() -> None:
-    """Check for a stop where none can be requested."""
+    """A check that never stops."""
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def deferred() -> Iterator[Check]:
 
 @contextmanager
 def blocked() -> Iterator[None]:
-    """Block the signals; a process that is started meanwhile never receives them."""
+    """Block the signals, also in processes that are started in this context."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processes items in a child process, so that a crash costs a single item.
+"""Process items in a child process, so that a crash affects a single item only.
 
-The process loads the model once, and is replaced after it was killed, crashed or hung.
+The process loads the model once. It is replaced if it was killed, crashed or hangs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from tomoscore_scipion.running.stopping import Check, deferred, no_check
 from tomoscore_scipion.running.work import ItemType, RecordType, Work
 
 LOAD_S = 1200.0
-"""Loading torch and the model takes seconds, or minutes on a busy machine or a network disk."""
+"""Time limit for loading torch and the model, which takes seconds, or minutes on a busy machine or
+a network disk."""
 
 WORKER = (
     "import sys; sys.path[:] = sys.argv[1:]; "
@@ -42,7 +43,7 @@ class Supervisor(Generic[ItemType, RecordType]):
     """Processes items in a child process. A context manager that starts and ends the process.
 
     Attributes:
-        work: how an item is processed.
+        work: work to do with each item.
         model: {"name", "version", "sha256"} of the weights.
         device: device in use, such as "cpu" or "cuda:0".
         notices: messages for the user about the choice of device.
@@ -60,11 +61,11 @@ class Supervisor(Generic[ItemType, RecordType]):
         """Set up the supervisor; the process is started later.
 
         Args:
-            work: how an item is processed.
+            work: work to do with each item.
             weights: path of a weights file; None for the shipped weights.
             device: "auto", "cpu" or "cuda:N".
-            threads: number of CPU threads; None lets torch decide.
-            timeout_s: seconds that an item may take; None for a limit that grows with its file.
+            threads: number of CPU threads; None for the default of torch.
+            timeout_s: time limit of an item in seconds; None for a limit that depends on file size.
             debug: print tracebacks to standard error.
         """
         self.work = work
@@ -178,7 +179,7 @@ class Supervisor(Generic[ItemType, RecordType]):
                 limit.seconds = work.min_timeout_s + work.timeout_s_per_byte * answer["bytes"]
 
     def _way_out(self, fault: LostProcessError) -> str:
-        """What the user can do about a lost process."""
+        """Advice to the user after the loss of a process."""
         if isinstance(fault, NoAnswerError):
             return "is the disk answering, and the GPU (nvidia-smi)? --timeout gives it longer"
         if "SIGKILL" in str(fault):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Base class of the works that a batch can do with each of its items.
+"""Base class of the work that a batch does with each item.
 
-Batch, supervisor and worker know no more than this class. There are two works: scoring tomograms,
-and analysing the doses of tilt series.
+Batch, supervisor and worker depend only on this class. It has two subclasses: scoring of tomograms
+and dose analysis of tilt series.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ Progress = Callable[[int, int], None]
 
 
 class Item(Protocol):
-    """An item of a batch: it has an id, unique in the batch, and a file."""
+    """An item of a batch with an id, unique in the batch, and a file."""
 
     @property
     def ts_id(self) -> str:
-        """Its id, by which results are joined."""
+        """Id of the item, by which results are joined."""
 
     @property
     def path(self) -> str:
-        """Its file, as the user named it."""
+        """Path of the file, as given by the user."""
 
 
 ItemType = TypeVar("ItemType", bound=Item)
@@ -50,12 +50,12 @@ RecordType = TypeVar("RecordType", bound=Union[Score, DoseRecord])
 
 @dataclass(frozen=True)
 class Work(ABC, Generic[ItemType, RecordType]):
-    """A frozen dataclass; its fields are settings that can be written as JSON.
+    """Base class of frozen dataclasses with settings that can be written as JSON.
 
     Attributes:
         kind: kind of the items' files, for messages.
         items: plural name of the items, for messages.
-        min_timeout_s: seconds that an item with an empty file may take.
+        min_timeout_s: time limit in seconds of an item with an empty file.
         timeout_s_per_byte: additional seconds for each byte of the file.
     """
 
@@ -66,7 +66,7 @@ class Work(ABC, Generic[ItemType, RecordType]):
 
     @abstractmethod
     def item_of(self, request: dict[str, Any]) -> ItemType:
-        """The item of a request, which is the item's `asdict` after JSON."""
+        """The item of a request, the inverse of `asdict`."""
 
     @abstractmethod
     def process(self, scorer: Scorer, item: ItemType, progress: Progress) -> RecordType:
@@ -75,13 +75,13 @@ class Work(ABC, Generic[ItemType, RecordType]):
         Args:
             scorer: the model on its device.
             item: a tomogram or a tilt series.
-            progress: called with (slices done, slices in all).
+            progress: called with (finished slices, total slices).
 
         Returns:
             The record.
 
         Raises:
-            TomogramError: the item cannot be processed; others can.
+            TomogramError: this item cannot be processed.
         """
 
     @abstractmethod
@@ -91,15 +91,15 @@ class Work(ABC, Generic[ItemType, RecordType]):
         Args:
             item: a tomogram or a tilt series.
             error: the reason.
-            known: model, engine_version, device, seconds.
+            known: other known fields: model, engine_version, device, seconds.
         """
 
     @abstractmethod
     def record_of(self, content: dict[str, Any]) -> RecordType:
-        """The record of a dictionary that its `to_dict` gave."""
+        """The record of a dictionary from the record's `to_dict`."""
 
     def made_by(self, model: Mapping[str, str]) -> str:
-        """What records are made by, see `Score.made_by`: SHA-256 of the weights.
+        """Value of `Score.made_by` for records of this work: SHA-256 of the weights.
 
         Args:
             model: {"name", "version", "sha256"} of the weights.
@@ -110,13 +110,13 @@ class Work(ABC, Generic[ItemType, RecordType]):
         return model["sha256"]
 
     def as_request(self) -> dict[str, Any]:
-        """The work as JSON for another process; `work_from` makes it again."""
+        """The work as JSON for another process; `work_from` is the inverse."""
         kind = type(self)
         return {"module": kind.__module__, "name": kind.__name__, "settings": asdict(self)}
 
 
 def work_from(request: dict[str, Any]) -> Work[Any, Any]:
-    """The work that `Work.as_request` described."""
+    """The work of a request from `Work.as_request`."""
     kind = getattr(import_module(request["module"]), request["name"])
     work: Work[Any, Any] = kind(**request["settings"])
     return work

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The child process of the supervisor: it loads the model once, then answers requests in turn.
+"""The child process of the supervisor: loads the model once, then answers requests in order.
 
 Requests are lines of JSON on standard input, answers are lines of JSON on standard output. All
 other output of libraries is redirected to standard error.
@@ -13,7 +13,8 @@ other output of libraries is redirected to standard error.
     -> {"bytes": size of its file}, {"slices": [done, all]} ...,
        {"record": {...}, "reusable": whether this process can take another item}
 
-The process ends with its standard input, even during a calculation: its parent is gone then.
+The process ends at the end of its standard input, even during a calculation, because its parent has
+ended then.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ GPU_MEMORY = "the GPU's memory did not suffice: free it, or choose another devic
 
 def main() -> int:
     """Answer the requests of the parent process until it ends or closes the pipe."""
-    faulthandler.enable()  # says on standard error where a crash happened
+    faulthandler.enable()  # prints a traceback on standard error after a crash
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="ascii")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
@@ -55,7 +56,7 @@ def main() -> int:
 
 
 def _lines_until_the_end(stream: TextIO) -> Iterator[str]:
-    """Lines of a stream as they arrive; the process ends with it, even during other work."""
+    """Lines of a stream as they arrive; the process exits when the stream ends."""
     lines: queue.Queue[str] = queue.Queue()
 
     def read() -> None:
@@ -69,7 +70,7 @@ def _lines_until_the_end(stream: TextIO) -> Iterator[str]:
 
 
 def serve(requests: Iterable[str], answer: Answer) -> None:
-    """Answer requests; their form is described above.
+    """Answer requests in the format of the module docstring.
 
     Args:
         requests: lines of JSON; the first one names the model and the work.
@@ -117,10 +118,10 @@ def _serve_one(
     try:
         answer({"bytes": _size_of(item.path)})
         record = work.process(scorer, item, lambda done, total: answer({"slices": [done, total]}))
-    except Exception as error:  # the one boundary: the other items must still be worked on
+    except Exception as error:  # the only boundary: other items must still be processed
         if debug:
             traceback.print_exc(file=sys.stderr)
-        reusable = isinstance(error, TomogramError)  # not after a bug or a fault of the GPU
+        reusable = isinstance(error, TomogramError)  # not after a bug or a GPU error
         record = work.failed(
             item,
             reason_of(error),
@@ -133,7 +134,7 @@ def _serve_one(
 
 
 def _size_of(path: str) -> int:
-    """Bytes of a file; 0 if it does not exist, which opening it will report."""
+    """Size of a file in bytes; 0 for a missing file, which is reported when it is opened."""
     try:
         return os.stat(path).st_size
     except (OSError, ValueError):
@@ -141,7 +142,7 @@ def _size_of(path: str) -> int:
 
 
 def reason_of(error: Exception) -> str:
-    """Why an item failed, for its record: the message, with the type of an unexpected error."""
+    """Reason of a failure for the record: the message, with the type of an unexpected error."""
     if isinstance(error, TomogramError) and str(error):
         return str(error)
     if type(error).__name__ == "OutOfMemoryError":  # of torch, which is not imported here

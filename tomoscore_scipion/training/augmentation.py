@@ -13,14 +13,14 @@ from tomoscore_scipion.model.sampling import CHANNEL_NAMES, CHANNELS
 from tomoscore_scipion.model.statistics import MEAN_TABLE, SECTORS
 
 FEWER_SLICES = 0.3
-"""Fraction of the volumes of which some slices are removed."""
+"""Fraction of the volumes from which slices are removed."""
 NEIGHBOURS_LOST = (0.12, 0.04, 0.06)
 """Fractions of the volumes that lose all neighbours, far and distant ones, or distant ones."""
 NEIGHBOURS = CHANNEL_NAMES[1:]
 
 
 def fewer(slices: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """All or some of the slices of a volume, (n,) indices in order, at least one."""
+    """Select all or some slices of a volume, (n,) indices in order; keeps at least one."""
     if len(slices) < 2 or rng.random() >= FEWER_SLICES:
         return slices
     kept_slices = rng.choice(slices, int(rng.integers(1, len(slices) + 1)), replace=False)
@@ -28,7 +28,7 @@ def fewer(slices: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def lost_neighbours(rng: np.random.Generator) -> int:
-    """Draw the nearest neighbour that a volume loses; it loses those further away, too.
+    """Draw the nearest neighbour to remove from a volume; neighbours further away go too.
 
     Returns:
         Index in `NEIGHBOURS`, or CHANNELS - 1 for no loss.
@@ -40,12 +40,12 @@ def lost_neighbours(rng: np.random.Generator) -> int:
 def without_neighbours(
     means: np.ndarray, persistence: np.ndarray, first: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Set the statistics of neighbours from `first` on to 0, as for slices without them.
+    """Set the statistics of neighbours from `first` on to 0, as for slices without neighbours.
 
     Args:
         means: (..., len(MEANS)).
         persistence: (..., PERSISTENCE).
-        first: index in `NEIGHBOURS`.
+        first: index in `NEIGHBOURS` of the first neighbour to remove.
     """
     lost = np.array([bool(set(mean.channels) & set(NEIGHBOURS[first:])) for mean in MEAN_TABLE])
     sector = np.arange(CHANNELS - 1) >= first

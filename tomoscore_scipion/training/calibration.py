@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Calibration on specimens that a model was not trained on: intervals, out of distribution."""
+"""Calibration of intervals and of the out-of-distribution distance on held-out specimens."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ from tomoscore_scipion.training.dataset import Batch, Shards
 HELD_OUT_BEYOND = 0.02
 """Fraction of the held-out volumes with an out-of-distribution distance above 1."""
 MIN_VARIANCE = 0.05
-"""Added to the variance of every ratio, since real data vary more than simulations."""
+"""Added to the variance of each ratio, because real data vary more than simulations."""
 KERNEL = 0.7
-"""Sigma in octaves of the neighbourhood in which errors are pooled."""
+"""Sigma in octaves of the Gaussian weight, over scores, with which errors are pooled."""
 ALL_SCORES = 6.0
-"""Weight, in tomograms, of the errors at all scores relative to those near a score. A few dozen
-tomograms are too few to distinguish neighbourhoods."""
+"""Weight, in tomograms, of the errors at all scores relative to the errors near one score. It
+stabilises the estimate, since a few dozen tomograms are too few for one estimate per score."""
 CONFIDENCE = 0.9
 """Fraction of the errors that an interval covers."""
 MIN_SD = 0.05
 MIN_VOLUMES = 20
-"""Smallest number of volumes of a kind for a figure of this kind."""
+"""Minimum number of volumes of a kind for a separate estimate."""
 OUT_OF_DISTRIBUTION_WIDTH = 0.5
-"""How much wider an interval gets per unit of out-of-distribution distance
-beyond 1: a choice, not a measurement."""
+"""Relative increase of an interval's width per unit of out-of-distribution distance above 1. The
+value is chosen, not measured."""
 UNCALIBRATED = {"score": [0.0, float(N_SCORED)], "sd": [0.0, 0.0]}
-"""Interval of a card before errors are measured: it covers the sampling error only."""
+"""Interval of a card before errors are measured; it covers only the sampling error."""
 
 
 def error_by_score(
     predicted: np.ndarray, truth: np.ndarray, sampling: np.ndarray | float = 0.0
 ) -> dict[str, Any]:
-    """The model's own error as a function of the predicted score.
+    """The model's error as a function of the predicted score.
 
-    Errors are not normally distributed: a few are large, and an average of squares would widen the
-    intervals of all tomograms. Instead the interval covers 90 % of the errors near a score, as in
-    conformal prediction (Lei et al., J. Am. Stat. Assoc. 113, 1094 (2018)).
+    Errors are not normally distributed: a few are large, and a mean square would widen the
+    intervals of all tomograms. The interval is therefore chosen to cover 90 % of the errors near a
+    score, as in conformal prediction (Lei et al., J. Am. Stat. Assoc. 113, 1094 (2018)).
 
     Args:
         predicted: (n,) predicted scores in octaves.
-        truth: (n,) true ones.
-        sampling: (n,) standard deviation by the choice of slices and tiles, octaves; errors hold
-            it too, and an interval adds it again, so that it is taken out.
+        truth: (n,) true scores in octaves.
+        sampling: (n,) standard deviation from the choice of slices and tiles, octaves. The errors
+            include it, and it is subtracted here because `summarise` adds it to each interval.
 
     Returns:
-        {"score": 0 to 5 in half octaves, "sd": octaves}, as `model.aggregation.summarise` wants it:
-        `Z_90` of these are half of a 90 % interval.
+        {"score": 0 to 5 in half octaves, "sd": octaves} for `model.aggregation.summarise`; half of
+        a 90 % interval is `Z_90` times "sd".
     """
     if len(predicted) == 0 or predicted.shape != truth.shape:
         raise ValueError(f"expected as many scores as truths, got {predicted.shape}, {truth.shape}")
@@ -70,8 +70,8 @@ def thin_factor(errors: np.ndarray, slices: np.ndarray) -> float:
     """Ratio of the errors of single slices to those of volumes of several slices, at least 1.
 
     Args:
-        errors: (n,) of the scores of volumes held out, octaves.
-        slices: (n,) slices of each.
+        errors: (n,) errors of the scores of held-out volumes, octaves.
+        slices: (n,) number of slices of each volume.
     """
     single, several = np.abs(errors[slices == 1]), np.abs(errors[slices > 1])
     if len(single) < MIN_VOLUMES or len(several) < MIN_VOLUMES:
@@ -90,7 +90,7 @@ def fit_out_of_distribution(network: ResolvabilityNet, shards: Shards, held_out:
     Args:
         network: changed in place.
         shards: the training volumes.
-        held_out: volumes that set the scale.
+        held_out: held-out volumes, which determine the scale.
     """
     ratios = torch.cat([network.single_channel_ratios(batch.measured) for batch in _all(shards)])
     middle = ratios.mean(dim=0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Volumes from shards, as batches for the network."""
+"""Read volumes from shards as batches for the network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Batch:
     """Network input and truth of v volumes of at most s slices of t tiles.
 
     Attributes:
-        measured: statistics; tiles that do not exist have weight 0.
+        measured: statistics; padding tiles have weight 0.
         curves: (v, s, t, N_BANDS) float32, signed truth.
         content: (v, s, t, N_BANDS) float32, amount of structure, 0 to 1.
         below_nyquist: (v, N_BANDS) float32, fraction of each band below Nyquist.
@@ -40,11 +40,11 @@ class Shards:
     """The samples of a folder, by volume.
 
     Attributes:
-        volumes: shard, and indices of the slices, of each volume.
-        kind: (volumes,) see `Sample`.
-        correlated: (volumes,) bool, whether it has noise that is not white, added without tilts.
+        volumes: shard and slice indices of each volume.
+        kind: (volumes,) kind of each volume, see `Sample`.
+        correlated: (volumes,) bool, whether a volume has correlated noise added without tilts.
         specimen: (volumes,) index of the shard.
-        contents: (volumes,) ingredients of its specimen, joined by "+".
+        contents: (volumes,) ingredients of the specimen, joined by "+".
     """
 
     def __init__(self, folder: Path) -> None:
@@ -77,7 +77,7 @@ class Shards:
         return len(self.volumes)
 
     def sample_means(self, every: int) -> torch.Tensor:
-        """(n, OCTAVES, len(MEANS)) float32 of every n-th tile that holds data, n = `every`."""
+        """Means of every `every`-th tile that holds data, (n, OCTAVES, len(MEANS)) float32."""
         rows = []
         for shard, members in self.volumes:
             part = self._parts[shard]
@@ -87,11 +87,12 @@ class Shards:
         return torch.from_numpy(np.concatenate(rows).astype(np.float32))
 
     def batch(self, indices: np.ndarray, rng: np.random.Generator | None) -> Batch:
-        """Volumes as a batch.
+        """Make a batch of some volumes.
 
         Args:
             indices: indices of the volumes.
-            rng: source of randomness for augmentation, with a ninth of the tiles; None for neither.
+            rng: source of randomness for augmentation and the choice of a ninth of the tiles; None
+                for all tiles without augmentation.
         """
         columns: list[tuple] = []
         for index in indices:
@@ -119,7 +120,7 @@ class Shards:
 
 
 def _stack(arrays: tuple) -> torch.Tensor:
-    """Arrays (s_i, t_i, ...) or (s_i, ...) as one float32 tensor, filled up with 0."""
+    """Stack arrays (s_i, t_i, ...) or (s_i, ...) to one float32 tensor, padded with 0."""
     shape = np.max([array.shape for array in arrays], axis=0)
     out = np.zeros((len(arrays), *shape), dtype=np.float32)
     for row, array in zip(out, arrays):
@@ -128,14 +129,14 @@ def _stack(arrays: tuple) -> torch.Tensor:
 
 
 def _tiles(seen: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
-    """Indices of all of n x n tiles, n > 2, or of some of those that carry data.
+    """Indices of all n x n tiles, n > 2, or of some tiles that hold data.
 
-    Tiles are four cells wide and one cell apart: every third one of every third row still covers
-    the field. Where the field is a part only, as many of its tiles are drawn.
+    Tiles are four cells wide and one cell apart, so every third tile of every third row covers the
+    field. If only part of the field holds data, the same number of tiles is drawn from that part.
 
     Args:
-        seen: (n * n,) whether a tile carries data.
-        rng: None for all tiles.
+        seen: (n * n,) whether a tile holds data.
+        rng: source of randomness; None for all tiles.
     """
     n = round(len(seen) ** 0.5)
     grid = np.arange(n * n).reshape(n, n)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Accuracy of a network on shards: per band, per volume, and that of a constant predictor."""
+"""Accuracy of a network on shards, per band and per volume, and of a constant predictor."""
 
 from __future__ import annotations
 
@@ -18,12 +18,16 @@ from tomoscore_scipion.training.train import volume_curves
 
 @torch.inference_mode()
 def compared_curves(network: ResolvabilityNet, shards: Shards, batch: int = 32) -> tuple:
-    """Predicted and true curves of volumes, (n, N_BANDS) each, share (n, N_BANDS), kinds (n,).
+    """Predicted and true curves of volumes.
 
     Args:
         network: the network.
         shards: the volumes.
         batch: volumes per batch.
+
+    Returns:
+        Predicted curves (n, N_BANDS), true curves (n, N_BANDS), fraction of each band below Nyquist
+        (n, N_BANDS), and kinds (n,).
     """
     predicted, truth, below_nyquist = [], [], []
     for start in range(0, len(shards), batch):
@@ -52,7 +56,7 @@ def scores(predicted: np.ndarray, truth: np.ndarray, below_nyquist: np.ndarray) 
 def metrics(
     predicted: np.ndarray, truth: np.ndarray, below_nyquist: np.ndarray, kinds: np.ndarray
 ) -> dict:
-    """Figures of predicted against true curves of volumes.
+    """Accuracy of predicted curves of volumes against true curves.
 
     Args:
         predicted: (n, N_BANDS) predicted curves.
@@ -88,7 +92,7 @@ def metrics(
 
 
 def _rounded(value: Any) -> Any:
-    """Four digits; None where there is no number."""
+    """Round to four digits; None for values that are not finite."""
     if isinstance(value, list):
         return [_rounded(item) for item in value]
     return None if value is None or not np.isfinite(value) else round(float(value), 4)

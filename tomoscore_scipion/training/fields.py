@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The part of a simulated field that is written as a tomogram, and a filter of that tomogram.
+"""Crop and filter simulated fields, to imitate the edges of real tomograms.
 
-Simulated fields are periodic; real ones are not. A part of a field has edges that do not fit each
-other, and a filter applied to it in Fourier space carries each edge over to the opposite one.
+Simulated fields are periodic, real fields are not. Opposite edges of a cropped field do not match,
+and a filter in Fourier space carries each edge over to the opposite edge.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from tomoscore_scipion.model.tiles import CELL_PX
 from tomoscore_scipion.tomography import fourier
 
 WHOLE_FIELD_ODDS = 0.35
-"""Fraction of the volumes with the whole field."""
+"""Fraction of the volumes that keep the whole field."""
 MIN_CELLS = 3
-"""Smallest width of a part, in cells of 48 nm."""
+"""Minimum width of a cropped field, in cells of 48 nm."""
 FILTERED = 0.35
-"""Fraction of the volumes to which a filter is applied."""
+"""Fraction of the volumes with a filter."""
 EXPONENTS = (-1.0, 0.6)
-"""Range of the power of the frequency that such a filter multiplies by."""
+"""Range of the exponent p of the filter |k|^p."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Field:
     Attributes:
         cells: cells across the whole field.
         rows: first cell along y, and the number of cells.
-        columns: the same along x.
-        exponent: of the radial filter that is applied to the planes; 0 for none.
+        columns: first cell along x, and the number of cells.
+        exponent: exponent of the radial power-law filter of the planes; 0 for no filter.
     """
 
     cells: int
@@ -43,7 +43,7 @@ class Field:
     exponent: float = 0.0
 
     def of_plane(self, plane: np.ndarray) -> np.ndarray:
-        """The rectangle of a plane (y, x) of the whole field, filtered."""
+        """Crop a plane (y, x) of the whole field to the rectangle, and filter it."""
         y, x = (_pixels(part, n / self.cells) for part, n in zip(self._parts, plane.shape))
         part = plane[y, x]
         return power_law_filter(part, self.exponent) if self.exponent else part
@@ -55,7 +55,7 @@ class Field:
         return out
 
     def expanded(self, measured: MeasuredSlice) -> MeasuredSlice:
-        """Statistics of the rectangle, placed among the tiles of the whole field."""
+        """Statistics of the rectangle on the grid of tiles of the whole field, padded with 0."""
         tiles = (self.cells - 1, self.cells - 1)
         means = measured.means.new_zeros((*tiles, *measured.means.shape[2:]))
         weight = measured.weight.new_zeros(tiles)
@@ -74,20 +74,20 @@ class Field:
 
 
 def _pixels(part: tuple[int, int], pixels_per_cell: float) -> slice:
-    """Pixels of a row of cells, not one more than fit into them."""
+    """Range of whole pixels within a row of cells."""
     first = round(part[0] * pixels_per_cell)
     return slice(first, first + int(part[1] * pixels_per_cell))
 
 
 def power_law_filter(plane: np.ndarray, exponent: float) -> np.ndarray:
-    """A plane (y, x) whose Fourier transform is multiplied by a power of the frequency."""
+    """Multiply the Fourier transform of a plane (y, x) by a power of the frequency."""
     k = fourier.numpy_radius(plane.shape)
     k[0, 0] = 1 / max(plane.shape)
     return fourier.numpy_filtered(plane, k**exponent)
 
 
 def random_field(rng: np.random.Generator, field_px: int) -> Field:
-    """Draw a part of a field, or the whole, and a filter; `field_px` pixels of 1.5 nm."""
+    """Draw a rectangle, or the whole field, and a filter; `field_px` is in pixels of 1.5 nm."""
     cells = field_px // CELL_PX
     rows = columns = (0, cells)
     if rng.random() >= WHOLE_FIELD_ODDS:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The steps from seeds to weights with a calibrated interval."""
+"""Steps of a release: samples, training, and weights with a calibrated interval."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from tomoscore_scipion.training.shards import write_shards
 from tomoscore_scipion.training.train import Trainer
 
 HELD_OUT_SEED = 100000
-"""Seeds from here on are never trained on."""
+"""First held-out seed; seeds from this value on are never used for training."""
 
 
 CALIBRATION_SEED = 700000
 
 
 SPECIMENS_PER_NOISE_SEED = 4
-"""One noise-only seed for so many specimens."""
+"""Number of specimens per noise-only seed."""
 
 
 def write_samples(folder: Path, seeds: range, recipe: SampleRecipe, processes: int) -> Shards:
-    """Write the missing samples of some specimens and of noise-only volumes; returns all.
+    """Write missing samples of specimens and noise-only volumes; returns all shards.
 
     Args:
         folder: folder of the shards.
-        seeds: seeds to make.
+        seeds: seeds of the specimens.
         recipe: number of samples per specimen.
         processes: number of processes.
     """
@@ -49,13 +49,13 @@ def write_samples(folder: Path, seeds: range, recipe: SampleRecipe, processes: i
 def train_and_measure(
     trainer: Trainer, held_out: Shards
 ) -> tuple[ResolvabilityNet, dict[str, Any]]:
-    """Train; returns the network, and its figures on the volumes held out."""
+    """Train a network; returns the network and its accuracy on the held-out volumes."""
     network = trainer.run()
     return network, metrics(*compared_curves(network, held_out))
 
 
 def width_factor_of_thin(network: ResolvabilityNet, held_out: Shards) -> float:
-    """The factor by which the interval of one slice is wider, measured on volumes held out."""
+    """Factor of the interval of volumes of one slice, measured on held-out volumes."""
     predicted, truth = scores(*compared_curves(network, held_out)[:3])
     slices = np.array([len(members) for _, members in held_out.volumes])
     return thin_factor(predicted - truth, slices)
@@ -68,22 +68,23 @@ def write_calibrated(
     specimens: int,
     widths: dict[str, float],
 ) -> None:
-    """Write weights with an interval from whole fresh tomograms, three of each specimen.
+    """Write weights with an interval measured on new tomograms, three of each specimen.
 
-    Their errors become the interval, which `widths` widen, see `model.aggregation.summarise`. The
-    curves stay as they are: factors that suit simulated tomograms best made real ones worse.
+    The errors of these tomograms give the interval; for `widths` see `model.aggregation.summarise`.
+    The curves are not corrected, because factors fitted to simulated tomograms made real ones
+    worse.
 
     Args:
         path: path of the weights file.
         network: the network.
         card: the card without interval.
-        specimens: number of fresh specimens.
+        specimens: number of new specimens.
         widths: "thin" and "strange" of the interval.
     """
     save_weights(path, network, {**card, "interval": UNCALIBRATED})
     seeds = range(CALIBRATION_SEED, CALIBRATION_SEED + specimens)
     result = compare(Scorer.load(path, "cpu"), fresh_tomograms(seeds, acquisitions=3))
-    # One end of an interval may be cut at 0 or at 5, not both.
+    # At most one end of an interval is clipped, at 0 or at 5.
     half = np.maximum(result.high - result.predicted, result.predicted - result.low)
     interval = error_by_score(result.predicted, result.truth, half / Z_90)
     training = {**card["training"], "calibration_seeds": [seeds.start, seeds.stop]}

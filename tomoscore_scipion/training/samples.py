@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training samples: statistics of simulated slices, with their true curves."""
+"""Training samples: statistics of simulated slices with their true curves."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from tomoscore_scipion.simulation.worlds import INGREDIENTS
 from tomoscore_scipion.training.fields import Field, random_field
 
 TILT_SERIES, PHANTOM, NOISE_ONLY = "tilt_series", "direct", "null"
-"""Kinds of samples, as they are named in shards and cards."""
+"""Kinds of samples, as named in shards and cards."""
 SINGLE_SLICE_ODDS = 0.2
-"""Fraction of the specimens with a single ingredient, as purified or sparse specimens."""
+"""Fraction of the specimens with a single ingredient, like purified or sparse specimens."""
 JSON_NAMES = {"phantoms": "directs", "noise_stacks": "nulls", "noise_volumes": "nothings"}
-"""Fields of `SampleRecipe` that have another name in JSON, for existing samples and cards."""
+"""Names in JSON of some fields of `SampleRecipe`, kept for existing samples and cards."""
 LARGEST_BINNED_NM = 2.0
-"""Largest voxel that is binned by 2; beyond it little structure would be left."""
+"""Maximum voxel size for binning by 2; with larger voxels little structure would remain."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Sample:
         below_nyquist: (N_BANDS,) fraction of each band below Nyquist.
         volume: index of the volume among those of the specimen.
         kind: `TILT_SERIES`, `PHANTOM` or `NOISE_ONLY`.
-        correlated: whether it has noise that is not white, added without tilts.
+        correlated: whether it has correlated noise added without tilts.
         contents: ingredients of the specimen, joined by "+".
     """
 
@@ -74,8 +74,8 @@ class SampleRecipe:
 
     Attributes:
         field_px: pixels of 1.5 nm across the specimen, a multiple of 32.
-        acquisitions: tilt series per specimen; some without noise, binned, or cropped along z.
-        slices: slices of each volume, spread over its height as the engine spreads them.
+        acquisitions: tilt series per specimen; some are noise-free, binned, or cropped along z.
+        slices: slices per volume, distributed over its height.
         phantoms: stacks of blurred matter plus noise per specimen.
         noise_stacks: stacks of noise only per specimen.
         noise_volumes: volumes of noise only per noise seed.
@@ -94,7 +94,7 @@ class SampleRecipe:
 
 
 def specimen_samples(seed: int, recipe: SampleRecipe = SampleRecipe()) -> list[Sample]:
-    """All samples of one specimen; the same seed and generator version give the same."""
+    """All samples of one specimen; reproducible for a seed and generator version."""
     rng = np.random.default_rng([GENERATOR_VERSION, seed])
     specimen = random_specimen(rng, Grid(n=recipe.field_px), without=_left_out(rng))
     microscope = Microscope(specimen)
@@ -118,7 +118,7 @@ def specimen_samples(seed: int, recipe: SampleRecipe = SampleRecipe()) -> list[S
 
 
 def noise_only_samples(seed: int, recipe: SampleRecipe = SampleRecipe()) -> list[Sample]:
-    """Samples of volumes of noise only, whose true curves are 0."""
+    """Samples of noise-only volumes; their true curves are 0."""
     rng = np.random.default_rng([GENERATOR_VERSION, 17, seed])
     grid = Grid(n=recipe.field_px)
     tiles = grid.n // CELL_PX - 1
@@ -135,7 +135,7 @@ def noise_only_samples(seed: int, recipe: SampleRecipe = SampleRecipe()) -> list
 
 
 def _left_out(rng: np.random.Generator) -> tuple[str, ...]:
-    """Ingredients that a specimen cannot have: none, or all but one."""
+    """Draw the ingredients to leave out of a specimen: none, or all but one."""
     if rng.random() >= SINGLE_SLICE_ODDS:
         return ()
     single = str(rng.choice(INGREDIENTS))
@@ -143,7 +143,7 @@ def _left_out(rng: np.random.Generator) -> tuple[str, ...]:
 
 
 def _spread_out(rng: np.random.Generator, n_z: int, n: int) -> np.ndarray:
-    """At most n planes, one at random in each of n equal parts of the height."""
+    """Draw at most n planes, one in each of n equal parts of the height."""
     positions = (np.arange(n) + rng.random(n)) * n_z / n
     return np.unique(np.minimum(positions.astype(int), n_z - 1))
 
@@ -178,7 +178,7 @@ def _tilt_series_samples(
 
 
 def _pictures(rng: np.random.Generator, acquisition: Acquisition, n: int) -> list[Sample]:
-    """Single slices as they are shown, each an image of its own."""
+    """Samples of single slices as pictures, each slice as a separate volume."""
     low, high = acquisition.slab_z()
     planes = low + _spread_out(rng, high - low + 1, n)
     raw = acquisition.planes([int(z) for z in planes])
@@ -195,7 +195,7 @@ def _pictures(rng: np.random.Generator, acquisition: Acquisition, n: int) -> lis
 
 
 def _cropped(rng: np.random.Generator, acquisition: Acquisition) -> tuple[int, int]:
-    """First plane and number of planes: mostly all, or a few from inside the specimen."""
+    """Draw first plane and number of planes: usually all, or a few inside the specimen."""
     if rng.random() < 0.85:
         return 0, acquisition.n_z
     low, high = acquisition.slab_z()
@@ -206,7 +206,7 @@ def _cropped(rng: np.random.Generator, acquisition: Acquisition) -> tuple[int, i
 def _phantom_samples(
     rng: np.random.Generator, specimen: Specimen, recipe: SampleRecipe, noise_only: bool
 ) -> list[Sample]:
-    """Slices of matter (of the specimen, or a phantom) plus noise, or of noise only."""
+    """Samples of matter (from the specimen or a phantom) plus noise, or of noise only."""
     grid = specimen.grid
     written = random_recipe(rng)
     phantom_recipe = random_phantom_recipe(rng)
@@ -238,7 +238,7 @@ def _correlated(phantom_recipe: PhantomRecipe) -> bool:
 def _noise_recipes(
     rng: np.random.Generator, phantom_recipe: PhantomRecipe, written: Recipe
 ) -> tuple[PhantomRecipe, Recipe]:
-    """Some noise-only stacks are a pure gradient; some have the same correlation in z as in xy."""
+    """Make some noise-only stacks a pure gradient, and some equally correlated in z and xy."""
     if rng.random() < 0.12:
         return replace(phantom_recipe, noise_to_signal=0.0), replace(
             written, gradient=float(rng.uniform(0.5, 5))
@@ -249,7 +249,7 @@ def _noise_recipes(
 
 
 def _matter(rng: np.random.Generator, specimen: Specimen, n_z: int, voxel: float) -> torch.Tensor:
-    """(n_z, n, n) of consecutive planes of the specimen, or of one phantom."""
+    """Density of consecutive planes of the specimen, or of one phantom, (n_z, n, n)."""
     grid = specimen.grid
     if n_z == 1 and rng.random() < 0.7:
         return phantom(rng, grid)[None]

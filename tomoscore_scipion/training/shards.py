@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Samples on disk: one file per specimen, made by several processes, resumable.
+"""Samples on disk, one file (shard) per seed, made by several processes; can be resumed.
 
 Specimen seeds and noise-only seeds are independent of each other.
 """
@@ -23,11 +23,11 @@ MAKERS = {"": specimen_samples, "nothing-": noise_only_samples}
 """Functions that make the samples of a seed, by the prefix of the seed in a shard's name."""
 
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(8 * 2**30), "MALLOC_TRIM_THRESHOLD_": str(16 * 2**30)}
-"""For glibc: arrays of 100 MB come and go, and fresh pages for them take a quarter of the time."""
+"""Settings of glibc: reuse memory of large arrays; new pages would take a quarter of the time."""
 
 
 def shard_path(folder: Path, seed: int, kind: str = "") -> Path:
-    """Where the samples of a seed are.
+    """Path of the shard with the samples of a seed.
 
     Args:
         folder: folder of the shards.
@@ -38,7 +38,7 @@ def shard_path(folder: Path, seed: int, kind: str = "") -> Path:
 
 
 def write_shard(folder: Path, seed: int, recipe: SampleRecipe, kind: str = "") -> Path:
-    """Make the samples of one seed; an existing complete shard is left alone.
+    """Make the samples of one seed; an existing complete shard is kept.
 
     Args:
         folder: folder of the shards.
@@ -75,17 +75,17 @@ def write_shard(folder: Path, seed: int, recipe: SampleRecipe, kind: str = "") -
 def write_shards(
     folder: Path, seeds: Iterable[int], recipe: SampleRecipe, processes: int = 2, kind: str = ""
 ) -> int:
-    """Make shards of a kind for all seeds that are missing; returns how many there are then.
+    """Make the missing shards of a kind; returns the number of shards of this kind.
 
     Args:
         folder: folder of the shards.
-        seeds: seeds to make.
+        seeds: seeds of the shards.
         recipe: number of samples per specimen.
         processes: number of processes.
         kind: key of `MAKERS`.
 
     Raises:
-        ValueError: the folder holds shards of another recipe.
+        ValueError: the folder has shards of another recipe.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _check_recipe(folder, recipe)

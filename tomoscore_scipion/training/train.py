@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The training loop: checkpoints, resume, and a moving average of the weights."""
+"""Training loop with checkpoints, resume, and a moving average of the weights."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ from tomoscore_scipion.training.dataset import Batch, Shards
 LOWEST_SCORE_ODDS = 2.5
 """Odds of the lowest half octave of scores, relative to any other half octave."""
 GOOD_SCORE = 2.5
-"""TomoScore in octaves from which tomograms are worth keeping, as most that users score are."""
+"""Minimum TomoScore in octaves of a good tomogram, as most tomograms of users are."""
 GOOD_ODDS = 3.0
-"""Odds of volumes from `GOOD_SCORE` on, relative to poorer ones."""
+"""Odds of volumes with at least `GOOD_SCORE`, relative to volumes with lower scores."""
 MAX_ODDS = 4.0
-"""Largest odds of a volume, relative to the mean."""
+"""Maximum odds of a volume, relative to the mean."""
 EMPTY_TILE = 0.15
-"""Weight of the curve of a tile without structure; its content is added to it."""
+"""Weight of the curve of a tile without structure; the content of a tile is added to it."""
 
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """How the network is trained.
+    """Settings of the training.
 
     Attributes:
-        steps: batches in all.
+        steps: total number of batches.
         batch: volumes per batch.
-        learning_rate: highest rate, reached after 3 % of the steps; a cosine to 0 follows.
-        weight_decay: of AdamW.
+        learning_rate: maximum rate, reached after 3 % of the steps; then a cosine decay to 0.
+        weight_decay: weight decay of AdamW.
         average: decay of the moving average of the weights.
-        seed: of initial weights, order and augmentation.
-        start: sha256 of the weights that training starts from; initial weights are random without.
-        kept: fraction of the initial weights in the result, 0 to 1; such a mean of weights forgets
-            less of what the initial ones were trained on (Wortsman et al. 2022, arXiv:2109.01903).
+        seed: seed of initial weights, order and augmentation.
+        start: SHA-256 of the initial weights; without it the initial weights are random.
+        kept: fraction of the initial weights in the result, 0 to 1; such a mean of weights keeps
+            more of the initial training (Wortsman et al. 2022, arXiv:2109.01903).
     """
 
     steps: int = 12000
@@ -69,7 +69,7 @@ class TrainingRecipe:
 
 
 def soft_score(curve: torch.Tensor, below_nyquist: torch.Tensor) -> torch.Tensor:
-    """TomoScore in octaves, differentiable, of (b, N_BANDS) curves; see `records.bands`."""
+    """Differentiable TomoScore in octaves of (b, N_BANDS) curves; see `records.bands`."""
     visible = ((curve - NOTHING_SEEN) / (READILY_SEEN - NOTHING_SEEN)).clamp(0, 1)
     return (visible * below_nyquist)[:, :N_SCORED].sum(dim=1)
 
@@ -77,12 +77,13 @@ def soft_score(curve: torch.Tensor, below_nyquist: torch.Tensor) -> torch.Tensor
 def volume_curves(
     curves: torch.Tensor, content: torch.Tensor, weight: torch.Tensor
 ) -> torch.Tensor:
-    """Curves of volumes by content, (v, N_BANDS); see `model.aggregation.weighted_curve`.
+    """Content-weighted curves of volumes, (v, N_BANDS); see `model.aggregation.weighted_curve`.
 
     Args:
-        curves: (v, s, t, N_BANDS).
-        content: (v, s, t, N_BANDS).
-        weight: (v, s, t); tiles with less data than the engine uses do not count.
+        curves: (v, s, t, N_BANDS) curves of tiles.
+        content: (v, s, t, N_BANDS) content of tiles.
+        weight: (v, s, t) fraction of each tile that holds data; tiles below `USABLE_WEIGHT` are
+            ignored.
     """
     usable = (weight >= USABLE_WEIGHT).float()[..., None]
     total = (content * curves * usable).sum(dim=(1, 2))
@@ -91,7 +92,7 @@ def volume_curves(
 
 
 def loss_of(predicted: Prediction, batch: Batch) -> torch.Tensor:
-    """Squared error of the curves and the content of tiles, and of volumes and their score.
+    """Squared errors of curves and content per tile, and of curve and score per volume.
 
     Tiles are weighted by their content plus `EMPTY_TILE`.
     """
@@ -109,7 +110,7 @@ def loss_of(predicted: Prediction, batch: Batch) -> torch.Tensor:
 
 
 def initial_network(shards: Shards, start: Path | None) -> ResolvabilityNet:
-    """A network with the mean and spread of each ratio of the samples, or weights to start from."""
+    """A network with initial weights from a file, or with random ones and the samples' scaling."""
     if start is not None:
         return load_weights(start)[0]
     network = ResolvabilityNet()
@@ -133,12 +134,12 @@ def true_scores(shards: Shards) -> np.ndarray:
 def balanced(scores: np.ndarray) -> np.ndarray:
     """Odds of volumes, (n,), that make all scores about equally frequent.
 
-    Random simulations are mostly poor. A model trained on them in their natural frequency predicts
-    a poor score where the statistics do not decide, as for a single image. Each half octave gets
-    the same odds, the lowest one, which holds the noise-only volumes, `LOWEST_SCORE_ODDS` times as
-    much. No volume is drawn more than `MAX_ODDS` times as often as the mean one. Volumes from
-    `GOOD_SCORE` on are then drawn `GOOD_ODDS` times as often: where the measurements do not decide,
-    the network should expect what users have.
+    Most random simulations have low scores. A model trained on their natural frequencies predicts a
+    low score whenever the statistics are ambiguous, as for a single image. Therefore each half
+    octave of scores has the same odds, except for the lowest one, which holds the noise-only
+    volumes and has `LOWEST_SCORE_ODDS` times these odds. The odds of a volume are limited to
+    `MAX_ODDS` times the mean. The odds of volumes with at least `GOOD_SCORE` are then multiplied by
+    `GOOD_ODDS`, so that ambiguous cases are predicted as is typical for the tomograms of users.
     """
     bin_ = np.minimum((scores * 2).astype(int), 2 * N_SCORED - 1)
     counts = np.bincount(bin_, minlength=2 * N_SCORED)
@@ -157,17 +158,17 @@ def _approach(network: ResolvabilityNet, other: ResolvabilityNet, fraction: floa
 
 
 class Trainer:
-    """State of a training run; `run` continues from the checkpoint where there is one.
+    """State of a training run; `run` continues from a checkpoint if the folder has one.
 
     Args:
-        folder: for the checkpoint and the log.
-        shards: what to train on.
-        recipe: how.
-        start: weights to start from.
+        folder: folder of the checkpoint and the log.
+        shards: training samples.
+        recipe: settings of the training.
+        start: path of the initial weights; None for random weights.
 
     Raises:
-        StartError: the weights to start from cannot be used.
-        ValueError: the checkpoint in the folder is of another recipe.
+        StartError: the initial weights cannot be used.
+        ValueError: the checkpoint in the folder is from another recipe.
     """
 
     def __init__(
@@ -190,9 +191,9 @@ class Trainer:
             self._resume()
 
     def run(self, report_every: int = 200, save_every: int = 1000) -> ResolvabilityNet:
-        """Train to the last step; returns the averaged network, in evaluation mode.
+        """Train to the last step; returns the averaged network in evaluation mode.
 
-        The fraction `recipe.kept` of the initial weights is added to it.
+        The result contains the fraction `recipe.kept` of the initial weights.
         """
         started, losses = time.monotonic(), []
         for batch in self._batches():
@@ -209,7 +210,7 @@ class Trainer:
 
     def _train_on(self, batch: Batch) -> float:
         self.network.train()
-        # Dropout of a step is the same whether or not the run was interrupted.
+        # Make the dropout of a step independent of interruptions of the run.
         torch.manual_seed(1_000_003 * self.recipe.seed + self.step)
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.rate(self.step)
@@ -227,7 +228,7 @@ class Trainer:
         _approach(self.averaged, self.network, 1 - decay)
 
     def _batches(self) -> Iterator[Batch]:
-        """Batches from the current step on, the next one being read meanwhile."""
+        """Batches from the current step on; the next batch is read in the background."""
         with ThreadPoolExecutor(2) as pool:
             coming = [pool.submit(self._read, s) for s in range(self.step, self.step + 2)]
             for step in range(self.step, self.recipe.steps):
@@ -237,7 +238,7 @@ class Trainer:
                 yield batch
 
     def _read(self, step: int) -> Batch:
-        """The batch of a step: the same whether or not the run was interrupted."""
+        """The batch of a step, independent of interruptions of the run."""
         rng = np.random.default_rng([self.recipe.seed, step])
         indices = rng.choice(len(self.shards), self.recipe.batch, p=self._odds)
         return self.shards.batch(indices, rng)
@@ -249,7 +250,7 @@ class Trainer:
             log.write(json.dumps(line) + "\n")
 
     def save(self) -> None:
-        """Write the checkpoint, whole or not at all."""
+        """Write the checkpoint atomically."""
         state = {
             "recipe": asdict(self.recipe),
             "step": self.step,
