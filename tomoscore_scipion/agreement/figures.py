@@ -93,15 +93,14 @@ def agreement_of(records: Sequence[Score]) -> Agreement:
     Raises:
         ValueError: fewer than `MIN_TOMOGRAMS` tomograms have measured half maps.
     """
-    pairs = {record.ts_id: scores_over_measured(record) for record in records}
-    with_halves = [record for record in records if pairs[record.ts_id] is not None]
+    with_halves = [record for record in records if scores_over_measured(record) is not None]
     if len(with_halves) < MIN_TOMOGRAMS:
         raise ValueError(
             f"expected at least {MIN_TOMOGRAMS} tomograms with measured halves, found "
             f"{len(with_halves)} of {len(records)}: score more with --half1 and --half2, or half1 "
             "and half2 in a job"
         )
-    predicted, measured = np.array([pairs[record.ts_id] for record in with_halves]).T
+    predicted, measured = np.array([scores_over_measured(record) for record in with_halves]).T
     is_compared = np.array([is_measured(record) for record in with_halves])
     compared = [period for period, some in zip(PERIODS_NM, is_compared.any(axis=0)) if some]
     kinds = [(record.halves or {})["kind"] for record in with_halves]
@@ -117,7 +116,7 @@ def agreement_of(records: Sequence[Score]) -> Agreement:
         upper_limit=tuple(
             any(is_upper_limit(record)[band] for record in with_halves) for band in range(N_SCORED)
         ),
-        left_out=tuple(ts_id for ts_id, pair in pairs.items() if pair is None),
+        left_out=tuple(r.ts_id for r in records if scores_over_measured(r) is None),
         kinds={kind: kinds.count(kind) for kind in sorted(set(kinds))},
     )
 
