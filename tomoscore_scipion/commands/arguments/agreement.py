@@ -12,8 +12,8 @@ Compare the predicted scores of a session with those measured from halves: do th
 tomograms alike, and is the prediction too high or too low?
 
 At least 6 tomograms with measured halves are needed (tomoscore score --half1 F --half2 F, or half1
-and half2 in a job). Scores are compared over the octaves from 128 to 16 nm. In finer ones, halves of
-frames measure an upper limit, and halves of tilts nothing.
+and half2 in a job). Scores are compared over the octaves from 128 to 16 nm. In finer ones,
+halves of frames measure an upper limit, and halves of tilts nothing.
 
 Exit status: 0 compared; 1 too few tomograms, or files cannot be read or written; 2 wrong usage.
 """
