@@ -10,14 +10,15 @@ from tomoscore_scipion.records.bands import N_SCORED
 from tomoscore_scipion.records.record import Score
 
 DEFAULT_THRESHOLD = 1.5
-"""In octaves; below what good real tomograms score.
+"""Default threshold in octaves, below the scores of good real tomograms.
 
-Of the real images of docs/model_card.rst that a reader estimated at 2.5 or more, all score 2.1 or
-more, except two crops of 127 nm (0.6 and 0.7); the three at 2 to 2.25 score 1.7 to 2.1."""
+The real images in docs/model_card.rst with a reader's estimate of 2.5 or more score at least 2.1,
+except two crops of 127 nm (0.6 and 0.7). The three images with an estimate of 2 to 2.25 score 1.7
+to 2.1."""
 
 
 def octaves(text: str) -> float:
-    """Parse a TomoScore of the command line."""
+    """Parse a TomoScore in octaves from the command line."""
     try:
         value = float(text)
     except ValueError:
@@ -33,5 +34,5 @@ def is_accepted(record: Score, threshold: float) -> bool:
 
 
 def accepted_of(records: Iterable[Score], threshold: float) -> dict[str, Score]:
-    """The accepted records by their ids, in their order."""
+    """The accepted records, {id: record}, in the order of the records."""
     return {record.ts_id: record for record in records if is_accepted(record, threshold)}

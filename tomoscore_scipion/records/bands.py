@@ -20,9 +20,10 @@ N_SCORED = 5
 
 COARSEST_NM = 128.0
 NOTHING_SEEN = 0.15
-"""Below this correlation a reader sees nothing in a band."""
+"""Correlation below which a reader sees no features in a band."""
 READILY_SEEN = 0.6
-"""From here on a band counts in full: the missing wedge caps a perfect slice near it."""
+"""Correlation from which a band counts in full; the missing wedge limits a perfect slice to about
+this value."""
 
 SCORE_DEFINITION = (
     "sum over the octaves from 128 nm to 4 nm of clip((R - 0.15) / (0.6 - 0.15), 0, 1), "
@@ -63,7 +64,7 @@ def tomoscore(curve: np.ndarray, below_nyquist: np.ndarray | None = None) -> np.
     """TomoScore of resolvability curves: the number of octaves that are readily distinguished.
 
     Args:
-        curve: array of shape (..., N_BANDS), correlation per band; NaN counts as nothing seen.
+        curve: array of shape (..., N_BANDS), correlation per band; NaN counts as 0.
         below_nyquist: array of shape (N_BANDS,) from `fraction_below_nyquist`; all ones when None.
 
     Returns:
@@ -84,7 +85,7 @@ def scale_nm(score: float) -> float | None:
 
 
 def readable_scale(scale: float | None) -> str:
-    """A resolvable scale as people read it: "23 nm", or "coarser than 128 nm" for None."""
+    """A resolvable scale as text: "23 nm", or "coarser than 128 nm" for None."""
     return f"{scale:.3g} nm" if scale is not None else f"coarser than {COARSEST_NM:.0f} nm"
 
 

@@ -11,7 +11,7 @@ from tomoscore_scipion.records.bands import PERIODS_NM
 from tomoscore_scipion.records.record import Score
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet takes a cell that starts so for a formula."""
+"""First characters of a cell that a spreadsheet interprets as a formula."""
 
 CSV_COLUMNS = (
     ("ts_id", "path", "status", "tomoscore", "tomoscore_low", "tomoscore_high", "scale_nm")
@@ -33,9 +33,9 @@ def csv_line(record: Score) -> str:
 
 
 def csv_cells(record: Score) -> tuple:
-    """A record as cells of the CSV file, those of `CSV_COLUMNS`; None where there is no number.
+    """A record as cells in the order of `CSV_COLUMNS`; None for missing numbers.
 
-    Text that a spreadsheet would take for a formula gets an apostrophe in front.
+    Text that a spreadsheet would interpret as a formula gets an apostrophe in front.
     """
     low, high = record.tomoscore_interval or (None, None)
     first, last = record.slab_z or (None, None)
@@ -58,12 +58,12 @@ def _halves_cells(record: Score) -> tuple:
 
 
 def harmless(text: str) -> str:
-    """Text that no spreadsheet takes for a formula: an apostrophe goes in front where one would."""
+    """Text with an apostrophe in front if a spreadsheet would interpret it as a formula."""
     return "'" + text if text.startswith(FORMULA_STARTS) else text
 
 
 def csv_row(cells: Sequence) -> str:
-    """Cells as a line of a CSV file, with its end."""
+    """Cells as a line of a CSV file, with the newline."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerow(cells)
     return buffer.getvalue()

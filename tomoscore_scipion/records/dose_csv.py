@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The curves as a table: a row per point of each curve."""
+"""Dose curves as CSV lines, with a row for each point of each curve."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def heading() -> str:
 
 
 def rows(record: DoseRecord) -> Iterator[str]:
-    """The lines of a record; none of a failed one."""
+    """The lines of a record; a failed record has no lines."""
     for field, name in CURVES:
         for step in getattr(record, field):
             views = (step["dose"], step["n_views"], *step["angle_range"], step["angle_step"])

@@ -41,12 +41,12 @@ from tomoscore_scipion.records.job import (
 )
 
 DOSE_CONVENTIONS = ("start", "middle", "end")
-"""The point in time of a view's exposure to which an accumulated dose belongs."""
+"""Point in time of a view's exposure to which its accumulated dose belongs."""
 
 DOSE_FILES = ("doses", "tilt_series_star", "warp_xml", "mdoc")
-"""Files with doses, of which a series has one at most."""
+"""Keys of files with doses; a series has at most one of them."""
 ANGLE_FILES = ("tlt", "tilt_series_star", "warp_xml", "mdoc", "aln")
-"""Files with angles, of which a series needs one at least."""
+"""Keys of files with angles; a series needs at least one of them."""
 CONVENTION = optional(
     expect(DOSE_CONVENTIONS.__contains__, f"one of {', '.join(DOSE_CONVENTIONS)} or null")
 )
@@ -54,7 +54,7 @@ SIZE = optional(positive("a number > 0, or null", 1e6))
 
 
 def _indices(values: Any) -> tuple[int, ...]:
-    """A list of indices from 0, as a tuple; None is an empty list."""
+    """Convert a list of 0-based indices to a tuple; None is an empty list."""
     if not values:
         return ()
     if not (isinstance(values, list) and all(map(is_index, values))):
@@ -81,7 +81,7 @@ ATTRIBUTES = {
     "pixel_size_angstrom": "pixel_angstrom",
     "dose_convention": "convention",
 }
-"""Attributes of `Sources` that have another name in a job."""
+"""Names in a job of some attributes of `Sources`."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class DoseJob:
     """Tilt series to analyse, with the weights and the device for it.
 
     Attributes:
-        series: their files.
+        series: files of each tilt series.
         weights: path of the weights; None for the shipped weights.
         device: "auto", "cpu" or "cuda:N".
         preview_dir: folder for tomograms at the suggested dose; None for no such tomograms.
@@ -105,13 +105,13 @@ def read_dose_job(path: str) -> DoseJob:
     """Read and check a job file.
 
     Raises:
-        StartError: it cannot be read, or is not a valid job; the message has the reason.
+        StartError: the file cannot be read or is not a valid job; the message has the reason.
     """
     return read_checked(path, parse_dose_job)
 
 
 def parse_dose_job(content: Any) -> DoseJob:
-    """Check a job's content, as JSON gives it.
+    """Check the content of a job, parsed from JSON.
 
     Raises:
         StartError: see `read_dose_job`.
@@ -130,7 +130,7 @@ def _sources(what: str, entry: Any) -> Sources:
 
 
 def _check_sources(what: str, named: Sequence[str]) -> None:
-    """Check that a file has the angles, and at most one has the doses."""
+    """Check that at least one file has angles and at most one file has doses."""
     if not any(key in ANGLE_FILES for key in named):
         raise StartError(f"{what} lacks {' or '.join(ANGLE_FILES)}, of which one has its angles")
     doses = [key for key in DOSE_FILES if key in named]

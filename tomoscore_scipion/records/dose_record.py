@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The record of one tilt series.
 
-A number that does not exist is null, never NaN.
+A missing number is null, never NaN.
 """
 
 from __future__ import annotations
@@ -18,41 +18,43 @@ OK, FAILED = "ok", "failed"
 
 @dataclass(frozen=True)
 class DoseRecord:
-    """One series; the fields, in this order, are the keys of its JSON form. Doses in e/A^2.
+    """One tilt series. The fields, in this order, are the keys of its JSON form. Doses in e/A^2.
 
     Attributes:
-        schema: version of the form.
+        schema: version of the format.
         ts_id: id of the series.
-        path: its stack.
+        path: path of the stack.
         status: "ok" or "failed".
-        error: why it failed.
-        steps: the unweighted cumulative curve, ascending, the last one with all views; each
-            {dose, n_views, angle_range, angle_step, weighted, tomoscore, tomoscore_interval,
-            scale_nm, tomoscore_network}. dose: accumulated at the end of the last view used.
-            tomoscore_network: the network's own score of that tomogram, where it was asked.
-        steps_weighted: the same with dose weighting.
-        steps_matched: as many views over all angles; dose: that of the step with as many views.
-        optimum_dose: of the maximum of the smoothed unweighted curve; the last dose if the curve
-            is still rising.
+        error: reason of the failure.
+        steps: the unweighted cumulative curve in order of dose, the last step with all views. Each
+            step is {dose, n_views, angle_range, angle_step, weighted, tomoscore,
+            tomoscore_interval, scale_nm, tomoscore_network}. dose: accumulated dose at the end of
+            the last view used. tomoscore_network: score of this tomogram by the network, if
+            computed.
+        steps_weighted: the same curve with dose weighting.
+        steps_matched: tomograms with the same numbers of views spread over all angles; dose: the
+            dose of the step with the same number of views.
+        optimum_dose: dose at the maximum of the smoothed unweighted curve; the last dose if the
+            curve is still rising.
         suggested_range: doses within 0.1 octave of the maximum; None with a reason.
-        reason: why there is no range.
-        suggested_dose: the optimum where there is a range.
-        optimum_dose_weighted: as optimum_dose, of the weighted curve.
-        suggested_range_weighted: as suggested_range, of the weighted curve.
-        reason_weighted: as reason, of the weighted curve.
-        convention: point of the exposure to which the doses of the file and of the curve belong.
+        reason: reason why there is no range.
+        suggested_dose: optimum_dose if there is a range, else None.
+        optimum_dose_weighted: as optimum_dose, for the weighted curve.
+        suggested_range_weighted: as suggested_range, for the weighted curve.
+        reason_weighted: as reason, for the weighted curve.
+        convention: point in time of the exposure to which the doses of file and curve belong.
         assumptions: assumptions of the analysis.
-        views_beyond: images of the stack, 0-based, with doses beyond the suggested one.
-        preview: the tomogram at the suggested dose, or None.
-        slab_z: first and last plane of the specimen in the tomograms scored.
-        n_views: images of the stack in use.
-        pixel_size_angstrom: of the stack.
-        shape_zyx: of the stack.
+        views_beyond: images of the stack, 0-based, with doses beyond the suggested dose.
+        preview: path of the tomogram at the suggested dose, or None.
+        slab_z: first and last plane of the specimen in the scored tomograms.
+        n_views: number of images of the stack in use.
+        pixel_size_angstrom: pixel size of the stack.
+        shape_zyx: shape of the stack.
         warnings: messages for the user.
         model: {"name", "version", "sha256"} of the weights.
-        engine_version: of the program.
-        device: where it ran.
-        seconds: time taken.
+        engine_version: version of the program.
+        device: device of the network.
+        seconds: run time in seconds.
     """
 
     schema: int = SCHEMA
@@ -100,8 +102,8 @@ class DoseRecord:
         """The record of a series that could not be analysed.
 
         Args:
-            ts_id: its id.
-            path: its stack.
+            ts_id: id of the series.
+            path: path of the stack.
             error: the reason, for the user.
             known: other fields that are known, such as model, device, seconds.
         """
@@ -126,11 +128,11 @@ class DoseRecord:
 
     @classmethod
     def load(cls, path: str) -> DoseRecord:
-        """The record of a file that `save` made.
+        """Read the record of a file from `save`.
 
         Raises:
-            OSError: it cannot be read.
-            ValueError: it is not a record.
+            OSError: the file cannot be read.
+            ValueError: the file is not a record.
         """
         with open(path, encoding="utf-8") as file:
             return cls.from_json(file.read())

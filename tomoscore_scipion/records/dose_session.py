@@ -16,15 +16,16 @@ Curve = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class SessionStatistics:
-    """The tilt series of a session; doses in e/A^2, scores in octaves.
+    """Statistics of the tilt series of a session; doses in e/A^2, scores in octaves.
 
     Attributes:
         curve: [(dose, median TomoScore)] at the doses that at least half of the series reach.
-        low_high: medians of the ends of the series' ranges; None where fewer than half have one.
-        decided: number of series that have a range.
-        reasons: {reason: number of series without a range for it}.
-        dose: median suggested dose of the series that have a range; None where there is none.
-        tomoscore: median TomoScore at the suggested doses; None where there is none.
+        low_high: medians of the lower and upper ends of the series' ranges; None if fewer than half
+            of the series have a range.
+        decided: number of series with a range.
+        reasons: {reason: number of series that have no range for this reason}.
+        dose: median suggested dose of the series with a range; None without such series.
+        tomoscore: median TomoScore at the suggested doses; None without such series.
     """
 
     curve: list[tuple[float, float]]
@@ -64,11 +65,12 @@ def median_curve(records: Sequence[DoseRecord], kind: str = "steps") -> list[tup
     """The median of the curves of several tilt series.
 
     Args:
-        records: none of them failed.
-        kind: of curve: "steps", "steps_weighted" or "steps_matched".
+        records: records that did not fail.
+        kind: kind of curve: "steps", "steps_weighted" or "steps_matched".
 
     Returns:
-        [(dose, median TomoScore)] at all doses of the curves that at least half of them reach.
+        [(dose, median TomoScore)] at all doses of the curves that at least half of the series
+        reach.
     """
     curves = [getattr(record, kind) for record in records if getattr(record, kind)]
     points = []
@@ -81,11 +83,11 @@ def median_curve(records: Sequence[DoseRecord], kind: str = "steps") -> list[tup
 
 
 def score_at(curve: Curve, dose: float) -> float | None:
-    """The TomoScore of a curve at a dose, linear between its steps; None outside of them.
+    """The TomoScore of a curve at a dose by linear interpolation; None outside its range.
 
     Args:
         curve: the steps, in any order.
-        dose: e/A^2.
+        dose: dose in e/A^2.
     """
     points = sorted((round(step["dose"], 2), step["tomoscore"]) for step in curve)
     for (d0, s0), (d1, s1) in zip(points, points[1:]):

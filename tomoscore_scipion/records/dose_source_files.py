@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of one tilt series, as a command line or a job names them."""
+"""The files of one tilt series, from a command line or a job."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ class Sources:
     """The files of one tilt series, with settings of its analysis.
 
     Attributes:
-        ts_id: its id.
-        stack: the images, MRC.
-        xf: IMOD's transforms.
-        tlt: tilt angles.
-        doses: text file of doses, see `dose_file.py`.
-        warp_xml: Warp's metadata.
-        mdoc: SerialEM's metadata.
-        aln: AreTomo's alignment.
-        star: RELION 5's star file of the tilt series.
-        pixel_angstrom: pixel size that wins over the stack's header.
-        convention: point of a view's exposure of accumulated doses; None for the format's own.
+        ts_id: id of the tilt series.
+        stack: path of the images, MRC.
+        xf: path of IMOD's transforms.
+        tlt: path of the tilt angles.
+        doses: path of a text file of doses, see `dose_file.py`.
+        warp_xml: path of Warp's metadata.
+        mdoc: path of SerialEM's metadata.
+        aln: path of AreTomo's alignment.
+        star: path of RELION 5's star file of the tilt series.
+        pixel_angstrom: pixel size that replaces the stack's header; None to use the header.
+        convention: point in time of a view's exposure to which its accumulated dose belongs:
+            "start", "middle" or "end"; None for the convention of the file format.
         excluded: images of the stack to leave out, 0-based.
-        thickness_nm: height of the tomogram; None for the default.
+        thickness_nm: height of the tomogram in nm; None for the default.
     """
 
     ts_id: str

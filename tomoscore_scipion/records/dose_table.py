@@ -44,7 +44,7 @@ def as_text(record: DoseRecord) -> str:
 
 
 def make_table(records: Sequence[DoseRecord]) -> str:
-    """A line per tilt series in their order, what the numbers are, warnings and failures."""
+    """A table with a line per tilt series, an explanation of the columns, warnings and failures."""
     lines = aligned([HEADINGS, *map(_cells, records)])
     lines.insert(1, "-" * max(len(line) for line in lines))
     lines += ["", EXPLANATION]

@@ -14,4 +14,4 @@ class ExitStatus(IntEnum):
     WRONG_USAGE = 2
     SOME_FAILED = 3
     STOPPED = 130
-    """As shells report a program that Ctrl-C (SIGINT, signal 2) stopped: 128 + 2."""
+    """Stopped by the user; shells report 128 + 2 for a program stopped by Ctrl-C (SIGINT, 2)."""

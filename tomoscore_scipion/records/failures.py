@@ -7,7 +7,7 @@ from __future__ import annotations
 def cause_first(error: str, path: str | None) -> str:
     """Move the path in the reason of a failure to its end.
 
-    The engine names the file first. In a narrow column only the path would be visible.
+    Messages of the engine begin with the path. In a narrow column only the path would be visible.
 
     Args:
         error: reason of the failure.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Checks of JSON objects by tables of fields.
 
-A check is a function of a value. It returns the value, converted where need be, or raises a
+A check is a function of a value. It returns the value, converted if necessary, or raises a
 ValueError "expected ..., got ...".
 """
 
@@ -21,10 +21,10 @@ class Field(NamedTuple):
     """A field of an object.
 
     Attributes:
-        name: its key.
-        check: check of its value.
+        name: key of the field.
+        check: check of the value.
         default: value if the key is missing.
-        required: whether the key must be there.
+        required: whether the key is required.
     """
 
     name: str
@@ -34,11 +34,11 @@ class Field(NamedTuple):
 
 
 def expect(accepts: Callable[[Any], bool], expected: str) -> Check:
-    """A check that accepts the values for which a function is true.
+    """A check that accepts the values for which a function returns True.
 
     Args:
         accepts: the function.
-        expected: what the value must be, for the message.
+        expected: description of a valid value, for the message.
     """
 
     def check(value: Any) -> Any:
@@ -55,30 +55,30 @@ def optional(check: Check) -> Check:
 
 
 def positive(expected: str, high: float = LARGEST) -> Check:
-    """A check for a number > 0, which becomes a float.
+    """A check for a number > 0, which is converted to float.
 
     Args:
-        expected: what the value must be, for the message.
-        high: largest number that is accepted.
+        expected: description of a valid value, for the message.
+        high: maximum accepted number.
     """
     check = expect(lambda value: is_number(value, 0, high) and value > 0, expected)
     return lambda value: float(check(value))
 
 
 def any_value(value: Any) -> Any:
-    """A check that accepts all values; they are checked elsewhere."""
+    """A check that accepts all values, for fields that are checked elsewhere."""
     return value
 
 
 def a_list(value: Any) -> list[Any]:
-    """A check for a list; the message names the type, since an object may be long."""
+    """A check for a list; the message has only the type of another value, which may be long."""
     if not isinstance(value, list):
         raise ValueError(f"expected a list, got {type(value).__name__}")
     return value
 
 
 def shortened(value: Any) -> str:
-    """The repr of a value, at most 80 characters of it."""
+    """The repr of a value, shortened to at most 80 characters."""
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
 
@@ -95,7 +95,7 @@ def is_index(value: Any) -> bool:
 
 
 def is_text(value: Any) -> bool:
-    """Whether a value is a string that is not empty."""
+    """Whether a value is a non-empty string."""
     return isinstance(value, str) and value != ""
 
 
@@ -105,7 +105,7 @@ def is_path(value: Any) -> bool:
 
 
 def is_id(value: Any) -> bool:
-    """Whether a value is printable text that is not empty."""
+    """Whether a value is non-empty printable text."""
     return is_text(value) and value.isprintable()
 
 
@@ -119,15 +119,15 @@ def check_fields(
 
     Args:
         values: the object.
-        fields: its fields; other keys of `values` are ignored.
-        where: what the message begins with, before the name of the field.
+        fields: fields of the object; other keys of `values` are ignored.
+        where: start of the message, before the name of the field.
         error: class of the exception.
 
     Returns:
         The values of all fields, by name.
 
     Raises:
-        error: a value is not what its field expects; the message names it.
+        error: a value is not valid for its field; the message names the field.
     """
     checked = {}
     for name, check, default, _ in fields:
@@ -142,12 +142,12 @@ def check_keys(content: Any, what: str, fields: Sequence[Field]) -> None:
     """Check that an object has all required keys and no unknown ones.
 
     Args:
-        content: the object, as JSON gives it.
-        what: what the object is, for the message.
-        fields: its fields.
+        content: the object, parsed from JSON.
+        what: name of the object, for the message.
+        fields: fields of the object.
 
     Raises:
-        StartError: it is not an object, or its keys are wrong.
+        StartError: the content is not an object, or has missing or unknown keys.
     """
     if not isinstance(content, dict):
         raise StartError(f"{what}: expected a JSON object, got {type(content).__name__}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names of files that belong to one tomogram, made from an id that may hold any text."""
+"""File names for one tomogram, made from its id, which may be any text."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 
 def file_stem(ts_id: str) -> str:
-    """The start of the names of a tomogram's files: the id itself if it is a safe name.
+    """The stem of the names of a tomogram's files: the id itself if it is a safe name.
 
     Otherwise unsafe characters become "_", and a hash of the id makes the stem unique. A stem has
-    no folder, at most 80 characters, and does not begin with a dot or a dash.
+    no folder and at most 80 characters, and does not begin with a dot or a dash.
 
     Args:
         ts_id: the tomogram's id, any text that is not empty.

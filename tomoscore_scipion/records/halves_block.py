@@ -13,19 +13,20 @@ from tomoscore_scipion.records.record import Score
 MEASURED, REFUSED = "measured", "refused"
 BY_FRAME, BY_TILT, UNKNOWN = "by-frame", "by-tilt", "unknown"
 FINEST_MEASURED_NM = 16.0
-"""Finest period at which R from halves is a measurement. Halves of frames share misalignment and an
-uncorrected CTF, so that finer octaves are upper limits; halves of tilts differ in finer detail."""
+"""Finest period at which R from halves is a measurement. In finer octaves, R from halves of frames
+is an upper limit, because both halves share misalignment and an uncorrected CTF; halves of tilts
+differ in finer detail."""
 IS_COARSE = np.array([fine >= FINEST_MEASURED_NM for _, fine in PERIODS_NM])
 """(N_BANDS,) whether an octave is a measurement with halves of either kind."""
 
 
 def refused(half1: str, half2: str, reason: str) -> dict[str, Any]:
-    """The entry for halves that were refused.
+    """The entry of a record for refused halves.
 
     Args:
         half1: path of the first half.
         half2: path of the second half.
-        reason: why they were refused.
+        reason: reason of the refusal.
     """
     nothing = dict.fromkeys(("tomoscore", "interval", "curve", "kind", "max_tilt_deg"))
     return {
@@ -40,17 +41,17 @@ def refused(half1: str, half2: str, reason: str) -> dict[str, Any]:
 
 
 def measured_score(record: Score) -> float | None:
-    """The measured score of a tomogram; None if it was not measured."""
+    """The measured score of a tomogram; None if there is no measurement."""
     return None if record.halves is None else record.halves["tomoscore"]
 
 
 def is_measured(record: Score) -> np.ndarray:
-    """(N_BANDS,) whether R is a measurement, which may raise or lower a prediction."""
+    """Mask (N_BANDS,) of bands with a measured R, which may raise or lower a prediction."""
     return _is_used(record) & IS_COARSE
 
 
 def is_upper_limit(record: Score) -> np.ndarray:
-    """(N_BANDS,) whether R is an upper limit, which may only lower a prediction."""
+    """Mask (N_BANDS,) of bands with an upper limit of R, which may only lower a prediction."""
     by_frame = record.halves is not None and record.halves["kind"] == BY_FRAME
     return _is_used(record) & ~IS_COARSE & by_frame
 
@@ -61,7 +62,7 @@ def _is_used(record: Score) -> np.ndarray:
 
 
 def scores_over_measured(record: Score) -> tuple[float, float] | None:
-    """Predicted and measured score over the octaves that are measured; None if there are none."""
+    """Predicted and measured score over the measured octaves; None without measured octaves."""
     octaves = is_measured(record)
     if record.curve is None or record.halves is None or not octaves.any():
         return None

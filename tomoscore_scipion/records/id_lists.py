@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists of ids that a person made: plain ids, or verdicts as the report saves them.
+"""Lists of ids made by a person: plain ids, or verdicts saved by the report.
 
 ts_id,verdict,decided_by
 TS_01,accepted,score
@@ -38,7 +38,7 @@ class IdList:
     verdicts: dict[str, tuple[str, str]]
 
     def of(self, ts_id: str) -> tuple[str, str]:
-        """(verdict, who decided) of a tomogram; one that is not in the list is rejected by hand."""
+        """(verdict, who decided) of a tomogram; ids that are not listed are rejected by hand."""
         return self.verdicts.get(ts_id, (REJECTED, BY_HAND))
 
     def digest(self) -> str:
@@ -73,9 +73,9 @@ def read_text(path: str) -> str:
 def parse_id_list(text: str) -> IdList:
     """Parse a list of ids.
 
-    With the header of the report's file each line has an id and its verdict. Without it, all ids
-    between commas or line ends are those of tomograms to accept; an id that contains a comma is in
-    double quotes.
+    With the header line of the report's file, each line has an id and its verdict. Without the
+    header, the text is a list of ids to accept, separated by commas or newlines; an id that
+    contains a comma is in double quotes.
 
     Raises:
         IdListError: there is no id, a line has no verdict, or an id has two verdicts.

@@ -44,7 +44,7 @@ from tomoscore_scipion.records.z_range import ZRange, check_z_range
 Parsed = TypeVar("Parsed")
 
 SCHEMA = 1
-"""The version of the job's form.  A later one is refused."""
+"""Version of the format of jobs; later versions are refused."""
 
 PATH = expect(is_path, "a path")
 OPTIONAL_PATH = optional(expect(is_path, "a path, or null"))
@@ -58,7 +58,7 @@ SETTINGS = (
     Field("weights", optional(expect(is_path, "a path, or null for the shipped weights"))),
     Field("device", expect(is_text, '"auto", "cpu" or "cuda:N"'), default="auto"),
 )
-"""Fields that all kinds of jobs have."""
+"""Fields of all kinds of jobs."""
 
 JOB_FIELDS = (
     *SETTINGS,
@@ -78,7 +78,7 @@ TOMOGRAM_FIELDS = (
 )
 HALF = expect(is_path, "a path, since the other half is named, or null for both")
 BOTH_HALVES = (Field("half1", HALF), Field("half2", HALF))
-"""The fields of the halves if one of them is named."""
+"""Fields of the halves if at least one half is given."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,12 @@ class Tomogram:
     """A tomogram to be scored.
 
     Attributes:
-        ts_id: its id, unique in the batch.
-        path: its file, as the user named it.
+        ts_id: id of the tomogram, unique in the batch.
+        path: path of the file, as given by the user.
         voxel_size_angstrom: voxel size that replaces the header's; None to use the header.
         z_range: (first, last) plane to score, see z_range.py; None for the whole volume.
-        half1: the tomogram of one half of the frames or tilts; None without halves.
-        half2: the tomogram of the other half.
+        half1: path of the tomogram of one half of the frames or tilts; None without halves.
+        half2: path of the tomogram of the other half.
         tilt_range_deg: (lowest, highest) tilt angle, see tilt_range.py; None to measure it in
             the halves.
     """
@@ -143,11 +143,11 @@ class Job:
 def tomograms_of_paths(
     paths: Sequence[str], voxel_size_angstrom: float | None = None
 ) -> tuple[Tomogram, ...]:
-    """Tomograms for the paths of a command line, each with an id of its own.
+    """Tomograms for the paths of a command line, each with a unique id.
 
-    The id is the file name without its extensions. If files of the same name are in folders of
-    different names, "-" and the folder's name follow; ids that are still the same get -2, -3 and
-    so on, in the order given.
+    The id is the file name without extensions. For files with the same name in folders of different
+    names, "-" and the folder's name are appended. Ids that are still equal get -2, -3 and so on, in
+    the order of the paths.
     """
     names = [default_ts_id(path) for path in paths]
     folders = [default_ts_id(os.path.dirname(os.path.abspath(path))) for path in paths]
@@ -189,7 +189,7 @@ def read_checked(path: str, parse: Callable[[Any], Parsed]) -> Parsed:
 
     Args:
         path: the file.
-        parse: checks the content; raises a StartError with the reason.
+        parse: function that checks the content; raises StartError with the reason.
 
     Raises:
         StartError: it cannot be read, or is not a valid job; the message names the file.
@@ -226,7 +226,7 @@ def parse_batch(content: Any, fields: Sequence[Field]) -> dict[str, Any]:
     """Check the fields of a job.
 
     Args:
-        content: the job, as JSON gives it.
+        content: the job, parsed from JSON.
         fields: the fields of this kind of job.
 
     Returns:
@@ -251,8 +251,8 @@ def parse_entry(entry: Any, what: str, fields: Sequence[Field]) -> tuple[dict[st
     """Check an entry of a job's list.
 
     Args:
-        entry: the entry, as JSON gives it.
-        what: what the entry is, such as "tomogram 3".
+        entry: the entry, parsed from JSON.
+        what: name of the entry, such as "tomogram 3".
         fields: the fields of this kind of entry.
 
     Returns:
@@ -278,7 +278,7 @@ def check_id(ts_id: Any, what: str) -> None:
     """Check the id of an entry.
 
     Raises:
-        StartError: it is empty or cannot be printed.
+        StartError: the id is empty or not printable.
     """
     check_fields({"ts_id": ts_id}, [ID], f"{what}: ", StartError)
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Output files that are written line by line, never half a line.
+"""Output files that are written in whole lines.
 
-A regular file is written under a temporary name in its own folder and renamed at the end: readers
-see the old file or the new one. The results of a job are appended to the file itself, so that they
-survive a kill and the job can be resumed. Pipes and devices are written directly.
+A regular file is written under a temporary name in the same folder and renamed at the end, so that
+readers see either the old or the new file. The results of a job are appended to the file itself, so
+that they survive a kill and the job can be resumed. Pipes and devices are written directly.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from tomoscore_scipion.records.output_paths import check_writable, is_stream, st
 
 
 class LineFile:
-    """A file that is written line by line; each line has left the process when `write` returns.
+    """A file that is written line by line, without buffering in the process.
 
-    A context manager. At its end a temporary file is renamed to its final name; after an exception
-    only if rows were written, so that finished rows are kept, and an earlier file is not replaced
-    by an empty one.
+    A context manager. At its end a temporary file is renamed to its final name. After an exception
+    it is renamed only if it has rows, so that finished rows are kept and an earlier file is not
+    replaced by an empty one.
     """
 
     def __init__(self, name: str, fd: int, temporary: str | None = None) -> None:
@@ -64,11 +64,11 @@ class LineFile:
         """Write whole lines.
 
         Args:
-            text: the lines, each with its end.
-            is_row: False for a heading, which alone is not worth keeping.
+            text: the lines, each with a newline.
+            is_row: False for a heading; a file with only a heading is not kept after an exception.
 
         Raises:
-            StartError: the disk is full, the pipe's reader is gone, or the like.
+            StartError: the lines cannot be written, for example because the disk is full.
         """
         start = os.lseek(self._fd, 0, os.SEEK_END) if self._is_regular else 0
         rest = memoryview(text.encode("utf-8", "backslashreplace"))
@@ -83,10 +83,10 @@ class LineFile:
 
 
 def open_lines(path: str) -> LineFile:
-    """Open a file that will replace the one of its name, or open a pipe or device directly.
+    """Open a new file that replaces an existing one at the end, or open a pipe or device.
 
     Raises:
-        StartError: it cannot be written; nothing was changed then.
+        StartError: the file cannot be written; an existing file is unchanged.
     """
     try:
         if is_stream(path):
@@ -108,9 +108,9 @@ def open_lines(path: str) -> LineFile:
 
 
 def _open_direct(path: str) -> int:
-    """A pipe or device, open for writing.  It may wait for the pipe's reader, as a shell would."""
+    """Open a pipe or device for writing; may wait for the reader of a pipe."""
     stream = standard_stream(path)
-    # The stream itself: opening its path again would start at the head of a redirected file.
+    # Use the stream itself, since opening its path again would overwrite a redirected file.
     return os.dup(stream) if stream is not None else os.open(path, os.O_WRONLY)
 
 
@@ -119,7 +119,7 @@ def _not_writable(path: str, error: OSError) -> StartError:
 
 
 def append_after(path: str, lines: Iterable[str]) -> LineFile:
-    """Replace a file atomically by one with these lines, and open it to append further lines.
+    """Replace a file atomically by these lines, and open it to append further lines.
 
     Raises:
         StartError: it cannot be written.

@@ -14,7 +14,7 @@ STANDARD_STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}
 
 
 def standard_stream(path: str) -> int | None:
-    """The file descriptor that a path such as /dev/stdout stands for; None for any other path."""
+    """The file descriptor of a path such as /dev/stdout; None for any other path."""
     match = re.fullmatch(r"(?:/dev/fd|/proc/self/fd)/(\d{1,9})", path)
     return int(match.group(1)) if match else STANDARD_STREAMS.get(path)
 
@@ -27,10 +27,10 @@ def is_stream(path: str) -> bool:
 
 
 def check_writable(path: str) -> None:
-    """Check before the work begins that a file can be written at its end.
+    """Check in advance that a file can be written.
 
     Raises:
-        StartError: its folder does not exist, or the path is a folder or a write-protected file.
+        StartError: the folder does not exist, or the path is a folder or a write-protected file.
     """
     if is_stream(path):
         return
@@ -47,10 +47,10 @@ def check_writable(path: str) -> None:
 
 
 def make_folder(path: str) -> Path:
-    """Make a folder and those above it, where they do not exist.
+    """Make a folder and its parents if they do not exist.
 
     Raises:
-        StartError: it cannot be made, or nothing can be written in it.
+        StartError: the folder cannot be made or is not writable.
     """
     try:
         os.makedirs(path, exist_ok=True)
@@ -67,8 +67,8 @@ def check_outputs(outputs: Iterable[str | None], inputs: Iterable[str | None]) -
     """Check that outputs can be written, and that none replaces an input or another output.
 
     Args:
-        outputs: paths; None for an output that was not asked for.
-        inputs: paths of the files that the outputs are made from; None for one that was not given.
+        outputs: paths of the outputs; None for an output that was not requested.
+        inputs: paths of the inputs; None for an input that was not given.
 
     Raises:
         StartError: an output cannot be written, or would replace another file.

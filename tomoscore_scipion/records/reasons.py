@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Likely reasons for a low score, derived from a record.
 
-A record has what was measured, not what happened at the microscope. A reason is given only if the
-record shows it; causes that look the same in a record are named together.
+A record has measured values only, no information on what happened at the microscope. A reason is
+given only if the record shows evidence for it. Causes with the same evidence are named together.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ HIGH, MEDIUM, LOW = "high", "medium", "low"
 CONFIDENCES = (HIGH, MEDIUM, LOW)
 
 GOOD = 3.0
-"""Score from which on no reason is given, octaves."""
+"""Minimum score, in octaves, for which no reasons are given."""
 NOTHING_VISIBLE = 0.5
-"""Score below which only input and emptiness can be judged, octaves."""
+"""Below this score, in octaves, only reasons from the input and from empty slices are given."""
 THICK_NM, VERY_THICK_NM = 300.0, 450.0
 """Thickness of the slab, nm. The mean free path at 300 kV is 200 to 350 nm; beyond it most
 electrons scatter more than once."""
 THIN_NM = 50.0
-"""Thickness of the slab below which large features do not fit, nm."""
+"""Thickness of the slab in nm below which it cannot hold large features."""
 MOST_REASONS = 3
 
 UNFLIPPED, TOO_THIN = "unflipped", "too thin"
 UNKNOWN_VOXEL_SIZE, UNFAMILIAR = "voxel size unknown", "out of the model's depth"
 FAULTS = (UNFLIPPED, TOO_THIN, UNKNOWN_VOXEL_SIZE, UNFAMILIAR)
-"""Codes of reasons for which a tomogram may be rejected whatever its score."""
+"""Codes of reasons for which a tomogram may be rejected independent of its score."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Reason:
     """A likely reason for a low score.
 
     Attributes:
-        code: name, the same in every version.
-        text: finding and meaning, for users.
+        code: identifier, the same in all versions.
+        text: explanation for users.
         confidence: "high", "medium" or "low".
     """
 
@@ -122,10 +122,9 @@ def facts_of(record: Score) -> Facts | None:
 
 
 def reasons_of(record: Score) -> tuple[Reason, ...]:
-    """The likely reasons for a low score, the most confident first, at most three.
+    """At most three likely reasons for a low score, sorted by decreasing confidence.
 
-    There are none for failed records, for scores of `GOOD` or more, and if the record shows no
-    reason.
+    Failed records and records with a score of at least `GOOD` have no reasons.
     """
     facts = facts_of(record)
     if facts is None or facts.score >= GOOD:
@@ -136,7 +135,7 @@ def reasons_of(record: Score) -> tuple[Reason, ...]:
 
 
 def faults_of(record: Score) -> tuple[str, ...]:
-    """The faults of a record, codes of `FAULTS` in their order, whatever its score."""
+    """The faults of a record, as codes in the order of `FAULTS`, independent of its score."""
     facts = facts_of(record)
     if facts is None:
         return ()
@@ -175,7 +174,8 @@ def _input(facts: Facts) -> Iterator[Reason]:
         if any(warning.startswith(start) for warning in facts.warnings):
             yield Reason(code, text, confidence)
     warned = any(w.startswith("the header's voxel size is exactly 1 A") for w in facts.warnings)
-    if warned or math.isclose(facts.voxel_nm, 0.1):  # Scipion gives the size of the header
+    # Scipion passes the voxel size of the header explicitly, so that the warning is missing.
+    if warned or math.isclose(facts.voxel_nm, 0.1):
         text = (
             "The voxel size is probably not the true one (exactly 1 A, which many programs write "
             "when they do not know it): the scale of everything is wrong then. Give the true one "
@@ -214,7 +214,7 @@ def _nothing(facts: Facts) -> Iterator[Reason]:
 
 
 def _voxel(facts: Facts) -> Iterator[Reason]:
-    """The voxel limits the score only if features near Nyquist are visible."""
+    """Reason that the voxel limits the score, if features near Nyquist are visible."""
     seen = facts.curve[facts.finest]
     if facts.highest >= GOOD + 1 or seen < 0.3:
         return
@@ -227,7 +227,7 @@ def _voxel(facts: Facts) -> Iterator[Reason]:
 
 
 def _uneven(facts: Facts) -> Iterator[Reason]:
-    """Some slices are much better than the whole slab."""
+    """Reason that some slices are much better than the whole slab."""
     if len(facts.scores) < 4:
         return
     best = sorted(facts.scores, key=lambda z: facts.scores[z])[-2:]
@@ -256,7 +256,7 @@ def _thickness(facts: Facts) -> Iterator[Reason]:
 
 
 def _contrast(facts: Facts) -> Iterator[Reason]:
-    """Even large features are hardly visible."""
+    """Reasons if even large features are hardly visible."""
     large = sum(facts.curve[:3]) / 3
     if large < 0.4:
         text = (
@@ -267,7 +267,7 @@ def _contrast(facts: Facts) -> Iterator[Reason]:
 
 
 def _only_coarse(facts: Facts) -> Iterator[Reason]:
-    """Large features are visible, finer ones are lost."""
+    """Reasons if large features are visible but finer features are not."""
     carried = facts.curve[: facts.finest + 1]
     lost = next((i for i, r in enumerate(carried) if r <= 0.2), None)
     if lost not in (2, 3) or min(carried[:2]) < 0.45 or max(carried[lost:]) > 0.25:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The record of one tomogram.
 
-A record is a line of JSON. A number that does not exist is null, never NaN. The constructor refuses
-invalid records.
+A record is a line of JSON. A missing number is null, never NaN. The constructor raises ValueError
+for invalid records.
 """
 
 from __future__ import annotations
@@ -27,24 +27,25 @@ from tomoscore_scipion.records.fields import (
 from tomoscore_scipion.records.z_range import ZRange, check_z_range
 
 SCHEMA = 1
-"""The version of the record's form.  Reading refuses any other."""
+"""Version of the format of records; records of other versions are refused."""
 LATER_KEYS = ("z_range", "content", "halves", "tomoscore_uncalibrated", "calibration")
-"""Keys that were added to schema 1 later; missing ones are None."""
+"""Keys that were added to schema 1 later; they are None if missing."""
 
 MODEL_KEYS = ("name", "version", "sha256")
 HALVES_KEYS: tuple[str, ...]
 HALVES_KEYS = ("half1", "half2", "status", "error", "tomoscore", "interval", "curve", "kind")
 HALVES_KEYS += ("max_tilt_deg", "octaves", "warnings")
-"""Keys of `Score.halves`: both files, "measured" or "refused", why refused, the measured score with
-its 90 % interval and curve, "by-frame", "by-tilt" or "unknown", half of the tilt range, the periods
-of the octaves that count, and what the user should know. The score of halves by tilt counts fewer
-octaves than the predicted one. Refused ones have None, and no octaves. A further key of later
-records, tilt_range_deg, is the range that was given, (lowest, highest); half of it is then
-max_tilt_deg. None where none was given: max_tilt_deg is then as it shows in the halves."""
+"""Keys of `Score.halves`: both files; "measured" or "refused"; the reason of a refusal; the
+measured score with its 90 % interval and curve; "by-frame", "by-tilt" or "unknown"; half of the
+tilt range; the periods of the octaves in the measured score; and warnings. The measured score of
+halves by tilt has fewer octaves than the predicted score. Refused halves have None and no octaves.
+Later records have the additional key tilt_range_deg, the (lowest, highest) angle given by the user;
+then max_tilt_deg is half of this range. If tilt_range_deg is None, max_tilt_deg is estimated from
+the halves."""
 
 CALIBRATION_KEYS = ("name", "sha256", "tomograms")
-"""Keys of `Score.calibration`: name and SHA-256 of the calibration file, and of how many tomograms
-it was learned."""
+"""Keys of `Score.calibration`: name and SHA-256 of the calibration file, and the number of
+tomograms to which the calibration was fitted."""
 
 OK, FAILED = "ok", "failed"
 COMPRESSED_SUFFIXES = (".gz", ".bz2")
@@ -52,7 +53,7 @@ TOMOGRAM_SUFFIXES = (".mrc", ".rec", ".map")
 
 
 def default_ts_id(path: str) -> str:
-    """The id of a tomogram that has none: its file name without .mrc, .rec, .map (.gz, .bz2).
+    """The default id of a tomogram: its file name without .mrc, .rec, .map (.gz, .bz2).
 
     Characters that cannot be printed become "_", so that the id is valid in a job.
     """
@@ -76,32 +77,33 @@ class Score:
     as plain Python numbers and tuples.
 
     Attributes:
-        schema: version of the record's form.
+        schema: version of the record's format.
         ts_id: the tomogram's id, by which results are joined; not empty, printable.
-        path: the file as it was named by the user; None when an array was scored.
+        path: path of the file as given by the user; None if an array was scored.
         status: "ok" or "failed".
-        error: why it failed; None when ok.
+        error: reason of the failure; None when ok.
         tomoscore: octaves, 0 to 5, higher is better.
         tomoscore_interval: 90 % interval (low, high), octaves.
         scale_nm: resolvable scale in nm; None when coarser than 128 nm (score 0).
         curve: {"period_nm": ((coarse, fine), ...), "resolvability": (...)}, six bands,
             resolvability 0 to 1, None beyond Nyquist.
-        content: share of the slab that holds specimen, 0 to 1; None from weights before 0.2.
+        content: fraction of the slab's tiles that hold specimen, 0 to 1; None with weights before
+            version 0.2.
         slab_z: first and last slice of the specimen, 0-based, inclusive.
         z_range: requested limits, (first, last) plane, 0-based, inclusive, last None for the
             volume's last plane; None if the whole volume was scored.
         slices: ({"z", "tomoscore", "scale_nm"}, ...) of the scored slices.
-        halves: the measurement from its halves, see `HALVES_KEYS`; None without halves.
-        tomoscore_uncalibrated: TomoScore before it was calibrated; None if it is not calibrated.
-        calibration: what calibrated the curve and all scores, see `CALIBRATION_KEYS`; None where
-            they are not calibrated.
-        voxel_size_angstrom: the voxel size that was used.
+        halves: the measurement from the halves, see `HALVES_KEYS`; None without halves.
+        tomoscore_uncalibrated: TomoScore before calibration; None for an uncalibrated record.
+        calibration: calibration of the curve and all scores, see `CALIBRATION_KEYS`; None for an
+            uncalibrated record.
+        voxel_size_angstrom: the voxel size used for scoring.
         shape_zyx: the volume's shape (z, y, x).
         warnings: messages for the user about this tomogram.
         model: {"name", "version", "sha256"} of the weights.
-        engine_version: version of the program that scored.
-        device: where it was scored, such as "cpu" or "cuda:0".
-        seconds: time taken.
+        engine_version: version of the program.
+        device: device of the network, such as "cpu" or "cuda:0".
+        seconds: run time in seconds.
 
     Raises:
         ValueError: a field is not valid; the message has its name and value.
@@ -150,9 +152,9 @@ class Score:
 
     @property
     def made_by(self) -> str | None:
-        """SHA-256 of the weights, with "+" and that of the calibration behind it, if there is one.
+        """SHA-256 of the weights, followed by "+" and the SHA-256 of the calibration if any.
 
-        Scores of records that differ in it are of different scales. None without a model.
+        Scores of records with different values are not comparable. None without a model.
         """
         if self.model is None:
             return None
@@ -163,15 +165,15 @@ class Score:
         return {field.name: _listed(getattr(self, field.name)) for field in fields(self)}
 
     def to_json(self) -> str:
-        """The record as one line of ASCII JSON, without the line's end."""
+        """The record as one line of ASCII JSON, without a newline."""
         return json.dumps(self.to_dict(), allow_nan=False)
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Score:
-        """The record that `to_dict` gave; unknown keys are ignored.
+        """The record of a dictionary from `to_dict`; unknown keys are ignored.
 
         Raises:
-            ValueError: it is not a record, or one of another schema.
+            ValueError: the dictionary is not a record, or has another schema.
         """
         if not isinstance(record, Mapping):
             raise ValueError(f"expected a record (a JSON object), got {shortened(record)}")
@@ -194,7 +196,7 @@ class Score:
 
 
 def _plain(value: Any) -> Any:
-    """Scalars of numpy as Python numbers, lists and arrays as tuples, dictionaries copied."""
+    """Convert numpy scalars to Python numbers, lists and arrays to tuples; copy dictionaries."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, (list, tuple)):
@@ -205,7 +207,7 @@ def _plain(value: Any) -> Any:
 
 
 def _listed(value: Any) -> Any:
-    """Tuples as lists, recursively."""
+    """Convert tuples to lists, recursively."""
     if isinstance(value, tuple):
         return [_listed(item) for item in value]
     if isinstance(value, Mapping):
@@ -224,7 +226,7 @@ def _are_integers(count: int, low: int) -> Callable[[Any], bool]:
 
 
 def _is_range(value: Any) -> bool:
-    """Whether a value is a (low, high) of scores."""
+    """Whether a value is a range (low, high) of scores."""
     pair = isinstance(value, tuple) and len(value) == 2
     return pair and all(is_number(v, 0, N_SCORED) for v in value) and value[0] <= value[1]
 
@@ -327,7 +329,7 @@ MEASURED_HALVES = (
 
 
 def _check(score: Score) -> None:
-    """Check that the fields of a record are complete and agree with one another."""
+    """Check that the fields of a record are complete and consistent."""
     values = vars(score)
     check_fields(values, EVERY_RECORD)
     if score.status == FAILED:

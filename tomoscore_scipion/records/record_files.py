@@ -17,7 +17,7 @@ SUFFIX = ".jsonl"
 
 
 def json_line(record: Score | DoseRecord) -> str:
-    """A record as a line of JSON, with its end."""
+    """A record as a line of JSON, with the newline."""
     return record.to_json() + "\n"
 
 
@@ -87,7 +87,7 @@ def records_of(paths: Sequence[str]) -> list[Score]:
     """The records of files, and of folders of files, in their order.
 
     Raises:
-        StartError: a file cannot be read, or holds something else.
+        StartError: a file cannot be read, or a line is not a record.
     """
     return [record for file in files_of(*paths) for record in read_records(file)]
 
@@ -101,7 +101,7 @@ def scored_records(paths: Sequence[str]) -> list[Score]:
     """The scored records in files or folders of records, the last one of each id.
 
     Raises:
-        StartError: records cannot be read, or several models or calibrations made the scores.
+        StartError: records cannot be read, or are from several models or calibrations.
     """
     scored = [record for record in latest_of_each(records_of(paths)) if record.status == OK]
     model_of(scored)
@@ -112,8 +112,8 @@ def model_of(records: Sequence[Score]) -> str | None:
     """SHA-256 of the weights that made records; None if no record has a model.
 
     Raises:
-        StartError: several models made them, or several calibrations, one of which may be none:
-            their scores cannot be compared.
+        StartError: the records are from several models or calibrations, or only some of them are
+            calibrated, so that their scores cannot be compared.
     """
     models = sorted({record.model["sha256"] for record in records if record.model})
     if len(models) > 1:
@@ -122,15 +122,15 @@ def model_of(records: Sequence[Score]) -> str | None:
             f"{', '.join(sha256[:12] for sha256 in models)}): score all tomograms with the same "
             "weights"
         )
-    calibration_of(records)  # stops where there are several
+    calibration_of(records)  # raises if there are several
     return models[0] if models else None
 
 
 def calibration_of(records: Sequence[Score]) -> str | None:
-    """SHA-256 of the calibration behind the scores of records; None where they are uncalibrated.
+    """SHA-256 of the calibration of records; None for uncalibrated records.
 
     Raises:
-        StartError: several are; their scores cannot be compared.
+        StartError: the records have different calibrations; their scores cannot be compared.
     """
     scored = [record for record in records if record.tomoscore is not None]
     calibrations = {r.calibration["sha256"] if r.calibration else None for r in scored}
@@ -148,6 +148,6 @@ def _refuse(error: OSError) -> None:
 
 
 def _naturally(path: str) -> list[tuple[int, int, str]]:
-    """A key that puts 9 before 10, and digits before letters."""
+    """Sort key that puts 9 before 10, and digits before letters."""
     parts = re.findall(r"\d+|\D+", path)
     return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts]

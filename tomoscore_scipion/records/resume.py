@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Records of an earlier run: which are still current, and results that a job appends to."""
+"""Resume a job: find the current records of an earlier run, and open its results to append."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tomoscore_scipion.records.record_files import json_line, parse_lines
 Record = TypeVar("Record", bound=Union[Score, DoseRecord])
 
 SIZE_TOLERANCE = 1e-3
-"""Relative; MRC headers hold the voxel size in single precision, as a length of the volume."""
+"""Relative tolerance; MRC headers store the length of the volume in single precision."""
 
 
 def resume_results(
@@ -36,14 +36,14 @@ def resume_results(
         path: the JSON Lines file.
         entries: entries of the job.
         made_by: hashes of weights and calibration in use, see `Score.made_by`.
-        parse: makes a record of a line; raises ValueError if the line is not a record.
-        expected: what a line must be, for the message.
+        parse: function that parses a line; raises ValueError if the line is not a record.
+        expected: description of a valid line, for the message.
 
     Returns:
         The open file, and the current records in the order of the file.
 
     Raises:
-        StartError: the file cannot be written, or holds something else than records.
+        StartError: the file cannot be written, or has other content than records.
     """
     if is_stream(path):
         return open_lines(path), []
@@ -66,7 +66,7 @@ def is_current(record: Score | DoseRecord, entry: Tomogram | Sources, made_by: s
     Args:
         record: record of an earlier run, with the id of the entry.
         entry: a tomogram to score or a tilt series to analyse.
-        made_by: what would be scored with: SHA-256 of the weights, and of the calibration.
+        made_by: hashes of weights and calibration in use, see `Score.made_by`.
     """
     if record.status != OK or record.made_by != made_by:
         return False
@@ -89,5 +89,5 @@ def _has_halves_of(record: Score, entry: Tomogram) -> bool:
 
 
 def _is_size(used: float | None, given: float | None) -> bool:
-    """Whether a voxel size that was used is the given one; any size is, if none is given."""
+    """Whether the voxel size of a record matches the given one; always True if None is given."""
     return given is None or (used is not None and abs(used - given) <= SIZE_TOLERANCE * given)

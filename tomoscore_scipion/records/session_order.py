@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The order of a session: a CSV file `ts_id,acquired` with a line for each tomogram.
 
-`acquired` is the time of acquisition in ISO 8601 and may be empty. Drift is only visible in this
-order: workers finish tomograms in another one.
+`acquired` is the time of acquisition in ISO 8601 and may be empty. Drift over a session is visible
+in this order only, because workers finish tomograms in another order.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BY_ACQUISITION, BY_INPUT, BY_RESULTS = "of acquisition", "of the input", "of the
 
 
 def order_text(order: Order) -> str:
-    """The content of the file for an order."""
+    """The content of the CSV file for an order."""
     rows = ((key, when.isoformat() if when else "") for key, when in order.items())
     return "".join(map(csv_row, (COLUMNS, *rows)))
 
@@ -60,8 +60,8 @@ def read_order(path: str | os.PathLike[str]) -> Order:
 def in_order(items: Sequence[Item], ids: Iterable[str], order: Order) -> tuple[list[Item], str]:
     """Sort items by the order of the session.
 
-    That is the order of acquisition if all times are known, else the order of the input. Items that
-    it does not list come last, in their present order.
+    Items are sorted by time of acquisition if all times are known, else in the order of the input.
+    Items that the order does not list come last, in their present order.
 
     Args:
         items: items to sort.

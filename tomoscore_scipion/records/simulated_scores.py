@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scores of simulated tomograms with the shipped weights, from a file beside these weights."""
+"""Distribution of the scores of simulated tomograms, from a file beside the shipped weights."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 SUFFIX = ".scores.json"
-"""Ending of the file; the rest of its name is that of the weights."""
+"""Suffix of the file; the stem of its name is the stem of the weights file."""
 
 
 def simulated_scores(folder: Path = WEIGHTS) -> dict[str, Any] | None:
-    """Quantiles of the scores of simulated tomograms, None where they have not been measured.
+    """Quantiles of the scores of simulated tomograms; None if the file does not exist.
 
     Returns:
-        {"sha256": of the weights, "tomograms": their number, "quantiles": {percent as text:
-        TomoScore below which this percentage of the tomograms lies}}.
+        {"sha256": SHA-256 of the weights, "tomograms": number of tomograms, "quantiles": {percent
+        as text: TomoScore below which this percentage of the tomograms lies}}.
     """
     files = sorted(folder.glob("*" + SUFFIX))
     return json.loads(files[0].read_text(encoding="utf-8")) if len(files) == 1 else None
 
 
 def write_simulated_scores(weights: Path, figures: dict[str, Any]) -> Path:
-    """Write figures as `simulated_scores` returns them beside a weights file; returns the path."""
+    """Write figures for `simulated_scores` to a file beside a weights file; returns its path."""
     path = weights.with_name(weights.stem + SUFFIX)
     path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return path

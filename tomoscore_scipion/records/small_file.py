@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small JSON files with one object, such as rules and calibrations, which are read strictly.
+"""Small JSON files with one object, such as rules and calibrations, with strict reading.
 
-The key "what" names the kind of object, and "schema" the version of its form.
+The key "what" names the kind of object, "schema" the version of its format.
 """
 
 from __future__ import annotations
@@ -15,25 +15,26 @@ from tomoscore_scipion.records.line_file import write_file
 
 
 def write_object(path: str, content: Mapping[str, Any]) -> None:
-    """Write an object; a file of its name is replaced when the new one is whole.
+    """Write an object atomically; an existing file is replaced.
 
     Raises:
-        StartError: it cannot be written.
+        StartError: the file cannot be written.
     """
     write_file(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def read_object(path: str, what: str, schema: int, keys: Sequence[str]) -> dict[str, Any]:
-    """Read an object and check its kind, its version, and that all its keys are there.
+    """Read an object and check its kind, its version and its keys.
 
     Args:
         path: the file.
-        what: the kind of object, as its key "what" has it, such as "TomoScore rule".
-        schema: the version of its form.
-        keys: what it must have besides.
+        what: expected value of the key "what", such as "TomoScore rule".
+        schema: expected value of the key "schema".
+        keys: other required keys.
 
     Raises:
-        StartError: it cannot be read, or is something else; the message names the file.
+        StartError: the file cannot be read, or has another kind of content; the message names the
+            file.
     """
     try:
         with open(path, "rb") as file:
@@ -57,10 +58,10 @@ def read_object(path: str, what: str, schema: int, keys: Sequence[str]) -> dict[
 
 
 def numbers(values: Any, count: int) -> tuple[float, ...]:
-    """A list of so many finite numbers.
+    """Check that a value is a list of `count` finite numbers and return it as a tuple.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: the value is not such a list.
     """
     fine = isinstance(values, (list, tuple)) and len(values) == count
     if not fine or not all(is_finite(value) for value in values):
@@ -69,5 +70,5 @@ def numbers(values: Any, count: int) -> tuple[float, ...]:
 
 
 def is_finite(value: Any) -> bool:
-    """Whether a value of JSON is a finite number."""
+    """Whether a JSON value is a finite number."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

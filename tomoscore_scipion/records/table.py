@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The table of scores for a terminal: one line per tomogram, remarks below."""
+"""The table of scores for a terminal, with one line per tomogram and remarks below."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def make_table(records: Sequence[Score]) -> str:
     """The table of the records in their order, with explanation, warnings and failures.
 
     Returns:
-        Lines, each with its end.
+        The lines of the table, each with a newline.
     """
     rows = [HEADINGS] + [_cells(record) for record in records]
     if all(record.halves is None for record in records):
@@ -81,13 +81,13 @@ def _by_halves(record: Score) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of cells as lines, each column as wide as its widest cell."""
+    """Format rows of cells as lines; each column has the width of its widest cell."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return ["  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in rows]
 
 
 def _models(records: Sequence[Score]) -> list[str]:
-    """The models and versions that gave the scores, a line for each."""
+    """The models and program versions of the scores, a line for each."""
     models = {}
     for record in records:
         if record.status == OK and record.model is not None:
@@ -100,7 +100,7 @@ def _models(records: Sequence[Score]) -> list[str]:
 
 
 def calibrated_by(calibration: Mapping[str, Any]) -> str:
-    """What calibrated the scores of a record, in words."""
+    """Description of the calibration of a record."""
     name, sha256, tomograms = (calibration[key] for key in CALIBRATION_KEYS)
     return (
         f"Scores are calibrated by {name}, sha256 {sha256[:12]}, learned of {tomograms} tomograms"

@@ -8,12 +8,12 @@ from typing import Iterable, TextIO
 
 
 def printable(text: str) -> str:
-    r"""Text that is safe for one line of a terminal: other characters become \n, \x1b and so on."""
+    r"""Text for one line of a terminal, with control characters escaped as \n, \x1b and so on."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def write_text(stream: TextIO, text: str) -> None:
-    """Write text to a stream whose encoding may lack some of its characters."""
+    """Write text to a stream; characters that its encoding lacks are replaced."""
     encoding = stream.encoding or "utf-8"
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
     stream.flush()
@@ -25,5 +25,5 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def notify(*lines: str) -> None:
-    """Print lines on standard error, each after the name of the program."""
+    """Print lines on standard error, each with the name of the program in front."""
     write_text(sys.stderr, "".join(f"tomoscore: {printable(line)}\n" for line in lines))

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Slices of a tomogram that are shown as pictures, and the names of the picture files.
+"""Choice of the slices that are shown as pictures, and names of the picture files.
 
-`STEM-zN.jpg` is the thumbnail of a tomogram: the stem of its id, and the slice, 0-based.
-`STEM-zN.webp` shows a slice in detail. The picture of a quality map is `STEM-quality.png`.
+`STEM-zN.jpg` is the thumbnail of a tomogram, with the stem of its id and the index N of the slice,
+0-based. `STEM-zN.webp` is a detailed picture of a slice. `STEM-quality.png` is the picture of a
+quality map.
 """
 
 from __future__ import annotations
@@ -14,29 +15,29 @@ from tomoscore_scipion.records.file_names import file_stem
 from tomoscore_scipion.records.record import Score
 
 THUMBNAIL = "central"
-"""The slice of the thumbnail: the middle of the slab."""
+"""Kind of the slice in the thumbnail: the middle of the slab."""
 DETAILS = ("best", "median", "worst")
-"""Which slices are shown in detail, by their score."""
+"""Kinds of the slices with detailed pictures, by their score."""
 
 MAP_END = "-quality"
 """End of the names of quality maps and their pictures, before the suffix."""
 
 SHOWN_NM = 10.0
-"""Pictures show the mean over about this thickness in z, that of a membrane, to reduce noise."""
+"""Pictures show the mean over about this thickness in z, to reduce noise."""
 
 
 def slices_shown(z: int, n_z: int, voxel_size_nm: float) -> range:
-    """The slices that a picture of slice `z` of `n_z` averages; an odd number if possible."""
+    """Slices to average for a picture of slice `z` of `n_z`; an odd number if possible."""
     count = min(2 * max(0, round((SHOWN_NM / voxel_size_nm - 1) / 2)) + 1, n_z)
     first = min(max(z - count // 2, 0), n_z - count)
     return range(first, first + count)
 
 
 def chosen_slices(record: Score) -> dict[str, int]:
-    """The planes to show of a tomogram, 0-based, by kind; empty if the tomogram has no score.
+    """The planes of a tomogram to show, {kind: plane}, 0-based; empty for a tomogram without score.
 
-    Central is the scored slice nearest to the middle of the slab. Best, median and worst are
-    scored slices of the slab in the order of their scores; of equal ones the lower plane. If
+    "central" is the scored slice nearest to the middle of the slab. "best", "median" and "worst"
+    are scored slices of the slab by score; of slices with equal scores the lower plane is taken. If
     the slab has no scored slice, all scored slices are used.
     """
     if record.slab_z is None or not record.slices:
@@ -54,12 +55,12 @@ def chosen_slices(record: Score) -> dict[str, int]:
 
 
 def thumbnail_name(ts_id: str, z: int) -> str:
-    """File name of the thumbnail of a tomogram whose middle is slice `z`."""
+    """File name of the thumbnail of a tomogram, which shows slice `z`."""
     return f"{file_stem(ts_id)}-z{z}.jpg"
 
 
 def detail_name(ts_id: str, z: int) -> str:
-    """File name of the picture of a slice in detail."""
+    """File name of the detailed picture of a slice."""
     return f"{file_stem(ts_id)}-z{z}.webp"
 
 
@@ -69,7 +70,7 @@ def map_picture_name(ts_id: str) -> str:
 
 
 def pictures_of(folder: str | os.PathLike[str], ts_id: str) -> list[str]:
-    """Paths of all thumbnails and details of a tomogram in a folder.
+    """Paths of all thumbnails and detailed pictures of a tomogram in a folder.
 
     Raises:
         OSError: the folder cannot be read.

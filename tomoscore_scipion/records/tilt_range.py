@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tilt range of a tomogram's views, (lowest, highest) angle in degrees, as the user gave it."""
+"""The tilt range of a tomogram's views from the user, (lowest, highest) angle in degrees."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ LARGEST_DEG = 90.0
 
 
 def check_tilt_range(value: Any) -> TiltRange | None:
-    """A tilt range from JSON or a caller, (low, high) as list or tuple; None if it is not given.
+    """Check a tilt range, (low, high) as list or tuple, and return it as a tuple; None stays None.
 
     Raises:
-        ValueError: it is not a tilt range; the message has what was expected and what was given.
+        ValueError: the value is not a tilt range.
     """
     if value is None:
         return None
@@ -29,6 +29,6 @@ def check_tilt_range(value: Any) -> TiltRange | None:
 
 
 def half_of(tilt_range_deg: TiltRange) -> float:
-    """Half of the range, degrees: the largest tilt of a symmetric series."""
+    """Half of the range in degrees, which is the maximum tilt of a symmetric series."""
     low, high = tilt_range_deg
     return (high - low) / 2

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Verdicts on tomograms: presets, thresholds, borderline scores, faults, the best N.
 
-Independent of Scipion.
+This module does not depend on Scipion.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tomoscore_scipion.records.bands import N_SCORED, readable_scale, scale_nm
 ACCEPTED, REJECTED, FAILED = "accepted", "rejected", "failed"
 
 BY_SCORE, BY_HAND = "score", "hand"
-"""What decided on a tomogram; for a fault, its name."""
+"""What decided on a tomogram; if a fault decided, this is the name of the fault instead."""
 
 STRICT_FROM, BALANCED_FROM, PERMISSIVE_FROM = 3.0, DEFAULT_THRESHOLD, 0.75
 """The TomoScore in octaves from which each preset accepts.
@@ -50,12 +50,12 @@ def threshold_text(threshold: float) -> str:
 
 
 def presets_text() -> str:
-    """The presets with what they mean, one a line, for help texts."""
+    """Names and meanings of the presets, one per line, for help texts."""
     return "\n".join(f"  *{name}*: {threshold_text(value)}" for name, value in PRESETS)
 
 
 def reachable(voxel_size_angstrom: float) -> float:
-    """The highest TomoScore at a voxel size: octaves beyond Nyquist count 0."""
+    """The maximum possible TomoScore at a voxel size; octaves beyond Nyquist add 0."""
     nyquist_nm = max(2.0 * voxel_size_angstrom / 10.0, 128.0 / 2.0**N_SCORED)
     return max(math.log2(128.0 / nyquist_nm), 0.0)
 
@@ -65,8 +65,8 @@ class Measured:
     """Measured values on which a verdict depends.
 
     Attributes:
-        score: TomoScore in octaves; None where there is none.
-        low, high: its 90 % interval; None where it is not known.
+        score: TomoScore in octaves; None without a score.
+        low, high: ends of the 90 % interval of the score; None if unknown.
         faults: names of faults of the tomogram, which do not depend on the score.
     """
 
@@ -76,7 +76,7 @@ class Measured:
     faults: tuple[str, ...] = ()
 
     def is_borderline(self, threshold: float | None) -> bool:
-        """Whether the interval contains the threshold: the score may lie on either side of it."""
+        """Whether the interval contains the threshold."""
         if self.score is None or self.low is None or self.high is None or threshold is None:
             return False
         return self.low <= threshold <= self.high
@@ -89,8 +89,8 @@ class Criteria:
     Attributes:
         threshold: TomoScore in octaves from which a tomogram is accepted; None for no threshold.
         accept_borderline: whether tomograms whose interval contains the threshold are accepted.
-        faults: a tomogram with one of these is rejected whatever its score.
-        at_most: largest number of accepted tomograms, the best ones; 0 for no limit.
+        faults: a tomogram with one of these faults is rejected independent of its score.
+        at_most: maximum number of accepted tomograms, with the best scores; 0 for no limit.
     """
 
     threshold: float | None
@@ -116,14 +116,14 @@ class Criteria:
 
 
 def accepted_by(criteria: Criteria, tomograms: Mapping[str, Measured]) -> set[str]:
-    """The ids that are accepted.
+    """The ids of the accepted tomograms.
 
     Args:
-        criteria: Criteria.
-        tomograms: {id: Measured}.
+        criteria: criteria of acceptance.
+        tomograms: measured values of each tomogram, {id: Measured}.
 
     Returns:
-        A set of ids.
+        Set of accepted ids.
     """
     good = {
         key: one.score
@@ -134,7 +134,7 @@ def accepted_by(criteria: Criteria, tomograms: Mapping[str, Measured]) -> set[st
 
 
 def best(scores: Mapping[str, float], count: int) -> set[str]:
-    """The ids of the `count` best scores; of equal ones those that come first by name."""
+    """The ids of the `count` best scores; equal scores are sorted by id."""
     ranked = sorted(scores, key=lambda key: (-scores[key], key))
     return set(ranked[:count])
 
@@ -143,9 +143,9 @@ def best_percent(scores: Mapping[str, float], percent: float, total: int | None 
     """The ids of the best tomograms.
 
     Args:
-        scores: {id: TomoScore} of those that may be accepted.
+        scores: {id: TomoScore} of the tomograms that may be accepted.
         percent: percentage of the total, rounded up to whole tomograms.
-        total: the number of scored tomograms; that of scores when None.
+        total: number of scored tomograms; the length of `scores` when None.
     """
     total = len(scores) if total is None else total
     return best(scores, math.ceil(total * percent / 100.0 - 1e-9))

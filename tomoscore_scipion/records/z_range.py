@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Requested limits of the slab that is scored: first and last plane.
 
-A z range is (first, last): planes counted from 0, both included; last None is the last plane of the
-volume. None instead of a z range is the whole volume.
+A z range is (first, last), 0-based and inclusive. A `last` of None means the last plane of the
+volume. None instead of a z range means the whole volume.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ ZRange = Tuple[int, Optional[int]]
 
 
 def check_z_range(value: Any) -> ZRange | None:
-    """A z range from JSON or a caller, (first, last) as list or tuple.
+    """Check a z range, (first, last) as list or tuple, and return it as a tuple.
 
     Raises:
-        ValueError: it is not a z range; the message has what was expected and what was given.
+        ValueError: the value is not a z range.
     """
     if value is None:
         return None
@@ -38,8 +38,8 @@ def planes_within(z_range: ZRange | None, n_z: int) -> tuple[int, int]:
     """First and last plane, inclusive, of a z range in a volume of `n_z` planes.
 
     Raises:
-        TomogramError: it does not lie within the volume.
-        ValueError: it is not a z range.
+        TomogramError: the z range is not within the volume.
+        ValueError: the value is not a z range.
     """
     first, last = check_z_range(z_range) or (0, None)
     if first >= n_z or (last is not None and last >= n_z):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The viewers that Scipion finds here."""
+"""Viewers of the plugin; Scipion finds them in this package."""
 
 from tomoscore_scipion.viewers.viewer_compare import TomoScoreCompareViewer
 from tomoscore_scipion.viewers.viewer_dose import TomoScoreDoseViewer

@@ -30,7 +30,7 @@ def draw_series(axes, record):
 
 
 def _draw_suggestion(axes, record):
-    """The best dose and the range; where there is no range there is no best dose either."""
+    """Draw the best dose and the range; a record without a range has no best dose either."""
     if not record.suggested_range:
         axes.text(
             0.5,
@@ -60,7 +60,7 @@ def draw_session(axes, records, low_high):
     Args:
         axes: a matplotlib axes; cleared first.
         records: DoseRecords that did not fail, at least one.
-        low_high: the range of the session in e/A^2, None where there is none.
+        low_high: the range of the session in e/A^2; None without a range.
     """
     axes.clear()
     highest = 0.0

@@ -8,14 +8,14 @@ BINS_PER_OCTAVE = 4
 
 
 def draw(axes, accepted, rejected, undecided=(), threshold=None):
-    """Draw the histogram, the tomograms coloured by their verdict as in the report.
+    """Draw the histogram, coloured by verdict as in the report.
 
     Args:
         axes: a matplotlib axes; cleared first.
         accepted: TomoScores of accepted tomograms, octaves.
         rejected: TomoScores of rejected tomograms.
         undecided: TomoScores of tomograms without a verdict yet.
-        threshold: octaves; None for no line.
+        threshold: threshold in octaves; None for no line.
     """
     axes.clear()
     edges = [number / BINS_PER_OCTAVE for number in range(N_SCORED * BINS_PER_OCTAVE + 1)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One tomogram: three slices, its score slice by slice, its resolvability curve, likely reasons."""
+"""Figure of one tomogram: three slices, scores of all slices, curve and likely reasons."""
 
 from textwrap import fill
 
@@ -17,9 +17,9 @@ from tomoscore_scipion.viewers.runs import chosen_planes
 from tomoscore_scipion.viewers.slices import read_picture
 
 SIZE = (13.0, 9.0)
-"""Of the figure, inches."""
+"""Width and height of the figure in inches."""
 CHARTS = 0.27
-"""Height of the charts as a fraction of the figure; the slices get the rest."""
+"""Height of the charts as a fraction of the figure; the slices have the remaining height."""
 KINDS = ("best", "median", "worst")
 LINE = 160
 """Maximum length of a line of the remarks."""
@@ -32,7 +32,7 @@ def draw(figure, record, pictures, note=""):
         figure: a matplotlib figure; cleared first.
         record: its Score.
         pictures: {kind: array} of slices, see slices.py.
-        note: a remark on them.
+        note: remark on the slices.
     """
     figure.clear()
     lines = remarks(record) + ([note] if note else [])
@@ -52,7 +52,7 @@ def draw(figure, record, pictures, note=""):
 
 
 def heading(record):
-    """Its id, score, interval and scale."""
+    """Heading of the figure: id, score, interval and scale of a record."""
     low, high = record.tomoscore_interval
     interval = f"90 % interval {low:.2f} to {high:.2f}"
     return (
@@ -62,7 +62,7 @@ def heading(record):
 
 
 def remarks(record):
-    """Likely reasons for a low score, and warnings; a list of lines."""
+    """Lines with likely reasons for a low score, and warnings."""
     reasons = [f"{r.code} ({r.confidence} confidence): {r.text}" for r in reasons_of(record)]
     return reasons + [f"Warning: {warning}" for warning in record.warnings]
 
@@ -103,7 +103,7 @@ def draw_profile(axes, record):
 
 
 def draw_curve(axes, record):
-    """Draw the resolvability per octave; lines mark where features are seen, and readily seen."""
+    """Draw the resolvability per octave, with lines for features seen and readily seen."""
     names = [f"{coarse:g}-{fine:g}" for coarse, fine in PERIODS_NM]
     values = record.curve["resolvability"]
     values_below_nyquist = [(n, r) for n, r in enumerate(values) if r is not None]
@@ -117,7 +117,7 @@ def draw_curve(axes, record):
         if value is None:
             axes.text(number, 0.03, "beyond\nNyquist", ha="center", fontsize=7)
     axes.set_xticks(range(len(names)), names, fontsize=8)
-    axes.set_xlim(-0.6, len(names) - 0.4)  # also where the last ones have no bar
+    axes.set_xlim(-0.6, len(names) - 0.4)  # includes octaves without a bar at the end
     axes.set_ylim(0, 1)
     axes.set_xlabel("feature size (nm); the last is not scored")
     axes.set_title("Resolvability of the slab", fontsize=9)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Data of runs for viewers: rows of the outputs, and their records, pictures and reports.
 
-Everything is read in its current state, also while a run goes on.  From filtered sets, joins and
-subsets the runs are found that scored them.
+All data are read in their current state, also while a run is going on. For filtered sets, joins and
+subsets, the runs that scored the tomograms are found.
 """
 
 import json
@@ -25,7 +25,7 @@ from tomoscore_scipion.records.thumbnail_files import chosen_slices, detail_name
 
 
 class Row(NamedTuple):
-    """A tomogram of a run; scores in octaves, None where it has none."""
+    """A tomogram of a run; scores in octaves, None without a score."""
 
     ts_id: str
     score: Optional[float]
@@ -41,12 +41,12 @@ def output(protocol, name):
 
 
 def rows_of(*sets):
-    """The rows of sets, each may be None, in the order of the input."""
+    """The rows of sets, in the order of the input; a set may be None."""
     rows = []
     for tomograms in sets:
         if tomograms is not None:
             rows += [(item.getObjId(), _row(item)) for item in tomograms.iterItems()]
-            tomograms.close()  # what is added later is seen the next time
+            tomograms.close()  # items added later are read the next time
     return [row for _, row in sorted(rows, key=lambda pair: pair[0])]
 
 
@@ -66,7 +66,7 @@ def all_rows(protocol):
 
 
 def threshold_of(protocol):
-    """The threshold of a run in octaves; None where it has none, or not yet."""
+    """The threshold of a run in octaves; None without a threshold, or before it is known."""
     for name in (SCORED_SET, ACCEPTED_SET, REJECTED_SET):
         tomograms = getattr(protocol, name, None)
         if tomograms is not None:
@@ -75,7 +75,7 @@ def threshold_of(protocol):
 
 
 def scoring_runs(protocol):
-    """The runs of ProtTomoScore behind a run: itself, or those from which its input comes."""
+    """The runs of ProtTomoScore for a run: the run itself, or the runs that scored its input."""
     scoring, waiting, visited = [], [protocol], set()
     while waiting:
         run = waiting.pop(0)
@@ -120,7 +120,7 @@ class Records:
         return row.ts_id in self._lines
 
     def _pick(self, row):
-        """(folder, line) of a row; of several runs with its tsId the one with the same score."""
+        """(folder, line) of a row; if several runs have its tsId, the one with the same score."""
         lines = self._lines[row.ts_id]
         same = (one for one in lines if json.loads(one[1])["tomoscore"] == row.score)
         return lines[-1] if len(lines) == 1 else next(same, lines[-1])
@@ -130,14 +130,14 @@ class Records:
         return Score.from_json(self._pick(row)[1])
 
     def pictures(self, row):
-        """{kind: path} of the existing pictures of its best, median and worst slice."""
+        """{kind: path} of the existing pictures of the best, median and worst slice of a row."""
         folder = self._pick(row)[0] / reporting.THUMBNAILS
         planes = chosen_planes(self.of(row))
         paths = {kind: folder / detail_name(row.ts_id, z) for kind, z in planes.items()}
         return {kind: path for kind, path in paths.items() if path.exists()}
 
     def map_picture(self, row):
-        """Path of the picture of its quality map, which may not exist."""
+        """Path of the picture of the quality map of a row; the file may not exist."""
         return self._pick(row)[0] / reporting.MAPS / map_picture_name(row.ts_id)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plot of the scores in the order of the session, in which drift is visible as a slope."""
+"""Plot of the scores in the order of the session; drift is visible as a slope."""
 
 from statistics import median
 
@@ -20,12 +20,12 @@ MEDIAN_HALF_WIDTH = 4
 def draw(figure, rows, threshold=None):
     """Draw the scores with their intervals; accepted as discs, rejected as triangles.
 
-    Borderline ones, with the threshold in their interval, are hollow.
+    The markers of borderline tomograms, with the threshold in their interval, are hollow.
 
     Args:
         figure: an empty matplotlib figure.
-        rows: of runs.Row, in their order.
-        threshold: octaves; None for no line.
+        rows: sequence of runs.Row, in the order of the session.
+        threshold: threshold in octaves; None for no line.
     """
     axes = figure.add_axes(PLACE)
     for number, row in enumerate(rows, 1):
@@ -73,7 +73,7 @@ def _under(rows, x):
 
 
 def _draw_median(axes, points):
-    """Draw the running median of nine, where there are at least as many."""
+    """Draw the running median of nine tomograms, if there are at least nine."""
     if len(points) <= 2 * MEDIAN_HALF_WIDTH:
         return
     scores = [score for _, score in points]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The slices of a tomogram in full resolution, read from its file for the window of a tomogram."""
+"""Slices of a tomogram in full resolution, read from its file for the figure of one tomogram."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from tomoscore_scipion.records.failures import cause_first
 from tomoscore_scipion.viewers.runs import chosen_planes
 
 LONGEST_PX = 1200
-"""Pixels along the longer edge of a slice: more than the window shows before zooming."""
+"""Maximum number of pixels along the longer edge of a slice, which allows zooming."""
 SHOWN_PX = 400
 """Approximate pixels along the longer edge of a slice in the window, before zooming."""
 
@@ -21,11 +21,11 @@ def slices_of(record, thumbnails):
 
     Args:
         record: its Score.
-        thumbnails: {kind: path} of the pictures that its run wrote.
+        thumbnails: {kind: path} of the pictures from the run.
 
     Returns:
         ({kind: array (y, x) float32 with 0 for black and 255 for white, or (y, x, 3) of 8 bits},
-        a remark where they are not from the file).
+        remark if the slices are not from the file).
     """
     try:
         with open_volume(record.path, record.voxel_size_angstrom) as volume:

@@ -11,13 +11,13 @@ from tomoscore_scipion.viewers.views import ResultsViewer, TomoScoreTable, plot
 
 
 class BestTable(TomoScoreTable):
-    """The table with the set from which each tomogram comes."""
+    """The table of tomograms with the name of the input set of each tomogram."""
 
     _more = (MADE_BY,)
 
 
 class TomoScoreCompareViewer(ResultsViewer):
-    """Which of the compared sets scores higher, and by how much."""
+    """Results of ProtTomoScoreCompare."""
 
     _label = "TomoScore comparison"
     _targets = [ProtTomoScoreCompare]

@@ -88,7 +88,7 @@ class TomoScoreViewer(ResultsViewer):
             self._addTomograms(definition.addGroup("One tomogram"))
 
     def _addSets(self, group):
-        names = [name for name, _ in self._existing]  # accepted first, yet all of them are shown
+        names = [name for name, _ in self._existing]  # accepted first, but all are shown by default
         self._addChoice(
             group,
             "which",

@@ -18,7 +18,7 @@ SHOWN_FIRST = ("id", "enabled", "_tsId", THUMBNAIL)
 class TomoScoreTable(MDView):
     """The metadata viewer with thumbnails and the columns of this plugin, hidden by default.
 
-    Volumes themselves are not drawn, since all of them would be read.
+    The volumes are not shown as images, because all files would be read.
     """
 
     _more = ()
@@ -46,7 +46,7 @@ class Page(View):
             return False
 
     def show(self):
-        """Open it in a thread, since a browser may need seconds to start."""
+        """Open the file in a thread, because a browser may need seconds to start."""
         uri = self.path.as_uri()
         threading.Thread(target=webbrowser.open_new_tab, args=(uri,), daemon=True).start()
 
@@ -58,7 +58,7 @@ class ResultsViewer(ProtocolViewer):
 
     @staticmethod
     def _addNothing(form, label, text):
-        """Add a line that says why there is nothing to show yet."""
+        """Add a line with the reason why there are no results yet."""
         form.addParam("nothing", params.LabelParam, label=label, help=text)
 
     @staticmethod
@@ -75,19 +75,19 @@ class ResultsViewer(ProtocolViewer):
         )
 
     def _images(self, param=None):
-        """The chosen set in tomo's own viewer."""
+        """Show the chosen set in the viewer of the tomo plugin."""
         from tomo.viewers.views_tkinter_tree import TomoObjectDialogView
 
         return [TomoObjectDialogView(self.getTkRoot(), self.protocol, self._chosenOutput())]
 
 
 def plot(title, draw, *content, size=(7.5, 5)):
-    """A window with a figure, in a list as Scipion takes it.
+    """A list with one window that shows a figure, as Scipion expects.
 
     Args:
-        title: of the window.
+        title: title of the window.
         draw: function of a matplotlib figure and the content, which fills the figure.
-        content: what is drawn.
+        content: arguments of `draw` after the figure.
         size: width and height in inches.
     """
     plotter = EmPlotter(windowTitle=title, figsize=size)
