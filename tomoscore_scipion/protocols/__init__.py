@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The protocols that Scipion finds here."""
+"""Protocols of the plugin; Scipion finds them in this package."""
 
 from tomoscore_scipion.protocols.protocol_compare import ProtTomoScoreCompare
 from tomoscore_scipion.protocols.protocol_dose import ProtTomoScoreDose

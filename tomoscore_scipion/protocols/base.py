@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The base class of all protocols of this plugin: names, and outputs that can always be read."""
+"""The base class of all protocols of this plugin: names, and repair of outputs."""
 
 import json
 import os
@@ -26,13 +26,13 @@ class TomoScoreProtocol(EMProtocol):
 
     @classmethod
     def getClassPackageName(cls):
-        """The name of the plugin, which is shorter than that of its Python package."""
+        """The name of the plugin, which is shorter than the name of its Python package."""
         return Plugin.NAME
 
     def iterOutputAttributes(self, outputClass=None, includePossible=False):  # noqa: N803
-        """All outputs; one that has lost its path in the database gets it back.
+        """Iterate over all outputs, and repair outputs that lost their path in the database.
 
-        Scipion's windows, Stop and Continue go through the outputs by this.
+        Scipion's windows, Stop and Continue use this method to find the outputs.
         """
         for name, output in super().iterOutputAttributes(outputClass, includePossible):
             if isinstance(output, Set) and not recovery.has_path(output):
@@ -43,7 +43,7 @@ class TomoScoreProtocol(EMProtocol):
         return ["Tan2024"]
 
     def _sourcePointer(self):
-        """The pointer to the input set, which the output sets are described by."""
+        """The pointer to the input set, from which the output sets copy their description."""
         raise NotImplementedError
 
 
@@ -52,7 +52,7 @@ class LightProtocol(TomoScoreProtocol):
 
     @classmethod
     def validateInstallation(cls):
-        """No installation is needed: the engine is not asked."""
+        """No errors, because this protocol does not need the engine."""
         return []
 
     def _readResult(self, name):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bookkeeping of batches: which items wait, which are running, and which ones killed an engine.
+"""Bookkeeping of batches: items that wait, items that run, and items on which an engine died.
 
-Only the generator step uses it, so that it needs no lock.  Independent of Scipion.
+Only the generator step uses this module, so no lock is needed. It does not depend on Scipion.
 """
 
 MAX_ITEMS = 50
@@ -9,17 +9,17 @@ MAX_ITEMS = 50
 
 
 class EngineDiedError(Exception):
-    """The engine cannot work on any item; the message says why."""
+    """The engine cannot process any item; the message has the reason."""
 
 
 class Batches:
-    """Items on their way through the engine."""
+    """The state of all items: waiting, running or finished."""
 
     def __init__(self, slots):
         """Begin without items.
 
         Args:
-            slots: number of batches that may run at the same time.
+            slots: maximum number of batches that run at the same time.
         """
         self._slots = slots
         self._seen = set()
@@ -27,8 +27,8 @@ class Batches:
         self._running = {}  # {batch: {id: item}}
         self._cost = {}  # {id: cost} of items that wait or run
         self._completed = {}  # {batch: number of its items that are complete}
-        self._suspects = set()  # items over which an engine ended
-        self._fruitless = set()  # items over which engines ended in a row without any result
+        self._suspects = set()  # items on which an engine ended
+        self._fruitless = set()  # items on which consecutive engines ended without any result
 
     @property
     def busy(self):
@@ -36,16 +36,16 @@ class Batches:
         return bool(self._waiting or self._running)
 
     def mark_done(self, ids):
-        """Ignore these ids when they are added: they were done before."""
+        """Mark ids as processed in an earlier run; `add` ignores them."""
         self._seen.update(ids)
 
     def add(self, key, item, cost=1):
-        """Let an item wait for the next batch, unless its id was seen before.
+        """Add a waiting item, unless its id was added or marked before.
 
         Args:
-            key: its id.
+            key: id of the item.
             item: any object.
-            cost: cost estimate, proportional to its run time, such as the size of its file.
+            cost: cost estimate, proportional to the run time, such as the size of the file.
         """
         if key not in self._seen:
             self._seen.add(key)
@@ -57,7 +57,7 @@ class Batches:
         return key not in self._seen
 
     def waiting(self, key):
-        """The item of this id where it waits for a batch, else None."""
+        """The item of this id if it waits for a batch, else None."""
         return self._waiting.get(key)
 
     def running(self):
@@ -68,15 +68,15 @@ class Batches:
         """The items {id: item} of the next batch; {} when no slot is free or no item waits.
 
         Waiting items are distributed over all slots, the most expensive first, each to the slot
-        with the smallest load (greedy scheduling).  The batch has those of the first free slot, in
-        the order in which they were added.  Suspects come last, since they may end the engine.
+        with the smallest load (greedy scheduling). The batch has the items of the first free slot,
+        in the order in which they were added. Suspects come last, since they may end the engine.
         """
         free = self._slots - len(self._running)
         if free <= 0 or not self._waiting:
             return {}
         loads = [0] + [sum(map(self._cost.get, ids)) for ids in self._running.values()]
         loads += [0] * (free - 1)
-        # Not all of them, so that no cheap item waits for ever behind expensive ones.
+        # Use a limited number, so that cheap items do not wait for ever behind expensive ones.
         candidates = list(self._waiting)[: MAX_ITEMS * self._slots]
         batch = set()
         for key in sorted(candidates, key=self._cost.get, reverse=True):
@@ -89,14 +89,14 @@ class Batches:
         return {key: self._waiting[key] for key in in_order}
 
     def start(self, batch, items):
-        """Let items {id: item} run as a batch with a unique name."""
+        """Mark items {id: item} as running in a batch with a unique name."""
         for key in items:
             del self._waiting[key]
         self._running[batch] = dict(items)
         self._completed[batch] = 0
 
     def complete(self, key):
-        """Remove an item that has a result; returns it, or None where none is expected."""
+        """Remove an item that has a result; returns the item, or None if it is not expected."""
         if key in self._waiting:
             self._forget(key)
             return self._waiting.pop(key)
@@ -115,21 +115,21 @@ class Batches:
     def end(self, batch, message, could_not_start):
         """Remove a batch on which the engine has ended; its items without a result wait again.
 
-        The engine may have been killed for its memory over the first item that has no result, or
-        from outside: its job was cancelled, its time was over, its node failed.  That item is tried
-        once more, after the others, and given up when an engine ends over it again.
+        The engine may have run out of memory on the first item without a result, or was ended from
+        outside: its job was cancelled or exceeded its time limit, or its node failed. This item is
+        tried once more, after the others, and fails if an engine ends on it again.
 
         Args:
-            batch: its name.
+            batch: name of the batch.
             message: the last lines of the engine.
             could_not_start: whether the engine reported that it could not start.
 
         Returns:
-            {id: item} of items that are given up.
+            {id: item} of items that have failed.
 
         Raises:
-            EngineDiedError: the engine could not start, or engines ended over different items in a
-                row without any result.
+            EngineDiedError: the engine could not start, or consecutive engines ended on different
+                items without any result.
         """
         items = self._running.pop(batch)
         completed = self._completed.pop(batch)

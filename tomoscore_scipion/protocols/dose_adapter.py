@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tilt series for the stream runner: their job entries, and the outputs of their dose curves."""
+"""Adapter of the stream runner for tilt series: job entries, and outputs from dose curves."""
 
 import logging
 import math
@@ -44,7 +44,7 @@ class DoseAdapter(StreamAdapter):
 
     # --------------------------- input --------------------------------------
     def new_items(self, source, is_new):
-        """New tilt series; one without images is not complete yet, while more may come."""
+        """New tilt series; while the input is open, series without images are left for later."""
         rows = [(row.getTsId(), row.getObjId()) for row in EMSet.iterItems(source)]
         new = []
         for key, identity in rows:
@@ -67,7 +67,7 @@ class DoseAdapter(StreamAdapter):
 
     # --------------------------- batches ------------------------------------
     def job_entry(self, key, item):
-        """Pixel size, thickness, and the tilt_files.Series, of which `write_job` makes files."""
+        """Pixel size, thickness, and the tilt_files.Series for the files of `write_job`."""
         size = item.getSamplingRate()
         return {
             "ts_id": key,
@@ -77,7 +77,7 @@ class DoseAdapter(StreamAdapter):
         }
 
     def write_job(self, entries):
-        """A job with the files of angles, doses and alignment, and a folder for previews."""
+        """Write a job with the files of angles, doses and alignment, and a folder for previews."""
         folder = exchange.new_folder(self.batches_folder)
         for entry in entries:
             series, stem = entry.pop("series"), file_stem(entry["ts_id"])
@@ -91,14 +91,14 @@ class DoseAdapter(StreamAdapter):
 
     # --------------------------- results ------------------------------------
     def is_up_to_date(self, record, item):
-        """Whether stack, pixel size and weights are those of the record."""
+        """Whether stack, pixel size and weights are the same as in the record."""
         entry = self.job_entry(record.ts_id, item)
         stack, size = entry["series"].stack, entry["pixel_size_angstrom"]
         sources = Sources(record.ts_id, stack, pixel_angstrom=size)
         return is_current(record, sources, self.protocol.getModelSha256())
 
     def outputs_of(self, key, item, record):
-        """A tilt series limited to its dose, and its preview where the engine wrote one."""
+        """A tilt series limited to its suggested dose, and its preview if the engine wrote one."""
         if record.error:
             reason = cause_first(record.error, record.path)
             logger.error("%s: %s", key, reason)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Output sets of ProtTomoScoreDose, and the attributes of their items.
 
-A tilt series is a row of its set and a table of images of its own.  The images are written before
-the row, so that a row exists only where the tilt series is complete.
+A tilt series consists of a row in its set and a separate table of images. The images are written
+before the row, so that a row exists only for complete tilt series.
 """
 
 import logging
@@ -24,11 +24,11 @@ LIMITED_SET = "limitedTiltSeries"
 PREVIEW_SET = "previewTomograms"
 FAILED_SERIES_SET = "failedTiltSeries"
 
-DOSE = "_tomoScoreDose"  # of the best score, accumulated, e/A^2; suggested where there is a range
+DOSE = "_tomoScoreDose"  # accumulated dose of the best score, e/A^2; suggested if there is a range
 DOSE_LOW = "_tomoScoreDoseLow"
 DOSE_HIGH = "_tomoScoreDoseHigh"
-DOSE_TOTAL = "_tomoScoreDoseTotal"  # of the whole series
-REASON = "_tomoScoreDoseReason"  # why there is no range
+DOSE_TOTAL = "_tomoScoreDoseTotal"  # dose of the whole series, e/A^2
+REASON = "_tomoScoreDoseReason"  # reason why there is no range
 VIEWS_OFF = "_tomoScoreViewsOff"  # images of the stack beyond the dose, from 1, "35,36,37"
 CURVE_FILE = "_tomoScoreDoseCurve"  # path of the curves, JSON
 DOSE_ATTRIBUTES = (DOSE, DOSE_LOW, DOSE_HIGH, DOSE_TOTAL, SCORE, LOW, HIGH, SCALE)
@@ -39,17 +39,17 @@ DOSE_PROVENANCE = {**ENGINE_PROVENANCE, THICKNESS: Float}
 
 FROM_SERIES = ("_firstDim", "_isHeterogeneous", "_hasOddEven", "_ctfCorrected", "_hasAlignment")
 FROM_SERIES += ("_interpolated", "_anglesCount")
-"""What tomo's own append would read again from each tilt series."""
+"""Attributes copied from the input; the append method of tomo would read them from each series."""
 
 
 def annotate_dose(item, record=None, curve_file=None, error=None):
-    """Set all attributes of a tilt series or preview: the first item fixes a set's columns.
+    """Set all attributes of a tilt series or preview, because the first item fixes the columns.
 
     Args:
         item: the tilt series or tomogram.
-        record: its DoseRecord; None where there is none.
-        curve_file: path of its curves.
-        error: why it failed.
+        record: DoseRecord of the item; None without a record.
+        curve_file: path of the curves.
+        error: reason of the failure; None if the item did not fail.
     """
     best = record.best_step() if record else {}
     dose_low, dose_high = (record and record.suggested_range) or (None, None)
@@ -74,7 +74,7 @@ def annotate_dose(item, record=None, curve_file=None, error=None):
 
 
 def preview_of(series, record, curve_file):
-    """The tomogram of a record's preview, None where there is none."""
+    """The tomogram of a record's preview; None without a preview."""
     if not record.preview:
         return None
     try:
@@ -121,12 +121,12 @@ class DoseOutputSets(OutputSets):
             tomograms.setIsHeterogeneousSet(True)
 
     def _append_images(self, many, series):
-        """Write a tilt series' table of images, with those beyond its dose disabled."""
+        """Write the table of images of a tilt series; images beyond the dose are disabled."""
         images = self._images_of(series.getTsId())
         off = {int(number) for number in (value(series, VIEWS_OFF) or "").split(",") if number}
         many._setItemMapperPath(series)
         database = series._getMapper().db
-        if not database.missingTables():  # of an attempt that ended before the row was written
+        if not database.missingTables():  # left by an attempt that ended before the row was written
             for table in ("Objects", "Classes"):
                 database.executeCommand(f"DROP TABLE {database.tablePrefix}{table}")
             many._setItemMapperPath(series)

@@ -25,7 +25,7 @@ NOTHING = ["No tilt series is analysed yet."]
 
 
 def series_in(protocol, name=LIMITED_SET):
-    """Copies of the tilt series of an output, without their images; [] where it is missing."""
+    """Copies of the tilt series of an output, without their images; [] if it is missing."""
     tilt_series = readable_output(protocol, name)
     if tilt_series is None or tilt_series.isEmpty():
         return []
@@ -74,7 +74,7 @@ def _analysed_lines(protocol):
 
 
 def warning_lines(records):
-    """The engine's warnings, each once, with the first tilt series that has it."""
+    """The engine's warnings without duplicates, each with the first tilt series that has it."""
     having = {}
     for record in records:
         for warning in record.warnings:
@@ -104,7 +104,7 @@ def range_line(session, count):
 
 
 def curve_text(curve):
-    """A few points of a median curve, its first and last among them."""
+    """Text with a few points of a median curve, including the first and last point."""
     last = len(curve) - 1
     indices = (
         sorted({round(last * n / (MAX_LINES - 1)) for n in range(MAX_LINES)}) if last > 0 else [0]

@@ -24,7 +24,7 @@ def thread_errors(protocol):
 
 
 def gpu_errors(protocol):
-    """Errors of listed GPUs that do not exist; not checked with a queue, whose GPUs are unknown."""
+    """Errors of listed GPUs that do not exist; not checked with a queue (its GPUs are unknown)."""
     try:
         gpus = protocol.getGpuList()
     except ValueError:
@@ -51,7 +51,7 @@ def continue_errors(protocol):
     readable = (readable_output(protocol, name) for name in names)
     outputs = [output for output in readable if output is not None]
     changed = []
-    # What failed before anything was scored may have no weights, and a stop may lose values.
+    # Items that failed before the first score may have no weights, and a stop may lose values.
     models = {value(output, MODEL_SHA256) for output in outputs} - {None}
     if models and models != {protocol.getModelSha256()}:
         changed.append("*Weights*")
@@ -69,7 +69,7 @@ def continue_errors(protocol):
 
 
 def thread_warnings(protocol):
-    """Warnings of GPUs that too few threads leave idle, and of more threads than cores."""
+    """Warnings of GPUs that are idle because of too few threads, and of more threads than cores."""
     slots = number_of_slots(protocol)
     gpus = len(protocol.getGpuList()) if protocol.usesGpu() else 0
     if gpus > slots:
@@ -78,7 +78,7 @@ def thread_warnings(protocol):
             f"{slots} of them: choose {gpus + 2} threads."
         ]
     cores, threads = os.cpu_count() or 1, protocol.binThreads.get()
-    if gpus or protocol.useQueue() or slots * threads <= cores:  # of a queue nothing is known here
+    if gpus or protocol.useQueue() or slots * threads <= cores:  # the cores of a queue are unknown
         return []
     return [
         f"{slots} engine processes of {threads} threads each, but this machine has "

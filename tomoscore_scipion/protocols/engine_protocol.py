@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The base class of protocols that run the engine on a stream of items.
 
-It connects Scipion's calls to a StreamRunner; checks of the form are in engine_checks.py.
+The class connects Scipion's calls to a StreamRunner. Checks of the form are in engine_checks.py.
 """
 
 import hashlib
@@ -26,13 +26,13 @@ class EngineProtocol(TomoScoreProtocol, ProtStreamingBase):
     """A protocol with GPU, weights and threads in its form, and a StreamAdapter for its items."""
 
     _adapterClass = None
-    """The StreamAdapter of its items."""
+    """The StreamAdapter class for the items of the protocol."""
     _settingLabels = ()
     """(attribute of the sets, label in the form) of settings that results depend on."""
 
     @classmethod
     def worksInStreaming(cls):
-        """Scipion may start it while its input is still growing."""
+        """True: Scipion may start the protocol while its input is still growing."""
         return True
 
     # --------------------------- form ---------------------------------------
@@ -41,7 +41,7 @@ class EngineProtocol(TomoScoreProtocol, ProtStreamingBase):
         raise NotImplementedError
 
     def getWeights(self):
-        """Path of the weights, None for those that the engine ships."""
+        """Path of the weights; None for the weights of the engine."""
         path = (self.weights.get() or "").strip() or Plugin.getModel()
         return os.path.abspath(path) if path else None
 
@@ -54,7 +54,7 @@ class EngineProtocol(TomoScoreProtocol, ProtStreamingBase):
             return hashlib.sha256(file.read()).hexdigest()
 
     def getMadeBy(self):
-        """What makes the records: the hash of the weights, see `Score.made_by`."""
+        """Value of `Score.made_by` for the records: the hash of the weights."""
         return self.getModelSha256()
 
     def _validate(self):
@@ -71,15 +71,15 @@ class EngineProtocol(TomoScoreProtocol, ProtStreamingBase):
         return errors
 
     def _formErrors(self):
-        """Errors of the parameters that only this protocol has."""
+        """Errors of the parameters that are specific to this protocol."""
         return []
 
     # --------------------------- launch -------------------------------------
     def makePathsAndClean(self):
-        """Scipion calls it where a run is launched: open the outputs when it is continued.
+        """Open the outputs on Continue; Scipion calls this method when a run is launched.
 
-        A protocol that is continued together with this one might see the outputs before the run's
-        own process opens them, and take them for complete.
+        Otherwise a protocol that is continued together with this one might see the outputs before
+        the process of the run opens them, and consider them complete.
         """
         super().makePathsAndClean()
         if not self.isContinued():
@@ -91,7 +91,7 @@ class EngineProtocol(TomoScoreProtocol, ProtStreamingBase):
                 output.setStreamState(Set.STREAM_OPEN)
                 output.write()
                 output.close()
-            except sqlite3.OperationalError as error:  # the run itself does it later
+            except sqlite3.OperationalError as error:  # the process of the run opens it later
                 logger.warning("%s is not opened yet: %s", name, error)
 
     # --------------------------- steps --------------------------------------
@@ -102,30 +102,30 @@ class EngineProtocol(TomoScoreProtocol, ProtStreamingBase):
             self._insertFunctionStep(
                 self.scoreBatchesStep,
                 slot,
-                str(datetime.now()),  # so that Continue does not take it for done
+                str(datetime.now()),  # a new value, so that Continue runs the step again
                 prerequisites=[],
                 needsGPU=self.usesGpu(),
             )
 
     def stepsGeneratorStep(self):
-        """Work through the input until it is complete."""
+        """Process the input until it is complete."""
         self._streamRunner.run()
 
     def scoreBatchesStep(self, slot, started):
-        """Run the engine on one batch after another."""
+        """Run the engine on batches in sequence."""
         self._streamRunner.slots.run_batches()
 
     def _stepFinished(self, step):
-        """Scipion reports that a step ended; returns whether to go on. A failure counts once."""
+        """Handle the end of a step; returns whether to go on. A failure is counted once."""
         if self.lastStatus == STATUS_FAILED:
             return False
         return super()._stepFinished(step)
 
     def _stepsCheck(self):
-        """Called now and then, and last when no step is left.
+        """Check for failed steps; called repeatedly, and a last time when no step is left.
 
         The executor misses a step that fails between its check of the ended steps and its check of
-        the remaining ones: the run would be called finished.
+        the remaining steps; the run would then be reported as finished.
         """
         super()._stepsCheck()
         for step in self._steps:

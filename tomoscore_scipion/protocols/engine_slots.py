@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the engine in Scipion steps, one per slot: each takes one batch after another.
+"""Run the engine in Scipion steps, one step per slot; each step processes batches in sequence.
 
-The steps are inserted at the start of the run, however many batches there will be: a step that is
-inserted later has no id at first, by which GPUs are booked and jobs of a queue are named, and each
-step costs seconds.
+The steps are inserted at the start of the run, independent of the number of batches. A step that is
+inserted later has no id at first, but GPUs are booked and jobs of a queue are named by this id.
+Each step also costs seconds.
 """
 
 import logging
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 def number_of_slots(protocol):
-    """Batches that run at the same time: the main thread and the generator take two threads."""
+    """Number of parallel batches: the threads without the main thread and the generator."""
     workers = max(1, protocol.numberOfThreads.get() - 2)
     gpus = [gpu for gpu in protocol.getGpuList() if gpu != VOID_GPU]
     return min(workers, max(1, len(gpus))) if protocol.usesGpu() else workers
@@ -46,27 +46,27 @@ class EngineSlots:
         self._ended = queue.Queue()  # folders of batches on which an engine has ended
 
     def submit(self, folder):
-        """Let the next free slot run the engine on a batch."""
+        """Add a batch to the queue; the next free slot runs the engine on it."""
         self._waiting.put(folder)
 
     def close(self):
-        """Let every slot end when no batch is waiting."""
+        """End each slot as soon as no batch is waiting."""
         for _ in range(self.count):
             self._waiting.put(None)
 
     def newly_ended(self):
         """Folders of the batches on which engines have ended since the last call."""
         ended = []
-        while not self._ended.empty():  # nobody else takes any out
+        while not self._ended.empty():  # this is the only consumer
             ended.append(self._ended.get())
         return ended
 
     def run_batches(self):
-        """Run the engine on one batch after another; the work of one Scipion step.
+        """Run the engine on batches in sequence, as one Scipion step.
 
-        It fails neither for an item nor for the engine: a step that raises leaves the protocol
-        hanging until the input closes, and queues do not report exit codes.  The stream runner
-        sees the outcome of a batch from its records.
+        Failures of items or of the engine do not raise an exception: the protocol would hang until
+        the input closes, and queues do not report exit codes. The stream runner finds the outcome
+        of a batch in its records.
         """
         folder = self._waiting.get()
         while folder is not None and not self._protocol.isFailed():
@@ -78,7 +78,7 @@ class EngineSlots:
         protocol, environ = self._protocol, Plugin.getEnviron()
         if not protocol.usesGpu():
             exchange.set_device(folder, "cpu")
-        elif protocol.useQueue():  # the scheduler says which GPUs are visible, Scipion counts them
+        elif protocol.useQueue():  # the scheduler sets the visible GPUs, Scipion counts them
             exchange.set_device(folder, f"cuda:{self._booked_gpu()}")
         else:
             environ["CUDA_VISIBLE_DEVICES"] = str(self._booked_gpu())

@@ -2,12 +2,13 @@
 """Files that protocols and engine exchange: a folder per batch with a job file and its records.
 
     <root>/0001/job.json        the items to work on
-    <root>/0001/results.jsonl   a record per item, as soon as it is done
+    <root>/0001/results.jsonl   a record per item, written when the item is finished
     <root>/0001/engine.log      output of the engine
     <root>/failed.jsonl         records of tomograms for which no engine wrote one
 
-A batch never writes into the folder of another, so that an engine that outlived its protocol does
-no harm.  Paths of the user are in the job file only, never in a command.  Independent of Scipion.
+Each batch writes only to its own folder, so that an engine that outlived its protocol does no harm.
+Paths of the user are in the job file only, never in a command. This module does not depend on
+Scipion.
 """
 
 import json
@@ -22,21 +23,21 @@ from tomoscore_scipion.records.thumbnail_files import chosen_slices, thumbnail_n
 JOB, RESULTS, LOG = "job.json", "results.jsonl", "engine.log"
 FAILED = "failed.jsonl"
 START_ERROR = "tomoscore: error:"
-"""Beginning of the line in which the engine reports why it could not start."""
+"""Start of the engine's message with the reason why it could not start."""
 
 
 def write_job(root, tomograms, weights, device="auto", **options):
     """Create the folder of the next batch with a job file for scoring.
 
     Args:
-        root: the folder of all batches; created where it is missing.
+        root: the folder of all batches; created if it is missing.
         tomograms: list of {"ts_id", "path", "voxel_size_angstrom"}.
-        weights: path of the weights, None for those that the engine ships.
+        weights: path of the weights; None for the weights of the engine.
         device: "auto", "cpu" or "cuda:N".
         options: other keys of the job: thumbnail_dir, map_dir, calibration; None for none.
 
     Returns:
-        The batch's folder, a Path.
+        Path of the batch's folder.
     """
     folder = new_folder(root)
     job = {"schema": 1, "weights": weights, "device": device, "tomograms": tomograms}
@@ -77,7 +78,7 @@ def command(program, folder, threads, work="score"):
     """The shell command that runs the engine on a batch; its output goes to the batch's log.
 
     Args:
-        program: the engine's program for a shell, its activation included.
+        program: the engine's program for a shell, including its activation.
         folder: the folder of the batch.
         threads: number of CPU threads.
         work: command of the engine.
@@ -88,13 +89,13 @@ def command(program, folder, threads, work="score"):
 
 
 def note_failure(root, key, path, reason):
-    """Write the record of a tomogram for which no engine wrote one, so that reports show it.
+    """Write a failed record of a tomogram without a record, so that reports show it.
 
     Args:
-        root: the folder of all batches; created where it is missing.
+        root: the folder of all batches; created if it is missing.
         key: the tomogram's id.
-        path: its file; None where it has none.
-        reason: why it failed.
+        path: path of the file; None without a file.
+        reason: reason of the failure.
     """
     Path(root).mkdir(parents=True, exist_ok=True)
     with open(Path(root) / FAILED, "a", encoding="utf-8") as file:
@@ -102,14 +103,14 @@ def note_failure(root, key, path, reason):
 
 
 def thumbnail_of(folder, record):
-    """Path of the picture of a tomogram's central slice; None where there is none."""
+    """Path of the picture of a tomogram's central slice; None without a picture."""
     z = chosen_slices(record).get("central")
     path = None if z is None else os.path.join(folder, thumbnail_name(record.ts_id, z))
     return path if path is not None and os.path.exists(path) else None
 
 
 def said_last(folder):
-    """The end of the engine's log of a batch, in one line: its error where it printed one.
+    """The last message in the engine's log of a batch, in one line; its error if it has one.
 
     Returns:
         (message, whether the engine could not start).
@@ -118,7 +119,7 @@ def said_last(folder):
 
 
 def last_words(path):
-    """The same of any log file of the engine."""
+    """As `said_last`, for any log file of the engine."""
     text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for line in reversed(lines):
@@ -130,8 +131,8 @@ def last_words(path):
 def latest_lines(root):
     """The latest record of each id in all batches, {id: line of JSON}, in the order of writing.
 
-    Incomplete and invalid lines are left out, since a run may be writing.  Lines are not parsed
-    into records, which would take too long for thousands.
+    Incomplete and invalid lines are ignored, because a run may be writing. Lines are not parsed to
+    records, which would be slow for thousands of records.
     """
     latest = {}
     root = Path(root)
@@ -148,8 +149,8 @@ def latest_lines(root):
 class Records:
     """The records of all batches below a folder, each returned once.
 
-    Of earlier batches only incomplete ones are read, since their engines may have outlived the
-    protocol.  So the time of a read does not grow with the number of batches.
+    Only incomplete batches are read, including those of earlier runs, because their engines may
+    have outlived the protocol. The time of a read does not grow with the number of batches.
     """
 
     def __init__(self, root, read=Score.from_json):
@@ -157,7 +158,7 @@ class Records:
 
         Args:
             root: the folder of all batches.
-            read: function that parses a line; it raises ValueError where the line is no record.
+            read: function that parses a line; raises ValueError if the line is not a record.
         """
         self._root = Path(root)
         self._record = read
@@ -172,14 +173,14 @@ class Records:
         try:
             job = json.loads((folder / JOB).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            return  # the protocol was stopped before it was written: no engine runs on it
+            return  # stopped before the job was written: no engine runs on it
         lists = [entries for entries in job.values() if isinstance(entries, list)]
         self._lacking[folder] = {entry["ts_id"] for entries in lists for entry in entries}
 
     def new(self):
         """The records that were written since the last call, oldest batch first.
 
-        A last line without its end is still being written, and returned when it is complete.
+        A last line without a newline is still being written; it is returned when complete.
 
         Raises:
             ValueError: a line is not a record of this version.
@@ -201,7 +202,7 @@ class Records:
             inode, start = os.fstat(file.fileno()).st_ino, 0
             if folder in self._read and self._read[folder][0] == inode:
                 start = self._read[folder][1]
-            file.seek(start)  # a job that a queue starts again makes its file anew
+            file.seek(start)  # a job restarted by a queue creates a new file
             complete, end, _ = file.read().rpartition(b"\n")
         self._read[folder] = inode, start + len(complete) + len(end)
         return [line.decode("utf-8") for line in complete.split(b"\n") if line]

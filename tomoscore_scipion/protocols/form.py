@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Parameters that several forms have, with their help: input, threshold, faults, GPU, threads."""
+"""Parameters shared by several forms: input, threshold, faults, GPU, threads and others."""
 
 from pyworkflow.protocol import GPU_LIST, USE_GPU, params
 
@@ -111,13 +111,13 @@ GPU_HELP = "A tomogram takes seconds on two CPU cores. On a GPU reading the file
 
 
 def add_gpu(form, text=GPU_HELP):
-    """Add whether to use GPUs, and which; the text is help on their benefit."""
+    """Add the choice and list of GPUs; `text` is the help on their benefit."""
     form.addHidden(
         USE_GPU,
         params.BooleanParam,
         default=False,
         label="Use GPU?",
-        help=text,  # Scipion's window shows only that of the list below
+        help=text,  # Scipion's window shows only the help of the list below
     )
     form.addHidden(
         GPU_LIST,
@@ -132,7 +132,7 @@ def add_gpu(form, text=GPU_HELP):
 
 
 LAST_SLICE = -1
-"""Value of *Last slice* for the volume's last one."""
+"""Value of *Last slice* that means the last slice of the volume."""
 
 
 def add_slab(form):
@@ -173,7 +173,7 @@ def add_scoring_options(form):
 
 
 def add_calibration(form):
-    """Add a file that calibrates the scores."""
+    """Add the path of a calibration of the scores."""
     form.addParam(
         "calibration",
         params.FileParam,
@@ -186,7 +186,7 @@ def add_calibration(form):
 
 
 def add_weights(form):
-    """Add a file of weights."""
+    """Add the path of a weights file."""
     form.addParam(
         "weights",
         params.FileParam,
@@ -199,7 +199,7 @@ def add_weights(form):
 
 
 def add_halves(form):
-    """Add whether to measure the score from half maps."""
+    """Add the option to measure the score from half maps."""
     form.addParam(
         "measureHalves",
         params.BooleanParam,
@@ -214,7 +214,7 @@ def add_halves(form):
 
 
 def add_maps(form):
-    """Add whether to write quality maps."""
+    """Add the option to write quality maps."""
     form.addParam(
         "writeMaps",
         params.BooleanParam,

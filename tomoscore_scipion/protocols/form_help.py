@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Help texts that several forms show: how to read the score, presets, slab limits, borderline."""
+"""Help texts shared by several forms: meaning of the score, presets, slab limits, borderline."""
 
 from tomoscore_scipion.records.simulated_scores import simulated_scores, simulated_scores_text
 from tomoscore_scipion.records.verdict import presets_text

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Attributes of every scored tomogram: scores, verdict, faults, error, thumbnail.
 
-The first item of a Scipion set fixes its columns. All attributes are therefore set on every item,
-in the same order, even without a value.
+The first item of a Scipion set fixes the columns of the set. Therefore all attributes are set on
+every item in the same order, with or without a value.
 """
 
 from pwem.objects import EMSet
@@ -14,10 +14,10 @@ SCORE = "_tomoScore"
 LOW = "_tomoScoreLow"
 HIGH = "_tomoScoreHigh"
 SCALE = "_tomoScoreScale"
-HALVES = "_tomoScoreHalves"  # measured from half maps; None without any, or where refused
+HALVES = "_tomoScoreHalves"  # measured from half maps; None without half maps or if refused
 HALVES_LOW = "_tomoScoreHalvesLow"
 HALVES_HIGH = "_tomoScoreHalvesHigh"
-HALVES_OCTAVES = "_tomoScoreHalvesOctaves"  # how many octaves it counts: 5, of halves by tilt 3
+HALVES_OCTAVES = "_tomoScoreHalvesOctaves"  # number of octaves in the measured score: 5, by tilt 3
 VERDICT = "_tomoScoreVerdict"
 BORDERLINE = "_tomoScoreBorderline"  # whether its interval contains the threshold
 DECIDED_BY = "_tomoScoreDecidedBy"  # score, hand, or the faults for which it is rejected
@@ -30,23 +30,23 @@ ATTRIBUTES += (VERDICT, BORDERLINE, DECIDED_BY, FAULTS, ERROR, THUMBNAIL, CURVE)
 DECISION = (VERDICT, BORDERLINE, DECIDED_BY)
 
 SEPARATOR = ", "
-"""Between the names of faults."""
+"""Separator of the names of faults."""
 
 
 def value(holder, name):
-    """The value of an attribute of an item or a set, None where it has none."""
+    """The value of an attribute of an item or a set; None without the attribute or a value."""
     return holder.getAttributeValue(name)
 
 
 # --------------------------- one item ---------------------------------------
 def annotate(item, record=None, error=None, thumbnail=None, faults=()):
-    """Set all attributes of a tomogram; its verdict stays open, or is "failed" with an error.
+    """Set all attributes of a tomogram; the verdict is open, or "failed" if there is an error.
 
     Args:
         item: the tomogram.
-        record: its Score, None where there is none.
-        error: why it failed, None where it did not.
-        thumbnail: path of its picture.
+        record: Score of the tomogram; None without a record.
+        error: reason of the failure; None if it did not fail.
+        thumbnail: path of the picture.
         faults: names of faults that do not depend on the score.
 
     Returns:
@@ -97,7 +97,7 @@ def apply_criteria(criteria, item, accepted=None):
     Args:
         criteria: verdict.Criteria.
         item: the tomogram.
-        accepted: whether it is accepted; None where that depends on this tomogram alone.
+        accepted: whether it is accepted; None if this depends on this tomogram alone.
 
     Returns:
         The tomogram.
@@ -111,9 +111,9 @@ def apply_criteria(criteria, item, accepted=None):
 
 
 def add_missing_attributes(item):
-    """Give a tomogram of an earlier version the attributes that it lacks, without values.
+    """Add missing attributes, without values, to a tomogram from an earlier version.
 
-    All are in the same order on every tomogram then: that is the order of a set's columns.
+    All attributes are then in the same order on every tomogram, the order of the set's columns.
     """
     existing = {name: attribute for name, attribute in item.getAttributes() if name in ATTRIBUTES}
     for name in existing:
@@ -143,7 +143,7 @@ def _curve_text(curve):
 
 
 def curve_of(item):
-    """R of each octave, coarsest first, None where unknown; None without the attribute."""
+    """R of each octave, coarsest first, None if unknown; None without the attribute."""
     text = value(item, CURVE)
     return [float(r) if r else None for r in text.split(",")] if text else None
 
@@ -160,13 +160,13 @@ def scores_of(tomograms):
 
 
 def curves_of(tomograms):
-    """{tsId: R of each octave} of the scored items of a set; None where an item has no curve."""
+    """{tsId: R of each octave} of the scored items of a set; None for items without a curve."""
     scored = (item for item in tomograms.iterItems() if value(item, SCORE) is not None)
     return {item.getTsId(): curve_of(item) for item in scored}
 
 
 def errors_of(failed):
-    """[(tsId, why it failed)] of a set of failed items."""
+    """[(tsId, reason)] of a set of failed items."""
     return [(item.getTsId(), value(item, ERROR)) for item in EMSet.iterItems(failed)]
 
 

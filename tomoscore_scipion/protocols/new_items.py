@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""New items of a growing set, and the ids under which their records are known."""
+"""New items of a growing set, and the ids of their records."""
 
 from pwem.objects import EMSet
 
@@ -12,12 +12,13 @@ SAME_TS_ID = "another tomogram of the input has the same tsId: tsIds must be uni
 def identities_of(tomograms, first=None, last=None):
     """{(tsId, object id)} of a set's items; empty for None.
 
-    Two columns are read and no item is made, since sets of thousands are asked after every batch.
+    Only two columns are read, without creating items, because this is called after every batch and
+    sets may have thousands of items.
 
     Args:
         tomograms: the set.
-        first: only items whose object id is not below this.
-        last: only items whose object id is not above this.
+        first: minimum object id; None for no minimum.
+        last: maximum object id; None for no maximum.
     """
     if tomograms is None or not tomograms._getMapper().count():
         return set()
@@ -34,7 +35,7 @@ def identities_among(tomograms, items):
 
 
 def known_ids(done_set, failed_set):
-    """The record ids (see NewItems.named) of two output sets, each may be None."""
+    """The record ids (see NewItems.named) of two output sets; each set may be None."""
     known = {ts_id for ts_id, _ in identities_of(done_set)}
     for item in EMSet.iterItems(failed_set) if failed_set is not None else ():
         known.add(f"{item.getTsId() or ''}#{item.getObjId()}")
@@ -49,13 +50,13 @@ class NewItems:
     def __init__(self):
         self._taken = set()  # tsIds
         self._named = set()  # (tsId, object id)
-        self._last = 0  # the largest object id among them
+        self._last = 0  # the largest of these object ids
 
     def unnamed(self, tomograms):
         """Copies of the items that have not been named yet, with all their attributes."""
         new = identities_of(tomograms, first=self._last + 1)
         if len(self._named) + len(new) != tomograms._getMapper().count():
-            new = identities_of(tomograms) - self._named  # ids need not come in their order
+            new = identities_of(tomograms) - self._named  # ids may be added in any order
         if not new:
             return []
         first = min(number for _, number in new)
@@ -70,8 +71,8 @@ class NewItems:
         """Give each item the id of its record.
 
         Yields:
-            (id, item, problem): the item's tsId and None; another id and a message where the tsId
-            cannot be used, or an earlier item has the same.
+            (id, item, problem). The id is the item's tsId and the problem is None, unless the tsId
+            cannot be used or is a duplicate; then it is another id and a message.
         """
         for item in items:
             ts_id = item.getTsId()

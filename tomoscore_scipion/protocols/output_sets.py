@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes the output sets of a protocol: creates, appends, replaces, opens and describes them.
+"""Create, extend, replace and describe the output sets of a protocol.
 
-No image is opened: dimensions come from the input set, and items are appended by `EMSet.append`.
-`SetOfTomograms.append` would read the file of every item (and raise where it is corrupt), and give
-every item the sampling rate of its set.
+No image is opened: dimensions are copied from the input set, and items are appended by
+`EMSet.append`. `SetOfTomograms.append` would read the file of every item (and raise an error for
+corrupt files), and set the sampling rate of the set on every item.
 """
 
 import logging
@@ -25,22 +25,22 @@ FAILED_SET = "failedTomograms"
 SET_OF = {ACCEPTED: ACCEPTED_SET, REJECTED: REJECTED_SET, FAILED: FAILED_SET}
 
 FROM_INPUT = ("_firstDim", "_isHeterogeneous", "_hasOddEven", "_ctfCorrected")
-"""What tomo's own append would read again from each image."""
+"""Attributes copied from the input; the append method of tomo would read them from each image."""
 
 
 class OutputSets:
     """The output sets of a protocol, each created with its first item.
 
-    An empty set cannot be published (it has no tables), so that an output without items is not
-    created.  One that loses all its items, when verdicts change, stays as an empty set.
+    An empty set has no tables and cannot be published, so an output without items is not created.
+    An output that loses all its items, when verdicts change, stays as an empty set.
     """
 
     def __init__(self, protocol):
         """Write the outputs of a protocol.
 
         Args:
-            protocol: a TomoScoreProtocol: its `_possibleOutputs` has the classes of the sets, its
-                `_provenanceKinds` their attributes, its `_sourcePointer()` leads to the input.
+            protocol: a TomoScoreProtocol. `_possibleOutputs` has the classes of the sets,
+                `_provenanceKinds` their attributes, and `_sourcePointer()` points to the input.
         """
         self._protocol = protocol
 
@@ -55,11 +55,11 @@ class OutputSets:
 
     # --------------------------- items --------------------------------------
     def append(self, name, items, provenance):
-        """Append those items that are not in an output set yet; create it where it is missing.
+        """Append items that are not in an output set yet; create the set if it is missing.
 
         Args:
-            name: of the output.
-            items: the items; their order stays.
+            name: name of the output.
+            items: the items, in the order of the output.
             provenance: {attribute of the set: value}.
         """
         with self._protocol._lock:
@@ -78,11 +78,11 @@ class OutputSets:
             self._save(output)
 
     def replace(self, name, items, provenance):
-        """Let an output set have these items only; without items it is not created.
+        """Replace all items of an output set; a missing set is not created without items.
 
         Args:
-            name: of the output.
-            items: all its items.
+            name: name of the output.
+            items: all items of the set.
             provenance: {attribute of the set: value}.
         """
         with self._protocol._lock:
@@ -96,10 +96,10 @@ class OutputSets:
                 self._save(output)
 
     def update_items(self, name, items, provenance):
-        """Write items of an output set again that have changed.
+        """Write changed items of an output set again.
 
         Args:
-            name: of the output.
+            name: name of the output.
             items: the changed items.
             provenance: {attribute of the set: value}.
         """
@@ -112,14 +112,14 @@ class OutputSets:
 
     # --------------------------- all sets -----------------------------------
     def open_all(self):
-        """Let consumers wait for more: a run that ended has left its sets closed."""
+        """Open the streams of all outputs, which an earlier run closed, so that consumers wait."""
         with self._protocol._lock:
             for _, output in self._protocol.iterOutputAttributes():
                 self._save(output)
 
     @retry_on_sqlite_lock(log=logger)
     def complete_provenance(self, provenance):
-        """Give all outputs the same provenance: the first failed items may come before a record."""
+        """Set the provenance of all outputs; sets of failed items may precede the first record."""
         kinds = self._protocol._provenanceKinds
         with self._protocol._lock:
             for _, output in self._protocol.iterOutputAttributes():
@@ -135,10 +135,10 @@ class OutputSets:
         return self._protocol._sourcePointer().get()
 
     def _write_all(self, name, items, provenance):
-        """Publish a new set with these items, or let the existing one have these only.
+        """Publish a new set with these items, or replace the items of the existing set.
 
-        The existing one keeps its file: a reader that has it open would go on reading a deleted
-        one.
+        The existing set keeps its file, because a reader with the file open would otherwise
+        continue to read a deleted file.
         """
         output = self._get(name)
         if output is None:
@@ -163,7 +163,7 @@ class OutputSets:
         output.close()
 
     def _sort_names(self):
-        """Let windows list the outputs in the order of `_possibleOutputs`, their own last."""
+        """Sort the outputs in windows of Scipion in the order of `_possibleOutputs`."""
         order, names = list(self._protocol._possibleOutputs), self._protocol._outputs
         names.sort(key=lambda name: order.index(name) if name in order else len(order))
         self._protocol._store(names)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The protocol that compares: scored sets of the same tilt series in, the best of each out."""
+"""The protocol that compares scored sets of the same tilt series and outputs the best tomograms."""
 
 from pyworkflow import BETA
 from pyworkflow.object import String
@@ -20,7 +20,7 @@ from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.verdict import Criteria
 
 BEST_SET = "bestTomograms"
-MADE_BY = "_tomoScoreBestOf"  # the name of the set from which a tomogram comes
+MADE_BY = "_tomoScoreBestOf"  # name of the input set of a tomogram
 RESULT, TABLE = "comparison.json", "comparison.csv"
 
 
@@ -64,7 +64,7 @@ class ProtTomoScoreCompare(LightProtocol):
         return self.inSets[0]
 
     def _insertAllSteps(self):
-        # The names are arguments, so that Continue sees when they have changed.
+        # The names are arguments, so that Continue detects changes.
         self._insertFunctionStep(self.compareStep, self.getNames(), needsGPU=False)
 
     def compareStep(self, names):
@@ -84,7 +84,7 @@ class ProtTomoScoreCompare(LightProtocol):
         for ts_id, number in comparison.best_of_each().items():
             item = item_attributes.add_missing_attributes(groups[number][ts_id])
             setattr(item, MADE_BY, String(names[number]))
-            item.setObjId(None)  # ids of several sets
+            item.setObjId(None)  # ids of several sets may be equal
             best.append(item)
         if not self._samplingRatesDiffer():
             OutputSets(self).replace(BEST_SET, best, self._provenance())
@@ -92,7 +92,7 @@ class ProtTomoScoreCompare(LightProtocol):
 
     @staticmethod
     def _itemsOf(tomograms):
-        """{tsId: item} of the scored tomograms of a set, the first of each."""
+        """{tsId: item} of the scored tomograms of a set; the first item of each tsId."""
         items = {}
         for item in item_attributes.items_of(tomograms):
             if value(item, SCORE) is not None:
@@ -104,7 +104,7 @@ class ProtTomoScoreCompare(LightProtocol):
             file.write(text)
 
     def _provenance(self):
-        """The provenance that all inputs share; thresholds have no meaning here."""
+        """The provenance that is equal for all inputs, without thresholds."""
         each = [provenance_of(pointer.get()) for pointer in self.inSets]
         shared = {name: v for name, v in each[0].items() if all(one[name] == v for one in each)}
         return {**shared, **criteria_provenance(Criteria(None))}
@@ -122,7 +122,7 @@ class ProtTomoScoreCompare(LightProtocol):
         return [f"Slab limits differ ({named}): not the same slices were scored."] if named else []
 
     def _differentSlabs(self, names):
-        """The slab limits of each set, in words; empty where they are the same."""
+        """Text with the slab limits of each set; empty if they are equal."""
         each = [provenance_of(pointer.get()) for pointer in self.inSets]
         limits = [slab(made) or "all slices" for made in each]
         named = [f"{name}: {limit}" for name, limit in zip(names, limits)]
@@ -145,7 +145,7 @@ class ProtTomoScoreCompare(LightProtocol):
         if any(names_in_form):
             return names_in_form
         makers = [self._makerOf(pointer) for pointer in self.inSets]
-        # Runs that scored often have the same name, those that made the tomograms rarely.
+        # Scoring runs often have equal names; the runs that made the tomograms rarely have.
         before = [self._makerOf(getattr(run, "inTomograms", None)) for run in makers]
         for candidates in (makers, before):
             names = [run.getRunName() if run is not None else "?" for run in candidates]
@@ -154,7 +154,7 @@ class ProtTomoScoreCompare(LightProtocol):
         return [f"set {number}" for number in range(1, len(makers) + 1)]
 
     def _makerOf(self, pointer):
-        """The run that made what a pointer leads to; None where it is not known."""
+        """The run that made the set of a pointer; None if unknown."""
         holder = pointer.getObjValue() if pointer is not None else None
         if holder is None or hasattr(holder, "getRunName"):
             return holder
@@ -180,7 +180,7 @@ class ProtTomoScoreCompare(LightProtocol):
         """Check that sets can be compared.
 
         Raises:
-            StartError: they cannot.
+            StartError: the sets cannot be compared.
         """
         names = self.getNames()
         if len(names) != len(input_sets):
@@ -210,7 +210,7 @@ class ProtTomoScoreCompare(LightProtocol):
     @staticmethod
     def _modelsOf(tomograms):
         made_by = maker_of(tomograms)
-        return [made_by] if made_by else []  # subsets and joins do not have it
+        return [made_by] if made_by else []  # subsets and joins lack it
 
     # --------------------------- information ---------------------------------
     def _warnings(self):

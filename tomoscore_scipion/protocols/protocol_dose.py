@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The protocol of the best dose: aligned tilt series in; how many electrons are worth it."""
+"""The protocol that finds the best accumulated dose of aligned tilt series."""
 
 from pyworkflow import BETA
 from pyworkflow.protocol import params
@@ -19,7 +19,7 @@ from tomoscore_scipion.protocols.engine_protocol import EngineProtocol
 from tomoscore_scipion.records.file_names import file_stem
 
 CHECKED = 10
-"""Number of tilt series that are checked before the run: where none can be used, it is refused."""
+"""Number of tilt series checked before the run; if all are unusable, the form has errors."""
 
 INPUT_HELP = (
     "Aligned tilt series with doses. Aligned: with transformations (from IMOD, AreTomo, tomo - "
@@ -111,7 +111,7 @@ class ProtTomoScoreDose(EngineProtocol):
         return self.inTiltSeries
 
     def getScoringSettings(self):
-        """Thickness: with tilt series and weights it determines a curve."""
+        """Thickness, which affects the curve besides tilt series and weights."""
         return {THICKNESS: self.thickness.get()}
 
     def getCurveFile(self, ts_id):

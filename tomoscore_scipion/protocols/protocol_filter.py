@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The protocol that filters: a scored set in, accepted and rejected tomograms out."""
+"""The protocol that filters a scored set into accepted and rejected tomograms."""
 
 import os
 
@@ -66,7 +66,7 @@ class ProtTomoScoreFilter(LightProtocol):
         return self.inTomograms
 
     def _insertAllSteps(self):
-        # The criteria are arguments, so that Continue sees when they have changed.
+        # The criteria are arguments, so that Continue detects changes.
         ids = self.getIdList().digest() if self._byIds() else None
         self._insertFunctionStep(self.filterStep, self._criteriaProvenance(), ids, needsGPU=False)
 
@@ -100,7 +100,13 @@ class ProtTomoScoreFilter(LightProtocol):
             item_attributes.apply_criteria(criteria, item, key in accepted)
 
     def _acceptedKeys(self, criteria, measured, curves):
-        """The keys that are accepted of {key: verdict.Measured} and {key: curve}."""
+        """The accepted keys.
+
+        Args:
+            criteria: criteria of acceptance.
+            measured: {key: verdict.Measured} of the tomograms.
+            curves: {key: R of each octave} of the tomograms.
+        """
         criterion = self.criterion.get()
         if criterion == BY_RULE:
             rule = self.getRule()
@@ -123,7 +129,7 @@ class ProtTomoScoreFilter(LightProtocol):
         """The list of ids of the form.
 
         Raises:
-            IdListError: it cannot be read, or there is none.
+            IdListError: the list cannot be read, or the form has none.
         """
         path, text = ((value.get() or "").strip() for value in (self.idsFile, self.idsText))
         if bool(path) == bool(text):
@@ -138,7 +144,7 @@ class ProtTomoScoreFilter(LightProtocol):
             raise IdListError(f"{error}: {path}") from None
 
     def getCriteria(self):
-        """The criteria of acceptance (verdict.Criteria), where no list of ids decides."""
+        """The criteria of acceptance (verdict.Criteria), if no list of ids decides."""
         criterion = self.criterion.get()
         return verdict.Criteria(
             self.getThreshold() if criterion in (BY_THRESHOLD, BY_RULE) else None,
@@ -157,7 +163,7 @@ class ProtTomoScoreFilter(LightProtocol):
         """The Rule of the form.
 
         Raises:
-            StartError: it cannot be read, or there is none.
+            StartError: the rule cannot be read, or the form has none.
         """
         run, path = self.ruleRun.get(), (self.ruleFile.get() or "").strip()
         if (run is None) == (not path):
@@ -179,7 +185,7 @@ class ProtTomoScoreFilter(LightProtocol):
         criteria = {**criteria_provenance(self.getCriteria()), **others}
         if criterion == BY_PERCENT:
             criteria["_tomoScorePercent"] = self.percent.get()
-        if criterion == BY_RULE:  # a rule does not ask for the interval
+        if criterion == BY_RULE:  # a rule does not use the interval
             criteria["_tomoScoreAcceptBorderline"] = None
             criteria[OCTAVE_WEIGHTS] = self.getRule().octaves_text
         return criteria
@@ -195,7 +201,7 @@ class ProtTomoScoreFilter(LightProtocol):
         try:
             rule = self.getRule()
             model = value(tomograms, MODEL_SHA256) if tomograms is not None else None
-            # Subsets and joins do not say what scored them.
+            # Subsets and joins lack the model and calibration of their scores.
             calibration = value(tomograms, CALIBRATION_SHA256) if model else rule.calibration_sha256
             rule.check_made_for(model, calibration)
             if rule.needs_curve and tomograms is not None:
@@ -253,7 +259,7 @@ def _checkCurves(tomograms):
     """Check that all scored tomograms have a curve.
 
     Raises:
-        StartError: some have none; the message says what to do.
+        StartError: a scored tomogram has no curve; the message says what to do.
     """
     curves = item_attributes.curves_of(tomograms)
     missing = [ts_id for ts_id, curve in curves.items() if curve is None]

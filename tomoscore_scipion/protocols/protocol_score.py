@@ -98,22 +98,22 @@ class ProtTomoScore(EngineProtocol):
         )
 
     def getZRange(self):
-        """[first, last] slice to score, last None for each tomogram's last; None for all."""
+        """[first, last] slice to score; last is None for the last slice; None for all slices."""
         first, last = self.slabFirst.get(), self.slabLast.get()
         if (first, last) == (0, form.LAST_SLICE):
             return None
         return [first, None if last == form.LAST_SLICE else last]
 
     def getCalibrationPath(self):
-        """Path of the calibration; None for scores as they are predicted."""
+        """Path of the calibration; None for uncalibrated scores."""
         path = (self.calibration.get() or "").strip()
         return os.path.abspath(path) if path else None
 
     def getCalibration(self):
-        """The calibration (calibration.Calibration); None for scores as they are predicted.
+        """The calibration (calibration.Calibration); None for uncalibrated scores.
 
         Raises:
-            StartError: the file cannot be read, or is no calibration of the weights.
+            StartError: the file cannot be read, or is not a calibration for the weights.
         """
         path = self.getCalibrationPath()
         if path is None:
@@ -128,7 +128,7 @@ class ProtTomoScore(EngineProtocol):
         return maker(self.getModelSha256(), calibration and calibration.sha256)
 
     def getScoringSettings(self):
-        """Voxel size, slab, calibration: with tomogram and weights they determine a score."""
+        """Voxel size, slab and calibration, which affect the score besides tomogram and weights."""
         calibration = self.getCalibration()
         return {
             CALIBRATION_SHA256: calibration and calibration.sha256,

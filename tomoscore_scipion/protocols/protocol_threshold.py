@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The protocol that learns a threshold: good and bad tomograms in, a threshold and its rule out."""
+"""The protocol that fits a threshold and its rule to examples of good and bad tomograms."""
 
 import json
 from dataclasses import asdict
@@ -83,7 +83,7 @@ class ProtTomoScoreThreshold(LightProtocol):
 
     # --------------------------- step ---------------------------------------
     def _insertAllSteps(self):
-        # The examples are arguments, so that Continue sees when they have changed.
+        # The examples are arguments, so that Continue detects changes.
         good, bad = self._markedIds()
         self._insertFunctionStep(self.thresholdStep, good, bad, needsGPU=False)
 
@@ -128,7 +128,7 @@ class ProtTomoScoreThreshold(LightProtocol):
         """{tsId: TomoScore} of the good and of the bad examples.
 
         Raises:
-            StartError: an id is in both, or has no score.
+            StartError: an id is in both lists, or has no score.
         """
         scored = scores_of(self.inTomograms.get())
         scores = {ts_id: score for ts_id, score in scored.items() if score is not None}
@@ -142,7 +142,7 @@ class ProtTomoScoreThreshold(LightProtocol):
 
         Args:
             good: {tsId: TomoScore} of the good examples.
-            bad: the same of the bad ones.
+            bad: {tsId: TomoScore} of the bad examples.
         """
         curves = curves_of(self.inTomograms.get())
         missing = sum(curves[ts_id] is None for ts_id in (*good, *bad))

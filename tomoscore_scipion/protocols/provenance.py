@@ -17,13 +17,13 @@ ENGINE_PROVENANCE = {
     "_tomoScoreEngineVersion": String,
     DEVICE: String,
 }
-"""Attributes that every output of the engine carries, and their classes."""
+"""Attributes of all outputs of the engine, and their classes."""
 
 PROVENANCE = {
     **ENGINE_PROVENANCE,
-    "_tomoScoreVoxelSize": Float,  # the one that was used instead of the items' own; 0: none
+    "_tomoScoreVoxelSize": Float,  # used instead of the voxel sizes of the items; 0: none
     "_tomoScoreSlabFirst": Integer,  # the first slice that was scored, from 0
-    "_tomoScoreSlabLast": Integer,  # the last one; -1: the tomogram's last
+    "_tomoScoreSlabLast": Integer,  # the last slice that was scored; -1: last of the tomogram
     CALIBRATION_SHA256: String,  # of the calibration file; none for uncalibrated scores
     "_tomoScoreCalibration": String,  # name of the calibration file
     "_tomoScoreThreshold": Float,
@@ -38,19 +38,19 @@ PROVENANCE = {
 
 
 def engine_provenance(record):
-    """{attribute of the sets: value} that a record of the engine gives."""
+    """{attribute of the sets: value} from a record of the engine."""
     names = (record.model["name"], record.model["version"], record.model["sha256"])
     return dict(zip(ENGINE_PROVENANCE, (*names, record.engine_version, record.device)))
 
 
 def maker_of(outputs):
-    """What scored the items of a set, as `Score.made_by` has it; None where it does not say."""
+    """Value of `Score.made_by` for the items of a set; None if the set does not have it."""
     sha256 = value(outputs, MODEL_SHA256)
     return maker(sha256, value(outputs, CALIBRATION_SHA256)) if sha256 else None
 
 
 def criteria_provenance(criteria):
-    """{attribute of the sets: value} of verdict.Criteria."""
+    """{attribute of the sets: value} from verdict.Criteria."""
     has_threshold = criteria.threshold is not None
     return {
         "_tomoScoreThreshold": criteria.threshold,

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Repairs output sets that have lost their path or provenance in the project's database.
+"""Repair output sets that have lost their path or provenance in the database.
 
-Stop writes the outputs into the run's database under the ids that they have in the project's, which
-differ when other protocols were added meanwhile.  Rows are lost thereby: the path of a set, or
-attributes.  The file of the set has all of them.
+Stop writes the outputs to the run's database with their ids in the project's database. These ids
+differ if other protocols were added in the meantime, and then rows such as the path or attributes
+of a set are lost. The file of the set still has them.
 """
 
 import logging
@@ -21,7 +21,7 @@ WAIT_S = 60.0
 
 
 def known_path(protocol, name):
-    """Path of the file of an output, as OutputSets creates it."""
+    """Path of the file of an output that OutputSets creates."""
     kind = protocol._possibleOutputs[name].__name__.lower().replace("setof", "")
     return protocol._getPath(f"{kind}_{name}.sqlite")
 
@@ -51,11 +51,11 @@ def has_path(items):
 
 
 def read_again(items, path, kinds):
-    """Read the path, the attributes and the size of a set again from its file.
+    """Set the path, the attributes and the size of a set from its file.
 
     Args:
         items: the set.
-        path: its file, for which `is_readable` holds.
+        path: path of its file, which is readable (see `is_readable`).
         kinds: {attribute: class} of the provenance.
     """
     items.close()
@@ -66,18 +66,18 @@ def read_again(items, path, kinds):
     stored = set(items._getMapper().getPropertyKeys())
     items.loadAllProperties()
     for name in kinds:
-        if name not in stored:  # a value that does not exist is not stored
+        if name not in stored:  # attributes without a value are not stored
             getattr(items, name).set(None)
     items._size.set(items._getMapper().count())
     items.close()
 
 
 def readable_output(protocol, name):
-    """An output set that can be read, or None; its path is repaired in memory only.
+    """An output set if it can be read, else None; its path is repaired in memory only.
 
     Args:
         protocol: a TomoScoreProtocol.
-        name: of the output.
+        name: name of the output.
     """
     items = getattr(protocol, name, None)
     if not isinstance(items, Set):
@@ -95,7 +95,7 @@ def mend_outputs(protocol):
     """Repair the outputs of a protocol in its database, and remove those without a file.
 
     Returns:
-        Names of the removed outputs, which have to be made again.
+        Names of the removed outputs, which must be made again.
     """
     lost = []
     for name, items in list(protocol.iterOutputAttributes()):

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report of a run, made by the engine beside the scoring: at intervals, and at the end.
+"""The report of a run, made by the engine in parallel to the scoring, at intervals and at the end.
 
     <folder>/batches/...          records, see exchange.py
     <folder>/thumbnails/...       pictures, drawn once, when a tomogram is scored
     <folder>/order.csv            order of the input, see records/session_order.py
     <folder>/report.html          the report
-    <folder>/report.log           output of the engine that made the last one
-    <folder>/report-failed.log    the same where the last one failed
+    <folder>/report.log           output of the engine for the last report
+    <folder>/report-failed.log    output of the engine if the last report failed
 
-It runs in a process of its own, which neither delays nor fails the scoring: a report that fails is
-a warning in the log and in the summary.  Independent of Scipion.
+The report is made in a separate process and cannot delay or stop the scoring; a failed report is a
+warning in the log and in the summary. This module does not depend on Scipion.
 """
 
 import logging
@@ -33,22 +33,22 @@ ORDER = "order.csv"
 EVERY_S = 60.0
 """Minimum time from the start of a report to the start of the next one."""
 PAUSE = 20.0
-"""Minimum of the same time, as a multiple of the time that the last report took."""
+"""Minimum of the same interval, as a multiple of the run time of the last report."""
 LIMIT_S = 300.0
-"""A report that takes longer is killed; one of 300 tomograms takes seconds."""
+"""Time limit of a report in seconds; a report of 300 tomograms takes a few seconds."""
 POLL_S = 0.1
 
 
 class Reporter:
-    """Updates the report of a run; the end of its `with` statement makes the last one."""
+    """Updates the report of a run; a context manager that makes the last report at its end."""
 
     def __init__(self, folder, program, environ, criteria, title, maps=False):
-        """Begin without a report; one of an earlier run stays until there is a new one.
+        """Begin without a report; the report of an earlier run stays until there is a new one.
 
         Args:
-            folder: the folder of all files above.
-            program: the engine's program for a shell, its activation included.
-            environ: its environment variables.
+            folder: the folder of the files in the module docstring.
+            program: the engine's program for a shell, including its activation.
+            environ: environment variables of the program.
             criteria: criteria of acceptance, a verdict.Criteria with a threshold.
             title: of the report; any text.
             maps: whether quality maps are written.
@@ -65,24 +65,24 @@ class Reporter:
         return self
 
     def __exit__(self, *_):
-        """Make the last report, of everything."""
+        """Make the last report, with all results."""
         self._carefully(self._make_last)
 
     def ask(self):
-        """Request a report, since there is a new result."""
+        """Request a report because there is a new result."""
         self._asked = True
 
     def note_failure(self, key, path, reason):
-        """Let the report show a tomogram for which no engine wrote a record."""
+        """Add a tomogram without a record from the engine to the report."""
         self._carefully(lambda: note_failure(self._folder / BATCHES, key, path, reason))
         self.ask()
 
     def note_order(self, order):
-        """Let the report show the session in this order, {ts_id: acquisition time or None}."""
+        """Set the order of the session in the report, {ts_id: acquisition time or None}."""
         self._carefully(lambda: write_order(self._folder, order))
 
     def turn(self):
-        """Check whether the last report has ended, and start the next when it is due."""
+        """Check whether the last report has ended, and start the next report if it is due."""
         self._carefully(self._start_if_due)
 
     @staticmethod
@@ -104,7 +104,7 @@ class Reporter:
 
     def _start(self):
         self._asked = False
-        self._next = time.monotonic() + EVERY_S  # also where it does not start
+        self._next = time.monotonic() + EVERY_S  # also if the process does not start
         for name in self._folders:
             (self._folder / name).mkdir(parents=True, exist_ok=True)
         if not (self._folder / ORDER).exists():
@@ -121,7 +121,7 @@ class Reporter:
             )
 
     def _has_ended(self):
-        """Whether no report is being made; kills one that takes too long."""
+        """Whether no report is being made; kills a report that exceeds the time limit."""
         if self._process is None:
             return True
         seconds = time.monotonic() - self._started
@@ -150,7 +150,7 @@ class Reporter:
 
 
 class NoReport:
-    """The Reporter of protocols without a report."""
+    """Replacement of the Reporter for protocols without a report."""
 
     def __enter__(self):
         return self
@@ -168,12 +168,12 @@ class NoReport:
 def command(program, folder, criteria, title, maps=False):
     """The arguments of the process that makes the report.
 
-    The activation of the program needs a shell.  Paths and title, which users choose, are arguments
-    of the shell and no part of its script.
+    The activation of the program needs a shell. Paths and title are chosen by users; they are
+    passed as arguments of the shell and are not part of its script.
 
     Args:
-        program: the engine's program for a shell, its activation included.
-        folder: the folder of all files above.
+        program: the engine's program for a shell, including its activation.
+        folder: the folder of the files in the module docstring.
         criteria: criteria of acceptance, a verdict.Criteria with a threshold.
         title: of the report; any text.
         maps: whether quality maps are written.
@@ -195,12 +195,12 @@ def _criteria_arguments(criteria):
 
 
 def write_order(folder, order):
-    """Write the order of a session, {ts_id: acquisition time, None where it is not known}."""
+    """Write the order of a session, {ts_id: acquisition time or None if unknown}."""
     write_atomically(Path(folder) / ORDER, order_text(order).encode("utf-8"))
 
 
 def order_in(folder):
-    """The order of a session as it was last written; {} where there is none yet."""
+    """The last written order of a session; {} if there is none yet."""
     path = Path(folder) / ORDER
     return read_order(path) if path.exists() else {}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tomograms for the stream runner: their job entries, and the outputs that their scores give."""
+"""Adapter of the stream runner for tomograms: job entries, and outputs from scores."""
 
 import logging
 import math
@@ -31,7 +31,7 @@ from tomoscore_scipion.records.verdict import accepted_by
 logger = logging.getLogger(__name__)
 
 MIN_COST_BYTES = 2**24
-"""A smaller file takes as long as one of this size: the network counts for more than reading."""
+"""Minimum cost of a file in bytes; for smaller files the network dominates the run time."""
 
 
 class ScoreAdapter(StreamAdapter):
@@ -55,7 +55,7 @@ class ScoreAdapter(StreamAdapter):
         return {**super().provenance(), **criteria_provenance(self.protocol.getCriteria())}
 
     def reporter(self):
-        """Keeps the report of the run up to date."""
+        """The Reporter, which keeps the report of the run up to date."""
         protocol = self.protocol
         self._report = reporting.Reporter(
             os.path.abspath(protocol._getExtraPath()),
@@ -69,7 +69,7 @@ class ScoreAdapter(StreamAdapter):
 
     # --------------------------- start and end ------------------------------
     def resume(self, outputs, lost, provenance):
-        """Make the verdicts again where the form has other criteria, or an output is lost."""
+        """Make the verdicts again if the form has other criteria or an output is lost."""
         for name, tomograms in outputs.items():
             self._complete_columns(name, tomograms)
         judged = [outputs[n] for n in (SCORED_SET, ACCEPTED_SET, REJECTED_SET) if n in outputs]
@@ -85,7 +85,7 @@ class ScoreAdapter(StreamAdapter):
             self.sets.replace(name, [], provenance)
 
     def _complete_columns(self, name, tomograms):
-        """Give an output of an earlier version the columns that it lacks."""
+        """Add missing columns to an output from an earlier version."""
         first = tomograms.getFirstItem()
         if first is None or all(map(first.hasAttribute, item_attributes.ATTRIBUTES)):
             return
@@ -93,7 +93,7 @@ class ScoreAdapter(StreamAdapter):
         self.sets.replace(name, list(items), provenance_of(tomograms))
 
     def _is_judged(self, tomograms):
-        """Whether the verdicts of a set were made by the criteria of the form."""
+        """Whether the verdicts of a set were made with the criteria of the form."""
         criteria = criteria_provenance(self.protocol.getCriteria())
         return provenance_of(tomograms, criteria) == criteria
 
@@ -117,13 +117,13 @@ class ScoreAdapter(StreamAdapter):
         self.sets.update_items(SCORED_SET, changed, provenance)
 
     def finish(self, provenance):
-        """Accept the best N, which are known only now."""
+        """Accept the best N tomograms, which are known only at the end."""
         if self.protocol.atMost.get() and getattr(self.protocol, SCORED_SET, None) is not None:
             self._judge_again(provenance)
 
     # --------------------------- input --------------------------------------
     def new_items(self, source, is_new):
-        """New tomograms; one with the tsId of another, or without a file, has a problem."""
+        """New tomograms, with a problem for duplicate tsIds and missing files."""
         named = list(self._incoming.named(self._incoming.unnamed(source)))
         if named:
             self._note_order(named)
@@ -134,16 +134,16 @@ class ScoreAdapter(StreamAdapter):
         ]
 
     def _note_order(self, named):
-        """Report the order of the input, since tomograms are finished in another one.
+        """Pass the order of the input to the report, since tomograms are finished in another order.
 
-        Tomograms of Scipion do not know when they were acquired.
+        Tomograms in Scipion have no time of acquisition.
         """
         self._positions.update((key, item.getObjId()) for key, item, _ in named)
         order = sorted(self._positions, key=self._positions.get)
         self._report.note_order(dict.fromkeys(order))
 
     def cost(self, item):
-        """Size of the file in bytes; a missing file counts as small: the engine reports it."""
+        """Size of the file in bytes; a missing file counts as small, the engine reports it."""
         try:
             return max(os.path.getsize(_absolute_path(item.getFileName())), MIN_COST_BYTES)
         except (OSError, ValueError):
@@ -162,7 +162,7 @@ class ScoreAdapter(StreamAdapter):
         }
 
     def write_job(self, entries):
-        """A job with folders for thumbnails and quality maps."""
+        """Write a job with folders for thumbnails and quality maps."""
         maps = os.path.abspath(self.protocol._getExtraPath(reporting.MAPS))
         return exchange.write_job(
             self.batches_folder,
@@ -175,12 +175,12 @@ class ScoreAdapter(StreamAdapter):
 
     # --------------------------- results ------------------------------------
     def is_up_to_date(self, record, item):
-        """Whether file, slices, size, half maps, weights and calibration are as in the record."""
+        """Whether file, slices, voxel size, halves, weights and calibration match the record."""
         tomogram = Tomogram(**self.job_entry(record.ts_id, item))
         return is_current(record, tomogram, self.protocol.getMadeBy())
 
     def outputs_of(self, key, item, record):
-        """A scored tomogram and its verdict, which is open until the end where N are accepted."""
+        """A scored tomogram with its verdict, which is open until the end for the best N."""
         if record.error:
             reason = cause_first(record.error, record.path)
             logger.error("%s: %s", key, reason)

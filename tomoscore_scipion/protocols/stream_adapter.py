@@ -32,15 +32,15 @@ class StreamAdapter:
         """Serve one run of a protocol.
 
         Args:
-            protocol: the EngineProtocol, its form filled in.
-            sets: class of what writes its output sets.
+            protocol: the EngineProtocol with a complete form.
+            sets: class that writes the output sets, an OutputSets.
         """
         self.protocol = protocol
         self.sets = sets(protocol)
         self.batches_folder = os.path.abspath(protocol._getExtraPath(BATCHES))
 
     def read_record(self, line):
-        """The record of one line that the engine wrote. Raises ValueError where it is none."""
+        """The record of one line from the engine; raises ValueError if it is not a record."""
         raise NotImplementedError
 
     def provenance(self):
@@ -55,8 +55,8 @@ class StreamAdapter:
         """Adapt outputs of an earlier run to the form, before anything is appended.
 
         Args:
-            outputs: {name: output set} that exist.
-            lost: names of outputs that have to be made again.
+            outputs: {name: output set} of the existing outputs.
+            lost: names of outputs that must be made again.
             provenance: {attribute of the output sets: value}.
         """
 
@@ -65,10 +65,11 @@ class StreamAdapter:
 
         Args:
             source: the input set, opened and locked.
-            is_new: function of an id: whether the runner does not know it yet.
+            is_new: function that returns whether an id is new to the runner.
 
         Returns:
-            [(id, item, message why the engine cannot work on it, or None)].
+            [(id, item, problem)]; the problem is a message if the engine cannot process the item,
+            else None.
         """
         raise NotImplementedError
 
@@ -85,7 +86,7 @@ class StreamAdapter:
         raise NotImplementedError
 
     def is_up_to_date(self, record, item):
-        """Whether the engine would write an earlier run's record of this item again."""
+        """Whether the record of an earlier run is still valid for this item."""
         raise NotImplementedError
 
     def outputs_of(self, key, item, record):
@@ -97,8 +98,8 @@ class StreamAdapter:
         raise NotImplementedError
 
     def failed_item(self, key, item, reason):
-        """The item for the failed set, where the engine wrote no record of it."""
+        """The item for the failed set, if the engine wrote no record of it."""
         raise NotImplementedError
 
     def finish(self, provenance):
-        """Complete the outputs after the last item; same argument as for `resume`."""
+        """Complete the outputs after the last item; `provenance` as for `resume`."""

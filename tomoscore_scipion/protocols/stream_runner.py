@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The stream runner: finds new items, makes batches, runs the engine, and registers its records.
 
-It works in the generator step of a protocol, and is the only writer of the outputs.  The engine
-runs in the steps beside it (engine_slots.py); its records are registered as they are written.  An
-adapter (stream_adapter.py) knows what is special to the protocol's items.
+The stream runner works in the generator step of a protocol and is the only writer of the outputs.
+The engine runs in parallel steps (engine_slots.py); its records are registered as they are written.
+An adapter (stream_adapter.py) has the methods that depend on the kind of items.
 """
 
 import logging
@@ -28,7 +28,7 @@ FAILURES_SHOWN = 3
 
 
 class NothingScoredError(Exception):
-    """All items failed, or there were none; the message says why."""
+    """All items failed, or there were no items; the message has the reason."""
 
 
 class StreamRunner:
@@ -43,7 +43,7 @@ class StreamRunner:
 
         Args:
             protocol: the EngineProtocol.
-            adapter: its StreamAdapter.
+            adapter: StreamAdapter of the protocol.
         """
         self._protocol = protocol
         self._adapter = adapter
@@ -52,14 +52,14 @@ class StreamRunner:
         self.slots = EngineSlots(protocol, adapter.command)
         self._batches = Batches(self.slots.count)
         self._engine = {}  # provenance of the records
-        self._unclaimed = {}  # {id: record} that an earlier run left, of items not seen yet
+        self._unclaimed = {}  # {id: record} from an earlier run, of items not seen yet
 
     def run(self):
-        """Work through the input until it is complete; a report is made beside it and at the end.
+        """Process the input until it is complete; reports are made at intervals and at the end.
 
         Raises:
-            NothingScoredError: there is no item to go on with.
-            EngineDiedError: the engine cannot work.
+            NothingScoredError: no item was processed successfully.
+            EngineDiedError: the engine cannot process any item.
         """
         try:
             with self._adapter.reporter() as self._report:
@@ -71,7 +71,8 @@ class StreamRunner:
         self._records = exchange.Records(self._adapter.batches_folder, self._adapter.read_record)
         self._resume()
         next_read, more_to_come = 0.0, True
-        while not self._protocol.isFailed():  # a failed step ends the run only when this one ends
+        # Scipion ends a run with a failed step only after this step has ended.
+        while not self._protocol.isFailed():
             if more_to_come and time.monotonic() >= next_read:
                 more_to_come = self._read_input()
                 next_read = time.monotonic() + INPUT_POLL_S
@@ -91,7 +92,7 @@ class StreamRunner:
 
     # --------------------------- start --------------------------------------
     def _resume(self):
-        """Take over the items of an earlier run, which may have been stopped at any point."""
+        """Continue from the items of an earlier run, which may have been stopped at any point."""
         outputs = dict(self._protocol.iterOutputAttributes())
         if outputs:
             done = outputs.get(self._adapter.done_set)
@@ -106,12 +107,12 @@ class StreamRunner:
     # --------------------------- input --------------------------------------
     @retry_on_sqlite_lock(log=logger)
     def _read_input(self):
-        """Offer new items to the batches; returns whether more may come."""
+        """Add new items to the batches; returns whether more items may come."""
         source = self._protocol._sourcePointer().get()
         with self._protocol._lock:
             source.close()  # a set that was opened empty stays so
             source.loadAllProperties()
-            # Before the items: what is added in between is seen the next time.
+            # Read this before the items, so that items added in between are read the next time.
             more_to_come = source.isStreamOpen()
             new = self._adapter.new_items(source, self._batches.is_new)
             source.close()
@@ -137,7 +138,7 @@ class StreamRunner:
             items = self._batches.next()
 
     def _end_batch(self, folder):
-        """Give up items over which engines died; others without a record are tried again."""
+        """Fail items on which engines died repeatedly; retry other items without a record."""
         message, could_not_start = exchange.said_last(folder)
         given_up = self._batches.end(folder, message, could_not_start)
         reason = f"the engine died over it. It said: {message}"
@@ -145,7 +146,7 @@ class StreamRunner:
 
     # --------------------------- outputs ------------------------------------
     def _register_records(self):
-        """Put items with new records into the outputs."""
+        """Append items with new records to the outputs."""
         self._unclaimed.update((record.ts_id, record) for record in self._records.new())
         groups = {}
         for key in [key for key in self._unclaimed if not self._batches.is_new(key)]:
@@ -160,14 +161,14 @@ class StreamRunner:
         self._append(groups)
 
     def _claim(self, key, record):
-        """The item of a record; None where it is not expected, or the record is out of date."""
+        """The item of a record; None if it is not expected or the record is out of date."""
         waiting = self._batches.waiting(key)
         if waiting is not None and not self._adapter.is_up_to_date(record, waiting):
             return None
         return self._batches.complete(key)
 
     def _note(self, record):
-        """Log the warnings of a record, and remember which engine and model made it."""
+        """Log the warnings of a record, and store its engine and model for the provenance."""
         for warning in record.warnings:
             logger.warning("%s: %s", record.ts_id, warning)
         if record.model:

@@ -82,8 +82,8 @@ def worst_of(scores):
 def decisions_in(protocol):
     """[(verdict, whether borderline, who decided)] of the tomograms of a protocol.
 
-    They come from the scored set where there is one: it is written last, so that the numbers agree
-    also while the protocol runs.
+    They are from the scored set if there is one. This set is written last, so that the numbers are
+    consistent also while the protocol runs.
     """
     decisions = []
     for tomograms in judged_sets(protocol):
@@ -120,14 +120,14 @@ def counts_text(verdicts):
 
 
 def judged_sets(protocol):
-    """The sets that together have each judged tomogram once."""
+    """The sets that together contain each tomogram with a verdict once."""
     names = (SCORED_SET,) if SCORED_SET in protocol._possibleOutputs else JUDGED
     outputs = (readable_output(protocol, name) for name in names)
     return [tomograms for tomograms in outputs if tomograms is not None]
 
 
 def scores_in(protocol):
-    """{tsId: TomoScore} of the tomograms that a protocol scored, or split."""
+    """{tsId: TomoScore} of the tomograms that a protocol scored or filtered."""
     scores = {}
     for tomograms in judged_sets(protocol):
         scores.update(scores_of(tomograms))
@@ -141,7 +141,7 @@ def provenance_in(protocol):
 
 
 def size_of(protocol, name):
-    """The number of items of an output, 0 where it does not exist."""
+    """The number of items of an output; 0 if it does not exist."""
     tomograms = readable_output(protocol, name)
     return tomograms.getSize() if tomograms is not None else 0
 
@@ -168,7 +168,7 @@ def criterion(made):
 
 
 def slab(made):
-    """The slices that were scored, from a set's provenance; "" where there were no limits."""
+    """The limits of the scored slices, from a set's provenance; "" without limits."""
     first, last = made["_tomoScoreSlabFirst"] or 0, made["_tomoScoreSlabLast"]
     last = None if last is None or last < 0 else last
     if first == 0 and last is None:
@@ -211,7 +211,7 @@ def _were(number):
 
 
 def _calibrated(made):
-    """What calibrated the scores, for a paper; "" for scores as they were predicted."""
+    """A sentence on the calibration for a paper; "" for uncalibrated scores."""
     if not made[CALIBRATION_SHA256]:
         return ""
     return f", calibrated on half maps of this session, sha256 {made[CALIBRATION_SHA256]}"

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files that the engine needs of a tilt series of Scipion: alignment, angles and doses.
+"""Write the files of a tilt series for the engine: alignment, angles and doses.
 
-Row n of each file belongs to image n of the stack, whatever order the views have in the set.
-Images that the set lacks get a placeholder row, and are excluded.
+Row n of each file belongs to image n of the stack, independent of the order of the views in the
+set. Images that are not in the set have a placeholder row and are excluded.
 
-Scipion's accumulated dose of a view includes the view itself, and its "dose per frame" is the dose
-of the whole view (as in tomo's import of .mdoc files and of patterns).  The dose before a view is
-the difference of the two, and both are written.
+In Scipion the accumulated dose of a view includes the view itself, and the "dose per frame" is the
+dose of the whole view (as in tomo's import of .mdoc files and of patterns). The dose before a view
+is the difference of the two. The dose before the view and the dose of the view are written.
 """
 
 import os
@@ -17,7 +17,7 @@ from tomoscore_scipion.records.errors import TomogramError
 
 MRC_SUFFIXES = (":mrc", ":mrcs")
 DOSE_TOLERANCE = 0.05
-"""Fraction by which the dose of a view, a mean over views, may exceed the accumulated one."""
+"""Fraction by which the dose of a view, a mean over views, may exceed the accumulated dose."""
 
 NO_ALIGNMENT = (
     "it is not aligned (no transformation). Align it first, for example with IMOD or AreTomo, or "
@@ -34,19 +34,19 @@ UNMOVED = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 
 
 class SeriesError(Exception):
-    """A tilt series that cannot be analysed; the message says why, and the way out."""
+    """A tilt series cannot be analysed; the message has the reason and the remedy."""
 
 
 class View(NamedTuple):
     """One image of a stack.
 
     Attributes:
-        image: its index in the stack, from 0.
-        angle_deg: tilt angle.
-        transform: (A11, A12, A21, A22, DX, DY) as in IMOD's .xf files; None where the images are
-            aligned themselves.
-        dose_before: dose accumulated before the view, e/A^2.
-        dose: of the view, e/A^2.
+        image: index in the stack, 0-based.
+        angle_deg: tilt angle in degrees.
+        transform: (A11, A12, A21, A22, DX, DY) as in IMOD's .xf files; None if the images of the
+            stack are already aligned.
+        dose_before: accumulated dose before the view, e/A^2.
+        dose: dose of the view, e/A^2.
         enabled: whether the view is used.
     """
 
@@ -59,7 +59,7 @@ class View(NamedTuple):
 
 
 class Series(NamedTuple):
-    """A tilt series as the engine takes it: path of the stack, number of its images, views."""
+    """A tilt series for the engine: path of the stack, number of its images, views."""
 
     stack: str
     images: int
@@ -70,8 +70,8 @@ def series_of(images, interpolated):
     """The Series of the views of a tilt series.
 
     Args:
-        images: its TiltImages; they are not stored.
-        interpolated: whether the images are aligned themselves.
+        images: TiltImages of the tilt series; they are not stored.
+        interpolated: whether the images of the stack are already aligned.
 
     Raises:
         SeriesError: alignment, angles, doses or images are missing or contradict each other.
@@ -98,7 +98,7 @@ def series_of(images, interpolated):
 
 
 def series_or_problem(tilt_series):
-    """(Series, None) of a tilt series of Scipion; (None, message) where it cannot be analysed."""
+    """(Series, None) of a tilt series of Scipion; (None, message) if it cannot be analysed."""
     images = [image.clone() for image in tilt_series.iterItems()]
     try:
         return series_of(images, tilt_series.interpolated()), None
@@ -180,12 +180,12 @@ def write_files(series, folder, stem):
 
     Args:
         series: a Series.
-        folder: folder of the files; created where it is missing.
+        folder: folder of the files; created if it is missing.
         stem: name of the files without suffix.
 
     Returns:
-        {"xf", "tlt", "doses", "excluded"} for the job's entry: paths (xf None where the images are
-        aligned themselves), and the indices of the unused images, from 0.
+        {"xf", "tlt", "doses", "excluded"} for the job's entry: paths of the files ("xf" is None if
+        the images are already aligned), and the 0-based indices of the unused images.
     """
     views = _with_missing(series)
     aligned = all(view.transform is not None for view in views if view.enabled)
@@ -206,9 +206,9 @@ def write_files(series, folder, stem):
 
 
 def _with_missing(series):
-    """Views of all images of the stack; those that the set lacks are excluded.
+    """Views of all images of the stack; images that are not in the set are excluded.
 
-    No two views may have the same dose before them: the missing ones come after all others.
+    Each view needs a different dose before it, so the missing views come after all others.
     """
     rows = {view.image: view for view in series.views}
     end = max(view.dose_before + view.dose for view in series.views)
