@@ -93,13 +93,7 @@ def read_tomograms(
         raise StartError(f"{path}: expected each label once, found {', '.join(repeated)} twice")
     if table.empty:
         raise StartError(f"{path}: expected tomograms, found none: the table has no rows")
-    ids = [str(word) for word in table[NAME]]
-    for row, ts_id in enumerate(ids, 1):
-        check_id(ts_id, f"{path}: row {row}")
-    try:
-        check_unique(ids)
-    except StartError as error:
-        raise StartError(f"{path}: {NAME}: {error}") from error
+    ids = _ids_of(path, table)
     files = [str(word) for word in table[FILES[which]]]
     has_file = [file.lower() not in NO_FILE for file in files]
     if not any(has_file):
@@ -129,6 +123,22 @@ def read_tomograms(
         table=name,
         version=version.group() if version else "",
     )
+
+
+def _ids_of(path: str, table: pandas.DataFrame) -> list[str]:
+    """The ids of the tomograms of a table, checked.
+
+    Raises:
+        StartError: an id is not valid or occurs twice; the message has the row or column.
+    """
+    ids = [str(word) for word in table[NAME]]
+    for row, ts_id in enumerate(ids, 1):
+        check_id(ts_id, f"{path}: row {row}")
+    try:
+        check_unique(ids)
+    except StartError as error:
+        raise StartError(f"{path}: {NAME}: {error}") from error
+    return ids
 
 
 def _halves(table: pandas.DataFrame) -> list[tuple[str, ...]]:

@@ -51,7 +51,7 @@ def content_of(
         created: date and time to show.
         threshold: initial value of the slider, octaves.
         borderline: verdict on tomograms whose interval contains the threshold, or `BY_SCORE`.
-        rejecting: faults for which tomograms are rejected whatever their score, of `FAULTS`.
+        rejecting: faults for which tomograms are rejected at any score, from `FAULTS`.
         at_most: number of tomograms that may be accepted, the best ones; 0: no limit.
         order: order of the session, from `session_order.read_order`; None: unknown.
         comparison: comparison with other sets, from `compared.section_of`; None: no section.

@@ -42,7 +42,7 @@ def write_report(
         maps: folders of quality maps.
         threshold: initial value of the slider, octaves.
         borderline: verdict on tomograms whose interval contains the threshold, or `BY_SCORE`.
-        rejecting: faults for which tomograms are rejected whatever their score, of `FAULTS`.
+        rejecting: faults for which tomograms are rejected at any score, from `FAULTS`.
         at_most: number of tomograms that may be accepted, the best ones; 0: no limit.
         title: title of the page.
         order: order of the session, from `session_order.read_order`; None: order of the records.
