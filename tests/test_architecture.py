@@ -35,10 +35,10 @@ ENGINE_ROOMS = (
     "commands",
     "engine",
 )
-"""Rooms that know nothing of Scipion. Each may import those before it and none after it."""
+"""Rooms without Scipion. Each may import the rooms before it and none after it."""
 
 SCIPION_ROOMS = ("protocols", "viewers", "tests")
-"""Rooms that Scipion loads, as it does the modules beside them (plugin, wizards and others)."""
+"""Rooms that Scipion loads, like the modules beside them (plugin, wizards and others)."""
 
 WITHOUT_TORCH = ("records", "reading", "pipelines", "comparison", "agreement", "examples")
 WITHOUT_TORCH += ("calibration", "report", "session", "napari_plugin", *SCIPION_ROOMS)
@@ -57,12 +57,12 @@ READ_BY_SCIPION = (
 
 SCIPION = ("scipion", "pyworkflow", "pwem", "tomo")
 LARGEST_SHARE = 0.15
-"""No room holds a larger part of the lines."""
+"""Largest fraction of the lines that a room may have."""
 
 
 @lru_cache(maxsize=None)
 def imported(path):
-    """Absolute dotted names of all that a file imports, wherever in the file."""
+    """Absolute dotted names of all imports anywhere in a file."""
     package = (*path.relative_to(ROOT).parent.parts,)
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -76,7 +76,7 @@ def imported(path):
 
 
 def within(name, *packages):
-    """Whether a dotted name is one of the packages or lies in it."""
+    """Whether a dotted name is one of the packages or a part of one."""
     return any(name == package or name.startswith(package + ".") for package in packages)
 
 

@@ -34,7 +34,7 @@ def blob_projections(centre_zyx, shape_yx, angles=ANGLES, sigma=1.5):
 
 
 def peak(volume):
-    """The place of the maximum relative to the centre, by parabolas through its neighbours."""
+    """Position of the maximum relative to the centre, from parabolas through its neighbours."""
     volume = volume.numpy()
     top = np.unravel_index(volume.argmax(), volume.shape)
     place = []

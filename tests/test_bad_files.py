@@ -28,7 +28,7 @@ def tomogram(tmp_path):
 
 
 def refusal(path, voxel_size=None):
-    """The message with which a path is refused; nothing is left open."""
+    """The error message of a refused path; checks that no file remains open."""
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(TomogramError) as caught:
         open_volume(path, voxel_size)
@@ -39,7 +39,7 @@ def refusal(path, voxel_size=None):
 
 
 def run_advice(message, cwd):
-    """Run the Python command that a message gives as the way out."""
+    """Run the Python command that an error message suggests."""
     command = re.search(r'python -c "[^"]*"', message).group()
     subprocess.run([sys.executable, *shlex.split(command)[1:]], cwd=cwd, check=True)
 

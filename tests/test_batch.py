@@ -36,7 +36,7 @@ def folder(tmp_path, monkeypatch):
 
 
 class Started(Silent):
-    """Notes the process in which each tomogram is scored."""
+    """Records the process that scores each tomogram."""
 
     def __init__(self, scoring):
         self.scoring = scoring

@@ -27,7 +27,7 @@ ROOT = Path(scoring_fakes.__file__).resolve().parents[1]
 
 @pytest.fixture
 def tomograms(tmp_path, monkeypatch):
-    """A folder, the current one, with a.npy, b.npy, c.npy of score 1, 2, 3."""
+    """The current folder, with a.npy, b.npy, c.npy of score 1, 2, 3."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(supervisor, "command", scoring_fakes.command)
     for name, value in (("a", 1.0), ("b", 2.0), ("c", 3.0)):
@@ -347,7 +347,7 @@ def test_help_names_every_command(capsys):
 
 @pytest.fixture(params=["simulate", "train"])
 def lazy_command(request, monkeypatch):
-    """The name of a command whose modules are stand-ins, and its module that runs."""
+    """Name of a command with fake modules, and its fake module that runs."""
     name = request.param
     arguments, run = types.ModuleType("arguments"), types.ModuleType("run")
     arguments.add_arguments = lambda parser: parser.add_argument("--seed", type=int)
@@ -432,7 +432,7 @@ def test_a_missing_package_is_reported(shipped_weights, monkeypatch, capsys):
 
 @pytest.fixture
 def nvidia_smi(tmp_path, monkeypatch):
-    """A function that puts a program of that name on the PATH."""
+    """Function that puts a fake program of a given name on the PATH."""
 
     def make(script):
         program = tmp_path / "nvidia-smi"

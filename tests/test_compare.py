@@ -32,7 +32,7 @@ def a_set(scores):
 
 
 def tilt_series(gain=0.0, noise=0.1, number=20, seed=0):
-    """Two sets: tilt series differ much, the ways to treat them little."""
+    """Two sets with large differences between tilt series and small ones between the sets."""
     rng = np.random.default_rng(seed)
     truth = rng.uniform(0.5, 4.0, number)
     one = truth + noise * rng.standard_normal(number)
@@ -157,7 +157,7 @@ def write(path, scores, **more):
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
-    """A folder, the current one, with a.jsonl and b.jsonl; b is better."""
+    """The current folder, with a.jsonl and b.jsonl; set b is better."""
     monkeypatch.chdir(tmp_path)
     one, other = tilt_series(gain=0.5)
     write("a.jsonl", one)

@@ -10,7 +10,7 @@ from tomoscore_scipion.records.errors import StartError
 
 @pytest.fixture
 def gpus(monkeypatch):
-    """Makes torch see a number of GPUs."""
+    """Function that sets the number of GPUs that torch finds."""
 
     def see(count):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)

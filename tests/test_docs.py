@@ -26,7 +26,7 @@ README_WORDS = 1000
 
 
 class Ignored(Directive):
-    """A directive that only Sphinx knows; `test_sphinx.py` builds the pages with it."""
+    """A Sphinx directive, ignored here; `test_sphinx.py` builds the pages with Sphinx."""
 
     has_content, optional_arguments = True, 1
     option_spec = dict.fromkeys(("hidden", "members"), directives.unchanged)
@@ -40,7 +40,7 @@ for name in OF_SPHINX:
 
 
 def parsed(path):
-    """The document, with a system message for every reference that leads nowhere."""
+    """The parsed document, with a system message for every broken reference."""
     settings = {"report_level": WARNINGS, "halt_level": 5, "warning_stream": False}
     settings.update(file_insertion_enabled=False, raw_enabled=False)  # as PyPI shows the README
     text = path.read_text(encoding="utf-8")

@@ -25,7 +25,7 @@ from tomoscore_scipion.running.scoring import Scoring
 
 @pytest.fixture(scope="module")
 def batch(tmp_path_factory, random_weights):
-    """One batch of all bad and odd files with a sound one at its end, and a second of some."""
+    """A batch of all bad and unusual files and then a valid one, and a second batch."""
     folder = tmp_path_factory.mktemp("bad")
     paths = bad_tomograms.make_all(folder)
     last = folder / "last.mrc"
@@ -130,7 +130,7 @@ def test_a_file_that_changes_while_it_is_read_costs_itself_only(
 
 
 def test_a_huge_header_takes_no_memory(tmp_path, random_weights):
-    """2^31 x 2^31 voxels, in an address space that torch and the model hardly fill."""
+    """2^31 x 2^31 voxels, with a limit of memory that is enough for torch and the model."""
     path = tmp_path / "huge.mrc"
     REFUSED["absurd slices"][0](path)
     start = {"weights": str(random_weights), "device": "cpu", "threads": None, "debug": False}
@@ -159,7 +159,7 @@ JOB = ["score", "--job", "job.json", "--output"]
 
 
 def whole_records(path):
-    """The records of a file, every line of which must be whole."""
+    """The records of a file; checks that every line is complete."""
     text = Path(path).read_text()
     assert text == "" or text.endswith("\n")
     return [json.loads(line) for line in text.splitlines()]
@@ -208,7 +208,7 @@ def test_memory_that_does_not_suffice_costs_one_tomogram(fakes):
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stop_of_the_whole_group_ends_cleanly(fakes, signum):
-    """As Ctrl-C in a terminal, or a scheduler: all processes get the signal."""
+    """All processes get the signal, as from Ctrl-C in a terminal or from a scheduler."""
     np.save("hang.npy", np.ones(2))
     command = [*FAKE, "score", "1.npy", "hang.npy", "2.npy", "--output", "r.jsonl"]
     started = subprocess.Popen(

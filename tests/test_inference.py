@@ -21,7 +21,7 @@ def measured(volume, z=None):
 
 
 def curves(volume):
-    """SliceCurves of a volume of which one slice is looked at."""
+    """SliceCurves of a volume with one scored slice."""
     return PREDICTOR.curves([measured(volume)])[0]
 
 

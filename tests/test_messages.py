@@ -14,7 +14,7 @@ from tomoscore_scipion.reading.volume import open_stack, open_volume
 from tomoscore_scipion.records.errors import TomogramError
 
 OF_ANOTHER = re.compile(r"tomoscore [a-z]+( --[a-z-]+)+")
-"""A whole command that is named, as the way to something else."""
+"""A complete command named in a message."""
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*(?!\w)")
 LEFT_OUT = ("file_kind.py", "options.py")
 """Options of the first depend on what a file is read as: see the other test. The second declares
@@ -27,7 +27,7 @@ def options_of(command):
 
 
 def texts_in(path):
-    """The texts of a file, without its docstrings."""
+    """String constants of a file without its docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     docs = {
         node.body[0].value
@@ -42,7 +42,7 @@ def texts_in(path):
 
 
 def modules_of(command):
-    """All modules of ours that a command may come to by itself, not through other commands."""
+    """All modules of the package that a command uses, except through other commands."""
     todo, found = set(modules_that_define(command)), set()
     others = arguments_elsewhere(command) - {ROOT / (m.replace(".", "/") + ".py") for m in todo}
     if command == "dose":
@@ -66,7 +66,7 @@ def arguments_elsewhere(command):
 
 
 def modules_that_define(command):
-    """The modules of a command: its arguments, and what it does."""
+    """Modules of a command: those of its arguments and those that it runs."""
     return (f"{cli.ARGUMENTS}.{command}", f"{cli.ACTIONS}.{command}")
 
 
@@ -82,7 +82,7 @@ def test_every_option_in_a_text_is_one_of_the_command(command):
 
 
 def said_of(path, opened):
-    """What is said of a file: an error, or warnings."""
+    """Messages about a file: an error or warnings."""
     try:
         with opened(path) as volume:
             return volume.warnings

@@ -30,7 +30,7 @@ def header(order="<", **changes):
 
 
 def imod_flags(flags, order="<"):
-    """The part of the header that holds IMOD's stamp and flags, from byte 152 on."""
+    """The header's bytes from 152 on, with IMOD's stamp and flags."""
     kind, start = HEADER_DTYPE.fields["extra2"]
     entries = np.array([IMOD_STAMP, flags], dtype=order + "i4").tobytes()
     return (bytes(152 - start) + entries).ljust(kind.itemsize, b"\0")

@@ -26,7 +26,7 @@ NETWORK = random_network()
 
 
 def of(volume, planes=range(5)):
-    """What is measured of an array, as a volume."""
+    """Features of an array, as a volume."""
     return as_volume([measure(canonical(volume, z=z), CPU) for z in planes], CPU)
 
 

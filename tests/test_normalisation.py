@@ -18,7 +18,7 @@ from tomoscore_scipion.model.normalisation import (
 from tomoscore_scipion.model.sampling import plan_slice
 
 VOXEL = 2.0
-"""At which a plane is a slice of its own."""
+"""Voxel size at which each plane is a separate slice."""
 VOLUME = speckle((9, 120, 136), seed=1)
 FILLS = (0.0, -3.5, 7.25, np.nan, np.inf)
 
@@ -28,7 +28,7 @@ def prepared(volume, voxel_nm=VOXEL, z=None):
 
 
 def middle(found):
-    """The images (n, y, x) of a slice without what is around it in the window."""
+    """The images (n, y, x) of a slice without the padding of the window."""
     return _middle(found.images, found.shape)
 
 
@@ -69,7 +69,7 @@ def test_the_centre_has_robust_spread_1_and_no_mean():
 
 
 def test_preparation_is_linear():
-    """Nothing nonlinear may come before the whitening: a filter would change what it does."""
+    """All steps before the whitening are linear; filters would change the effect of other steps."""
     one = VOLUME - VOLUME.mean()
     other = speckle(VOLUME.shape, seed=9)
     summed = prepared(one + other)
@@ -104,7 +104,7 @@ def test_neighbours_keep_their_gain_relative_to_the_slice():
 )
 def test_absent_neighbours_are_named(n_z, present):
     found = prepared(np.resize(VOLUME, (n_z, *VOLUME.shape[1:])))
-    assert "".join(str(int(there)) for there in found.present) == present
+    assert "".join(str(int(one)) for one in found.present) == present
     assert len(found.images) == sum(found.present)
 
 
@@ -286,7 +286,7 @@ def test_the_smoother_of_a_single_block_is_its_mean():
 
 
 def test_a_strong_bend_at_the_edge_does_not_change_the_edge():
-    """As a filter that makes coarse features stronger leaves it: its mirror image has a kink."""
+    """A bend as from a filter that amplifies coarse features; its mirror image has a kink."""
     fine = speckle((1, 256, 256), seed=4)
     bend = 200 * np.cos(2 * np.pi * (np.arange(256) * VOXEL / 900 + 0.2))
     found, expected = (middle(prepared(volume))[0] for volume in (fine + bend, fine))
@@ -302,11 +302,11 @@ def test_a_strong_bend_at_the_edge_does_not_change_the_edge():
 def test_waves_of_the_coarsest_band_remain():
     volume = 0.05 * speckle((9, 256, 256), seed=3)
     wave = np.sin(2 * np.pi * np.arange(256) * VOXEL / 100)
-    kept = middle(prepared(volume + wave))[0].numpy()
-    assert np.corrcoef(kept.mean(axis=0), wave)[0, 1] ** 2 > 0.95
+    values = middle(prepared(volume + wave))[0].numpy()
+    assert np.corrcoef(values.mean(axis=0), wave)[0, 1] ** 2 > 0.95
 
 
-# Nothing there
+# Blank slices
 
 
 @pytest.mark.parametrize("value", [0.0, -7.0, 1e30, np.nan, np.inf])

@@ -22,7 +22,7 @@ FILTERS = {
     "gaussian low-pass": lambda k: np.exp(-0.5 * (k / 0.15) ** 2),
 }
 TOLERANCE = 0.05
-"""Mean difference of ratios that a filter may leave: the whitening has two bins an octave."""
+"""Allowed mean change of ratios by a filter: the whitening has two bins per octave."""
 
 
 def of_slice(volume, voxel_nm=1.5):

@@ -48,7 +48,7 @@ def test_contrast_transfer(defocus_nm, contrast, voltage_kv, cs_mm):
 
 
 def images_with_common_signal(n, seed):
-    """Two images (n, n) that share what is coarse, and a correlation that falls with |k|."""
+    """Two images (n, n) with a correlation that falls with the frequency."""
     rng = np.random.default_rng(seed)
     signal, *noise = (np.fft.rfft2(rng.standard_normal((n, n))) for _ in range(3))
     share = np.exp(-20 * fourier.numpy_radius((n, n)) ** 2)
@@ -56,7 +56,7 @@ def images_with_common_signal(n, seed):
 
 
 def band_means(curve, n, pixel_nm):
-    """Means over our bands of a correlation per shell, shells weighted by their circumference."""
+    """Means of a correlation per shell over TomoScore's bands, weighted by circumference."""
     shells = np.arange(len(curve))
     k = shells / (n * pixel_nm)
     masks = (k[None] >= 1 / np.array(PERIODS_NM)[:, :1]) & (

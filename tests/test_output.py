@@ -85,7 +85,7 @@ def test_an_exception_before_the_first_row_keeps_the_old_file(tmp_path):
 
 @contextmanager
 def small_files():
-    """No file of this process may grow beyond 100 bytes, as on a full disk."""
+    """Limit the files of this process to 100 bytes, as a full disk does."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
     try:

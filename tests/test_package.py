@@ -18,7 +18,7 @@ SOURCES = [ROOT / "setup.py", *sorted(PACKAGE.rglob("*.py"))]
 
 
 def pins(path):
-    """The lines of a locked list, {name: version}."""
+    """Entries of a constraints file, {name: version}."""
     lines = [line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
     return dict(line.split("==") for line in lines if line)
 

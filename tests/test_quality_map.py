@@ -26,13 +26,13 @@ SHARE = fraction_below_nyquist(VOXEL / 10)
 
 
 def tiles_of(shape, voxel):
-    """Tiles (y, x) that the network gives for slices of a volume."""
+    """Number of tiles (y, x) that the network returns for a slice."""
     canonical = canonical_shape(shape[1], shape[2], voxel / 10)
     return tuple(tiles_along(n) for n in canonical)
 
 
-def pieces(level, planes=(5, 15, 25, 35), shape=SHAPE, voxel=VOXEL, weight=1.0):
-    """Slices whose R is level(y, x, z), y and x being 0 to 1 from tile to tile, in all bands."""
+def slices(level, planes=(5, 15, 25, 35), shape=SHAPE, voxel=VOXEL, weight=1.0):
+    """Slices with R = level(y, x, z) in all bands; y and x are the positions of tiles, 0 to 1."""
     tiles_y, tiles_x = tiles_of(shape, voxel)
     y = np.linspace(0, 1, tiles_y)[:, None, None]
     x = np.linspace(0, 1, tiles_x)[None, :, None]
@@ -40,13 +40,13 @@ def pieces(level, planes=(5, 15, 25, 35), shape=SHAPE, voxel=VOXEL, weight=1.0):
     for z in planes:
         curves = np.broadcast_to(level(y, x, z), (tiles_y, tiles_x, N_BANDS))
         curves = torch.from_numpy(curves.astype(np.float32).copy())
-        there = torch.full((tiles_y, tiles_x), float(weight))
-        made.append(SliceCurves(z, curves, torch.ones_like(curves), there))
+        weights = torch.full((tiles_y, tiles_x), float(weight))
+        made.append(SliceCurves(z, curves, torch.ones_like(curves), weights))
     return made
 
 
 def test_voxels_are_isotropic_and_cover_the_whole_volume():
-    found = quality_map(pieces(lambda y, x, z: 0.6), (0, 39), SHAPE, VOXEL, SHARE)
+    found = quality_map(slices(lambda y, x, z: 0.6), (0, 39), SHAPE, VOXEL, SHARE)
     assert found.factor == 8
     assert found.voxel_size_angstrom == 120.0
     assert found.scores.shape == (5, 38, 53)
@@ -55,7 +55,7 @@ def test_voxels_are_isotropic_and_cover_the_whole_volume():
 
 
 def test_it_is_0_outside_the_slab_and_the_score_inside():
-    found = quality_map(pieces(lambda y, x, z: 0.375), (8, 23), SHAPE, VOXEL, SHARE)
+    found = quality_map(slices(lambda y, x, z: 0.375), (8, 23), SHAPE, VOXEL, SHARE)
     expected = np.zeros(5)
     expected[1:3] = 2.5
     assert found.scores.mean(axis=(1, 2)) == pytest.approx(expected)
@@ -63,23 +63,23 @@ def test_it_is_0_outside_the_slab_and_the_score_inside():
 
 
 def test_a_slab_thinner_than_a_voxel_is_not_lost():
-    found = quality_map(pieces(lambda y, x, z: 0.6), (17, 18), SHAPE, VOXEL, SHARE)
+    found = quality_map(slices(lambda y, x, z: 0.6), (17, 18), SHAPE, VOXEL, SHARE)
     assert found.scores.any(axis=(1, 2)).tolist() == [False, False, True, False, False]
 
 
 def test_quality_that_rises_to_the_right_rises_in_the_map():
-    rising = quality_map(pieces(lambda y, x, z: 0.2 + 0.3 * x), (0, 39), SHAPE, VOXEL, SHARE).scores
+    rising = quality_map(slices(lambda y, x, z: 0.2 + 0.3 * x), (0, 39), SHAPE, VOXEL, SHARE).scores
     assert (np.diff(rising.mean(axis=(0, 1))) >= -1e-5).all()
     assert rising[:, :, -1].mean() > rising[:, :, 0].mean() + 3
-    up = quality_map(pieces(lambda y, x, z: 0.2 + 0.3 * y), (0, 39), SHAPE, VOXEL, SHARE).scores
+    up = quality_map(slices(lambda y, x, z: 0.2 + 0.3 * y), (0, 39), SHAPE, VOXEL, SHARE).scores
     assert up[:, -1].mean() > up[:, 0].mean() + 3
-    deep = quality_map(pieces(lambda y, x, z: 0.2 + z / 100), (0, 39), SHAPE, VOXEL, SHARE).scores
+    deep = quality_map(slices(lambda y, x, z: 0.2 + z / 100), (0, 39), SHAPE, VOXEL, SHARE).scores
     assert (np.diff(deep.mean(axis=(1, 2))) > 0).all()
 
 
 @pytest.mark.parametrize(("n", "voxel"), [(420, 15.0), (300, 15.0), (928, 13.0), (101, 30.0)])
 def test_tiles_have_the_positions_of_the_network(n, voxel):
-    """A wave packet raises the energy most in the tiles whose centres are nearest."""
+    """A wave packet raises the energy most in the tiles with the nearest centres."""
     volume = 0.1 * white((1, n, n), seed=2)
     at, sigma = 0.4 * n, 120 / voxel
     y, x = np.mgrid[:n, :n].astype(np.float32)
@@ -96,13 +96,13 @@ def test_tiles_have_the_positions_of_the_network(n, voxel):
 
 
 def test_cells_without_data_have_no_score():
-    made = pieces(lambda y, x, z: 0.6)
-    for piece in made:
-        piece.weight[:, :2] = 0.0
+    made = slices(lambda y, x, z: 0.6)
+    for one in made:
+        one.weight[:, :2] = 0.0
     scores = quality_map(made, (0, 39), SHAPE, VOXEL, SHARE).scores
     assert scores[:, :, :4].max() == 0
     assert scores[:, :, -20:].min() == pytest.approx(5)
-    blank = pieces(lambda y, x, z: 0.6, weight=0.0)
+    blank = slices(lambda y, x, z: 0.6, weight=0.0)
     assert not quality_map(blank, (0, 39), SHAPE, VOXEL, SHARE).scores.any()
 
 
@@ -112,7 +112,7 @@ def test_cells_without_data_have_no_score():
 )
 def test_odd_volumes_have_maps_too(shape, voxel, planes):
     share = fraction_below_nyquist(voxel / 10)
-    made = pieces(lambda y, x, z: 0.6, planes, shape, voxel)
+    made = slices(lambda y, x, z: 0.6, planes, shape, voxel)
     found = quality_map(made, (0, shape[0] - 1), shape, voxel, share)
     covered = np.array(found.scores.shape) * found.factor
     assert (covered >= shape).all()
@@ -122,7 +122,7 @@ def test_odd_volumes_have_maps_too(shape, voxel, planes):
 
 def test_tiles_of_another_tomogram_are_refused():
     with pytest.raises(ValueError, match="expected .* tiles per slice, got"):
-        quality_map(pieces(lambda y, x, z: 0.6), (0, 39), (40, 300, 900), VOXEL, SHARE)
+        quality_map(slices(lambda y, x, z: 0.6), (0, 39), (40, 300, 900), VOXEL, SHARE)
 
 
 def test_colours_rise_in_lightness():
@@ -131,7 +131,7 @@ def test_colours_rise_in_lightness():
 
 
 def test_the_overlay_is_bright_where_the_map_is_high():
-    made = pieces(lambda y, x, z: 0.2 + 0.4 * (x > 0.5) * (y > 0.5))
+    made = slices(lambda y, x, z: 0.2 + 0.4 * (x > 0.5) * (y > 0.5))
     found = quality_map(made, (0, 39), SHAPE, VOXEL, SHARE)
     image = overlay(np.zeros(SHAPE[1:], dtype=np.float32), found)
     seen = np.asarray(image).astype(float)[:300, :420] @ [0.2126, 0.7152, 0.0722]
@@ -146,7 +146,7 @@ def test_the_files_lie_over_their_tomogram(tmp_path):
         mrc.header.origin = (100.0, -200.0, 300.0)
     record = make_score(shape_zyx=SHAPE, voxel_size_angstrom=VOXEL, slab_z=(8, 31))
     with open_volume(tmp_path / "a.mrc") as volume:
-        made = pieces(lambda y, x, z: 0.6)
+        made = slices(lambda y, x, z: 0.6)
         found = write_map(volume, made, record, str(tmp_path))
     assert mrcfile.validate(tmp_path / "TS_01-quality.mrc")
     with mrcfile.open(tmp_path / "TS_01-quality.mrc") as mrc:
@@ -163,7 +163,7 @@ def test_an_array_has_its_origin_at_0(tmp_path):
     record = make_score("../x", shape_zyx=SHAPE, voxel_size_angstrom=VOXEL, slab_z=(8, 31))
     folder = tmp_path / "maps"
     folder.mkdir()
-    write_map(volume, pieces(lambda y, x, z: 0.6), record, str(folder))
+    write_map(volume, slices(lambda y, x, z: 0.6), record, str(folder))
     (path,) = folder.glob("*.mrc")
     with mrcfile.open(path) as mrc:
         assert mrc.header.origin.tolist() == (52.5, 52.5, 52.5)

@@ -20,14 +20,14 @@ NAMES = ("TS_01", "TS_02", "TS_03")
 
 
 def save_score(path):
-    """A tomogram whose score by the fake is the number in its name."""
+    """Write a tomogram; its fake score is the number in its name."""
     with open(path, "wb") as file:
         np.save(file, np.full((2, 2), float(re.search(r"TS_0(\d)", path.name).group(1))))
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A project, the current folder, with tomograms of the scores 1, 2, 3."""
+    """A project in the current folder, with tomograms of the scores 1, 2, 3."""
     monkeypatch.setattr(supervisor, "command", scoring_fakes.command)
     relion_files.write_project(tmp_path, NAMES, save_score)
     monkeypatch.chdir(tmp_path)
@@ -35,7 +35,7 @@ def project(tmp_path, monkeypatch):
 
 
 def words_of(text):
-    """{name of a tomogram: {label: word}} as RELION reads them, by blanks."""
+    """{name of a tomogram: {label: value}}, split at blanks as RELION does."""
     labels = re.findall(r"^_(\S+) #\d+", text, re.MULTILINE)
     rows = [line.split() for line in text.splitlines() if line.startswith("TS_")]
     return {row[0]: dict(zip(labels, row)) for row in rows}
@@ -151,9 +151,9 @@ def test_the_accepted_table_is_read_by_starfile_and_scored_again(project):
     assert list(blocks["global"]["tomoScore"]) == [2.0, 3.0]
     again = ["score", "accepted.star", "--output-star", "twice.star", "--threshold", "3"]
     assert main(again) == 0
-    words = words_of((project / "twice.star").read_text())
-    assert list(words) == ["TS_03"]
-    assert list(words["TS_03"]).count("tomoScore") == 1
+    rows = words_of((project / "twice.star").read_text())
+    assert list(rows) == ["TS_03"]
+    assert list(rows["TS_03"]).count("tomoScore") == 1
 
 
 def test_further_blocks_and_names_with_blanks_are_copied(project):

@@ -22,7 +22,7 @@ HEIGHTS = (1, 2, 3, 4, 5, 7, 10, 24, 25, 48, 61, 200)
 
 
 def mirrored(plans, n_z):
-    """Channels of plans, {plane: weight}, numbered from the other side."""
+    """Channels of plans, {plane: weight}, with planes numbered from the other side."""
     return [
         [{n_z - 1 - z: weight for z, weight in channel.items()} for channel in plan]
         for plan in reversed(listed(plans))
@@ -34,7 +34,7 @@ def listed(plans):
 
 
 def middle(channel):
-    """Mean place in z of the planes of a channel."""
+    """Mean z position of the planes of a channel."""
     return np.average(channel.planes, weights=channel.weights)
 
 

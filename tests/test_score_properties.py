@@ -39,7 +39,7 @@ def microscope(seed, empty=False):
 
 
 def acquired(specimen, recipe=RECIPE, n_planes=PLANES):
-    """The middle planes of a tomogram, the same electrons for every recipe of equal doses."""
+    """The middle planes of a tomogram; recipes of equal doses have the same electrons."""
     acquisition = specimen.acquire(np.random.default_rng(5), recipe, headroom=1.0)
     first = (acquisition.n_z - n_planes) // 2
     return acquisition.planes(range(first, first + n_planes)).numpy()
@@ -52,7 +52,7 @@ def specimen():
 
 @pytest.fixture(scope="module")
 def tomogram(specimen):
-    """A good tomogram, (8, 256, 256) voxels of 1.5 nm, whose score has room above and below."""
+    """A good tomogram, (8, 256, 256) voxels of 1.5 nm, with a score well inside the range."""
     return acquired(specimen)
 
 
@@ -145,7 +145,7 @@ def test_lossless_changes_keep_the_score(model, tomogram, original, change):
 
 @pytest.mark.parametrize("power", [-1.0, 0.5])
 def test_a_filter_does_not_count_where_opposite_edges_do_not_fit(model, tomogram, power):
-    """The whole simulated field is periodic; a part of it is not, as no real one is."""
+    """A part of the simulated field: unlike the whole field, it is not periodic."""
     part = tomogram[:, :170, :210]
     expected = model.score(part, VOXEL).tomoscore
     assert model.score(radial(part, power), VOXEL).tomoscore == pytest.approx(expected, abs=0.4)
@@ -156,7 +156,7 @@ def test_a_filter_does_not_count_where_opposite_edges_do_not_fit(model, tomogram
 
 @pytest.fixture(scope="module")
 def coarse(specimen):
-    """A tomogram in which nothing finer than 8 nm can be seen."""
+    """A tomogram without resolved features finer than 8 nm."""
     volume = acquired(specimen, n_planes=2 * PLANES)
     blurred = ndimage.gaussian_filter(volume, 3.0 / VOXEL_NM)
     return blurred / blurred.std() + 0.5 * noise(seed=2, sigma=2.0, shape=volume.shape)
@@ -188,7 +188,7 @@ def test_reconstructing_at_another_voxel_that_carries_all_does_not_count(
     assert model.score(volume, exact).tomoscore == pytest.approx(original, abs=0.25)
 
 
-# Nothing there
+# Noise only
 
 
 def ramp():
@@ -228,7 +228,7 @@ KNOWN_TO_SCORE = {
     "noise correlated in z": 1.0,
     "noise correlated over all scales": 0.6,
 }
-"""Small volumes of smooth noise, which persists through z as matter does, and what they score."""
+"""Small volumes of smooth noise, which persists in z as matter does: {name: limit}."""
 
 
 def null_names():
@@ -276,7 +276,7 @@ def test_matter_in_the_same_noise_scores_more_than_noise_only(model, original):
 
 
 def assert_falls(scores, by=0.5):
-    """Each is lower than the one before, but for a twentieth of an octave, down to 0."""
+    """Check that scores decrease, within a twentieth of an octave, down to 0."""
     assert all(b < a + 0.05 or b == 0 for a, b in zip(scores, scores[1:])), scores
     assert scores[-1] < scores[0] - by, scores
 
@@ -302,7 +302,7 @@ def test_score_falls_with_blur_that_noise_does_not_share(model, specimen):
 
 
 def test_score_falls_when_all_that_is_fine_is_lost_to_rounding(model, tomogram, original):
-    """A blur alone loses nothing in floating point: signal and noise fall alike."""
+    """A blur alone is lossless in floating point: it attenuates signal and noise alike."""
     blurred = ndimage.gaussian_filter(tomogram, 12.0 / VOXEL_NM)
     bytes_ = np.round(blurred * (30 / blurred.std())).clip(-127, 127).astype(np.int8)
     assert model.score(bytes_, VOXEL).tomoscore < original - 0.5

@@ -53,7 +53,7 @@ def test_measured_figures_are_what_the_help_says(script, tmp_path):
 
 
 def test_the_script_scores_simulated_tomograms_and_writes(script, tmp_path, monkeypatch):
-    """With tomograms and scores of the test's own: simulating takes its time."""
+    """Uses small tomograms and fake scores, since the simulation is slow."""
     from tomoscore_scipion import engine
     from tomoscore_scipion.benchmark import fresh
 

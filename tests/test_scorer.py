@@ -31,9 +31,9 @@ from tomoscore_scipion.records.record import Score
 VOLUME = speckle((12, 96, 96))
 VOXEL = 15.0
 COARSER = 20.0
-"""At which every plane of the volume is a slice of its own."""
+"""Voxel size at which every plane of the volume is a separate slice."""
 HARDLY = 0.6
-"""Octaves by which the score of a random network, which exaggerates, may change with a border."""
+"""Allowed change of the score by a border, in octaves; large because the network is random."""
 
 
 NOT_ASKED_FOR = ("error", "halves", "z_range", "calibration", "tomoscore_uncalibrated")
@@ -45,7 +45,7 @@ def written(path, array=VOLUME, voxel_size=VOXEL):
 
 
 def result(score, *without):
-    """What must be the same of two records of the same tomogram."""
+    """The fields that must be equal in two records of the same tomogram."""
     leave = {"seconds", *without}
     return {key: value for key, value in score.to_dict().items() if key not in leave}
 
@@ -282,7 +282,7 @@ def test_only_planned_planes_are_read_each_once_for_a_slice(scorer, monkeypatch,
     assert len(volume.reads) <= 1.5 * len(planned)
 
 
-# Nothing, or not everything, there
+# Blank and partly blank volumes
 
 
 @pytest.mark.parametrize("value", [0.0, 41.0, 1e30, np.nan, -np.inf])
@@ -352,9 +352,9 @@ def test_an_empty_border_hardly_changes_the_score(scorer):
 
 
 def test_progress_is_reported_after_every_slice(scorer):
-    told = []
-    scorer.score(VOLUME, COARSER, progress=lambda *state: told.append(state))
-    assert told == [(done, 12) for done in range(1, 13)]
+    calls = []
+    scorer.score(VOLUME, COARSER, progress=lambda *state: calls.append(state))
+    assert calls == [(done, 12) for done in range(1, 13)]
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -385,10 +385,10 @@ def test_too_little_memory_is_an_error_of_that_tomogram(random_weights, monkeypa
     failures = [torch.cuda.OutOfMemoryError("CUDA out of memory")]
     measure = inference.measure
 
-    def failing(piece, device):
+    def failing(one, device):
         if failures:
             raise failures.pop()
-        return measure(piece, device)
+        return measure(one, device)
 
     monkeypatch.setattr(inference, "measure", failing)
     with pytest.raises(TomogramError, match="free memory does not suffice"):

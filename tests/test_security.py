@@ -116,7 +116,7 @@ def tomogram(tmp_path):
 
 
 def test_it_scores_where_there_is_no_network(tmp_path, tomogram):
-    """In a namespace without interfaces, not even the machine's own address."""
+    """Runs in a namespace without network interfaces, even without the loopback."""
     start = in_namespace("--net")
     command = [*start, *TOMOSCORE, "score", tomogram, "--device", "cpu", "--output", "r.jsonl"]
     done = run(command, cwd=tmp_path)
@@ -125,7 +125,7 @@ def test_it_scores_where_there_is_no_network(tmp_path, tomogram):
 
 
 def test_it_opens_no_socket_and_unpickles_nothing(tmp_path, tomogram):
-    """All processes of the engine tell what they do; a socket would be an error besides."""
+    """All processes of the engine log their audit events; a socket is an error."""
     log = tmp_path / "events"
     watch = tmp_path / "watch"
     watch.mkdir()
@@ -152,7 +152,7 @@ HOSTILE = ("../../up", "/etc/passwd", "<script>alert(1)</script>", "$(touch owne
 
 
 def test_hostile_ids_and_names_stay_text(tmp_path):
-    """Ids that would lead out of the folder, into a shell, or into a browser."""
+    """Ids that try to escape from the folder, or to run code in a shell or a browser."""
     folder = tmp_path / "deep" / "run"
     folder.mkdir(parents=True)
     names = [name.replace("/", "_") + ".npy" for name in HOSTILE]
@@ -177,7 +177,7 @@ def test_a_name_that_looks_like_an_option_is_none(tmp_path):
 
 
 def test_temporary_files_are_private_and_gone_in_the_end(tmp_path, monkeypatch):
-    """What is decompressed has no name, so that nobody else can open it, and no kill leaves it."""
+    """Decompressed files have no name, so that others cannot open them and a kill leaves none."""
     from tomoscore_scipion.reading.volume import open_volume
 
     packed, folder = tmp_path / "t.mrc.gz", tmp_path / "tmp"
@@ -193,7 +193,7 @@ def test_temporary_files_are_private_and_gone_in_the_end(tmp_path, monkeypatch):
 
 
 def test_a_temporary_result_is_in_the_folder_of_the_result(tmp_path):
-    """Never in a folder that all can write to."""
+    """The temporary file is never in a folder that everybody can write to."""
     for name in ("line_file.py", "atomic_write.py"):
         source = ast.parse((PACKAGE / "records" / name).read_text(encoding="utf-8"))
         assert "tempfile" not in ast.dump(source)
@@ -203,7 +203,7 @@ def test_a_temporary_result_is_in_the_folder_of_the_result(tmp_path):
 
 
 def test_foreign_modules_in_the_current_folder_are_not_run(tmp_path):
-    """`tomoscore` in a folder with files of the names of modules that it imports."""
+    """Runs `tomoscore` in a folder with files named like modules that it imports."""
     for name in ("numpy", "json", "runpy", "torch", "tomoscore_scipion"):
         Path(tmp_path, f"{name}.py").write_text(f"open({name!r}, 'w')\n")
     before = sorted(os.listdir(tmp_path))

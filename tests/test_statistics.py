@@ -17,7 +17,7 @@ from tomoscore_scipion.model.statistics import MEAN_TABLE, MEANS, PERSISTENCE
 AT = {name: place for place, name in enumerate(RATIOS)}
 N = 512
 VOXEL_NM = 2.0
-"""At which the channels of a slice have no plane in common."""
+"""Voxel size at which the channels of a slice share no plane."""
 SPECTRA = {
     "white": lambda k: np.ones_like(k),
     "pink": lambda k: np.maximum(k, 1 / 700) ** -1.0,
@@ -29,7 +29,7 @@ RATIO_SUMS = [3.1007705, 3.2637517, 2.9230881, 3.790159, 4.7196651]
 """Sums over all means, and over all ratios, of each octave of one volume."""
 PYTHON = str.maketrans({"<": " ", ">": " ", "^": "**"})
 FINE = (0, 1, 2)
-"""Octaves with enough independent waves in the field for a theoretical value to show."""
+"""Octaves with enough independent waves in the field for a comparison with theory."""
 
 
 def of(volume):
@@ -99,7 +99,7 @@ def test_every_mean_and_ratio_has_a_name():
 
 
 def test_the_sums_of_means_and_ratios_stay_what_they_are():
-    """The numbers that the shipped weights were trained for, on noise with structure."""
+    """Feature values that the shipped weights were trained with, for structured noise."""
     means, found, _ = of(speckle((41, 192, 192), seed=8))
     np.testing.assert_allclose(means.sum(dim=1).tolist(), MEAN_SUMS, rtol=1e-5)
     np.testing.assert_allclose(found.sum(dim=1).tolist(), RATIO_SUMS, rtol=1e-5)

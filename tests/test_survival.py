@@ -19,7 +19,7 @@ COMMAND = [*FAKE, "score", "--job", "job.json", "--output", "r.jsonl", "--csv", 
 
 @pytest.fixture
 def job(tmp_path, monkeypatch):
-    """The current folder, with a job of twelve tomograms that take their time."""
+    """The current folder, with a job of twelve slow tomograms."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FAKE_SECONDS", "0.2")
     tomograms = []
@@ -31,7 +31,7 @@ def job(tmp_path, monkeypatch):
 
 
 def finished():
-    """{ts_id: line} of the whole lines of the results; every id must be there once."""
+    """{ts_id: line} of the complete lines of the results; checks that ids are unique."""
     if not os.path.exists("r.jsonl"):
         return {}
     lines = Path("r.jsonl").read_bytes().split(b"\n")[:-1]
@@ -61,7 +61,7 @@ def is_gone(pid):
 
 
 def kill_after(records):
-    """Start the job, kill it when it has written so many records; the workers that it had."""
+    """Start the job, kill it after a number of records, and return its worker processes."""
     process = subprocess.Popen(COMMAND, stderr=subprocess.DEVNULL)
     with process:
         wait_for(lambda: len(finished()) >= records or process.poll() is not None)
@@ -71,7 +71,7 @@ def kill_after(records):
 
 
 def undisturbed(folder):
-    """What a run that nobody disturbs gives."""
+    """Results of an uninterrupted run."""
     command = [*COMMAND[:-3], "--quiet"]
     command[command.index("r.jsonl")] = str(folder / "calm.jsonl")
     assert run(command).returncode == 0
@@ -138,9 +138,9 @@ def test_ten_kills_at_random_moments_lose_and_double_nothing(job, seed):
         with process:
             time.sleep(chance.uniform(0.0, 1.5))
             process.kill()
-        there = finished()
-        assert {name: there[name] for name in seen} == seen
-        seen = there
+        now = finished()
+        assert {name: now[name] for name in seen} == seen
+        seen = now
     assert run(COMMAND).returncode == 0
     assert list(finished())[: len(seen)] == list(seen)
     scores = {name: json.loads(line)["tomoscore"] for name, line in finished().items()}

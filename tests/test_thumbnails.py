@@ -40,7 +40,7 @@ from tomoscore_scipion.running.products import Products
 
 
 def slices_of(scores):
-    """Entries of scored slices, {plane: score}."""
+    """Slice entries of a record from {plane: score}."""
     return tuple({"z": z, "tomoscore": s, "scale_nm": scale_nm(s)} for z, s in scores.items())
 
 
@@ -84,7 +84,7 @@ def test_the_mean_is_of_the_slices_that_are_said_to_be_shown():
 
 
 def like_a_tomogram(shape, seed=0):
-    """Noise that is weaker the finer it is, as that of the mean over 10 nm of a tomogram."""
+    """Noise with power that falls with the frequency, as in a mean over 10 nm of a tomogram."""
     n_y, n_x = shape
     radius = np.hypot(np.fft.fftfreq(n_y)[:, None], np.fft.rfftfreq(n_x)[None])
     noise = np.fft.rfft2(np.random.default_rng(seed).standard_normal(shape))
@@ -92,12 +92,12 @@ def like_a_tomogram(shape, seed=0):
 
 
 def ideal_resize(values, shape):
-    """The resize that keeps all frequencies below the new Nyquist, and no other."""
+    """Ideal resampling: keeps all frequencies below the new Nyquist, and no others."""
     (n_y, n_x), (m_y, m_x) = values.shape, shape
     k_y, k_x = np.fft.fftfreq(m_y, 1 / m_y)[:, None], np.fft.fftfreq(m_x, 1 / m_x)[None]
-    kept = np.fft.fft2(values)[k_y.astype(int) % n_y, k_x.astype(int) % n_x]
+    cropped = np.fft.fft2(values)[k_y.astype(int) % n_y, k_x.astype(int) % n_x]
     shift = k_y * (n_y / m_y - 1) / (2 * n_y) + k_x * (n_x / m_x - 1) / (2 * n_x)
-    return np.fft.ifft2(kept * np.exp(2j * np.pi * shift)).real
+    return np.fft.ifft2(cropped * np.exp(2j * np.pi * shift)).real
 
 
 def decoded(content):
@@ -106,7 +106,7 @@ def decoded(content):
 
 
 INNER = (slice(8, -8), slice(8, -8))
-"""Without the border, where the ideal resize sees the opposite side."""
+"""The image without its border, where the ideal resampling wraps around."""
 
 
 def likeness(found, ideal):

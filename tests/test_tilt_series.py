@@ -27,7 +27,7 @@ def rotation(degrees):
 
 
 def blob(place_xy, shape_yx=SHAPE_YX, sigma=2.0):
-    """A Gaussian blob at a place measured from the centre."""
+    """A Gaussian blob at a position relative to the centre."""
     y, x = np.ogrid[: shape_yx[0], : shape_yx[1]]
     y, x = y - (shape_yx[0] - 1) / 2, x - (shape_yx[1] - 1) / 2
     return np.exp(-((x - place_xy[0]) ** 2 + (y - place_xy[1]) ** 2) / (2 * sigma**2))
@@ -51,7 +51,7 @@ def transform_of(matrix, shift_xy):
 
 @pytest.fixture
 def series_files(tmp_path):
-    """A point at (z, y, x) = (60, -40, 80) A, seen by a stack that is rotated and shifted."""
+    """A rotated and shifted stack with a point at (z, y, x) = (60, -40, 80) A."""
     shifts = random_shifts(ANGLES.size, 2.0, seed=1)
     matrix = rotation(7.0)
     images = []

@@ -24,7 +24,7 @@ from tomoscore_scipion.records.bands import N_BANDS, tomoscore
 
 SHARE = np.ones(N_BANDS)
 FULL = 1 / (1 + CONTENT_FLOOR)
-"""What tiles full of matter are left by what counts beside their content."""
+"""Factor by which the content floor reduces R of tiles full of matter."""
 CALIBRATION = {"score": [0, 5], "sd": [0.3, 0.3]}
 
 
@@ -132,13 +132,13 @@ def test_planes_of_a_slab_are_the_same_seen_from_the_other_side():
 
 
 def test_curve_is_the_signed_mean_by_content_and_score_is_taken_of_it():
-    pieces = curves_of([0.5] * 6, spread=0.3)
+    slices = curves_of([0.5] * 6, spread=0.3)
     rng = np.random.default_rng(3)
-    for piece in pieces:
-        piece.content[:] = torch.from_numpy(rng.random(piece.content.shape))
-    found = summarise(pieces, (0, 5), SHARE, CALIBRATION)
+    for one in slices:
+        one.content[:] = torch.from_numpy(rng.random(one.content.shape))
+    found = summarise(slices, (0, 5), SHARE, CALIBRATION)
     curves, content = (
-        np.concatenate([getattr(piece, name).numpy().reshape(-1, N_BANDS) for piece in pieces])
+        np.concatenate([getattr(one, name).numpy().reshape(-1, N_BANDS) for one in slices])
         for name in ("curves", "content")
     )
     mean = (content * curves).sum(axis=0) / (content.sum(axis=0) + 0.01 * len(curves))
@@ -149,8 +149,8 @@ def test_curve_is_the_signed_mean_by_content_and_score_is_taken_of_it():
 def test_a_sharp_object_in_a_large_empty_field_scores_as_it_does_alone():
     alone = summary([0.5] * 6, tiles=3)
     field = curves_of([0.0] * 6, tiles=9, content=0.0)
-    for piece in field:
-        piece.curves[3:6, 3:6], piece.content[3:6, 3:6] = 0.5, 1.0
+    for one in field:
+        one.curves[3:6, 3:6], one.content[3:6, 3:6] = 0.5, 1.0
     found = summarise(field, (0, 5), SHARE, CALIBRATION)
     assert found.score == pytest.approx(alone.score, abs=0.5)
     assert found.score > 0.85 * alone.score
@@ -172,9 +172,9 @@ def test_content_is_the_share_of_tiles_with_matter_of_any_scale_down_to_8_nm():
 
 
 def test_content_of_a_slice_is_the_mean_of_its_usable_tiles():
-    piece = curves_of([0.5], content=0.4)[0]
-    piece.weight[0], piece.content[0] = 0.0, 1.0
-    np.testing.assert_allclose(slice_content(piece), 0.4 + CONTENT_FLOOR, atol=1e-6)
+    one = curves_of([0.5], content=0.4)[0]
+    one.weight[0], one.content[0] = 0.0, 1.0
+    np.testing.assert_allclose(slice_content(one), 0.4 + CONTENT_FLOOR, atol=1e-6)
 
 
 def test_curves_and_contents_of_slices_make_that_of_the_tomogram():
@@ -195,9 +195,9 @@ def test_noise_around_0_averages_out_before_it_is_clipped():
 
 
 def test_reversed_contrast_counts_against_a_band():
-    pieces = curves_of([0.7, 0.7])
-    pieces[0].curves[..., 3] = -0.7
-    found = summarise(pieces, (0, 1), SHARE, CALIBRATION)
+    slices = curves_of([0.7, 0.7])
+    slices[0].curves[..., 3] = -0.7
+    found = summarise(slices, (0, 1), SHARE, CALIBRATION)
     assert found.curve[3] == pytest.approx(0, abs=1e-6)
     assert found.score == pytest.approx(4, abs=1e-5)
 
@@ -215,19 +215,19 @@ def test_bands_beyond_nyquist_do_not_count():
 
 
 def test_tiles_without_data_are_left_out():
-    piece = curves_of([0.5])[0]
-    piece.weight[0, :] = 0.2
-    piece.curves[0, :] = -1
-    np.testing.assert_allclose(slice_curve(piece), 0.5 * FULL)
-    curves, content = usable_tiles(piece)
+    one = curves_of([0.5])[0]
+    one.weight[0, :] = 0.2
+    one.curves[0, :] = -1
+    np.testing.assert_allclose(slice_curve(one), 0.5 * FULL)
+    curves, content = usable_tiles(one)
     assert curves.shape == content.shape == (6, N_BANDS)
 
 
 def test_the_best_tiles_are_used_where_all_have_little_data():
-    piece = curves_of([0.5], weight=0.1)[0]
-    piece.weight[1, 1] = 0.3
-    piece.curves[1, 1] = 0.2
-    np.testing.assert_allclose(slice_curve(piece), 0.2 * FULL, atol=1e-6)
+    one = curves_of([0.5], weight=0.1)[0]
+    one.weight[1, 1] = 0.3
+    one.curves[1, 1] = 0.2
+    np.testing.assert_allclose(slice_curve(one), 0.2 * FULL, atol=1e-6)
 
 
 def test_a_blank_slice_counts_as_zero_resolvability():
@@ -267,7 +267,7 @@ def test_interval_widens_with_differences_between_tiles():
 
 
 def sampling_error(levels):
-    return bootstrap_sd([usable_tiles(piece) for piece in curves_of(levels)], SHARE)
+    return bootstrap_sd([usable_tiles(one) for one in curves_of(levels)], SHARE)
 
 
 def test_interval_narrows_with_more_slices():
@@ -281,9 +281,9 @@ def test_thin_and_strange_volumes_have_wider_intervals():
     assert own_error(2.5, 10**6, 1.0, calibration) == pytest.approx(0.3)
     assert own_error(2.5, 10**6, 3.0, calibration) == pytest.approx(0.6, rel=1e-4)
     assert own_error(2.5, 1, 9.0, CALIBRATION) == pytest.approx(0.3)
-    pieces = curves_of([0.375] * 5)
+    slices = curves_of([0.375] * 5)
     familiar, outside = (
-        summarise(pieces, (0, 4), SHARE, calibration, out_of_distribution)
+        summarise(slices, (0, 4), SHARE, calibration, out_of_distribution)
         for out_of_distribution in (0.5, 4.0)
     )
     assert outside.score == familiar.score
@@ -291,9 +291,9 @@ def test_thin_and_strange_volumes_have_wider_intervals():
 
 
 def test_interval_is_the_same_every_time():
-    pieces = curves_of([0.3, 0.4, 0.5], spread=0.2)
+    slices = curves_of([0.3, 0.4, 0.5], spread=0.2)
     intervals = set()
     for seed in range(3):
         np.random.seed(seed)
-        intervals.add(summarise(pieces, (0, 2), SHARE, CALIBRATION).interval)
+        intervals.add(summarise(slices, (0, 2), SHARE, CALIBRATION).interval)
     assert len(intervals) == 1

@@ -15,7 +15,7 @@ CORNERS = (Y + X < 70) | (Y + X > 290)
 
 
 def masked_share(valid, empty):
-    """Share of the empty pixels that is masked, and of the data that is kept."""
+    """Fractions of the empty pixels that are masked and of the data that are valid."""
     return float((~valid[empty]).mean()), float(valid[~empty].mean())
 
 
@@ -33,7 +33,7 @@ def test_corners_are_found_after_a_gaussian():
 
 
 def test_corners_are_found_after_a_low_pass():
-    """Its edge is 0.05 cycles per pixel wide; what rings beyond the data has died away soon."""
+    """The edge is 0.05 cycles per pixel wide, so that ringing beyond the data decays fast."""
     n = 320
     y, x = np.mgrid[:n, :n]
     outside = np.abs(y - n / 2) + np.abs(x - n / 2) - 0.62 * n

@@ -30,7 +30,7 @@ def save_score(path, value):
 
 @pytest.fixture
 def session(tmp_path, monkeypatch):
-    """A session, the current folder, laid out as WarpTools does; scores 1, 2, 3 by the fake."""
+    """The current folder, with the layout of WarpTools and tomograms of the fake scores 1, 2, 3."""
     monkeypatch.setattr(supervisor, "command", scoring_fakes.command)
     for folder in ("reconstruction/odd", "reconstruction/even", "logs"):
         (tmp_path / W / folder).mkdir(parents=True)

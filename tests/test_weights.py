@@ -38,7 +38,7 @@ def sound(path):
 
 
 def write(path, card, tensors=b"", **header):
-    """A file of the form of safetensors with any card."""
+    """Write a safetensors file with any card."""
     metadata = {"card": card if isinstance(card, str) else json.dumps(card)}
     raw = json.dumps({"__metadata__": metadata, **header}).encode()
     path.write_bytes(struct.pack("<Q", len(raw)) + raw + tensors)

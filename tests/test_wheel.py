@@ -22,7 +22,7 @@ BUILD_SDIST = "import sys; from setuptools import build_meta; build_meta.build_s
 
 
 def run(*command, folder):
-    """Run a command as a user would, outside of this repository; its output."""
+    """Run a command outside of this repository and return its output."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     done = subprocess.run(
         [str(word) for word in command],
@@ -55,7 +55,7 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def environment(wheel, tmp_path_factory):
-    """Folder of programs of a fresh environment with the wheel and the engine's locked list."""
+    """Folder of programs of a new environment with the wheel and the engine's constraints file."""
     folder = tmp_path_factory.mktemp("environment")
     run(sys.executable, "-m", "venv", folder / "env", folder=folder)
     pip_install = (folder / "env" / "bin" / "python", "-m", "pip", "install", "--quiet")

@@ -28,7 +28,7 @@ READY = {"ready": {"model": MODEL, "device": "cpu", "notices": list(FakeScorer.n
 
 @pytest.fixture
 def answers(tmp_path, monkeypatch):
-    """A function: the answers to tomograms in the current folder, and to what is loaded first."""
+    """Function that sends tomograms to a worker; returns its answers, the first on loading."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "tomoscore_scipion.model.scorer", as_module())
     np.save("a.npy", np.full((2, 2), 1.5))

@@ -18,7 +18,7 @@ QUALITIES = np.linspace(0.8, 4.2, 10)
 
 
 def curve_of(score):
-    """A curve whose octaves all count alike."""
+    """A curve with the same value in all octaves."""
     level = NOTHING_SEEN + (READILY_SEEN - NOTHING_SEEN) * score / N_SCORED
     return {"period_nm": PERIODS_NM, "resolvability": (round(level, 6),) * 5 + (None,)}
 
@@ -36,7 +36,7 @@ def record(ts_id, predicted, measured, octaves=5, kind="by-frame"):
 
 
 def session(predict, **options):
-    """Ten tomograms whose measured scores go from 0.8 to 4.2."""
+    """Ten tomograms with measured scores from 0.8 to 4.2."""
     return [record(f"T{i}", predict(i, q), q, **options) for i, q in enumerate(QUALITIES)]
 
 
@@ -79,7 +79,7 @@ def test_halves_of_tilts_are_compared_over_their_octaves():
 
 
 def with_fine_octaves(score, resolvability):
-    """A record whose measured R of the two finest octaves is this one."""
+    """A record with the given measured R in the two finest octaves."""
     curve = score.halves["curve"]
     values = (*curve["resolvability"][:3], resolvability, resolvability, None)
     halves = {**score.halves, "curve": {**curve, "resolvability": values}}

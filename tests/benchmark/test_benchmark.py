@@ -60,7 +60,7 @@ def test_the_rank_correlation_has_an_interval_over_specimens():
     specimen = np.repeat(np.arange(20), 3)
     low, high = figures_of(comparison(found, truth, specimen))["rank_correlation_90"]
     assert low < rank_correlation(found, truth) < high
-    # Tomograms of one specimen err together, so that taking them as independent looks too sure.
+    # Errors of one specimen's tomograms correlate; as independent they give too small an interval.
     alone = figures_of(comparison(found, truth))["rank_correlation_90"]
     assert high - low > alone[1] - alone[0]
 
@@ -101,7 +101,7 @@ def test_noise_only_volumes_have_separate_names():
 
 
 class Ruler:
-    """Scores a stack by any function of it."""
+    """A fake scorer: the score is a given function of the stack."""
 
     def __init__(self, measure):
         self.measure = measure
@@ -162,7 +162,7 @@ def test_the_figures_are_printed_with_their_names():
         "rank_correlation_90": [0.8, 0.95],
     }
     text = summary_text(figures)
-    for words in (
+    for phrase in (
         "a 1",
         "mean absolute error",
         "good alignment",
@@ -173,7 +173,7 @@ def test_the_figures_are_printed_with_their_names():
         "128-64",
         "0.8 to 0.95",
     ):
-        assert words in text
+        assert phrase in text
 
 
 def test_fresh_tomograms_can_be_made_by_another_draw_of_the_same_specimens():

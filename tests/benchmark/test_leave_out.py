@@ -27,7 +27,7 @@ class Samples(SimpleNamespace):
 
 @pytest.fixture
 def samples():
-    """Four specimens of a tilt series and a stack of noise each, and two seeds of nothing."""
+    """Four specimens, each with a tilt series and a phantom stack, and two noise-only seeds."""
     contents = ["membranes+vesicles", "vesicles", "complexes", "membranes"]
     return Samples(
         specimen=np.repeat(np.arange(6), 2),
@@ -38,21 +38,21 @@ def samples():
 
 
 def test_a_family_left_out_is_in_none_of_the_specimens(leave_out, samples):
-    kept = leave_out.allowed(samples, "without membranes")
-    assert samples.specimen[kept].tolist() == [1, 1, 2, 2, 4, 4, 5, 5]
+    chosen = leave_out.allowed(samples, "without membranes")
+    assert samples.specimen[chosen].tolist() == [1, 1, 2, 2, 4, 4, 5, 5]
 
 
 def test_white_noise_only_leaves_tilt_series_and_white_stacks(leave_out, samples):
-    kept = leave_out.allowed(samples, "white noise only")
-    assert np.flatnonzero(kept).tolist() == [0, 2, 3, 4, 6, 7]
+    chosen = leave_out.allowed(samples, "white noise only")
+    assert np.flatnonzero(chosen).tolist() == [0, 2, 3, 4, 6, 7]
     assert leave_out.allowed(samples, "everything").all()
 
 
 def test_all_variants_see_as_many_specimens(leave_out, samples):
     for variant, expected in (("everything", [0, 1]), ("without membranes", [1, 2])):
         wanted = leave_out.allowed(samples, variant)
-        kept = leave_out.first_specimens(samples, wanted, 2)
-        assert not (kept & ~wanted).any()
-        assert np.unique(samples.specimen[kept]).tolist() == expected
-    kept = leave_out.first_specimens(samples, np.ones(12, dtype=bool), 4)
-    assert np.unique(samples.specimen[kept]).tolist() == [0, 1, 2, 3, 4]
+        chosen = leave_out.first_specimens(samples, wanted, 2)
+        assert not (chosen & ~wanted).any()
+        assert np.unique(samples.specimen[chosen]).tolist() == expected
+    chosen = leave_out.first_specimens(samples, np.ones(12, dtype=bool), 4)
+    assert np.unique(samples.specimen[chosen]).tolist() == [0, 1, 2, 3, 4]

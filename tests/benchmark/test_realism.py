@@ -102,13 +102,13 @@ def test_sources_are_never_in_training_and_test(monkeypatch):
 
 
 def constant_image(rng, source):
-    """An image whose ratios say which image it is."""
+    """An image with ratios that identify it."""
     ratios = np.full((2, OCTAVES, N_RATIOS), rng.random())
     return TileSet(source, "raw", ratios, np.ones(2))
 
 
 def test_a_single_source_cannot_be_classified():
-    """Images that agree within their source do not separate sets that are drawn alike."""
+    """Similar images of one source do not separate sets with the same distribution."""
     rng = np.random.default_rng(1)
     sets = [[constant_image(rng, f"{name}{i}") for i in range(20)] for name in "xy"]
     for found in separation(*sets):
@@ -116,7 +116,7 @@ def test_a_single_source_cannot_be_classified():
 
 
 def test_what_each_source_has_of_its_own_is_found_by_the_distance():
-    """Every source deviates in another statistic: a classifier knows nothing of the next one."""
+    """Each source deviates in another statistic, so a classifier fails on a new source."""
     rng = np.random.default_rng(2)
 
     def image(source, deviating):

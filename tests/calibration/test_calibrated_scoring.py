@@ -30,8 +30,8 @@ def folder(tmp_path, monkeypatch, random_weights):
     return tmp_path
 
 
-def told(length, total):
-    """Progress that nobody watches."""
+def ignore(length, total):
+    """Progress callback that does nothing."""
 
 
 def test_every_number_of_a_record_is_calibrated(folder, scorer):
@@ -39,7 +39,7 @@ def test_every_number_of_a_record_is_calibrated(folder, scorer):
     work = work_from(json.loads(json.dumps(Scoring(calibration=calibration).as_request())))
     assert work.calibration == calibration
     item = Tomogram("TS_01", "TS_01.mrc")
-    before, after = (one.process(scorer, item, told) for one in (Scoring(), work))
+    before, after = (one.process(scorer, item, ignore) for one in (Scoring(), work))
     share = fraction_below_nyquist(1.5)
     old, new = (
         np.array([np.nan if r is None else r for r in one.curve["resolvability"]])
@@ -59,7 +59,7 @@ def test_the_map_is_calibrated(folder, scorer):
         calibration = read_calibration(name) if name else None
         work = Scoring(map_dir=f"maps-{name}", calibration=calibration)
         work.products.prepare()
-        work.process(scorer, Tomogram("TS_01", "TS_01.mrc"), told)
+        work.process(scorer, Tomogram("TS_01", "TS_01.mrc"), ignore)
         (path,) = (folder / work.map_dir).glob("*.mrc")
         maps[name] = np.array(mrcfile.read(path), dtype=float)
     assert np.abs(maps["c.json"] - maps[None]).max() > 0.05

@@ -23,11 +23,11 @@ from tomoscore_scipion.records.record_files import json_line
 
 RNG = np.random.default_rng(5)
 TRUE = np.clip(RNG.uniform(0.25, 0.55, (10, 1)) + RNG.normal(0, 0.03, (10, 5)), 0.2, 0.59)
-"""R of ten tomograms, in the range where an octave is partly seen."""
+"""R of ten tomograms, in the range of partial resolvability."""
 
 
 def record(number, predicted, measured, kind="by-frame"):
-    """A tomogram whose predicted and measured R are given."""
+    """A tomogram with given predicted and measured R."""
     octaves = 5 if kind == "by-frame" else 3
     values = (*np.round(measured[:octaves], 4), *(None,) * (6 - octaves))
     curve = {"period_nm": PERIODS_NM, "resolvability": (*np.round(predicted, 4), None)}
@@ -48,7 +48,7 @@ def session(predict, kind="by-frame"):
 
 
 def too_low(i, row):
-    """A session whose coarse octaves are predicted too low."""
+    """A session with predictions that are too low in the coarse octaves."""
     return shifted(row, np.array([-0.8, -0.8, -0.8, 0, 0]))
 
 

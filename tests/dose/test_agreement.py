@@ -15,7 +15,7 @@ ORDER = np.arange(N_VIEWS)
 
 
 def planes_of(signals, noise=1.0, seed=0):
-    """Views of one specimen, each with its own share of it and its own noise."""
+    """Views of one specimen with a signal amplitude per view and independent noise."""
     generator = torch.Generator().manual_seed(seed)
     specimen = torch.randn((N, N), generator=generator)
     views = torch.randn((N_VIEWS, N, N), generator=generator)
@@ -64,9 +64,9 @@ def test_a_gold_bead_does_not_speak_for_the_specimen():
     bead = planes.clone()
     bead[:, 90:97, 90:97] -= 50
     np.testing.assert_allclose(measured(bead, ALL)[:, 2:], measured(planes, ALL)[:, 2:], atol=0.03)
-    nothing = planes_of(np.zeros(N_VIEWS))
-    nothing[:, 90:97, 90:97] -= 50
-    assert np.abs(measured(nothing, ALL)[:, 2:]).max() < 0.2
+    blank = planes_of(np.zeros(N_VIEWS))
+    blank[:, 90:97, 90:97] -= 50
+    assert np.abs(measured(blank, ALL)[:, 2:]).max() < 0.2
 
 
 def test_a_band_beyond_the_pixel_has_none():

@@ -26,7 +26,7 @@ DOSE = 3.0 * VIEWS
 
 
 def curve_of(score, spread=0.0, seed=0):
-    """A curve whose draws move as a whole, as those of other slices do, and a little apart."""
+    """A curve with bootstrap draws that vary mostly together, as draws of slices do."""
     rng = np.random.default_rng(seed)
     draws = (
         score
@@ -53,7 +53,7 @@ def test_a_curve_that_rises_to_the_end_gets_no_range():
 
 
 def plateau(top):
-    """Rises to step 20 and falls by next to nothing, with a little peak."""
+    """A curve that rises to step 20, then falls very slightly, with a small peak."""
     score = np.minimum(0.1 * PLACE, 2.0) - 0.001 * PLACE
     score[top] += 0.05
     return score
@@ -121,7 +121,7 @@ def test_the_last_step_gets_what_the_network_says_and_no_factor_exceeds_one():
 
 
 def test_curve_and_draws_come_from_the_same_sums():
-    """Agreement that is known for each step, in units that differ."""
+    """A known agreement for each step, in different units."""
     rng = np.random.default_rng(0)
     m = np.linspace(0.3, 0.9, 8)
     power = rng.uniform(0.5, 2, (60, 1, 1)) * np.ones((60, 8, N_BANDS))

@@ -58,7 +58,7 @@ def common(random_weights):
 
 @pytest.fixture(scope="module")
 def done(files, random_weights, tmp_path_factory):
-    """Folder of one run with every product."""
+    """Output folder of one run with all its outputs."""
     folder = tmp_path_factory.mktemp("done")
     status = main(
         ["dose", files["stack"], "--xf", files["xf"], "--tlt", files["tlt"]]
@@ -227,7 +227,7 @@ def test_phases_are_flipped_alike_with_the_defocus_of_warp_and_relion(
 
 @pytest.fixture
 def job(files, random_weights, tmp_path):
-    """A job of two good series and a bad one, and where its results go."""
+    """A job with two good series and a bad one, and the path of its results."""
     entry = {key: files[key] for key in ("stack", "xf", "tlt", "doses")}
     entry["thickness_nm"] = 30.0
     content = {

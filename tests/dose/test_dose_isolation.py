@@ -25,7 +25,7 @@ COMMAND = ["dose", "--job", "job.json", "--output", "d.jsonl"]
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """The current folder, with stacks a.npy, b.npy, c.npy of best dose 10, 20, 30."""
+    """The current folder, with stacks a.npy, b.npy, c.npy of optimum dose 10, 20, 30."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(supervisor, "command", scoring_fakes.command)
     for name, value in (("a", 10.0), ("b", 20.0), ("c", 30.0)):

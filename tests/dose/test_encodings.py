@@ -79,9 +79,9 @@ XML = dose_files.warp_xml()
 def test_broken_xml_of_warp_is_refused_in_our_words(tmp_path, text, line):
     path = tmp_path / "TS_01.xml"
     path.write_text(text)
-    with pytest.raises(TomogramError) as told:
+    with pytest.raises(TomogramError) as raised:
         read_warp_xml(str(path), N)
-    message = str(told.value)
+    message = str(raised.value)
     assert message.startswith(
         f"{path}: expected Warp's XML metadata of a tilt series, got no whole"
     )

@@ -26,7 +26,7 @@ BIDIRECTIONAL = np.array([5, 4, 3, 2, 1, 0, 6, 7, 8, 9, 10])
 
 
 def shuffled(text):
-    """An .aln whose rows are in another order, as AreTomo 2 sorts them by angle."""
+    """An .aln with its rows in another order; AreTomo 2 sorts them by angle."""
     head = [line for line in text.splitlines() if line.startswith("#")]
     rows = [line for line in text.splitlines() if not line.startswith("#")]
     return "\n".join([*head, *rows[1::2], *rows[::2]]) + "\n"
@@ -218,14 +218,14 @@ MIRRORED = {
 @pytest.mark.parametrize("case", MIRRORED)
 @pytest.mark.parametrize("known", ["tlt", "aln"])
 def test_doses_of_warp_are_those_of_the_views_with_their_angles(series, files, case, known):
-    angles, rank, told = MIRRORED[case]
+    angles, rank, expected = MIRRORED[case]
     xml = dose_files.warp_xml(Angles=angles, Dose=DOSE * rank, AxisAngle=None)
     by = {"tlt": column(WOBBLING), "aln": dose_files.aln(angles=WOBBLING)}[known]
     found = series(warp_xml=xml, **{known: by})
     np.testing.assert_allclose(found.exposures.before, DOSE * BIDIRECTIONAL)
-    words = {"order": "run in another order", "sign": "have the other sign"}
-    for name, text in words.items():
-        assert any(text in warning for warning in found.warnings) == (name in told)
+    texts = {"order": "run in another order", "sign": "have the other sign"}
+    for name, text in texts.items():
+        assert any(text in warning for warning in found.warnings) == (name in expected)
 
 
 def test_an_order_that_angles_do_not_tell_is_doubted_where_it_matters(series, files):
@@ -279,26 +279,26 @@ def test_a_warp_stack_without_deselected_tilts_goes_with_the_metadata_of_all(
     series, files, tmp_path, left
 ):
     used = [view not in left for view in range(N)]
-    kept = np.flatnonzero(used)
+    rest = np.flatnonzero(used)
     with mrcfile.open(files["stack"]) as mrc:
-        images = mrc.data[kept]
+        images = mrc.data[rest]
     stack = str(tmp_path / "used.mrc")
     mrcfile.write(stack, images, voxel_size=PIXEL_ANGSTROM)
     xml = dose_files.warp_xml(UseTilt=used)
-    for beside in ({}, {"tlt": column(WOBBLING[kept])}):
+    for beside in ({}, {"tlt": column(WOBBLING[rest])}):
         found = series(stack=stack, warp_xml=xml, **beside)
-        assert found.tilts.views.tolist() == list(range(len(kept)))
-        np.testing.assert_allclose(found.tilts.angles_deg, ANGLES[kept], atol=0.05)
-        np.testing.assert_allclose(found.tilts.transforms, dose_files.transforms()[kept], atol=1e-6)
-        np.testing.assert_allclose(found.exposures.before, (DOSE * RANK)[kept])
-        np.testing.assert_allclose(found.optics.defocus_nm, 3000 + 100 * kept)
+        assert found.tilts.views.tolist() == list(range(len(rest)))
+        np.testing.assert_allclose(found.tilts.angles_deg, ANGLES[rest], atol=0.05)
+        np.testing.assert_allclose(found.tilts.transforms, dose_files.transforms()[rest], atol=1e-6)
+        np.testing.assert_allclose(found.exposures.before, (DOSE * RANK)[rest])
+        np.testing.assert_allclose(found.optics.defocus_nm, 3000 + 100 * rest)
     with pytest.raises(
-        TomogramError, match=rf"expected {len(kept)} views.*got 11, of which Warp uses"
+        TomogramError, match=rf"expected {len(rest)} views.*got 11, of which Warp uses"
     ):
         series(stack=stack, warp_xml=dose_files.warp_xml())
     # By angle an .mdoc finds the images that are left too.
-    found = series(stack=stack, mdoc=files["mdoc"], tlt=column(WOBBLING[kept]))
-    np.testing.assert_allclose(found.exposures.before, (DOSE * RANK)[kept])
+    found = series(stack=stack, mdoc=files["mdoc"], tlt=column(WOBBLING[rest]))
+    np.testing.assert_allclose(found.exposures.before, (DOSE * RANK)[rest])
 
 
 @pytest.mark.parametrize("pretilt", [9.5, -11.0, 16.0])
@@ -377,13 +377,13 @@ def test_all_columns_of_a_file_of_angles_are_used(series, files, case):
 
 
 def test_views_that_are_missing_from_a_file_of_angles_had_their_dose(series, files, tmp_path):
-    kept = [0, 1, 3, 4, 6, 7, 9, 10]
+    rest = [0, 1, 3, 4, 6, 7, 9, 10]
     with mrcfile.open(files["stack"]) as mrc:
-        images = mrc.data[kept]
+        images = mrc.data[rest]
     stack = str(tmp_path / "kept.mrc")
     mrcfile.write(stack, images, voxel_size=PIXEL_ANGSTROM)
-    found = series(stack=stack, tlt=column(ANGLES[kept], RANK[kept] + 1, [DOSE] * len(kept)))
-    np.testing.assert_allclose(found.exposures.before, (DOSE * RANK)[kept])
+    found = series(stack=stack, tlt=column(ANGLES[rest], RANK[rest] + 1, [DOSE] * len(rest)))
+    np.testing.assert_allclose(found.exposures.before, (DOSE * RANK)[rest])
 
 
 @pytest.mark.parametrize("ranks", [RANK, RANK + 1])
@@ -455,7 +455,7 @@ def test_of_a_section_taken_twice_the_later_one_counts(series, files, case, prio
 
 @pytest.mark.parametrize("axis", [-5.0, 85.3, -94.0, 178.0])
 def test_relion_says_what_imod_says(series, files, axis):
-    """RELION's own conversion of IMOD's files: shift = -A^-1 D, ZRot the angle of A."""
+    """RELION's conversion of IMOD's files: shift = -A^-1 D, and ZRot is the angle of A."""
     turn = dose_files.rotation(-axis)
     shifts = np.random.default_rng(1).uniform(-9, 9, (N, 2))
     xf = np.array([np.column_stack([turn, shift]) for shift in shifts])

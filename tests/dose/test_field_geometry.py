@@ -12,8 +12,8 @@ N = len(ANGLES)
 REVERSED = np.arange(N)[::-1]
 
 
-def told(found, words):
-    return any(words in warning for warning in found.warnings)
+def warned(found, text):
+    return any(text in warning for warning in found.warnings)
 
 
 OTHER_SIGN = {
@@ -73,7 +73,7 @@ def test_rows_of_relion_in_another_order_find_their_images_by_angle(series, file
     np.testing.assert_allclose(found.tilts.angles_deg, ANGLES)
     # Ideal angles that are their own mirror image are in order with the other sign, too.
     doubted = known == "tlt" and order is REVERSED
-    assert told(found, "more than one order, with other shifts") is doubted
+    assert warned(found, "more than one order, with other shifts") is doubted
     wobbling = {
         "tlt": column(WOBBLING),
         "aln": dose_files.aln(angles=WOBBLING),
@@ -90,7 +90,7 @@ def test_rows_of_relion_that_do_not_rise_and_name_no_images_are_doubted(series, 
     names = {} if named else {"rlnMicrographName": None}
     found = series(star=dose_files.star(order, **names))
     np.testing.assert_allclose(found.exposures.before, (DOSE * RANK)[order])
-    assert told(found, "not in the rising order of angles") and told(found, "--tlt")
+    assert warned(found, "not in the rising order of angles") and warned(found, "--tlt")
 
 
 def test_relion_sorts_its_stacks_by_nominal_angles(series):
@@ -116,9 +116,9 @@ def test_rows_of_relion_name_images_of_one_stack_or_none(series, names):
 
 
 def test_shifts_that_two_orders_give_differently_are_doubted(series, files):
-    """Warp's angles may be turned, so that a series that is its own mirror image has two orders."""
+    """Warp may invert the angles, so that a symmetric series has two possible orders."""
     xml = dose_files.warp_xml()
-    assert told(series(warp_xml=xml, tlt=files["tlt"]), "more than one order, with other shifts")
+    assert warned(series(warp_xml=xml, tlt=files["tlt"]), "more than one order, with other shifts")
     assert series(warp_xml=xml, tlt=files["tlt"], xf=files["xf"]).warnings == ()
     still = dose_files.warp_xml(AxisOffsetX=[3] * N, AxisOffsetY=[0] * N)
     assert series(warp_xml=still, tlt=files["tlt"]).warnings == ()
@@ -169,7 +169,7 @@ SUMMED = {
 def test_a_third_column_that_adds_up_is_the_accumulated_dose(series, case):
     found = series(tlt=column(ANGLES, RANK + 1, SUMMED[case]))
     np.testing.assert_allclose(found.exposures.end, np.array(SUMMED[case], dtype=float))
-    assert told(found, "third column rises") and told(found, "taken for the accumulated dose")
+    assert warned(found, "third column rises") and warned(found, "taken for the accumulated dose")
 
 
 def test_a_third_column_that_adds_up_from_0_needs_its_convention(series):
@@ -190,7 +190,7 @@ def test_a_third_column_of_doses_of_views_is_that(series, case):
     doses, doubted = PER_VIEW[case]
     found = series(tlt=column(ANGLES, RANK + 1, doses))
     np.testing.assert_allclose(found.exposures.per_view, doses)
-    assert told(found, "taken for the dose of each view") is doubted
+    assert warned(found, "taken for the dose of each view") is doubted
 
 
 COUNTED = {
@@ -243,7 +243,7 @@ def test_accumulated_doses_are_no_angles(series, files, numbers):
 def test_angles_on_one_side_of_0_are_doubted(series, files, angles):
     found = series(tlt=column(angles), doses=files["doses"], xf=files["xf"])
     np.testing.assert_allclose(found.tilts.angles_deg, angles)
-    assert told(found, "all tilt angles are on one side of 0")
+    assert warned(found, "all tilt angles are on one side of 0")
     sound = series(tlt=files["tlt"], doses=files["doses"], xf=files["xf"], excluded=(0, 1, 2, 3, 4))
     assert sound.warnings == ()
 

@@ -45,7 +45,7 @@ ENTITY_BOMB = (
     + "".join(f'<!ENTITY b{n} "{10 * f"&b{n - 1};"}">' for n in range(1, 10))
     + "]><a>&b9;</a>"
 )
-"""Ten entities, each ten times the one before: 4 GB when they are expanded."""
+"""Ten nested entities, each with ten of the one before: 4 GB after expansion."""
 
 
 @pytest.mark.parametrize(

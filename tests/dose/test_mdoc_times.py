@@ -13,7 +13,7 @@ from tomoscore_scipion.tilt_metadata.mdoc.times import time_of
 N = len(ANGLES)
 BY_ANGLE, AS_TAKEN = np.arange(N), np.argsort(RANK)
 FROM_11_45 = 11 * 60 + 45
-"""Minutes of the day at which the series begins: it goes over noon."""
+"""Start of the series in minutes of the day; the series passes noon."""
 
 
 def clock(rank, step=4):
@@ -21,7 +21,7 @@ def clock(rank, step=4):
 
 
 def twelve(form, step=4):
-    """Times as a 12-hour clock shows them."""
+    """Times on a 12-hour clock."""
 
     def line(rank):
         hour, minute = clock(rank, step)

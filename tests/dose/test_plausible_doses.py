@@ -29,7 +29,7 @@ def doses_of(tmp_path, *columns, convention=None):
 
 
 def everywhere(tmp_path, factor):
-    """Readers of the series with doses times a factor, by the format."""
+    """Readers of the series with scaled doses, by file format."""
     of, before = np.full(N, DOSE * factor), DOSE * factor * RANK
     texts = {
         "two columns": table(before, of),
@@ -58,9 +58,9 @@ def everywhere(tmp_path, factor):
 @pytest.mark.parametrize("factor", [100, 1e3, 1e6, 1e-3, 1e-2, 1e-4])
 def test_doses_in_another_unit_are_refused(tmp_path, factor):
     for kind, read in everywhere(tmp_path, factor):
-        with pytest.raises(TomogramError, match=r"TS_01.*another unit.*--doses.*100 e/nm") as told:
+        with pytest.raises(TomogramError, match=r"TS_01.*another unit.*--doses.*100 e/nm") as info:
             read()
-        assert f"{33 * factor:g}" in str(told.value) or factor > 1, kind
+        assert f"{33 * factor:g}" in str(info.value) or factor > 1, kind
 
 
 @pytest.mark.parametrize("factor", [0.1, 0.25, 15, 60])

@@ -32,15 +32,15 @@ def test_slices_of_a_step_are_those_of_the_tomogram_of_its_views(images, z):
     plan = plan_slices(SHAPE[0], VOXEL_NM, None, 13)[z]
     shares = ViewSlices(filter_views(images), ANGLES, SHAPE, plan)
     steps = cumulative(ANGLES, EXPOSURES, 4)
-    for step, piece in zip(steps, shares.canonical_slices(steps, VOXEL_NM)):
+    for step, one in zip(steps, shares.canonical_slices(steps, VOXEL_NM)):
         tomogram = backproject(images[step.views], ANGLES[step.views], shape_zyx=SHAPE).numpy()
         centre = np.tensordot(plan.centre.weights, tomogram[list(plan.centre.planes)], axes=1)
         np.testing.assert_allclose(shares.images([step])[0, 0].numpy(), centre, atol=1e-4)
         expected = canonical_slice(lambda k, t=tomogram: t[k].copy(), plan, VOXEL_NM)
-        torch.testing.assert_close(piece.images, expected.images, atol=2e-3, rtol=0)
-        assert piece.present == expected.present
-        assert piece.z == plan.z
-        assert piece.log_spread == pytest.approx(expected.log_spread, abs=1e-4)
+        torch.testing.assert_close(one.images, expected.images, atol=2e-3, rtol=0)
+        assert one.present == expected.present
+        assert one.z == plan.z
+        assert one.log_spread == pytest.approx(expected.log_spread, abs=1e-4)
 
 
 def test_the_centre_is_the_slice_itself_of_every_view(images):
@@ -77,8 +77,8 @@ def test_frequencies_are_per_nanometre():
 def test_fields_too_large_for_the_memory_are_cut_to_their_middle(monkeypatch):
     images = torch.zeros((4, 200, 100))
     images[:, 99:101, 49:51] = 1
-    same, nothing = measure.cropped(images, 15.0)
-    assert same is images and nothing == ()
+    same, warnings = measure.cropped(images, 15.0)
+    assert same is images and warnings == ()
     monkeypatch.setattr(measure, "MAX_PIXELS", 4 * 200 * 100 // 4)
     middle, (warning,) = measure.cropped(images, 15.0)
     assert middle.shape == (4, 100, 50)

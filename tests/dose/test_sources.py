@@ -19,7 +19,7 @@ def stack(files):
 
 
 def ways(files):
-    """Every way to say the same."""
+    """All combinations of files that give the same series."""
     imod = {"xf": files["xf"], "tlt": files["tlt"]}
     return {
         "imod and doses": {**imod, "doses": files["doses"]},

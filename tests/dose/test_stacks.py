@@ -29,7 +29,7 @@ def series(files):
 
 @pytest.fixture
 def changed(files, tmp_path):
-    """A function: path of the stack with other entries in its header, and more at its end."""
+    """Function that writes the stack with changed header entries and extra data at its end."""
 
     def make(*entries, more=b""):
         with open(files["stack"], "rb") as file:
@@ -136,11 +136,13 @@ def stack_with(path, view, region, value):
 @pytest.mark.parametrize("region", [np.s_[3, 4], np.s_[:5], np.s_[:, ::2]])
 def test_nan_and_inf_in_an_image_are_filled_and_told(series, tmp_path, value, region):
     stack = stack_with(tmp_path / "TS_01.mrc", 3, region, value)
-    told = []
-    views = aligned_views(read_series(replace(series, stack=stack)).tilts, 20.0, warn=told.append)
+    warnings = []
+    views = aligned_views(
+        read_series(replace(series, stack=stack)).tilts, 20.0, warn=warnings.append
+    )
     assert torch.isfinite(views).all()
     assert all(view.std() > 0 for view in views)
-    (warning,) = told
+    (warning,) = warnings
     assert "TS_01.mrc: image 4 holds" in warning and "pixels of NaN or inf" in warning
 
 
@@ -158,9 +160,9 @@ def test_an_image_without_any_value_is_refused_with_the_way_out(series, tmp_path
 @pytest.mark.parametrize(("view", "value"), [(0, 0.0), (3, -7.5), (10, 1e6)])
 def test_an_image_of_one_value_is_told(series, tmp_path, view, value):
     stack = stack_with(tmp_path / "TS_01.mrc", view, np.s_[:], value)
-    told = []
-    aligned_views(read_series(replace(series, stack=stack)).tilts, 20.0, warn=told.append)
-    assert told == [
+    warnings = []
+    aligned_views(read_series(replace(series, stack=stack)).tilts, 20.0, warn=warnings.append)
+    assert warnings == [
         f"TS_01.mrc: image {view + 1} holds one value everywhere: leave it out (--exclude {view})"
     ]
 
@@ -169,5 +171,5 @@ def test_unusual_images_give_warnings_in_the_record(tmp_path, scorer):
     stack = stack_with(tmp_path / "TS_01.mrc", slice(0, 6), np.s_[:, :4], np.nan)
     tlt, doses = dose_files.write_tlt(tmp_path / "a.tlt"), dose_files.write_doses(tmp_path / "d")
     record = record_of(Sources("TS_01", stack, tlt=tlt, doses=doses, thickness_nm=4), scorer)
-    told = [text for text in record.warnings if "NaN" in text]
-    assert len(told) == 3 and "the same of 3 more images" in record.warnings
+    lines = [text for text in record.warnings if "NaN" in text]
+    assert len(lines) == 3 and "the same of 3 more images" in record.warnings

@@ -112,7 +112,7 @@ def test_a_missing_file_is_an_error(tmp_path):
 
 
 def examples(count, weigh, seed=1):
-    """Good and bad examples of somebody who looks at some octaves; (n, 5) seen."""
+    """Good and bad examples, chosen by R of some octaves, (n, 5)."""
     rng = np.random.default_rng(seed)
     seen = rng.uniform(0, 1, (count, 5))
     wanted = seen @ np.array(weigh) + 0.05 * rng.standard_normal(count)

@@ -14,7 +14,7 @@ from tomoscore_scipion.records.record_files import json_line
 
 
 def marked(threshold, count, spread, seed=0):
-    """Examples of somebody with a threshold whose marks scatter."""
+    """Examples marked by a threshold with random errors."""
     rng = np.random.default_rng(seed)
     scores = rng.uniform(0.5, 4.5, count)
     is_good = scores + spread * rng.standard_normal(count) > threshold

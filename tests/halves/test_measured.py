@@ -19,7 +19,7 @@ from tomoscore_scipion.simulation.postprocessing import nlm
 
 @pytest.fixture
 def note(shipped):
-    """What the record of a tomogram with halves says of them, and the record."""
+    """Function that scores a tomogram with halves; returns their entry and the record."""
 
     def score(whole, half1, half2, size=None):
         item = Tomogram("TS", whole, size, None, half1, half2)
@@ -108,7 +108,7 @@ def blurred_noise(shape, seed):
 
 
 def refusals(cell, another):
-    """What is wrong: the halves and words of the message."""
+    """Invalid halves by kind: the two halves and a part of the error message."""
     odd, even = cell.by_frame
     noise = [0.02 * float(odd.std()) * blurred_noise(odd.shape, seed) for seed in (1, 2)]
     depth = len(odd) - len(another.whole)
@@ -147,9 +147,9 @@ def bad(cell, another):
     return refusals(cell, another)
 
 
-def check_refused(halves, record, words):
+def check_refused(halves, record, pattern):
     assert halves["status"] == "refused"
-    assert re.search(words, halves["error"])
+    assert re.search(pattern, halves["error"])
     assert halves["tomoscore"] is None
     assert record.status == "ok"
     assert record.tomoscore is not None
@@ -158,8 +158,8 @@ def check_refused(halves, record, words):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_bad_halves_are_refused_and_the_prediction_is_given(kind, note, files, bad):
-    half1, half2, words = bad[kind]
-    check_refused(*note(*files(half1, half2)), words)
+    half1, half2, pattern = bad[kind]
+    check_refused(*note(*files(half1, half2)), pattern)
 
 
 def test_one_file_for_both_halves_is_refused(note, files, cell):

@@ -23,7 +23,7 @@ SHAPE_ZYX = (20, 32, 48)
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
-    """A file of records of one scored tomogram with a map, and one that failed."""
+    """A results file with one scored tomogram, which has a map, and one failed tomogram."""
     monkeypatch.chdir(tmp_path)
     values = np.arange(np.prod(SHAPE_ZYX), dtype=np.float32).reshape(SHAPE_ZYX)
     write_mrc("TS_01.mrc", values, 10.0, (100.0, 200.0, 300.0))

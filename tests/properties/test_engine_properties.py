@@ -121,17 +121,17 @@ def test_results_do_not_depend_on_gain_and_its_sign(seed, power, sign, shape):
 
 @st.composite
 def scored_slices(draw):
-    """Slices of a volume with any curves and weights, and the volume's height."""
+    """Slices of a volume with random curves and weights, and the number of planes."""
     z = sorted(draw(st.sets(st.integers(0, 40), min_size=1, max_size=8)))
     tiles = draw(hnp.array_shapes(min_dims=2, max_dims=2, max_side=3))
-    pieces = []
+    slices = []
     for plane in z:
         values = draw(hnp.arrays("f4", (*tiles, N_BANDS), elements=st.floats(-2, 2, width=32)))
         shares = st.floats(0, 1, width=32)
         content = draw(hnp.arrays("f4", (*tiles, N_BANDS), elements=shares))
         weight = draw(hnp.arrays("f4", tiles, elements=shares))
-        pieces.append(SliceCurves(plane, *map(torch.from_numpy, (values, content, weight))))
-    return pieces, z[-1] + 1 + draw(st.integers(0, 5))
+        slices.append(SliceCurves(plane, *map(torch.from_numpy, (values, content, weight))))
+    return slices, z[-1] + 1 + draw(st.integers(0, 5))
 
 
 @given(scored_slices(), voxels_nm)

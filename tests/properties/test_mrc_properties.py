@@ -21,7 +21,7 @@ sizes = st.one_of(st.none(), st.integers(0, 2**40))
 
 
 def written(array):
-    """The bytes of a sound MRC file."""
+    """The bytes of a valid MRC file."""
     with tempfile.TemporaryDirectory() as folder:
         mrcfile.write(Path(folder, "t.mrc"), array, voxel_size=10)
         return Path(folder, "t.mrc").read_bytes()
@@ -32,7 +32,7 @@ SOUND = written(np.arange(60, dtype="i2").reshape(3, 4, 5))
 
 @st.composite
 def spoiled_files(draw):
-    """A sound file of which some 32-bit words of the header, or the end, are something else."""
+    """A valid file with changes in some 32-bit words of the header, or at its end."""
     raw = bytearray(SOUND)
     for _ in range(draw(st.integers(1, 4))):
         word = draw(st.integers(0, 255))
@@ -43,7 +43,7 @@ def spoiled_files(draw):
 
 
 def parsed(raw, size):
-    """The header, or None when it is refused as it should be."""
+    """The parsed header, or None when it is refused with a TomogramError."""
     try:
         return parse_header(raw, size, "t.mrc")
     except TomogramError as error:

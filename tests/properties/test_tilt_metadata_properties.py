@@ -96,7 +96,7 @@ SOUND = {
 
 @st.composite
 def spoiled(draw, kind):
-    """A sound file of which some words or lines are something else."""
+    """A valid file with some changed words or lines."""
     lines = list(SOUND[kind])
     for _ in range(draw(st.integers(0, 3))):
         at = draw(st.integers(0, len(lines) - 1))
@@ -120,7 +120,7 @@ def spoiled(draw, kind):
 
 
 def read(content, reader, names=("TS_01.meta",)):
-    """What a reader makes of a file, or None where it refuses the file by one of the names."""
+    """Result of a reader, or None when it refuses the file and names one of `names`."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "TS_01.meta")
         path.write_bytes(content)
@@ -242,12 +242,12 @@ BESIDE = {
     "doses": ("tlt", "xf"),
     "xf": ("tlt", "doses"),
 }
-"""What makes a series with each kind of file; a star file and an XML are series alone."""
+"""Other files that a series needs beside each kind; star and XML files need none."""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with a stack and sound metadata of it."""
+    """A folder with a stack and its valid metadata."""
     folder = tmp_path_factory.mktemp("series")
     mrcfile.write(folder / "stack.mrc", np.zeros(SHAPE, np.int8), voxel_size=15.0)
     for kind, lines in SOUND.items():
@@ -278,7 +278,7 @@ def test_any_file_among_sound_ones_makes_a_sound_series_or_is_refused(folder, ki
 
 
 def sources(folder, kind, path):
-    """Sources of the stack with one file that may be spoiled, and what it needs beside it."""
+    """Sources of the stack: one file that may be damaged, and the files it needs beside it."""
     keys = {"tlt with columns": "tlt", "xml": "warp_xml"}
     files = {keys.get(other, other): str(folder / f"sound.{other}") for other in BESIDE[kind]}
     files[keys.get(kind, kind)] = path
@@ -317,9 +317,9 @@ def test_angles_of_any_order_sign_and_pretilt_find_their_entries(
 ):
     entries = np.arange(-33.0, 34.0, 6.0) + np.array(wobble)
     left = sorted(data.draw(st.sets(st.integers(1, 10), max_size=2)))
-    kept = np.array([entry for entry in order if entry not in left])
-    views = (-1 if turned else 1) * entries[kept] + offset
+    present = np.array([entry for entry in order if entry not in left])
+    views = (-1 if turned else 1) * entries[present] + offset
     found = match_angles(views, entries)
     assert found is not None
     ways = [found.entries, *found.rivals]
-    assert any(np.array_equal(way, kept) for way in ways)
+    assert any(np.array_equal(way, present) for way in ways)

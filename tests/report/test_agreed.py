@@ -18,7 +18,7 @@ PROGRAM = find_program()
 
 
 def measured(number):
-    """Records with measured half maps, whose scores rise, and one without."""
+    """Records with rising scores and measured half maps, and one record without."""
     curves = [[(i + 1) / (number + 1)] * 6 for i in range(number)]
     records = [
         record_of(curve, f"T{i}", halves={**HALVES, "tomoscore": 3 * (i + 1) / (number + 1)})

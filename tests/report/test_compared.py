@@ -16,7 +16,7 @@ PROGRAM = find_program()
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
-    """A folder, the current one, with two sets of the same tilt series; b is better."""
+    """The current folder, with two sets of the same tilt series; set b is better."""
     monkeypatch.chdir(tmp_path)
     Path("a.jsonl").write_text("".join(map(json_line, session())))
     better = [

@@ -27,7 +27,7 @@ PROGRAM = find_program()
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="Chromium is not installed")
 
 PICTURES_AT_ONCE = 40
-"""Far fewer than the session has pictures."""
+"""Limit of loaded pictures, far below the number in the session."""
 RECORDS = session(60)
 SCORES = {record.ts_id: record.tomoscore for record in RECORDS}
 
@@ -64,7 +64,7 @@ def started(tmp_path_factory):
 
 @pytest.fixture
 def browser(started, page, tmp_path):
-    """The browser with the page, freshly loaded; it must not have complained at the end."""
+    """The browser with the reloaded page; checks at the end that no errors occurred."""
     started.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
     started.size(1280, 1000)
     started.open(page)
@@ -90,7 +90,7 @@ def slide(browser, value):
 
 
 def saved(folder, name):
-    """The content of a file that the browser saves, when it is there."""
+    """Wait for a file that the browser saves; returns its content."""
     until = time.monotonic() + PATIENCE_S
     while not (folder / name).exists():
         assert time.monotonic() < until, f"{name} was never saved"
@@ -219,7 +219,7 @@ def test_the_saved_table_has_scale_slab_resolvability_and_voxel_size(browser, tm
 
 
 def borderline_at(threshold):
-    """Ids whose 90 % interval contains the threshold."""
+    """Ids of tomograms with the threshold inside their 90 % interval."""
     scored = [record for record in RECORDS if record.tomoscore is not None]
     return {
         r.ts_id for r in scored if r.tomoscore_interval[0] <= threshold <= r.tomoscore_interval[1]
@@ -279,8 +279,8 @@ def test_faults_and_a_number_decide_as_in_the_protocol(browser, tmp_path):
     shown = dict(zip(texts(browser, ".card .name"), texts(browser, ".card .verdict")))
     assert shown["a"] == "\u25bc rejected: unflipped, too thin"
     assert shown["d"] == "\u25bc rejected, not among the best 2"
-    told = " ".join(texts(browser, "#criteria")[0].split())
-    assert told == (
+    criteria = " ".join(texts(browser, "#criteria")[0].split())
+    assert criteria == (
         "Rejected regardless of the score: unflipped, too thin. At most the best 2 are accepted."
     )
     slide(browser, 4)
@@ -306,7 +306,7 @@ def card_of(name):
 
 
 def verdicts(browser, folder):
-    """{id: (verdict, by whom)} of the saved file."""
+    """{id: (verdict, decided by)} of the saved file."""
     click(browser, "#export-verdicts")
     lines = saved(folder, "tomoscore-verdicts.csv")
     (folder / "tomoscore-verdicts.csv").unlink()

@@ -13,7 +13,7 @@ GOOD = [0.8, 0.8, 0.75, 0.5, 0.2, 0.1]
 MIDDLING = [0.6, 0.55, 0.45, 0.3, 0.15, 0.05]
 FAINT = [0.3, 0.25, 0.2, 0.1, 0.05, 0.0]
 BLURRED = [0.75, 0.7, 0.5, 0.1, 0.02, 0.0]
-NOTHING = [0.1, 0.08, 0.05, 0.02, 0.0, 0.0]
+INVISIBLE = [0.1, 0.08, 0.05, 0.02, 0.0, 0.0]
 CAREFUL = "a warning of no consequence"
 
 
@@ -35,7 +35,7 @@ def test_a_middling_score_without_a_visible_cause_gets_no_reason():
 
 
 def test_nothing_visible():
-    assert found(record_of(NOTHING)) == {"nothing visible": "high"}
+    assert found(record_of(INVISIBLE)) == {"nothing visible": "high"}
     assert found(record_of([0.3, 0.2, 0.1, 0.05, 0.0, 0.0])) == {"nothing visible": "medium"}
 
 
@@ -73,8 +73,8 @@ def test_a_curve_that_comes_back_is_no_blur():
 )
 def test_the_voxel_is_blamed_only_where_it_is_the_limit(voxel, curve, expected):
     record = record_of(curve, voxel=voxel, planes=40, slab=(5, 20))
-    kept = {code: sure for code, sure in found(record).items() if code == "voxel too coarse"}
-    assert kept == expected
+    codes = {code: sure for code, sure in found(record).items() if code == "voxel too coarse"}
+    assert codes == expected
 
 
 def test_a_coarse_voxel_is_no_excuse_for_a_blurred_tomogram():
@@ -132,7 +132,7 @@ def test_many_constant_slices(blank, given):
         ("out of the model's depth: unlike anything", "out of the model's depth"),
     ],
 )
-@pytest.mark.parametrize("curve", [MIDDLING, NOTHING])
+@pytest.mark.parametrize("curve", [MIDDLING, INVISIBLE])
 def test_what_a_warning_says_is_a_reason(warning, code, curve):
     assert code in found(record_of(curve, slab=(20, 79), warnings=(CAREFUL, warning)))
     assert code not in found(record_of(GOOD, warnings=(warning,)))

@@ -33,7 +33,7 @@ def test_a_thin_specimen_is_a_fault_of_a_good_tomogram_too():
 
 
 def test_a_voxel_size_of_exactly_one_angstrom_is_not_believed():
-    """Scipion hands it over as the given one, so that the engine does not warn of it."""
+    """Scipion passes the voxel size as a given one, so that the engine gives no warning."""
     record = replace(record_of(GOOD), voxel_size_angstrom=1.0)
     assert "voxel size unknown" in faults_of(record)
 

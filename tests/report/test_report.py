@@ -28,7 +28,7 @@ JPEG, WEBP = b"\xff\xd8 not really a picture", b"RIFF\0\0\0\0WEBP neither"
 
 
 class Page(HTMLParser):
-    """Elements of a page: (name, attributes), and the text of its JSON blocks by id."""
+    """Parser that collects the elements (name, attributes) and the JSON blocks by id."""
 
     def __init__(self, text):
         super().__init__()
@@ -50,14 +50,14 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
-    """A folder, the current one, with r.jsonl."""
+    """The current folder, with r.jsonl."""
     monkeypatch.chdir(tmp_path)
     Path("r.jsonl").write_text("".join(map(json_line, session())))
     return tmp_path
 
 
 def report(*arguments):
-    """Make r.html; the page."""
+    """Write r.html and return the parsed page."""
     assert main(["report", "r.jsonl", "--output", "r.html", *arguments]) == 0
     return Page(Path("r.html").read_text(encoding="utf-8"))
 
@@ -194,7 +194,7 @@ DECLINE = [f"TS_{number}" for number in range(6)]
 
 
 def ordered(lines):
-    """Ids and what they are ordered by, of a session whose two workers took turns."""
+    """Ids and acquisition order of a session that was scored by two workers in turn."""
     Path("order.csv").write_text("ts_id,acquired\n" + "".join(f"{line}\n" for line in lines))
     records = [record_of([0.55 - 0.05 * DECLINE.index(k)] * 6, k) for k in DECLINE]
     for worker in (0, 1):

@@ -130,7 +130,7 @@ def test_sets_tell_model_engine_and_threshold(project, scored, name):
 
 
 def test_what_has_no_value_has_none_when_it_is_read_again(project, scored):
-    """In the project, and from the set's file alone."""
+    """Reads the set in the project, and the set read from its file alone."""
     from tomo.objects import SetOfTomograms
 
     stored = project.getProtocol(scored.getObjId())

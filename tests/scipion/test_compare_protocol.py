@@ -12,7 +12,7 @@ ALIKE = {f"TS_{n}": 0.5 * n for n in range(8)}
 
 @pytest.fixture(scope="module")
 def scored(project, tmp_path_factory):
-    """Two scored sets of the same tilt series; the second is better, but for one."""
+    """Two scored sets of the same tilt series; the second is better except for one tilt series."""
     from lab import Lab
 
     first = Lab(project, tmp_path_factory.mktemp("first"))
@@ -128,8 +128,8 @@ def test_what_cannot_be_compared_is_an_error(lab, scored, monkeypatch):
     protocol.inSets.append(Pointer(scored[0].inTomograms.getObjValue(), extended="Tomograms"))
     assert "has no TomoScore" in protocol.validate()[0]
     monkeypatch.setenv("FAKE_SHA256", "cd" * 32)
-    foreign = lab.score(lab.source([lab.tomogram(key, 1.0) for key in ALIKE]))
-    (error,) = protocol_on(lab, [scored[0], foreign]).validate()
+    unrelated = lab.score(lab.source([lab.tomogram(key, 1.0) for key in ALIKE]))
+    (error,) = protocol_on(lab, [scored[0], unrelated]).validate()
     assert "expected scores of one model" in error and "abababababab" in error
 
 

@@ -32,8 +32,8 @@ def test_a_killed_run_goes_on_where_it_was(lab, engine_log, monkeypatch, tmp_pat
     for pid in lab.processes(scored, engines=not orphan):
         os.kill(pid, signal.SIGKILL)
     lab.until(lambda: scored.isFailed(), scored)
-    there = ids(scored, "scoredTomograms") + ids(scored, "failedTomograms")
-    assert sorted(there) == NAMES[:4]
+    finished = ids(scored, "scoredTomograms") + ids(scored, "failedTomograms")
+    assert sorted(finished) == NAMES[:4]
     gate.touch()  # an engine that lives on ends what it had begun, while another does the same
     lab.resume(scored)
     assert scored.isFinished(), log_of(scored)
@@ -42,7 +42,7 @@ def test_a_killed_run_goes_on_where_it_was(lab, engine_log, monkeypatch, tmp_pat
     assert ids(scored, "scoredTomograms") == ["TS_0", "TS_1", "TS_3", "TS_4", "TS_5"]
     assert ids(scored, "failedTomograms") == ["TS_2"]
     second = engine_log()[0 if not orphan else -1]
-    assert orphan or not set(second["ids"]) & set(there)
+    assert orphan or not set(second["ids"]) & set(finished)
     assert all(getattr(scored, n).isStreamClosed() for n, _ in scored.iterOutputAttributes())
 
 

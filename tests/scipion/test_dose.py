@@ -191,7 +191,7 @@ def test_tilt_series_without_alignment_or_dose_are_refused_with_the_way_out(lab,
 
 
 def test_doses_in_the_order_of_angles_are_warned_of(lab):
-    """As tomo's import sets them where it does not know the order."""
+    """Doses as tomo's import sets them if the order is unknown."""
     from tomoscore_scipion.protocols import ProtTomoScoreDose
 
     source = lab.source_of_series([lab.series("a"), lab.series("b", by_angle=True)])
@@ -249,7 +249,7 @@ def test_a_stopped_run_goes_on_where_it_was(lab, engine_log, monkeypatch, tmp_pa
     lab.project.stopProtocol(protocol)
     lab.until(lambda: not protocol.isActive(), protocol)
     stopped = time.time()
-    there = ids(protocol, "limitedTiltSeries") + ids(protocol, "failedTiltSeries")
+    finished = ids(protocol, "limitedTiltSeries") + ids(protocol, "failedTiltSeries")
     gate.touch()
     lab.resume(protocol)
     assert protocol.isFinished(), log_of(protocol)
@@ -260,7 +260,7 @@ def test_a_stopped_run_goes_on_where_it_was(lab, engine_log, monkeypatch, tmp_pa
     )
     assert ids(protocol, "failedTiltSeries") == ["TS_1"]
     again = [key for start in engine_log() if start["begin"] > stopped for key in start["ids"]]
-    assert "TS_2" in again and not set(again) & set(there)
+    assert "TS_2" in again and not set(again) & set(finished)
     assert all(len(on) > 3 for on in views_on(protocol.limitedTiltSeries).values())
     protocol.thickness.set(150.0)
     (error,) = protocol.validate()
@@ -268,7 +268,7 @@ def test_a_stopped_run_goes_on_where_it_was(lab, engine_log, monkeypatch, tmp_pa
 
 
 def test_a_half_written_tilt_series_is_written_again(lab):
-    """Killed between a tilt series' images and its row."""
+    """The run is killed after writing a tilt series' images and before its row."""
     protocol = lab.dose(lab.source_of_series([lab.series("a"), lab.series("b", 20.0)]))
     before = views_on(protocol.limitedTiltSeries)
     tilt_series = protocol.limitedTiltSeries

@@ -70,7 +70,7 @@ def test_a_session_of_tilt_series_takes_time_that_grows_with_their_number(lab):
 
 
 def test_what_comes_after_leaves_the_disabled_views_out(lab):
-    """As reconstructions do, and with tomo's own way from tomograms to tilt series."""
+    """Checks the views as reconstructions and tomo's search for tilt series read them."""
     from tomo.protocols import ProtTsFromTomos
 
     from tomoscore_scipion.protocols import ProtTomoScoreFilter

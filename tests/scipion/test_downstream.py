@@ -28,7 +28,7 @@ def scored(project, tmp_path_factory):
 
 @pytest.fixture
 def with_images(scored):
-    """The images are there again, for protocols that look into them."""
+    """Provides the files of the tomograms during a test, for protocols that read them."""
     hidden = [Path(t.getFileName() + ".hidden") for t in scored.scoredTomograms]
     for path in hidden:
         path.rename(path.with_suffix(""))

@@ -160,7 +160,7 @@ def makespan(sizes, slots, start_s=0.0):
 
 
 def list_schedule(sizes, slots):
-    """The same, when each tomogram goes to the slot that is free first, the largest first."""
+    """The same if each tomogram, largest first, goes to the first free slot."""
     free = [0.0] * slots
     for size in sorted(sizes, reverse=True):
         heappush(free, heappop(free) + size)
@@ -255,12 +255,12 @@ def test_an_engine_that_says_it_cannot_start_is_believed():
 
 
 @pytest.mark.parametrize(
-    ("error", "path", "told"),
+    ("error", "path", "message"),
     [
         ("/a/b.mrc: not an MRC file", "/a/b.mrc", "not an MRC file (file /a/b.mrc)"),
         ("out of memory", "/a/b.mrc", "out of memory"),
         ("it has no file", None, "it has no file"),
     ],
 )
-def test_the_message_of_a_failure_begins_with_its_cause(error, path, told):
-    assert cause_first(error, path) == told
+def test_the_message_of_a_failure_begins_with_its_cause(error, path, message):
+    assert cause_first(error, path) == message

@@ -22,7 +22,7 @@ def scored(project, tmp_path_factory):
 
 @pytest.fixture
 def filtered(lab, scored):
-    """A function that runs the filter with these values in its form."""
+    """Function that runs the filter with the given form values."""
     from tomoscore_scipion.protocols import ProtTomoScoreFilter
 
     def run(**values):
@@ -36,7 +36,7 @@ def filtered(lab, scored):
 
 
 def decided(protocol):
-    """{tsId: (verdict, who decided, whether borderline)} of the outputs."""
+    """{tsId: (verdict, decided by, borderline)} of the outputs."""
     names = ("_tomoScoreVerdict", "_tomoScoreDecidedBy", "_tomoScoreBorderline")
     return {
         item.getTsId(): tuple(item.getAttributeValue(name) for name in names)

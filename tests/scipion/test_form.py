@@ -139,7 +139,7 @@ SEARCHED = ("quality", "assessment", "rank", "screen", "score", "good")
 
 @pytest.mark.parametrize("word", SEARCHED)
 def test_the_search_finds_the_protocol(scipion, word):
-    """Scipion looks for the words in label and help."""
+    """Scipion searches the label and the help of a protocol."""
     from tomoscore_scipion.protocols import ProtTomoScore
 
     assert word in (ProtTomoScore.getClassLabel() + ProtTomoScore.getHelpText()).lower()
@@ -165,7 +165,7 @@ def test_users_see_one_name_of_the_plugin(scipion):
 
 
 def test_help_opens_the_manual(scipion):
-    """A link in Scipion's mark-up to a page that is there."""
+    """The help has a link in Scipion's mark-up to an existing page."""
     from tomoscore_scipion.protocols import ProtTomoScore, ProtTomoScoreDose
 
     for kind, page in ((ProtTomoScore, "tutorial"), (ProtTomoScoreDose, "dose")):

@@ -89,7 +89,7 @@ def test_a_gpu_that_is_not_there_is_named_before_the_run(lab, monkeypatch):
 
 
 def test_each_gpu_has_a_step_from_the_start_which_continue_makes_anew(scipion, tmp_path):
-    """GPUs are booked by the id of a step, which one that is inserted later has not at first."""
+    """GPUs are reserved by step id; a step that is inserted later has no id at first."""
     from tomoscore_scipion.protocols import ProtTomoScore
 
     def steps():

@@ -16,7 +16,7 @@ NAMES = ["project", "form", "wizard", "wizard-moved", "wizard-without-scores", "
 NAMES += ["histogram", "session", "tomogram", "images", "table"]
 DOSE_NAMES = ["project", "form", "viewer", "session", "series", "images", "table"]
 LIMIT_S = 1800
-"""For what never happens: far from what a busy machine needs."""
+"""Time limit, much longer than a busy machine needs."""
 
 pytestmark = pytest.mark.slow
 
@@ -68,7 +68,7 @@ def test_form_and_viewer_of_tomoscore_vs_dose_come_up(lab, project, display):
 
 
 def pictures_of(tour, project, display, folder):
-    """The names of the pictures that a tour takes of a project, in their order."""
+    """Names of the screenshots that a tour of a project takes, in order."""
     pictures = ROOT / "build" / folder
     shutil.rmtree(pictures, ignore_errors=True)
     pictures.mkdir(parents=True)

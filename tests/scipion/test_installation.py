@@ -117,7 +117,7 @@ def test_scipions_own_python_is_the_default_where_torch_is(plugin, monkeypatch):
 
 @pytest.fixture
 def package(plugin):
-    """What the plugin gives to Scipion's installer."""
+    """The installation commands that the plugin passes to Scipion's installer."""
 
     class Environment:
         def addPackage(self, name, **kwargs):  # noqa: N802
@@ -145,7 +145,7 @@ def test_with_conda_the_environment_is_condas():
 
 
 def test_the_commands_make_an_environment_that_the_activation_finds(tmp_path, monkeypatch):
-    """With pip replaced by a note of what it was asked for: nothing is downloaded."""
+    """Uses a fake pip that logs its arguments and downloads nothing."""
     folder = tmp_path / "my em" / installation.NAME
     folder.mkdir(parents=True)
     make, *rest = [command for command, _ in installation.commands("")]

@@ -82,7 +82,7 @@ def wheels(tmp_path_factory):
 
 @pytest.fixture
 def server():
-    """What Scipion asks: the plugins that there are, and the releases of one."""
+    """Server with the list of plugins and the releases of this plugin."""
     served = {"versions": VERSIONS[:1]}
 
     class Answer(BaseHTTPRequestHandler):
@@ -98,7 +98,7 @@ def server():
             self.wfile.write(body)
 
         def log_message(self, *_):
-            """Nothing is printed."""
+            """Suppress the log."""
 
     running = HTTPServer(("127.0.0.1", 0), Answer)
     threading.Thread(target=running.serve_forever, daemon=True).start()
@@ -108,7 +108,7 @@ def server():
 
 
 class Installation:
-    """A Scipion on top of the one that runs the tests: what is installed goes to its own folder."""
+    """A Scipion that uses the packages of the tests' Scipion and installs to a separate folder."""
 
     def __init__(self, folder, wheels, server):
         run(sys.executable, "-m", "venv", "--without-pip", folder / "env")
@@ -117,9 +117,9 @@ class Installation:
         (self.packages / "scipion.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
         self.folder = folder
         self.server = server
-        kept = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+        variables = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
         self.environ = {
-            **kept,
+            **variables,
             "SCIPION_HOME": str(folder),
             "SCIPION_USER_DATA": str(folder / "data"),
             "SCIPION_SOFTWARE": str(folder / "software"),
@@ -133,33 +133,33 @@ class Installation:
         (folder / "software" / "em").mkdir()
 
     def scipion(self, *arguments):
-        """What a command of Scipion prints."""
+        """Run a command of Scipion and return its output."""
         code = SCIPION.format(url=self.server["url"] + "/json", arguments=arguments)
         return run(self.python, "-c", code, environ=self.environ, folder=self.folder)
 
     def seen(self):
-        """[file of the package, our protocols, version of the plugin], as Scipion has them."""
+        """[file of the package, its protocols, version of the plugin] in Scipion."""
         said = run(self.python, "-c", SEEN, environ=self.environ, folder=self.folder)
         (line,) = [line for line in said.splitlines() if line.startswith("SEEN ")]
         return json.loads(line[len("SEEN ") :])
 
 
 def test_install_upgrade_and_uninstall(tmp_path, wheels, server):
-    there = Installation(tmp_path, wheels, server)
+    installation = Installation(tmp_path, wheels, server)
     for count, version in enumerate(VERSIONS, 1):
         server["versions"] = VERSIONS[:count]
-        said = there.scipion("installp", "-p", NAME, "--noBin")
-        origin, protocols, found = there.seen()
+        said = installation.scipion("installp", "-p", NAME, "--noBin")
+        origin, protocols, found = installation.seen()
         assert found == version, said
-        assert Path(origin).parent.parent == there.packages
+        assert Path(origin).parent.parent == installation.packages
         assert len(protocols) == 4
-        assert list((there.packages / "tomoscore_scipion" / "weights").glob("*.safetensors"))
-        assert list((there.packages / "tomoscore_scipion" / "manual").glob("*.html"))
-        (metadata,) = there.packages.glob("scipion_em_tomoscore-*.dist-info")
+        assert list((installation.packages / "tomoscore_scipion" / "weights").glob("*.safetensors"))
+        assert list((installation.packages / "tomoscore_scipion" / "manual").glob("*.html"))
+        (metadata,) = installation.packages.glob("scipion_em_tomoscore-*.dist-info")
         assert version in metadata.name
     engine = tmp_path / "software" / "em" / f"tomoscore-{VERSIONS[-1]}"
     engine.mkdir()
-    there.scipion("uninstallp", "-p", NAME)
-    assert not (there.packages / "tomoscore_scipion").exists()
-    assert not list(there.packages.glob("scipion_em_tomoscore-*"))
+    installation.scipion("uninstallp", "-p", NAME)
+    assert not (installation.packages / "tomoscore_scipion").exists()
+    assert not list(installation.packages.glob("scipion_em_tomoscore-*"))
     assert not engine.exists()

@@ -45,7 +45,7 @@ print("SEEN", len(tomograms), groups.count("Quality Analysis"))
 
 
 def in_scipion(code, folder, **variables):
-    """What a piece of Python prints after SEEN, in a process with Scipion's variables."""
+    """Run Python code in a process with Scipion's variables; returns its output after SEEN."""
     environment = {
         **os.environ,
         "SCIPION_HOME": str(folder),

@@ -52,7 +52,7 @@ def test_every_bad_tomogram_fails_with_the_engines_reason_and_the_others_are_sco
 
 @pytest.fixture
 def fake_scorer(tmp_path, monkeypatch):
-    """The real engine with a fake scorer, a tomogram of which may take 30 s, in `tomoscore`."""
+    """The real engine with a fake scorer, which may need 30 s per tomogram, as `tomoscore`."""
     from tomoscore_scipion.plugin import TOMOSCORE_ENV_ACTIVATION, Plugin
 
     program = tmp_path / "bin" / "tomoscore"
@@ -83,7 +83,7 @@ def test_an_engine_that_hangs_crashes_or_is_killed_costs_one_tomogram_each(lab, 
 
 
 def test_a_database_that_a_viewer_locks_is_waited_for(lab, monkeypatch):
-    """Somebody holds the output's file again and again while it is written."""
+    """Another process locks the output's database again and again during the run."""
     monkeypatch.setenv("FAKE_SECONDS", "1")
     names = [f"TS_{number}" for number in range(8)]
     source = lab.source([lab.tomogram(name) for name in names])
@@ -158,7 +158,7 @@ def test_ten_kills_of_the_protocol_at_random_moments_lose_and_double_nothing(
 
 @pytest.mark.slow
 def test_two_thousand_tomograms_take_time_and_memory_that_grow_with_their_number(lab):
-    """The same few files over and over, so that only their number counts."""
+    """Uses the same few files many times, so that only their number matters."""
     paths = [write_mrc(lab.folder / f"{n}.mrc", n / 2, (1, 8, 8)) for n in range(10)]
     seconds, memory = {}, {}
     for count in (500, 2000):

@@ -9,12 +9,12 @@ from test_real_engine import real_engine  # noqa: F401
 
 VIEWS, SIZE = 11, 96
 NOISE_AT_MOST = 1.2
-"""TomoScore of noise in so small a field: a few waves of the coarse octaves look like matter."""
+"""Limit for noise in a small field, where a few waves of coarse octaves resemble matter."""
 IDENTITY = [1.0, 0.0, 0.0, 1.0, 0.0, 0.0]
 
 
 def noise(path):
-    """A stack of noise that no two views have in common."""
+    """A stack of independent noise in each view."""
     write_mrc(path, 0.0, (VIEWS, SIZE, SIZE), voxel_size=16.0)
     images = np.random.default_rng(1).normal(size=(VIEWS, SIZE, SIZE)).astype("<f4")
     with open(path, "r+b") as file:

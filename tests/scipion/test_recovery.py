@@ -22,7 +22,7 @@ def run_sql(path, command, *values):
 
 
 def lose(project, protocol, output, what):
-    """Take what Stop may lose of an output out of the project's database."""
+    """Remove the rows of an output from the project's database that a stop may lose."""
     project.mapper.commit()
     row = getattr(protocol, output).getObjId()
     child = f"{protocol.getObjId()}.{row}."
@@ -47,7 +47,7 @@ def fresh(project, protocol):
 
 @pytest.fixture
 def stopped(lab):
-    """A run that has scored, rejected and failed, with one tomogram more to come."""
+    """A run with scored, rejected and failed tomograms, and one not yet scored."""
     entries = [lab.tomogram(name, score) for name, score in zip(NAMES, SCORES)]
     source = lab.source([*entries, lab.gated("TS_4", 3.0)], wait=False)
     lab.until(lambda: hasattr(source, "Tomograms"), source)
@@ -101,7 +101,7 @@ def test_what_has_lost_its_path_is_seen_by_the_wizard(lab, stopped):
 
 
 class Stream:
-    """A scheduled run in streaming, with protocols after it, as a facility has it."""
+    """A scheduled streaming run with protocols after it, as in a facility."""
 
     def __init__(self, lab, followed):
         from tomoscore_testing.protocols import ProtTomoScoreTestConsumer
@@ -152,7 +152,7 @@ def between_batches(stream):
 
 
 def while_results_are_registered(stream):
-    """As soon as the engine has a record of the second tomogram."""
+    """Stop as soon as the engine has a record of the second tomogram."""
     stream.until(lambda: len(ids(stream.scored, "scoredTomograms")) == 1)
     stream.lab.open_gate("TS_1")
     batches = Path(stream.scored._getExtraPath("batches"))

@@ -27,7 +27,7 @@ def until(condition, seconds=120):
 
 
 def content_of(scored):
-    """What the report of a run shows, {} before there is one."""
+    """The data in the report of a run, {} before the first report."""
     path = Path(scored._getExtraPath("report.html"))
     if not path.exists():
         return {}
@@ -42,7 +42,7 @@ def shown(scored):
 
 
 class Desk:
-    """A folder with a program that notes how it was called, and a reporter that calls it."""
+    """A folder with a program that logs its arguments, and a reporter that calls the program."""
 
     def __init__(self, folder, script):
         self.folder = folder
@@ -189,8 +189,8 @@ def test_a_run_ends_with_a_report_of_every_tomogram(lab):
     for tomogram in scored.scoredTomograms:
         assert Path(tomogram._tomoScoreThumbnail.get()).read_bytes().startswith(b"\xff\xd8")
     assert {t._tomoScoreThumbnail.get() for t in scored.failedTomograms} == {None}
-    told = content_of(scored)
-    assert (told["threshold"], told["borderline"], told["rejecting"]) == (1.5, "accepted", [])
+    data = content_of(scored)
+    assert (data["threshold"], data["borderline"], data["rejecting"]) == (1.5, "accepted", [])
     scored.threshold.set(3.0)
     lab.resume(scored)
     assert content_of(scored)["threshold"] == 3.0
@@ -201,9 +201,9 @@ def test_the_report_gives_the_verdicts_of_the_protocol(lab):
     options = {"rejectUnflipped": True, "acceptBorderline": False, "atMost": 5}
     scored = lab.score(lab.source(entries), **options)
     assert ids(scored, "rejectedTomograms") == ["a"]
-    told = content_of(scored)
-    assert {t["id"]: t["faults"] for t in told["tomograms"]} == {"a": ["unflipped"], "b": []}
-    assert (told["borderline"], told["at_most"]) == ("rejected", 5)
+    data = content_of(scored)
+    assert {t["id"]: t["faults"] for t in data["tomograms"]} == {"a": ["unflipped"], "b": []}
+    assert (data["borderline"], data["at_most"]) == ("rejected", 5)
 
 
 def test_a_decline_through_two_workers_is_a_decline_in_report_and_plot(project, lab):
@@ -269,8 +269,8 @@ def test_all_failed_is_reported_too(lab):
 @pytest.mark.parametrize("name", ["two words", "$(touch owned)", "it's", "100%s"])
 def test_the_command_runs_in_a_folder_of_any_name(tmp_path, name):
     def said(title, maps=False, **criteria):
-        told = Criteria(2.5, **criteria)
-        command = reporting.command("printf '%s\\n'", tmp_path / name, told, title, maps)
+        chosen = Criteria(2.5, **criteria)
+        command = reporting.command("printf '%s\\n'", tmp_path / name, chosen, title, maps)
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
         return done.stdout.splitlines()
 
@@ -282,8 +282,8 @@ def test_the_command_runs_in_a_folder_of_any_name(tmp_path, name):
     assert said("x", maps=True)[-3:-1] == ["--maps", str(tmp_path / name / "maps")]
     assert words[6:10] == ["--threshold", "2.5", "--borderline", "accepted"]
     assert said("x", accept_borderline=False)[9] == "rejected"
-    told = said("x", faults=frozenset({"too thin", "out of the model's depth"}), at_most=7)
-    assert told[10:16] == [
+    words = said("x", faults=frozenset({"too thin", "out of the model's depth"}), at_most=7)
+    assert words[10:16] == [
         *("--reject", "out of the model's depth", "--reject", "too thin", "--at-most", "7")
     ]
     assert not (tmp_path / "owned").exists()

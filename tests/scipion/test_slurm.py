@@ -31,7 +31,7 @@ def slurm(tmp_path_factory):
 
 @pytest.fixture
 def module_load(tmp_path, monkeypatch):
-    """`module load tomoscore`, as clusters have it: a function of the shell."""
+    """Define `module load tomoscore` as a shell function, as clusters do."""
     from tomoscore_scipion.plugin import TOMOSCORE_ENV_ACTIVATION, Plugin
 
     folder = tmp_path / "engine of the cluster"
@@ -49,7 +49,7 @@ def module_load(tmp_path, monkeypatch):
 
 
 def protocol_for(source, lab, each_step, job_gpus=0, **values):
-    """A protocol for the queue, launched."""
+    """Launch a protocol with the queue."""
     from tomoscore_scipion.protocols import ProtTomoScore
 
     protocol = lab.new(ProtTomoScore, source, **values)
@@ -67,7 +67,7 @@ def ended(lab, *protocols):
 
 @pytest.fixture
 def held(lab, monkeypatch):
-    """Four tomograms, over the third of which the engine waits until the gate is opened."""
+    """A run of four tomograms; the engine waits at the third until the gate is opened."""
     monkeypatch.setenv("FAKE_HOLD", "TS_2")
     monkeypatch.setenv("FAKE_GATE", str(lab.folder / "gate-engine"))
     return lab.source([lab.tomogram(f"TS_{number}", 3.0) for number in range(4)])
@@ -121,7 +121,7 @@ def test_stop_cancels_the_jobs_and_continue_scores_what_is_missing(
 
 
 def continued(lab, protocol, engine_log):
-    """Continue: the rest is scored, and nothing else."""
+    """Continue the run; checks that only the remaining tomograms are scored."""
     lab.open_gate("engine")
     lab.resume(protocol, wait=False)
     ended(lab, protocol)
@@ -152,7 +152,7 @@ def lost_by(how, slurm, lab, protocol):
 
 @pytest.fixture
 def nodes_up(slurm):
-    """Both nodes are up in the end."""
+    """Start both nodes again after the test."""
     yield
     for node in ("one", "two"):
         slurm.start_node(node)

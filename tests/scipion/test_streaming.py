@@ -48,16 +48,16 @@ def test_a_run_that_fails_leaves_no_process_waiting_for_the_input(lab, monkeypat
 
 
 def test_a_failure_that_the_executor_overlooked_fails_the_run(scipion, tmp_path, monkeypatch):
-    """It asks which steps ended, then whether any is left: one may fail in between."""
+    """The executor asks for ended steps, then for remaining ones; a step may fail in between."""
     from pyworkflow.protocol import Protocol
     from pyworkflow.protocol.constants import STATUS_FAILED, STATUS_FINISHED
 
     from tomoscore_scipion.protocols import ProtTomoScore
 
-    told = []
+    calls = []
 
     def told_of(self, step):
-        told.append(step)
+        calls.append(step)
         self.lastStatus = step.getStatus()
         return not step.isFailed()
 
@@ -70,22 +70,22 @@ def test_a_failure_that_the_executor_overlooked_fails_the_run(scipion, tmp_path,
     batch.setFinished()
     protocol.lastStatus = STATUS_FINISHED
     protocol._stepsCheck()
-    assert told == []
+    assert calls == []
     generator.setFailed("the engine could not start")
     protocol._stepsCheck()
-    assert told == [generator] and protocol.lastStatus == STATUS_FAILED
+    assert calls == [generator] and protocol.lastStatus == STATUS_FAILED
     assert protocol._stepFinished(generator) is False
     protocol._stepsCheck()
-    assert told == [generator]
+    assert calls == [generator]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kept", [2])
-def test_the_best_n_are_chosen_when_the_input_is_complete(lab, kept):
+@pytest.mark.parametrize("n_best", [2])
+def test_the_best_n_are_chosen_when_the_input_is_complete(lab, n_best):
     entries = [lab.tomogram(f"TS_{n}", score) for n, score in enumerate((3, 4, 1))]
     source = lab.source([*entries, lab.gated("TS_3", 3.5)], wait=False)
     lab.until(lambda: hasattr(source, "Tomograms"), source)
-    scored = lab.score(source, wait=False, atMost=kept)
+    scored = lab.score(source, wait=False, atMost=n_best)
     lab.until(lambda: len(ids(scored, "scoredTomograms")) == 3, scored)
     assert not hasattr(scored, "acceptedTomograms")
     lab.open_gate("TS_3")

@@ -62,10 +62,10 @@ def test_the_template_runs_from_the_command_line(lab, scipion, tmp_path):
 
     project = Manager().loadProject("FromTemplate")
     try:
-        there = {run.getClassName(): run for run in project.getRuns()}
-        scored, chosen = there["ProtTomoScore"], there["ProtTomoScoreFilter"]
+        runs = {run.getClassName(): run for run in project.getRuns()}
+        scored, chosen = runs["ProtTomoScore"], runs["ProtTomoScoreFilter"]
         lab.project = project
-        lab.until(lambda: chosen.isFinished() or chosen.isFailed(), *there.values())
+        lab.until(lambda: chosen.isFinished() or chosen.isFailed(), *runs.values())
         assert ids(scored, "acceptedTomograms") == ["TS_1"]
         assert ids(chosen, "acceptedTomograms") == ["TS_1", "TS_2"]
     finally:

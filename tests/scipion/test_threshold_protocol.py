@@ -26,7 +26,7 @@ def scored(project, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def subsets(project, scored, tmp_path_factory):
-    """A run of which accepted tomograms are good examples, and rejected ones bad."""
+    """A run; its accepted tomograms are good examples, and the rejected ones are bad examples."""
     from lab import Lab
 
     from tomoscore_scipion.protocols import ProtTomoScoreFilter
@@ -43,7 +43,7 @@ def new(lab, scored, **values):
 
 
 def by_files(lab, scored, good, bad):
-    """A protocol with these lists of ids in files; not launched."""
+    """A protocol with the given lists of ids in files; not launched."""
     paths = {}
     for name, marked in (("goodFile", good), ("badFile", bad)):
         paths[name] = lab.folder / f"{name}.txt"
@@ -189,9 +189,9 @@ def test_the_filter_accepts_by_the_run_or_by_its_file(lab, scored, learned):
 
 # --------------------------- octaves ----------------------------------------
 MANY = {f"M_{n:02d}": 0.1 * n for n in range(1, 41)}
-"""Scores; the fake engine sees one octave after the other as they rise."""
+"""Rising scores; the higher the score, the more octaves are resolved."""
 MIDDLE = [key for key, score in MANY.items() if 1.2 < score < 2.6]
-"""Good for somebody who wants the second octave without the third: no threshold does that."""
+"""Good examples: the second octave is resolved, the third is not. No threshold selects these."""
 OTHERS = [key for key in MANY if key not in MIDDLE]
 
 

@@ -39,7 +39,7 @@ def viewer_of(project, protocol):
 
 
 def names_of(viewer):
-    """What its form offers."""
+    """Views that the form offers."""
     offered = [name for name in viewer._getVisualizeDict() if viewer._definition.getParam(name)]
     return [name for name in offered if hasattr(viewer, name)]
 
@@ -165,7 +165,7 @@ def test_a_quality_map_is_offered_if_it_exists(project, lab, figures):
 
 @pytest.fixture
 def opened(monkeypatch):
-    """The addresses that a browser was asked for."""
+    """List of the addresses opened in the browser."""
     import webbrowser
 
     addresses = []

@@ -29,7 +29,7 @@ def test_the_wizard_finds_the_scores_of_the_run_and_of_a_scored_input(lab, score
 
 
 class Form:
-    """What the wizard needs of Scipion's form."""
+    """A fake form with the attributes that the wizard uses."""
 
     root = None
 
@@ -43,7 +43,7 @@ class Form:
 
 @pytest.fixture
 def asked(monkeypatch):
-    """What the wizard's dialogs were asked; `answer` is what they give."""
+    """Fake dialogs of the wizard, which record their arguments and return `answer`."""
     from types import SimpleNamespace
 
     from tomoscore_scipion import wizards

@@ -30,7 +30,7 @@ def free_port():
 
 @pytest.fixture
 def page(tmp_path):
-    """A page of a folder with a report, a table, and a file beside that is nobody's business."""
+    """The live page of a folder with a report, a table and a file that must not be served."""
     folder = tmp_path / "scores"
     folder.mkdir()
     (folder / "report.html").write_text("<p>the report</p>")
@@ -42,7 +42,7 @@ def page(tmp_path):
 
 
 def ask(page, path="/", method="GET", **headers):
-    """Status, headers and body of an answer; headers are named with _ for -."""
+    """Status, headers and body of a response; header names are given with _ for -."""
     port = int(page.address.rsplit(":", 1)[1].strip("/"))
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     given = {name.replace("_", "-"): value for name, value in headers.items()}

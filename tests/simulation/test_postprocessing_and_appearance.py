@@ -187,7 +187,7 @@ def test_random_noise_only_phantoms_have_no_resolvability():
 
 
 def test_leaves_cover_one_another():
-    """Where one covers another its own density is seen, not the sum of both."""
+    """An object that covers another shows its own density, not the sum of both."""
     for seed in range(4):
         plane = _leaves(rng(seed), Grid(n=256), 40.0)
         assert float(plane.min()) >= 0

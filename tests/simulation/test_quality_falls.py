@@ -75,13 +75,13 @@ def test_correcting_the_transfer_helps_where_it_is_reversed(microscope):
 
 def test_the_same_seed_gives_the_same_tomogram(microscope):
     recipe = random_recipe(np.random.default_rng(3), post="learned_like", voxel_nm=3.0)
-    (first, truth, there), (second, again, same) = (
+    (first, truth, inside), (second, again, same) = (
         tomogram(np.random.default_rng(4), microscope.acquire(np.random.default_rng(5), recipe))
         for _ in range(2)
     )
     assert torch.equal(first, second)
     assert torch.equal(truth, again)
-    assert torch.equal(there, same)
+    assert torch.equal(inside, same)
 
 
 @pytest.mark.parametrize("post", POST_PROCESSING)

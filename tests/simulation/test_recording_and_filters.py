@@ -53,11 +53,11 @@ def test_deconvolution_is_the_published_filter():
 @pytest.mark.parametrize("kind", BAND_PASSES[1:])
 def test_a_band_pass_leaves_half_at_its_periods(kind):
     recipe = Recipe(band_pass=kind, band_low_nm=200.0, band_high_nm=5.0)
-    kept = band_pass(torch.tensor([0.0, 1 / 200, 1 / 30, 1 / 5, 1.0]), recipe).tolist()
-    assert kept[0] == 0
-    assert [kept[1], kept[3]] == pytest.approx([0.5, 0.5], abs=0.03)
-    assert kept[2] > 0.95
-    assert kept[4] < 1e-3
+    transfer = band_pass(torch.tensor([0.0, 1 / 200, 1 / 30, 1 / 5, 1.0]), recipe).tolist()
+    assert transfer[0] == 0
+    assert [transfer[1], transfer[3]] == pytest.approx([0.5, 0.5], abs=0.03)
+    assert transfer[2] > 0.95
+    assert transfer[4] < 1e-3
 
 
 def test_filters_are_off_by_default():

@@ -70,7 +70,7 @@ def test_the_rest_of_a_misalignment_stays():
 
 
 def test_a_constant_shift_across_the_axis_is_a_misalignment():
-    """Only a cos(tilt) + b sin(tilt) moves a volume; a constant smears what lies off the axis."""
+    """Shifts a cos(tilt) + b sin(tilt) move a volume; a constant smears points off the axis."""
     shifts = np.stack([np.zeros(41), np.full(41, 10.0)], axis=1)
     assert np.abs(remove_translation(shifts, TILTS)[:, 1]).max() > 1
 

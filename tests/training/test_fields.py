@@ -25,8 +25,8 @@ def plane(voxel_nm, seed=0):
 
 
 def measured(field, image, voxel_nm):
-    piece = canonical_slice(lambda z: field.of_plane(image), plan_slice(0, 1, voxel_nm), voxel_nm)
-    return field.expanded(measure(piece, torch.device("cpu")))
+    one = canonical_slice(lambda z: field.of_plane(image), plan_slice(0, 1, voxel_nm), voxel_nm)
+    return field.expanded(measure(one, torch.device("cpu")))
 
 
 @pytest.mark.parametrize("voxel_nm", [1.0, 1.37, 2.2])
@@ -38,9 +38,9 @@ def test_what_is_measured_lies_where_its_truth_does(voxel_nm, rows, columns):
     field = Field(CELLS, rows, columns)
     found = measured(field, image, voxel_nm)
     assert found.means.shape[:2] == TILES
-    there = field.of_tiles(torch.ones(TILES)) > 0
-    assert int(there.sum()) == (rows[1] - 1) * (columns[1] - 1)
-    assert torch.equal(found.weight > 0, there)
+    inside = field.of_tiles(torch.ones(TILES)) > 0
+    assert int(inside.sum()) == (rows[1] - 1) * (columns[1] - 1)
+    assert torch.equal(found.weight > 0, inside)
 
 
 def test_a_bright_spot_is_found_in_the_tile_at_its_place():

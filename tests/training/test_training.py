@@ -358,7 +358,7 @@ def test_what_was_held_out_is_usual_and_other_things_are_strange(trained):
 
 
 def test_poor_volumes_do_not_crowd_out_those_that_are_worth_keeping():
-    """Nine in ten hold nothing: every half octave is drawn about as often, good ones more."""
+    """Nine in ten volumes are empty; each half octave is drawn about equally, good ones more."""
     scores = np.concatenate([np.zeros(900), np.linspace(0.5, 4.99, 100)])
     odds = balanced(scores)
     assert odds.sum() == pytest.approx(1)
