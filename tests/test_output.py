@@ -313,7 +313,7 @@ def test_a_scored_tomogram_is_a_row_of_numbers():
     assert (row["warnings"], row["error"]) == ("one; two", "")
 
 
-def test_what_halves_say_is_in_the_row():
+def test_the_row_has_the_scores_from_halves():
     measured, refused = rows_of(make_score(halves=HALVES), make_score(halves=REFUSED_HALVES))
     names = ("halves_tomoscore", "halves_low", "halves_high", "halves_octaves", "halves_kind")
     assert [measured[name] for name in names] == ["1.9", "1.4", "2.2", "3", "by-tilt"]

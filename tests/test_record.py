@@ -183,7 +183,7 @@ def test_a_record_cannot_be_changed():
         ({"schema": 1, "ts_id": "a"}, "lacks path, status"),
     ],
 )
-def test_what_is_not_a_record_is_refused(record, says):
+def test_other_data_than_a_record_is_refused(record, says):
     with pytest.raises(ValueError, match=says):
         Score.from_dict(record)
 

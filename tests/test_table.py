@@ -52,7 +52,7 @@ def test_the_table_shows_each_tomogram_in_the_given_order():
     ]
 
 
-def test_the_table_says_that_scores_are_calibrated():
+def test_the_table_states_that_scores_are_calibrated():
     assert "calibrated" not in make_table([make_score()])
     calibrated = make_score(calibration=CALIBRATION, tomoscore_uncalibrated=2.0)
     said = (

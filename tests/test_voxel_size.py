@@ -67,7 +67,7 @@ def test_exactly_1_angstrom_in_the_header_gives_a_warning():
 @pytest.mark.parametrize(
     "given", [0, -1, 0.05, 1001, 1e6, math.nan, math.inf, -math.inf, "wide", None, [], 10**400]
 )
-def test_a_given_size_that_makes_no_sense_is_refused(given):
+def test_an_implausible_given_size_is_refused(given):
     with pytest.raises(TomogramError, match=r"^t\.mrc: expected .* 0\.1 to 1000 A, was given "):
         check_given_voxel_size(given, "t.mrc")
 

@@ -50,13 +50,13 @@ def test_six_measured_tomograms_have_a_section_with_sentence_and_plot(page_of):
     assert any(a.get("id") == "agreement" for _, a in page.elements)
 
 
-def test_five_measured_tomograms_have_none(page_of):
+def test_five_measured_tomograms_give_no_section(page_of):
     page = page_of(measured(5))
     assert page.json["content"]["agreement"] is None
     assert not any(a.get("id") == "agreement" for _, a in page.elements)
 
 
-def test_scores_of_two_models_have_none():
+def test_scores_of_two_models_give_no_section():
     other = make_score("other", model={**MODEL, "sha256": "cd" * 32})
     assert section_of([*measured(6), other]) is None
 

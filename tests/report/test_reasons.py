@@ -133,7 +133,7 @@ def test_many_constant_slices(blank, given):
     ],
 )
 @pytest.mark.parametrize("curve", [MIDDLING, INVISIBLE])
-def test_what_a_warning_says_is_a_reason(warning, code, curve):
+def test_some_warnings_are_reasons(warning, code, curve):
     assert code in found(record_of(curve, slab=(20, 79), warnings=(CAREFUL, warning)))
     assert code not in found(record_of(GOOD, warnings=(warning,)))
 

@@ -12,7 +12,7 @@ from tomoscore_scipion.records.record import Score
 GOOD = [0.8, 0.8, 0.75, 0.6, 0.4, 0.1]
 
 
-def test_a_good_record_has_none():
+def test_a_good_record_has_no_fault():
     assert faults_of(record_of(GOOD, warnings=("a warning of no consequence",))) == ()
 
 

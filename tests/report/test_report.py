@@ -70,7 +70,7 @@ def test_the_page_holds_every_record(results, capsys):
     assert "r.html: 14 tomograms, 1 of them failed\n" in capsys.readouterr().err
 
 
-def test_what_halves_say_is_shown(results):
+def test_scores_from_halves_are_shown(results):
     with open("r.jsonl", "a") as file:
         file.write(json_line(scoring_fakes.make_score("H", halves=scoring_fakes.HALVES)))
         refused = scoring_fakes.make_score("R", halves=scoring_fakes.REFUSED_HALVES)
