@@ -181,7 +181,7 @@ def model(made):
     if not made[MODEL_SHA256]:
         return "unknown (subsets and joins do not have it)"
     sha256 = made[MODEL_SHA256][:SHA256_SHOWN]
-    calibration = made["_tomoScoreCalibration"]
+    calibration = made.get("_tomoScoreCalibration")
     calibrated = f", calibrated by {calibration}" if calibration else ""
     return f"{made['_tomoScoreModel']} {made['_tomoScoreModelVersion']} ({sha256}){calibrated}"
 
@@ -212,7 +212,7 @@ def _were(number):
 
 def _calibrated(made):
     """A sentence on the calibration for a paper; "" for uncalibrated scores."""
-    if not made[CALIBRATION_SHA256]:
+    if not made.get(CALIBRATION_SHA256):
         return ""
     return f", calibrated on half maps of this session, sha256 {made[CALIBRATION_SHA256]}"
 
