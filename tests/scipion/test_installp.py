@@ -152,7 +152,7 @@ def test_install_upgrade_and_uninstall(tmp_path, wheels, server):
         origin, protocols, found = installation.seen()
         assert found == version, said
         assert Path(origin).parent.parent == installation.packages
-        assert len(protocols) == 4
+        assert len(protocols) == 5
         assert list((installation.packages / "tomoscore_scipion" / "weights").glob("*.safetensors"))
         assert list((installation.packages / "tomoscore_scipion" / "manual").glob("*.html"))
         (metadata,) = installation.packages.glob("scipion_em_tomoscore-*.dist-info")
