@@ -169,3 +169,14 @@ def test_two_parts_of_a_field_apart_are_both_data(gap):
     valid = valid_pixels(plane)
     assert valid[:, : middle - BLOCK].mean() > 0.97
     assert valid[:, middle + (gap + 1) * BLOCK :].mean() > 0.97
+
+
+@pytest.mark.parametrize("level", [1.5, 3.0])
+def test_an_empty_corner_without_a_falling_slope_leaves_the_field(level):
+    plane = np.random.default_rng(0).normal(size=SHAPE).astype(np.float32)
+    plane[:45, :45] = -1
+    plane[:42, :42] = 1.3 * level + 0.2 * np.random.default_rng(1).normal(size=(42, 42))
+    plane[:40, :40] = level
+    valid = valid_pixels(plane)
+    assert not valid[:40, :40].any()
+    assert valid[48:, 48:].all()

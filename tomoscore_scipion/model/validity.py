@@ -210,4 +210,6 @@ def _slope(plane: np.ndarray, valid: np.ndarray, nearest_empty: np.ndarray) -> n
     outer = upper & ndimage.binary_dilation(valid & ~upper)
     falling = upper & (relative_height < 0.9)
     width = int(np.ceil(min(falling.sum() / max(1, outer.sum()), BLOCK)))
+    if width == 0:  # iterations=0 would dilate without end
+        return upper
     return np.asarray(ndimage.binary_dilation(upper, iterations=width) & valid)
