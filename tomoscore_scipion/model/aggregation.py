@@ -114,13 +114,23 @@ def own_error(
     return sd * (1 + (thin - 1) / slices) * strange
 
 
+def has_data(weight: np.ndarray) -> np.ndarray:
+    """Which tiles of a slice hold enough data; if none does, those that hold most.
+
+    Args:
+        weight: any shape, fraction of each tile that holds data.
+
+    Returns:
+        The same shape, bool; all False if no tile holds data.
+    """
+    return np.asarray((weight >= min(USABLE_WEIGHT, float(weight.max()))) & (weight > 0))
+
+
 def usable_tiles(slice_curves: SliceCurves) -> tuple[np.ndarray, np.ndarray]:
     """Curves and content of the tiles of a slice that carry data, (n, N_BANDS) each, n >= 1."""
-    weight = slice_curves.weight.numpy()
-    best = float(weight.max())
-    if best == 0:
+    usable = has_data(slice_curves.weight.numpy())
+    if not usable.any():
         return np.zeros((1, N_BANDS)), np.zeros((1, N_BANDS))
-    usable = weight >= min(USABLE_WEIGHT, best)
     curves, content = (
         np.asarray(x.numpy()[usable], float) for x in (slice_curves.curves, slice_curves.content)
     )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Sequence
 
 import numpy as np
 
+from tomoscore_scipion.model.aggregation import has_data
 from tomoscore_scipion.model.sampling import canonical_shape
 from tomoscore_scipion.model.tiles import CELL_PX, tiles_along
 from tomoscore_scipion.records.bands import tomoscore
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 MAP_VOXEL_NM = 12.0
 """Approximate edge of a voxel of the map: a quarter of the distance between tiles."""
-MIN_WEIGHT = 0.5
-"""Tiles with less data than this are left out, as they are in the score."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def _plane(
 ) -> np.ndarray:
     """Scores of a slice on the map's grid, (y, x); 0 where less than half of a voxel holds data."""
     weight = np.asarray(slice_curves.weight, dtype=np.float64)
-    usable = (weight >= min(MIN_WEIGHT, float(weight.max()))) & (weight > 0)
+    usable = has_data(weight)
     scores = tomoscore(np.asarray(slice_curves.curves), below_nyquist) * usable
     usable_fraction = to_y @ usable.astype(np.float64) @ to_x.T
     summed = to_y @ scores @ to_x.T
