@@ -85,7 +85,15 @@ class FakeScorer:
         ACTIONS.get(model["name"], do_nothing)()
         return cls(model, "cpu" if device == "auto" else device)
 
-    def score(self, path, voxel_size_angstrom=None, ts_id=None, progress=None, z_range=None):
+    def score(
+        self,
+        path,
+        voxel_size_angstrom=None,
+        ts_id=None,
+        progress=None,
+        z_range=None,
+        finish=None,
+    ):
         ACTIONS.get(os.path.basename(path), do_nothing)()
         time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
         if not os.path.isfile(path):

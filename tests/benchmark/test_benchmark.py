@@ -12,7 +12,6 @@ from tomoscore_scipion.benchmark import degradations
 from tomoscore_scipion.benchmark.degradations import LADDERS, ladders
 from tomoscore_scipion.benchmark.drawing import draw
 from tomoscore_scipion.benchmark.figures import (
-    auroc,
     constant_error,
     figures_of,
     pairs_in_order,
@@ -76,10 +75,6 @@ def test_errors_are_stated_beside_those_of_a_constant():
 def test_only_pairs_of_one_specimen_that_are_apart_are_judged():
     result = comparison([1, 2, 0, 3, 2.9], [1, 2, 3, 1, 1.1], specimen=[0, 0, 1, 1, 1])
     assert pairs_in_order(result) == pytest.approx(1 / 3)
-
-
-def test_auroc_counts_ties_half():
-    assert auroc(np.array([1, 1, 0]), np.array([True, False, False])) == 0.75
 
 
 @pytest.mark.parametrize("correlated", [False, True])

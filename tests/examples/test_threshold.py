@@ -8,7 +8,7 @@ import pytest
 from scoring_fakes import MODEL, make_score
 
 from tomoscore_scipion.commands.cli import main
-from tomoscore_scipion.examples.fit import threshold_of
+from tomoscore_scipion.examples.fit import auroc, threshold_of
 from tomoscore_scipion.examples.rule import read_rule
 from tomoscore_scipion.records.record_files import json_line
 
@@ -135,3 +135,7 @@ def test_a_list_that_is_missing_is_an_error(results, capsys):
 def test_an_input_is_not_replaced(results, capsys):
     assert main([*COMMAND, "--json", "good"]) == 1
     assert "would be replaced" in capsys.readouterr().err
+
+
+def test_the_area_under_the_roc_curve_counts_ties_half():
+    assert auroc(np.array([1.0]), np.array([1.0, 0.0])) == 0.75

@@ -71,7 +71,6 @@ def test_halves_by_tilt_are_reported_and_count_coarse_octaves_only(note, files, 
 
 def test_halves_do_not_change_the_prediction(note, files, cell, shipped):
     paths = files(*cell.by_frame)
-    shipped.finish = None
     alone = shipped.score(paths[0], ts_id="TS")
     _, record = note(*paths)
     assert record.tomoscore == alone.tomoscore

@@ -50,7 +50,15 @@ def mrc_bytes(value):
 class FakeScorer(scoring_fakes.FakeScorer):
     """Scores MRC files by their first voxel, and appends each file name to the file $SCORED."""
 
-    def score(self, path, voxel_size_angstrom=None, ts_id=None, progress=None, z_range=None):
+    def score(
+        self,
+        path,
+        voxel_size_angstrom=None,
+        ts_id=None,
+        progress=None,
+        z_range=None,
+        finish=None,
+    ):
         from tomoscore_scipion.reading.volume import open_volume
         from tomoscore_scipion.records.errors import TomogramError
 

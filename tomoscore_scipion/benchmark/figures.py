@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tomoscore_scipion.benchmark.fresh import Comparison
+from tomoscore_scipion.examples.fit import auroc
 from tomoscore_scipion.records.bands import N_BANDS
 
 RANK_DRAWS = 1000
@@ -30,6 +31,7 @@ def figures_of(result: Comparison) -> dict[str, Any]:
     the resolvable scale.
     """
     error = result.predicted - result.truth
+    is_better = result.truth > np.median(result.truth)
     inside = (result.low <= result.truth) & (result.truth <= result.high)
     figures = {
         "tomograms": len(error),
@@ -37,7 +39,7 @@ def figures_of(result: Comparison) -> dict[str, Any]:
         "mean_absolute_error": np.abs(error).mean(),
         "constant_predictor_error": constant_error(result.truth),
         "bias": error.mean(),
-        "better_half_auroc": auroc(result.predicted, result.truth > np.median(result.truth)),
+        "better_half_auroc": auroc(result.predicted[is_better], result.predicted[~is_better]),
         "pairs_in_order": pairs_in_order(result),
         "interval_coverage": inside.mean(),
         "interval_median_width": np.median(result.high - result.low),
@@ -82,12 +84,6 @@ def band_correlation(predicted: np.ndarray, truth: np.ndarray) -> float:
     """Pearson correlation of a band over the tomograms that carry it."""
     carried = np.isfinite(predicted) & np.isfinite(truth)
     return float(np.corrcoef(predicted[carried], truth[carried])[0, 1])
-
-
-def auroc(score: np.ndarray, positive: np.ndarray) -> float:
-    """Probability that a positive case scores higher than a negative one; ties count half."""
-    above = score[positive][:, None] - score[~positive][None, :]
-    return float((above > 0).mean() + 0.5 * (above == 0).mean())
 
 
 def pairs_in_order(result: Comparison) -> float:

@@ -17,6 +17,7 @@ from typing import Any, Sequence
 
 import numpy as np
 
+from tomoscore_scipion.examples.fit import INTERCEPT_RIDGE, logistic
 from tomoscore_scipion.model.features import N_RATIOS, RATIOS
 from tomoscore_scipion.model.network import RATIO_LIMIT
 from tomoscore_scipion.model.octaves import OCTAVES
@@ -230,20 +231,10 @@ def logistic_regression(
     Returns:
         Coefficients, (statistics,), and intercept.
     """
-    from scipy.optimize import minimize
-    from scipy.special import expit
-
-    sign = np.where(positive, 1.0, -1.0)
-
-    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        coefficients = parameters[:-1]
-        margin = sign * (values @ coefficients + parameters[-1])
-        slope = -weight * sign * expit(-margin)
-        value = weight @ np.logaddexp(0, -margin) + 0.5 * PENALTY * coefficients @ coefficients
-        return value, np.append(slope @ values + PENALTY * coefficients, slope.sum())
-
-    solution = minimize(loss, np.zeros(values.shape[1] + 1), jac=True, method="L-BFGS-B").x
-    return solution[:-1], float(solution[-1])
+    design = np.hstack([values, np.ones((len(values), 1))])
+    penalty = np.diag([*np.full(values.shape[1], PENALTY), INTERCEPT_RIDGE])
+    coefficients = logistic(design, positive, penalty, weight)
+    return coefficients[:-1], float(coefficients[-1])
 
 
 def auc(values: np.ndarray, positive: np.ndarray, weight: np.ndarray) -> float:

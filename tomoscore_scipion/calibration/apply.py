@@ -11,6 +11,7 @@ import numpy as np
 from tomoscore_scipion.calibration.calibration import Calibration
 from tomoscore_scipion.records.bands import (
     N_SCORED,
+    Z_90,
     curve_as_list,
     fraction_below_nyquist,
     scale_nm,
@@ -18,7 +19,6 @@ from tomoscore_scipion.records.bands import (
 )
 from tomoscore_scipion.records.record import Score
 
-Z_90 = 1.6449
 DIGITS = 4
 
 

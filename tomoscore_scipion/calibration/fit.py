@@ -21,6 +21,7 @@ from tomoscore_scipion.halves.wedge import wedge_factor_of
 from tomoscore_scipion.records.bands import (
     N_SCORED,
     PERIODS_NM,
+    Z_90,
     fraction_below_nyquist,
     visible_fraction,
 )
@@ -38,7 +39,6 @@ gives smaller shifts."""
 SHIFTS = np.round(np.arange(-3, 3.001, 0.05), 2)
 HALVES_SD = 0.05
 """Standard deviation of a measured visible fraction, besides the effect of the missing wedge."""
-Z_90 = 1.6449
 MIN_STANDARD_ERRORS = 1.6449
 """Number of standard errors by which the cross-validated error must decrease."""
 MIN_ERROR_OCTAVES = 0.3

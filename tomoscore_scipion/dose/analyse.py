@@ -11,8 +11,14 @@ import numpy as np
 from tomoscore_scipion.dose.analysis import DoseCurve, Measured, Optimum, dose_curve, find_optimum
 from tomoscore_scipion.dose.measure import Kind, Measurements
 from tomoscore_scipion.dose.subsets import Subset
-from tomoscore_scipion.model.aggregation import Z_90, slab
-from tomoscore_scipion.records.bands import N_SCORED, fraction_below_nyquist, scale_nm, tomoscore
+from tomoscore_scipion.model.aggregation import slab
+from tomoscore_scipion.records.bands import (
+    N_SCORED,
+    Z_90,
+    fraction_below_nyquist,
+    scale_nm,
+    tomoscore,
+)
 
 DIGITS = 4
 

@@ -128,19 +128,26 @@ def _logistic(high: np.ndarray, low: np.ndarray) -> tuple[float, float]:
     return float(np.clip(middle, max(x.min(), 0.0), min(x.max(), N_SCORED))), slope
 
 
-def logistic(design: np.ndarray, is_good: np.ndarray, penalty: np.ndarray) -> np.ndarray:
+def logistic(
+    design: np.ndarray,
+    is_good: np.ndarray,
+    penalty: np.ndarray,
+    weight: np.ndarray | None = None,
+) -> np.ndarray:
     """Coefficients of a logistic regression, (m,), by Newton's method.
 
     Args:
         design: (n, m) values of the examples.
         is_good: (n,) 1 for good examples, 0 for bad ones.
         penalty: (m, m) matrix P of the penalty c P c / 2 of coefficients c; positive definite.
+        weight: (n,) weights of the examples in the loss; 1 each when None.
     """
+    weight = np.ones(len(design)) if weight is None else weight
     coefficients = np.zeros(design.shape[1])
     for _ in range(STEPS):
         p = 1 / (1 + np.exp(-np.clip(design @ coefficients, -30, 30)))
-        gradient = design.T @ (p - is_good) + penalty @ coefficients
-        curvature = (design * (p * (1 - p) + 1e-9)[:, None]).T @ design + penalty
+        gradient = design.T @ (weight * (p - is_good)) + penalty @ coefficients
+        curvature = (design * (weight * (p * (1 - p) + 1e-9))[:, None]).T @ design + penalty
         step = np.linalg.solve(curvature, gradient)
         coefficients -= np.clip(step, -1, 1)
         if np.abs(step).max() < 1e-8:

@@ -172,7 +172,9 @@ def threshold_rule(
 
 
 def visible_fractions(resolvability: Sequence[float | None]) -> np.ndarray:
-    """The visible fraction of each scored octave, (N_SCORED,), 0 to 1; the sum is the TomoScore.
+    """The visible fraction of each scored octave, (N_SCORED,), 0 to 1.
+
+    Their sum is the TomoScore where no octave is cut by Nyquist.
 
     Args:
         resolvability: R of each band as in a record, None beyond Nyquist.

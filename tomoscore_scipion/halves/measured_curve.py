@@ -13,14 +13,14 @@ import torch
 from tomoscore_scipion.halves.correlation import noise_free_correlation, without_own_noise
 from tomoscore_scipion.halves.files import Halves
 from tomoscore_scipion.halves.wedge import WedgeFactor
-from tomoscore_scipion.model.aggregation import Z_90, bootstrap_sd, usable_tiles, weighted_curve
+from tomoscore_scipion.model.aggregation import bootstrap_sd, usable_tiles, weighted_curve
 from tomoscore_scipion.model.inference import MeasuredSlice, SliceCurves
 from tomoscore_scipion.model.normalisation import CanonicalSlice, normalise
 from tomoscore_scipion.model.sampling import CANONICAL_NM, mean_plane, plan_slice
 from tomoscore_scipion.model.statistics import MEANS
 from tomoscore_scipion.model.tiles import CELL_PX, TILE_CELLS
 from tomoscore_scipion.model.validity import valid_pixels
-from tomoscore_scipion.records.bands import N_BANDS, N_SCORED, PERIODS_NM, tomoscore
+from tomoscore_scipion.records.bands import N_BANDS, N_SCORED, PERIODS_NM, Z_90, tomoscore
 
 Measure = Callable[[CanonicalSlice], MeasuredSlice]
 

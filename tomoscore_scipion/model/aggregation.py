@@ -13,7 +13,7 @@ from typing import Any, Sequence
 import numpy as np
 
 from tomoscore_scipion.model.inference import SliceCurves
-from tomoscore_scipion.records.bands import N_BANDS, N_SCORED, tomoscore
+from tomoscore_scipion.records.bands import N_BANDS, N_SCORED, Z_90, tomoscore
 
 CONTENT_FLOOR = 0.01
 """Added to the content of each tile; a content below it means practically no structure."""
@@ -25,8 +25,6 @@ SLAB_FLOOR = 0.02
 SPECIMEN_CONTENT = 0.5
 """A tile holds specimen if its content in any octave down to 8 nm is at least this."""
 DRAWS = 300
-Z_90 = 1.6449
-"""Half width of a 90 % interval in standard deviations of a normal distribution."""
 USABLE_WEIGHT = 0.5
 """Tiles with less data than this are left out, unless all tiles of the slice have less."""
 

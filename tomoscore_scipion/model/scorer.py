@@ -51,8 +51,6 @@ class Scorer:
         card: the whole card of the weights.
         device: device of the network, such as "cpu" or "cuda:0".
         notices: messages to the user about the choice of device.
-        finish: called with the open volume, the curves of its slices and its record; returns the
-            record that `score` returns. None leaves the record unchanged.
     """
 
     def __init__(self, predictor: Predictor, card: dict[str, Any], sha256: str) -> None:
@@ -60,7 +58,6 @@ class Scorer:
         self.model = {"name": card["name"], "version": card["version"], "sha256": sha256}
         self.device = str(predictor.device)
         self.notices: list[str] = []
-        self.finish: Finish | None = None
         self._predictor = predictor
 
     @classmethod
@@ -88,6 +85,7 @@ class Scorer:
         ts_id: str | None = None,
         progress: Progress | None = None,
         z_range: ZRange | None = None,
+        finish: Finish | None = None,
     ) -> Score:
         """Score one tomogram.
 
@@ -97,6 +95,8 @@ class Scorer:
             ts_id: the tomogram's id; the file's name without extensions when None.
             progress: called with (finished slices, total slices).
             z_range: (first, last) plane of the slab to score, see z_range.py; all when None.
+            finish: called with the open volume, the curves of its slices and the record; its result
+                is returned instead of the record.
 
         Raises:
             TomogramError: the tomogram cannot be read, or nothing in it can be scored.
@@ -131,7 +131,7 @@ class Scorer:
                 seconds=round(time.perf_counter() - start, 3),
                 **_numbers(result),
             )
-            return record if self.finish is None else self.finish(volume, slices, record)
+            return record if finish is None else finish(volume, slices, record)
 
     def measure(self, canonical: CanonicalSlice) -> MeasuredSlice:
         """Measure the statistics of one slice; the result is small.

@@ -105,7 +105,7 @@ class ProtTomoScoreThreshold(LightProtocol):
 
     # --------------------------- form and results ---------------------------
     def getRuleFile(self):
-        """Path of the rule file, which *filter by score* and the engine read."""
+        """Path of the rule file, which *filter by score* reads."""
         return self._getExtraPath(RULE)
 
     def getResult(self):

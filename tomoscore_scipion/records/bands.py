@@ -25,6 +25,9 @@ READILY_SEEN = 0.6
 """Correlation from which a band counts in full; the missing wedge limits a perfect slice to about
 this value."""
 
+Z_90 = 1.6449
+"""Half width of a 90 % interval in standard deviations of a normal distribution."""
+
 SCORE_DEFINITION = (
     "sum over the octaves from 128 nm to 4 nm of clip((R - 0.15) / (0.6 - 0.15), 0, 1), "
     "R = correlation with the noise-free specimen; octaves, 0 to 5, higher is better"

@@ -72,17 +72,14 @@ class Scoring(Work[Tomogram, Score]):
         Raises:
             TomogramError: the tomogram cannot be read or has no data to score.
         """
-        scorer.finish = self._finish(scorer, item)
-        try:
-            return scorer.score(
-                item.path,
-                voxel_size_angstrom=item.voxel_size_angstrom,
-                ts_id=item.ts_id,
-                progress=progress,
-                z_range=item.z_range,
-            )
-        finally:
-            scorer.finish = None
+        return scorer.score(
+            item.path,
+            voxel_size_angstrom=item.voxel_size_angstrom,
+            ts_id=item.ts_id,
+            progress=progress,
+            z_range=item.z_range,
+            finish=self._finish(scorer, item),
+        )
 
     def _finish(self, scorer: Scorer, item: Tomogram) -> Finish:
         """A function that calibrates a record, measures halves, and makes the products."""

@@ -8,9 +8,8 @@ from typing import Any, Iterator
 import numpy as np
 import torch
 
-from tomoscore_scipion.model.aggregation import Z_90
 from tomoscore_scipion.model.network import ResolvabilityNet
-from tomoscore_scipion.records.bands import N_SCORED
+from tomoscore_scipion.records.bands import N_SCORED, Z_90
 from tomoscore_scipion.training.dataset import Batch, Shards
 
 HELD_OUT_BEYOND = 0.02

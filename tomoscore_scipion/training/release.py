@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from tomoscore_scipion.benchmark.fresh import compare, fresh_tomograms
-from tomoscore_scipion.model.aggregation import Z_90
 from tomoscore_scipion.model.network import ResolvabilityNet
 from tomoscore_scipion.model.scorer import Scorer
 from tomoscore_scipion.model.weights import save_weights
+from tomoscore_scipion.records.bands import Z_90
 from tomoscore_scipion.training.calibration import UNCALIBRATED, error_by_score, thin_factor
 from tomoscore_scipion.training.dataset import Shards
 from tomoscore_scipion.training.evaluate import compared_curves, metrics, scores
