@@ -20,10 +20,15 @@ import torch
 from tomoscore_scipion.agreement.figures import agreement_of
 from tomoscore_scipion.agreement.summary_text import verdict
 from tomoscore_scipion.calibration.apply import calibrated
-from tomoscore_scipion.calibration.fit import RefusedError, calibration_from
+from tomoscore_scipion.calibration.fit import (
+    RefusedError,
+    calibration_from,
+    session_of,
+    shifts_of,
+)
 from tomoscore_scipion.engine import Scorer
 from tomoscore_scipion.examples.fit import threshold_of
-from tomoscore_scipion.records.bands import tomoscore
+from tomoscore_scipion.records.bands import N_SCORED, tomoscore
 from tomoscore_scipion.records.halves_block import IS_COARSE, scores_over_measured
 from tomoscore_scipion.records.job import Tomogram
 from tomoscore_scipion.records.record import Score
@@ -209,6 +214,27 @@ def outcome_of(cases: list[Case], kind: str, learned_from: int) -> Outcome:
     return Outcome(before, after, in_interval, refused, both)
 
 
+def error_by_truth(cases: list[Case], learned_from: int) -> np.ndarray:
+    """Predicted minus true score of the held-out tomograms, octaves, corrected by true curves.
+
+    The correction is fitted to the true curves of the first tomograms instead of measured ones. The
+    error that is left is not the same in all tomograms of the session.
+
+    Args:
+        cases: tomograms of a session.
+        learned_from: number of tomograms whose true curves are used.
+    """
+    learned, held_out = (
+        replace(
+            session_of([case.by_frame for case in part]),
+            measured=np.array([case.true_curve[:N_SCORED] for case in part], dtype=float),
+            is_limit=np.zeros((len(part), N_SCORED), dtype=bool),
+        )
+        for part in (cases[:learned_from], cases[learned_from:])
+    )
+    return np.asarray(held_out.excess(shifts_of(learned)).sum(axis=-1))
+
+
 def _holds(record: Score, truth: float) -> bool:
     low, high = record.tomoscore_interval
     return low <= truth <= high
@@ -238,11 +264,7 @@ def _error_text(error: np.ndarray) -> str:
 
 def print_report(sessions: Mapping[str, list[Case]], learned_from: int) -> None:
     """Print the results of calibration, agreement and examples, a line for each session."""
-    print(f"{'':17} error before -> after a calibration by halves (octaves; interval holds)")
-    print(f"{'world':17} {'halves of frames':34} {'halves of tilts':34}")
-    for name, cases in sessions.items():
-        cells = [_cell(outcome_of(cases, kind, learned_from)) for kind in ("by_frame", "by_tilt")]
-        print(f"{name:17} {cells[0]:34} {cells[1]:34}")
+    print_errors(sessions, learned_from)
     print(f"\n{'':17} error against the truth, median (mean), of all tomograms, octaves")
     print(f"{'':17} {'from 128 to 16 nm':42} 16 to 4 nm")
     heads = ("predicted", "by frames", "by tilts", "predicted")
@@ -259,12 +281,31 @@ def print_report(sessions: Mapping[str, list[Case]], learned_from: int) -> None:
         print(f"{name:17} {_by_examples(cases, learned_from)}")
 
 
-def _cell(outcome: Outcome) -> str:
-    before, after = (float(np.median(np.abs(error))) for error in (outcome.before, outcome.after))
-    if outcome.refused:
-        return f"{before:.2f} -> refused       ({outcome.in_interval[0]:4.0%})"
-    in_interval = f"({outcome.in_interval[0]:4.0%} -> {outcome.in_interval[1]:4.0%})"
-    return f"{before:.2f} -> {after:.2f} bias {outcome.after.mean():+.2f} {in_interval}"
+def print_errors(sessions: Mapping[str, list[Case]], learned_from: int) -> None:
+    """Print the median errors of held-out tomograms before and after a calibration."""
+    print(f"{'':17} median error (octaves; 90 % interval holds), {learned_from} with halves")
+    heads = ("as predicted", "halves of frames", "halves of tilts", "by the truth")
+    print(f"{'world':17}", *(f"{head:18}" for head in heads))
+    errors: dict[str, list[np.ndarray]] = {head: [] for head in heads}
+    for name, cases in sessions.items():
+        frames, tilts = (outcome_of(cases, kind, learned_from) for kind in ("by_frame", "by_tilt"))
+        row = (frames.before, frames.after, tilts.after, error_by_truth(cases, learned_from))
+        holds = (*frames.in_interval, tilts.in_interval[1], None)
+        refused = (False, bool(frames.refused), bool(tilts.refused), False)
+        print(f"{name:17}", *(f"{_cell(*values):18}" for values in zip(row, holds, refused)))
+        for head, error in zip(heads, row):
+            errors[head].append(error)
+    print(f"{'all':17}", *(f"{_median(np.concatenate(errors[head])):<18.2f}" for head in heads))
+
+
+def _cell(error: np.ndarray, holds: float | None, is_refused: bool) -> str:
+    if is_refused:
+        return "refused"
+    return f"{_median(error):.2f}" if holds is None else f"{_median(error):.2f} ({holds:.0%})"
+
+
+def _median(error: np.ndarray) -> float:
+    return float(np.median(np.abs(error)))
 
 
 def _by_examples(cases: list[Case], count: int) -> str:

@@ -21,6 +21,7 @@ from tomoscore_scipion.records.bands import PERIODS_NM, scale_nm, tomoscore
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.record_files import json_line
 
+KINDS = ("by-frame", "by-tilt")
 RNG = np.random.default_rng(5)
 TRUE = np.clip(RNG.uniform(0.25, 0.55, (10, 1)) + RNG.normal(0, 0.03, (10, 5)), 0.2, 0.59)
 """R of ten tomograms, in the range of partial resolvability."""
@@ -55,26 +56,34 @@ def too_low(i, row):
 def test_a_session_that_is_predicted_too_low_is_corrected():
     found = calibration_from(session(too_low))
     assert found.error_after < 0.5 * found.error_before
-    assert all(0.1 < shift < 0.9 for shift in found.shifts[:3])
-    assert found.shifts[3:] == (0.0, 0.0)
+    assert all(0.4 < shift < 0.9 for shift in found.shifts[:3])
     assert found.tomograms == 10
     assert found.kinds == {"by-frame": 10}
     assert found.octaves == PERIODS_NM[:5]
     assert 0 < found.sd < 1
 
 
-def test_fine_octaves_are_moved_down_by_halves_of_frames_and_never_up():
-    finer = session(lambda i, row: shifted(row, np.array([-0.8, -0.8, -0.8, 0.8, -0.8])))
-    down, up = calibration_from(finer).shifts[3:]
-    assert down < -0.3
-    assert up == 0
+def test_fine_octaves_above_the_upper_limit_of_halves_of_frames_are_moved_down():
+    finer = session(lambda i, row: shifted(row, np.array([-0.8, -0.8, -0.8, 0.8, 0.8])))
+    found = calibration_from(finer).shifts
+    assert all(shift < -0.3 for shift in found[3:])
+    assert all(shift > 0.3 for shift in found[:2])
 
 
-def test_halves_by_tilt_do_not_calibrate_fine_octaves():
-    found = calibration_from(session(lambda i, row: shifted(row, np.full(5, 0.8)), "by-tilt"))
-    assert all(shift < -0.1 for shift in found.shifts[:3])
-    assert found.shifts[3:] == (0.0, 0.0)
+@pytest.mark.parametrize("error", [-0.8, 0.8])
+def test_fine_octaves_that_are_not_measured_follow_the_coarser_ones_in_part(error):
+    found = calibration_from(session(lambda i, row: shifted(row, np.full(5, error)), "by-tilt"))
+    coarse, fine, finest = np.abs(found.shifts[2:])
+    assert set(np.sign(found.shifts)) == {-np.sign(error)}
+    assert coarse > 0.4
+    assert 0.7 * coarse > fine > finest > 0
     assert found.octaves == PERIODS_NM[:3]
+
+
+def test_fine_octaves_do_not_rise_above_the_upper_limit_of_halves_of_frames():
+    by_frame, by_tilt = (calibration_from(session(too_low, kind)).shifts for kind in KINDS)
+    assert all(abs(shift) < 0.15 for shift in by_frame[3:])
+    assert by_tilt[3] > 0.25
 
 
 def test_predictions_without_error_give_no_correction():
@@ -209,7 +218,7 @@ def test_the_command_writes_a_calibration_and_says_what_it_does(results, capsys)
     assert main(COMMAND) == 0
     said = capsys.readouterr().out
     assert said.startswith("Calibrated on 10 tomograms with measured halves (10 by-frame).\n")
-    assert "  8 to 4 nm: 0.40\n" in said
+    assert "  64 to 32 nm: 0.5" in said
     assert read_calibration("c.json").tomograms == 10
 
 

@@ -28,8 +28,7 @@ class Calibration:
 
     Attributes:
         model_sha256: SHA-256 of the weights that made the predictions.
-        shifts: (N_SCORED,) shifts of log(R / (1 - R)), coarsest octave first; 0 for octaves that
-            are not corrected.
+        shifts: (N_SCORED,) shifts of log(R / (1 - R)), coarsest octave first.
         octaves: (coarse, fine) periods in nm of the octaves that the halves measured.
         tomograms: number of tomograms in the fit.
         kinds: number of tomograms with halves of each kind.

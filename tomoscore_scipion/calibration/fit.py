@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fit the correction of a session to records with measured halves.
 
-Octaves from 128 to 16 nm are shifted towards the measured values. Finer octaves are only shifted
-down, and only by halves of frames, see `records.halves_block`.
-Octaves are weighted by the precision of the measurement, which is limited by the effect of the
-missing wedge on the specimen (`halves.wedge`). No correction is made if it would not help.
+The shifts minimise the squared differences of predicted and measured visible fractions, plus the
+penalty of a Gaussian prior, in which the shifts of neighbouring octaves are correlated: what makes
+the predictions of a session too low in one octave acts in the next one as well. Octaves from 128 to
+16 nm are moved towards the measured values. Finer ones follow them in part, since halves do not
+measure them (`records.halves_block`), and are moved down where they exceed the upper limit of
+halves of frames. No correction is made if it would not help.
 """
 
 from __future__ import annotations
@@ -17,7 +19,6 @@ import numpy as np
 
 from tomoscore_scipion import __version__
 from tomoscore_scipion.calibration.calibration import MIN_TOMOGRAMS, Calibration, shifted
-from tomoscore_scipion.halves.wedge import wedge_factor_of
 from tomoscore_scipion.records.bands import (
     N_SCORED,
     PERIODS_NM,
@@ -26,24 +27,30 @@ from tomoscore_scipion.records.bands import (
     visible_fraction,
 )
 from tomoscore_scipion.records.halves_block import (
-    IS_COARSE,
     is_measured,
     is_upper_limit,
     measured_score,
 )
 from tomoscore_scipion.records.record import Score
 
-STRENGTHS = (0.15, 0.3)
-"""Expected standard deviations of shifts, of which one is chosen by cross-validation. A smaller one
-gives smaller shifts."""
-SHIFTS = np.round(np.arange(-3, 3.001, 0.05), 2)
-HALVES_SD = 0.05
-"""Standard deviation of a measured visible fraction, besides the effect of the missing wedge."""
+SHIFT_SD = 0.5
+"""Standard deviation of the shift of an octave between sessions."""
+NEIGHBOUR_CORRELATION = 0.5
+"""Correlation of the shifts of neighbouring octaves; its square for the next but one, and so on."""
+HALVES_SD = 0.12
+"""Standard deviation of the measured visible fraction of an octave, averaged over a session. It is
+the same for any number of tomograms: most of it is the effect of the missing wedge on specimens that
+the tomograms have in common."""
+SHIFTS = np.round(np.arange(-3, 3.001, 0.05), 2) + 0.0
+MAX_SWEEPS = 50
 MIN_STANDARD_ERRORS = 1.6449
 """Number of standard errors by which the cross-validated error must decrease."""
-MIN_ERROR_OCTAVES = 0.3
+MIN_ERROR_OCTAVES = 0.2
 """Error of the measurement, octaves. Smaller differences are not corrected."""
-COARSE = IS_COARSE[:N_SCORED]
+
+_DISTANCE = np.abs(np.subtract.outer(np.arange(N_SCORED), np.arange(N_SCORED)))
+PRECISION = np.linalg.inv(SHIFT_SD**2 * NEIGHBOUR_CORRELATION**_DISTANCE)
+"""(N_SCORED, N_SCORED) inverse covariance of the shifts."""
 
 
 class RefusedError(ValueError):
@@ -57,13 +64,13 @@ class MeasuredSession:
     Attributes:
         predicted: (n, N_SCORED) R; NaN beyond Nyquist.
         measured: (n, N_SCORED) R; NaN if it was not measured.
-        measured_sd: (n, N_SCORED) standard deviation of the measured visible fraction.
+        is_limit: (n, N_SCORED) whether the measured R is an upper limit.
         below_nyquist: (n, N_SCORED) fraction of each octave below Nyquist, 0 to 1.
     """
 
     predicted: np.ndarray
     measured: np.ndarray
-    measured_sd: np.ndarray
+    is_limit: np.ndarray
     below_nyquist: np.ndarray
 
     def __len__(self) -> int:
@@ -76,13 +83,17 @@ class MeasuredSession:
         )
 
     def excess(self, shifts: np.ndarray) -> np.ndarray:
-        """Predicted minus measured visible fraction after a correction, (n, N_SCORED).
+        """Predicted minus measured visible fraction after corrections, (..., n, N_SCORED).
 
-        It is 0 if R was not measured, and in fine octaves if the prediction is lower.
+        It is 0 if R was not measured, or if the prediction is below an upper limit.
+
+        Args:
+            shifts: (..., N_SCORED) shifts of each octave.
         """
-        corrected = visible_fraction(shifted(self.predicted, shifts))
+        corrected = visible_fraction(shifted(self.predicted, shifts[..., None, :]))
         excess = corrected - visible_fraction(self.measured)
-        return np.nan_to_num(np.where(COARSE, excess, np.maximum(excess, 0))) * self.below_nyquist
+        excess = np.where(self.is_limit, np.maximum(excess, 0), excess)
+        return np.asarray(np.nan_to_num(excess) * self.below_nyquist)
 
 
 def calibration_from(records: Sequence[Score]) -> Calibration:
@@ -104,15 +115,15 @@ def calibration_from(records: Sequence[Score]) -> Calibration:
     if any(record.calibration is not None for record in with_halves):
         raise RefusedError("the scores are calibrated already: score without --calibration")
     session = session_of(with_halves)
-    strength, residuals = _cross_validated(session)
     before = session.excess(np.zeros(N_SCORED)).sum(axis=1)
+    residuals = _cross_validated(session)
     _check_worth(before, residuals)
     measured = ~np.isnan(session.measured).all(axis=0)
     kinds = [(record.halves or {})["kind"] for record in with_halves]
     half_width = float(np.mean([_half_width(record.tomoscore_interval) for record in with_halves]))
     return Calibration(
         model_sha256=(with_halves[0].model or {})["sha256"],
-        shifts=tuple(map(float, shifts_of(session, strength))),
+        shifts=tuple(map(float, shifts_of(session))),
         octaves=tuple(p for p, is_measured in zip(PERIODS_NM, measured) if is_measured),
         tomograms=len(with_halves),
         kinds={kind: kinds.count(kind) for kind in sorted(set(kinds))},
@@ -131,15 +142,14 @@ def session_of(records: Sequence[Score]) -> MeasuredSession:
         np.array([_octaves(curve) for curve in curves])
         for curves in ([r.curve for r in records], [(r.halves or {})["curve"] for r in records])
     )
-    for row, record in zip(measured, records):
-        row[~(is_measured(record) | is_upper_limit(record))[:N_SCORED]] = np.nan
+    is_limit = np.array([is_upper_limit(record)[:N_SCORED] for record in records])
+    is_used = is_limit | np.array([is_measured(record)[:N_SCORED] for record in records])
     below_nyquist = [
-        fraction_below_nyquist((record.voxel_size_angstrom or 0) / 10) for record in records
+        fraction_below_nyquist((record.voxel_size_angstrom or 0) / 10)[:N_SCORED]
+        for record in records
     ]
-    measured_sd = [_measured_sd(row, record) for row, record in zip(measured, records)]
-    return MeasuredSession(
-        predicted, measured, np.array(measured_sd), np.array(below_nyquist)[:, :N_SCORED]
-    )
+    measured = np.where(is_used, measured, np.nan)
+    return MeasuredSession(predicted, measured, is_limit, np.array(below_nyquist))
 
 
 def _octaves(curve: object) -> list[float]:
@@ -147,48 +157,33 @@ def _octaves(curve: object) -> list[float]:
     return [np.nan if value is None else value for value in curve["resolvability"][:N_SCORED]]
 
 
-def _measured_sd(measured: np.ndarray, record: Score) -> np.ndarray:
-    """Standard deviation of the measured visible fraction of each octave, (N_SCORED,)."""
-    factor = wedge_factor_of((record.halves or {})["max_tilt_deg"])
-    high, low = (
-        visible_fraction(measured * end / factor.middle) for end in (factor.high, factor.low)
-    )
-    return np.asarray(np.hypot((high - low) / (2 * Z_90), HALVES_SD))
-
-
-def shifts_of(session: MeasuredSession, strength: float) -> np.ndarray:
-    """The shift of each octave, (N_SCORED,), by least squares with a penalty on large shifts.
+def shifts_of(session: MeasuredSession) -> np.ndarray:
+    """The shift of each octave, (N_SCORED,): mean squared excess plus penalty is smallest.
 
     Args:
         session: at least one tomogram.
-        strength: expected standard deviation of shifts.
     """
+    number = np.maximum((~np.isnan(session.measured)).sum(axis=0), 1)
+    excess = session.excess(np.repeat(SHIFTS[:, None], N_SCORED, axis=1))
+    misfit = (excess**2).sum(axis=1) / number / HALVES_SD**2
     shifts = np.zeros(N_SCORED)
-    for octave in range(N_SCORED):
-        measured = session.measured[:, octave]
-        is_known = ~np.isnan(measured) & ~np.isnan(session.predicted[:, octave])
-        if is_known.any():
-            moved = shifted(session.predicted[is_known, octave, None], SHIFTS)
-            misfit = (visible_fraction(moved) - visible_fraction(measured[is_known, None])) ** 2
-            variance = session.measured_sd[is_known, octave].mean() ** 2
-            shifts[octave] = SHIFTS[(misfit.mean(axis=0) / variance + _penalty(strength)).argmin()]
-    return np.where(COARSE, shifts, np.minimum(shifts, 0))
+    for _ in range(MAX_SWEEPS):
+        before = shifts.copy()
+        for octave, precision in enumerate(PRECISION):
+            others = precision @ shifts - precision[octave] * shifts[octave]
+            penalty = precision[octave] * SHIFTS**2 + 2 * others * SHIFTS
+            shifts[octave] = SHIFTS[(misfit[:, octave] + penalty).argmin()]
+        if np.array_equal(shifts, before):
+            break
+    return shifts
 
 
-def _penalty(strength: float) -> np.ndarray:
-    return (SHIFTS / strength) ** 2
-
-
-def _cross_validated(session: MeasuredSession) -> tuple[float, np.ndarray]:
-    """The strength with the smallest error of left-out tomograms, and their residuals, (n,)."""
+def _cross_validated(session: MeasuredSession) -> np.ndarray:
+    """Predicted minus measured score of each tomogram, corrected by the others, (n,)."""
     indices = np.arange(len(session))
-    residuals = {}
-    for strength in STRENGTHS:
-        shifts = [shifts_of(session.select(indices != left_out), strength) for left_out in indices]
-        excess = [session.select(indices == p).excess(s)[0] for p, s in zip(indices, shifts)]
-        residuals[strength] = np.array(excess).sum(axis=1)
-    best = min(STRENGTHS, key=lambda strength: float(np.abs(residuals[strength]).mean()))
-    return best, residuals[best]
+    shifts = [shifts_of(session.select(indices != left_out)) for left_out in indices]
+    excess = [session.excess(shift)[left_out] for left_out, shift in enumerate(shifts)]
+    return np.array(excess).sum(axis=1)
 
 
 def _check_worth(before: np.ndarray, after: np.ndarray) -> None:
@@ -222,10 +217,10 @@ def _calibrated_sd(records: Sequence[Score], residuals: np.ndarray, half_width: 
     """Standard deviation of a calibrated score, octaves.
 
     The root of the sum of three variances: cross-validated residuals, the measurement, and, for
-    octaves that are not measured, the interval of the model.
+    octaves of which at most an upper limit is measured, the interval of the model.
     """
     halves = np.mean([_half_width((record.halves or {})["interval"]) for record in records]) / Z_90
-    unmeasured = np.mean([1 - len((r.halves or {})["octaves"]) / N_SCORED for r in records])
+    unmeasured = np.mean([1 - is_measured(record).sum() / N_SCORED for record in records])
     own = np.sqrt(unmeasured) * half_width / Z_90
     return float(np.sqrt((residuals**2).mean() + halves**2 + own**2))
 

@@ -9,10 +9,13 @@ from tomoscore_scipion.calibration.calibration import Calibration
 from tomoscore_scipion.records.bands import N_SCORED, PERIODS_NM
 
 OF_FRAMES = (
-    "Octaves finer than 16 nm are lowered at most: halves of frames do not see misalignment and an "
-    "uncorrected CTF, and are an upper limit there."
+    "Octaves finer than 16 nm follow the coarser ones in part, up to the upper limit of halves of "
+    "frames, which do not see misalignment and an uncorrected CTF."
 )
-OF_TILTS = "Octaves finer than 16 nm are not corrected: halves of tilts say too little of them."
+OF_TILTS = (
+    "Octaves finer than 16 nm follow the coarser ones in part: halves of tilts say too little of "
+    "them."
+)
 
 
 def sentences(calibration: Calibration) -> list[str]:

@@ -14,7 +14,7 @@ and write the correction to a file for `tomoscore score --calibration`.
 At least 6 tomograms with measured halves are needed (tomoscore score --half1 F --half2 F, or half1
 and half2 in a job), 10 are better; all of one microscope and one way to reconstruct. The correction
 is refused where it does not lower the cross-validated error beyond chance. Octaves finer than 16 nm
-are never raised.
+follow the coarser ones in part.
 
 Exit status: 0 calibrated; 1 refused, or files cannot be read or written; 2 wrong usage.
 """
