@@ -77,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
         "--sessions", type=Path, metavar="DIR", help="folder of sessions; what is there is kept"
     )
     parser.add_argument("--learned-from", type=int, default=10, help="tomograms with halves")
-    parser.add_argument("--held-out", type=int, default=8, help="tomograms of known truth")
+    parser.add_argument("--held-out", type=int, default=20, help="tomograms of known truth")
     parser.add_argument("--seed", type=int, default=sessions.SEED, help="of the sessions")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="agreement before and after")
     args = parser.parse_args(argv)

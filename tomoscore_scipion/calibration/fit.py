@@ -38,9 +38,11 @@ SHIFT_SD = 0.5
 NEIGHBOUR_CORRELATION = 0.5
 """Correlation of the shifts of neighbouring octaves; its square for the next but one, and so on."""
 HALVES_SD = 0.12
-"""Standard deviation of the measured visible fraction of an octave, averaged over a session. It does
-not depend on the number of tomograms: most of it is the effect of the missing wedge on specimens
-that the tomograms have in common."""
+"""Standard deviation of the measured visible fraction of an octave, averaged over a session.
+
+More tomograms do not make it smaller: most of it is the effect of the missing wedge on specimens
+that they have in common.
+"""
 SHIFTS = np.round(np.arange(-3, 3.001, 0.05), 2) + 0.0
 MAX_SWEEPS = 50
 MIN_STANDARD_ERRORS = 1.6449
