@@ -33,7 +33,7 @@ from tomoscore_scipion.records.halves_block import (
 )
 from tomoscore_scipion.records.record import Score
 
-SHIFT_SD = 0.5
+SHIFT_SD = 0.35
 """Standard deviation of the shift of an octave between sessions."""
 NEIGHBOUR_CORRELATION = 0.5
 """Correlation of the shifts of neighbouring octaves; its square for the next but one, and so on."""
@@ -159,15 +159,17 @@ def _octaves(curve: object) -> list[float]:
     return [np.nan if value is None else value for value in curve["resolvability"][:N_SCORED]]
 
 
-def shifts_of(session: MeasuredSession) -> np.ndarray:
+def shifts_of(session: MeasuredSession, halves_sd: float = HALVES_SD) -> np.ndarray:
     """The shift of each octave, (N_SCORED,): mean squared excess plus penalty is smallest.
 
     Args:
         session: at least one tomogram.
+        halves_sd: standard deviation of the measured visible fractions; smaller ones are followed
+            more closely.
     """
     number = np.maximum((~np.isnan(session.measured)).sum(axis=0), 1)
     excess = session.excess(np.repeat(SHIFTS[:, None], N_SCORED, axis=1))
-    misfit = (excess**2).sum(axis=1) / number / HALVES_SD**2
+    misfit = (excess**2).sum(axis=1) / number / halves_sd**2
     shifts = np.zeros(N_SCORED)
     for _ in range(MAX_SWEEPS):
         before = shifts.copy()
