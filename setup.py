@@ -89,6 +89,7 @@ setup(
             "napari_plugin/napari.yaml",
             "protocols.conf",
             "report/templates/*",
+            "simulation/denoisers.safetensors",
             "templates/*.template",
             "weights/*.safetensors",
             "weights/*.scores.json",

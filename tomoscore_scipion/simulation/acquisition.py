@@ -12,7 +12,8 @@ import torch.nn.functional as F
 
 from tomoscore_scipion.simulation import postprocessing
 from tomoscore_scipion.simulation.appearance import finish
-from tomoscore_scipion.simulation.noise2noise import REACH, Denoiser, denoise, train
+from tomoscore_scipion.simulation.denoiser import REACH, Denoiser, denoise
+from tomoscore_scipion.simulation.noise2noise import train
 from tomoscore_scipion.simulation.projection import plane_spectra
 from tomoscore_scipion.simulation.recipe import TRAINED, Recipe
 from tomoscore_scipion.simulation.reconstruction import (
@@ -36,7 +37,7 @@ class Acquisition:
         tilts_deg: tilt angles of these images.
         n_z: planes of the tomogram; plane (n_z - 1) / 2 is the middle of the specimen.
         split: noise; `filtered` plus and minus this noise are the two halves. None if not needed.
-        denoiser: denoiser trained on these halves, or None.
+        denoiser: denoiser adapted to these halves, or None.
     """
 
     specimen: Specimen
@@ -156,7 +157,7 @@ class Microscope:
 
 
 def _with_denoiser(acquisition: Acquisition, seed: int) -> Acquisition:
-    """Train a denoiser at three heights of the specimen."""
+    """Adapt a denoiser at three heights of the specimen."""
     low, high = (h / acquisition.voxel_nm for h in acquisition.specimen.slab_nm)
     heights = acquisition.recipe.binning * torch.tensor([0.25, 0.5, 0.75]) * (high - low)
     heights += acquisition.recipe.binning * low

@@ -3,8 +3,8 @@
 
 Each function takes a stack of adjacent planes, (z, y, x) float32, and a `strength` of 0 to 1, and
 returns the processed stack. `learned_like` and `wedge_fill` imitate the texture of neural denoisers
-(local, signal-dependent, three-dimensional) without training. "noise2noise" is trained on the
-halves of the tomogram; see `noise2noise.py`.
+(local, signal-dependent, three-dimensional) without training. `restored` is a trained denoiser.
+"noise2noise" needs the halves of the tomogram; see `noise2noise.py`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Callable
 import torch
 import torch.nn.functional as F
 
+from tomoscore_scipion.simulation import denoiser
 from tomoscore_scipion.simulation.recipe import TRAINED, Recipe
 from tomoscore_scipion.tomography import fourier
 
@@ -154,6 +155,13 @@ def deconvolution(stack: torch.Tensor, strength: float) -> torch.Tensor:
     return fourier.filtered(stack, boost * torch.exp(-((radius / (0.5 - 0.3 * strength)) ** 4)))
 
 
+def restored(stack: torch.Tensor, strength: float) -> torch.Tensor:
+    """The trained denoiser "restored"; below a strength of 0.5 a fraction of the input remains."""
+    network = denoiser.pretrained(denoiser.RESTORED)
+    clean = denoiser.denoise(network, stack, torch.ones(len(stack), dtype=torch.bool))
+    return stack + min(1.0, 0.6 + 0.8 * strength) * (clean - stack)
+
+
 OPERATIONS: dict[str, Callable[[torch.Tensor, float], torch.Tensor]] = {
     "none": none,
     "gaussian": gaussian,
@@ -164,13 +172,14 @@ OPERATIONS: dict[str, Callable[[torch.Tensor, float], torch.Tensor]] = {
     "learned_like": learned_like,
     "wedge_fill": wedge_fill,
     "deconvolution": deconvolution,
+    "restored": restored,
 }
 """Post-processing functions by their names in a recipe."""
 
 
 def apply(stack: torch.Tensor, recipe: Recipe) -> torch.Tensor:
-    """Post-process planes without halves; a trained denoiser is replaced by `learned_like`."""
-    name = "learned_like" if recipe.post == TRAINED else recipe.post
+    """Post-process planes without halves; "noise2noise" is replaced by `restored`."""
+    name = "restored" if recipe.post == TRAINED else recipe.post
     return OPERATIONS[name](stack, recipe.strength)
 
 
@@ -185,5 +194,5 @@ def reach(name: str, strength: float) -> int:
         "learned_like": _learned_sigma_z(strength),
         "wedge_fill": _wedge_sigma_z(strength),
     }.get(name, 0.0)
-    local = 2 if name == "learned_like" else 0
+    local = {"learned_like": 2, "restored": denoiser.REACH}.get(name, 0)
     return math.ceil(2.5 * sigma) + local

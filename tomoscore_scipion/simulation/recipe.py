@@ -29,10 +29,11 @@ POST_PROCESSING = (
     "wedge_fill",
     "deconvolution",
     "noise2noise",
+    "restored",
 )
 TRAINED = "noise2noise"
 """Name of the post-processing that needs the two halves of the tomogram."""
-POST_PROCESSING_ODDS = (0.55, 0.09, 0.06, 0.04, 0.01, 0.04, 0.05, 0.05, 0.03, 0.08)
+POST_PROCESSING_ODDS = (0.55, 0.08, 0.05, 0.03, 0.01, 0.02, 0.02, 0.02, 0.03, 0.1, 0.09)
 OLD_POST_PROCESSING_ODDS = (0.5, 0.11, 0.07, 0.05, 0.02, 0.05, 0.1, 0.05, 0.05)
 """Odds of the post-processings of world 0.1, up to and including "deconvolution"."""
 
