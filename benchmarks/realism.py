@@ -55,7 +55,7 @@ SLICES = 3
 ACQUISITIONS = 3
 """Tomograms of a specimen."""
 RAW, DENOISED, OTHER = "raw", "denoised", "other"
-DENOISERS = ("median", "nlm", "diffusion", "learned_like", "wedge_fill", "noise2noise")
+DENOISERS = ("median", "nlm", "diffusion", "learned_like", "wedge_fill", "noise2noise", "restored")
 """Post-processing of recipes that is not linear; linear filters are removed by the whitening."""
 OCTAVE_NAMES = tuple(f"{coarse:g}-{fine:g} nm" for coarse, fine in PERIODS_NM[:N_SCORED][::-1])
 """Octaves, finest first."""

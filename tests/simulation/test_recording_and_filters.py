@@ -104,16 +104,17 @@ def test_the_halves_of_a_tomogram_have_independent_noise_and_its_mean():
     assert float(first.std()) == pytest.approx(float(second.std()), rel=0.1)
 
 
-def test_a_trained_denoiser_makes_a_noisy_tomogram_truer():
+@pytest.mark.parametrize("name", ["noise2noise", "restored"])
+def test_a_trained_denoiser_makes_a_noisy_tomogram_truer(name):
     microscope = Microscope(crowded())
     found = {}
-    for post in ("none", "noise2noise"):
+    for post in ("none", name):
         recipe = Recipe(post=post, strength=0.6, total_dose=40.0, filter="ramp")
         acquisition = microscope.acquire(np.random.default_rng(0), recipe, 1.0)
         planes = acquisition.planes([18, 20, 22])
         curves = [acquisition.truth(plane, z) for plane, z in zip(planes, (18, 20, 22))]
         found[post] = torch.stack(curves).mean(dim=(0, 1, 2))
-    assert float((found["noise2noise"] - found["none"])[2:].mean()) > 0.01
+    assert float((found[name] - found["none"])[2:].mean()) > 0.01
 
 
 def test_an_acquisition_without_halves_says_so():
@@ -128,12 +129,13 @@ def test_old_recipes_have_no_new_parameters():
         recipe = random_recipe(np.random.default_rng(seed), world="0.1")
         for name in ("mtf_shape", "alignment_interpolation", "band_pass", "falloff", "picture"):
             assert getattr(recipe, name) == getattr(default, name)
-        assert recipe.post != "noise2noise"
+        assert recipe.post not in ("noise2noise", "restored")
 
 
-def test_a_trained_denoiser_is_drawn_for_8_per_cent():
+def test_trained_denoisers_are_drawn_for_19_per_cent():
     drawn = [random_recipe(np.random.default_rng(seed)).post for seed in range(600)]
-    assert 0.05 < drawn.count("noise2noise") / 600 < 0.11
+    assert 0.07 < drawn.count("noise2noise") / 600 < 0.13
+    assert 0.06 < drawn.count("restored") / 600 < 0.12
 
 
 def test_pictures_show_the_same_field_in_8_bits_with_a_pixel_of_their_own():

@@ -136,37 +136,46 @@ class ResolvabilityNet(nn.Module):
             attention_pool(embedding, attention, measured.weight),
         ]
         own = torch.cat([tile, strength], dim=-1)
-        contexts = torch.cat(slice_context, dim=-1), torch.cat(volume_context, dim=-1)
+        of_slices = torch.cat(slice_context, dim=-1)
+        of_volumes = torch.cat(volume_context, dim=-1)
+        # One slice at a time, because the first layer needs much more memory than the statistics.
         hidden = [
-            self._hidden(own[:, s], contexts[0][:, s], contexts[1]) for s in range(own.shape[1])
+            self._hidden(own[:, s], torch.cat([of_slices[:, s], of_volumes], dim=-1))
+            for s in range(own.shape[1])
         ]
         return self._prediction(torch.stack(hidden, dim=1))
 
-    def _hidden(
-        self, own: torch.Tensor, slice_context: torch.Tensor, volume_context: torch.Tensor
-    ) -> torch.Tensor:
+    def _hidden(self, own: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
         """Last hidden layer of the head for one slice of each volume, (v, t, OCTAVES, n).
 
-        Slices are processed one at a time, because the input of the head needs much more memory
-        than the statistics.
-
         Args:
-            own: (v, t, OCTAVES, n) of the tiles.
-            slice_context: (v, OCTAVES, n) of the slice.
-            volume_context: (v, OCTAVES, n) of the volume.
+            own: (v, t, OCTAVES, n) features of the tiles.
+            context: (v, OCTAVES, n) features of the slice and of its volume.
         """
-        context = torch.cat([slice_context, volume_context], dim=-1)[:, None].expand(
-            -1, own.shape[1], -1, -1
-        )
-        features = torch.cat([own, context], dim=-1)
-        zeros = torch.zeros_like(features)
-        coarser = torch.cat([features[..., 1:, :], zeros[..., :1, :]], dim=-2)
-        finer = torch.cat(
-            [zeros[..., :FINER_FROM, :], features[..., FINER_FROM - 1 : -1, :]], dim=-2
-        )
-        one_hot = torch.eye(OCTAVES, device=own.device).expand(*own.shape[:2], -1, -1)
-        hidden: torch.Tensor = self.head(torch.cat([features, coarser, one_hot, finer], dim=-1))
+        hidden = self._first_layer(own, context)
+        for layer in list(self.head)[1:]:
+            hidden = layer(hidden)
         return hidden
+
+    def _first_layer(self, own: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
+        """First layer of the head, (v, t, OCTAVES, HEAD_WIDTH), with arguments of `_hidden`.
+
+        Its input is features of the octave, of the next coarser one, the number of the octave, and
+        features of the next finer one; features are `own` and `context`. The context is the same
+        for all tiles, so that its part of the product is computed once.
+        """
+        layer = self.head[0]
+        assert isinstance(layer, nn.Linear)
+        octave, coarser, number, finer = layer.weight.split([_OWN, _OWN, OCTAVES, _OWN], dim=1)
+
+        def product(weight: torch.Tensor) -> torch.Tensor:
+            of_tile, of_context = weight.split([own.shape[-1], context.shape[-1]], dim=1)
+            return F.linear(own, of_tile) + F.linear(context, of_context)[:, None]
+
+        out = product(octave) + (number.T + layer.bias)
+        out[..., :-1, :] += product(coarser)[..., 1:, :]
+        out[..., FINER_FROM:, :] += product(finer)[..., FINER_FROM - 1 : -1, :]
+        return out
 
     def single_channel_ratios(self, measured: Measured) -> torch.Tensor:
         """Scaled single-channel ratios of whole volumes, (v, OCTAVES, n)."""
