@@ -10,6 +10,7 @@ import relion_files
 import scoring_fakes
 import starfile
 
+from tomoscore_scipion.commands import score
 from tomoscore_scipion.commands.cli import main
 from tomoscore_scipion.pipelines.relion_tomograms import FILES, read_tomograms
 from tomoscore_scipion.records.errors import StartError, TomogramError
@@ -101,6 +102,20 @@ def test_halves_that_the_file_names_are_measured(project):
     )
     (project / found[0].half1).touch()
     assert {t.halves for t in read_tomograms(relion_files.STAR, "half1").tomograms} == {None}
+
+
+def test_halves_that_the_file_names_can_be_left_unread(project, monkeypatch):
+    scored, run_items = [], score.run_items
+
+    def watched(supervisor, tomograms, *others):
+        scored.append({tomogram.halves is None for tomogram in tomograms})
+        return run_items(supervisor, tomograms, *others)
+
+    monkeypatch.setattr(score, "run_items", watched)
+    (project / relion_files.STAR).write_text(relion_files.star_text(NAMES, **HALVES))
+    for options in ([], ["--no-halves"]):
+        assert main(["score", relion_files.STAR, "--output", "r.jsonl", *options]) == 0
+    assert scored == [{False}, {True}]
 
 
 def test_a_row_with_only_one_half_is_scored_without_it_and_reported(project, capsys):
@@ -257,6 +272,7 @@ def test_a_name_that_would_begin_a_table_is_refused(tmp_path):
         ([relion_files.STAR, "--csv", relion_files.STAR], 1, "is an input"),
         ([relion_files.STAR, "--output-star", "none/b.star"], 1, "none does not exist"),
         ([relion_files.STAR, "--threshold", "2"], 2, "--threshold needs --output-star"),
+        ([relion_files.STAR, "--no-halves", "--tilt-range", "-60", "60"], 2, "--no-halves does"),
         ([relion_files.STAR, "--output-star", "b", "--threshold", "6"], 2, "octaves from 0 to 5"),
         (
             [relion_files.STAR, "--output-star", "b", "--csv", "b"],

@@ -67,6 +67,8 @@ def main(args: Namespace) -> int:
 
 def _job_of(args: Namespace, source: Source) -> Job:
     tomograms = source.tomograms
+    if args.no_halves:
+        tomograms = tuple(replace(t, half1=None, half2=None) for t in tomograms)
     if args.tilt_range:
         tomograms = tuple(replace(t, tilt_range_deg=args.tilt_range) for t in tomograms)
     if args.half1:

@@ -29,7 +29,7 @@ RESULTS = ("output", "csv", "report", *ACCEPTED)
 """Options that name a file to be written."""
 SAID_BY_JOB = (
     *("weights", "device", "voxel_size", "map", "thumbnails"),
-    *("half1", "half2", "tilt_range", "calibration"),
+    *("half1", "half2", "no_halves", "tilt_range", "calibration"),
 )
 """Options whose values a job file has."""
 
@@ -90,6 +90,13 @@ def _add_tomograms(parser: ArgumentParser) -> None:
             help=f"the tomogram of the {which} frames or tilts: the score is also measured from "
             "both halves (one tomogram only; in a job: half1, half2)",
         )
+    add(
+        "--no-halves",
+        action="store_true",
+        default=None,
+        help="do not read the halves that a star file or a folder of Warp names: the score is "
+        "only predicted, which is faster",
+    )
     add(
         "--tilt-range",
         nargs=2,
@@ -165,6 +172,8 @@ def check_arguments(args: Namespace) -> None:
         args.wrong_usage(f"--output-list: WarpTools needs a name that ends with {LIST_SUFFIX}")
     if bool(args.half1) != bool(args.half2):
         args.wrong_usage("--half1 and --half2 go together: name both halves")
+    if args.no_halves and (args.half1 or args.tilt_range):
+        args.wrong_usage("--no-halves does not go with --half1, --half2 and --tilt-range")
     if args.tilt_range is not None:
         try:
             args.tilt_range = check_tilt_range(args.tilt_range)
