@@ -183,7 +183,7 @@ def print_measured(series: TiltSeries, args: argparse.Namespace, scorer: Scorer,
     """Print the score measured from half maps of alternate views beside the predicted one."""
     halves = write_halves(series, args, args.voxel_size)
     item = Tomogram(path.stem, str(path), None, None, *map(str, halves))
-    record = Scoring().do(scorer, item, lambda done, total: None)
+    record = Scoring().process(scorer, item, lambda done, total: None)
     print("\n" + make_table([record]))
     if record.halves["status"] != MEASURED:
         print(f"The half maps are refused: {record.halves['error']}")
