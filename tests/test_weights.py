@@ -253,17 +253,6 @@ def test_shipped_weights_are_found(monkeypatch, tmp_path):
     assert shipped_weights_path() == tmp_path / "tomoscore-1.0.0.safetensors"
 
 
-def test_shipped_weights_have_old_names_of_parameters_that_one_table_translates():
-    from safetensors.torch import load_file
-
-    path = shipped_weights_path()
-    stored, state = load_file(path), load_weights(path)[0].state_dict()
-    assert set(module.RENAMED) <= set(stored)
-    assert {module.RENAMED.get(key, key) for key in stored} == set(state)
-    for old, new in module.RENAMED.items():
-        assert torch.equal(stored[old], state[new])
-
-
 def test_weights_of_old_names_are_loaded_and_saved_with_the_new_ones(sound, monkeypatch):
     from safetensors.torch import load_file
 

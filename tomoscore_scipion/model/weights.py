@@ -37,7 +37,7 @@ RENAMED = {
     "usual": "reference_mean",
     "usual_map": "reference_whitening",
 }
-"""Names of parameters in older weights files, such as 0.2.0, mapped to names in the network."""
+"""Names of parameters in older weights files, mapped to names in the network."""
 
 _NEEDED = ("schema", "name", "version", "licence", "input", "tensors_sha256", "interval")
 
