@@ -77,7 +77,7 @@ def windows(title):
 
 def take(title, path):
     """Take a picture of the newest window with a title; pictures with noise are stored as JPEG."""
-    small = SMALL if path.suffix == ".png" else ["-strip", "-quality", "70"]
+    small = SMALL if path.suffix == ".png" else ["-strip", "-resize", "1150x>", "-quality", "70"]
     window = windows(title)[-1]
     subprocess.run(["xdotool", "windowraise", window], check=True)
     time.sleep(1)  # until the window is redrawn where others covered it
