@@ -13,13 +13,9 @@ from pathlib import Path
 import torch
 
 from tomoscore_scipion.model.weights import load_weights, sha256_of
-from tomoscore_scipion.training.calibration import (
-    OUT_OF_DISTRIBUTION_WIDTH,
-    fit_out_of_distribution,
-)
 from tomoscore_scipion.training.dataset import Shards
 from tomoscore_scipion.training.evaluate import compared_curves, metrics
-from tomoscore_scipion.training.release import width_factor_of_thin, write_calibrated
+from tomoscore_scipion.training.release import write_release
 
 
 def main() -> None:
@@ -36,17 +32,12 @@ def main() -> None:
     mean = {name: torch.stack([s[name] for s in states]).mean(dim=0) for name in states[0]}
     network.load_state_dict(mean)
     shards, held_out = (Shards(args.samples / part) for part in ("train", "held-out"))
-    fit_out_of_distribution(network, shards, held_out)
     card["held_out_volumes"] = metrics(*compared_curves(network, held_out))
     card["training"]["mean_of"] = [
         {"seed": other["training"]["seed"], "sha256": sha256_of(path)}
         for path, (_, other) in zip(args.weights, loaded)
     ]
-    widths = {
-        "thin": width_factor_of_thin(network, held_out),
-        "strange": OUT_OF_DISTRIBUTION_WIDTH,
-    }
-    write_calibrated(args.output, network, card, args.calibration, widths)
+    write_release(args.output, network, card, shards, held_out, args.calibration)
     print(f"{args.output}: sha256 {sha256_of(args.output)}")
 
 

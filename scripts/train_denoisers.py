@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Train the denoisers of the simulation and write their weights; takes about 20 minutes.
+"""Train the denoisers of the simulation and write their weights.
 
 The weights belong to the generator: other weights give other simulated tomograms, so that
 GENERATOR_VERSION must be incremented. The weights in the package were made with these settings, but

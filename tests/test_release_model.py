@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from tomoscore_scipion.benchmark.figures import figures_of
+from tomoscore_scipion.benchmark.figures import figures_of, rank_correlation
 from tomoscore_scipion.benchmark.fresh import compare, fresh_tomograms
 from tomoscore_scipion.engine import Scorer
 from tomoscore_scipion.model.weights import read_card, shipped_weights_path
@@ -12,14 +12,31 @@ from tomoscore_scipion.simulation.grid import Grid
 
 
 @pytest.fixture(scope="module")
-def figures():
+def compared():
     cases = fresh_tomograms(range(650000, 650006), 2, Grid(n=256))
-    return figures_of(compare(Scorer.load(device="cpu"), cases))
+    return compare(Scorer.load(device="cpu"), cases)
 
 
+@pytest.fixture(scope="module")
+def figures(compared):
+    return figures_of(compared)
+
+
+@pytest.mark.xfail(reason="empty ice after a denoising network scores 2.9")
 def test_scores_rank_fresh_tomograms_as_their_truth_does(figures):
-    """One of the twelve, empty ice after a denoising network, scores 2.9: see the model card."""
-    assert figures["rank_correlation"] > 0.65
+    assert figures["rank_correlation"] > 0.75
+
+
+def test_scores_rank_tomograms_with_a_specimen_as_their_truth_does(compared):
+    has_specimen = compared.truth > 0
+    assert has_specimen.sum() == 10
+    found = rank_correlation(compared.predicted[has_specimen], compared.truth[has_specimen])
+    assert found > 0.85
+
+
+@pytest.mark.xfail(reason="empty ice after a denoising network scores 2.9")
+def test_tomograms_without_a_specimen_score_less_than_1(compared):
+    assert compared.predicted[compared.truth == 0].max() < 1
 
 
 def test_scores_are_better_than_a_constant(figures):

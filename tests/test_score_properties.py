@@ -336,11 +336,17 @@ LADDERS = {
     "misalignment": [{"misalignment_nm": shift} for shift in (0.0, 5.0, 15.0)],
     "motion": [{"motion_blur_nm": blur} for blur in (0.0, 6.0, 20.0)],
     "tilt range": [{"max_tilt_deg": tilt} for tilt in (60.0, 36.0, 12.0)],
+    "narrow tilt range": [{"max_tilt_deg": tilt} for tilt in (36.0, 12.0)],
     "tilts": [{"tilt_step_deg": step, "total_dose": 240 / step} for step in (3.0, 12.0, 30.0)],
 }
 
 
-@pytest.mark.parametrize("ladder", LADDERS)
+def ladder_names():
+    known = pytest.mark.xfail(reason="36 to 12 degrees take 0.2 octave, of the true score 0.6")
+    return [pytest.param(n, marks=[known] if n == "narrow tilt range" else []) for n in LADDERS]
+
+
+@pytest.mark.parametrize("ladder", ladder_names())
 def test_score_falls_with_worse_acquisition(model, specimen, ladder):
     scores = [
         model.score(acquired(specimen, replace(RECIPE, **step)), VOXEL).tomoscore
@@ -354,4 +360,4 @@ def test_score_is_near_the_truth_at_any_tilt_range(model, specimen, tilt):
     """A narrow range takes little from the slices of a clean specimen."""
     recipe = replace(RECIPE, max_tilt_deg=tilt)
     found = model.score(acquired(specimen, recipe), VOXEL).tomoscore
-    assert found == pytest.approx(true_score(specimen, recipe), abs=0.7)
+    assert found == pytest.approx(true_score(specimen, recipe), abs=0.4)

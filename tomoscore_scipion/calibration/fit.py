@@ -43,8 +43,10 @@ HALVES_SD = 0.12
 More tomograms do not make it smaller: most of it is the effect of the missing wedge on specimens
 that they have in common.
 """
-SHIFTS = np.round(np.arange(-3, 3.001, 0.05), 2) + 0.0
+SHIFTS = np.linspace(-60, 60, 121) / 20
+"""Shifts that are tried."""
 MAX_SWEEPS = 50
+"""Maximum number of passes over the octaves; a few suffice."""
 MIN_STANDARD_ERRORS = 1.6449
 """Number of standard errors by which the cross-validated error must decrease."""
 MIN_ERROR_OCTAVES = 0.2

@@ -15,16 +15,11 @@ from tomoscore_scipion.model.weights import load_weights
 from tomoscore_scipion.records.bands import PERIODS_NM, SCORE_DEFINITION
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.simulation.generator import GENERATOR_VERSION
-from tomoscore_scipion.training.calibration import (
-    OUT_OF_DISTRIBUTION_WIDTH,
-    fit_out_of_distribution,
-)
 from tomoscore_scipion.training.release import (
     HELD_OUT_SEED,
     SPECIMENS_PER_NOISE_SEED,
     train_and_measure,
-    width_factor_of_thin,
-    write_calibrated,
+    write_release,
     write_samples,
 )
 from tomoscore_scipion.training.samples import SampleRecipe
@@ -55,11 +50,6 @@ def main(args: Namespace) -> int:
     )
     trainer = Trainer(args.folder, shards, trained, args.start)
     network, figures = train_and_measure(trainer, held_out_samples)
-    fit_out_of_distribution(network, shards, held_out_samples)
-    widths = {
-        "thin": width_factor_of_thin(network, held_out_samples),
-        "strange": OUT_OF_DISTRIBUTION_WIDTH,
-    }
     print(json.dumps(figures, indent=2), flush=True)
     card: dict[str, Any] = {
         "name": args.name,
@@ -82,7 +72,7 @@ def main(args: Namespace) -> int:
     }
     specimens = 1 if args.small else args.calibration
     path = args.folder / "weights.safetensors"
-    write_calibrated(path, network, card, specimens, widths)
+    write_release(path, network, card, shards, held_out_samples, specimens)
     print(path)
     return 0
 

@@ -21,13 +21,16 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
 
+from tomoscore_scipion.simulation.recipe import TRAINED
+
 CONTEXT = 5
 """Number of planes in the input of a network; the output is the middle plane."""
 REACH = CONTEXT // 2
 """Number of planes above and below the middle plane in the input."""
 CHANNELS = (16, 32, 48)
 """Channels at full, half and quarter resolution."""
-NOISE2NOISE, RESTORED = "noise2noise", "restored"
+NOISE2NOISE, RESTORED = TRAINED, "restored"
+"""Names of the networks, and of the post-processings of a recipe that use them."""
 PATH = Path(__file__).with_name("denoisers.safetensors")
 
 

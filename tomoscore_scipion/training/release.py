@@ -13,7 +13,13 @@ from tomoscore_scipion.model.network import ResolvabilityNet
 from tomoscore_scipion.model.scorer import Scorer
 from tomoscore_scipion.model.weights import save_weights
 from tomoscore_scipion.records.bands import Z_90
-from tomoscore_scipion.training.calibration import UNCALIBRATED, error_by_score, thin_factor
+from tomoscore_scipion.training.calibration import (
+    OUT_OF_DISTRIBUTION_WIDTH,
+    UNCALIBRATED,
+    error_by_score,
+    fit_out_of_distribution,
+    thin_factor,
+)
 from tomoscore_scipion.training.dataset import Shards
 from tomoscore_scipion.training.evaluate import compared_curves, metrics, scores
 from tomoscore_scipion.training.samples import SampleRecipe
@@ -59,6 +65,32 @@ def width_factor_of_thin(network: ResolvabilityNet, held_out: Shards) -> float:
     predicted, truth = scores(*compared_curves(network, held_out)[:3])
     slices = np.array([len(members) for _, members in held_out.volumes])
     return thin_factor(predicted - truth, slices)
+
+
+def write_release(
+    path: Path,
+    network: ResolvabilityNet,
+    card: dict[str, Any],
+    shards: Shards,
+    held_out: Shards,
+    specimens: int,
+) -> None:
+    """Write weights with the distance from the training volumes and a calibrated interval.
+
+    Args:
+        path: path of the weights file.
+        network: the network; its reference of the distance is set.
+        card: the card without interval.
+        shards: training volumes.
+        held_out: held-out volumes.
+        specimens: number of new specimens for the interval.
+    """
+    fit_out_of_distribution(network, shards, held_out)
+    widths = {
+        "thin": width_factor_of_thin(network, held_out),
+        "strange": OUT_OF_DISTRIBUTION_WIDTH,
+    }
+    write_calibrated(path, network, card, specimens, widths)
 
 
 def write_calibrated(
