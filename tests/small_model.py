@@ -18,7 +18,7 @@ CARD = {
     "version": "0.0.1",
     "licence": "GPL-3.0-or-later",
     "input": INPUT_CONTRACT,
-    "interval": {"score": [0, 5], "sd": [0.3, 0.3]},
+    "interval": {"score": [0, 5], "below": [0.5, 0.5], "above": [0.5, 0.5]},
 }
 """A valid card for `save_weights`."""
 

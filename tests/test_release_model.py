@@ -51,5 +51,6 @@ def test_the_card_states_where_the_model_comes_from():
     card = read_card(shipped_weights_path())
     assert card["licence"] == "GPL-3.0-or-later"
     assert card["training"]["seeds"]
-    assert np.all(np.array(card["interval"]["sd"]) > 0)
+    for side in ("below", "above"):
+        assert np.all(np.array(card["interval"][side]) > 0)
     assert 0 < card["held_out_volumes"]["rank_correlation"] <= 1

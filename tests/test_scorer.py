@@ -475,7 +475,7 @@ def test_the_scorer_describes_its_model(scorer, random_weights):
     assert scorer.model["sha256"] == sha256_of(random_weights)
     assert scorer.device == "cpu"
     assert scorer.notices == []
-    assert scorer.card["interval"] == {"score": [0, 5], "sd": [0.3, 0.3]}
+    assert scorer.card["interval"] == CARD["interval"]
 
 
 def test_falling_back_to_the_cpu_is_a_notice(random_weights, monkeypatch):

@@ -9,7 +9,6 @@ from small_model import curves_of
 from tomoscore_scipion.model.aggregation import (
     CONTENT_FLOOR,
     bootstrap_sd,
-    own_error,
     slab,
     slab_planes,
     slice_content,
@@ -20,12 +19,13 @@ from tomoscore_scipion.model.aggregation import (
     weighted_curve,
 )
 from tomoscore_scipion.model.inference import SliceCurves
+from tomoscore_scipion.model.interval import own_error
 from tomoscore_scipion.records.bands import N_BANDS, tomoscore
 
 SHARE = np.ones(N_BANDS)
 FULL = 1 / (1 + CONTENT_FLOOR)
 """Factor by which the content floor reduces R of tiles full of matter."""
-CALIBRATION = {"score": [0, 5], "sd": [0.3, 0.3]}
+CALIBRATION = {"score": [0, 5], "below": [0.6, 0.6], "above": [0.4, 0.4]}
 
 
 def summary(levels, share=SHARE, calibration=CALIBRATION, n_z=None, **options):
@@ -247,7 +247,13 @@ def test_interval_holds_the_score_within_the_scale(level):
     assert high - low > 0.2
 
 
-def test_the_model_alone_is_sure_to_1_64_of_its_own_errors():
+def test_the_interval_reaches_its_own_distance_below_and_above_the_score():
+    own = {"score": [0, 2, 3, 5], "below": [9, 0.2, 0.4, 9], "above": [9, 0.6, 0.2, 9]}
+    found = summary([0.375 / FULL] * 5, calibration=own)
+    assert np.subtract(found.interval, found.score) == pytest.approx([-0.3, 0.4], abs=1e-3)
+
+
+def test_a_card_with_a_standard_deviation_gives_a_symmetric_interval():
     found = summary([0.375 / FULL] * 5, calibration={"score": [0, 2, 3, 5], "sd": [9, 0.1, 0.3, 9]})
     assert np.subtract(found.interval, found.score) == pytest.approx([-0.329, 0.329], abs=1e-3)
 
@@ -276,11 +282,18 @@ def test_interval_narrows_with_more_slices():
 
 def test_thin_and_strange_volumes_have_wider_intervals():
     calibration = {**CALIBRATION, "thin": 2.0, "strange": 0.5}
-    assert own_error(2.5, 1, 0.0, calibration) == pytest.approx(0.6)
-    assert own_error(2.5, 2, 0.0, calibration) == pytest.approx(0.45)
-    assert own_error(2.5, 10**6, 1.0, calibration) == pytest.approx(0.3)
-    assert own_error(2.5, 10**6, 3.0, calibration) == pytest.approx(0.6, rel=1e-4)
-    assert own_error(2.5, 1, 9.0, CALIBRATION) == pytest.approx(0.3)
+    for slices, distance, expected in (
+        (1, 0.0, 1.2),
+        (2, 0.0, 0.9),
+        (None, 0.0, 0.6),
+        (None, 1.0, 0.6),
+        (None, 3.0, 1.2),
+        (1, 3.0, 2.4),
+    ):
+        below, above = own_error(2.5, calibration, slices, distance)
+        assert below == pytest.approx(expected)
+        assert above == pytest.approx(expected * 2 / 3)
+    assert own_error(2.5, CALIBRATION, 1, 9.0) == pytest.approx((0.6, 0.4))
     slices = curves_of([0.375] * 5)
     familiar, outside = (
         summarise(slices, (0, 4), SHARE, calibration, out_of_distribution)

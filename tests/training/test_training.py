@@ -12,15 +12,16 @@ from tomoscore_scipion.commands.cli import main
 from tomoscore_scipion.engine import Scorer
 from tomoscore_scipion.model.aggregation import weighted_curve
 from tomoscore_scipion.model.features import RATIOS
+from tomoscore_scipion.model.interval import own_error
 from tomoscore_scipion.model.network import Measured, Prediction, ResolvabilityNet
 from tomoscore_scipion.model.octaves import OCTAVES
 from tomoscore_scipion.model.statistics import MEANS, PERSISTENCE
 from tomoscore_scipion.model.weights import load_weights, read_card, sha256_of
-from tomoscore_scipion.records.bands import N_BANDS
+from tomoscore_scipion.records.bands import N_BANDS, Z_90
 from tomoscore_scipion.simulation.recipe import Recipe
 from tomoscore_scipion.simulation.specimen import INGREDIENTS
 from tomoscore_scipion.training.calibration import (
-    MIN_SD,
+    MIN_DISTANCE,
     error_by_score,
     fit_out_of_distribution,
 )
@@ -30,6 +31,7 @@ from tomoscore_scipion.training.samples import (
     _cropped,
     _left_out,
     _unusual,
+    empty_ice_samples,
     noise_only_samples,
 )
 from tomoscore_scipion.training.train import (
@@ -64,8 +66,9 @@ def test_the_card_tells_how_the_model_was_made(trained):
     card = read_card(trained / "weights.safetensors")
     assert card["training"]["seeds"] == [0, 1]
     assert card["training"]["steps"] == 3
-    assert len(card["interval"]["score"]) == len(card["interval"]["sd"])
-    assert min(card["interval"]["sd"]) > 0
+    for side in ("below", "above"):
+        assert len(card["interval"]["score"]) == len(card["interval"][side])
+        assert min(card["interval"][side]) > 0
     json.dumps(card, allow_nan=False)
     assert card["statistics"] == list(RATIOS)
 
@@ -160,6 +163,17 @@ def test_noise_only_volumes_have_the_shape_of_other_samples():
         assert not sample.curves.any()
         assert not sample.content.any()
         assert sample.measured.means.shape == (3, 3, OCTAVES, len(MEANS))
+
+
+def test_empty_ice_has_no_structure_in_any_tomogram():
+    samples = empty_ice_samples(5, SampleRecipe(field_px=128, empty_acquisitions=2, slices=2))
+    assert {sample.kind for sample in samples} == {"null"}
+    assert {sample.contents for sample in samples} == {""}
+    assert len({sample.volume for sample in samples}) >= 2
+    for sample in samples:
+        assert not sample.curves.any()
+        assert not sample.content.any()
+        assert not sample.measured.blank
 
 
 def test_tomograms_are_whole_or_a_few_slices_from_inside_the_specimen():
@@ -318,8 +332,18 @@ def test_calibration_recovers_an_error_that_grows_with_the_score():
     found = rng.uniform(0, 5, 4000)
     truth = found + rng.standard_normal(4000) * (0.1 + 0.2 * found)
     table = error_by_score(found, truth)
-    assert np.interp(1.0, table["score"], table["sd"]) == pytest.approx(0.3, abs=0.1)
-    assert np.interp(4.0, table["score"], table["sd"]) == pytest.approx(0.9, abs=0.1)
+    for side in ("below", "above"):
+        assert np.interp(1.0, table["score"], table[side]) == pytest.approx(Z_90 * 0.3, abs=0.16)
+        assert np.interp(4.0, table["score"], table[side]) == pytest.approx(Z_90 * 0.9, abs=0.16)
+
+
+def test_calibration_recovers_errors_to_one_side():
+    rng = np.random.default_rng(3)
+    truth = rng.uniform(0, 5, 4000)
+    found = truth + rng.exponential(0.5, 4000)
+    table = error_by_score(found, truth)
+    assert np.interp(4.0, table["score"], table["below"]) == pytest.approx(1.5, abs=0.1)
+    assert max(table["above"]) == MIN_DISTANCE
 
 
 def test_the_sampling_error_is_no_part_of_the_models_own():
@@ -327,8 +351,11 @@ def test_the_sampling_error_is_no_part_of_the_models_own():
     truth = rng.uniform(0, 5, 4000)
     found = truth + rng.normal(0, 0.5, 4000)
     table = error_by_score(found, truth, np.full(4000, 0.3))
-    assert np.interp(2.5, table["score"], table["sd"]) == pytest.approx(0.4, abs=0.03)
-    assert max(error_by_score(found, truth, np.full(4000, 2.0))["sd"]) == MIN_SD
+    certain = error_by_score(found, truth, np.full(4000, 2.0))
+    for side in ("below", "above"):
+        expected = pytest.approx(Z_90 * 0.4, abs=0.05)
+        assert np.interp(2.5, table["score"], table[side]) == expected
+        assert max(certain[side]) == MIN_DISTANCE
 
 
 def test_a_few_scores_that_are_far_off_do_not_widen_all_intervals():
@@ -336,9 +363,11 @@ def test_a_few_scores_that_are_far_off_do_not_widen_all_intervals():
     truth = rng.uniform(0, 5, 4000)
     found = truth + rng.normal(0, 0.3, 4000)
     found[::40] += 3.0
-    held = 1.6449 * np.interp(found, *error_by_score(found, truth).values()) > abs(found - truth)
+    below, above = own_error(found, error_by_score(found, truth))
+    held = (truth > found - below) & (truth < found + above)
     assert held.mean() == pytest.approx(0.9, abs=0.02)
-    assert np.interp(2.5, *error_by_score(found, truth).values()) < 0.37
+    assert np.median(below) < 0.65
+    assert np.median(above) < 0.55
 
 
 def test_the_network_is_small_enough_to_ship():

@@ -17,6 +17,7 @@ from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.simulation.generator import GENERATOR_VERSION
 from tomoscore_scipion.training.release import (
     HELD_OUT_SEED,
+    SPECIMENS_PER_EMPTY_SEED,
     SPECIMENS_PER_NOISE_SEED,
     train_and_measure,
     write_release,
@@ -66,6 +67,7 @@ def main(args: Namespace) -> int:
             "seeds": [seeds.start, seeds.stop],
             "held_out_seeds": [held_out.start, held_out.stop],
             "specimens_per_nothing": SPECIMENS_PER_NOISE_SEED,
+            "specimens_per_empty_ice": SPECIMENS_PER_EMPTY_SEED,
             "samples": sampled.as_json(),
             **asdict(trainer.recipe),
         },
@@ -79,5 +81,12 @@ def main(args: Namespace) -> int:
 
 def _sample_recipe(args: Namespace) -> SampleRecipe:
     if args.small:
-        return SampleRecipe(acquisitions=1, slices=2, phantoms=1, noise_stacks=1, noise_volumes=1)
+        return SampleRecipe(
+            acquisitions=1,
+            slices=2,
+            phantoms=1,
+            noise_stacks=1,
+            noise_volumes=1,
+            empty_acquisitions=1,
+        )
     return SampleRecipe()

@@ -12,13 +12,8 @@ from tomoscore_scipion.dose.analysis import DoseCurve, Measured, Optimum, dose_c
 from tomoscore_scipion.dose.measure import Kind, Measurements
 from tomoscore_scipion.dose.subsets import Subset
 from tomoscore_scipion.model.aggregation import slab
-from tomoscore_scipion.records.bands import (
-    N_SCORED,
-    Z_90,
-    fraction_below_nyquist,
-    scale_nm,
-    tomoscore,
-)
+from tomoscore_scipion.model.interval import interval, own_error
+from tomoscore_scipion.records.bands import fraction_below_nyquist, scale_nm, tomoscore
 
 DIGITS = 4
 
@@ -53,7 +48,7 @@ def analyse(measurements: Measurements, calibration: dict[str, Any]) -> Analysis
 
     Args:
         measurements: measurements of the tilt series, from `measure`.
-        calibration: "interval" of the model card, see `model.aggregation.summarise`.
+        calibration: "interval" of the model card, see `model.interval.own_error`.
     """
     below_nyquist = fraction_below_nyquist(measurements.voxel_angstrom / 10)
     all_views = zip(
@@ -115,13 +110,11 @@ def _rows(
     network: dict[int, float],
     calibration: dict[str, Any],
 ) -> list[dict[str, Any]]:
-    own = np.interp(curve.score, calibration["score"], calibration["sd"])
-    half = Z_90 * np.hypot(own, curve.sd)
+    ends = np.stack(interval(curve.score, own_error(curve.score, calibration), curve.sd), axis=1)
     rows = []
     for index, subset in enumerate(subsets):
         score = round(float(curve.score[index]), DIGITS)
         scale = scale_nm(score)
-        low, high = max(0.0, score - half[index]), min(float(N_SCORED), score + half[index])
         rows.append(
             {
                 "dose": round(subset.dose, 3),
@@ -130,7 +123,7 @@ def _rows(
                 "angle_step": round(subset.angle_step, 3),
                 "weighted": weighted,
                 "tomoscore": score,
-                "tomoscore_interval": [round(float(low), DIGITS), round(float(high), DIGITS)],
+                "tomoscore_interval": [round(float(end), DIGITS) for end in ends[index]],
                 "scale_nm": None if scale is None else round(scale, 3),
                 "tomoscore_network": network.get(index),
             }

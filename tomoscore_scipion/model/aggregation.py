@@ -13,7 +13,8 @@ from typing import Any, Sequence
 import numpy as np
 
 from tomoscore_scipion.model.inference import SliceCurves
-from tomoscore_scipion.records.bands import N_BANDS, N_SCORED, Z_90, tomoscore
+from tomoscore_scipion.model.interval import interval, own_error
+from tomoscore_scipion.records.bands import N_BANDS, N_SCORED, tomoscore
 
 CONTENT_FLOOR = 0.01
 """Added to the content of each tile; a content below it means practically no structure."""
@@ -65,10 +66,7 @@ def summarise(
         slices: at least one, in order of z.
         planes: (first, last) plane, inclusive, that the slices were sampled from.
         below_nyquist: (N_BANDS,) from `fraction_below_nyquist`.
-        calibration: "interval" of the card, {"score": [...], "sd": [...], "thin": f, "strange": f}:
-            "sd" is the standard deviation in octaves of the model's error at the scores "score",
-            with linear interpolation; "thin" is its factor for volumes of one slice; "strange" is
-            its relative increase per unit of `out_of_distribution` above 1.
+        calibration: "interval" of the card, see `interval.own_error`.
         out_of_distribution: distance of the volume from the training volumes, see
             `inference.Predictor.out_of_distribution`.
     """
@@ -79,37 +77,17 @@ def summarise(
     inside = tiles[first : last + 1]
     curve = weighted_curve(*(np.concatenate(part) for part in zip(*inside)))
     score = float(tomoscore(curve, below_nyquist))
-    own = own_error(score, len(slices), out_of_distribution, calibration)
-    half = Z_90 * float(np.hypot(own, bootstrap_sd(inside, below_nyquist)))
+    own = own_error(score, calibration, len(slices), out_of_distribution)
+    low, high = interval(score, own, bootstrap_sd(inside, below_nyquist))
     return TomogramScore(
         score=score,
-        interval=(max(0.0, score - half), min(float(N_SCORED), score + half)),
+        interval=(float(low), float(high)),
         curve=curve,
         content=specimen_fraction(np.concatenate([content for _, content in inside])),
         slab_z=slab_planes(z, first, last, planes),
         slice_z=z,
         slice_scores=tomoscore(curves, below_nyquist),
     )
-
-
-def own_error(
-    score: float, slices: int, out_of_distribution: float, calibration: dict[str, Any]
-) -> float:
-    """Standard deviation of the model's error in octaves; see `summarise`.
-
-    Args:
-        score: TomoScore in octaves.
-        slices: number of slices of the volume.
-        out_of_distribution: distance of the volume from the training volumes.
-        calibration: "interval" of the card, see `summarise`.
-
-    Returns:
-        Standard deviation in octaves.
-    """
-    sd = float(np.interp(score, calibration["score"], calibration["sd"]))
-    thin = float(calibration.get("thin", 1.0))
-    strange = 1 + float(calibration.get("strange", 0.0)) * max(0.0, out_of_distribution - 1)
-    return sd * (1 + (thin - 1) / slices) * strange
 
 
 def has_data(weight: np.ndarray) -> np.ndarray:

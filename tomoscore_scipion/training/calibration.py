@@ -23,13 +23,14 @@ ALL_SCORES = 6.0
 stabilises the estimate, since a few dozen tomograms are too few for one estimate per score."""
 CONFIDENCE = 0.9
 """Fraction of the errors that an interval covers."""
-MIN_SD = 0.05
+MIN_DISTANCE = 0.1
+"""Minimum distance in octaves from a score to either end of its interval."""
 MIN_VOLUMES = 20
 """Minimum number of volumes of a kind for a separate estimate."""
 OUT_OF_DISTRIBUTION_WIDTH = 0.5
 """Relative increase of an interval's width per unit of out-of-distribution distance above 1. The
 value is chosen, not measured."""
-UNCALIBRATED = {"score": [0.0, float(N_SCORED)], "sd": [0.0, 0.0]}
+UNCALIBRATED = {"score": [0.0, float(N_SCORED)], "below": [0.0, 0.0], "above": [0.0, 0.0]}
 """Interval of a card before errors are measured; it covers only the sampling error."""
 
 
@@ -38,31 +39,38 @@ def error_by_score(
 ) -> dict[str, Any]:
     """The model's error as a function of the predicted score.
 
-    Errors are not normally distributed: a few are large, and a mean square would widen the
-    intervals of all tomograms. The interval is therefore chosen to cover 90 % of the errors near a
-    score, as in conformal prediction (Lei et al., J. Am. Stat. Assoc. 113, 1094 (2018)).
+    Errors are neither symmetric nor normally distributed: a few are large, and low scores are more
+    often too high than too low. The interval is therefore chosen so that 5 % of the errors near a
+    score are beyond each of its ends, as in conformal prediction (Lei et al., J. Am. Stat. Assoc.
+    113, 1094 (2018)).
 
     Args:
         predicted: (n,) predicted scores in octaves.
         truth: (n,) true scores in octaves.
         sampling: (n,) standard deviation from the choice of slices and tiles, octaves. The errors
-            include it, and it is subtracted here because `summarise` adds it to each interval.
+            include it, and it is subtracted here because `interval.interval` adds it.
 
     Returns:
-        {"score": 0 to 5 in half octaves, "sd": octaves} for `model.aggregation.summarise`; half of
-        a 90 % interval is `Z_90` times "sd".
+        {"score": 0 to 5 in half octaves, "below": octaves, "above": octaves} for
+        `model.interval.own_error`.
     """
     if len(predicted) == 0 or predicted.shape != truth.shape:
         raise ValueError(f"expected as many scores as truths, got {predicted.shape}, {truth.shape}")
-    own = ((predicted - truth) / Z_90) ** 2 - np.square(sampling)
+    error = truth - predicted
+    own = np.sign(error) * np.sqrt(np.maximum(error**2 - np.square(Z_90 * sampling), 0))
     order = np.argsort(own)
     grid = np.arange(0, N_SCORED + 0.01, 0.5)
     near = np.exp(-0.5 * ((grid[:, None] - predicted[None, order]) / KERNEL) ** 2)
     weight = near + ALL_SCORES / len(predicted)
     cumulative = np.cumsum(weight, axis=1) / weight.sum(axis=1, keepdims=True)
-    variance = own[order][np.argmax(cumulative >= CONFIDENCE, axis=1)]
-    sd = np.sqrt(np.maximum(variance, MIN_SD**2))
-    return {"score": grid.tolist(), "sd": np.round(sd, 3).tolist()}
+    beyond = (1 - CONFIDENCE) / 2
+    low, high = (
+        own[order][np.argmax(cumulative >= quantile, axis=1)] for quantile in (beyond, 1 - beyond)
+    )
+    sides = {"below": -low, "above": high}
+    distances = {name: np.maximum(side, MIN_DISTANCE) for name, side in sides.items()}
+    rounded = {name: np.round(distance, 3).tolist() for name, distance in distances.items()}
+    return {"score": grid.tolist(), **rounded}
 
 
 def thin_factor(errors: np.ndarray, slices: np.ndarray) -> float:

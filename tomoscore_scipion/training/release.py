@@ -35,10 +35,12 @@ CALIBRATION_SEED = 700000
 
 SPECIMENS_PER_NOISE_SEED = 4
 """Number of specimens per noise-only seed."""
+SPECIMENS_PER_EMPTY_SEED = 8
+"""Number of specimens per seed of empty ice."""
 
 
 def write_samples(folder: Path, seeds: range, recipe: SampleRecipe, processes: int) -> Shards:
-    """Write missing samples of specimens and noise-only volumes; returns all shards.
+    """Write missing samples of specimens, noise only and empty ice; returns all shards.
 
     Args:
         folder: folder of the shards.
@@ -49,6 +51,8 @@ def write_samples(folder: Path, seeds: range, recipe: SampleRecipe, processes: i
     write_shards(folder, seeds, recipe, processes)
     noise_seeds = seeds[: len(seeds) // SPECIMENS_PER_NOISE_SEED]
     write_shards(folder, noise_seeds, recipe, processes, "nothing-")
+    empty_seeds = seeds[: len(seeds) // SPECIMENS_PER_EMPTY_SEED]
+    write_shards(folder, empty_seeds, recipe, processes, "ice-")
     return Shards(folder)
 
 
@@ -102,7 +106,7 @@ def write_calibrated(
 ) -> None:
     """Write weights with an interval measured on new tomograms, three of each specimen.
 
-    The errors of these tomograms give the interval; for `widths` see `model.aggregation.summarise`.
+    The errors of these tomograms give the interval; for `widths` see `model.interval.own_error`.
     The curves are not corrected, because factors fitted to simulated tomograms made real ones
     worse.
 
@@ -116,7 +120,7 @@ def write_calibrated(
     save_weights(path, network, {**card, "interval": UNCALIBRATED})
     seeds = range(CALIBRATION_SEED, CALIBRATION_SEED + specimens)
     result = compare(Scorer.load(path, "cpu"), fresh_tomograms(seeds, acquisitions=3))
-    # At most one end of an interval is clipped, at 0 or at 5.
+    # Without calibration the interval is symmetric, and at most one end is clipped, at 0 or at 5.
     half = np.maximum(result.high - result.predicted, result.predicted - result.low)
     interval = error_by_score(result.predicted, result.truth, half / Z_90)
     training = {**card["training"], "calibration_seeds": [seeds.start, seeds.stop]}

@@ -16,6 +16,7 @@ from tomoscore_scipion.model.tiles import CELL_PX
 from tomoscore_scipion.records.bands import N_BANDS, fraction_below_nyquist
 from tomoscore_scipion.simulation.acquisition import Acquisition, Microscope
 from tomoscore_scipion.simulation.appearance import finish
+from tomoscore_scipion.simulation.denoiser import NOISE2NOISE, RESTORED
 from tomoscore_scipion.simulation.generator import GENERATOR_VERSION
 from tomoscore_scipion.simulation.grid import Grid
 from tomoscore_scipion.simulation.noise_only import random_noise_volume
@@ -37,6 +38,9 @@ TILT_SERIES, PHANTOM, NOISE_ONLY = "tilt_series", "direct", "null"
 """Kinds of samples, as named in shards and cards."""
 SINGLE_SLICE_ODDS = 0.2
 """Fraction of the specimens with a single ingredient, like purified or sparse specimens."""
+DENOISED_ICE_ODDS = 0.7
+"""Fraction of the empty tomograms that a denoising network has processed, beside those that
+`random_recipe` draws."""
 JSON_NAMES = {"phantoms": "directs", "noise_stacks": "nulls", "noise_volumes": "nothings"}
 """Names in JSON of some fields of `SampleRecipe`, kept for existing samples and cards."""
 LARGEST_BINNED_NM = 2.0
@@ -79,6 +83,7 @@ class SampleRecipe:
         phantoms: stacks of blurred matter plus noise per specimen.
         noise_stacks: stacks of noise only per specimen.
         noise_volumes: volumes of noise only per noise seed.
+        empty_acquisitions: tilt series of a specimen that is ice only per seed of empty ice.
     """
 
     field_px: int = 320
@@ -87,6 +92,7 @@ class SampleRecipe:
     phantoms: int = 5
     noise_stacks: int = 1
     noise_volumes: int = 8
+    empty_acquisitions: int = 4
 
     def as_json(self) -> dict[str, int]:
         """The recipe with the names of `JSON_NAMES`."""
@@ -101,15 +107,41 @@ def specimen_samples(seed: int, recipe: SampleRecipe = SampleRecipe()) -> list[S
     volumes = []
     for _ in range(recipe.acquisitions):
         drawn = _unusual(rng, random_recipe(rng))
-        acquisition = microscope.acquire(rng, drawn, float(rng.uniform(1.0, 2.4)))
-        if drawn.picture:
-            volumes += [[s] for s in _pictures(rng, acquisition, recipe.slices)]
-        else:
-            volumes.append(_tilt_series_samples(rng, acquisition, recipe.slices))
+        volumes += _acquired(rng, microscope, drawn, recipe.slices)
     for number in range(recipe.phantoms + recipe.noise_stacks):
         noise_only = number >= recipe.phantoms
         volumes.append(_phantom_samples(rng, specimen, recipe, noise_only))
-    contents = "+".join(specimen.contents)
+    return _numbered(volumes, "+".join(specimen.contents))
+
+
+def empty_ice_samples(seed: int, recipe: SampleRecipe = SampleRecipe()) -> list[Sample]:
+    """Samples of tomograms of ice without specimen, most of them denoised; their curves are 0.
+
+    A denoising network leaves blobs and streaks in empty ice that resemble a specimen.
+    """
+    rng = np.random.default_rng([GENERATOR_VERSION, 23, seed])
+    microscope = Microscope(random_specimen(rng, Grid(n=recipe.field_px), empty=True))
+    volumes = []
+    for _ in range(recipe.empty_acquisitions):
+        drawn = random_recipe(rng)
+        if rng.random() < DENOISED_ICE_ODDS:
+            drawn = replace(drawn, post=str(rng.choice([NOISE2NOISE, RESTORED])))
+        volumes += _acquired(rng, microscope, drawn, recipe.slices)
+    return _numbered(volumes, "")
+
+
+def _acquired(
+    rng: np.random.Generator, microscope: Microscope, recipe: Recipe, n: int
+) -> list[list[Sample]]:
+    """Samples of one tilt series: one volume, or a volume for each of n pictures."""
+    acquisition = microscope.acquire(rng, recipe, float(rng.uniform(1.0, 2.4)))
+    if recipe.picture:
+        return [[sample] for sample in _pictures(rng, acquisition, n)]
+    return [_tilt_series_samples(rng, acquisition, n)]
+
+
+def _numbered(volumes: list[list[Sample]], contents: str) -> list[Sample]:
+    """The samples of all volumes, with the number of their volume."""
     return [
         replace(sample, volume=number, contents=contents)
         for number, part in enumerate(volumes)

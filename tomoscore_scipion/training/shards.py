@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Samples on disk, one file (shard) per seed, made by several processes; can be resumed.
 
-Specimen seeds and noise-only seeds are independent of each other.
+The seeds of the kinds of samples (`MAKERS`) are independent of each other.
 """
 
 from __future__ import annotations
@@ -17,9 +17,14 @@ import torch
 
 from tomoscore_scipion.records.atomic_write import atomic_path
 from tomoscore_scipion.simulation.generator import GENERATOR_VERSION
-from tomoscore_scipion.training.samples import SampleRecipe, noise_only_samples, specimen_samples
+from tomoscore_scipion.training.samples import (
+    SampleRecipe,
+    empty_ice_samples,
+    noise_only_samples,
+    specimen_samples,
+)
 
-MAKERS = {"": specimen_samples, "nothing-": noise_only_samples}
+MAKERS = {"": specimen_samples, "nothing-": noise_only_samples, "ice-": empty_ice_samples}
 """Functions that make the samples of a seed, by the prefix of the seed in a shard's name."""
 
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(8 * 2**30), "MALLOC_TRIM_THRESHOLD_": str(16 * 2**30)}
