@@ -13,6 +13,8 @@ alternately: on a machine with other load only their ratio is meaningful.
 Run as `python benchmarks/batches.py [--engine]` in the environment of `make venv-scipion`.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import os
@@ -24,6 +26,10 @@ import time
 from heapq import heappop, heappush
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING, Any, Sequence
+
+if TYPE_CHECKING:
+    from lab import Lab
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests" / "scipion")]
@@ -40,7 +46,7 @@ VOXEL_SIZE = 13.0
 SCORED = 6
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     """Print one of the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--engine", action="store_true", help="threads of the real engine")
@@ -49,7 +55,7 @@ def main(argv):
         (compare_threads if args.engine else compare_workers)(Path(folder))
 
 
-def compare_workers(folder):
+def compare_workers(folder: Path) -> None:
     """The first table."""
     from night import make_lab
 
@@ -65,7 +71,7 @@ def compare_workers(folder):
     os.chdir("/")
 
 
-def make_source(lab, count):
+def make_source(lab: Lab, count: int) -> tuple[Any, list[float]]:
     """A source of tomograms of several sizes, all of them complete, and the seconds of each."""
     chance = random.Random(0)
     shapes = [(chance.choice(SLICES), 512, 512) for _ in range(count)]
@@ -74,12 +80,12 @@ def make_source(lab, count):
     return lab.source(entries, chunk=count), seconds
 
 
-def allowed(ideal):
+def allowed(ideal: float) -> float:
     """Seconds that the protocol may take."""
     return 1.15 * ideal + STEP_S
 
 
-def list_schedule(seconds, workers):
+def list_schedule(seconds: Sequence[float], workers: int) -> float:
     """Seconds until all are done, each by the worker that is free first, the longest first."""
     free = [0.0] * workers
     for each in sorted(seconds, reverse=True):
@@ -87,7 +93,7 @@ def list_schedule(seconds, workers):
     return max(free)
 
 
-def time_protocol(lab, source, workers):
+def time_protocol(lab: Lab, source: Any, workers: int) -> tuple[int, float, float]:
     """Batches, seconds from the first engine's start to the last verdict, and of the protocol."""
     log = Path(os.environ["FAKE_LOG"])
     log.unlink(missing_ok=True)
@@ -101,7 +107,7 @@ def time_protocol(lab, source, workers):
     return len(starts), written - min(start["begin"] for start in starts), end - begin
 
 
-def compare_threads(folder):
+def compare_threads(folder: Path) -> None:
     """The second table."""
     path = make_volume(folder)
     ratios = []
@@ -114,7 +120,7 @@ def compare_threads(folder):
     print(f"median ratio {median(ratios):.2f}")
 
 
-def make_volume(folder):
+def make_volume(folder: Path) -> Path:
     """A tomogram of correlated noise."""
     import mrcfile
     import numpy as np
@@ -131,7 +137,7 @@ def make_volume(folder):
     return path
 
 
-def time_engines(folder, path, processes, threads):
+def time_engines(folder: Path, path: Path, processes: int, threads: int) -> float:
     """Seconds until parallel engines have scored the same file `SCORED` times, with their start."""
     begin = time.monotonic()
     running = []

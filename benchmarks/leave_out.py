@@ -82,7 +82,7 @@ def trained(args: argparse.Namespace, name: str, samples: Shards, held_out: Shar
         trainer = Trainer(folder, selected, TrainingRecipe(steps=args.steps, batch=24))
         network, figures = train_and_measure(trainer, held_out.select(allowed(held_out, name)))
         print(f"{name}: {len(set(selected.specimen))} seeds, {len(selected)} volumes, {figures}")
-        card = {"name": name, "version": "0", "licence": "GPL-3.0-or-later"}
+        card: dict[str, Any] = {"name": name, "version": "0", "licence": "GPL-3.0-or-later"}
         card |= {"input": INPUT_CONTRACT, "interval": UNCALIBRATED}
         save_weights(weights, network, card)
     return Scorer.load(weights, "cpu")

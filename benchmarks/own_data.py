@@ -17,6 +17,7 @@ import sys
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Mapping
 
 import mrcfile
 import numpy as np
@@ -29,6 +30,7 @@ from tomoscore_scipion.agreement.figures import agreement_of
 from tomoscore_scipion.engine import Scorer
 from tomoscore_scipion.records.bands import N_BANDS, tomoscore
 from tomoscore_scipion.records.job import Tomogram
+from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.running.scoring import Scoring
 from tomoscore_scipion.simulation.acquisition import Acquisition, Microscope, tomogram
 from tomoscore_scipion.simulation.grid import Grid
@@ -43,6 +45,8 @@ ALIGNED_NM = 1.0
 SEEDS = 500_000
 KINDS = ("by frame", "by tilt")
 PLOTTED = "usual session"
+Halves = tuple[torch.Tensor, torch.Tensor]
+"""Both halves of a tomogram, (z, y, x) each."""
 
 
 @dataclass(frozen=True)
@@ -131,20 +135,30 @@ def case_of(number: int, scorer: Scorer) -> Case:
         ]
     coarse = [*truth["curve"]["resolvability"][:3], *[0.0] * (N_BANDS - 3)]
     true_by_tilt = float(tomoscore(np.array(coarse)))
-    by_frame, by_tilt = (record.halves["tomoscore"] for record in records)
+    predicted = records[0].tomoscore
+    assert predicted is not None
+    by_frame, by_tilt = (_halves(record)["tomoscore"] for record in records)
     return Case(
         f"{recipe.post}, CTF {recipe.ctf_correction}, misaligned {recipe.misalignment_nm:.1f} nm",
         is_aligned(acquisition),
         (truth["tomoscore"], true_by_tilt),
-        records[0].tomoscore,
+        predicted,
         (by_frame, by_tilt),
         held_by(records, truth["tomoscore"], true_by_tilt),
     )
 
 
-def held_by(records, true: float, true_by_tilt: float) -> tuple[bool, bool, bool]:
+def _halves(record: Score) -> Mapping[str, Any]:
+    assert record.halves is not None
+    return record.halves
+
+
+def held_by(records: list[Score], true: float, true_by_tilt: float) -> tuple[bool, bool, bool]:
     """Whether the intervals of prediction, frames and tilts contain the true scores."""
-    intervals = [records[0].tomoscore_interval, *(record.halves["interval"] for record in records)]
+    intervals = [
+        records[0].tomoscore_interval,
+        *(_halves(record)["interval"] for record in records),
+    ]
     pairs = zip(intervals, (true, true, true_by_tilt))
     held = [
         interval is not None and interval[0] <= value <= interval[1] for interval, value in pairs
@@ -160,19 +174,21 @@ def is_aligned(acquisition: Acquisition) -> bool:
     return steady and abs(recipe.axis_error_deg) < 0.5 and recipe.bad_tilts == 0
 
 
-def halves_of(acquisition: Acquisition) -> tuple:
+def halves_of(acquisition: Acquisition) -> tuple[Halves, Halves]:
     """Halves of the electrons, and halves of the tilts."""
     heights = torch.arange(acquisition.n_z) - (acquisition.n_z - 1) / 2
     return acquisition.halves(heights), acquisition.halves_by_tilt(heights)
 
 
-def record_of(scorer, folder: Path, planes, halves, size: float):
+def record_of(
+    scorer: Scorer, folder: Path, planes: torch.Tensor, halves: Halves, size: float
+) -> Score:
     """The record of a tomogram with these halves."""
     paths = []
     for name, volume in zip(("whole", "half1", "half2"), (planes, *halves)):
         paths.append(str(folder / f"{name}.mrc"))
         mrcfile.write(paths[-1], volume.numpy(), voxel_size=size, overwrite=True)
-    item = Tomogram("simulated", paths[0], size, None, *paths[1:])
+    item = Tomogram("simulated", paths[0], size, None, paths[1], paths[2])
     return Scoring().process(scorer, item, lambda done, total: None)
 
 
@@ -187,8 +203,11 @@ def print_table(cases: list[Case]) -> None:
     for title, group in groups.items():
         rows = {"predicted": [(c.predicted, c.true[0], c.held[0]) for c in group]}
         for i, kind in enumerate(KINDS):
-            measured_cases = [c for c in group if c.measured[i] is not None]
-            rows[kind] = [(c.measured[i], c.true[i], c.held[i + 1]) for c in measured_cases]
+            rows[kind] = [
+                (measured, c.true[i], c.held[i + 1])
+                for c in group
+                if (measured := c.measured[i]) is not None
+            ]
         for name, pairs in rows.items():
             if pairs:
                 error = np.array([measured - true for measured, true, _ in pairs])

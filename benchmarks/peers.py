@@ -8,6 +8,8 @@ installed; the message on standard error says how to install it. Each peer gets 
 time, in the form that it expects.
 """
 
+from __future__ import annotations
+
 import json
 import sys
 import time
@@ -17,19 +19,19 @@ import numpy as np
 NOT_INSTALLED = 4
 
 
-def read(_image, _voxel_size_nm):
+def read(_image: np.ndarray, _voxel_size_nm: float) -> float:
     """Do nothing: the image has been read already."""
     return 0.0
 
 
-def power_spectrum(image, voxel_size_nm):
+def power_spectrum(image: np.ndarray, voxel_size_nm: float) -> float:
     """Log ratio of the power coarser and finer than 16 nm, of the radially averaged spectrum."""
     spectrum = radial_spectrum(image)
     edge = max(2, round(min(image.shape) * voxel_size_nm / 16))
     return np.log10(spectrum[1:edge].sum() / spectrum[edge : min(image.shape) // 2].sum())
 
 
-def radial_spectrum(image):
+def radial_spectrum(image: np.ndarray) -> np.ndarray:
     """Mean power per ring, (n,), of one cycle per field each."""
     power = np.abs(np.fft.rfft2(image)) ** 2
     k_y = np.fft.fftfreq(image.shape[0])[:, None]
@@ -38,41 +40,41 @@ def radial_spectrum(image):
     return np.bincount(ring, power.ravel()) / np.bincount(ring)
 
 
-def estimate_sigma(image, _voxel_size_nm):
+def estimate_sigma(image: np.ndarray, _voxel_size_nm: float) -> float:
     """Wavelet-based noise level of scikit-image."""
     from skimage.restoration import estimate_sigma as sigma
 
     return sigma(image / image.std())
 
 
-def blur_effect(image, _voxel_size_nm):
+def blur_effect(image: np.ndarray, _voxel_size_nm: float) -> float:
     """Perceptual blur of scikit-image, 0 to 1."""
     from skimage.measure import blur_effect as blur
 
     return blur(image)
 
 
-def piqe(image, _voxel_size_nm):
+def piqe(image: np.ndarray, _voxel_size_nm: float) -> float:
     """Perception-based quality of pypiqe, of 8-bit images."""
     from pypiqe import piqe as score
 
     return score(as_8_bits(image))[0]
 
 
-def brisque(image, _voxel_size_nm):
+def brisque(image: np.ndarray, _voxel_size_nm: float) -> float:
     """Natural-scene statistics of brisque, of 8-bit images."""
     from brisque import BRISQUE
 
     return BRISQUE(url=False).score(np.repeat(as_8_bits(image)[..., None], 3, axis=2))
 
 
-def as_8_bits(image):
+def as_8_bits(image: np.ndarray) -> np.ndarray:
     """Scale to 0 to 255, from the lowest value to the highest."""
     low, high = image.min(), image.max()
     return ((image - low) * (255 / (high - low))).astype(np.uint8)
 
 
-def quoll(image, voxel_size_nm):
+def quoll(image: np.ndarray, voxel_size_nm: float) -> float:
     """Fourier ring correlation of one image by quoll, which needs square images."""
     from quoll.frc.oneimg import calc_frc_res
     from quoll.io.reader import Image
@@ -102,7 +104,7 @@ INSTALL = {
 }
 
 
-def missing(name):
+def missing(name: str) -> str | None:
     """The missing module of a peer, or None. Modules are imported here, outside the timed part."""
     for module in NEEDS.get(name, ()):
         try:
@@ -112,7 +114,7 @@ def missing(name):
     return None
 
 
-def value_of(name, image, voxel_size_nm):
+def value_of(name: str, image: np.ndarray, voxel_size_nm: float) -> float | None:
     """Value of a peer for an image; None if it is NaN or the peer fails."""
     try:
         value = float(PEERS[name](image, voxel_size_nm))
@@ -122,7 +124,7 @@ def value_of(name, image, voxel_size_nm):
     return value if np.isfinite(value) else None
 
 
-def main(name, path, n_slices):
+def main(name: str, path: str, n_slices: int) -> int:
     """Time a peer on evenly spaced slices of a file; returns the exit status."""
     lacks = missing(name)
     if lacks:

@@ -147,7 +147,7 @@ def simulated_images(args: argparse.Namespace) -> list[TileSet]:
         options = (f"specimen {found.seed}", kind, args.neighbours)
         if args.pictures:
             pictures = (as_picture(rng, found.raw[z], found.voxel_nm) for z in wanted)
-            sets = [tile_set(lambda _, p=p: p.numpy(), 1, v, [0], *options) for p, v in pictures]
+            sets = [tile_set({0: p.numpy()}.__getitem__, 1, v, [0], *options) for p, v in pictures]
         else:
             read = {z: plane.numpy() for z, plane in found.written.items()}.__getitem__
             sets = [tile_set(read, found.n_z, found.voxel_nm, wanted, *options)]
@@ -274,7 +274,7 @@ def compare(real: list[TileSet], simulated: list[TileSet]) -> dict[str, Any]:
     halves = [
         [s for s in simulated if s.source in part] for part in (specimens[::2], specimens[1::2])
     ]
-    comparisons = {"all": (real, simulated)}
+    comparisons: dict[str, tuple[list[TileSet], ...]] = {"all": (real, simulated)}
     for kind in (RAW, DENOISED):
         comparisons[kind] = tuple([s for s in part if s.kind == kind] for part in (real, simulated))
     comparisons["simulated, two halves"] = tuple(halves)
@@ -322,7 +322,8 @@ def plot(results: dict[str, Any], path: str) -> None:
 
     shown = {name: octaves for name, octaves in results.items() if any(octaves.values())} or results
     figure = Figure(figsize=(4 + 2.6 * len(shown), 8.5), layout="constrained")
-    curves, maps = figure.subfigures(1, 2, width_ratios=[1, 0.6 + 0.6 * len(shown)])
+    widths = [1, 0.6 + 0.6 * len(shown)]
+    ((curves, maps),) = figure.subfigures(1, 2, squeeze=False, width_ratios=widths)
     panels = curves.subplots(2, 1, sharex=True)
     draw_aucs(panels[0], shown, "auc", "classifier")
     draw_aucs(panels[1], shown, "distance_auc", "distance from the simulated tiles")

@@ -65,7 +65,7 @@ def made_up_record(number: int, rng: np.random.Generator) -> Score:
         scale_nm=scale_nm(score),
         curve={"period_nm": PERIODS_NM, "resolvability": curve},
         slab_z=(30, 120),
-        slices=slices,
+        slices=tuple(slices),
         voxel_size_angstrom=VOXEL_ANGSTROM,
         shape_zyx=SHAPE_ZYX,
         warnings=("the header leaves the order of axes unset; taken as x, y, z",),

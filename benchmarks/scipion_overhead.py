@@ -7,6 +7,8 @@ Run as `python benchmarks/scipion_overhead.py [COUNT ...]` in the environment of
 venv-scipion`. The tomograms are small (64 x 64 x 16), so that nearly all of the time is overhead.
 """
 
+from __future__ import annotations
+
 import os
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, Sequence
 
 import mrcfile
 import numpy as np
@@ -24,7 +27,7 @@ VOXEL_SIZE = 16.0
 THREADS = 2
 
 
-def main(counts):
+def main(counts: Sequence[int]) -> None:
     """Print a line per count."""
     with tempfile.TemporaryDirectory() as folder:
         set_environment(Path(folder))
@@ -40,9 +43,11 @@ def main(counts):
             print(f"{count:9}  {'{:6.1f}  {:8.1f}  {:8.1f}  {:6.2f}'.format(*seconds)}", flush=True)
 
 
-def set_environment(folder):
+def set_environment(folder: Path) -> None:
     """Scipion's variables; they are read when it is imported."""
-    templates = Path(find_spec("scipion").origin).parent / "templates"
+    spec = find_spec("scipion")
+    assert spec is not None and spec.origin is not None
+    templates = Path(spec.origin).parent / "templates"
     os.environ.update(
         SCIPION_HOME=str(folder),
         SCIPION_USER_DATA=str(folder / "data"),
@@ -55,7 +60,7 @@ def set_environment(folder):
     (folder / "data").mkdir()
 
 
-def make_project():
+def make_project() -> Any:
     """A project, with its folder as the working one."""
     import pyworkflow as pw
     from pyworkflow.project import Manager
@@ -67,7 +72,7 @@ def make_project():
     return project
 
 
-def make_tomograms(folder, count):
+def make_tomograms(folder: Path, count: int) -> None:
     """Small tomograms of noise."""
     folder.mkdir()
     noise = np.random.default_rng(0)
@@ -78,7 +83,7 @@ def make_tomograms(folder, count):
             mrc.set_volume()
 
 
-def time_engine(folder):
+def time_engine(folder: Path) -> float:
     """Seconds of the command line on all tomograms of a folder, including its start."""
     paths = sorted(str(path) for path in folder.glob("*.mrc"))
     command = [sys.executable, "-m", "tomoscore_scipion.engine", "score", *paths]
@@ -88,7 +93,7 @@ def time_engine(folder):
     return time.perf_counter() - begin
 
 
-def time_protocol(project, folder):
+def time_protocol(project: Any, folder: Path) -> tuple[float, Any]:
     """Seconds of the protocol on the same tomograms, including its start, and the protocol."""
     from tomo.protocols import ProtImportTomograms
 
@@ -112,7 +117,7 @@ def time_protocol(project, folder):
     return seconds, scored
 
 
-def time_filter(project, scored):
+def time_filter(project: Any, scored: Any) -> float:
     """Seconds of the step that splits the scored tomograms."""
     from tomoscore_scipion.protocols import ProtTomoScoreFilter
 

@@ -106,8 +106,8 @@ class Case:
         """The case of a line."""
         content = json.loads(line)
         truth = content["truth"]
-        records = (Score.from_dict(content[kind]) for kind in ("by_frame", "by_tilt"))
-        return cls(*records, tuple(truth["curve"]), truth["tomoscore"])
+        by_frame, by_tilt = (Score.from_dict(content[kind]) for kind in ("by_frame", "by_tilt"))
+        return cls(by_frame, by_tilt, tuple(truth["curve"]), truth["tomoscore"])
 
 
 def session(world: World, count: int, scorer: Scorer, folder: Path, seed: int = SEED) -> list[Case]:
@@ -158,11 +158,11 @@ def case_of(world: World, number: int, scorer: Scorer, seed: int = SEED) -> Case
     size = round(10 * acquisition.voxel_nm, 4)
     truth = truth_summary(curves.numpy(), content.numpy(), acquisition.slab_z(), size)
     with tempfile.TemporaryDirectory() as folder:
-        records = [
+        by_frame, by_tilt = (
             record_of(scorer, f"TS_{number + 1:02d}", Path(folder), (planes, *halves), size)
             for halves in (acquisition.halves(heights), acquisition.halves_by_tilt(heights))
-        ]
-    return Case(*records, tuple(truth["curve"]["resolvability"]), truth["tomoscore"])
+        )
+    return Case(by_frame, by_tilt, tuple(truth["curve"]["resolvability"]), truth["tomoscore"])
 
 
 def record_of(scorer: Scorer, ts_id: str, folder: Path, volumes: tuple, size: float) -> Score:
@@ -171,7 +171,7 @@ def record_of(scorer: Scorer, ts_id: str, folder: Path, volumes: tuple, size: fl
     for name, volume in zip(("", "_odd", "_even"), volumes):
         paths.append(str(folder / f"{ts_id}{name}.mrc"))
         mrcfile.write(paths[-1], volume.numpy(), voxel_size=size, overwrite=True)
-    item = Tomogram(ts_id, paths[0], size, None, *paths[1:])
+    item = Tomogram(ts_id, paths[0], size, None, paths[1], paths[2])
     return Scoring().process(scorer, item, lambda done, total: None)
 
 
@@ -212,8 +212,8 @@ def outcome_of(cases: list[Case], kind: str, learned_from: int) -> Outcome:
         refused = str(error)
     both = (held_out, corrected)
     before, after = (np.array([r.tomoscore for r in part]) - truths for part in both)
-    in_interval = tuple(float(np.mean(list(map(_holds, part, truths)))) for part in both)
-    return Outcome(before, after, in_interval, refused, both)
+    holds_before, holds_after = (float(np.mean(list(map(_holds, part, truths)))) for part in both)
+    return Outcome(before, after, (holds_before, holds_after), refused, both)
 
 
 def error_by_truth(cases: list[Case], learned_from: int) -> np.ndarray:
@@ -239,8 +239,14 @@ def _with_truth(cases: list[Case]) -> MeasuredSession:
 
 
 def _holds(record: Score, truth: float) -> bool:
+    assert record.tomoscore_interval is not None
     low, high = record.tomoscore_interval
     return low <= truth <= high
+
+
+def _predicted(case: Case) -> float:
+    assert case.by_frame.tomoscore is not None
+    return case.by_frame.tomoscore
 
 
 def errors_of(cases: list[Case]) -> tuple[np.ndarray, ...]:
@@ -256,7 +262,7 @@ def errors_of(cases: list[Case]) -> tuple[np.ndarray, ...]:
         np.array([scores_over_measured(getattr(case, kind)) or none for case in cases])
         for kind in ("by_frame", "by_tilt")
     )
-    whole = np.array([case.by_frame.tomoscore - case.true_score for case in cases])
+    whole = np.array([_predicted(case) - case.true_score for case in cases])
     predicted = by_frame[:, 0] - true
     return predicted, by_frame[:, 1] - true, by_tilt[:, 1] - true, whole - predicted
 
@@ -316,11 +322,11 @@ def _by_examples(cases: list[Case], count: int) -> str:
     marked, others = cases[:count], cases[count:]
     true = float(np.median([case.true_score for case in marked]))
     good, bad = (
-        {c.by_frame.ts_id: c.by_frame.tomoscore for c in marked if (c.true_score > true) == kind}
+        {c.by_frame.ts_id: _predicted(c) for c in marked if (c.true_score > true) == kind}
         for kind in (True, False)
     )
     threshold = threshold_of(good, bad)
-    same = [(c.by_frame.tomoscore >= threshold.threshold) == (c.true_score > true) for c in others]
+    same = [(_predicted(c) >= threshold.threshold) == (c.true_score > true) for c in others]
     low, high = threshold.interval
     return (
         f"{threshold.threshold:.2f} ({low:.2f} to {high:.2f}), true {true:.2f}; "

@@ -111,10 +111,10 @@ def score_rows(folder: Path, volume: Path, name: str) -> Iterator[Row]:
 def peer_rows(volume: Path, sample: int, quoll_python: str | None) -> Iterator[Row]:
     """The peers on the same volume; times of a sample of slices are scaled up to all slices."""
     for name, n_slices in PEERS:
-        if name == "quoll" and not quoll_python:
+        python = quoll_python if name == "quoll" else sys.executable
+        if not python:
             yield Row(TITLES[name], note="not run: name its Python with --quoll-python")
             continue
-        python = quoll_python if name == "quoll" else sys.executable
         process = run([python, str(HERE / "peers.py"), name, str(volume), str(n_slices or sample)])
         if process.status != 0:
             yield Row(TITLES[name], note=process.err.strip().splitlines()[-1])

@@ -52,11 +52,12 @@ def main(argv: list[str] | None = None) -> int:
             if not python:
                 print(f"{title}: not run: name its Python with --quoll-python", file=sys.stderr)
                 continue
-            values = {
+            found = {
                 noise: peer_values(python, name, Path(folder, f"{noise}.mrc"), images[noise])
                 for noise in NOISES
             }
-            if all(scores is not None for scores in values.values()):
+            values = {noise: value for noise, value in found.items() if value is not None}
+            if len(values) == len(NOISES):
                 rows[title] = values
     for title, values in rows.items():
         report_silence(title, values)

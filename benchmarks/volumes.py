@@ -42,17 +42,16 @@ def write(
     kind: str, path: str, shape_zyx: tuple[int, int, int], voxel_size_angstrom: float
 ) -> None:
     """Write a volume of float32, or a sparse one of int8 of which only the middle is filled."""
-    n_z, *shape_yx = shape_zyx
+    n_z, shape_yx = shape_zyx[0], shape_zyx[1:]
     mode = {"int8": 0, "float32": 2}[kind]
     with mrcfile.new_mmap(path, shape_zyx, mrc_mode=mode, overwrite=True) as mrc:
         mrc.voxel_size = voxel_size_angstrom
         if kind == "float32":
-            for z, image in enumerate(slices(n_z, tuple(shape_yx))):
+            for z, image in enumerate(slices(n_z, shape_yx)):
                 mrc.data[z] = image
             return
         images = [
-            np.clip(image * 16, -128, 127).astype(np.int8)
-            for image in slices(DISTINCT, tuple(shape_yx))
+            np.clip(image * 16, -128, 127).astype(np.int8) for image in slices(DISTINCT, shape_yx)
         ]
         filled = round(FILLED * n_z)
         first = (n_z - filled) // 2
@@ -61,5 +60,5 @@ def write(
 
 
 if __name__ == "__main__":
-    kind, path, *shape, voxel_size = sys.argv[1:]
-    write(kind, path, tuple(int(n) for n in shape), float(voxel_size))
+    kind, path, n_z, n_y, n_x, voxel_size = sys.argv[1:]
+    write(kind, path, (int(n_z), int(n_y), int(n_x)), float(voxel_size))

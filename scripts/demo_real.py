@@ -143,6 +143,7 @@ def download(folder: Path) -> None:
         for name, sha256 in FILES.items():
             path = folder / Path(name).name
             source = tar.extractfile(f"{PACKAGE}/{name}")
+            assert source is not None
             with open(path, "wb") as target:
                 shutil.copyfileobj(source, target)
             if not is_sound(path, sha256):
@@ -174,21 +175,27 @@ def tomogram_of(series: TiltSeries, args: argparse.Namespace) -> np.ndarray:
     return reconstruct(series, args.voxel_size, args.thickness)
 
 
-def curve_of(curve: Mapping[str, Any]) -> list[str]:
+def curve_of(curve: Mapping[str, Any] | None) -> list[str]:
     """Resolvability per band as text; a dash where there is none."""
+    assert curve is not None
     return ["   -" if value is None else f"{value:.2f}" for value in curve["resolvability"]]
 
 
-def print_measured(series: TiltSeries, args: argparse.Namespace, scorer: Scorer, path: Path):
+def print_measured(
+    series: TiltSeries, args: argparse.Namespace, scorer: Scorer, path: Path
+) -> None:
     """Print the score measured from half maps of alternate views beside the predicted one."""
-    halves = write_halves(series, args, args.voxel_size)
-    item = Tomogram(path.stem, str(path), None, None, *map(str, halves))
+    half1, half2 = map(str, write_halves(series, args, args.voxel_size))
+    item = Tomogram(path.stem, str(path), None, None, half1, half2)
     record = Scoring().process(scorer, item, lambda done, total: None)
     print("\n" + make_table([record]))
+    assert record.halves is not None
     if record.halves["status"] != MEASURED:
         print(f"The half maps are refused: {record.halves['error']}")
         return
-    predicted, measured = scores_over_measured(record)
+    scores = scores_over_measured(record)
+    assert scores is not None
+    predicted, measured = scores
     print(f"{'predicted R':45}", *curve_of(record.curve))
     print(f"{'measured R, ' + record.halves['kind']:45}", *curve_of(record.halves["curve"]))
     low, high = record.halves["interval"]

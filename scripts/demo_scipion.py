@@ -6,19 +6,22 @@ Run as `python scripts/demo_scipion.py FOLDER` in an environment with Scipion an
 used.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 PROJECT = "TomoScoreDemo"
 QUALITIES = ("good", "medium", "poor")
 DAMAGED = "damaged"
 
 
-def main():
+def main() -> int:
     """Simulate tomograms, run the workflow, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="made if it does not exist")
@@ -43,11 +46,13 @@ def main():
     return 0
 
 
-def set_environment(folder):
+def set_environment(folder: Path) -> None:
     """Set the variables of Scipion, which are read when it is imported."""
     for name in ("data", "home"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    templates = Path(find_spec("scipion").origin).parent / "templates"
+    spec = find_spec("scipion")
+    assert spec is not None and spec.origin is not None
+    templates = Path(spec.origin).parent / "templates"
     os.environ.update(
         SCIPION_HOME=str(folder / "home"),
         SCIPION_USER_DATA=str(folder / "data"),
@@ -59,7 +64,7 @@ def set_environment(folder):
     )
 
 
-def make_tomograms(folder):
+def make_tomograms(folder: Path) -> None:
     """Simulate three tomograms, and copy one of them, which is damaged later."""
     if not all((folder / f"{quality}.mrc").exists() for quality in QUALITIES):
         command = [sys.executable, "-m", "tomoscore_scipion.simulation.demo", str(folder)]
@@ -67,7 +72,7 @@ def make_tomograms(folder):
     (folder / f"{DAMAGED}.mrc").write_bytes((folder / "good.mrc").read_bytes())
 
 
-def run_workflow(tomograms, damage_one):
+def run_workflow(tomograms: Path, damage_one: bool) -> None:
     """Import, score and filter tomograms; each protocol waits for the previous one."""
     paths = sorted(tomograms.glob("*.mrc"))
     if not paths:
@@ -105,7 +110,9 @@ def run_workflow(tomograms, damage_one):
     print("\nFiltered, the best one:", ", ".join(t.getTsId() for t in best.acceptedTomograms))
 
 
-def run(project, kind, source=None, output=None, **values):
+def run(
+    project: Any, kind: Any, source: Any = None, output: str | None = None, **values: Any
+) -> Any:
     """Run a protocol on an output of another.
 
     Raises:
@@ -121,12 +128,12 @@ def run(project, kind, source=None, output=None, **values):
     return protocol
 
 
-def damage(path):
+def damage(path: Path) -> None:
     """Truncate a file, as a full disk does."""
     os.truncate(path, path.stat().st_size // 2)
 
 
-def show(scored):
+def show(scored: Any) -> None:
     """Print the table of all tomograms."""
     print(f"\n{'tomogram':12} {'TomoScore':>9} {'90 % interval':>14} {'scale':>8}  verdict")
     for item in scored.scoredTomograms.iterItems(orderBy="_tomoScore", direction="DESC"):

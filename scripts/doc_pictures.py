@@ -9,6 +9,8 @@ display with a window manager (such as Xvfb and fluxbox), xdotool, ImageMagick, 
 environment of `make venv-scipion`.
 """
 
+from __future__ import annotations
+
 import os
 import subprocess
 import sys
@@ -16,6 +18,7 @@ import time
 import tkinter as tk
 import traceback
 from pathlib import Path
+from typing import Any, Iterator
 
 from demo_scipion import run, set_environment
 
@@ -27,7 +30,7 @@ POLL_MS = 500
 SMALL = ["-strip", "+dither", "-colors", "128", "-define", "png:compression-level=9"]
 
 
-def workflow(session, other):
+def workflow(session: Path, other: Path) -> tuple[Any, Any, Any]:
     """The project of the tutorial, made unless it exists.
 
     Args:
@@ -58,7 +61,11 @@ def workflow(session, other):
     os.chdir(project.path)
     scored = []
     for folder in (session, other):
-        files = {"filesPath": str(folder), "filesPattern": "*.mrc", "samplingRate": VOXEL_ANGSTROM}
+        files: dict[str, Any] = {
+            "filesPath": str(folder),
+            "filesPattern": "*.mrc",
+            "samplingRate": VOXEL_ANGSTROM,
+        }
         imported = run(project, ProtImportTomograms, **files)
         scored.append(run(project, ProtTomoScore, imported, "Tomograms", writeMaps=True))
     compared = project.newProtocol(ProtTomoScoreCompare, setNames="well aligned, misaligned")
@@ -69,13 +76,13 @@ def workflow(session, other):
     return project, scored[0], compared
 
 
-def windows(title):
+def windows(title: str) -> list[str]:
     """The ids of the visible windows with a title."""
     search = ["xdotool", "search", "--onlyvisible", "--name", title]
     return subprocess.run(search, stdout=subprocess.PIPE, text=True).stdout.split()
 
 
-def take(title, path):
+def take(title: str, path: Path) -> None:
     """Take a picture of the newest window with a title; pictures with noise are stored as JPEG."""
     small = SMALL if path.suffix == ".png" else ["-strip", "-resize", "1150x>", "-quality", "70"]
     window = windows(title)[-1]
@@ -84,7 +91,7 @@ def take(title, path):
     subprocess.run(["import", "-window", window, *small, str(path)], check=True)
 
 
-def tour(window, project, scored, compared, pictures):
+def tour(window: Any, project: Any, scored: Any, compared: Any, pictures: Path) -> Iterator[str]:
     """Open windows in turn; each yield waits for the window with that title."""
     from pyworkflow.gui.form import FormWindow
 
@@ -129,7 +136,7 @@ def tour(window, project, scored, compared, pictures):
     take("TomoScore: comparison", pictures / "compare.png")
 
 
-def report(scored, pictures):
+def report(scored: Any, pictures: Path) -> None:
     """Take a picture of the report in a browser."""
     page = Path(scored._getExtraPath("report.html")).resolve().as_uri()
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
@@ -139,16 +146,15 @@ def report(scored, pictures):
     subprocess.run(["convert", str(path), "-resize", "72%", *SMALL, str(path)], check=True)
 
 
-def fail(*error):
+def fail(*error: Any) -> None:
     """End the program at any error in a window."""
     traceback.print_exception(*error)
     os._exit(1)
 
 
-def main(folder, session, other, pictures):
+def main(folder: Path, session: Path, other: Path, pictures: Path) -> None:
     """Run the workflow, open its windows and take pictures; ends the process."""
-    session, other, pictures = (Path(name).resolve() for name in (session, other, pictures))
-    set_environment(Path(folder).resolve())
+    set_environment(folder)
     project, scored, compared = workflow(session, other)
     report(scored, pictures)
     tk.Tk.report_callback_exception = staticmethod(fail)
@@ -157,7 +163,7 @@ def main(folder, session, other, pictures):
     window = ProjectWindow(project.path)
     steps = tour(window, window.project, scored, compared, pictures)
 
-    def step():
+    def step() -> None:
         try:
             wait(next(steps))
         except StopIteration:
@@ -165,7 +171,7 @@ def main(folder, session, other, pictures):
         except BaseException:
             fail(*sys.exc_info())
 
-    def wait(title):
+    def wait(title: str) -> None:
         if windows(title):
             window.root.after(SETTLE_MS, step)
         else:
@@ -176,4 +182,4 @@ def main(folder, session, other, pictures):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*(Path(name).resolve() for name in sys.argv[1:]))

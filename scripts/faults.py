@@ -7,13 +7,15 @@ Tests below tests/scipion run with the second Python, all others with the first 
 survived if all cases of its test ran and passed; skipped tests do not count.
 """
 
+from __future__ import annotations
+
 import os
 import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Iterable, Mapping, NamedTuple, Sequence
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,11 +32,11 @@ class Row(NamedTuple):
     case: str
 
     @property
-    def is_scipion(self):
+    def is_scipion(self) -> bool:
         """Whether its test needs Scipion."""
         return self.file.startswith("scipion/")
 
-    def is_tested_by(self, file, name):
+    def is_tested_by(self, file: str, name: str) -> bool:
         """Whether a test that ran belongs to the row."""
         function, _, case = name.partition("[")
         if (file, function) != (self.file, self.function):
@@ -44,7 +46,7 @@ class Row(NamedTuple):
         return not self.case or case == self.case or begins
 
 
-def rows(path=TABLE):
+def rows(path: Path = TABLE) -> list[Row]:
     """Read the rows of the table in the documentation."""
     text = path.read_text(encoding="utf-8")
     table = []
@@ -59,7 +61,9 @@ def rows(path=TABLE):
     return table
 
 
-def outcomes(python, files_and_functions):
+def outcomes(
+    python: str, files_and_functions: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], str]:
     """Run tests.
 
     Returns:
@@ -73,20 +77,20 @@ def outcomes(python, files_and_functions):
         if not report.exists():
             return {}
         cases = ElementTree.parse(report).iter("testcase")
-        return {(_file_of(case), case.get("name")): _outcome(case) for case in cases}
+        return {(_file_of(case), case.attrib["name"]): _outcome(case) for case in cases}
 
 
-def _file_of(case):
+def _file_of(case: ElementTree.Element) -> str:
     return Path(case.get("file", "")).as_posix().partition("tests/")[2]
 
 
-def _outcome(case):
+def _outcome(case: ElementTree.Element) -> str:
     if case.find("skipped") is not None:
         return "skipped"
     return "failed" if {"failure", "error"} & {child.tag for child in case} else "passed"
 
 
-def outcome_of(row, ran):
+def outcome_of(row: Row, ran: Mapping[tuple[str, str], str]) -> str:
     """Outcome of a row: "survived", "FAILED", "skipped" or "not found"."""
     mine = {outcome for (file, name), outcome in ran.items() if row.is_tested_by(file, name)}
     if not mine:
@@ -96,11 +100,11 @@ def outcome_of(row, ran):
     return "skipped" if "skipped" in mine else "survived"
 
 
-def main(argv):
+def main(argv: Sequence[str]) -> int:
     """Test all rows. Returns 0 if all faults were survived."""
     pythons = [*argv, *[sys.executable] * 2][:2]
     table = rows()
-    ran = {}
+    ran: dict[tuple[str, str], str] = {}
     for python, is_scipion in zip(pythons, (False, True)):
         mine = [row for row in table if row.is_scipion is is_scipion]
         ran.update(outcomes(os.path.abspath(python), sorted({(r.file, r.function) for r in mine})))

@@ -23,7 +23,7 @@ MAX_SLICES = 64
 """Largest number of slices to read; files with one voxel per slice can have thousands."""
 
 
-def seed(folder):
+def seed(folder: str) -> None:
     """Write a valid file for each mode and byte order, as start of the corpus."""
     for order, stamp in (("<", b"\x44\x44\0\0"), (">", b"\x11\x11\0\0")):
         for mode, item in ((0, 1), (1, 2), (2, 4), (6, 2), (12, 2)):
@@ -37,7 +37,7 @@ def seed(folder):
             Path(folder, name).write_bytes(raw + bytes(60 * item))
 
 
-def try_one(path, content):
+def try_one(path: Path, content: bytes) -> None:
     """Read a file, with the voxel size of its header and with a given one.
 
     Args:
@@ -54,7 +54,7 @@ def try_one(path, content):
             assert str(error).startswith(f"{path}: "), error
 
 
-def main():
+def main() -> None:
     """Fuzz until an error occurs or the time is over."""
     os.makedirs(sys.argv[1], exist_ok=True)
     seed(sys.argv[1])

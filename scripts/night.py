@@ -11,6 +11,8 @@ protocol, for earlier and later tomograms: they should not increase with the num
 Run as `python scripts/night.py` in the environment of `make venv-scipion`, or `make night`.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import random
@@ -18,6 +20,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lab import Lab
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests" / "scipion")]
@@ -32,7 +38,7 @@ SECONDS_PER_MB = 0.01
 WORKERS = 2
 
 
-def main(argv):
+def main(argv: list[str]) -> int:
     """Run the test in a new project, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tomograms", type=int, default=1000)
@@ -49,7 +55,7 @@ def main(argv):
     return 1 if wrong else 0
 
 
-def make_lab(folder):
+def make_lab(folder: Path) -> Lab:
     """Make a project in an installation of Scipion with the fake engine."""
     from lab import Lab
     from scipion_home import install
@@ -68,7 +74,7 @@ def make_lab(folder):
     return Lab(project, folder / "tomograms")
 
 
-def run_night(lab, count, interval_s):
+def run_night(lab: Lab, count: int, interval_s: float) -> Watch:
     """Run from the first tomogram to the last verdict.
 
     Args:
@@ -94,7 +100,7 @@ def run_night(lab, count, interval_s):
     return watch
 
 
-def cause_faults(lab, watch, count):
+def cause_faults(lab: Lab, watch: Watch, count: int) -> None:
     """Kill an engine, stop and continue the protocol, and wait for its end."""
     scored = watch.scored
     watch.until(lambda: len(watch.arrivals()) >= KILLED_AT * count)
@@ -110,7 +116,7 @@ def cause_faults(lab, watch, count):
     watch.end()
 
 
-def recipe(lab, count, interval_s):
+def recipe(lab: Lab, count: int, interval_s: float) -> list[dict[str, Any]]:
     """Entries of the source, with their times.
 
     Args:

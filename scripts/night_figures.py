@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Print figures of an endurance test: median, maximum, and trend."""
 
+from __future__ import annotations
+
 from statistics import linear_regression, median
+from typing import Sequence
 
 
-def spread(values):
+def spread(values: Sequence[float]) -> str:
     """Median and maximum of values, as text."""
     if not values:
         return "none"
     return f"median {median(values):.3g}, worst {max(values):.3g}"
 
 
-def print_trend(title, points):
+def print_trend(title: str, points: Sequence[tuple[int, float]]) -> None:
     """Print the median of values, the medians of both halves, and the slope, in a line.
 
     Args:

@@ -4,6 +4,8 @@
 The outputs are read as a viewer does, and reports are made of them.
 """
 
+from __future__ import annotations
+
 import os
 import sqlite3
 import subprocess
@@ -11,6 +13,7 @@ import sys
 import time
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any, Callable, Iterator
 
 import psutil
 from night_figures import print_trend, spread
@@ -33,17 +36,21 @@ class Watch:
         reports: seconds of each report.
     """
 
-    def __init__(self, project, source, count):
-        self.scored = None
-        self.readings, self.reports = [], []
+    def __init__(self, project: Any, source: Any, count: int) -> None:
+        self.scored: Any = None
+        self.readings: list[float] = []
+        self.reports: list[float] = []
         self._project, self._source, self._count = project, source, count
-        self._seen = {}  # {number of a tomogram, from 1: {set: time of its first reading}}
-        self._samples = []  # (process, finished tomograms, MB, seconds of processor time)
-        self._disturbed = []  # (from, to)
-        self._report, self._reported = None, 0.0  # the process that makes one, and its start
+        # {number of a tomogram, from 1: {set: time of its first reading}}
+        self._seen: dict[int, dict[str, float]] = {}
+        # (process, finished tomograms, MB, seconds of processor time)
+        self._samples: list[tuple[int, int, float, float]] = []
+        self._disturbed: list[tuple[float, float]] = []  # (from, to)
+        self._report: subprocess.Popen[bytes] | None = None  # the process that makes one
+        self._reported = 0.0  # its start
         self._next_report = time.monotonic() + REPORT_S / 3
 
-    def until(self, condition):
+    def until(self, condition: Callable[[], bool]) -> None:
         """Measure until a condition is true.
 
         Raises:
@@ -59,13 +66,13 @@ class Watch:
                 raise RuntimeError(self.scored.getErrorMessage())
 
     @contextmanager
-    def disturbance(self):
+    def disturbance(self) -> Iterator[None]:
         """Context of a fault."""
         begin = time.time()
         yield
         self._disturbed.append((begin - BEFORE_S, time.time() + AFTER_S))
 
-    def kill_an_engine(self):
+    def kill_an_engine(self) -> bool:
         """Kill one of the scoring processes. Returns whether there was one."""
         folder = os.path.abspath(self.scored.getWorkingDir())
         for process in psutil.process_iter(["cmdline"]):
@@ -76,7 +83,7 @@ class Watch:
                     return True
         return False
 
-    def look(self):
+    def look(self) -> None:
         """Read the outputs, sample the process, and make a report at intervals."""
         if self.scored is None:
             return
@@ -89,13 +96,13 @@ class Watch:
         elif self._report is None and self._seen and time.monotonic() > self._next_report:
             self._begin_report()
 
-    def end(self):
+    def end(self) -> None:
         """Measure once more, and wait for the last report."""
         self.look()
         if self._report is not None:
             self._end_report()
 
-    def _ids_in(self, name):
+    def _ids_in(self, name: str) -> list[int]:
         tomograms = getattr(self.scored, name, None)
         if tomograms is None:
             return []
@@ -106,7 +113,7 @@ class Watch:
         self.readings.append(time.monotonic() - begin)
         return [number for (number,) in rows]
 
-    def _sample(self):
+    def _sample(self) -> None:
         pid = self.scored.getPid()
         if not (self.scored.isActive() and pid and psutil.pid_exists(pid)):
             return
@@ -117,7 +124,7 @@ class Watch:
             return
         self._samples.append((pid, len(self._seen), memory, cpu.user + cpu.system))
 
-    def _begin_report(self):
+    def _begin_report(self) -> None:
         """Start a process that makes a report."""
         folder = Path(self.scored.getWorkingDir()) / "extra"
         results = sorted(map(str, folder.glob("batches/*/results.jsonl")))
@@ -130,7 +137,8 @@ class Watch:
             stderr=subprocess.PIPE,
         )
 
-    def _end_report(self):
+    def _end_report(self) -> None:
+        assert self._report is not None
         said = self._report.communicate()[1].decode()
         if self._report.returncode:
             raise RuntimeError(f"the report failed: {said}")
@@ -140,21 +148,21 @@ class Watch:
             raise RuntimeError("there is no summary")
 
     # --------------------------- figures -------------------------------------
-    def arrivals(self):
+    def arrivals(self) -> list[float]:
         """Arrival times of the tomograms."""
         path = Path(self._source.getWorkingDir()) / "extra" / "arrivals"
         return [float(line) for line in path.read_text().split()] if path.exists() else []
 
-    def sizes(self):
+    def sizes(self) -> dict[str, int]:
         """{set: number of its tomograms}."""
         return {name: sum(name in seen for seen in self._seen.values()) for name in SETS}
 
-    def without_one_verdict(self):
+    def without_one_verdict(self) -> dict[int, list[str]]:
         """{number of a tomogram: its sets} of tomograms that are not in exactly one set."""
         sets = {n: sorted(self._seen.get(n, ())) for n in range(1, self._count + 1)}
         return {number: names for number, names in sets.items() if len(names) != 1}
 
-    def latencies(self):
+    def latencies(self) -> list[tuple[int, float, bool]]:
         """[(number, seconds from arrival to verdict, whether there was no fault)]."""
         latencies = []
         for number, came in enumerate(self.arrivals(), 1):
@@ -164,15 +172,15 @@ class Watch:
                 latencies.append((number, seconds, usual))
         return latencies
 
-    def lives(self):
+    def lives(self) -> list[list[tuple[int, float, float]]]:
         """Samples (finished tomograms, MB, seconds of processor time) of each process."""
-        lives = {}
-        for pid, *sample in self._samples:
-            lives.setdefault(pid, []).append(tuple(sample))
+        lives: dict[int, list[tuple[int, float, float]]] = {}
+        for pid, done, mb, cpu in self._samples:
+            lives.setdefault(pid, []).append((done, mb, cpu))
         return [samples for samples in lives.values() if len(samples) > START_LOOKS]
 
 
-def print_figures(watch):
+def print_figures(watch: Watch) -> None:
     """Print verdicts, latencies, memory and processor time, with their trends."""
     print("verdicts: " + ", ".join(f"{name} {size}" for name, size in watch.sizes().items()))
     latencies = watch.latencies()
@@ -187,7 +195,7 @@ def print_figures(watch):
     print(f"reports {len(watch.reports)}: {spread(watch.reports)} s")
 
 
-def rates(samples, step=50):
+def rates(samples: list[tuple[int, float, float]], step: int = 50) -> list[tuple[int, float]]:
     """[(finished tomograms, seconds of processor time per 100 tomograms)] of a process."""
     seconds_per_100, before = [], samples[0]
     for sample in samples:

@@ -32,7 +32,9 @@ def main(argv: list[str] | None = None) -> int:
     seeds = range(args.seed, args.seed + args.specimens)
     scores = []
     for case in fresh_tomograms(seeds, args.acquisitions):
-        scores.append(scorer.score(case.stack, case.voxel_size_angstrom).tomoscore)
+        score = scorer.score(case.stack, case.voxel_size_angstrom).tomoscore
+        assert score is not None
+        scores.append(score)
         print(
             f"[{len(scores)}/{len(seeds) * args.acquisitions}] {scores[-1]:.2f}",
             file=sys.stderr,

@@ -10,6 +10,8 @@ the time from the last byte to the record, and the memory of both processes. The
 unless each tomogram has the expected record.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import re
@@ -21,6 +23,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Sequence
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "session")]
@@ -40,7 +43,7 @@ RESTART_WINDOW_S = 30.0
 """Latencies of tomograms within this time of a restart are not typical."""
 
 
-def write_weights(path):
+def write_weights(path: Path) -> None:
     """Write valid weights of a random network."""
     from small_model import CARD, random_network
 
@@ -49,7 +52,7 @@ def write_weights(path):
     save_weights(path, random_network(), CARD)
 
 
-def volume_bytes():
+def volume_bytes() -> bytes:
     """Bytes of the file of a small tomogram."""
     import mrcfile
     from small_model import speckle
@@ -61,7 +64,7 @@ def volume_bytes():
         return path.read_bytes()
 
 
-def name_of(number):
+def name_of(number: int) -> str:
     """The id of a tomogram, from its number, counted from 1."""
     return f"TS_{number:04d}_Vol"
 
@@ -75,13 +78,15 @@ class Night(threading.Thread):
         half: ids of tomograms that stay incomplete.
     """
 
-    def __init__(self, folder, count, every_s):
+    def __init__(self, folder: Path, count: int, every_s: float) -> None:
         super().__init__(daemon=True)
-        self.came, self.gone, self.half = {}, set(), set()
+        self.came: dict[str, float] = {}
+        self.gone: set[str] = set()
+        self.half: set[str] = set()
         self._folder, self._count, self._every_s = folder, count, every_s
         self._content = volume_bytes()
 
-    def run(self):
+    def run(self) -> None:
         """Write the tomograms one after the other."""
         from session_files import HEADING, metrics_row
 
@@ -93,7 +98,7 @@ class Night(threading.Thread):
                 metrics.write(metrics_row(f"TS_{number:04d}"))
                 time.sleep(max(0.0, begin + number * self._every_s - time.monotonic()))
 
-    def _make(self, number):
+    def _make(self, number: int) -> None:
         ts_id = name_of(number)
         path = self._folder / f"{ts_id}.mrc"
         half = number % HALF == 0
@@ -113,7 +118,7 @@ class Night(threading.Thread):
         else:
             self.came[ts_id] = time.time()
 
-    def _write(self, path, content):
+    def _write(self, path: Path, content: bytes) -> None:
         size = -(-len(content) // PARTS)
         with open(path, "wb", buffering=0) as file:
             for start in range(0, len(content), size):
@@ -130,8 +135,10 @@ class Watcher:
         memory: [(finished tomograms, MB of the watch, MB of the scoring process)].
     """
 
-    def __init__(self, folder, output, weights):
-        self.seen, self.restarts, self.memory = {}, [], []
+    def __init__(self, folder: Path, output: Path, weights: Path) -> None:
+        self.seen: dict[str, float] = {}
+        self.restarts: list[float] = []
+        self.memory: list[tuple[int, float, float]] = []
         self._results = output / "results.jsonl"
         self._offset = 0
         command = [sys.executable, "-m", "tomoscore_scipion.engine", "watch", str(folder)]
@@ -141,18 +148,18 @@ class Watcher:
         self._log = open(output.parent / "watch.log", "a")  # noqa: SIM115
         self._start()
 
-    def _start(self):
+    def _start(self) -> None:
         self._process = subprocess.Popen(self._command, cwd=ROOT, stderr=self._log)
         self._offset = 0
 
-    def restart(self, signum):
+    def restart(self, signum: signal.Signals) -> None:
         """End the watch by a signal, and start it again."""
         self._process.send_signal(signum)
         self._process.wait()
         self.restarts.append(time.time())
         self._start()
 
-    def look(self):
+    def look(self) -> bool:
         """Read new records and the memory. Returns whether the watch is running."""
         if self._results.exists():
             with open(self._results, "rb") as file:
@@ -167,28 +174,36 @@ class Watcher:
         self._sample()
         return self._process.poll() is None
 
-    def _sample(self):
+    def _sample(self) -> None:
         watch = self._process.pid
         try:
             (engine,) = Path(f"/proc/{watch}/task/{watch}/children").read_text().split()
-            sizes = [resident_mb(watch), resident_mb(engine)]
-        except (OSError, ValueError, AttributeError):  # the process is not running
+            sizes = resident_mb(watch), resident_mb(int(engine))
+        except (OSError, ValueError):  # the process is not running
             return
         self.memory.append((len(self.seen), *sizes))
 
     @property
-    def status(self):
+    def status(self) -> int | None:
         """Its exit status."""
         return self._process.poll()
 
 
-def resident_mb(pid):
-    """Resident memory of a process in MB, from /proc."""
+def resident_mb(pid: int) -> float:
+    """Resident memory of a process in MB, from /proc.
+
+    Raises:
+        OSError: there is no such process.
+        ValueError: the process has ended, and has no memory.
+    """
     status = Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)) / 1000
+    resident = re.search(r"VmRSS:\s+(\d+) kB", status)
+    if resident is None:
+        raise ValueError(f"process {pid} has no memory")
+    return int(resident[1]) / 1000
 
 
-def records_of(path):
+def records_of(path: Path) -> dict[str, str]:
     """{id: status} of the results; a repeated id is an error."""
     from tomoscore_scipion.records.record_files import read_records
 
@@ -199,7 +214,7 @@ def records_of(path):
     return status_of_id
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> int:
     """Run the test; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--tomograms", type=int, default=1000)
@@ -216,7 +231,7 @@ def main(argv=None):
             shutil.rmtree(folder)
 
 
-def run(folder, count, every_s):
+def run(folder: Path, count: int, every_s: float) -> int:
     """Run the test in a folder; returns the exit status.
 
     Args:
@@ -243,7 +258,7 @@ def run(folder, count, every_s):
     return check(night, watcher, records_of(output / "results.jsonl"))
 
 
-def print_figures(night, watcher, seconds):
+def print_figures(night: Night, watcher: Watcher, seconds: float) -> None:
     """Print latencies and memory."""
     print(f"{len(night.came)} whole tomograms in {seconds / 60:.1f} minutes")
     latencies = [
@@ -260,14 +275,14 @@ def print_figures(night, watcher, seconds):
     print_trend("memory of the engine, MB", [(done, mb) for done, _, mb in watcher.memory])
 
 
-def is_usual(came, restarts):
+def is_usual(came: float, restarts: Sequence[float]) -> bool:
     """Whether a tomogram arrived at no time near a restart."""
     return not any(
         restart - RESTART_WINDOW_S <= came <= restart + RESTART_WINDOW_S for restart in restarts
     )
 
 
-def check(night, watcher, records):
+def check(night: Night, watcher: Watcher, records: dict[str, str]) -> int:
     """Exit status: 1 unless each tomogram has the expected record."""
     scored = {ts_id for ts_id, status in records.items() if status == "ok"}
     failed = set(records) - scored
