@@ -14,12 +14,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Sequence
 
 import mrcfile
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+from demo_scipion import set_environment  # noqa: E402
 
 COUNTS = (1, 10, 50)
 SHAPE_ZYX = (16, 64, 64)
@@ -41,23 +43,6 @@ def main(counts: Sequence[int]) -> None:
             split = time_filter(project, scored)
             seconds = (engine, protocol, protocol - engine, split)
             print(f"{count:9}  {'{:6.1f}  {:8.1f}  {:8.1f}  {:6.2f}'.format(*seconds)}", flush=True)
-
-
-def set_environment(folder: Path) -> None:
-    """Scipion's variables; they are read when it is imported."""
-    spec = find_spec("scipion")
-    assert spec is not None and spec.origin is not None
-    templates = Path(spec.origin).parent / "templates"
-    os.environ.update(
-        SCIPION_HOME=str(folder),
-        SCIPION_USER_DATA=str(folder / "data"),
-        SCIPION_HOSTS=str(templates / "hosts.template"),
-        SCIPION_PYTHON=sys.executable,
-        SCIPION_DOMAIN="pwem",
-        SCIPION_NOTIFY="False",
-        SCIPION_PRIORITY_PACKAGE_LIST="pwem tomo",
-    )
-    (folder / "data").mkdir()
 
 
 def make_project() -> Any:

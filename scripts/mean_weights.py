@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("samples", type=Path, help="folder with train and held-out")
     parser.add_argument("output", type=Path)
     parser.add_argument("weights", type=Path, nargs="+")
-    parser.add_argument("--calibration", type=int, default=12, metavar="SPECIMENS")
+    parser.add_argument("--calibration", type=int, default=20, metavar="SPECIMENS")
     args = parser.parse_args()
     loaded = [load_weights(path) for path in args.weights]
     network, card = loaded[0]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tomoscore_scipion.model.network import ResolvabilityNet
 from tomoscore_scipion.model.scorer import Scorer
 from tomoscore_scipion.model.weights import save_weights
 from tomoscore_scipion.records.bands import Z_90
+from tomoscore_scipion.simulation.recipe import ordinary_recipe
 from tomoscore_scipion.training.calibration import (
     OUT_OF_DISTRIBUTION_WIDTH,
     UNCALIBRATED,
@@ -30,8 +32,10 @@ HELD_OUT_SEED = 100000
 """First held-out seed; seeds from this value on are never used for training."""
 
 
-CALIBRATION_SEED = 700000
-
+CALIBRATION_SEED, ORDINARY_SEED = 700000, 710000
+"""First seeds of the specimens of the calibration: imaged at random, and in ordinary sessions."""
+CALIBRATION_TOMOGRAMS = 2
+"""Tomograms of each specimen of the calibration."""
 
 SPECIMENS_PER_NOISE_SEED = 4
 """Number of specimens per noise-only seed."""
@@ -87,7 +91,7 @@ def write_release(
         card: the card without interval.
         shards: training volumes.
         held_out: held-out volumes.
-        specimens: number of new specimens for the interval.
+        specimens: number of new specimens of each kind for the interval.
     """
     fit_out_of_distribution(network, shards, held_out)
     widths = {
@@ -104,25 +108,36 @@ def write_calibrated(
     specimens: int,
     widths: dict[str, float],
 ) -> None:
-    """Write weights with an interval measured on new tomograms, three of each specimen.
+    """Write weights with an interval measured on new tomograms.
 
     The errors of these tomograms give the interval; for `widths` see `model.interval.own_error`.
-    The curves are not corrected, because factors fitted to simulated tomograms made real ones
-    worse.
+    Half of the tomograms are random, and most of these are poor; the other half are as in ordinary
+    sessions. The curves are not corrected, because factors fitted to simulated tomograms made real
+    ones worse.
 
     Args:
         path: path of the weights file.
         network: the network.
         card: the card without interval.
-        specimens: number of new specimens.
+        specimens: number of new specimens of each kind.
         widths: "thin" and "strange" of the interval.
     """
     save_weights(path, network, {**card, "interval": UNCALIBRATED})
-    seeds = range(CALIBRATION_SEED, CALIBRATION_SEED + specimens)
-    result = compare(Scorer.load(path, "cpu"), fresh_tomograms(seeds, acquisitions=3))
+    seeds, ordinary_seeds = (
+        range(first, first + specimens) for first in (CALIBRATION_SEED, ORDINARY_SEED)
+    )
+    cases = chain(
+        fresh_tomograms(seeds, CALIBRATION_TOMOGRAMS),
+        fresh_tomograms(ordinary_seeds, CALIBRATION_TOMOGRAMS, draw=ordinary_recipe),
+    )
+    result = compare(Scorer.load(path, "cpu"), cases)
     # Without calibration the interval is symmetric, and at most one end is clipped, at 0 or at 5.
     half = np.maximum(result.high - result.predicted, result.predicted - result.low)
     interval = error_by_score(result.predicted, result.truth, half / Z_90)
-    training = {**card["training"], "calibration_seeds": [seeds.start, seeds.stop]}
+    training = {
+        **card["training"],
+        "calibration_seeds": [seeds.start, seeds.stop],
+        "ordinary_calibration_seeds": [ordinary_seeds.start, ordinary_seeds.stop],
+    }
     interval = {**interval, **widths}
     save_weights(path, network, {**card, "training": training, "interval": interval})

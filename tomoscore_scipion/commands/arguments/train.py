@@ -23,8 +23,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     add(
         "--calibration",
         type=int,
-        default=25,
-        help="specimens of three whole tomograms each, to calibrate on (default: %(default)s)",
+        default=20,
+        help="specimens imaged at random, and as many imaged as in ordinary sessions, with two "
+        "tomograms each, to calibrate the interval on (default: %(default)s)",
     )
     add(
         "--start",
