@@ -17,6 +17,7 @@ from tomoscore_scipion.simulation.recipe import (
     Recipe,
     ordinary_recipe,
     random_recipe,
+    raw_recipe,
 )
 from tomoscore_scipion.simulation.tilt_scheme import tilt_scheme
 
@@ -86,6 +87,15 @@ def test_every_number_has_a_range():
 
 def test_named_qualities_stay_named():
     assert list(QUALITIES) == ["good", "medium", "poor"]
+
+
+def test_raw_recipes_differ_in_the_acquisition_and_are_not_processed():
+    drawn = [raw_recipe(np.random.default_rng(seed)) for seed in range(50)]
+    assert {(r.post, r.deconvolution_strength, r.band_pass, r.picture) for r in drawn} == {
+        ("none", 0.0, "none", False)
+    }
+    assert len({r.misalignment_nm for r in drawn}) == 50
+    assert max(r.misalignment_nm for r in drawn) <= 4
 
 
 def test_ordinary_recipes_have_no_gross_fault_and_differ_otherwise():

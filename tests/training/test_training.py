@@ -21,7 +21,7 @@ from tomoscore_scipion.records.bands import N_BANDS, Z_90
 from tomoscore_scipion.simulation.recipe import Recipe
 from tomoscore_scipion.simulation.specimen import INGREDIENTS
 from tomoscore_scipion.training.calibration import (
-    MIN_DISTANCE,
+    BETWEEN_SESSIONS,
     error_by_score,
     fit_out_of_distribution,
 )
@@ -66,6 +66,12 @@ def test_the_card_tells_how_the_model_was_made(trained):
     card = read_card(trained / "weights.safetensors")
     assert card["training"]["seeds"] == [0, 1]
     assert card["training"]["steps"] == 3
+    calibrated_on = card["training"]["calibration_seeds"]
+    assert {name: last - first for name, (first, last) in calibrated_on.items()} == {
+        "random": 1,
+        "ordinary": 1,
+        "raw": 1,
+    }
     for side in ("below", "above"):
         assert len(card["interval"]["score"]) == len(card["interval"][side])
         assert min(card["interval"][side]) > 0
@@ -333,8 +339,11 @@ def test_calibration_recovers_an_error_that_grows_with_the_score():
     truth = found + rng.standard_normal(4000) * (0.1 + 0.2 * found)
     table = error_by_score(found, truth)
     for side in ("below", "above"):
-        assert np.interp(1.0, table["score"], table[side]) == pytest.approx(Z_90 * 0.3, abs=0.16)
-        assert np.interp(4.0, table["score"], table[side]) == pytest.approx(Z_90 * 0.9, abs=0.16)
+        for score, sd in ((1.0, 0.3), (4.0, 0.9)):
+            expected = Z_90 * np.hypot(sd, BETWEEN_SESSIONS)
+            assert np.interp(score, table["score"], table[side]) == pytest.approx(
+                expected, abs=0.16
+            )
 
 
 def test_calibration_recovers_errors_to_one_side():
@@ -343,7 +352,7 @@ def test_calibration_recovers_errors_to_one_side():
     found = truth + rng.exponential(0.5, 4000)
     table = error_by_score(found, truth)
     assert np.interp(4.0, table["score"], table["below"]) == pytest.approx(1.5, abs=0.1)
-    assert max(table["above"]) == MIN_DISTANCE
+    assert max(table["above"]) == pytest.approx(Z_90 * BETWEEN_SESSIONS, abs=0.01)
 
 
 def test_the_sampling_error_is_no_part_of_the_models_own():
@@ -353,9 +362,10 @@ def test_the_sampling_error_is_no_part_of_the_models_own():
     table = error_by_score(found, truth, np.full(4000, 0.3))
     certain = error_by_score(found, truth, np.full(4000, 2.0))
     for side in ("below", "above"):
-        expected = pytest.approx(Z_90 * 0.4, abs=0.05)
-        assert np.interp(2.5, table["score"], table[side]) == expected
-        assert max(certain[side]) == MIN_DISTANCE
+        expected = Z_90 * np.hypot(0.4, BETWEEN_SESSIONS)
+        assert np.interp(2.5, table["score"], table[side]) == pytest.approx(expected, abs=0.05)
+        shared = Z_90 * BETWEEN_SESSIONS
+        assert max(certain[side]) == pytest.approx(shared, abs=0.01)
 
 
 def test_a_few_scores_that_are_far_off_do_not_widen_all_intervals():
@@ -365,9 +375,9 @@ def test_a_few_scores_that_are_far_off_do_not_widen_all_intervals():
     found[::40] += 3.0
     below, above = own_error(found, error_by_score(found, truth))
     held = (truth > found - below) & (truth < found + above)
-    assert held.mean() == pytest.approx(0.9, abs=0.02)
-    assert np.median(below) < 0.65
-    assert np.median(above) < 0.55
+    assert 0.88 < held.mean() < 0.95
+    assert np.median(below) < 0.72
+    assert np.median(above) < 0.62
 
 
 def test_the_network_is_small_enough_to_ship():

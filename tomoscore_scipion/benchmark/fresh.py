@@ -73,9 +73,10 @@ def fresh_tomograms(
     containing: str | None = None,
     draw: Callable[[np.random.Generator], Recipe] | None = None,
     world: str = NEWEST_WORLD,
+    without: tuple[str, ...] = (),
 ) -> Iterator[Case]:
     """Whole tomograms of `fresh_acquisitions`, which has the same arguments."""
-    exposed = fresh_acquisitions(seeds, acquisitions, grid, containing, draw, world)
+    exposed = fresh_acquisitions(seeds, acquisitions, grid, containing, draw, world, without)
     for seed, rng, acquisition in exposed:
         stack, curves, content = tomogram(rng, acquisition)
         voxel = 10 * acquisition.voxel_nm
@@ -90,6 +91,7 @@ def fresh_acquisitions(
     containing: str | None = None,
     draw: Callable[[np.random.Generator], Recipe] | None = None,
     world: str = NEWEST_WORLD,
+    without: tuple[str, ...] = (),
 ) -> Iterator[tuple[int, np.random.Generator, Acquisition]]:
     """Random specimens, each imaged `acquisitions` times in random ways.
 
@@ -100,15 +102,16 @@ def fresh_acquisitions(
         containing: each specimen is drawn until it has this ingredient.
         draw: gives the recipe of a tomogram; a random one of the world when None.
         world: of `simulation.worlds.WORLDS`, from which specimens are drawn.
+        without: what specimens lack, see `random_specimen`.
 
     Yields:
         The seed of the specimen, the source of randomness to continue with, and the acquisition.
     """
     for seed in seeds:
         rng = np.random.default_rng([99, seed])
-        specimen = random_specimen(rng, grid or Grid(), world=world)
+        specimen = random_specimen(rng, grid or Grid(), without, world=world)
         while containing is not None and containing not in specimen.contents:
-            specimen = random_specimen(rng, grid or Grid(), world=world)
+            specimen = random_specimen(rng, grid or Grid(), without, world=world)
         microscope = Microscope(specimen)
         for _ in range(acquisitions):
             recipe = draw(rng) if draw is not None else random_recipe(rng, world=world)

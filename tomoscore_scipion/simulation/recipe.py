@@ -220,6 +220,23 @@ def ordinary_recipe(rng: np.random.Generator) -> Recipe:
     return sound
 
 
+def raw_recipe(rng: np.random.Generator) -> Recipe:
+    """Draw a recipe of a plain tomogram: an ordinary session, back-projected and nothing else.
+
+    41 tilts to 60 degrees, 60 to 140 e/A^2, alignment errors of 0.3 to 4 nm, weighted
+    back-projection at 2 nm per voxel, no filter or denoiser.
+    """
+    return Recipe(
+        voxel_nm=2.0,
+        ctf_correction="phase_flip",
+        misalignment_nm=_log_uniform(rng, 0.3, 4),
+        defocus_nm=float(rng.uniform(2000, 5000)),
+        total_dose=float(rng.uniform(60, 140)),
+        quantum_efficiency=_log_uniform(rng, 0.1, 0.9),
+        local_motion_nm=float(rng.uniform(0, 1.5)),
+    )
+
+
 def _tilts(rng: np.random.Generator) -> dict[str, Any]:
     steps = [5, 6, 9, 12, 20] if rng.random() < 0.12 else [1.5, 2, 3, 3, 4]
     narrow = rng.random() < 0.08

@@ -3,18 +3,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable, Iterator
 
 import numpy as np
 
-from tomoscore_scipion.benchmark.fresh import compare, fresh_tomograms
+from tomoscore_scipion.benchmark.fresh import Case, compare, fresh_tomograms
 from tomoscore_scipion.model.network import ResolvabilityNet
 from tomoscore_scipion.model.scorer import Scorer
 from tomoscore_scipion.model.weights import save_weights
 from tomoscore_scipion.records.bands import Z_90
-from tomoscore_scipion.simulation.recipe import ordinary_recipe
+from tomoscore_scipion.simulation.recipe import (
+    Recipe,
+    ordinary_recipe,
+    random_recipe,
+    raw_recipe,
+)
 from tomoscore_scipion.training.calibration import (
     OUT_OF_DISTRIBUTION_WIDTH,
     UNCALIBRATED,
@@ -32,10 +38,42 @@ HELD_OUT_SEED = 100000
 """First held-out seed; seeds from this value on are never used for training."""
 
 
-CALIBRATION_SEED, ORDINARY_SEED = 700000, 710000
-"""First seeds of the specimens of the calibration: imaged at random, and in ordinary sessions."""
 CALIBRATION_TOMOGRAMS = 2
 """Tomograms of each specimen of the calibration."""
+
+
+@dataclass(frozen=True)
+class CalibrationKind:
+    """A kind of tomograms for the calibration of the interval.
+
+    Attributes:
+        seed: seed of the first specimen.
+        draw: function that draws the recipe of a tomogram.
+        without: what specimens lack, see `random_specimen`.
+    """
+
+    seed: int
+    draw: Callable[[np.random.Generator], Recipe]
+    without: tuple[str, ...] = ()
+
+    def seeds(self, specimens: int) -> range:
+        """Seeds of the specimens."""
+        return range(self.seed, self.seed + specimens)
+
+    def tomograms(self, specimens: int) -> Iterator[Case]:
+        """Two tomograms of each specimen."""
+        seeds = self.seeds(specimens)
+        return fresh_tomograms(seeds, CALIBRATION_TOMOGRAMS, draw=self.draw, without=self.without)
+
+
+CALIBRATION_KINDS = {
+    "random": CalibrationKind(700000, random_recipe),
+    "ordinary": CalibrationKind(710000, ordinary_recipe),
+    "raw": CalibrationKind(720000, raw_recipe, ("contamination",)),
+}
+"""Kinds of tomograms for the calibration. Random ones are mostly poor, and their scores are more
+often too high; scores of raw tomograms of clean specimens are more often too low."""
+
 
 SPECIMENS_PER_NOISE_SEED = 4
 """Number of specimens per noise-only seed."""
@@ -110,10 +148,9 @@ def write_calibrated(
 ) -> None:
     """Write weights with an interval measured on new tomograms.
 
-    The errors of these tomograms give the interval; for `widths` see `model.interval.own_error`.
-    Half of the tomograms are random, and most of these are poor; the other half are as in ordinary
-    sessions. The curves are not corrected, because factors fitted to simulated tomograms made real
-    ones worse.
+    The errors of the tomograms of `CALIBRATION_KINDS` give the interval; for `widths` see
+    `model.interval.own_error`. The curves are not corrected, because factors fitted to simulated
+    tomograms made real ones worse.
 
     Args:
         path: path of the weights file.
@@ -123,21 +160,13 @@ def write_calibrated(
         widths: "thin" and "strange" of the interval.
     """
     save_weights(path, network, {**card, "interval": UNCALIBRATED})
-    seeds, ordinary_seeds = (
-        range(first, first + specimens) for first in (CALIBRATION_SEED, ORDINARY_SEED)
-    )
-    cases = chain(
-        fresh_tomograms(seeds, CALIBRATION_TOMOGRAMS),
-        fresh_tomograms(ordinary_seeds, CALIBRATION_TOMOGRAMS, draw=ordinary_recipe),
-    )
+    cases = chain.from_iterable(kind.tomograms(specimens) for kind in CALIBRATION_KINDS.values())
     result = compare(Scorer.load(path, "cpu"), cases)
     # Without calibration the interval is symmetric, and at most one end is clipped, at 0 or at 5.
     half = np.maximum(result.high - result.predicted, result.predicted - result.low)
     interval = error_by_score(result.predicted, result.truth, half / Z_90)
-    training = {
-        **card["training"],
-        "calibration_seeds": [seeds.start, seeds.stop],
-        "ordinary_calibration_seeds": [ordinary_seeds.start, ordinary_seeds.stop],
-    }
+    seeds = {name: kind.seeds(specimens) for name, kind in CALIBRATION_KINDS.items()}
+    calibration_seeds = {name: [part.start, part.stop] for name, part in seeds.items()}
+    training = {**card["training"], "calibration_seeds": calibration_seeds}
     interval = {**interval, **widths}
     save_weights(path, network, {**card, "training": training, "interval": interval})

@@ -24,8 +24,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--calibration",
         type=int,
         default=20,
-        help="specimens imaged at random, and as many imaged as in ordinary sessions, with two "
-        "tomograms each, to calibrate the interval on (default: %(default)s)",
+        help="specimens of each of three kinds, with two tomograms each, to calibrate the interval "
+        "on (default: %(default)s)",
     )
     add(
         "--start",
