@@ -24,9 +24,9 @@ stabilises the estimate, since a few dozen tomograms are too few for one estimat
 CONFIDENCE = 0.9
 """Fraction of the errors that an interval covers."""
 BETWEEN_SESSIONS = 0.2
-"""Standard deviation in octaves of an error that the tomograms of a session share. It is added to
-that of the simulated tomograms, since sessions differ by more than they do; with it, intervals hold
-the truth of 85 % of the tomograms of sessions of eight worlds (benchmarks/own_data.py)."""
+"""Standard deviation in octaves of the error that all tomograms of a session share, as far as the
+tomograms of the calibration do not show it. With this value, intervals hold the truth of about 85 %
+of the tomograms of sessions of eight worlds (benchmarks/own_data.py)."""
 MIN_VOLUMES = 20
 """Minimum number of volumes of a kind for a separate estimate."""
 OUT_OF_DISTRIBUTION_WIDTH = 0.5
@@ -44,7 +44,7 @@ def error_by_score(
     Errors are neither symmetric nor normally distributed: a few are large, and low scores are more
     often too high than too low. The interval is therefore chosen so that 5 % of the errors near a
     score are beyond each of its ends, as in conformal prediction (Lei et al., J. Am. Stat. Assoc.
-    113, 1094 (2018)).
+    113, 1094 (2018)). `BETWEEN_SESSIONS` is then added in quadrature.
 
     Args:
         predicted: (n,) predicted scores in octaves.
