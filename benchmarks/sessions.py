@@ -35,7 +35,7 @@ from tomoscore_scipion.records.record import Score
 from tomoscore_scipion.running.scoring import Scoring
 from tomoscore_scipion.simulation.acquisition import Microscope, tomogram
 from tomoscore_scipion.simulation.grid import Grid
-from tomoscore_scipion.simulation.recipe import Recipe
+from tomoscore_scipion.simulation.recipe import raw_recipe
 from tomoscore_scipion.simulation.specimen import random_specimen
 from tomoscore_scipion.simulation.summary import truth_summary
 
@@ -45,7 +45,6 @@ SEED = 700_000
 """First seed of the sessions that the settings of calibration were chosen on."""
 TRUTH_SD = 0.03
 """Standard deviation that makes a correction follow true curves closely."""
-USUAL = Recipe(voxel_nm=2.0, ctf_correction="phase_flip", tilt_step_deg=3.0)
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class World:
 
     Attributes:
         name: name in tables.
-        recipe: parameters of `Recipe` that differ from `USUAL`.
+        recipe: parameters that differ from those of `raw_recipe`.
         thickness_nm: range of the ice thickness, nm.
         scene: scene of all specimens; None to draw one for each.
         misalignment_nm: range of the misalignment, log-uniform, nm.
@@ -143,15 +142,7 @@ def case_of(world: World, number: int, scorer: Scorer, seed: int = SEED) -> Case
         empty=False,
         scene=world.scene,
     )
-    low, high = np.log(world.misalignment_nm)
-    varied = {
-        "misalignment_nm": float(np.exp(rng.uniform(low, high))),
-        "defocus_nm": float(rng.uniform(2000, 5000)),
-        "total_dose": float(rng.uniform(60, 140)),
-        "quantum_efficiency": float(np.exp(rng.uniform(np.log(0.1), np.log(0.9)))),
-        "local_motion_nm": float(rng.uniform(0, 1.5)),
-    }
-    recipe = replace(USUAL, **{**varied, **world.recipe})
+    recipe = replace(raw_recipe(rng, world.misalignment_nm), **world.recipe)
     acquisition = Microscope(specimen).acquire(rng, recipe, HEADROOM, halves=True)
     planes, curves, content = tomogram(rng, acquisition)
     heights = torch.arange(acquisition.n_z) - (acquisition.n_z - 1) / 2

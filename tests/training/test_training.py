@@ -375,9 +375,10 @@ def test_a_few_scores_that_are_far_off_do_not_widen_all_intervals():
     found[::40] += 3.0
     below, above = own_error(found, error_by_score(found, truth))
     held = (truth > found - below) & (truth < found + above)
-    assert 0.88 < held.mean() < 0.95
-    assert np.median(below) < 0.72
-    assert np.median(above) < 0.62
+    # 0.9 without `BETWEEN_SESSIONS`
+    assert held.mean() == pytest.approx(0.94, abs=0.02)
+    assert np.median(below) < 0.65
+    assert np.median(above) < 0.61
 
 
 def test_the_network_is_small_enough_to_ship():

@@ -220,16 +220,22 @@ def ordinary_recipe(rng: np.random.Generator) -> Recipe:
     return sound
 
 
-def raw_recipe(rng: np.random.Generator) -> Recipe:
+def raw_recipe(
+    rng: np.random.Generator, misalignment_nm: tuple[float, float] = (0.3, 4.0)
+) -> Recipe:
     """Draw a recipe of a plain tomogram: an ordinary session, back-projected and nothing else.
 
-    41 tilts to 60 degrees, 60 to 140 e/A^2, alignment errors of 0.3 to 4 nm, weighted
-    back-projection at 2 nm per voxel, no filter or denoiser.
+    41 tilts to 60 degrees, 60 to 140 e/A^2, weighted back-projection at 2 nm per voxel, no filter
+    or denoiser.
+
+    Args:
+        rng: source of randomness.
+        misalignment_nm: range of the misalignment, drawn log-uniformly.
     """
     return Recipe(
         voxel_nm=2.0,
         ctf_correction="phase_flip",
-        misalignment_nm=_log_uniform(rng, 0.3, 4),
+        misalignment_nm=_log_uniform(rng, *misalignment_nm),
         defocus_nm=float(rng.uniform(2000, 5000)),
         total_dose=float(rng.uniform(60, 140)),
         quantum_efficiency=_log_uniform(rng, 0.1, 0.9),
