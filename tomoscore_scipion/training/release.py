@@ -75,7 +75,7 @@ CALIBRATION_KINDS = {
 often too high; scores of raw tomograms of clean specimens are more often too low."""
 
 
-SPECIMENS_PER_NOISE_SEED = 4
+SPECIMENS_PER_NOISE_SEED = 8
 """Number of specimens per noise-only seed."""
 SPECIMENS_PER_EMPTY_SEED = 8
 """Number of specimens per seed of empty ice."""

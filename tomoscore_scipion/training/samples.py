@@ -28,7 +28,12 @@ from tomoscore_scipion.simulation.phantoms import (
     smoothing_nm,
 )
 from tomoscore_scipion.simulation.picture import as_picture
-from tomoscore_scipion.simulation.recipe import Recipe, random_recipe
+from tomoscore_scipion.simulation.recipe import (
+    Recipe,
+    ordinary_recipe,
+    random_recipe,
+    raw_recipe,
+)
 from tomoscore_scipion.simulation.specimen import Specimen, random_specimen
 from tomoscore_scipion.simulation.truth import plane_density, tile_content, tile_curves
 from tomoscore_scipion.simulation.worlds import INGREDIENTS
@@ -38,6 +43,13 @@ TILT_SERIES, PHANTOM, NOISE_ONLY = "tilt_series", "direct", "null"
 """Kinds of samples, as named in shards and cards."""
 SINGLE_SLICE_ODDS = 0.2
 """Fraction of the specimens with a single ingredient, like purified or sparse specimens."""
+RECIPE_ODDS = {"random": 0.5, "ordinary": 0.25, "raw": 0.25}
+"""Odds of the recipes of tilt series. Random ones are mostly poor; without the others, the scores
+of good tomograms that are back-projected and not processed further are too low."""
+RAW_PICTURE_ODDS = 0.25
+"""Fraction of the raw tomograms that become single pictures."""
+RAW_VOXEL_NM = (1.5, 3.0)
+"""Range of the voxel size of raw tomograms."""
 DENOISED_ICE_ODDS = 0.7
 """Fraction of the empty tomograms that a denoising network has processed, beside those that
 `random_recipe` draws."""
@@ -106,7 +118,7 @@ def specimen_samples(seed: int, recipe: SampleRecipe = SampleRecipe()) -> list[S
     microscope = Microscope(specimen)
     volumes = []
     for _ in range(recipe.acquisitions):
-        drawn = _unusual(rng, random_recipe(rng))
+        drawn = _unusual(rng, _drawn(rng))
         volumes += _acquired(rng, microscope, drawn, recipe.slices)
     for number in range(recipe.phantoms + recipe.noise_stacks):
         noise_only = number >= recipe.phantoms
@@ -178,6 +190,18 @@ def _spread_out(rng: np.random.Generator, n_z: int, n: int) -> np.ndarray:
     """Draw at most n planes, one in each of n equal parts of the height."""
     positions = (np.arange(n) + rng.random(n)) * n_z / n
     return np.unique(np.minimum(positions.astype(int), n_z - 1))
+
+
+def _drawn(rng: np.random.Generator) -> Recipe:
+    """Draw a recipe: random, of an ordinary session, or of a raw tomogram, see `RECIPE_ODDS`."""
+    kind = str(rng.choice(list(RECIPE_ODDS), p=list(RECIPE_ODDS.values())))
+    if kind == "random":
+        return random_recipe(rng)
+    if kind == "ordinary":
+        return ordinary_recipe(rng)
+    voxel_nm = float(rng.uniform(*RAW_VOXEL_NM))
+    picture = bool(rng.random() < RAW_PICTURE_ODDS)
+    return replace(raw_recipe(rng), voxel_nm=voxel_nm, picture=picture)
 
 
 def _unusual(rng: np.random.Generator, recipe: Recipe) -> Recipe:
