@@ -10,6 +10,7 @@ from scoring_fakes import MODEL, make_score
 from tomoscore_scipion.commands.cli import main
 from tomoscore_scipion.examples.fit import auroc, threshold_of
 from tomoscore_scipion.examples.rule import read_rule
+from tomoscore_scipion.records.id_lists import read_ids
 from tomoscore_scipion.records.record_files import json_line
 
 
@@ -100,6 +101,47 @@ def test_the_command_prints_and_writes_the_threshold(results, capsys):
     assert rule.threshold == content["threshold"]
     assert (rule.good, rule.bad, rule.calibration_sha256) == (6, 6, None)
     assert content["model_sha256"] == MODEL["sha256"]
+
+
+def saved_verdicts(by_hand):
+    """Verdicts as the report saves them; those of the given tomograms are by hand."""
+    lines = ["ts_id,verdict,decided_by"]
+    for i in range(12):
+        decider = "hand" if f"T{i}" in by_hand else "score"
+        lines.append(f"T{i},{'accepted' if i >= 6 else 'rejected'},{decider}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def test_only_verdicts_by_hand_are_examples(results, capsys):
+    by_hand = [f"T{i}" for i in range(2, 12)]
+    (results / "verdicts.csv").write_text(saved_verdicts(by_hand))
+    assert main(["threshold", "r.jsonl", "--marked", "verdicts.csv"]) == 0
+    assert "6 good and 4 bad examples" in capsys.readouterr().out
+
+
+def test_too_few_verdicts_by_hand_are_an_error(results, capsys):
+    (results / "verdicts.csv").write_text(saved_verdicts(["T2", "T7"]))
+    assert main(["threshold", "r.jsonl", "--marked", "verdicts.csv"]) == 1
+    assert "found 1 good and 1 bad" in capsys.readouterr().err
+
+
+def test_ids_and_verdicts_are_not_confused(results, capsys):
+    (results / "verdicts.csv").write_text(saved_verdicts([]))
+    assert main(["threshold", "r.jsonl", "--marked", "good"]) == 1
+    assert "good: expected verdicts saved by the report" in capsys.readouterr().err
+    assert main([*COMMAND[:-1], "verdicts.csv"]) == 1
+    assert "verdicts.csv: expected ids, found verdicts" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("examples", [[], ["--good", "good"], [*COMMAND[2:], "--marked", "x.csv"]])
+def test_examples_are_given_in_one_of_two_ways(results, capsys, examples):
+    assert main(["threshold", "r.jsonl", *examples]) == 2
+    assert "--marked, or as --good and --bad" in capsys.readouterr().err
+
+
+def test_ids_are_separated_by_commas_or_newlines_and_quoted_if_they_have_a_comma(tmp_path):
+    (tmp_path / "ids").write_text('a, b\n\nc\na\n"d,e"\n')
+    assert read_ids(tmp_path / "ids") == ["a", "b", "c", "d,e"]
 
 
 def test_examples_that_the_score_does_not_separate_are_reported(results, capsys):

@@ -126,6 +126,19 @@ def test_examples_that_cannot_be_used_are_an_error(lab, scored, good, bad, messa
     assert error.startswith("*Examples*: ") and message in error
 
 
+def test_verdicts_by_hand_of_the_report_are_examples(lab, scored):
+    lines = [f"{ts_id},accepted,hand" for ts_id in GOOD]
+    lines += [f"{ts_id},rejected,{'score' if ts_id == BAD[0] else 'hand'}" for ts_id in BAD]
+    path = lab.folder / "tomoscore-verdicts.csv"
+    path.write_text("\n".join(["ts_id,verdict,decided_by", *lines]) + "\n")
+    protocol = new(lab, scored, examplesBy=2, reportFile=str(path))
+    assert protocol.validate() == []
+    lab.launch(protocol)
+    assert protocol.isFinished(), log_of(protocol)
+    result = protocol.getResult()
+    assert (result["good"], result["bad"]) == (len(GOOD), len(BAD) - 1)
+
+
 def test_inputs_that_cannot_be_used_are_an_error(lab, scored, subsets, learned):
     both = new(lab, scored)
     for name in ("goodTomograms", "badTomograms"):

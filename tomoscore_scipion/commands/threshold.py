@@ -16,7 +16,7 @@ from tomoscore_scipion.examples.octaves import octave_weights
 from tomoscore_scipion.examples.rule import threshold_rule, visible_fractions, write_rule
 from tomoscore_scipion.examples.summary_text import sentences
 from tomoscore_scipion.records.errors import StartError
-from tomoscore_scipion.records.id_lists import read_ids
+from tomoscore_scipion.records.id_lists import read_ids, read_marked
 from tomoscore_scipion.records.line_file import write_file
 from tomoscore_scipion.records.output_paths import check_outputs
 from tomoscore_scipion.records.record import Score
@@ -35,12 +35,17 @@ def main(args: Namespace) -> int:
     Raises:
         StartError: no threshold can be derived, or a file cannot be written.
     """
-    check_outputs([args.json, args.output], [*files_of(*args.results), args.good, args.bad])
+    lists = [path for path in (args.marked, args.good, args.bad) if path is not None]
+    _check_usage(args)
+    check_outputs([args.json, args.output], [*files_of(*args.results), *lists])
     records = {record.ts_id: record for record in records_of(args.results)}
     model = model_of(list(records.values()))
     scores = {i: record.tomoscore for i, record in records.items() if record.tomoscore is not None}
-    good, bad = read_ids(args.good), read_ids(args.bad)
-    marked = scores_of_marked(good, bad, scores, (args.good, args.bad))
+    if args.marked is None:
+        (good, bad), names = map(read_ids, lists), (args.good, args.bad)
+    else:
+        (good, bad), names = read_marked(args.marked), (args.marked, args.marked)
+    marked = scores_of_marked(good, bad, scores, names)
     try:
         threshold = threshold_of(*marked)
     except ValueError as error:
@@ -55,6 +60,13 @@ def main(args: Namespace) -> int:
         write_file(args.json, json.dumps(content, indent=1, allow_nan=False) + "\n")
     print_lines(lines)
     return 0
+
+
+def _check_usage(args: Namespace) -> None:
+    """Stop with wrong usage (2) unless either --marked or both lists of ids are given."""
+    given = [path is not None for path in (args.marked, args.good, args.bad)]
+    if given not in ([True, False, False], [False, True, True]):
+        args.wrong_usage("give the examples as --marked, or as --good and --bad")
 
 
 def _visible(records: Mapping[str, Score], ids: Iterable[str]) -> dict[str, np.ndarray]:

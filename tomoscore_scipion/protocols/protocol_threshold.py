@@ -20,10 +20,10 @@ from tomoscore_scipion.protocols.item_attributes import curves_of, scores_of, va
 from tomoscore_scipion.protocols.provenance import CALIBRATION_SHA256, MODEL_SHA256
 from tomoscore_scipion.protocols.summary_text import PAPER
 from tomoscore_scipion.records.errors import StartError
-from tomoscore_scipion.records.id_lists import read_ids
+from tomoscore_scipion.records.id_lists import read_ids, read_marked
 
-BY_SETS, BY_FILES = range(2)
-SETS, FILES = (f"examplesBy == {number}" for number in (BY_SETS, BY_FILES))
+BY_SETS, BY_FILES, BY_REPORT = range(3)
+SETS, FILES, REPORT = (f"examplesBy == {number}" for number in (BY_SETS, BY_FILES, BY_REPORT))
 SCORE_AGAIN = "an earlier version scored them: score them again"
 RULE, EXAMPLES = "threshold.json", "examples.json"
 
@@ -33,7 +33,11 @@ EXAMPLES_HELP = (
     f"certain. At least {MIN_EXAMPLES} examples are needed, {MIN_OF_EACH} of each kind; the "
     "interval of the threshold shows whether more would help."
 )
-FILE_HELP = "A text file with one tsId per line.\n\n" + EXAMPLES_HELP
+FILE_HELP = "A text file with tsIds, separated by commas or newlines.\n\n" + EXAMPLES_HELP
+REPORT_HELP = (
+    "The file that *Save verdicts* of the report writes. Only tomograms that you accepted or "
+    "rejected by hand in the report (keys a and r) count.\n\n" + EXAMPLES_HELP
+)
 
 
 class ProtTomoScoreThreshold(LightProtocol):
@@ -59,12 +63,13 @@ class ProtTomoScoreThreshold(LightProtocol):
         definition.addParam(
             "examplesBy",
             params.EnumParam,
-            choices=["sets", "files of ids"],
+            choices=["sets", "files of ids", "verdicts of the report"],
             default=BY_SETS,
             display=params.EnumParam.DISPLAY_HLIST,
             label="Examples as",
             help="Sets are subsets of the tomograms, made in Scipion's viewers. Files of ids are "
-            "text files with one tsId per line.\n\n" + EXAMPLES_HELP,
+            "text files with tsIds. Verdicts of the report are those that you made by hand in the "
+            "report and saved there.\n\n" + EXAMPLES_HELP,
         )
         for name, label in (("goodTomograms", "Good tomograms"), ("badTomograms", "Bad tomograms")):
             definition.addParam(
@@ -79,6 +84,14 @@ class ProtTomoScoreThreshold(LightProtocol):
             definition.addParam(
                 name, params.FileParam, default="", condition=FILES, label=label, help=FILE_HELP
             )
+        definition.addParam(
+            "reportFile",
+            params.FileParam,
+            default="",
+            condition=REPORT,
+            label="Saved verdicts",
+            help=REPORT_HELP,
+        )
         definition.addParallelSection(threads=0, mpi=0)
 
     # --------------------------- step ---------------------------------------
@@ -116,10 +129,12 @@ class ProtTomoScoreThreshold(LightProtocol):
         """Lists of the good and the bad ids, each id once.
 
         Raises:
-            StartError: a file cannot be read.
+            StartError: a file cannot be read or has something else.
         """
         if self.examplesBy.get() == BY_FILES:
             return tuple(read_ids(file.get()) for file in (self.goodFile, self.badFile))
+        if self.examplesBy.get() == BY_REPORT:
+            return read_marked(self.reportFile.get())
         sets = (pointer.get() for pointer in (self.goodTomograms, self.badTomograms))
         ids = ((item.getTsId() for item in items.iterItems()) for items in sets)
         return tuple(list(dict.fromkeys(of_set)) for of_set in ids)
@@ -132,9 +147,11 @@ class ProtTomoScoreThreshold(LightProtocol):
         """
         scored = scores_of(self.inTomograms.get())
         scores = {ts_id: score for ts_id, score in scored.items() if score is not None}
-        names = ("*Good tomograms*", "*Bad tomograms*")
-        if self.examplesBy.get() == BY_FILES:
-            names = (self.goodFile.get(), self.badFile.get())
+        names = {
+            BY_SETS: ("*Good tomograms*", "*Bad tomograms*"),
+            BY_FILES: (self.goodFile.get(), self.badFile.get()),
+            BY_REPORT: (self.reportFile.get(), self.reportFile.get()),
+        }[self.examplesBy.get()]
         return scores_of_marked(good, bad, scores, names)
 
     def _octavesOf(self, good, bad):
@@ -161,6 +178,8 @@ class ProtTomoScoreThreshold(LightProtocol):
     def _hasExamples(self):
         if self.examplesBy.get() == BY_FILES:
             return bool(self.goodFile.get() and self.badFile.get())
+        if self.examplesBy.get() == BY_REPORT:
+            return bool(self.reportFile.get())
         return None not in (self.goodTomograms.get(), self.badTomograms.get())
 
     # --------------------------- checks -------------------------------------

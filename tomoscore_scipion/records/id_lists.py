@@ -47,13 +47,42 @@ class IdList:
 
 
 def read_ids(path: str) -> list[str]:
-    """The ids of a text file, one per line, each once; blank lines are ignored.
+    """The ids of a text file, separated by commas or newlines, each once.
 
     Raises:
-        IdListError: the file cannot be read.
+        IdListError: the file cannot be read, or has verdicts.
     """
-    lines = (line.strip() for line in read_text(path).split("\n"))
-    return list(dict.fromkeys(filter(None, lines)))
+    lines = _lines(read_text(path))
+    if _have_verdicts(lines):
+        raise IdListError(
+            f"{path}: expected ids, found verdicts: give this file as verdicts of the report"
+        )
+    return _plain_ids(lines)
+
+
+def read_marked(path: str) -> tuple[list[str], list[str]]:
+    """The ids that a person accepted and rejected, from verdicts saved by the report.
+
+    Verdicts by the score or by faults are left out.
+
+    Raises:
+        IdListError: the file cannot be read, or has no verdicts.
+    """
+    lines = _lines(read_text(path))
+    if not _have_verdicts(lines):
+        expected = ",".join(HEADER)
+        raise IdListError(
+            f"{path}: expected verdicts saved by the report, with the first line {expected}"
+        )
+    by_hand = [
+        (ts_id, verdict)
+        for ts_id, (verdict, decider) in _verdicts(lines[1:]).items()
+        if decider == BY_HAND
+    ]
+    accepted, rejected = (
+        [ts_id for ts_id, found in by_hand if found == verdict] for verdict in VERDICTS
+    )
+    return accepted, rejected
 
 
 def read_text(path: str) -> str:
@@ -80,21 +109,36 @@ def parse_id_list(text: str) -> IdList:
     Raises:
         IdListError: there is no id, a line has no verdict, or an id has two verdicts.
     """
+    lines = _lines(text)
+    if not lines:
+        raise IdListError("the list of ids is empty")
+    if _have_verdicts(lines):
+        return IdList(_verdicts(lines[1:]))
+    return IdList(dict.fromkeys(_plain_ids(lines), (ACCEPTED, BY_HAND)))
+
+
+Lines = Sequence[tuple[int, Sequence[str]]]
+"""Line numbers and cells of lines that are not blank."""
+
+
+def _lines(text: str) -> Lines:
     rows = csv.reader(io.StringIO(text.lstrip("\ufeff")), skipinitialspace=True)
     try:
         lines = [(rows.line_num, [cell.strip() for cell in row]) for row in rows]
     except csv.Error as error:
         raise IdListError(f"the list of ids cannot be read: {error}") from None
-    lines = [(number, cells) for number, cells in lines if any(cells)]
-    if not lines:
-        raise IdListError("the list of ids is empty")
-    if tuple(lines[0][1][: len(HEADER)]) == HEADER:
-        return IdList(_verdicts(lines[1:]))
-    ids = [cell for _, cells in lines for cell in cells if cell]
-    return IdList(dict.fromkeys(ids, (ACCEPTED, BY_HAND)))
+    return [(number, cells) for number, cells in lines if any(cells)]
 
 
-def _verdicts(lines: Sequence[tuple[int, Sequence[str]]]) -> dict[str, tuple[str, str]]:
+def _have_verdicts(lines: Lines) -> bool:
+    return bool(lines) and tuple(lines[0][1][: len(HEADER)]) == HEADER
+
+
+def _plain_ids(lines: Lines) -> list[str]:
+    return list(dict.fromkeys(cell for _, cells in lines for cell in cells if cell))
+
+
+def _verdicts(lines: Lines) -> dict[str, tuple[str, str]]:
     verdicts: dict[str, tuple[str, str]] = {}
     for number, cells in lines:
         ts_id, verdict, decider = (*cells, "", "", "")[: len(HEADER)]

@@ -81,6 +81,11 @@ function naturally(a, b) {
   return a.id.localeCompare(b.id, 'en', { numeric: true }) || a.number - b.number;
 }
 
+// A text as a CSV cell, in quotes where it needs them.
+function csvQuoted(text) {
+  return /[",\n\r]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
+}
+
 function save(name, type, text) {
   const link = element('a', { href: URL.createObjectURL(new Blob([text], { type })), download: name });
   link.click();

@@ -68,9 +68,9 @@ function handButtons(t) {
   return [button('a', 'Accept'), ' ', button('r', 'Reject'), ' ', button('u', 'Decide by the score')];
 }
 
-// Lines of ts_id,verdict,decided_by: what "TomoScore - filter by score" reads. An id stands as it is.
+// Lines of ts_id,verdict,decided_by, which "TomoScore - filter by score" and "TomoScore - threshold
+// from examples" read.
 function saveVerdicts() {
-  const quoted = (text) => (/[",\n\r]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text);
-  const lines = scored.map((t) => `${quoted(t.id)},${verdictOf(t)},${quoted(decidedBy(t))}\n`);
+  const lines = scored.map((t) => `${csvQuoted(t.id)},${verdictOf(t)},${csvQuoted(decidedBy(t))}\n`);
   save('tomoscore-verdicts.csv', 'text/csv', `ts_id,verdict,decided_by\n${lines.join('')}`);
 }

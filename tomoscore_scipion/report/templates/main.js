@@ -36,14 +36,13 @@ function repaint() {
 
 function saveIds(verdict) {
   const ids = tomograms.filter((t) => verdictOf(t) === verdict).map((t) => t.id);
-  save(`${verdict}.txt`, 'text/plain', ids.map((id) => `${id}\n`).join(''));
+  save(`${verdict}.txt`, 'text/plain', ids.map((id) => `${csvQuoted(id)}\n`).join(''));
 }
 
 // A spreadsheet would take a cell that begins so for a formula.
 function csvCell(value) {
   const text = value === null || value === undefined ? '' : String(value);
-  const harmless = typeof value === 'string' && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\n\r]/.test(harmless) ? `"${harmless.replace(/"/g, '""')}"` : harmless;
+  return csvQuoted(typeof value === 'string' && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text);
 }
 
 function saveTable() {
