@@ -1,16 +1,17 @@
-# `make test` from a clean clone needs make and Python 3.11 with venv, and the Python package index.
+# `make test` in a clean clone needs make, Python 3.11 with venv, and the Python package index.
 PYTHON3 ?= $(shell command -v python3.11)
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 TOMOSCORE := $(VENV)/bin/tomoscore
 INSTALLED := $(VENV)/.installed
-# Scipion pins other versions, so that it has an environment of its own, with the engine beside it.
+# Scipion pins other package versions: a separate environment with Scipion and the engine.
 SCIPION_VENV := .venv-scipion
 SCIPION_PYTHON := $(SCIPION_VENV)/bin/python
 SCIPION_INSTALLED := $(SCIPION_VENV)/.installed
 
-# Most of Scipion's installations are Python 3.8, on which the engine does not run: it is that of
-# $(VENV), in another process. pyenv's shim of a version that is not chosen does not start.
+# Most Scipion installations use Python 3.8, on which the engine does not run. The tests there run
+# the engine of $(VENV) in another process. A pyenv shim fails if its version is not selected:
+# the versions installed by pyenv are searched as well.
 SCIPION38_VENV := .venv-scipion38
 SCIPION38_PYTHON := $(SCIPION38_VENV)/bin/python
 SCIPION38_INSTALLED := $(SCIPION38_VENV)/.installed
@@ -24,24 +25,24 @@ NAPARI_VENV := .venv-napari
 	benchmark-speed benchmark-truth benchmark-batches
 
 help:
-	@echo 'make venv             environment with engine and tools in $(VENV)'
+	@echo 'make venv             environment with the engine and development tools in $(VENV)'
 	@echo 'make venv-scipion     environment with Scipion and the engine in $(SCIPION_VENV)'
-	@echo 'make demo             a Scipion project: simulated tomograms, imported, scored, filtered'
-	@echo 'make demo-open        open that project in Scipion'
-	@echo 'make demo-real        reconstruct a real tilt series and score it (downloads 67 MB)'
-	@echo 'make test             lint, types, tests and coverage of the engine'
-	@echo 'make test-scipion     the tests that run in a Scipion project'
-	@echo 'make test-slow        the tests that take minutes, also in Scipion and on Python 3.8'
-	@echo 'make test-napari      the tests of the napari plugin, in an environment with napari'
-	@echo 'make faults           run the test of every row of docs/faults.rst'
-	@echo 'make night            1,000 tomograms in streaming, with faults: 35 minutes, prints figures'
-	@echo 'make night-watch      1,000 files in a folder that tomoscore watch scores: 20 minutes, figures'
+	@echo 'make demo             Scipion project with simulated tomograms: import, score, filter'
+	@echo 'make demo-open        open the demo project in Scipion'
+	@echo 'make demo-real        reconstruct and score a real tilt series (downloads 67 MB)'
+	@echo 'make test             format, lint, types, tests and coverage of the engine'
+	@echo 'make test-scipion     tests in Scipion projects'
+	@echo 'make test-slow        slow tests (minutes), also in Scipion and on Python 3.8'
+	@echo 'make test-napari      tests of the napari plugin, in an environment with napari'
+	@echo 'make faults           run the tests listed in docs/faults.rst'
+	@echo 'make night            endurance test in Scipion: 1,000 streamed tomograms, faults (35 minutes)'
+	@echo 'make night-watch      endurance test of tomoscore watch: 1,000 files, faults (20 minutes)'
 	@echo 'make docs             build the documentation with Sphinx in docs/_build/html'
-	@echo 'make manual           make the pages of Help in Scipion from docs/*.rst'
-	@echo 'make lint             format, lint and types only'
-	@echo 'make benchmark-speed  seconds and memory per tomogram, and of other tools'
-	@echo 'make benchmark-truth  scores and other metrics against the truth'
-	@echo 'make benchmark-batches  1, 2, 4, 8 workers against the ideal; threads against workers'
+	@echo 'make manual           build the help pages of the Scipion protocols from docs/*.rst'
+	@echo 'make lint             check format, lint and types only'
+	@echo 'make benchmark-speed  time and memory per tomogram, compared with other tools'
+	@echo 'make benchmark-truth  TomoScore and other metrics, compared with the ground truth'
+	@echo 'make benchmark-batches  run time of 1 to 8 workers, compared with the ideal; threads or workers'
 
 venv: $(INSTALLED)
 
@@ -112,7 +113,7 @@ test-scipion38: venv venv-scipion38
 test-slow: venv test-scipion-slow test-scipion38
 	$(PYTHON) -m pytest -m slow
 
-# napari is large and needs Qt, so that its tests have an environment of their own, without PyTorch.
+# napari is large and needs Qt: a separate environment for its tests, without PyTorch.
 $(NAPARI_VENV)/.installed: setup.py
 	$(PYTHON3) -m venv --clear $(NAPARI_VENV)
 	$(NAPARI_VENV)/bin/python -m pip install --quiet 'napari>=0.5' PyQt6 matplotlib mrcfile pytest

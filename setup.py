@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The distribution scipion-em-tomoscore."""
+"""Build script of the distribution scipion-em-tomoscore."""
 
 import re
 from pathlib import Path
@@ -15,8 +15,8 @@ def version():
     return re.search(r'^__version__ = "(.+)"$', source, re.MULTILINE).group(1)
 
 
-# Open at the top: the engine works beside what Scipion pins (numpy 1.24.4 or 1.26.1, scipy 1.10,
-# mrcfile 1.4.3) and beside later ones. constraints.txt has the versions that it is tested with.
+# No upper limits: the engine works with the versions that Scipion pins (numpy 1.24.4 or 1.26.1,
+# scipy 1.10, mrcfile 1.4.3) and with later ones. constraints.txt has the tested versions.
 NUMPY = "numpy>=1.24"
 MRCFILE = "mrcfile>=1.4.3"
 
@@ -37,11 +37,11 @@ ENGINE = [
     "defusedxml>=0.7.1",  # metadata of Warp
     NUMPY,
     MRCFILE,
-    "watchdog>=3.0",  # events of the file system in a running session
-    "scipy>=1.10",  # simulate and train
+    "watchdog>=3.0",  # file system events for `tomoscore watch`
+    "scipy>=1.10",  # simulation and training
     "tqdm>=4.60",
 ]
-NAPARI = ["napari[all]>=0.5"]  # beside the engine: shows scored tomograms
+NAPARI = ["napari[all]>=0.5"]  # viewer for scored tomograms, used with the engine
 DEV = [
     "pytest>=7",
     "pytest-cov>=4",
@@ -51,8 +51,8 @@ DEV = [
     "scikit-image>=0.19",
     "setuptools>=70.1",
     "docutils>=0.22",
-    "sphinx>=7",  # the documentation
-    # oracles of tests/test_oracles.py
+    "sphinx>=7",  # documentation
+    # reference implementations for tests/test_oracles.py
     "torch-ctf>=0.6; python_version >= '3.11'",
     "torch-fourier-rescale>=0.6; python_version >= '3.11'",
     "torch-fourier-shell-correlation>=0.6; python_version >= '3.11'",

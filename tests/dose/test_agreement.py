@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The agreement of views, compared with that of the tomograms made of them."""
+"""Agreement of partial tomograms with the specimen, for views of known signal and noise."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_pure_noise_has_no_agreement():
     assert np.abs(found[:, 2:]).max() < 0.15
 
 
-def test_views_without_signal_lower_it_and_views_with_signal_raise_it():
+def test_agreement_rises_with_signal_and_falls_with_views_without_signal():
     found = measured(planes_of([1.0] * 6 + [0.0] * 6), first(3), first(6), ALL)
     # n signals in m views: n / sqrt(n^2 + m), times the same of the reference, sqrt(5 / 6).
     expected = np.sqrt(5 / 6) * np.array([3 / np.sqrt(12), 6 / np.sqrt(42), 6 / np.sqrt(48)])
@@ -52,14 +52,14 @@ def test_views_without_signal_lower_it_and_views_with_signal_raise_it():
 
 
 @pytest.mark.parametrize("gain", [1e-3, 1e4])
-def test_units_of_the_images_do_not_matter(gain):
+def test_agreement_does_not_depend_on_the_image_scale(gain):
     planes = planes_of(np.ones(N_VIEWS))
     np.testing.assert_allclose(
         measured(gain * planes, ALL), measured(planes, ALL), rtol=1e-4, atol=1e-5
     )
 
 
-def test_a_gold_bead_does_not_speak_for_the_specimen():
+def test_a_gold_bead_does_not_change_the_agreement():
     planes = planes_of(np.ones(N_VIEWS))
     bead = planes.clone()
     bead[:, 90:97, 90:97] -= 50
@@ -69,7 +69,7 @@ def test_a_gold_bead_does_not_speak_for_the_specimen():
     assert np.abs(measured(blank, ALL)[:, 2:]).max() < 0.2
 
 
-def test_a_band_beyond_the_pixel_has_none():
+def test_agreement_is_zero_beyond_the_nyquist_frequency():
     views = torch.randn((N_VIEWS, 96, 96))
     gram = gram_of(views, 4.0)
     carried = [fine >= 8 for _, fine in PERIODS_NM]
@@ -79,7 +79,7 @@ def test_a_band_beyond_the_pixel_has_none():
     assert correlation(units)[0, 5] == 0
 
 
-def test_tiles_and_slices_count_as_often_as_they_are_drawn():
+def test_bootstrap_draws_weight_tiles_and_slices():
     grams = np.stack([gram_of(planes_of(np.ones(N_VIEWS), seed=seed), 1.5) for seed in (0, 1)])
     agreement = Agreement(grams, ALL, ANGLES, ORDER)
     units = agreement.units(ALL[None], slice(None))
@@ -90,14 +90,14 @@ def test_tiles_and_slices_count_as_often_as_they_are_drawn():
     np.testing.assert_allclose(both[1], correlation(units))
 
 
-def test_a_falling_fit_pools_what_rises():
+def test_decreasing_fit_averages_rising_values():
     np.testing.assert_allclose(
         decreasing_fit(np.array([3.0, 1, 2, 2, 0])), [3, 5 / 3, 5 / 3, 5 / 3, 0]
     )
     np.testing.assert_allclose(decreasing_fit(np.arange(5.0)), np.full(5, 2.0))
 
 
-def test_late_views_of_little_signal_stand_for_their_angles_within_limits():
+def test_reference_amplifies_late_views_of_low_signal_up_to_a_limit():
     signals = np.sqrt(np.r_[np.ones(6), np.full(6, 0.5)])
     gram = np.stack([gram_of(planes_of(signals, noise=0.2), 1.5)])
     reference = Agreement(gram, ALL, ANGLES, ORDER).reference

@@ -76,7 +76,7 @@ def record(done):
     return json.loads((done / "dose.json").read_text())
 
 
-def test_the_record_is_as_it_was_agreed(record, files):
+def test_the_record_has_the_documented_keys_and_values(record, files):
     assert set(KEYS) <= record.keys()
     assert (record["schema"], record["ts_id"], record["status"]) == (1, "TS_01", "ok")
     assert record["path"] == files["stack"]
@@ -101,7 +101,7 @@ def test_curves_go_from_few_views_to_all(record):
     assert {step["angle_range"][1] for step in record["steps_matched"]} == {40}
 
 
-def test_suggestion_and_views_beyond_it_agree(record):
+def test_views_beyond_agree_with_the_suggested_range(record):
     if record["suggested_range"] is None:
         assert record["reason"] and record["views_beyond"] == []
         return
@@ -120,12 +120,12 @@ def test_csv_has_a_row_per_point(done, record):
     assert {row["warnings"] for row in rows} == {"; ".join(record["warnings"])}
 
 
-def test_the_plot_is_a_picture(done):
+def test_the_plot_is_a_png_file(done):
     content = (done / "dose.png").read_bytes()
     assert content.startswith(b"\x89PNG") and 10_000 < len(content) < 200_000
 
 
-def test_the_preview_has_its_voxel_size(done, record):
+def test_the_preview_is_a_volume_with_a_voxel_size(done, record):
     if record["preview"] is None:
         assert record["reason"]
         return
@@ -136,14 +136,14 @@ def test_the_preview_has_its_voxel_size(done, record):
 
 
 @pytest.mark.parametrize("reason", [None, "still rising at the last view", "too few views"])
-def test_titles_of_plots_say_what_the_record_says(record, reason):
+def test_the_plot_title_has_the_range_or_the_reason(record, reason):
     record["suggested_range"] = [9.0, 21.0] if reason is None else None
     shown = DoseRecord.from_json(json.dumps({**record, "reason": reason}))
     assert (reason or "9 to 21") in dose_plot.verdict(shown)
     assert dose_plot.draw(shown).axes[0].get_ylabel() == "TomoScore (octaves)"
 
 
-def test_a_faulty_series_has_a_record_and_status_3(files, common, tmp_path, capsys):
+def test_an_invalid_series_gives_a_failed_record_and_status_3(files, common, tmp_path, capsys):
     short = tmp_path / "short.txt"
     short.write_text("0 3\n3 3\n")
     out = tmp_path / "dose.json"
@@ -171,12 +171,14 @@ def test_a_faulty_series_has_a_record_and_status_3(files, common, tmp_path, caps
         (["s.mrc", "--doses", "d", "--quiet"], "--quiet"),
     ],
 )
-def test_wrong_usage_is_explained(argv, message, capsys):
+def test_wrong_usage_gives_status_2_and_a_message(argv, message, capsys):
     assert main(["dose", *argv]) == 2
     assert message in capsys.readouterr().err
 
 
-def test_plain_angles_are_no_doses_and_further_columns_may_be(files, common, tmp_path, capsys):
+def test_doses_come_from_a_star_file_or_from_columns_of_the_angle_file(
+    files, common, tmp_path, capsys
+):
     assert main(["dose", files["stack"], "--tlt", files["tlt"], "--xf", files["xf"]]) == 2
     assert "--tilt-series-star" in capsys.readouterr().err
     beside = tmp_path / "TS_01_TLT.txt"
@@ -192,12 +194,12 @@ def test_plain_angles_are_no_doses_and_further_columns_may_be(files, common, tmp
         assert record["warnings"] == []
 
 
-def test_an_input_is_not_replaced(files, common):
+def test_an_input_file_is_not_overwritten(files, common):
     argv = ["dose", files["stack"], "--tlt", files["tlt"], "--doses", files["doses"]]
     assert main([*argv, "--csv", files["tlt"], *common]) == 1
 
 
-def test_flipping_phases_needs_defocus_and_changes_the_views(files, random_weights, scorer):
+def test_phase_flipping_needs_defocus_and_is_recorded(files, random_weights, scorer):
     known = Sources("a", files["stack"], warp_xml=files["xml"], thickness_nm=30.0)
     unknown = Sources(
         "a", files["stack"], tlt=files["tlt"], doses=files["doses"], thickness_nm=30.0
@@ -207,7 +209,7 @@ def test_flipping_phases_needs_defocus_and_changes_the_views(files, random_weigh
     assert "phases flipped for 300 kV" in " ".join(flipped.assumptions)
 
 
-def test_phases_are_flipped_alike_with_the_defocus_of_warp_and_relion(
+def test_phase_flipping_with_defocus_of_warp_and_relion_is_equal(
     files, random_weights, scorer, tmp_path
 ):
     star = tmp_path / "TS_01.star"
@@ -250,7 +252,7 @@ def lines_of(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_a_job_goes_on_where_it_was_and_tries_failed_series_again(job, capsys):
+def test_a_job_resumes_and_retries_failed_series(job, capsys):
     path, output = job
     argv = ["dose", "--job", str(path), "--output", str(output), "--quiet"]
     assert main(argv) == 0
@@ -323,7 +325,7 @@ def test_a_job_with_only_a_relion_star_file_gives_the_result_of_imod_files(
         ({"more": 1}, "unknown keys"),
     ],
 )
-def test_a_job_that_cannot_start_says_why(job, change, message, capsys):
+def test_an_invalid_job_is_refused_with_the_reason(job, change, message, capsys):
     path, output = job
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     assert main(["dose", "--job", str(path), "--output", str(output)]) == 1
@@ -337,7 +339,7 @@ def test_results_of_another_command_are_not_appended_to(job, capsys):
     assert "line 1" in capsys.readouterr().err
 
 
-def test_a_record_survives_its_file(done):
+def test_a_record_read_from_its_file_is_unchanged(done):
     text = (done / "dose.json").read_text()
     again = DoseRecord.from_json(text)
     assert json.loads(again.to_json()) == json.loads(text)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`tomoscore dose` survives a crash of the analysing process; one crash costs one tilt series."""
+"""`tomoscore dose` survives a crash of its worker process; one crash fails one tilt series."""
 
 import json
 import os
@@ -61,7 +61,7 @@ FAULTS = {
 }
 
 
-def test_whatever_becomes_of_a_series_costs_that_one_and_the_job_ends_with_0(capfd):
+def test_a_fault_fails_only_its_series_and_the_job_ends_with_0(capfd):
     write_job("a", *FAULTS, "b")
     assert main(COMMAND) == 0
     first, *failed, last = records()
@@ -73,7 +73,7 @@ def test_whatever_becomes_of_a_series_costs_that_one_and_the_job_ends_with_0(cap
     assert f"[{len(FAULTS) + 2}/{len(FAULTS) + 2}] b: best at 20.0 e/A^2" in err
 
 
-def test_a_series_that_hangs_is_ended_and_the_others_are_analysed():
+def test_a_hanging_series_is_ended_and_the_others_are_analysed():
     write_job("a", "hang", "b")
     assert main([*COMMAND, "--timeout", "15", "--quiet"]) == 0
     assert statuses() == [("a", "ok"), ("hang", "failed"), ("b", "ok")]
@@ -81,7 +81,7 @@ def test_a_series_that_hangs_is_ended_and_the_others_are_analysed():
     assert "--timeout gives it longer" in records()[1].error
 
 
-def test_a_larger_stack_gets_more_time(monkeypatch):
+def test_the_timeout_grows_with_the_size_of_the_stack(monkeypatch):
     monkeypatch.setattr(DoseAnalysis, "min_timeout_s", 4.0)
     monkeypatch.setattr(DoseAnalysis, "timeout_s_per_byte", 1e-3)
     Path("hang.npy").write_bytes(bytes(2000))
@@ -91,7 +91,7 @@ def test_a_larger_stack_gets_more_time(monkeypatch):
     assert "gave no answer within 6 s" in found[0].error
 
 
-def test_the_job_goes_on_with_what_failed_and_what_is_missing(capsys):
+def test_a_second_run_analyses_failed_and_missing_series(capsys):
     write_job("a", "none")
     assert main(COMMAND) == 0
     first = Path("d.jsonl").read_text().splitlines()[0]
@@ -106,7 +106,7 @@ def test_the_job_goes_on_with_what_failed_and_what_is_missing(capsys):
 
 
 @pytest.mark.parametrize("name", ["interrupt", "terminate", "hang up"])
-def test_a_stop_keeps_what_is_finished(capsys, name):
+def test_a_stop_keeps_finished_results(capsys, name):
     write_job("a", name, "b")
     np.save(f"{name}.npy", np.ones(2))
     assert main(COMMAND) == 130
@@ -114,7 +114,7 @@ def test_a_stop_keeps_what_is_finished(capsys, name):
     assert "stopped: 1 of 3 tilt series are done" in capsys.readouterr().err
 
 
-def test_a_gpu_that_is_lost_stops_the_job_and_what_is_finished_is_kept(monkeypatch, capsys):
+def test_a_lost_gpu_stops_the_job_and_finished_results_are_kept(monkeypatch, capsys):
     monkeypatch.setenv("GPU_LOST", str(Path("lost").absolute()))
     Path("of a GPU.safetensors").touch()
     write_job("a", "lost GPU", "b", weights="of a GPU.safetensors", device="cuda:0")
@@ -146,7 +146,7 @@ def test_sources_of_a_series_reach_the_process_unchanged():
     assert work_from(json.loads(json.dumps(work.as_request()))) == work
 
 
-def test_a_kill_of_the_engine_keeps_what_is_finished_and_leaves_no_process():
+def test_a_killed_engine_keeps_finished_results_and_resumes():
     names = [str(number) for number in range(8)]
     for name in names:
         np.save(f"{name}.npy", np.full(2, 5.0))

@@ -53,7 +53,7 @@ def test_text_is_read_in_any_encoding_and_with_any_line_ends(tmp_path, kind, end
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("data", [b"\x7fELF\0\1\2\3\0\0" * 50, bytes(400), b"1\0\0\0" * 99])
-def test_binary_data_is_refused_as_such(tmp_path, kind, data):
+def test_binary_data_is_refused(tmp_path, kind, data):
     path = tmp_path / f"TS_01.{kind}"
     path.write_bytes(data)
     with pytest.raises(TomogramError, match=rf"TS_01\.{kind}: expected .*, got binary data"):
@@ -76,7 +76,7 @@ XML = dose_files.warp_xml()
     ],
     ids=["cut off", "empty", "wrong tag", "open tag", "two roots", "ampersand", "blank lines"],
 )
-def test_broken_xml_of_warp_is_refused_in_our_words(tmp_path, text, line):
+def test_broken_warp_xml_is_refused_without_parser_messages(tmp_path, text, line):
     path = tmp_path / "TS_01.xml"
     path.write_text(text)
     with pytest.raises(TomogramError) as raised:

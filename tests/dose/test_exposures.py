@@ -13,7 +13,7 @@ from tomoscore_scipion.tilt_metadata.exposures import Exposures, exposures_of_ac
     ("convention", "accumulated"),
     [("start", [6, 0, 3]), ("middle", [7.5, 1.5, 4.5]), ("end", [9, 3, 6])],
 )
-def test_three_conventions_tell_the_same_doses(convention, accumulated):
+def test_three_conventions_give_the_same_doses(convention, accumulated):
     found = exposures_of_accumulated(np.array(accumulated, dtype=float), convention, "file")
     np.testing.assert_allclose(found.before, [6, 0, 3])
     np.testing.assert_allclose(found.per_view, 3)
@@ -23,39 +23,39 @@ def test_three_conventions_tell_the_same_doses(convention, accumulated):
     assert convention in found.convention and "file" in found.convention
 
 
-def test_a_missing_view_does_not_make_its_neighbour_dearer():
+def test_a_missing_view_does_not_change_the_dose_of_its_neighbours():
     found = exposures_of_accumulated(np.array([0.0, 3, 6, 12, 15, 18]), "start", "file")
     np.testing.assert_allclose(found.per_view, 3)
     np.testing.assert_allclose(found.before, [0, 3, 6, 12, 15, 18])
 
 
-def test_doses_may_grow_with_the_tilt():
+def test_dose_per_view_may_increase():
     found = exposures_of_accumulated(np.array([2.0, 4.4, 7.4]), "end", "file")
     np.testing.assert_allclose(found.per_view, [2.0, 2.4, 3.0])
 
 
-def test_zero_at_the_end_of_an_exposure_is_refused_with_the_way_out():
+def test_zero_dose_at_the_end_of_an_exposure_is_refused_with_advice():
     with pytest.raises(TomogramError, match="--dose-convention start"):
         exposures_of_accumulated(np.array([0.0, 3.0, 6.0]), "end", "doses.txt")
 
 
-def test_equal_doses_have_no_order():
+def test_equal_accumulated_doses_are_refused():
     with pytest.raises(TomogramError, match="different accumulated dose"):
         exposures_of_accumulated(np.array([3.0, 3.0, 6.0]), "end", "doses.txt")
 
 
 @pytest.mark.parametrize(("before", "of"), [(-1.0, 3.0), (0.0, 0.0), (np.nan, 3.0)])
-def test_impossible_doses_are_refused(before, of):
+def test_negative_zero_and_nan_doses_are_refused(before, of):
     with pytest.raises(TomogramError, match="view 2"):
         Exposures(np.array([0.0, before]), np.array([3.0, of]), "file")
 
 
-def test_views_left_out_have_damaged_the_others_all_the_same():
+def test_the_dose_of_excluded_views_counts_for_the_others():
     some = Exposures(np.array([0.0, 3, 6]), np.full(3, 3.0), "file").select([0, 2])
     np.testing.assert_allclose(some.before, [0, 6])
 
 
-def test_a_file_has_two_columns_or_one(tmp_path):
+def test_a_dose_file_may_have_one_or_two_columns(tmp_path):
     path = tmp_path / "doses.txt"
     path.write_text("0 2\n2 2.5\n4.5 3\n\n")
     two = read_doses(str(path), None, 3, "stack.mrc")
@@ -75,7 +75,7 @@ def test_a_file_has_two_columns_or_one(tmp_path):
         ("", "got 0 columns"),
     ],
 )
-def test_a_wrong_file_is_named_with_what_was_expected(tmp_path, text, message):
+def test_an_invalid_dose_file_is_refused_with_the_expected_content(tmp_path, text, message):
     path = tmp_path / "doses.txt"
     path.write_text(text)
     with pytest.raises(TomogramError, match=f"doses.txt.*{message}"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Metadata as real programs write it: read correctly or refused."""
+"""Metadata as other programs write it is read correctly or refused."""
 
 import dose_files
 import mrcfile
@@ -52,7 +52,7 @@ SECTIONS = {
 
 
 @pytest.mark.parametrize("case", SECTIONS)
-def test_sections_of_aretomo_are_the_images_that_they_count(series, files, case):
+def test_aretomo_sections_are_assigned_to_their_images(series, files, case):
     dark, text = SECTIONS[case]
     views = [view for view in range(N) if view not in dark]
     check(series(aln=text, mdoc=files["mdoc"]), views)
@@ -75,7 +75,7 @@ def test_sections_of_aretomo_are_the_images_that_they_count(series, files, case)
     ],
     ids=["from 2", "twice", "dark elsewhere", "other number", "other field", "no size", "stars"],
 )
-def test_an_aln_that_is_not_of_this_stack_is_refused(series, files, text, message):
+def test_an_aln_file_of_another_stack_is_refused(series, files, text, message):
     with pytest.raises(TomogramError, match=rf"TS_01\.aln: .*{message}"):
         series(aln=text, doses=files["doses"])
 
@@ -91,9 +91,7 @@ WRONG_ANGLES = {
 
 @pytest.mark.parametrize("kind", ["tlt", "aln", "warp_xml", "mdoc", "star"])
 @pytest.mark.parametrize("case", WRONG_ANGLES)
-def test_angles_that_no_series_has_are_refused_by_file_and_view(
-    series, files, monkeypatch, case, kind
-):
+def test_impossible_angles_are_refused_with_file_and_view(series, files, monkeypatch, case, kind):
     value, message = WRONG_ANGLES[case]
     angles = ANGLES.copy()
     if case == "radians":
@@ -117,7 +115,7 @@ def test_angles_that_no_series_has_are_refused_by_file_and_view(
 
 
 @pytest.mark.parametrize("binned", [4.0, 2.0, 0.5, 2.5])
-def test_shifts_of_another_binning_are_those_of_this_stack(series, files, binned):
+def test_shifts_of_another_binning_are_rescaled(series, files, binned):
     size = (round(96 * binned), round(96 * binned))
     found = series(aln=dose_files.aln(first=1, size_xy=size, binned=binned), mdoc=files["mdoc"])
     check(found)
@@ -140,7 +138,7 @@ def test_shifts_beyond_the_image_are_refused(series, files, monkeypatch, kind):
         series(**{kind: texts[kind]()}, **beside.get(kind, {}))
 
 
-def test_shifts_of_half_the_image_are_told(series, files):
+def test_shifts_of_more_than_half_the_image_give_a_warning(series, files):
     transforms = dose_files.transforms()
     transforms[:4, 0, 2] = 60.0
     found = series(xf=xf_of(transforms), tlt=files["tlt"], doses=files["doses"])
@@ -159,7 +157,7 @@ TIMELESS = {
 
 @pytest.mark.parametrize("case", TIMELESS)
 @pytest.mark.parametrize("order", [np.arange(N), np.arange(N)[::-1]], ids=["rising", "falling"])
-def test_an_order_that_an_mdoc_does_not_tell_is_not_made_up(series, files, case, order):
+def test_an_mdoc_without_acquisition_order_is_refused(series, files, case, order):
     text = dose_files.mdoc(order, prior=False, times=TIMELESS[case])
     with pytest.raises(TomogramError, match=r"TS_01\.mdoc: the order of acquisition is not known"):
         series(mdoc=text, tlt=files["tlt"], xf=files["xf"])
@@ -181,7 +179,7 @@ def test_an_order_that_an_mdoc_does_not_tell_is_not_made_up(series, files, case,
     ],
     ids=["long year", "ISO", "month by name", "over midnight"],
 )
-def test_times_of_any_known_form_tell_the_order(series, files, times):
+def test_acquisition_times_of_any_known_format_give_the_order(series, files, times):
     text = dose_files.mdoc(np.arange(N), prior=False, times=times)
     found = series(mdoc=text, tlt=files["tlt"], xf=files["xf"])
     check(found)
@@ -189,7 +187,7 @@ def test_times_of_any_known_form_tell_the_order(series, files, times):
 
 
 @pytest.mark.parametrize("case", ["no time", "one time", "unknown form"])
-def test_sections_as_they_were_taken_are_taken_so_and_it_is_told(series, files, case):
+def test_mdoc_sections_without_times_are_used_in_file_order_with_a_warning(series, files, case):
     text = dose_files.mdoc(prior=False, times=TIMELESS[case])
     found = series(mdoc=text, tlt=files["tlt"], xf=files["xf"])
     check(found)
@@ -197,7 +195,7 @@ def test_sections_as_they_were_taken_are_taken_so_and_it_is_told(series, files, 
 
 
 @pytest.mark.parametrize("with_xf", [False, True])
-def test_an_mdoc_alone_is_of_a_stack_in_its_order_and_it_is_told(series, files, with_xf):
+def test_an_mdoc_alone_gives_a_warning_unless_sorted_by_angle(series, files, with_xf):
     beside = {"xf": files["xf"]} if with_xf else {}
     as_taken = series(mdoc=dose_files.mdoc(), **beside)
     assert any("in the order of the sections" in text for text in as_taken.warnings)
@@ -217,7 +215,7 @@ MIRRORED = {
 
 @pytest.mark.parametrize("case", MIRRORED)
 @pytest.mark.parametrize("known", ["tlt", "aln"])
-def test_doses_of_warp_are_those_of_the_views_with_their_angles(series, files, case, known):
+def test_warp_doses_are_assigned_to_views_by_angle(series, files, case, known):
     angles, rank, expected = MIRRORED[case]
     xml = dose_files.warp_xml(Angles=angles, Dose=DOSE * rank, AxisAngle=None)
     by = {"tlt": column(WOBBLING), "aln": dose_files.aln(angles=WOBBLING)}[known]
@@ -228,7 +226,7 @@ def test_doses_of_warp_are_those_of_the_views_with_their_angles(series, files, c
         assert any(text in warning for warning in found.warnings) == (name in expected)
 
 
-def test_an_order_that_angles_do_not_tell_is_doubted_where_it_matters(series, files):
+def test_an_ambiguous_order_of_angles_gives_a_warning_if_doses_differ_much(series, files):
     for rank, doubted in ((RANK, False), (BIDIRECTIONAL, True)):
         found = series(warp_xml=dose_files.warp_xml(Dose=DOSE * rank), tlt=files["tlt"])
         np.testing.assert_allclose(found.exposures.before, DOSE * rank)
@@ -269,13 +267,13 @@ def test_angles_of_another_series_are_refused(series, files, monkeypatch, kind, 
     ],
     ids=["zeros", "equal", "columns swapped", "pairs", "one column", "absurd"],
 )
-def test_doses_that_tell_no_order_are_refused(series, files, text, message):
+def test_doses_without_an_acquisition_order_are_refused(series, files, text, message):
     with pytest.raises(TomogramError, match=rf"TS_01\.doses.*{message}"):
         series(doses=text, tlt=files["tlt"])
 
 
 @pytest.mark.parametrize("left", [(0,), (9, 10), (4, 7), (0, 1, 10)])
-def test_a_warp_stack_without_deselected_tilts_goes_with_the_metadata_of_all(
+def test_a_warp_stack_without_deselected_tilts_matches_metadata_of_all_tilts(
     series, files, tmp_path, left
 ):
     used = [view not in left for view in range(N)]
@@ -296,14 +294,14 @@ def test_a_warp_stack_without_deselected_tilts_goes_with_the_metadata_of_all(
         TomogramError, match=rf"expected {len(rest)} views.*got 11, of which Warp uses"
     ):
         series(stack=stack, warp_xml=dose_files.warp_xml())
-    # By angle an .mdoc finds the images that are left too.
+    # The .mdoc is matched to the remaining images by angle as well.
     found = series(stack=stack, mdoc=files["mdoc"], tlt=column(WOBBLING[rest]))
     np.testing.assert_allclose(found.exposures.before, (DOSE * RANK)[rest])
 
 
 @pytest.mark.parametrize("pretilt", [9.5, -11.0, 16.0])
 @pytest.mark.parametrize("kind", ["mdoc", "warp_xml", "star"])
-def test_a_pretilt_between_two_files_comes_off_and_is_told(series, files, kind, pretilt):
+def test_a_pretilt_between_two_files_is_accepted_with_a_warning(series, files, kind, pretilt):
     sound = {"mdoc": "mdoc", "warp_xml": "xml", "star": "star"}[kind]
     for corrected in (
         {"tlt": column(ANGLES + pretilt)},
@@ -337,7 +335,7 @@ MDOCS = {
 
 
 @pytest.mark.parametrize("case", MDOCS)
-def test_an_mdoc_may_hold_anything_beside_what_is_asked_of_it(series, files, case):
+def test_other_content_of_an_mdoc_is_ignored(series, files, case):
     text, encoding = MDOCS[case]
     found = series(encoding, mdoc=text, tlt=files["tlt"], xf=files["xf"])
     check(found)
@@ -356,7 +354,9 @@ def test_an_mdoc_may_hold_anything_beside_what_is_asked_of_it(series, files, cas
         ("[ZValue", "[Frame", "got 0 sections"),
     ],
 )
-def test_what_an_mdoc_lacks_is_named_by_its_section(series, files, old, new, message):
+def test_missing_and_invalid_fields_of_an_mdoc_are_named_with_their_section(
+    series, files, old, new, message
+):
     with pytest.raises(TomogramError, match=rf"TS_01\.mdoc: .*{message}"):
         series(mdoc=edited(dose_files.mdoc(), old, new), tlt=files["tlt"])
 
@@ -372,11 +372,11 @@ COLUMNS = {
 
 
 @pytest.mark.parametrize("case", COLUMNS)
-def test_all_columns_of_a_file_of_angles_are_used(series, files, case):
+def test_all_columns_of_an_angle_file_are_used(series, files, case):
     check(series(tlt=COLUMNS[case], xf=files["xf"]))
 
 
-def test_views_that_are_missing_from_a_file_of_angles_had_their_dose(series, files, tmp_path):
+def test_views_missing_from_an_angle_file_count_in_the_accumulated_dose(series, files, tmp_path):
     rest = [0, 1, 3, 4, 6, 7, 9, 10]
     with mrcfile.open(files["stack"]) as mrc:
         images = mrc.data[rest]
@@ -387,7 +387,7 @@ def test_views_that_are_missing_from_a_file_of_angles_had_their_dose(series, fil
 
 
 @pytest.mark.parametrize("ranks", [RANK, RANK + 1])
-def test_an_order_without_doses_says_what_is_missing(series, files, ranks):
+def test_an_angle_file_with_order_but_without_doses_needs_doses(series, files, ranks):
     text = column(ANGLES, ranks)
     with pytest.raises(
         TomogramError, match=r"TS_01\.tlt has the order of acquisition only.*--doses"
@@ -411,14 +411,14 @@ def test_an_order_without_doses_says_what_is_missing(series, files, ranks):
     ],
     ids=["four columns", "equal ranks", "no ranks", "no dose", "dose of the view"],
 )
-def test_further_columns_that_make_no_sense_are_refused(series, text, message):
+def test_invalid_further_columns_of_an_angle_file_are_refused(series, text, message):
     with pytest.raises(TomogramError, match=rf"TS_01\.tlt.*{message}"):
         series(tlt=text)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-8"])
 @pytest.mark.parametrize("minus", ["-", "\u2212", "\u2013"])
-def test_marks_and_typographic_signs_are_read_in_files_of_numbers(series, encoding, minus):
+def test_byte_order_marks_and_typographic_minus_signs_are_read(series, encoding, minus):
     texts = {
         "tlt": column(ANGLES),
         "xf": xf_of(dose_files.transforms()),
@@ -438,7 +438,7 @@ TWICE = {
 
 @pytest.mark.parametrize("case", TWICE)
 @pytest.mark.parametrize("prior", [True, False])
-def test_of_a_section_taken_twice_the_later_one_counts(series, files, case, prior):
+def test_the_later_of_two_mdoc_sections_of_one_view_is_used(series, files, case, prior):
     ranks = TWICE[case] + [rank for rank in range(N) if rank not in TWICE[case]]
     views = np.argsort(RANK)[ranks]
     lines = ["[T = a]"]
@@ -454,7 +454,7 @@ def test_of_a_section_taken_twice_the_later_one_counts(series, files, case, prio
 
 
 @pytest.mark.parametrize("axis", [-5.0, 85.3, -94.0, 178.0])
-def test_relion_says_what_imod_says(series, files, axis):
+def test_relion_and_imod_files_give_the_same_series(series, files, axis):
     """RELION's conversion of IMOD's files: shift = -A^-1 D, and ZRot is the angle of A."""
     turn = dose_files.rotation(-axis)
     shifts = np.random.default_rng(1).uniform(-9, 9, (N, 2))
@@ -488,15 +488,13 @@ DROPPED = [view for view in np.argsort(RANK) if view not in (2, 9)]
     ],
     ids=["named, as taken", "by angle, as taken", "named, some", "by angle, some", "pretilt"],
 )
-def test_rows_of_relion_find_their_images(series, files, star, with_tlt, views):
+def test_relion_rows_are_assigned_to_their_images(series, files, star, with_tlt, views):
     found = series(star=star, **({"tlt": column(WOBBLING)} if with_tlt else {}))
     check(found, views)
     assert found.warnings == ()
 
 
-def test_rows_of_relion_without_a_name_or_angles_of_the_stack_are_in_order_or_refused(
-    series, files
-):
+def test_relion_rows_without_stack_names_or_tlt_are_used_in_order_or_refused(series, files):
     found = series(star=dose_files.star(np.argsort(RANK)))
     np.testing.assert_allclose(found.exposures.before, DOSE * np.arange(N))
     assert "give the angles of the stack (--tlt)" in found.warnings[0]
@@ -504,7 +502,7 @@ def test_rows_of_relion_without_a_name_or_angles_of_the_stack_are_in_order_or_re
         series(star=dose_files.star(DROPPED))
 
 
-def test_before_its_alignment_a_series_of_relion_has_nominal_angles_and_doses(series):
+def test_an_unaligned_relion_series_has_nominal_angles_and_doses(series):
     bare = {name: None for name in ("rlnTomoYTilt", "rlnTomoXTilt", "rlnTomoZRot")}
     bare.update(rlnTomoXShiftAngst=None, rlnTomoYShiftAngst=None)
     found = series(star=dose_files.star(**bare))
@@ -515,7 +513,7 @@ def test_before_its_alignment_a_series_of_relion_has_nominal_angles_and_doses(se
 
 @pytest.mark.parametrize("axis", [1e5, -361.0, 1e300])
 @pytest.mark.parametrize("kind", ["warp_xml", "star"])
-def test_an_axis_beyond_a_turn_is_refused(series, axis, kind):
+def test_a_tilt_axis_beyond_360_degrees_is_refused(series, axis, kind):
     axes = np.where(np.arange(N) == 3, axis, 5.0)
     texts = {
         "warp_xml": lambda: dose_files.warp_xml(AxisAngle=axes),
@@ -541,7 +539,7 @@ def test_a_matrix_that_is_no_rotation_is_refused(series, files, matrix):
     ("key", "file"),
     [("tilt_series_star", "star"), ("warp_xml", "xml"), ("mdoc", "mdoc"), ("aln", "aln")],
 )
-def test_a_job_names_the_files_that_the_command_takes(files, key, file):
+def test_a_job_accepts_the_metadata_files_of_the_command(files, key, file):
     beside = {"mdoc": {"xf": files["xf"]}, "aln": {"doses": files["doses"]}}.get(key, {})
     entry = {"ts_id": "TS_01", "stack": files["stack"], key: files[file], **beside}
     (sources,) = parse_dose_job({"schema": 1, "tilt_series": [entry]}).series

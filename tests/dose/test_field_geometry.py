@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plausible but wrong angles, alignments and rows: refused, corrected or warned of."""
+"""Plausible but wrong angles, alignments and rows are refused, corrected or give a warning."""
 
 import dose_files
 import numpy as np
@@ -12,7 +12,7 @@ N = len(ANGLES)
 REVERSED = np.arange(N)[::-1]
 
 
-def warned(found, text):
+def has_warning(found, text):
     return any(text in warning for warning in found.warnings)
 
 
@@ -30,7 +30,7 @@ OTHER_SIGN = {
 
 @pytest.mark.parametrize("case", OTHER_SIGN)
 @pytest.mark.parametrize("beside", [(), ("tlt",), ("tlt", "xf")])
-def test_refined_angles_of_relion_have_the_sign_of_the_nominal_ones(series, files, case, beside):
+def test_refined_relion_angles_of_the_other_sign_are_refused(series, files, case, beside):
     star = dose_files.star(**OTHER_SIGN[case])
     with pytest.raises(TomogramError, match=r"TS_01\.star: .*other sign, or the rows .*--tlt"):
         series(star=star, **{name: files[name] for name in beside})
@@ -46,7 +46,7 @@ def test_refined_angles_of_relion_have_the_sign_of_the_nominal_ones(series, file
     ],
     ids=["next row", "one row", "another step", "offset of 45 degrees"],
 )
-def test_refined_angles_of_relion_are_near_the_nominal_ones(series, refined, message):
+def test_refined_relion_angles_far_from_the_nominal_ones_are_refused(series, refined, message):
     with pytest.raises(TomogramError, match=rf"TS_01\.star: {message}"):
         series(star=dose_files.star(rlnTomoYTilt=refined))
 
@@ -59,7 +59,7 @@ def test_constant_nominal_angles_are_ignored(series, nominal):
 
 
 @pytest.mark.parametrize("refined", [ANGLES * 1.03, ANGLES - 9.5, ANGLES + WOBBLING % 3])
-def test_refinement_may_move_angles(series, refined):
+def test_plausible_refined_angles_give_no_warning(series, refined):
     found = series(star=dose_files.star(rlnTomoYTilt=refined))
     np.testing.assert_allclose(found.tilts.angles_deg, refined)
     assert found.warnings == ()
@@ -67,13 +67,13 @@ def test_refinement_may_move_angles(series, refined):
 
 @pytest.mark.parametrize("order", [REVERSED, np.argsort(RANK), np.argsort(RANK)[::-1]])
 @pytest.mark.parametrize("known", ["tlt", "aln"])
-def test_rows_of_relion_in_another_order_find_their_images_by_angle(series, files, order, known):
+def test_relion_rows_in_another_order_are_assigned_to_images_by_angle(series, files, order, known):
     found = series(star=dose_files.star(order), **{known: files[known]})
     check(found)
     np.testing.assert_allclose(found.tilts.angles_deg, ANGLES)
-    # Ideal angles that are their own mirror image are in order with the other sign, too.
+    # Angles that are symmetric about 0 match with the other sign as well.
     doubted = known == "tlt" and order is REVERSED
-    assert warned(found, "more than one order, with other shifts") is doubted
+    assert has_warning(found, "more than one order, with other shifts") is doubted
     wobbling = {
         "tlt": column(WOBBLING),
         "aln": dose_files.aln(angles=WOBBLING),
@@ -86,14 +86,14 @@ def test_rows_of_relion_in_another_order_find_their_images_by_angle(series, file
 
 @pytest.mark.parametrize("order", [REVERSED, np.argsort(RANK), np.roll(np.arange(N), 2)])
 @pytest.mark.parametrize("named", ["frames", None])
-def test_rows_of_relion_that_do_not_rise_and_name_no_images_are_doubted(series, order, named):
+def test_unsorted_relion_rows_without_stack_names_give_a_warning(series, order, named):
     names = {} if named else {"rlnMicrographName": None}
     found = series(star=dose_files.star(order, **names))
     np.testing.assert_allclose(found.exposures.before, (DOSE * RANK)[order])
-    assert warned(found, "not in the rising order of angles") and warned(found, "--tlt")
+    assert has_warning(found, "not in the rising order of angles") and has_warning(found, "--tlt")
 
 
-def test_relion_sorts_its_stacks_by_nominal_angles(series):
+def test_relion_rows_sorted_by_nominal_angles_give_no_warning(series):
     nominal = 3.0 * np.arange(-5, 6)
     refined = nominal + np.where(np.arange(N) % 2, 1.7, -1.7)
     assert (np.diff(refined) < 0).any()
@@ -110,15 +110,17 @@ def test_relion_sorts_its_stacks_by_nominal_angles(series):
     ],
     ids=["some", "two stacks", "all but one"],
 )
-def test_rows_of_relion_name_images_of_one_stack_or_none(series, names):
+def test_relion_rows_must_name_images_of_one_stack_or_of_none(series, names):
     with pytest.raises(TomogramError, match=r"TS_01\.star: expected images of one stack in rlnMic"):
         series(star=dose_files.star(rlnMicrographName=names))
 
 
-def test_shifts_that_two_orders_give_differently_are_doubted(series, files):
+def test_shifts_that_depend_on_an_ambiguous_order_give_a_warning(series, files):
     """Warp may invert the angles, so that a symmetric series has two possible orders."""
     xml = dose_files.warp_xml()
-    assert warned(series(warp_xml=xml, tlt=files["tlt"]), "more than one order, with other shifts")
+    assert has_warning(
+        series(warp_xml=xml, tlt=files["tlt"]), "more than one order, with other shifts"
+    )
     assert series(warp_xml=xml, tlt=files["tlt"], xf=files["xf"]).warnings == ()
     still = dose_files.warp_xml(AxisOffsetX=[3] * N, AxisOffsetY=[0] * N)
     assert series(warp_xml=still, tlt=files["tlt"]).warnings == ()
@@ -151,7 +153,7 @@ TWICE = {
 
 
 @pytest.mark.parametrize("case", TWICE)
-def test_what_a_star_file_has_twice_is_refused_by_its_name(series, files, case):
+def test_duplicates_in_a_star_file_are_refused_by_name(series, files, case):
     text, message = TWICE[case]
     with pytest.raises(TomogramError, match=rf"TS_01\.star: .*{message}"):
         series(star=text, tlt=files["tlt"])
@@ -166,13 +168,15 @@ SUMMED = {
 
 
 @pytest.mark.parametrize("case", SUMMED)
-def test_a_third_column_that_adds_up_is_the_accumulated_dose(series, case):
+def test_a_third_column_of_accumulated_dose_is_read_with_a_warning(series, case):
     found = series(tlt=column(ANGLES, RANK + 1, SUMMED[case]))
     np.testing.assert_allclose(found.exposures.end, np.array(SUMMED[case], dtype=float))
-    assert warned(found, "third column rises") and warned(found, "taken for the accumulated dose")
+    assert has_warning(found, "third column rises") and has_warning(
+        found, "taken for the accumulated dose"
+    )
 
 
-def test_a_third_column_that_adds_up_from_0_needs_its_convention(series):
+def test_a_third_column_of_accumulated_dose_from_0_needs_a_convention(series):
     with pytest.raises(TomogramError, match=r"TS_01\.tlt: .*--dose-convention start"):
         series(tlt=column(ANGLES, RANK + 1, DOSE * RANK))
 
@@ -186,11 +190,11 @@ PER_VIEW = {
 
 
 @pytest.mark.parametrize("case", PER_VIEW)
-def test_a_third_column_of_doses_of_views_is_that(series, case):
+def test_a_third_column_of_doses_per_view_is_read(series, case):
     doses, doubted = PER_VIEW[case]
     found = series(tlt=column(ANGLES, RANK + 1, doses))
     np.testing.assert_allclose(found.exposures.per_view, doses)
-    assert warned(found, "taken for the dose of each view") is doubted
+    assert has_warning(found, "taken for the dose of each view") is doubted
 
 
 COUNTED = {
@@ -205,7 +209,7 @@ COUNTED = {
 
 @pytest.mark.parametrize("case", COUNTED)
 @pytest.mark.parametrize("kind", ["tlt", "columns", "aln", "star", "warp_xml", "mdoc"])
-def test_image_numbers_are_no_angles(series, files, monkeypatch, case, kind):
+def test_image_numbers_as_angles_are_refused(series, files, monkeypatch, case, kind):
     numbers = COUNTED[case]
     monkeypatch.setattr(dose_files, "ANGLES", numbers - (0.01 if kind == "mdoc" else 0))
     text = {
@@ -225,7 +229,7 @@ def test_image_numbers_are_no_angles(series, files, monkeypatch, case, kind):
 @pytest.mark.parametrize(
     "numbers", [DOSE * RANK, DOSE * (RANK + 1), DOSE * (RANK + 0.5)], ids=["start", "end", "middle"]
 )
-def test_accumulated_doses_are_no_angles(series, files, numbers):
+def test_accumulated_doses_as_angles_are_refused(series, files, numbers):
     for beside in ({"doses": files["doses"]}, {"doses": files["doses"], "xf": files["xf"]}):
         with pytest.raises(TomogramError, match=r"TS_01\.tlt: .*got the accumulated doses of the"):
             series(tlt=column(numbers), **beside)
@@ -240,15 +244,15 @@ def test_accumulated_doses_are_no_angles(series, files, numbers):
     [5.0 * np.arange(N), 12 + 5.0 * np.arange(N), -2 - 5.0 * np.arange(N), 2.5 * (RANK + 1)],
     ids=["from 0", "from 12", "negative", "doses of another series"],
 )
-def test_angles_on_one_side_of_0_are_doubted(series, files, angles):
+def test_angles_on_one_side_of_0_give_a_warning(series, files, angles):
     found = series(tlt=column(angles), doses=files["doses"], xf=files["xf"])
     np.testing.assert_allclose(found.tilts.angles_deg, angles)
-    assert warned(found, "all tilt angles are on one side of 0")
+    assert has_warning(found, "all tilt angles are on one side of 0")
     sound = series(tlt=files["tlt"], doses=files["doses"], xf=files["xf"], excluded=(0, 1, 2, 3, 4))
     assert sound.warnings == ()
 
 
-def test_views_in_use_may_not_be_of_one_angle(series, files):
+def test_remaining_views_of_one_angle_are_refused(series, files):
     angles = np.where(np.arange(N) < 7, 0.2 * np.arange(N), ANGLES)
     with pytest.raises(TomogramError, match=r"TS_01\.tlt: .*got 0 to 1.2 degrees for all views"):
         series(tlt=column(angles), doses=files["doses"], excluded=(7, 8, 9, 10))
@@ -272,7 +276,7 @@ def test_a_matrix_that_mirrors_is_refused(series, files, case, views):
         series(xf=xf_of(transforms), tlt=files["tlt"], doses=files["doses"])
 
 
-def test_a_half_turn_is_no_mirror_image(series, files):
+def test_a_rotation_by_180_degrees_is_accepted(series, files):
     transforms = dose_files.transforms()
     transforms[:, :, :2] = -np.eye(2)
     found = series(xf=xf_of(transforms), tlt=files["tlt"], doses=files["doses"])
@@ -284,7 +288,7 @@ ROT = "   -5.0000 "
 
 @pytest.mark.parametrize("axis", [1.4888, -1.6406, 3.0543, -0.0873])
 @pytest.mark.parametrize("kind", ["aln", "star", "warp_xml"])
-def test_an_axis_that_may_be_in_radians_is_doubted(series, files, axis, kind):
+def test_a_tilt_axis_that_may_be_in_radians_gives_a_warning(series, files, axis, kind):
     text = {
         "aln": lambda: edited(dose_files.aln(), ROT, f"{axis:10.4f} "),
         "star": lambda: dose_files.star(rlnTomoZRot=np.full(N, axis)),
@@ -297,7 +301,7 @@ def test_an_axis_that_may_be_in_radians_is_doubted(series, files, axis, kind):
 
 
 @pytest.mark.parametrize("axis", [0.0, 3.2, 85.3, -94.0, 178.4])
-def test_other_axes_give_no_warning(series, files, axis):
+def test_a_tilt_axis_in_degrees_gives_no_warning(series, files, axis):
     text = edited(dose_files.aln(), ROT, f"{axis:10.4f} ")
     assert series(aln=text, doses=files["doses"]).warnings == ()
 
@@ -305,7 +309,7 @@ def test_other_axes_give_no_warning(series, files, axis):
 @pytest.mark.parametrize(
     ("value", "count", "section"), [("1.02000", -1, 0), ("0.50000", 1, 0), ("0.00000", 1, 0)]
 )
-def test_a_magnification_of_aretomo_is_refused(series, files, value, count, section):
+def test_an_aretomo_magnification_other_than_1_is_refused(series, files, value, count, section):
     text = dose_files.aln().replace("1.00000", value, count)
     with pytest.raises(
         TomogramError, match=rf"TS_01\.aln: SEC {section}: .*GMAG of 1, .*got {float(value):g}"
@@ -317,7 +321,7 @@ def test_a_magnification_of_aretomo_is_refused(series, files, value, count, sect
 
 @pytest.mark.parametrize("other", ["192 192 11", "96 96 12", "48 48 11"])
 @pytest.mark.parametrize("first", [True, False])
-def test_two_raw_sizes_that_differ_are_refused(series, files, other, first):
+def test_two_different_raw_sizes_are_refused(series, files, other, first):
     line = f"# RawSize = {other}\n"
     sound = "# RawSize = 96 96 11\n"
     text = edited(dose_files.aln(), sound, line + sound if first else sound + line)
@@ -338,7 +342,7 @@ IMPOSSIBLE = {
 
 @pytest.mark.parametrize("case", IMPOSSIBLE)
 @pytest.mark.parametrize("kind", ["order", "order and dose", "nominal", "nominal beside refined"])
-def test_impossible_angles_are_refused_beside_other_columns_too(series, files, case, kind):
+def test_impossible_angles_are_refused_in_files_with_further_columns(series, files, case, kind):
     angles = IMPOSSIBLE[case]
     given = {
         "order": lambda: {"tlt": column(angles, RANK + 1), "doses": files["doses"]},
@@ -358,7 +362,7 @@ DEFOCUS = 31000.0 + 100 * np.arange(N)
 KNOWN = {"rlnDefocusU": DEFOCUS - 500, "rlnDefocusV": DEFOCUS + 500}
 
 
-def test_relion_tells_defocus_by_image(series, files):
+def test_relion_defocus_is_assigned_by_image(series, files):
     order = np.argsort(RANK)
     for star, beside in (
         (dose_files.star(order, named="stack", **KNOWN), {}),
@@ -382,7 +386,7 @@ def test_relion_tells_defocus_by_image(series, files):
     ],
     ids=["no shifts", "no numbers", "no axis"],
 )
-def test_a_part_of_an_alignment_in_a_star_file_is_refused(series, files, columns):
+def test_an_incomplete_alignment_in_a_star_file_is_refused(series, files, columns):
     with pytest.raises(
         TomogramError, match=rf"TS_01\.star: .*no numbers in {list(columns)[0]}.*--xf"
     ):
@@ -401,7 +405,7 @@ def test_a_part_of_an_alignment_in_a_star_file_is_refused(series, files, columns
     ],
     ids=["none", "zeros", "one missing", "phase plate", "no voltage"],
 )
-def test_without_a_defocus_of_all_images_the_rest_of_a_star_file_is_read(series, columns):
+def test_a_star_file_with_incomplete_defocus_is_read_without_optics(series, columns):
     found = series(star=dose_files.star(**columns))
     check(found)
     assert found.optics is None

@@ -21,7 +21,7 @@ def written(tmp_path, text):
     return str(path)
 
 
-def test_warp_tells_angles_doses_alignment_and_defocus(files):
+def test_warp_xml_gives_angles_doses_alignment_and_defocus(files):
     found = read_warp_xml(files["xml"], N)
     np.testing.assert_allclose(found.angles_deg, ANGLES)
     np.testing.assert_allclose(found.exposures.before, DOSE * RANK)
@@ -32,7 +32,7 @@ def test_warp_tells_angles_doses_alignment_and_defocus(files):
     assert found.used.all()
 
 
-def test_warp_may_lack_alignment_and_leave_views_out(tmp_path):
+def test_warp_xml_may_lack_alignment_and_deselect_views(tmp_path):
     used = ["True"] * N
     used[2] = "False"
     found = read_warp_xml(written(tmp_path, dose_files.warp_xml(AxisAngle=None, UseTilt=used)), N)
@@ -68,7 +68,7 @@ def test_other_xml_is_refused_and_entities_are_never_expanded(tmp_path, text, me
         read_warp_xml(written(tmp_path, text), N)
 
 
-def test_sections_of_an_mdoc_find_their_views_by_angle(files):
+def test_mdoc_sections_are_assigned_to_views_by_angle(files):
     found = read_mdoc(files["mdoc"])
     assert found.angles_deg[0] == pytest.approx(0.01)
     doses = found.exposures.select(found.match(ANGLES, "TS_01.tlt").entries)
@@ -76,7 +76,7 @@ def test_sections_of_an_mdoc_find_their_views_by_angle(files):
 
 
 @pytest.mark.parametrize("order", [np.argsort(RANK), np.arange(N)])
-def test_without_prior_doses_an_mdoc_tells_the_order_by_its_times(tmp_path, order):
+def test_an_mdoc_without_prior_doses_gives_the_order_by_its_times(tmp_path, order):
     found = read_mdoc(written(tmp_path, dose_files.mdoc(order, prior=False)))
     doses = found.exposures.select(found.match(ANGLES, "TS_01.tlt").entries)
     np.testing.assert_allclose(doses.before, DOSE * RANK)
@@ -91,7 +91,7 @@ def test_an_mdoc_of_another_series_or_without_doses_is_refused(tmp_path, files):
         read_mdoc(written(tmp_path, "what = ever\nno mdoc"))
 
 
-def test_aretomo_tells_angles_and_alignment(files):
+def test_an_aln_file_gives_angles_and_alignment(files):
     found = read_aln(files["aln"], SHAPE)
     np.testing.assert_allclose(found.angles_deg, ANGLES)
     np.testing.assert_allclose(found.transforms, dose_files.transforms(), atol=1e-3)
@@ -106,7 +106,7 @@ def test_dark_frames_of_aretomo_are_left_out(tmp_path, counted_without_dark):
 
 
 @pytest.mark.parametrize("text", ["", "no alignment\n", "# AreTomo Alignment\n# RawSize = x\n"])
-def test_what_is_no_alignment_of_aretomo_is_refused(tmp_path, text):
+def test_a_file_that_is_no_aretomo_alignment_is_refused(tmp_path, text):
     with pytest.raises(TomogramError, match="metadata"):
         read_aln(written(tmp_path, text), SHAPE)
 

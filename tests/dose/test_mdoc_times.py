@@ -20,7 +20,7 @@ def clock(rank, step=4):
     return divmod(FROM_11_45 + step * int(rank), 60)
 
 
-def twelve(form, step=4):
+def twelve_hour_times(form, step=4):
     """Times on a 12-hour clock."""
 
     def line(rank):
@@ -44,31 +44,33 @@ def read(tmp_path, order, times):
 @pytest.mark.parametrize(
     "form", ["{h:02d}:{m:02d}:30 {half}", "{h}:{m:02d}:30{half}", "{h}:{m:02d}:30.25 {half[0]}.M."]
 )
-def test_times_with_am_and_pm_tell_the_order(tmp_path, order, form):
-    before, warnings = read(tmp_path, order, twelve(form))
+def test_times_with_am_and_pm_give_the_order(tmp_path, order, form):
+    before, warnings = read(tmp_path, order, twelve_hour_times(form))
     np.testing.assert_allclose(before, DOSE * RANK)
     assert warnings == ()
-    small = twelve(form.replace("{half", "{small").replace("M.", "m."))
+    small = twelve_hour_times(form.replace("{half", "{small").replace("M.", "m."))
     before, _ = read(tmp_path, order, small)
     np.testing.assert_allclose(before, DOSE * RANK)
 
 
 @pytest.mark.parametrize("step", [2, 4, 15, 30])
 @pytest.mark.parametrize("order", [BY_ANGLE, BY_ANGLE[::-1]], ids=["rising", "falling"])
-def test_times_over_noon_without_am_and_pm_tell_no_order(tmp_path, order, step):
+def test_times_past_noon_without_am_and_pm_are_refused(tmp_path, order, step):
     with pytest.raises(TomogramError, match=r"TS_01\.mdoc: the order.*12-hour clock.*--doses"):
-        read(tmp_path, order, twelve("{h:02d}:{m:02d}:30", step=10 + step))
+        read(tmp_path, order, twelve_hour_times("{h:02d}:{m:02d}:30", step=10 + step))
 
 
-def test_times_over_noon_without_am_and_pm_may_agree_with_the_order_of_the_file(tmp_path):
-    before, warnings = read(tmp_path, AS_TAKEN, twelve("{h:02d}:{m:02d}:30", step=15))
+def test_times_past_noon_without_am_and_pm_in_file_order_give_a_warning(tmp_path):
+    before, warnings = read(tmp_path, AS_TAKEN, twelve_hour_times("{h:02d}:{m:02d}:30", step=15))
     np.testing.assert_allclose(before, DOSE * RANK)
     assert "12-hour clock without AM and PM" in warnings[0]
 
 
-def test_am_and_pm_in_some_times_only_tell_no_order(tmp_path):
+def test_am_and_pm_in_only_some_times_are_refused(tmp_path):
     def times(rank):
-        return twelve("{h:02d}:{m:02d}:30 {half}" if rank % 2 else "{h:02d}:{m:02d}:30")(rank)
+        return twelve_hour_times("{h:02d}:{m:02d}:30 {half}" if rank % 2 else "{h:02d}:{m:02d}:30")(
+            rank
+        )
 
     with pytest.raises(TomogramError, match="some of their times have AM or PM"):
         read(tmp_path, BY_ANGLE, times)
@@ -76,7 +78,7 @@ def test_am_and_pm_in_some_times_only_tell_no_order(tmp_path):
 
 @pytest.mark.parametrize("order", [BY_ANGLE, AS_TAKEN], ids=["by angle", "as taken"])
 @pytest.mark.parametrize("zone", ["Z", "+01:00", "-0530"])
-def test_times_with_a_time_zone_tell_the_order(tmp_path, order, zone):
+def test_times_with_a_time_zone_give_the_order(tmp_path, order, zone):
     def times(rank):
         return "DateTime = 2024-03-14T{:02d}:{:02d}:30.125{}".format(*clock(rank, 15), zone)
 
@@ -85,7 +87,7 @@ def test_times_with_a_time_zone_tell_the_order(tmp_path, order, zone):
     assert warnings == ()
 
 
-def test_the_hour_that_a_time_zone_changes_does_not_count(tmp_path):
+def test_a_change_of_time_zone_does_not_change_the_order(tmp_path):
     def times(rank):
         if rank < 5:
             return f"DateTime = 2024-10-27T02:{50 + rank}:00+02:00"
@@ -95,9 +97,9 @@ def test_the_hour_that_a_time_zone_changes_does_not_count(tmp_path):
     np.testing.assert_allclose(before, DOSE * RANK)
 
 
-def test_a_time_zone_in_some_times_only_tells_no_order(tmp_path):
+def test_a_time_zone_in_only_some_times_is_refused(tmp_path):
     def times(rank):
-        return twenty_four(600, 4)(rank) + ("+01:00" if rank % 2 else "")
+        return twenty_four_hour_times(600, 4)(rank) + ("+01:00" if rank % 2 else "")
 
     with pytest.raises(TomogramError, match="or a time zone, and others have not"):
         read(tmp_path, BY_ANGLE, times)
@@ -115,7 +117,7 @@ def with_prior(tmp_path, priors, times=None):
 
 
 @pytest.mark.parametrize("priors", [DOSE * np.arange(N), DOSE * np.arange(N)[::-1]])
-def test_doses_that_were_summed_against_the_times_are_told(tmp_path, priors):
+def test_doses_that_contradict_the_times_give_a_warning(tmp_path, priors):
     (warning,) = with_prior(tmp_path, priors).warnings
     assert "another order of acquisition than the doses" in warning and "--doses" in warning
 
@@ -125,12 +127,12 @@ def test_doses_in_the_order_of_the_times_give_no_warning(tmp_path):
     assert with_prior(tmp_path, DOSE * RANK, times=lambda rank: "").warnings == ()
 
 
-def test_doses_of_an_mdoc_that_do_not_begin_with_0_are_told(tmp_path):
+def test_mdoc_doses_that_do_not_begin_with_0_give_a_warning(tmp_path):
     (warning,) = with_prior(tmp_path, DOSE * (RANK + 1)).warnings
     assert "TS_01.mdoc: the first view has a PriorRecordDose of 3 e/A^2" in warning
 
 
-def twenty_four(start, step, day=14):
+def twenty_four_hour_times(start, step, day=14):
     def line(rank):
         minutes = start + step * int(rank)
         hour, minute = divmod(minutes % 1440, 60)
@@ -145,14 +147,18 @@ def twenty_four(start, step, day=14):
     ids=["noon", "past one", "to the evening", "at night", "all morning", "over midnight"],
 )
 def test_a_24_hour_clock_gives_no_warning(tmp_path, start, step):
-    before, warnings = read(tmp_path, BY_ANGLE, twenty_four(start, step))
+    before, warnings = read(tmp_path, BY_ANGLE, twenty_four_hour_times(start, step))
     np.testing.assert_allclose(before, DOSE * RANK)
     assert warnings == ()
 
 
-def test_a_series_that_paused_for_the_night_is_as_its_file_has_it(tmp_path):
+def test_a_long_pause_within_a_series_does_not_change_the_order(tmp_path):
     def times(rank):
-        return twenty_four(60, 4)(rank) if rank < 6 else twenty_four(11 * 60, 4)(rank)
+        return (
+            twenty_four_hour_times(60, 4)(rank)
+            if rank < 6
+            else twenty_four_hour_times(11 * 60, 4)(rank)
+        )
 
     before, warnings = read(tmp_path, AS_TAKEN, times)
     np.testing.assert_allclose(before, DOSE * RANK)
@@ -164,5 +170,5 @@ def test_a_series_that_paused_for_the_night_is_as_its_file_has_it(tmp_path):
     ["14-Mar-24  13:05:30 PM", "14-Mar-24  00:05:30 AM", "14-Mar-24  24:00:00", "14-Mar-24  1:2:3"]
     + ["14-Foo-24  10:00:00", "32-Mar-24  10:00:00", "10:00:00", "14/03/24 10:00:00", "noon"],
 )
-def test_times_that_no_clock_shows_are_none(text):
+def test_invalid_times_are_not_parsed(text):
     assert time_of(text) is None

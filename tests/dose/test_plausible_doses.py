@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Doses in another unit, of another point in time or of another column: warned of or refused."""
+"""Doses in a wrong unit, convention or column give a warning or an error."""
 
 import dose_files
 import numpy as np
@@ -28,7 +28,7 @@ def doses_of(tmp_path, *columns, convention=None):
     return read_doses(str(path), convention, N, "TS_01.mrc")
 
 
-def everywhere(tmp_path, factor):
+def readers_of_scaled_doses(tmp_path, factor):
     """Readers of the series with scaled doses, by file format."""
     of, before = np.full(N, DOSE * factor), DOSE * factor * RANK
     texts = {
@@ -57,15 +57,15 @@ def everywhere(tmp_path, factor):
 
 @pytest.mark.parametrize("factor", [100, 1e3, 1e6, 1e-3, 1e-2, 1e-4])
 def test_doses_in_another_unit_are_refused(tmp_path, factor):
-    for kind, read in everywhere(tmp_path, factor):
+    for kind, read in readers_of_scaled_doses(tmp_path, factor):
         with pytest.raises(TomogramError, match=r"TS_01.*another unit.*--doses.*100 e/nm") as info:
             read()
         assert f"{33 * factor:g}" in str(info.value) or factor > 1, kind
 
 
 @pytest.mark.parametrize("factor", [0.1, 0.25, 15, 60])
-def test_unusual_totals_are_read_and_told(tmp_path, factor):
-    for kind, read in everywhere(tmp_path, factor):
+def test_an_unusual_total_dose_gives_a_warning(tmp_path, factor):
+    for kind, read in readers_of_scaled_doses(tmp_path, factor):
         found = read()
         assert found.end.max() == pytest.approx(33 * factor), kind
         (warning,) = found.warnings
@@ -73,17 +73,17 @@ def test_unusual_totals_are_read_and_told(tmp_path, factor):
 
 
 @pytest.mark.parametrize("factor", [0.4, 1, 3, 10])
-def test_usual_totals_give_no_warning(tmp_path, factor):
-    for kind, read in everywhere(tmp_path, factor):
+def test_a_usual_total_dose_gives_no_warning(tmp_path, factor):
+    for kind, read in readers_of_scaled_doses(tmp_path, factor):
         assert read().warnings == (), kind
 
 
-def test_warnings_about_all_views_remain_when_some_are_left_out(tmp_path):
+def test_warnings_about_all_views_remain_when_some_are_excluded(tmp_path):
     found = doses_of(tmp_path, 30 * RANK, np.full(N, 40.0))
     assert found.select([4, 5, 6]).warnings == found.warnings != ()
 
 
-def test_doubts_about_doses_are_in_the_record(tmp_path, scorer):
+def test_warnings_about_doses_are_in_the_record(tmp_path, scorer):
     stack = dose_files.write_stack(tmp_path / "TS_01.mrc", (32, 32))
     tlt, doses = dose_files.write_tlt(tmp_path / "TS_01.tlt"), tmp_path / "doses.txt"
     doses.write_text(table(60.0 * RANK, np.full(N, 60.0)))
@@ -101,7 +101,7 @@ BEFORE = DOSE * RANK.astype(float)
     [BEFORE + DOSE, np.full(N, 30.0), np.where(np.arange(N) == 3, 40.0, DOSE), BEFORE[::-1] + 3],
     ids=["accumulated after", "ten times", "one view", "reversed"],
 )
-def test_a_view_with_more_than_twice_the_step_to_the_next_is_refused(tmp_path, of):
+def test_a_dose_per_view_above_twice_the_dose_step_is_refused(tmp_path, of):
     with pytest.raises(
         TomogramError, match=r"TS_01\.txt: view \d+: expected a dose of the view of"
     ):
@@ -119,7 +119,7 @@ def test_a_view_with_more_than_twice_the_step_to_the_next_is_refused(tmp_path, o
     ],
     ids=["a third more", "nearly twice", "one view", "a hundredth", "a third"],
 )
-def test_doses_that_do_not_add_up_are_told(tmp_path, of):
+def test_doses_that_do_not_add_up_give_a_warning(tmp_path, of):
     (warning,) = doses_of(tmp_path, BEFORE, of).warnings
     assert "do not agree" in warning and "grow by 30" in warning
 
@@ -141,7 +141,7 @@ def test_doses_that_add_up_within_rounding_give_no_warning(tmp_path, before, of)
     assert doses_of(tmp_path, before, of).warnings == ()
 
 
-def test_an_mdoc_whose_doses_do_not_add_up_is_told_or_refused(tmp_path):
+def test_mdoc_doses_that_do_not_add_up_give_a_warning_or_an_error(tmp_path):
     path = tmp_path / "TS_01.mdoc"
     path.write_text(dose_files.mdoc().replace(f"ExposureDose = {DOSE}", "ExposureDose = 4.5"))
     (warning,) = read_mdoc(str(path)).exposures.warnings
@@ -162,12 +162,12 @@ def test_an_mdoc_whose_doses_do_not_add_up_is_told_or_refused(tmp_path):
         ((BEFORE + DOSE, np.full(N, DOSE)), None, "the dose before each view in the first column"),
     ],
 )
-def test_a_first_dose_of_another_point_in_time_is_told(tmp_path, columns, convention, says):
+def test_a_first_dose_of_another_convention_gives_a_warning(tmp_path, columns, convention, says):
     (warning,) = doses_of(tmp_path, *columns, convention=convention).warnings
     assert "TS_01.txt: the first view has" in warning and says in warning
 
 
-def test_doses_after_the_views_are_told_of_relion_and_warp_too(tmp_path):
+def test_relion_and_warp_doses_after_each_view_give_a_warning(tmp_path):
     star, xml = tmp_path / "TS_01.star", tmp_path / "TS_01.xml"
     star.write_text(dose_files.star(rlnMicrographPreExposure=BEFORE + DOSE))
     xml.write_text(dose_files.warp_xml(Dose=BEFORE + DOSE))

@@ -28,7 +28,7 @@ def images():
 
 
 @pytest.mark.parametrize("z", [0, 2, 11])
-def test_slices_of_a_step_are_those_of_the_tomogram_of_its_views(images, z):
+def test_slices_of_a_step_equal_those_of_the_tomogram_of_its_views(images, z):
     plan = plan_slices(SHAPE[0], VOXEL_NM, None, 13)[z]
     shares = ViewSlices(filter_views(images), ANGLES, SHAPE, plan)
     steps = cumulative(ANGLES, EXPOSURES, 4)
@@ -43,7 +43,7 @@ def test_slices_of_a_step_are_those_of_the_tomogram_of_its_views(images, z):
         assert one.log_spread == pytest.approx(expected.log_spread, abs=1e-4)
 
 
-def test_the_centre_is_the_slice_itself_of_every_view(images):
+def test_the_centre_slice_of_a_view_equals_its_backprojection(images):
     plan = plan_slices(SHAPE[0], VOXEL_NM, None, 3)[1]
     shares = ViewSlices(filter_views(images), ANGLES, SHAPE, plan)
     planes = list(plan.centre.planes)
@@ -52,7 +52,7 @@ def test_the_centre_is_the_slice_itself_of_every_view(images):
     torch.testing.assert_close(shares.centre[0], expected, atol=1e-4, rtol=0)
 
 
-def test_dose_weighting_leaves_of_a_wave_what_radiation_leaves_of_it():
+def test_dose_weighting_attenuates_a_wave_like_radiation_damage():
     x = torch.arange(120) * VOXEL_NM
     wave = torch.cos(2 * np.pi * x / 6.0).expand(1, 100, 120)
     for before in (0.0, 60.0):
@@ -74,7 +74,7 @@ def test_frequencies_are_per_nanometre():
     assert float(k[0, 10]) == pytest.approx(1 / 3.0)
 
 
-def test_fields_too_large_for_the_memory_are_cut_to_their_middle(monkeypatch):
+def test_a_field_too_large_for_the_memory_is_cropped_to_its_middle(monkeypatch):
     images = torch.zeros((4, 200, 100))
     images[:, 99:101, 49:51] = 1
     same, warnings = measure.cropped(images, 15.0)

@@ -18,7 +18,7 @@ def stack(files):
     return Sources("TS_01", files["stack"])
 
 
-def ways(files):
+def file_sets(files):
     """All combinations of files that give the same series."""
     imod = {"xf": files["xf"], "tlt": files["tlt"]}
     return {
@@ -34,9 +34,9 @@ def ways(files):
     }
 
 
-@pytest.mark.parametrize("way", range(9))
-def test_every_way_gives_the_same_series(stack, files, way):
-    series = read_series(replace(stack, **list(ways(files).values())[way]))
+@pytest.mark.parametrize("index", range(9))
+def test_every_combination_of_files_gives_the_same_series(stack, files, index):
+    series = read_series(replace(stack, **list(file_sets(files).values())[index]))
     np.testing.assert_allclose(series.tilts.angles_deg, ANGLES, atol=0.02)
     np.testing.assert_allclose(series.tilts.transforms, dose_files.transforms(), atol=2e-3)
     np.testing.assert_allclose(series.exposures.end, DOSE * (RANK + 1))
@@ -44,14 +44,14 @@ def test_every_way_gives_the_same_series(stack, files, way):
     assert series.warnings == ()
 
 
-def test_without_an_alignment_the_stack_is_taken_as_aligned_and_it_is_said(stack, files):
+def test_a_stack_without_alignment_is_used_as_aligned_with_a_warning(stack, files):
     series = read_series(replace(stack, tlt=files["tlt"], doses=files["doses"]))
     np.testing.assert_allclose(series.tilts.transforms, np.tile(np.eye(2, 3), (11, 1, 1)))
     assert series.warnings == (UNALIGNED,)
 
 
-def test_excluded_views_are_left_out_and_their_dose_is_not(stack, files):
-    series = read_series(replace(stack, **ways(files)["imod and doses"], excluded=(5, 0)))
+def test_excluded_views_are_left_out_but_their_dose_counts(stack, files):
+    series = read_series(replace(stack, **file_sets(files)["imod and doses"], excluded=(5, 0)))
     assert series.tilts.views.tolist() == [1, 2, 3, 4, 6, 7, 8, 9, 10]
     assert series.exposures.before.min() == DOSE
 
@@ -68,7 +68,7 @@ def test_excluded_views_are_left_out_and_their_dose_is_not(stack, files):
         (("xml", "no such view"), "excluded views: expected 0 to 10, got 11"),
     ],
 )
-def test_what_is_missing_is_named_with_the_way_out(stack, files, given, message):
+def test_missing_metadata_is_named_with_advice(stack, files, given, message):
     names = {"xml": "warp_xml"}
     wanted = {names.get(name, name): files[name] for name in given if name in files}
     excluded = {"too many excluded": tuple(range(9)), "no such view": (11,)}
@@ -77,7 +77,7 @@ def test_what_is_missing_is_named_with_the_way_out(stack, files, given, message)
         read_series(replace(stack, **wanted))
 
 
-def test_views_that_are_left_may_not_have_one_angle(stack, files, tmp_path):
+def test_remaining_views_of_one_angle_are_refused(stack, files, tmp_path):
     flat = tmp_path / "flat.tlt"
     flat.write_text("0.0\n" * 8 + "20\n40\n60\n")
     given = replace(stack, tlt=str(flat), doses=files["doses"], excluded=(8, 9, 10))

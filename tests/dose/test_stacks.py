@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Image stacks of other programs: harmless differences are read, others give a warning."""
+"""Image stacks of other programs: harmless differences are accepted, others give a warning."""
 
 import struct
 from dataclasses import replace
@@ -58,19 +58,19 @@ def warnings_of(series, stack):
         [(MZ, "<i", 1), (CELL_Z, "<f", PIXEL_ANGSTROM)],
     ],
 )
-def test_the_spacing_of_images_does_not_matter(series, changed, entries):
+def test_the_z_spacing_of_a_stack_is_ignored(series, changed, entries):
     assert warnings_of(series, changed(*entries)) == ()
 
 
 @pytest.mark.parametrize("entries", [[(MZ, "<i", 1)], [], [(MZ, "<i", 2)], [(MZ, "<i", 0)]])
 @pytest.mark.parametrize("group", [401, 400, 402, 1, 0])
-def test_a_stack_that_is_marked_as_volumes_is_one_of_images(series, changed, group, entries):
+def test_a_stack_marked_as_volumes_is_read_as_images(series, changed, group, entries):
     stack = changed((ISPG, "<i", group), *entries)
     assert warnings_of(series, stack) == ()
     assert images_in_stack(stack) == N
 
 
-def test_a_stack_of_many_small_images_does_not_look_unflipped(tmp_path):
+def test_a_stack_of_many_small_images_gives_no_warning(tmp_path):
     path = tmp_path / "many.mrc"
     mrcfile.write(path, np.zeros((90, 32, 32), dtype="i2"), voxel_size=10.0)
     with open_stack(path) as stack:
@@ -87,13 +87,13 @@ ODD = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_warnings_of_the_reader_belong_to_the_series(series, changed, name):
+def test_warnings_of_the_mrc_reader_are_among_those_of_the_series(series, changed, name):
     entries, more, says = ODD[name]
     (warning,) = warnings_of(series, changed(*entries, more=more))
     assert says in warning
 
 
-def test_unsigned_bytes_are_told_of_a_stack_too(series, tmp_path):
+def test_unsigned_bytes_in_a_stack_give_a_warning(series, tmp_path):
     images = np.random.default_rng(0).normal(128, 30, (N, 96, 96)).clip(0, 255).astype("u1")
     path = tmp_path / "bytes.mrc"
     mrcfile.write(path, images.view("i1"), voxel_size=PIXEL_ANGSTROM)
@@ -111,14 +111,12 @@ def test_unsigned_bytes_are_told_of_a_stack_too(series, tmp_path):
         ([(MODE, "<i", 4)], "cannot be analysed: mode 4"),
     ],
 )
-def test_what_is_wrong_with_a_stack_has_a_way_out_of_its_own_command(
-    series, changed, entries, says
-):
+def test_errors_of_a_stack_advise_options_of_the_dose_command(series, changed, entries, says):
     with pytest.raises(TomogramError, match=says):
         read_series(replace(series, stack=changed(*entries)))
 
 
-def test_a_pixel_size_that_is_given_mends_the_header(series, changed):
+def test_a_given_pixel_size_overrides_the_header(series, changed):
     stack = changed((CELL_X, "<f", 0.0))
     found = read_series(replace(series, stack=stack, pixel_angstrom=12.0))
     assert found.tilts.pixel_angstrom == 12.0
@@ -134,7 +132,7 @@ def stack_with(path, view, region, value):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("region", [np.s_[3, 4], np.s_[:5], np.s_[:, ::2]])
-def test_nan_and_inf_in_an_image_are_filled_and_told(series, tmp_path, value, region):
+def test_nan_and_inf_in_an_image_are_filled_with_a_warning(series, tmp_path, value, region):
     stack = stack_with(tmp_path / "TS_01.mrc", 3, region, value)
     warnings = []
     views = aligned_views(
@@ -146,7 +144,7 @@ def test_nan_and_inf_in_an_image_are_filled_and_told(series, tmp_path, value, re
     assert "TS_01.mrc: image 4 holds" in warning and "pixels of NaN or inf" in warning
 
 
-def test_an_image_without_any_value_is_refused_with_the_way_out(series, tmp_path):
+def test_an_image_of_nan_alone_is_refused_with_advice(series, tmp_path):
     stack = stack_with(tmp_path / "TS_01.mrc", 3, np.s_[:], np.nan)
     tilts = read_series(replace(series, stack=stack)).tilts
     with pytest.raises(
@@ -158,7 +156,7 @@ def test_an_image_without_any_value_is_refused_with_the_way_out(series, tmp_path
 
 
 @pytest.mark.parametrize(("view", "value"), [(0, 0.0), (3, -7.5), (10, 1e6)])
-def test_an_image_of_one_value_is_told(series, tmp_path, view, value):
+def test_a_constant_image_gives_a_warning(series, tmp_path, view, value):
     stack = stack_with(tmp_path / "TS_01.mrc", view, np.s_[:], value)
     warnings = []
     aligned_views(read_series(replace(series, stack=stack)).tilts, 20.0, warn=warnings.append)

@@ -17,7 +17,7 @@ def steps():
     return cumulative(ANGLES, EXPOSURES, 99)
 
 
-def test_views_come_in_the_order_of_acquisition_up_to_all(steps):
+def test_steps_add_views_in_the_order_of_acquisition(steps):
     assert [len(step.views) for step in steps] == list(range(3, 12))
     assert [step.dose for step in steps] == [DOSE * n for n in range(3, 12)]
     assert steps[0].views.tolist() == sorted(np.argsort(RANK)[:3].tolist())
@@ -26,7 +26,7 @@ def test_views_come_in_the_order_of_acquisition_up_to_all(steps):
     assert steps[0].angle_step == 8
 
 
-def test_weights_are_those_of_the_views_alone(steps):
+def test_weights_of_a_step_depend_on_its_views_only(steps):
     step = steps[2]
     np.testing.assert_allclose(step.weights[step.views], view_weights(ANGLES[step.views]))
     assert np.delete(step.weights, step.views).sum() == 0
@@ -47,7 +47,7 @@ def test_matched_views_keep_the_range_and_the_number(steps):
     assert thinned.views.tolist() == list(range(11))
 
 
-def test_views_of_one_angle_alone_make_no_step():
+def test_views_of_a_single_angle_make_no_step():
     angles = np.array([0.0, 0, 0, 10, -10])
     exposures = Exposures(np.arange(5.0), np.ones(5), "test")
     assert [len(step.views) for step in cumulative(angles, exposures, 9)] == [4, 5]

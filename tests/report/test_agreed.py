@@ -39,7 +39,7 @@ def page_of(tmp_path, monkeypatch):
     return made
 
 
-def test_six_measured_tomograms_have_a_section_with_sentence_and_plot(page_of):
+def test_six_measured_tomograms_give_a_section_with_text_and_plot(page_of):
     page = page_of(measured(6))
     shown = page.json["content"]["agreement"]
     assert shown["said"][0].startswith("On this session the score ")
@@ -62,7 +62,7 @@ def test_scores_of_two_models_give_no_section():
 
 
 @pytest.mark.skipif(PROGRAM is None, reason="Chromium is not installed")
-def test_the_section_is_shown_in_silence(page_of, tmp_path):
+def test_the_section_is_shown_without_errors(page_of, tmp_path):
     page_of(measured(6))
     browser = Browser(PROGRAM, tmp_path)
     try:

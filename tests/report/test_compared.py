@@ -61,7 +61,7 @@ def test_without_other_sets_the_report_has_no_comparison(results):
         (["--compare", "other.jsonl"], "no tilt series has a score in every set"),
     ],
 )
-def test_what_cannot_be_compared_is_said(results, capsys, arguments, says):
+def test_sets_that_cannot_be_compared_are_refused_with_the_reason(results, capsys, arguments, says):
     Path("other.jsonl").write_text(json_line(record_of([0.5] * 6, "another")))
     assert report(*arguments) == 1
     assert says in capsys.readouterr().err
@@ -69,7 +69,7 @@ def test_what_cannot_be_compared_is_said(results, capsys, arguments, says):
 
 
 @pytest.mark.skipif(PROGRAM is None, reason="Chromium is not installed")
-def test_the_section_is_drawn_in_silence(results):
+def test_the_section_is_drawn_without_errors(results):
     report("--compare", "b.jsonl", "--names", "old", NASTY_ID)
     browser = Browser(PROGRAM, results)
     try:

@@ -114,7 +114,7 @@ def test_loads_without_errors_and_network_requests(browser, page):
     assert [url for url in browser.requests if not url.startswith("data:")] == [page.as_uri()]
 
 
-def test_what_the_user_named_is_shown_as_text(browser):
+def test_names_given_by_users_are_shown_as_text(browser):
     assert browser.do("document.title") == NASTY_ID
     assert NASTY_ID in texts(browser, "td.id button")
     assert any(NASTY in text for text in texts(browser, "#remark-lists li"))
@@ -140,7 +140,7 @@ def test_the_gallery_is_sorted_by_score(browser):
 
 
 @pytest.mark.parametrize("threshold", [0, 1.35, 2.5, 5])
-def test_the_slider_recounts_and_both_lists_are_saved(browser, tmp_path, threshold):
+def test_the_slider_updates_counts_and_saved_lists(browser, tmp_path, threshold):
     slide(browser, threshold)
     assert counts(browser) == expected_counts(threshold)
     assert browser.do("document.getElementById('number').value") == str(threshold)
@@ -156,7 +156,7 @@ def test_the_slider_recounts_and_both_lists_are_saved(browser, tmp_path, thresho
         assert saved(tmp_path, f"{verdict}.txt").splitlines() == ids
 
 
-def test_the_number_moves_the_slider(browser):
+def test_the_number_field_moves_the_slider(browser):
     browser.do(
         "const n = document.getElementById('number'); n.value = '1.2';"
         "n.dispatchEvent(new Event('input'))"
@@ -165,7 +165,7 @@ def test_the_number_moves_the_slider(browser):
     assert counts(browser) == expected_counts(1.2)
 
 
-def test_the_table_sorts_both_ways_and_says_so(browser):
+def test_the_table_sorts_in_both_directions_and_sets_aria_sort(browser):
     def shown():
         return [t for t in texts(browser, "#rows td:nth-child(2)") if t != "\u2013"]
 
@@ -196,7 +196,7 @@ def test_the_table_is_filtered(browser):
     assert len(texts(browser, "#rows tr")) == expected_counts(1)[0]
 
 
-def test_the_table_is_saved_as_it_is_shown(browser, tmp_path):
+def test_the_saved_table_has_scores_verdicts_and_errors(browser, tmp_path):
     click(browser, "#export-table")
     rows = list(csv.DictReader(io.StringIO(saved(tmp_path, "tomoscore.csv"))))
     assert {row["ts_id"] for row in rows} == set(SCORES)
@@ -245,7 +245,7 @@ def test_borderline_tomograms_are_counted_and_marked(browser):
 
 
 @pytest.mark.parametrize("verdict", ["accepted", "rejected"])
-def test_borderline_tomograms_get_the_verdict_that_was_asked_for(browser, tmp_path, verdict):
+def test_borderline_tomograms_get_the_requested_verdict(browser, tmp_path, verdict):
     path = tmp_path / "other.html"
     write_report(RECORDS, str(path), threshold=1.2, borderline=verdict)
     browser.open(path)
@@ -263,7 +263,7 @@ def test_a_table_by_verdict_is_sorted_again_when_the_threshold_moves(browser):
         assert len(words) == len(RECORDS) and changes == len(set(words)) - 1 == 2
 
 
-def test_faults_and_a_number_decide_as_in_the_protocol(browser, tmp_path):
+def test_faults_and_at_most_decide_as_in_the_protocol(browser, tmp_path):
     path = tmp_path / "other.html"
     criteria = {"threshold": 2.5, "rejecting": ("unflipped", "too thin"), "at_most": 2}
     write_report(faulty_session(), str(path), **criteria)
@@ -289,7 +289,7 @@ def test_faults_and_a_number_decide_as_in_the_protocol(browser, tmp_path):
     ] == ["e"]
 
 
-def test_a_hand_overrules_a_fault(browser, tmp_path):
+def test_a_decision_by_hand_overrules_a_fault(browser, tmp_path):
     path = tmp_path / "other.html"
     write_report(faulty_session(), str(path), threshold=2.5, rejecting=("too thin",))
     browser.open(path)
@@ -315,7 +315,7 @@ def verdicts(browser, folder):
     return {row["ts_id"]: (row["verdict"], row["decided_by"]) for row in rows}
 
 
-def test_a_person_overrules_by_key_and_the_saved_file_tells_it(browser, page, tmp_path):
+def test_decisions_by_key_overrule_scores_and_are_saved(browser, page, tmp_path):
     before = verdicts(browser, tmp_path)
     assert before.keys() == {r.ts_id for r in RECORDS if r.tomoscore is not None}
     assert (before["TS_30"], before[NASTY_ID][1]) == (("rejected", "score"), "score")
@@ -355,7 +355,7 @@ def test_the_colours_of_the_report_are_those_of_scipions_plots(browser):
     assert found == [colours["ACCEPTED"], colours["REJECTED"]]
 
 
-def test_the_quality_map_is_shown_with_the_tomogram_that_has_one(browser):
+def test_the_quality_map_is_shown_only_with_its_tomogram(browser):
     card = "document.querySelector('.card .name[title=TS_2]').closest('.card')"
     browser.do(f"{card}.click()")
     browser.wait("document.querySelector('#details img.map')?.naturalWidth === 64")
@@ -365,7 +365,7 @@ def test_the_quality_map_is_shown_with_the_tomogram_that_has_one(browser):
     browser.press("Escape")
 
 
-def test_a_tomogram_opens_with_its_charts_and_is_left_by_keyboard(browser):
+def test_a_tomogram_opens_with_its_charts_and_closes_by_keyboard(browser):
     browser.do("document.querySelector('.card').focus()")
     browser.press("Enter")
     browser.wait("document.getElementById('details').open")
@@ -383,7 +383,7 @@ def test_a_tomogram_opens_with_its_charts_and_is_left_by_keyboard(browser):
     assert browser.do("document.getElementById('details').open") is False
 
 
-def test_the_session_has_a_point_for_each_and_changes_its_order(browser):
+def test_the_session_plot_has_a_point_per_tomogram_and_can_be_reordered(browser):
     assert browser.do("document.querySelectorAll('#session .dot').length") == len(RECORDS) - 1
     assert browser.do("document.querySelectorAll('#session .mark').length") == 1
     axis = texts(browser, "#session svg text")
@@ -422,7 +422,7 @@ def test_the_page_fits_its_window(browser, tmp_path, width):
     assert len(np.unique(colours, axis=0)) > 50
 
 
-def test_an_empty_report_opens_too(browser, tmp_path):
+def test_an_empty_report_opens(browser, tmp_path):
     write_report([], str(tmp_path / "empty.html"))
     browser.open(Path(tmp_path / "empty.html"))
     assert counts(browser) == [0, 0, 0]

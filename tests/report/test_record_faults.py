@@ -24,25 +24,25 @@ def test_a_good_record_has_no_fault():
         ("out of the model's depth: unlike anything", "out of the model's depth"),
     ],
 )
-def test_warnings_of_the_engine_are_faults_of_good_tomograms_too(warning, code):
+def test_warnings_of_the_engine_are_faults_even_of_good_tomograms(warning, code):
     assert faults_of(record_of(GOOD, warnings=(warning,))) == (code,)
 
 
-def test_a_thin_specimen_is_a_fault_of_a_good_tomogram_too():
+def test_a_thin_specimen_is_a_fault_even_of_a_good_tomogram():
     assert faults_of(record_of(GOOD, slab=(40, 42))) == ("too thin",)
 
 
-def test_a_voxel_size_of_exactly_one_angstrom_is_not_believed():
+def test_a_voxel_size_of_exactly_1_angstrom_is_a_fault():
     """Scipion passes the voxel size as a given one, so that the engine gives no warning."""
     record = replace(record_of(GOOD), voxel_size_angstrom=1.0)
     assert "voxel size unknown" in faults_of(record)
 
 
-def test_all_at_once_come_in_their_order():
+def test_several_faults_are_given_in_a_fixed_order():
     warnings = ("out of the model's depth: x", "looks unflipped: x")
     found = faults_of(record_of(GOOD, slab=(40, 42), warnings=warnings))
     assert found == tuple(code for code in FAULTS if code != "voxel size unknown")
 
 
-def test_a_failed_record_has_its_error_instead():
+def test_a_failed_record_has_no_fault():
     assert faults_of(Score.failed("TS_01", "a.mrc", "cut off")) == ()

@@ -84,7 +84,7 @@ def test_scores_from_halves_are_shown(results):
     assert shown[session()[0].ts_id] is None
 
 
-def test_the_page_says_that_scores_are_calibrated(results):
+def test_the_page_names_the_calibration(results):
     calibrated = {"calibration": scoring_fakes.CALIBRATION, "tomoscore_uncalibrated": 2.0}
     with open("r.jsonl", "a") as file:
         file.write(json_line(scoring_fakes.make_score("C", **calibrated)))
@@ -93,7 +93,7 @@ def test_the_page_says_that_scores_are_calibrated(results):
     assert said + "." in Path("r.html").read_text(encoding="utf-8")
 
 
-def test_text_of_users_never_becomes_markup(results):
+def test_user_text_never_becomes_markup(results):
     page = report("--title", NASTY_ID)
     shown = page.json["content"]
     assert shown["tomograms"][-1]["id"] == NASTY_ID
@@ -118,7 +118,7 @@ def test_the_page_has_no_external_links(results):
     assert "unsafe" not in policy
 
 
-def test_pictures_of_the_chosen_slices_come_along(results):
+def test_pictures_of_the_chosen_slices_are_embedded(results):
     os.mkdir("pictures")
     record = session()[0]
     chosen = chosen_slices(record)
@@ -135,7 +135,7 @@ def test_pictures_of_the_chosen_slices_come_along(results):
     assert "pictures-1" not in page.json
 
 
-def test_a_report_may_have_the_small_pictures_alone(results):
+def test_a_report_may_embed_thumbnails_only(results):
     os.mkdir("pictures")
     record = session()[0]
     chosen = chosen_slices(record)
@@ -145,7 +145,7 @@ def test_a_report_may_have_the_small_pictures_alone(results):
     assert pictures_of(record, ["pictures"], with_details=False).keys() == {"thumbnail"}
 
 
-def test_what_else_is_known_of_a_tomogram_is_shown():
+def test_further_facts_of_a_tomogram_are_shown():
     facts = {"TS_1": [["thickness", "200 nm"]]}
     shown = content_of(session(2), title="t", created="now", facts=facts)["tomograms"]
     assert {t["id"]: t["facts"] for t in shown if t["facts"]} == facts
@@ -155,14 +155,14 @@ def url_of(kind, content):
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def test_captions_say_over_what_a_picture_is_the_mean():
+def test_captions_give_the_averaged_slices():
     shown = content_of([record_of([0.5] * 6, voxel=13.0)], title="t", created="now")
     assert shown["tomograms"][0]["shown"] == "the mean of 7 slices, 9.1 nm in z"
     shown = content_of([record_of([0.5] * 6, voxel=54.0)], title="t", created="now")
     assert shown["tomograms"][0]["shown"] == "one slice, 5.4 nm"
 
 
-def test_the_verdict_on_borderline_tomograms_is_handed_to_the_page():
+def test_the_content_has_the_verdict_on_borderline_tomograms():
     records = session(2)
     given = [
         content_of(records, title="t", created="now", borderline=b) for b in ("score", "rejected")
@@ -170,7 +170,7 @@ def test_the_verdict_on_borderline_tomograms_is_handed_to_the_page():
     assert [content["borderline"] for content in given] == ["score", "rejected"]
 
 
-def test_only_the_faults_that_reject_are_handed_to_the_page(results):
+def test_the_content_has_only_the_faults_that_reject(results):
     Path("r.jsonl").write_text("".join(map(json_line, faulty_session())))
     words = ["--reject", "out of the model's depth", "--reject", "too thin", "--at-most", "2"]
     shown = report(*words).json["content"]
@@ -207,14 +207,14 @@ def ordered(lines):
     return [t["id"] for t in shown["tomograms"]], shown["order"], shown["tomograms"]
 
 
-def test_a_decline_through_two_workers_is_a_decline(results):
+def test_records_of_two_workers_are_shown_in_the_order_of_the_input(results):
     ids, order, tomograms = ordered([f"{key}," for key in DECLINE])
     assert (ids, order) == (DECLINE, "of the input")
     scores = [t["score"] for t in tomograms]
     assert scores == sorted(scores, reverse=True) and len(set(scores)) == len(scores)
 
 
-def test_the_time_of_acquisition_orders_where_all_times_are_known(results):
+def test_tomograms_are_sorted_by_acquisition_time_if_all_times_are_known(results):
     lines = [f"{key},2024-05-17T{20 - n}:30:00" for n, key in enumerate(DECLINE)]
     ids, order, tomograms = ordered(lines)
     assert (ids, order) == (DECLINE[::-1], "of acquisition")
@@ -234,13 +234,13 @@ def test_the_time_of_acquisition_orders_where_all_times_are_known(results):
         ("ts_id,acquired\na\n", "line 2: expected an id and a time such as"),
     ],
 )
-def test_a_file_that_is_no_order_is_refused(results, capsys, content, says):
+def test_an_invalid_order_file_is_refused(results, capsys, content, says):
     Path("order.csv").write_text(content)
     assert main(["report", "r.jsonl", "--output", "r.html", "--order", "order.csv"]) == 1
     assert says in capsys.readouterr().err
 
 
-def test_the_picture_of_a_quality_map_comes_along(results):
+def test_the_picture_of_a_quality_map_is_embedded(results):
     from PIL import Image
 
     os.mkdir("maps")
@@ -260,7 +260,7 @@ def test_a_broken_picture_of_a_map_is_refused_by_name(results, capsys):
     assert "cannot read the picture of a map maps/TS_1-quality.png" in capsys.readouterr().err
 
 
-def test_the_last_record_of_an_id_counts_in_the_place_of_the_first(results, capsys):
+def test_the_last_record_of_an_id_replaces_the_first(results, capsys):
     again = record_of([0.9] * 6, "TS_2")
     Path("more.jsonl").write_text(json_line(again))
     shown = report("more.jsonl").json["content"]["tomograms"]
@@ -269,7 +269,7 @@ def test_the_last_record_of_an_id_counts_in_the_place_of_the_first(results, caps
     assert latest_of_each([]) == []
 
 
-def test_a_folder_stands_for_the_records_below_it_in_their_order(results):
+def test_a_folder_gives_the_records_below_it_in_order(results):
     for name in ("10", "9"):
         os.makedirs(f"batches/{name}")
         Path(f"batches/{name}/results.jsonl").write_text(json_line(record_of([0.5] * 6, name)))
@@ -279,7 +279,7 @@ def test_a_folder_stands_for_the_records_below_it_in_their_order(results):
     assert [t["id"] for t in page.json["content"]["tomograms"]] == ["9", "10"]
 
 
-def test_every_model_is_named_and_more_than_one_is_warned_of(results):
+def test_models_are_counted_and_several_models_give_a_note(results):
     other = {**scoring_fakes.MODEL, "version": "2"}
     records = [*session(), record_of([0.5] * 6, "TS_new", model=other)]
     assert [model["count"] for model in models_of(records)] == [13, 1]
@@ -330,7 +330,7 @@ def test_an_error_is_printed_and_changes_no_file(results, capsys, arguments, sta
     assert Path("r.jsonl").read_bytes() == before
 
 
-def test_what_is_no_picture_is_refused_by_name(results, capsys):
+def test_a_file_that_is_no_picture_is_refused_by_name(results, capsys):
     os.mkdir("pictures")
     record = session()[0]
     name = detail_name(record.ts_id, chosen_slices(record)["best"])

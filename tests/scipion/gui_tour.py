@@ -103,7 +103,7 @@ def tour(window, project, pictures):
     begin = time.monotonic()
     for view in viewer._report():
         view.show()
-    assert_equal(time.monotonic() - begin < 2.0, True)  # although the browser takes its time
+    assert_equal(time.monotonic() - begin < 2.0, True)  # although the browser is slow
     while not os.path.exists(asked):
         yield CHANGE
     with open(asked, encoding="utf-8") as file:

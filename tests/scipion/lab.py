@@ -174,8 +174,8 @@ class Lab:
 
 
 @contextmanager
-def locked_again_and_again(path):
-    """Lock a database again and again for 3 s; yields the list of the times of locking."""
+def locked_repeatedly(path):
+    """Lock a database repeatedly, 3 s each time; yields the list of the times of locking."""
     over, held = threading.Event(), []
 
     def lock():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A closed set of tomograms goes through the protocol: sets, attributes, metadata, summary."""
+"""The protocol on a closed set of tomograms: output sets, attributes, metadata, summary."""
 
 import json
 from pathlib import Path
@@ -40,7 +40,7 @@ def item(protocol, name, ts_id):
     return found
 
 
-def test_every_tomogram_is_in_the_sets_where_it_belongs(scored):
+def test_tomograms_are_in_the_sets_of_their_verdicts(scored):
     assert scored.isFinished(), log_of(scored)
     assert ids(scored, "acceptedTomograms") == ["good", "off", "on the line"]
     assert ids(scored, "rejectedTomograms") == ["large", "nothing"]
@@ -79,7 +79,7 @@ def test_outputs_are_closed_sets_of_tomograms_with_a_source(scored, project, nam
         ("rejectedTomograms", "nothing", (0.0, 0.0, 0.25, None, "rejected", None)),
     ],
 )
-def test_items_carry_score_interval_scale_and_verdict(scored, name, ts_id, values):
+def test_items_have_score_interval_scale_and_verdict(scored, name, ts_id, values):
     found = item(scored, name, ts_id)
     names = ("", "Low", "High", "Scale", "Verdict", "Error")
     seen = [found.getAttributeValue(f"_tomoScore{n}") for n in names]
@@ -110,7 +110,7 @@ def test_outputs_have_the_metadata_of_the_input(scored, source):
 
 
 @pytest.mark.parametrize("name", ALL_SETS)
-def test_sets_tell_model_engine_and_threshold(project, scored, name):
+def test_sets_have_model_engine_and_threshold(project, scored, name):
     stored = project.getProtocol(scored.getObjId())
     tomograms = getattr(stored, name)
     assert tomograms._tomoScoreModel.get() == "fake"
@@ -123,13 +123,13 @@ def test_sets_tell_model_engine_and_threshold(project, scored, name):
     assert tomograms._tomoScoreAtMost.get() == 0
     assert tomograms._tomoScorePercent.get() is None
     assert (tomograms._tomoScoreSlabFirst.get(), tomograms._tomoScoreSlabLast.get()) == (0, -1)
-    # Who has only the file of the set reads the same.
+    # The file of the set alone gives the same values.
     assert tomograms.getProperty("_tomoScoreThreshold") == "2.5"
     assert tomograms.getProperty("_tomoScoreModelSha256") == "ab" * 32
     assert tomograms.getProperty("_tomoScorePercent") is None
 
 
-def test_what_has_no_value_has_none_when_it_is_read_again(project, scored):
+def test_missing_values_are_none_when_read_again(project, scored):
     """Reads the set in the project, and the set read from its file alone."""
     from tomo.objects import SetOfTomograms
 
@@ -170,7 +170,7 @@ def test_slab_limits_without_an_end_go_to_the_last_slice_of_each(lab):
     assert "Scored slices 2 to the last (counted from 0)." in scored.summary()
 
 
-def test_the_failed_set_tells_the_model_though_its_items_came_first(lab):
+def test_the_failed_set_has_the_model_even_if_its_items_came_first(lab):
     entries = [lab.tomogram("no id"), lab.tomogram("good", 3.0, name="good.mrc")]
     entries[0]["tsId"] = None
     scored = lab.score(lab.source(entries))
@@ -178,7 +178,7 @@ def test_the_failed_set_tells_the_model_though_its_items_came_first(lab):
     assert scored.failedTomograms._tomoScoreModelSha256.get() == "ab" * 32
 
 
-def test_sql_works_on_the_score(scored):
+def test_scores_can_be_selected_and_sorted_by_sql(scored):
     good = scored.scoredTomograms.iterItems(where="_tomoScore>3", orderBy="_tomoScore")
     assert [t.getTsId() for t in good] == ["good", "off"]
 
@@ -190,7 +190,7 @@ def test_each_item_has_its_own_voxel_size_in_the_job(scored):
     assert {e["ts_id"]: e["voxel_size_angstrom"] for e in entries}["good"] == 10.0
 
 
-def test_summary_and_methods_say_what_a_reader_needs(scored):
+def test_summary_and_methods_have_counts_criteria_model_and_references(scored):
     summary = "\n".join(scored.summary())
     assert "scored 5" in summary and "accepted 3" in summary and "rejected 2" in summary
     assert "Median TomoScore 2.50 octaves (22.6 nm)" in summary
@@ -209,7 +209,7 @@ def test_summary_and_methods_say_what_a_reader_needs(scored):
     assert "2024.11.06.622356" in citations and "eLife" not in citations
 
 
-def test_all_failed_is_a_failed_protocol_that_says_why(lab):
+def test_a_run_without_any_score_fails_with_the_reason(lab):
     source = lab.source([lab.tomogram("a", None), lab.tomogram("b", None)])
     scored = lab.score(source)
     assert scored.isFailed()
@@ -226,7 +226,7 @@ def test_an_engine_that_cannot_start_fails_the_protocol_with_its_reason(lab, mon
     assert "could not start: device cuda:7: found 2 visible GPUs" in scored.getErrorMessage()
 
 
-def test_a_tomogram_that_kills_the_engine_is_given_up_alone(lab, monkeypatch):
+def test_only_the_tomogram_that_kills_the_engine_fails(lab, monkeypatch):
     monkeypatch.setenv("FAKE_DIE", "huge")
     names = ["a", "huge", "c"]
     scored = lab.score(lab.source([lab.tomogram(name) for name in names]))
@@ -239,13 +239,13 @@ def test_a_tomogram_that_kills_the_engine_is_given_up_alone(lab, monkeypatch):
 ODD_NAMES = ["two words", "100%", "it's", 'say "hi"', "$(touch owned)", "`ls`", "señal-日本", "-x"]
 
 
-def test_odd_names_are_only_names(lab, project):
+def test_tomograms_with_special_characters_in_their_names_are_scored(lab, project):
     entries = [lab.tomogram(name, 3.0, name=f"{name}.mrc") for name in ODD_NAMES]
     scored = lab.score(lab.source(entries))
     assert ids(scored, "acceptedTomograms") == sorted(ODD_NAMES), log_of(scored)
 
 
-def test_ids_that_do_not_serve_are_failures_of_those_items(lab):
+def test_duplicate_and_missing_tsids_fail_those_items(lab):
     entries = [lab.tomogram(n, name=f"{n}.mrc") for n in ("a", "b", "c", "d")]
     for entry, ts_id in zip(entries, ("same", "same", None, "fine")):
         entry["tsId"] = ts_id

@@ -48,7 +48,7 @@ def compared(project, scored, tmp_path_factory):
     return lab.launch(protocol_on(lab, scored))
 
 
-def test_it_says_which_set_wins_and_why(compared):
+def test_the_summary_gives_the_better_set_and_its_gain(compared):
     assert compared.isFinished(), log_of(compared)
     summary = "\n".join(compared.summary())
     assert summary.startswith("IMOD wins over 8 tilt series: +0.29 octaves over AreTomo (")
@@ -57,7 +57,7 @@ def test_it_says_which_set_wins_and_why(compared):
     assert "paired bootstrap" in summary and "IMOD wins" in compared.methods()[0]
 
 
-def test_the_best_of_each_goes_on_with_all_that_it_has(compared, scored):
+def test_best_tomograms_have_the_attributes_of_the_better_set(compared, scored):
     assert ids(compared, "bestTomograms") == sorted(ALIKE)
     best = {t.getTsId(): t.clone() for t in compared.bestTomograms}
     assert {key: t._tomoScoreBestOf.get() for key, t in best.items()} == {
@@ -71,7 +71,7 @@ def test_the_best_of_each_goes_on_with_all_that_it_has(compared, scored):
     assert best["TS_1"]._tomoScoreThumbnail.get().endswith(".jpg")
 
 
-def test_the_best_can_be_filtered_and_found_in_the_viewer(lab, compared, scored):
+def test_best_tomograms_can_be_filtered_and_viewed(lab, compared, scored):
     from tomoscore_scipion.protocols import ProtTomoScoreFilter
     from tomoscore_scipion.viewers import runs
 
@@ -81,7 +81,7 @@ def test_the_best_can_be_filtered_and_found_in_the_viewer(lab, compared, scored)
     assert ids(protocol, "acceptedTomograms") == ["TS_6", "TS_7"], log_of(protocol)
     found = [run.getObjId() for run in runs.scoring_runs(protocol)]
     assert found == [run.getObjId() for run in scored]
-    # Both runs know both: each is shown by the record that gave its score.
+    # Both runs have records of both; each row uses the record that gave its score.
     rows, records = runs.all_rows(protocol), runs.Records(protocol)
     assert [records.of(row).tomoscore for row in rows] == [row.score for row in rows]
     assert {len(records._lines[row.ts_id]) for row in rows} == {2}
@@ -94,13 +94,13 @@ def test_a_table_of_all_scores_is_written(compared):
     assert [row[3] for row in rows] == ["IMOD"] * 7 + ["AreTomo"]
 
 
-def test_names_may_be_given(lab, scored):
+def test_names_of_sets_can_be_given(lab, scored):
     protocol = protocol_on(lab, scored, setNames=" with gold ,patch tracking")
     lab.launch(protocol)
     assert protocol.summary()[0].startswith("patch tracking wins")
 
 
-def test_runs_of_one_name_are_distinguished(lab, scored):
+def test_runs_with_equal_names_get_different_names(lab, scored):
     protocol = protocol_on(lab, [scored[0], scored[0]])
     assert protocol.getNames() == ["set 1", "set 2"]
     plain = lab.score(scored[0].inTomograms.get())
@@ -115,12 +115,12 @@ def test_runs_of_one_name_are_distinguished(lab, scored):
     ("names", "says"),
     [("only one", "expected 2"), ("x, x", "two sets have the name 'x'"), ("x,", "can be printed")],
 )
-def test_names_that_do_not_serve_are_errors(lab, scored, names, says):
+def test_invalid_names_of_sets_are_errors(lab, scored, names, says):
     (error,) = protocol_on(lab, scored, setNames=names).validate()
     assert says in error
 
 
-def test_what_cannot_be_compared_is_an_error(lab, scored, monkeypatch):
+def test_sets_that_cannot_be_compared_are_errors(lab, scored, monkeypatch):
     assert "two or more are needed" in protocol_on(lab, scored[:1]).validate()[0]
     other = lab.score(lab.source([lab.tomogram("another")]))
     assert "no tsId is in every set" in protocol_on(lab, [scored[0], other]).validate()[0]
@@ -133,7 +133,7 @@ def test_what_cannot_be_compared_is_an_error(lab, scored, monkeypatch):
     assert "expected scores of one model" in error and "abababababab" in error
 
 
-def test_several_voxel_sizes_are_compared_but_make_no_set(lab, scored):
+def test_sets_of_different_voxel_sizes_are_compared_without_an_output_set(lab, scored):
     binned = lab.source([lab.tomogram(key, 1.0) for key in ALIKE], samplingRate=20.0)
     protocol = lab.launch(protocol_on(lab, [scored[0], lab.score(binned)]))
     assert protocol.isFinished(), log_of(protocol)
@@ -169,7 +169,7 @@ def test_the_viewer_shows_plot_summary_and_the_best(viewer):
     assert type(viewer) in found
 
 
-def test_the_viewer_waits_for_a_result(project, lab, scored):
+def test_the_viewer_of_a_run_without_results_shows_nothing(project, lab, scored):
     from tomoscore_scipion.viewers import TomoScoreCompareViewer
 
     protocol = protocol_on(lab, scored)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Continue loses, duplicates and repeats no tomogram; verdicts follow the form."""
+"""Continue neither loses, duplicates nor repeats a tomogram; verdicts follow the form."""
 
 import os
 import signal
@@ -20,8 +20,8 @@ def verdicts(protocol):
     return {t.getTsId(): t._tomoScoreVerdict.get() for t in protocol.scoredTomograms}
 
 
-@pytest.mark.parametrize("orphan", [False, True], ids=["all killed", "engine lives on"])
-def test_a_killed_run_goes_on_where_it_was(lab, engine_log, monkeypatch, tmp_path, orphan):
+@pytest.mark.parametrize("orphan", [False, True], ids=["all killed", "engine survives"])
+def test_a_killed_run_resumes_on_continue(lab, engine_log, monkeypatch, tmp_path, orphan):
     gate = tmp_path / "gate"
     monkeypatch.setenv("FAKE_HOLD", "TS_4")
     monkeypatch.setenv("FAKE_GATE", str(gate))
@@ -34,7 +34,7 @@ def test_a_killed_run_goes_on_where_it_was(lab, engine_log, monkeypatch, tmp_pat
     lab.until(lambda: scored.isFailed(), scored)
     finished = ids(scored, "scoredTomograms") + ids(scored, "failedTomograms")
     assert sorted(finished) == NAMES[:4]
-    gate.touch()  # an engine that lives on ends what it had begun, while another does the same
+    gate.touch()  # a surviving engine finishes its batch, while another scores the same
     lab.resume(scored)
     assert scored.isFinished(), log_of(scored)
     assert ids(scored, "acceptedTomograms") == ["TS_0", "TS_3", "TS_5"]
@@ -46,7 +46,7 @@ def test_a_killed_run_goes_on_where_it_was(lab, engine_log, monkeypatch, tmp_pat
     assert all(getattr(scored, n).isStreamClosed() for n, _ in scored.iterOutputAttributes())
 
 
-def test_another_threshold_makes_verdicts_again_without_scoring(lab, engine_log):
+def test_a_changed_threshold_updates_verdicts_without_scoring(lab, engine_log):
     source = lab.source([lab.tomogram(f"TS_{n}", n) for n in (1, 2, 3, None)])
     scored = lab.score(source)
     assert ids(scored, "acceptedTomograms") == ["TS_3"]
@@ -60,7 +60,7 @@ def test_another_threshold_makes_verdicts_again_without_scoring(lab, engine_log)
     assert scored.failedTomograms._tomoScoreThreshold.get() == 1.5
     assert {t._tomoScoreVerdict.get() for t in scored.acceptedTomograms} == {"accepted"}
     assert scored.scoredTomograms._tomoScoreThreshold.get() == 1.5
-    # A set that loses all its items stays, empty, and can be filled again.
+    # A set that loses all its items is kept empty, and can be filled again.
     scored.threshold.set(0.0)
     lab.resume(scored)
     assert scored.isFinished(), log_of(scored)
@@ -75,7 +75,7 @@ def test_another_threshold_makes_verdicts_again_without_scoring(lab, engine_log)
 
 
 @pytest.mark.parametrize("half_written", [False, True], ids=["between", "while writing"])
-def test_a_stopped_stream_is_opened_again_and_ends_for_its_consumers(lab, half_written):
+def test_continue_reopens_a_stopped_stream_and_closes_it_for_consumers(lab, half_written):
     from tomoscore_testing.protocols import ProtTomoScoreTestConsumer
 
     entries = [lab.tomogram("TS_0", 3), lab.tomogram("TS_1", 3), lab.gated("TS_2", 3)]
@@ -98,7 +98,7 @@ def test_a_stopped_stream_is_opened_again_and_ends_for_its_consumers(lab, half_w
     assert ids(consumer, "tomoMasks") == ["TS_0", "TS_1", "TS_2"], log_of(consumer)
 
 
-def test_a_stop_while_writing_and_another_threshold_double_nothing(lab, engine_log):
+def test_a_stop_while_writing_and_a_changed_threshold_duplicate_no_item(lab, engine_log):
     source = lab.source([lab.tomogram(f"TS_{n}", n) for n in (1, 2, 3)])
     scored = lab.score(source)
     lab.forget(scored, scored.scoredTomograms)
@@ -112,7 +112,7 @@ def test_a_stop_while_writing_and_another_threshold_double_nothing(lab, engine_l
     assert len(engine_log()) == 1
 
 
-def test_other_weights_or_voxel_size_demand_restart(lab, tmp_path):
+def test_changed_weights_voxel_size_or_slab_limits_need_restart(lab, tmp_path):
     scored = lab.score(lab.source([lab.tomogram("a")]))
     assert scored.validate() == []
     other = tmp_path / "other.safetensors"
@@ -130,7 +130,7 @@ def test_other_weights_or_voxel_size_demand_restart(lab, tmp_path):
     assert scored.validate() == []
 
 
-def test_other_settings_demand_restart_also_where_all_failed(lab):
+def test_changed_settings_need_restart_even_if_all_failed(lab):
     scored = lab.score(lab.source([lab.tomogram("a", None)]))
     assert scored.isFailed() and scored.validate() == []
     scored.voxelSize.set(8.0)
@@ -138,7 +138,7 @@ def test_other_settings_demand_restart_also_where_all_failed(lab):
     assert error.startswith("*Voxel size*") and "Restart" in error
 
 
-def test_restart_scores_again_by_the_form_as_it_is_now(lab, engine_log):
+def test_restart_scores_again_with_the_current_form(lab, engine_log):
     source = lab.source([lab.tomogram(f"TS_{n}", n) for n in (1, 2, 3)])
     scored = lab.score(source)
     scored.preset.set(3)

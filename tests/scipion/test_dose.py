@@ -9,7 +9,7 @@ import pytest
 from lab import ids, log_of
 
 VIEWS = 21
-"""Of each tilt series, with 3 e/A^2 each: 63 in all, in six steps of 12 (the fourth is 42)."""
+"""Views per tilt series; at 3 e/A^2 each, 63 e/A^2 in total. The fake curve has six steps."""
 
 
 def views_on(tilt_series):
@@ -138,7 +138,7 @@ def test_failed_tilt_series_have_their_reason(analysed):
     assert series == set(range(1, VIEWS + 1))
 
 
-def test_summary_and_methods_tell_of_the_session(analysed):
+def test_summary_and_methods_describe_the_session(analysed):
     summary = "\n".join(analysed.summary())
     assert "*analysed 3*" in summary and "medians of 2 of 3" in summary
     assert "1 without a range: still rising at the last view" in summary
@@ -166,19 +166,19 @@ def test_the_engine_gets_every_image_of_the_stack_in_its_order(analysed):
 
 
 @pytest.mark.parametrize(
-    ("values", "way_out"),
+    ("values", "advice"),
     [
         (dict(aligned=False), "tilt-series assign alignment"),
         (dict(dosed=False), "Dose per tilt image"),
     ],
 )
-def test_tilt_series_without_alignment_or_dose_are_refused_with_the_way_out(lab, values, way_out):
+def test_tilt_series_without_alignment_or_dose_are_refused_with_advice(lab, values, advice):
     from tomoscore_scipion.protocols import ProtTomoScoreDose
 
     good = lab.series("good")
     source = lab.source_of_series([lab.series("a", **values), lab.series("b", **values)])
     (error,) = lab.new(ProtTomoScoreDose, source, "TiltSeries").validate()
-    assert error.startswith("*Tilt series*: a: ") and way_out in error
+    assert error.startswith("*Tilt series*: a: ") and advice in error
     mixed = lab.source_of_series([lab.series("a", **values), good])
     protocol = lab.new(ProtTomoScoreDose, mixed, "TiltSeries")
     assert protocol.validate() == []
@@ -187,10 +187,10 @@ def test_tilt_series_without_alignment_or_dose_are_refused_with_the_way_out(lab,
     lab.launch(protocol)
     assert ids(protocol, "limitedTiltSeries") == ["good"], log_of(protocol)
     ((reason,),) = attributes_of(protocol.failedTiltSeries, "_tomoScoreError").values()
-    assert way_out in reason
+    assert advice in reason
 
 
-def test_doses_in_the_order_of_angles_are_warned_of(lab):
+def test_doses_in_the_order_of_angles_give_a_warning(lab):
     """Doses as tomo's import sets them if the order is unknown."""
     from tomoscore_scipion.protocols import ProtTomoScoreDose
 
@@ -199,7 +199,7 @@ def test_doses_in_the_order_of_angles_are_warned_of(lab):
     assert warning.startswith("b: its doses rise with the tilt angle")
 
 
-def test_interpolated_tilt_series_are_taken_as_they_are(lab):
+def test_interpolated_tilt_series_are_analysed_without_transforms(lab):
     series = lab.series("a", aligned=False, interpolated=True)
     protocol = lab.dose(lab.source_of_series([series]))
     assert protocol.isFinished(), log_of(protocol)
@@ -209,14 +209,14 @@ def test_interpolated_tilt_series_are_taken_as_they_are(lab):
     assert protocol.limitedTiltSeries.interpolated()
 
 
-def test_all_failed_fails_with_the_reasons(lab):
+def test_a_run_without_any_result_fails_with_the_reasons(lab):
     protocol = lab.dose(lab.source_of_series([lab.series("a", None), lab.series("b", None)]))
     assert protocol.isFailed()
     assert "none of 2 tilt series could be scored. a: " in protocol.getErrorMessage()
     assert ids(protocol, "failedTiltSeries") == ["a", "b"]
 
 
-def test_a_stream_is_analysed_as_it_comes_and_closes(lab, engine_log):
+def test_a_stream_is_analysed_as_it_arrives_and_is_closed(lab, engine_log):
     entries = [lab.series("TS_0")]
     for n, best in ((1, None), (2, 20.0)):
         entries.append(lab.series(f"TS_{n}", best, after=str(lab.folder / f"gate-TS_{n}")))
@@ -237,7 +237,7 @@ def test_a_stream_is_analysed_as_it_comes_and_closes(lab, engine_log):
     assert [start["ids"] for start in engine_log()] == [["TS_0"], ["TS_1"], ["TS_2"]]
 
 
-def test_a_stopped_run_goes_on_where_it_was(lab, engine_log, monkeypatch, tmp_path):
+def test_a_stopped_run_resumes_on_continue(lab, engine_log, monkeypatch, tmp_path):
     gate = tmp_path / "gate"
     monkeypatch.setenv("FAKE_HOLD", "TS_2")
     monkeypatch.setenv("FAKE_GATE", str(gate))

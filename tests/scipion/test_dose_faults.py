@@ -7,43 +7,43 @@ import signal
 import time
 
 import pytest
-from lab import ids, locked_again_and_again, log_of
+from lab import ids, locked_repeatedly, log_of
 from test_dose import views_on
 
 
 @pytest.mark.slow
-def test_kills_at_random_moments_lose_and_double_no_tilt_series(lab, monkeypatch):
+def test_kills_at_random_moments_lose_or_duplicate_no_tilt_series(lab, monkeypatch):
     monkeypatch.setenv("FAKE_SECONDS", "1")
     chance = random.Random(1)
     bests = [30.0, None, 20.0, 500.0, 40.0, 25.0, None, 35.0]
     source = lab.source_of_series([lab.series(f"TS_{n}", best) for n, best in enumerate(bests)])
-    calm = lab.dose(source)
-    assert calm.isFinished(), log_of(calm)
-    hunted = lab.dose(source, wait=False)
+    undisturbed = lab.dose(source)
+    assert undisturbed.isFinished(), log_of(undisturbed)
+    interrupted = lab.dose(source, wait=False)
     for _ in range(6):
-        lab.until(lambda: hunted.isRunning() or not hunted.isActive(), hunted)
+        lab.until(lambda: interrupted.isRunning() or not interrupted.isActive(), interrupted)
         time.sleep(chance.uniform(0, 6))
-        for pid in lab.processes(hunted, engines=chance.random() < 0.5):
+        for pid in lab.processes(interrupted, engines=chance.random() < 0.5):
             if os.path.exists(f"/proc/{pid}"):
                 os.kill(pid, signal.SIGKILL)
-        lab.until(lambda: not hunted.isActive(), hunted)
-        lab.resume(hunted, wait=False)
-    lab.until(lambda: not hunted.isActive(), hunted)
-    assert hunted.isFinished(), log_of(hunted)
+        lab.until(lambda: not interrupted.isActive(), interrupted)
+        lab.resume(interrupted, wait=False)
+    lab.until(lambda: not interrupted.isActive(), interrupted)
+    assert interrupted.isFinished(), log_of(interrupted)
     for name in ("limitedTiltSeries", "failedTiltSeries"):
-        assert views_on(getattr(hunted, name)) == views_on(getattr(calm, name))
-        assert ids(hunted, name) == ids(calm, name)
-    assert ids(hunted, "previewTomograms") == ids(hunted, "limitedTiltSeries")
-    assert all(output.isStreamClosed() for _, output in hunted.iterOutputAttributes())
+        assert views_on(getattr(interrupted, name)) == views_on(getattr(undisturbed, name))
+        assert ids(interrupted, name) == ids(undisturbed, name)
+    assert ids(interrupted, "previewTomograms") == ids(interrupted, "limitedTiltSeries")
+    assert all(output.isStreamClosed() for _, output in interrupted.iterOutputAttributes())
 
 
 @pytest.mark.slow
-def test_a_database_of_tilt_series_that_a_viewer_locks_is_waited_for(lab, monkeypatch):
+def test_a_run_waits_for_a_tilt_series_database_locked_by_a_viewer(lab, monkeypatch):
     monkeypatch.setenv("FAKE_SECONDS", "1")
     names = [f"TS_{number}" for number in range(6)]
     protocol = lab.dose(lab.source_of_series([lab.series(name) for name in names]), wait=False)
     lab.until(lambda: ids(protocol, "limitedTiltSeries"), protocol)
-    with locked_again_and_again(protocol.limitedTiltSeries.getFileName()) as held:
+    with locked_repeatedly(protocol.limitedTiltSeries.getFileName()) as held:
         lab.until(lambda: not protocol.isActive(), protocol)
     assert protocol.isFinished() and held, log_of(protocol)
     assert ids(protocol, "limitedTiltSeries") == ids(protocol, "previewTomograms") == names
@@ -51,7 +51,7 @@ def test_a_database_of_tilt_series_that_a_viewer_locks_is_waited_for(lab, monkey
 
 
 @pytest.mark.slow
-def test_a_session_of_tilt_series_takes_time_that_grows_with_their_number(lab):
+def test_run_time_grows_linearly_with_the_number_of_tilt_series(lab):
     seconds = {}
     for count in (25, 100):
         entries = [lab.series(f"S{count}_{n}", views=41) for n in range(count)]
@@ -66,10 +66,10 @@ def test_a_session_of_tilt_series_takes_time_that_grows_with_their_number(lab):
             == count
         )
     print(f"seconds {seconds}")
-    assert seconds[100] < 2 * 4 * seconds[25]  # twice what is linear
+    assert seconds[100] < 2 * 4 * seconds[25]  # at most twice the linear time
 
 
-def test_what_comes_after_leaves_the_disabled_views_out(lab):
+def test_later_protocols_leave_out_the_disabled_views(lab):
     """Checks the views as reconstructions and tomo's search for tilt series read them."""
     from tomo.protocols import ProtTsFromTomos
 

@@ -8,12 +8,12 @@ import pytest
 from lab import log_of
 from test_dose import views_on
 
-# From Python 3.11 on a connection that is closed keeps its lock while a cursor of it is not used
-# up: tomo's import, which leaves one, then waits for itself.
+# From Python 3.11 on, a closed connection keeps its lock while one of its cursors is unfinished.
+# tomo's import leaves such a cursor, and then waits for its own lock.
 pytestmark = pytest.mark.skipif(sys.version_info >= (3, 11), reason="tomo's import hangs there")
 
 
-def test_doses_are_those_that_tomos_own_import_sets(lab):
+def test_doses_set_by_tomos_import_are_used(lab):
     """A .tlt file with the accumulated dose beside the angle; the alignment is assigned later."""
     from tomo.protocols import ProtAssignTransformationMatrixTiltSeries, ProtImportTs
 

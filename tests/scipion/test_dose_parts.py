@@ -46,12 +46,12 @@ def test_the_accumulated_dose_includes_the_view(stack):
     ]
 
 
-def test_doses_of_views_are_differences_where_they_are_not_given(stack):
+def test_missing_doses_per_view_are_differences_of_the_accumulated_dose(stack):
     images = [image(1, stack, 9.0), image(2, stack, 2.0), image(3, stack, 5.0, 0.0)]
     assert doses(images) == [(5.0, 4.0), (0.0, 2.0), (2.0, 3.0)]
 
 
-def test_a_mean_dose_may_be_a_little_more_than_was_accumulated(stack):
+def test_a_mean_dose_slightly_above_the_accumulated_dose_is_accepted(stack):
     images = [image(n, stack, 3.0 * n - 0.1, 3.0) for n in (1, 2, 3)]
     assert doses(images)[0] == (0.0, 3.0)
     images[0].getAcquisition().setAccumDose(1.0)
@@ -73,7 +73,7 @@ def test_a_mean_dose_may_be_a_little_more_than_was_accumulated(stack):
         (lambda images, stack: open(stack, "w").close(), r"is empty \(0 bytes\)"),
     ],
 )
-def test_what_is_missing_is_named(stack, change, error):
+def test_missing_metadata_of_a_tilt_series_is_named(stack, change, error):
     images = [image(n, stack, 3.0 * n, 3.0) for n in (1, 2, 3)]
     assert len(tilt_files.series_of(images, False).views) == 3
     change(images, stack)
@@ -85,13 +85,13 @@ def test_what_is_missing_is_named(stack, change, error):
     ("place", "kind", "value"),
     [
         (208, "4s", bytes(4)),  # no word MAP
-        (212, "4s", b"\xff\1\2\3"),  # a machine stamp of no meaning
-        (92, "<i", 8192),  # an extended header that is not there
+        (212, "4s", b"\xff\1\2\3"),  # an invalid machine stamp
+        (92, "<i", 8192),  # a missing extended header
         (88, "<i", 401),  # a stack of volumes
         (48, "<f", 0.0),  # no spacing in z
     ],
 )
-def test_stacks_are_read_as_the_engine_reads_them(stack, place, kind, value):
+def test_unusual_stack_headers_are_accepted_as_by_the_engine(stack, place, kind, value):
     raw = bytearray(Path(stack).read_bytes())
     struct.pack_into(kind, raw, place, value)
     Path(stack).write_bytes(raw)
@@ -141,7 +141,7 @@ def record(name="a", scores=((10, 1.0), (20, 2.0), (30, 1.5)), low_high=(15, 25)
 @pytest.mark.parametrize(
     "changes", [{"schema": 2}, {"status": "fine"}, {"steps": []}, {"optimum_dose": None}]
 )
-def test_what_is_no_record_is_refused(changes):
+def test_an_invalid_record_is_refused(changes):
     with pytest.raises(ValueError, match="expected"):
         record(**changes)
 
@@ -152,13 +152,13 @@ def test_a_record_is_stored_in_a_file(tmp_path):
     assert again == record() and again.best_step()["dose"] == 20 and again.total_dose() == 30
 
 
-def test_the_median_curve_reaches_as_far_as_half_of_the_series():
+def test_the_median_curve_ends_where_half_of_the_series_have_ended():
     curves = [((10, 1.0), (20, 2.0)), ((10, 2.0), (30, 4.0)), ((10, 6.0),)]
     session = dose_session.session_of([record(scores=scores) for scores in curves])
     assert session.curve == [(10, 2.0), (20, 2.5)]
 
 
-def test_a_session_has_a_range_where_half_of_the_series_have_one():
+def test_a_session_has_a_range_if_half_of_the_series_have_one():
     rising = record(low_high=None)
     session = dose_session.session_of([record(), record(low_high=(25, 45)), rising, rising])
     assert session.low_high == (20, 35) and session.decided == 2

@@ -20,7 +20,7 @@ def scored(project, tmp_path_factory):
     entries.append(lab.tomogram("X", None, halves=[half]))
     scored = lab.score(lab.source(entries))
     assert scored.isFinished(), log_of(scored)
-    # From here on no image is opened: who tries, fails.
+    # From here on, opening an image fails.
     for entry in entries:
         Path(entry["path"]).rename(entry["path"] + ".hidden")
     yield scored
@@ -55,7 +55,7 @@ def filtered(lab, source, output="scoredTomograms", **values):
         (dict(criterion=1, count=9), "ABCDE", ("_tomoScoreAtMost", 9)),
     ],
 )
-def test_filter_splits_by_score_without_an_image(lab, scored, values, accepted, criterion):
+def test_filter_splits_by_score_without_reading_images(lab, scored, values, accepted, criterion):
     protocol = filtered(lab, scored, **values)
     assert ids(protocol, "acceptedTomograms") == list(accepted)
     assert ids(protocol, "rejectedTomograms") == sorted(set(SCORES) - set(accepted))
@@ -87,7 +87,7 @@ def test_filter_warns_of_tomograms_without_a_score(lab, scored):
     assert protocol.summary() == ["No tomogram is scored yet."] and protocol._methods() == []
 
 
-def test_filter_takes_a_changed_threshold_on_continue(lab, scored):
+def test_filter_uses_a_changed_threshold_on_continue(lab, scored):
     protocol = filtered(lab, scored)
     assert ids(protocol, "acceptedTomograms") == ["C", "D"]
     protocol.preset.set(0)
@@ -96,7 +96,7 @@ def test_filter_takes_a_changed_threshold_on_continue(lab, scored):
     assert ids(protocol, "rejectedTomograms") == ["A", "B", "C", "E"]
 
 
-def test_filter_refuses_what_has_no_score(lab, scored):
+def test_filter_refuses_a_set_without_scores(lab, scored):
     from tomoscore_scipion.protocols import ProtTomoScoreFilter
 
     protocol = lab.new(ProtTomoScoreFilter, scored.inTomograms.getObjValue())
@@ -144,7 +144,7 @@ def test_a_join_of_scored_sets_keeps_the_scores(lab, scored, with_images):
     assert ids(protocol, "acceptedTomograms") == ["B", "C", "D"]
 
 
-def test_tilt_series_of_the_accepted_tomograms(lab, scored):
+def test_tomo_selects_the_tilt_series_of_the_accepted_tomograms(lab, scored):
     from tomo.protocols import ProtTsFromTomos
     from tomoscore_testing.protocols import ProtTomoScoreTestTiltSeries
 
@@ -162,7 +162,7 @@ def test_tilt_series_of_the_accepted_tomograms(lab, scored):
     assert sorted(ts.getTsId() for ts in back.tiltSeries) == ["C", "D"]
 
 
-def test_failed_tomograms_can_be_tried_again_in_another_protocol(lab, scored):
+def test_failed_tomograms_can_be_scored_again_in_another_protocol(lab, scored):
     hidden = Path(scored.failedTomograms.getFirstItem().getFileName() + ".hidden")
     again = hidden.with_suffix("")
     from lab import write_mrc

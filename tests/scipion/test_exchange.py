@@ -21,7 +21,7 @@ def entries(*names):
     return [{"ts_id": n, "path": f"/{n}.mrc", "voxel_size_angstrom": 10.0} for n in names]
 
 
-def test_a_job_is_one_that_the_engine_reads(tmp_path):
+def test_a_job_file_can_be_read_by_the_engine(tmp_path):
     folder = exchange.write_job(tmp_path / "batches", entries("it's 100%", "日本"), None)
     exchange.set_device(folder, "cuda:1")
     job = read_job(str(folder / "job.json"))
@@ -35,7 +35,7 @@ def test_each_batch_has_a_folder_of_its_own(tmp_path):
     assert folders == ["0001", "0002", "0003"]
 
 
-def test_records_are_given_out_once_and_only_when_they_are_whole(tmp_path):
+def test_records_are_returned_once_and_only_when_complete(tmp_path):
     folder = exchange.write_job(tmp_path, entries("a", "b"), None)
     records = exchange.Records(tmp_path)
     assert records.new() == []
@@ -48,18 +48,18 @@ def test_records_are_given_out_once_and_only_when_they_are_whole(tmp_path):
     assert [record.ts_id for record in records.new()] == ["b", "c"]
 
 
-def test_a_job_that_is_started_again_may_write_its_results_anew(tmp_path):
+def test_results_rewritten_by_a_restarted_job_give_only_new_records(tmp_path):
     folder = exchange.write_job(tmp_path, entries("a", "b", "c"), None)
     records = exchange.Records(tmp_path)
     lines = [Score.failed(name, None, "why").to_json() + "\n" for name in ("a", "b", "c")]
     (folder / "results.jsonl").write_text("".join(lines[:2]))
     assert [record.ts_id for record in records.new()] == ["a", "b"]
-    (folder / "new").write_text(lines[1] + lines[2])  # as the engine does: aside, then renamed
+    (folder / "new").write_text(lines[1] + lines[2])  # like the engine: a new file, renamed
     (folder / "new").replace(folder / "results.jsonl")
     assert [record.ts_id for record in records.new()] == ["b", "c"]
 
 
-def test_batches_that_are_complete_are_not_looked_at_again(tmp_path):
+def test_complete_batches_are_not_read_again(tmp_path):
     done, lacking = (exchange.write_job(tmp_path, entries("a", "b"), None) for _ in range(2))
     lines = [Score.failed(name, None, "why").to_json() + "\n" for name in ("a", "b")]
     (done / "results.jsonl").write_text("".join(lines))
@@ -91,7 +91,7 @@ def test_the_command_runs_in_a_folder_of_any_name(tmp_path, name):
     assert not (tmp_path / "owned").exists()
 
 
-def test_an_activation_that_fails_is_in_the_log(tmp_path):
+def test_a_failed_activation_is_in_the_log(tmp_path):
     folder = exchange.write_job(tmp_path, entries("a"), None)
     command = exchange.command("no-such-program && tomoscore", folder, 2)
     assert subprocess.run(command, shell=True, check=False).returncode != 0
@@ -99,7 +99,7 @@ def test_an_activation_that_fails_is_in_the_log(tmp_path):
     assert "no-such-program" in said and not could_not_start
 
 
-def test_the_engines_own_error_is_found_in_the_log(tmp_path):
+def test_the_error_of_the_engine_is_found_in_the_log(tmp_path):
     folder = exchange.write_job(tmp_path, entries("a"), None)
     (folder / "engine.log").write_text("noise\ntomoscore: error: no weights\nmore noise\n")
     assert exchange.said_last(folder) == ("no weights", True)
@@ -111,7 +111,7 @@ def started(batches, name):
     return list(tomograms)
 
 
-def test_tomograms_are_shared_out_among_free_slots():
+def test_tomograms_are_distributed_among_free_slots():
     batches = Batches(slots=2)
     for key in "abcde":
         batches.add(key, key.upper())
@@ -125,7 +125,7 @@ def test_tomograms_are_shared_out_among_free_slots():
     assert batches.busy and not batches.is_new("a")
 
 
-def test_a_batch_is_not_larger_than_it_should_be():
+def test_a_batch_has_at_most_the_maximum_number_of_items():
     batches = Batches(slots=1)
     for key in range(MAX_ITEMS + 5):
         batches.add(key, key)
@@ -133,9 +133,10 @@ def test_a_batch_is_not_larger_than_it_should_be():
 
 
 def makespan(sizes, slots, start_s=0.0):
-    """Seconds until all are done when a tomogram takes its size, and a batch's start `start_s`.
+    """Simulated seconds until all tomograms are done, and the number of batches.
 
-    Results land as they are made, and the next batch is asked for when a slot is free.
+    A tomogram takes as many seconds as its size, and the start of a batch takes `start_s`.
+    Results arrive one by one, and a free slot gets the next batch.
     """
     batches = Batches(slots)
     for number, size in enumerate(sizes):
@@ -160,7 +161,7 @@ def makespan(sizes, slots, start_s=0.0):
 
 
 def list_schedule(sizes, slots):
-    """The same if each tomogram, largest first, goes to the first free slot."""
+    """Simulated seconds if each tomogram, largest first, goes to the first free slot."""
     free = [0.0] * slots
     for size in sorted(sizes, reverse=True):
         heappush(free, heappop(free) + size)
@@ -169,15 +170,15 @@ def list_schedule(sizes, slots):
 
 @pytest.mark.parametrize("slots", [1, 2, 4, 8])
 @pytest.mark.parametrize("count", [8, 60, 440, 1000])
-def test_batches_are_done_at_the_same_time_whatever_their_sizes(slots, count):
+def test_batches_of_any_sizes_end_at_about_the_same_time(slots, count):
     sizes = [Random(count).choice([1, 2, 4, 16]) for _ in range(count)]
     seconds, batches = makespan(sizes, slots)
     assert seconds <= 1.15 * list_schedule(sizes, slots)
-    # The start of an engine is paid once per batch, and there are not many more than needed.
+    # Each batch starts an engine, so that there should not be many more batches than needed.
     assert batches <= max(slots, 2 * (count // MAX_ITEMS) + 3 * slots)
 
 
-def test_what_a_busy_slot_would_do_sooner_is_left_to_it():
+def test_a_free_slot_leaves_tomograms_that_a_busy_slot_can_score_sooner():
     batches = Batches(slots=2)
     for key, size in dict(large=9, small=1).items():
         batches.add(key, key, size)
@@ -189,7 +190,7 @@ def test_what_a_busy_slot_would_do_sooner_is_left_to_it():
     assert len(started(batches, 3)) == 11  # of 12: the large one takes as long as 9
 
 
-def test_none_waits_for_ever_for_larger_ones():
+def test_a_small_tomogram_is_not_postponed_by_larger_ones():
     batches = Batches(slots=1)
     batches.add("small", "small", cost=1)
     for number in range(3 * MAX_ITEMS):
@@ -197,7 +198,7 @@ def test_none_waits_for_ever_for_larger_ones():
     assert "small" in started(batches, 1)
 
 
-def test_the_tomogram_over_which_engines_died_twice_is_given_up_the_others_go_on():
+def test_a_tomogram_that_kills_two_engines_fails_and_the_others_are_scored():
     batches = Batches(slots=1)
     for key in "abcd":
         batches.add(key, key, cost=2 if key == "b" else 1)
@@ -219,11 +220,11 @@ def test_a_job_killed_from_outside_is_not_counted_as_a_failure():
     assert batches.end(1, "CANCELLED", False) == {}
     assert started(batches, 2) == ["c", "b"]
     assert batches.complete("c") == "c"
-    assert batches.complete("b") == "b"  # it was not its fault
+    assert batches.complete("b") == "b"  # it did not cause the first end
     assert batches.end(2, "", False) == {} and not batches.busy
 
 
-def test_an_engine_without_any_result_is_blamed_at_the_second_time():
+def test_an_engine_that_ends_twice_without_a_result_is_an_error():
     batches = Batches(slots=1)
     for key in "abc":
         batches.add(key, key)
@@ -234,7 +235,7 @@ def test_an_engine_without_any_result_is_blamed_at_the_second_time():
         batches.end(2, "sh: conda: not found", False)
 
 
-def test_a_culprit_in_front_costs_no_other_tomogram():
+def test_a_tomogram_that_kills_engines_at_the_start_of_a_batch_fails_alone():
     batches = Batches(slots=1)
     for key in ("huge", "b"):
         batches.add(key, key)
@@ -246,7 +247,7 @@ def test_a_culprit_in_front_costs_no_other_tomogram():
     assert not batches.busy
 
 
-def test_an_engine_that_says_it_cannot_start_is_believed():
+def test_an_engine_that_cannot_start_is_an_error_at_once():
     batches = Batches(slots=1)
     batches.add("a", "a")
     started(batches, 1)

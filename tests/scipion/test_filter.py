@@ -73,7 +73,7 @@ def test_faults_reject_regardless_of_the_score_with_the_reason(filtered):
     assert chosen.acceptedTomograms._tomoScoreRejectFaults.get() == "unflipped"
 
 
-def test_the_best_of_those_without_a_fault(filtered):
+def test_the_best_are_chosen_among_tomograms_without_a_fault(filtered):
     chosen = filtered(criterion=1, count=1, rejectUnflipped=True)
     assert ids(chosen, "acceptedTomograms") == ["TS_2"]
 
@@ -103,14 +103,14 @@ def test_decisions_from_the_report_apply_and_are_named_in_the_summary(filtered, 
     assert chosen.acceptedTomograms._tomoScoreIds.get() == "ids.csv"
 
 
-def test_a_text_of_ids_accepts_those_and_no_others(filtered):
+def test_a_text_of_ids_accepts_only_those(filtered):
     chosen = filtered(criterion=3, idsText="TS_0, TS_3")
     assert ids(chosen, "acceptedTomograms") == ["TS_0", "TS_3"]
     assert {who for _, who, _ in decided(chosen).values()} == {"hand"}
     assert chosen.acceptedTomograms._tomoScoreIds.get() == "the form"
 
 
-def test_continue_sees_that_the_file_has_changed(lab, filtered, tmp_path):
+def test_continue_reads_a_changed_file_of_ids(lab, filtered, tmp_path):
     path = tmp_path / "ids.txt"
     path.write_text("TS_0")
     chosen = filtered(criterion=3, idsFile=str(path))
@@ -129,7 +129,7 @@ def test_continue_sees_that_the_file_has_changed(lab, filtered, tmp_path):
         ({"idsText": "ts_id,verdict,decided_by\nTS_0,maybe,hand"}, "line 2: expected an id"),
     ],
 )
-def test_a_list_that_cannot_be_used_is_an_error(lab, scored, values, fault):
+def test_an_invalid_list_of_ids_is_an_error(lab, scored, values, fault):
     from tomoscore_scipion.protocols import ProtTomoScoreFilter
 
     protocol = lab.new(ProtTomoScoreFilter, scored, "scoredTomograms", criterion=3, **values)
@@ -137,7 +137,7 @@ def test_a_list_that_cannot_be_used_is_an_error(lab, scored, values, fault):
     assert error.startswith("*List of ids*: ") and fault in error
 
 
-def test_ids_that_are_only_in_one_of_both_are_warned_of(lab, scored):
+def test_ids_missing_in_the_list_or_the_input_give_a_warning(lab, scored):
     from tomoscore_scipion.protocols import ProtTomoScoreFilter
 
     text = "TS_0, TS_8, TS_9"

@@ -29,7 +29,7 @@ def protocol(lab, source):
     return lab.new(ProtTomoScore, source)
 
 
-def test_the_form_is_valid_as_it_opens(protocol):
+def test_the_default_form_is_valid(protocol):
     protocol.preset.set(verdict.BALANCED)
     assert protocol.validate() == [] and protocol.warnings() == []
     assert type(protocol)().getThreshold() == verdict.BALANCED_FROM
@@ -49,7 +49,7 @@ def test_the_form_is_valid_as_it_opens(protocol):
         ("weights", "/no/such/file", "no file /no/such/file"),
     ],
 )
-def test_what_cannot_work_is_an_error(protocol, name, value, error):
+def test_invalid_values_are_errors(protocol, name, value, error):
     protocol.preset.set(3)
     getattr(protocol, name).set(value)
     (found,) = protocol.validate()
@@ -60,14 +60,14 @@ def test_what_cannot_work_is_an_error(protocol, name, value, error):
     ("first", "last", "z_range"),
     [(0, -1, None), (0, 0, [0, 0]), (3, -1, [3, None]), (3, 9, [3, 9]), (9, 9, [9, 9])],
 )
-def test_slab_limits_are_those_of_the_form(protocol, first, last, z_range):
+def test_slab_limits_of_the_form_give_the_z_range(protocol, first, last, z_range):
     protocol.slabFirst.set(first)
     protocol.slabLast.set(last)
     assert protocol.validate() == [] and protocol.warnings() == []
     assert protocol.getZRange() == z_range
 
 
-def test_slab_limits_upside_down_are_an_error(protocol):
+def test_slab_limits_in_reverse_order_are_an_error(protocol):
     protocol.slabFirst.set(9)
     protocol.slabLast.set(8)
     (error,) = protocol.validate()
@@ -91,19 +91,19 @@ def test_slab_limits_outside_the_tomograms_give_a_warning(protocol, first, last)
         (3, 2.2, "Custom"),
     ],
 )
-def test_presets_and_custom_threshold(protocol, preset, threshold, choice):
+def test_presets_and_custom_choice_give_the_threshold(protocol, preset, threshold, choice):
     protocol.preset.set(preset)
     protocol.threshold.set(2.2)
     assert protocol.getThreshold() == threshold
     assert protocol.getParam("preset").choices[preset] == choice
 
 
-def test_the_presets_are_from_strict_to_permissive():
+def test_the_presets_are_ordered_from_strict_to_permissive():
     assert verdict.STRICT_FROM == 3.0
     assert verdict.STRICT_FROM > verdict.BALANCED_FROM > verdict.PERMISSIVE_FROM
 
 
-def test_unflipped_tomograms_are_warned_of(lab):
+def test_unflipped_tomograms_give_a_warning(lab):
     from tomoscore_scipion.protocols import ProtTomoScore
 
     entry = lab.tomogram("xz", shape_zyx=(64, 16, 64), dim=[64, 16, 64])
@@ -111,20 +111,20 @@ def test_unflipped_tomograms_are_warned_of(lab):
     assert "look unflipped" in warning and "64 x 16 x 64" in warning
 
 
-def test_a_threshold_that_the_voxel_size_cannot_reach_is_warned_of(protocol):
+def test_a_threshold_above_the_limit_of_the_voxel_size_gives_a_warning(protocol):
     protocol.voxelSize.set(200.0)
     (warning,) = protocol.warnings()
     assert "highest TomoScore is 1.68" in warning
 
 
-def test_more_gpus_than_threads_are_warned_of(protocol):
+def test_more_gpus_than_threads_give_a_warning(protocol):
     protocol.useGpu.set(True)
     protocol.gpuList.set("0 1 2")
     (warning,) = protocol.warnings()
     assert "choose 5 threads" in warning
 
 
-def test_more_engine_threads_than_cores_are_warned_of(protocol, monkeypatch):
+def test_more_engine_threads_than_cores_give_a_warning(protocol, monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 4)
     protocol.numberOfThreads.set(6)
     assert protocol.warnings() == []
@@ -145,7 +145,7 @@ def test_the_search_finds_the_protocol(scipion, word):
     assert word in (ProtTomoScore.getClassLabel() + ProtTomoScore.getHelpText()).lower()
 
 
-def test_users_see_one_name_of_the_plugin(scipion):
+def test_all_protocols_have_the_label_and_name_of_the_plugin(scipion):
     import pyworkflow as pw
 
     ours = [
@@ -174,7 +174,7 @@ def test_help_opens_the_manual(scipion):
         assert label == "TomoScore: manual"
 
 
-def test_ids_that_occur_twice_are_warned_of(lab):
+def test_duplicate_ids_give_a_warning(lab):
     from tomoscore_scipion.protocols import ProtTomoScore
 
     entries = [lab.tomogram("a"), lab.tomogram("b"), lab.tomogram("c")]
@@ -210,7 +210,7 @@ def is_public(node, kind):
     return node.name.startswith(starts[kind]) and node.name.endswith(ends[kind])
 
 
-def test_every_protocol_has_its_place_in_the_tree(scipion):
+def test_every_protocol_is_in_the_protocol_tree(scipion):
     import pyworkflow as pw
 
     ours = {
@@ -225,7 +225,7 @@ def test_every_protocol_has_its_place_in_the_tree(scipion):
     assert {child["value"] for child in group["children"]} == ours
 
 
-def test_every_parameter_is_explained(scipion):
+def test_every_parameter_has_help(scipion):
     from tomoscore_scipion import protocols
     from tomoscore_scipion.protocols import ProtTomoScore, ProtTomoScoreFilter
 

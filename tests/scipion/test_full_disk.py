@@ -15,9 +15,9 @@ NEW_MOUNTS = 0x00020000  # CLONE_NEWNS of Linux's sched.h
 
 @pytest.fixture
 def runs_disk(project):
-    """A disk of its own under the project's runs; a function gives it so many more free bytes.
+    """A separate disk for the project's runs; yields a function that sets its free bytes.
 
-    Only this process and those that it starts see it.
+    Only this process and its child processes see the mounted disk.
     """
     if os.geteuid() != 0 or ctypes.CDLL(None).unshare(NEW_MOUNTS) != 0:
         pytest.skip("only root may mount a disk")
@@ -36,7 +36,7 @@ def runs_disk(project):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("free", [0, 20_000, 60_000])
-def test_a_disk_that_fills_up_loses_nothing_and_continue_does_the_rest(
+def test_a_full_disk_loses_no_result_and_continue_scores_the_rest(
     lab, runs_disk, monkeypatch, free
 ):
     monkeypatch.setenv("FAKE_SECONDS", "1")

@@ -7,7 +7,7 @@ import pytest
 from lab import ids, log_of
 
 
-def test_two_gpus_are_both_used_and_never_doubled(lab, engine_log, monkeypatch):
+def test_two_gpus_are_both_used_by_one_process_each(lab, engine_log, monkeypatch):
     monkeypatch.setenv("FAKE_GPUS", "6")
     monkeypatch.setenv("FAKE_SECONDS", "2")
     names = [f"TS_{n}" for n in range(8)]
@@ -30,7 +30,7 @@ def test_two_gpus_are_both_used_and_never_doubled(lab, engine_log, monkeypatch):
         assert all(end <= begin for (_, end), (begin, _) in zip(spans, spans[1:]))
 
 
-def test_no_batch_waits_for_a_slow_one(lab, engine_log, monkeypatch, tmp_path):
+def test_a_slow_batch_does_not_delay_others(lab, engine_log, monkeypatch, tmp_path):
     gate = tmp_path / "gate"
     monkeypatch.setenv("FAKE_HOLD", "TS_0")
     monkeypatch.setenv("FAKE_GATE", str(gate))
@@ -62,14 +62,14 @@ def test_workers_are_busy_to_the_end(lab, engine_log, monkeypatch, workers):
     assert measured <= batches.allowed(batches.list_schedule(seconds, workers))
 
 
-def test_on_the_cpu_no_gpu_is_named_and_pythonpath_stays_out(lab, engine_log, monkeypatch):
+def test_on_the_cpu_neither_gpus_nor_pythonpath_are_set(lab, engine_log, monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     lab.score(lab.source([lab.tomogram("a")]))
     (start,) = engine_log()
     assert (start["gpus"], start["device"], start["pythonpath"]) == (None, "cpu", None)
 
 
-def test_a_gpu_that_is_not_there_is_named_before_the_run(lab, monkeypatch):
+def test_a_missing_gpu_is_an_error_of_the_form(lab, monkeypatch):
     from tomoscore_scipion import installation
     from tomoscore_scipion.protocols import ProtTomoScore
 
@@ -88,7 +88,7 @@ def test_a_gpu_that_is_not_there_is_named_before_the_run(lab, monkeypatch):
     installation._answers.clear()
 
 
-def test_each_gpu_has_a_step_from_the_start_which_continue_makes_anew(scipion, tmp_path):
+def test_each_gpu_has_a_step_from_the_start_and_a_new_one_on_continue(scipion, tmp_path):
     """GPUs are reserved by step id; a step that is inserted later has no id at first."""
     from tomoscore_scipion.protocols import ProtTomoScore
 

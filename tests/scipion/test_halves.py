@@ -18,7 +18,7 @@ def attributes(item):
     return [getattr(item, f"_tomoScore{name}").get() for name in names]
 
 
-def test_what_half_maps_say_is_on_every_tomogram(lab):
+def test_tomograms_have_the_scores_of_their_half_maps(lab):
     entries, halves = entries_with_halves(lab)
     scored = lab.score(lab.source(entries))
     assert scored.isFinished(), log_of(scored)
@@ -54,10 +54,10 @@ def test_half_maps_have_the_tilt_range_of_the_acquisition(lab):
     jobs = number_of_jobs(scored)
     lab.resume(scored)
     assert scored.isFinished(), log_of(scored)
-    assert number_of_jobs(scored) == jobs  # all are up to date
+    assert number_of_jobs(scored) == jobs  # all tomograms are up to date
 
 
-def test_the_filter_keeps_what_half_maps_say(lab):
+def test_the_filter_keeps_the_scores_of_half_maps(lab):
     from tomoscore_scipion.protocols import ProtTomoScoreFilter
 
     entries, _ = entries_with_halves(lab)
@@ -67,7 +67,7 @@ def test_the_filter_keeps_what_half_maps_say(lab):
     assert attributes(chosen.acceptedTomograms.getFirstItem()) == [2.5, 2.25, 2.75, 5]
 
 
-def test_half_maps_are_left_alone_where_the_form_says_so(lab):
+def test_half_maps_are_not_used_if_switched_off_in_the_form(lab):
     entries, _ = entries_with_halves(lab)
     scored = lab.score(lab.source(entries), measureHalves=False)
     found = {item.getTsId(): attributes(item) for item in scored.scoredTomograms}
@@ -137,7 +137,7 @@ def test_continue_with_another_calibration_is_refused(lab):
     assert error.startswith("*Calibration file*: another value than that of the results.")
 
 
-def test_a_session_goes_from_half_maps_to_accepted_tomograms(lab, monkeypatch):
+def test_the_workflow_from_half_maps_to_accepted_tomograms(lab, monkeypatch):
     """Half maps measured by the engine, a calibration, calibrated scores, a rule, the filter."""
     import os
 

@@ -28,7 +28,7 @@ def plugin(scipion, monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def forget_answers():
+def clear_cached_answers():
     installation._answers.clear()
     yield
     installation._answers.clear()
@@ -47,7 +47,7 @@ def info(**changes):
     return json.dumps({"version": __version__, "python": "3.11", "packages": packages, **changes})
 
 
-def test_an_answer_is_found_behind_what_a_module_prints(tmp_path):
+def test_the_engine_info_is_found_after_output_of_a_module(tmp_path):
     said = program_that_says(tmp_path, "Loading cuda/12\n" + info())
     assert ask_engine(said, os.environ)["version"] == __version__
 
@@ -61,13 +61,13 @@ def test_an_answer_is_found_behind_what_a_module_prints(tmp_path):
         ("", "It said: nothing"),
     ],
 )
-def test_an_engine_that_does_not_fit_is_refused_with_the_way_out(tmp_path, text, fault):
+def test_an_unsuitable_engine_is_refused_with_advice(tmp_path, text, fault):
     with pytest.raises(EngineError, match="scipion3 installb tomoscore") as caught:
         ask_engine(program_that_says(tmp_path, text, 1), os.environ)
     assert fault in str(caught.value)
 
 
-def test_only_good_answers_are_remembered(tmp_path):
+def test_only_valid_engine_info_is_cached(tmp_path):
     said = program_that_says(tmp_path, "")
     with pytest.raises(EngineError):
         ask_engine(said, os.environ)
@@ -104,7 +104,7 @@ def test_the_program_follows_the_activation(plugin, monkeypatch, activation, pro
     assert chosen.getProgram() == program
 
 
-def test_scipions_own_python_is_the_default_where_torch_is(plugin, monkeypatch):
+def test_scipions_python_is_the_default_if_it_has_torch(plugin, monkeypatch):
     import importlib.util
 
     real = importlib.util.find_spec
@@ -137,7 +137,7 @@ def test_the_environment_is_a_plain_venv_with_the_locked_versions(package):
     assert "--no-deps" in itself and target == "engine-installed"
 
 
-def test_with_conda_the_environment_is_condas():
+def test_with_conda_the_environment_is_made_by_conda():
     commands = [command for command, _ in installation.commands(CONDA + " &&")]
     assert commands[0].startswith(f"{CONDA} && conda create -y -n tomoscore-{__version__} python=")
     assert all(f"conda activate tomoscore-{__version__} && " in c for c in commands[1:])

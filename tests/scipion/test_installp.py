@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Install, upgrade and uninstall as users do: `scipion3 installp -p scipion-em-tomoscore`.
 
-Scipion asks a server for the list of plugins and for the releases, and has pip install a wheel.
-Here all of them are on this machine: nothing is downloaded.
+Scipion requests the list of plugins and the releases from a server, and pip installs a wheel.
+Here the server and the wheels are local: nothing is downloaded.
 """
 
 import json

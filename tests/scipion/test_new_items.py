@@ -33,7 +33,7 @@ def keys(new, tomograms):
     return [(key, problem is None) for key, _, problem in new.named(new.unnamed(tomograms))]
 
 
-def test_only_what_is_new_is_given_whatever_the_order_of_ids(tomograms):
+def test_only_new_items_are_returned_in_any_order_of_ids(tomograms):
     from tomoscore_scipion.protocols.new_items import NewItems
 
     new = NewItems()
@@ -47,7 +47,7 @@ def test_only_what_is_new_is_given_whatever_the_order_of_ids(tomograms):
     assert keys(new, tomograms) == []
 
 
-def test_a_tsid_that_came_before_is_a_problem_of_the_later_one(tomograms):
+def test_a_repeated_tsid_is_a_problem_of_the_later_item(tomograms):
     from tomoscore_scipion.protocols.new_items import NewItems
 
     new = NewItems()
@@ -57,7 +57,7 @@ def test_a_tsid_that_came_before_is_a_problem_of_the_later_one(tomograms):
     assert keys(new, tomograms) == [("a#2", False), ("b", True)]
 
 
-def test_identities_can_be_asked_of_a_range(tomograms):
+def test_identities_can_be_limited_to_a_range(tomograms):
     from tomoscore_scipion.protocols.new_items import identities_among, identities_of
 
     assert identities_of(None) == identities_of(tomograms) == set()

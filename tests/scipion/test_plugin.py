@@ -91,5 +91,5 @@ def test_plugin_is_registered_with_its_path_variables_and_reference(tmp_path):
     }
 
 
-def test_protocol_tree_takes_our_group_into_the_existing_one(tmp_path):
+def test_the_protocol_tree_merges_the_group_into_the_existing_one(tmp_path):
     assert in_scipion(TREE, tmp_path) == "1 1"

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import scoring_fakes
 from bad_tomograms import ONLY_VOXEL_SIZE, REFUSED, SCORED
-from lab import ids, locked_again_and_again, log_of, write_mrc
+from lab import ids, locked_repeatedly, log_of, write_mrc
 from test_real_engine import real_engine  # noqa: F401
 
 from tomoscore_scipion.protocols.item_attributes import ERROR, SCORE, VERDICT, value
@@ -67,7 +67,7 @@ def fake_scorer(tmp_path, monkeypatch):
     monkeypatch.setitem(Plugin._vars, TOMOSCORE_ENV_ACTIVATION, activation)
 
 
-def test_an_engine_that_hangs_crashes_or_is_killed_costs_one_tomogram_each(lab, fake_scorer):
+def test_an_engine_that_hangs_crashes_or_is_killed_fails_one_tomogram_each(lab, fake_scorer):
     entries = []
     for name, score in (("good", 3), ("hang", 1), ("crash", 1), ("killed", 1), ("low", 1)):
         np.save(lab.folder / f"{name}.npy", np.full(2, float(score)))
@@ -82,21 +82,21 @@ def test_an_engine_that_hangs_crashes_or_is_killed_costs_one_tomogram_each(lab, 
     assert errors == {}
 
 
-def test_a_database_that_a_viewer_locks_is_waited_for(lab, monkeypatch):
-    """Another process locks the output's database again and again during the run."""
+def test_a_run_waits_for_a_database_locked_by_a_viewer(lab, monkeypatch):
+    """Another thread locks the output's database repeatedly during the run."""
     monkeypatch.setenv("FAKE_SECONDS", "1")
     names = [f"TS_{number}" for number in range(8)]
     source = lab.source([lab.tomogram(name) for name in names])
     scored = lab.score(source, wait=False)
     lab.until(lambda: len(ids(scored, "scoredTomograms")) >= 1, scored, seconds=PATIENT)
-    with locked_again_and_again(scored.scoredTomograms.getFileName()) as held:
+    with locked_repeatedly(scored.scoredTomograms.getFileName()) as held:
         lab.until(lambda: not scored.isActive(), scored, seconds=PATIENT)
     assert scored.isFinished(), log_of(scored)
     assert held
     assert ids(scored, "scoredTomograms") == ids(scored, "acceptedTomograms") == names
 
 
-def test_two_runs_at_once_in_one_project_do_not_disturb_each_other(lab, monkeypatch):
+def test_two_parallel_runs_in_one_project_do_not_interfere(lab, monkeypatch):
     monkeypatch.setenv("FAKE_SECONDS", "0.5")
     scores = [3, 1, None, 4, 2]
     names = [f"TS_{number}" for number in range(5)]
@@ -130,7 +130,7 @@ def kill(pids):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1])
-def test_ten_kills_of_the_protocol_at_random_moments_lose_and_double_nothing(
+def test_ten_kills_of_the_protocol_at_random_moments_lose_or_duplicate_nothing(
     lab, monkeypatch, seed
 ):
     monkeypatch.setenv("FAKE_SECONDS", "1")
@@ -138,26 +138,32 @@ def test_ten_kills_of_the_protocol_at_random_moments_lose_and_double_nothing(
     scores = [chance.choice([None, 1.0, 2.0, 3.0, 4.0]) for _ in range(20)] + [3.5, 0.5, None]
     entries = [lab.tomogram(f"TS_{n:02}", score) for n, score in enumerate(scores)]
     source = lab.source(entries)
-    calm = lab.score(source)
-    assert calm.isFinished(), log_of(calm)
-    hunted = lab.score(source, wait=False)
+    undisturbed = lab.score(source)
+    assert undisturbed.isFinished(), log_of(undisturbed)
+    interrupted = lab.score(source, wait=False)
     for _ in range(10):
-        lab.until(lambda: hunted.isRunning() or not hunted.isActive(), hunted, seconds=PATIENT)
+        lab.until(
+            lambda: interrupted.isRunning() or not interrupted.isActive(),
+            interrupted,
+            seconds=PATIENT,
+        )
         time.sleep(chance.uniform(0, 6))
-        kill(lab.processes(hunted, engines=chance.random() < 0.5))
-        lab.until(lambda: not hunted.isActive(), hunted, seconds=PATIENT)
-        lab.resume(hunted, wait=False)
-    lab.until(lambda: not hunted.isActive(), hunted, seconds=PATIENT)
-    assert hunted.isFinished(), log_of(hunted)
-    assert verdicts(hunted) == verdicts(calm)
-    assert all(len(sets) == 1 for sets in verdicts(hunted).values())
-    assert len(verdicts(hunted)) == len(entries)
-    assert scores_of(hunted) == scores_of(calm)
-    assert all(getattr(hunted, n).isStreamClosed() for n, _ in hunted.iterOutputAttributes())
+        kill(lab.processes(interrupted, engines=chance.random() < 0.5))
+        lab.until(lambda: not interrupted.isActive(), interrupted, seconds=PATIENT)
+        lab.resume(interrupted, wait=False)
+    lab.until(lambda: not interrupted.isActive(), interrupted, seconds=PATIENT)
+    assert interrupted.isFinished(), log_of(interrupted)
+    assert verdicts(interrupted) == verdicts(undisturbed)
+    assert all(len(sets) == 1 for sets in verdicts(interrupted).values())
+    assert len(verdicts(interrupted)) == len(entries)
+    assert scores_of(interrupted) == scores_of(undisturbed)
+    assert all(
+        getattr(interrupted, n).isStreamClosed() for n, _ in interrupted.iterOutputAttributes()
+    )
 
 
 @pytest.mark.slow
-def test_two_thousand_tomograms_take_time_and_memory_that_grow_with_their_number(lab):
+def test_two_thousand_tomograms_need_linear_time_and_limited_memory(lab):
     """Uses the same few files many times, so that only their number matters."""
     paths = [write_mrc(lab.folder / f"{n}.mrc", n / 2, (1, 8, 8)) for n in range(10)]
     seconds, memory = {}, {}
@@ -172,5 +178,5 @@ def test_two_thousand_tomograms_take_time_and_memory_that_grow_with_their_number
         assert len(ids(scored, "scoredTomograms")) == count
         assert len(ids(scored, "acceptedTomograms")) == count // 2
     print(f"seconds {seconds}, MB {memory}")
-    assert seconds[2000] < 2 * 4 * seconds[500]  # twice what is linear
+    assert seconds[2000] < 2 * 4 * seconds[500]  # at most twice the linear time
     assert memory[2000] < 2 * memory[500]

@@ -11,7 +11,7 @@ FOLDERS = ["two words, 100%s", "it's (a+b) & co; 日本"]
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_the_protocol_works_in_a_project_folder_of_any_name(scipion, tmp_path, monkeypatch, folder):
-    """Runs with a list of GPUs, since Scipion then formats the words of the command."""
+    """Runs with a list of GPUs, since Scipion then formats the command as a template."""
     from pyworkflow.project import Manager
 
     from tomoscore_scipion import installation

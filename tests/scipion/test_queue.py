@@ -18,7 +18,7 @@ def queued(lab, source, each_step, **values):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("each_step", [True, False], ids=["each step", "the whole protocol"])
-def test_the_scheduler_says_which_gpu_is_used(lab, engine_log, each_step):
+def test_the_gpu_of_the_scheduler_is_used(lab, engine_log, each_step):
     source = lab.source([lab.tomogram("a", 3.0), lab.tomogram("b", None), lab.tomogram("c", 1.0)])
     protocol = queued(lab, source, each_step, useGpu=True, gpuList="3")
     assert protocol.isFinished(), log_of(protocol)
@@ -30,7 +30,7 @@ def test_the_scheduler_says_which_gpu_is_used(lab, engine_log, each_step):
 
 
 @pytest.mark.slow
-def test_a_job_that_dies_is_seen_though_its_exit_code_is_not(lab, monkeypatch):
+def test_a_failed_job_is_detected_without_its_exit_code(lab, monkeypatch):
     monkeypatch.setenv("FAKE_ERROR", "no weights")
     protocol = queued(lab, lab.source([lab.tomogram("a")]), each_step=True)
     assert protocol.isFailed()
@@ -47,5 +47,5 @@ def test_a_queue_that_refuses_jobs_fails_the_protocol_with_its_reason(lab, monke
     assert protocol.isFailed()
     assert "invalid partition" in protocol.getErrorMessage() + log_of(protocol)
     assert not hasattr(protocol, "scoredTomograms")
-    lab.until(lambda: not lab.processes(protocol), protocol)  # though its input is still growing
+    lab.until(lambda: not lab.processes(protocol), protocol)  # even while its input is growing
     lab.project.stopProtocol(source)

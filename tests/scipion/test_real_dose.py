@@ -23,7 +23,7 @@ def noise(path):
 
 
 @pytest.mark.slow
-def test_the_engine_answers_for_tilt_series_of_any_kind(lab, real_engine):  # noqa: F811
+def test_the_real_engine_analyses_tilt_series_of_any_kind(lab, real_engine):  # noqa: F811
     entries = [
         lab.series("plain", views=VIEWS, transforms=[IDENTITY] * VIEWS),
         lab.series("gaps", views=VIEWS, transforms=[IDENTITY] * VIEWS, missing=[2, 11]),

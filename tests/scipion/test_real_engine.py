@@ -37,7 +37,7 @@ def real_engine(monkeypatch):
     return Plugin
 
 
-def test_the_engine_answers_and_scores(lab, real_engine):
+def test_the_real_engine_gives_its_info_and_scores(lab, real_engine):
     info = real_engine.getEngineInfo()
     assert real_engine.validateInstallation() == []
     entries = [lab.tomogram(name) for name in ("noise", "more noise", "corrupt")]
@@ -56,7 +56,7 @@ def test_the_engine_answers_and_scores(lab, real_engine):
     assert scored.scoredTomograms._tomoScoreDevice.get() == "cpu"
 
 
-def test_the_tests_that_users_run_pass(scipion):
+def test_the_tests_of_the_installed_plugin_pass(scipion):
     command = [sys.executable, "-m", "scipion", "tests", "tomoscore_scipion.tests.test_protocols"]
     environ = {**os.environ, "TOMOSCORE_ENV_ACTIVATION": ACTIVATION}
     done = subprocess.run(command, cwd=scipion, env=environ, capture_output=True, text=True)

@@ -22,14 +22,14 @@ def run_sql(path, command, *values):
 
 
 def lose(project, protocol, output, what):
-    """Remove the rows of an output from the project's database that a stop may lose."""
+    """Remove the rows of an output from the project's database, or its file, as a stop may do."""
     project.mapper.commit()
     row = getattr(protocol, output).getObjId()
     child = f"{protocol.getObjId()}.{row}."
     if what == "path":
         lost = run_sql(project.dbPath, "DELETE FROM Objects WHERE name = ?", child + "_mapperPath")
         assert lost == 1
-    elif what == "all that it says":
+    elif what == "all attributes":
         lost = run_sql(project.dbPath, "DELETE FROM Objects WHERE name LIKE ?", child + "%")
         assert lost > 10
     else:
@@ -61,7 +61,7 @@ def stopped(lab):
     return scored
 
 
-def check_whole(scored):
+def check_complete(scored):
     assert scored.isFinished(), log_of(scored)
     assert ids(scored, "scoredTomograms") == ["TS_0", "TS_1", "TS_3", "TS_4"]
     assert ids(scored, "acceptedTomograms") == ["TS_0", "TS_3", "TS_4"]
@@ -74,9 +74,9 @@ def check_whole(scored):
         assert tomograms._tomoScoreModelSha256.get() == "ab" * 32
 
 
-@pytest.mark.parametrize("what", ["path", "all that it says", "file"])
+@pytest.mark.parametrize("what", ["path", "all attributes", "file"])
 @pytest.mark.parametrize("output", SETS)
-def test_continue_recovers_an_output_of_which_something_is_lost(
+def test_continue_recovers_an_output_with_lost_rows_or_a_lost_file(
     lab, stopped, engine_log, output, what
 ):
     lose(lab.project, stopped, output, what)
@@ -87,12 +87,12 @@ def test_continue_recovers_an_output_of_which_something_is_lost(
     assert scored.validate() == []
     lab.project = project
     lab.resume(scored)
-    check_whole(scored)
+    check_complete(scored)
     again = {name for start in engine_log() for name in start["ids"]}
     assert again <= {"TS_4", "TS_2"}  # nothing that was scored is scored again
 
 
-def test_what_has_lost_its_path_is_seen_by_the_wizard(lab, stopped):
+def test_the_wizard_reads_an_output_that_lost_its_path(lab, stopped):
     from tomoscore_scipion.wizards import scored_for
 
     lose(lab.project, stopped, "scoredTomograms", "path")
@@ -118,7 +118,7 @@ class Stream:
         for number in range(followed):
             consumer = lab.new(ProtTomoScoreTestConsumer, self.scored, "acceptedTomograms")
             self.consumers.append(consumer)
-            # The first follows at once; others only wait, and take ids in the project's database.
+            # The first is scheduled; the others are only saved, and take ids in the database.
             work = lab.project.saveProtocol if number else lab.project.scheduleProtocol
             work(consumer)
 
@@ -126,9 +126,9 @@ class Stream:
         self.lab.until(condition, self.source, self.scored, *self.consumers[:1])
 
     def follow_again(self):
-        """Start the stopped protocol that follows, at once: the run may not be at work yet.
+        """Start the stopped consumer again at once, even if the run is not yet active.
 
-        Scipion continues a protocol only where its input exists; otherwise it is scheduled.
+        Scipion continues a protocol only if its input exists; otherwise it is scheduled.
         """
         consumer = self.consumers[0]
         if hasattr(self.scored, "acceptedTomograms"):
@@ -164,7 +164,7 @@ def while_results_are_registered(stream):
 @pytest.mark.parametrize(
     "phase", [before_the_first_output, between_batches, while_results_are_registered]
 )
-def test_a_scheduled_run_that_is_stopped_in_any_phase_goes_on(lab, phase, followed):
+def test_a_scheduled_run_stopped_in_any_phase_resumes(lab, phase, followed):
     stream = Stream(lab, followed)
     phase(stream)
     stream.stop()

@@ -41,7 +41,7 @@ def shown(scored):
     return {t["id"]: t["score"] for t in content_of(scored).get("tomograms", ())}
 
 
-class Desk:
+class ReporterSetup:
     """A folder with a program that logs its arguments, and a reporter that calls the program."""
 
     def __init__(self, folder, script):
@@ -66,22 +66,22 @@ class Desk:
 NOTE = "open(os.path.join(folder, 'calls'), 'a').write(repr(sys.argv[1:]) + '\\n')\n"
 
 
-def test_reports_are_made_at_most_every_so_often_and_at_the_end(tmp_path, monkeypatch):
-    desk = Desk(tmp_path, NOTE)
-    with desk.reporter as reporter:
-        desk.turn_until(desk.calls)
+def test_reports_are_made_at_a_limited_rate_and_at_the_end(tmp_path, monkeypatch):
+    setup = ReporterSetup(tmp_path, NOTE)
+    with setup.reporter as reporter:
+        setup.turn_until(setup.calls)
         for _ in range(20):
             reporter.ask()
             reporter.turn()
             time.sleep(0.02)
-        assert len(desk.calls()) == 1
+        assert len(setup.calls()) == 1
         assert reporting.order_in(tmp_path) == {}
         reporter.note_order({"TS_2": None, "TS_10": None})
         assert list(reporting.order_in(tmp_path)) == ["TS_2", "TS_10"]
         reporter._next = 0.0  # the pause is over
-        desk.turn_until(lambda: len(desk.calls()) == 2)
+        setup.turn_until(lambda: len(setup.calls()) == 2)
         reporter.ask()
-    assert len(desk.calls()) == 3
+    assert len(setup.calls()) == 3
     batches, thumbnails, html = (
         str(tmp_path / n) for n in ("batches", "thumbnails", "report.html")
     )
@@ -89,71 +89,69 @@ def test_reports_are_made_at_most_every_so_often_and_at_the_end(tmp_path, monkey
     expected += ["--threshold", "1.25", "--borderline", "accepted"]
     expected += ["--order", str(tmp_path / "order.csv")]
     expected += ["--title=it's $(touch owned) 100%"]
-    assert desk.calls() == [repr(expected)] * 3
+    assert setup.calls() == [repr(expected)] * 3
     assert not (tmp_path / "owned").exists() and not Path("owned").exists()
 
 
 def test_without_new_records_no_report_is_made(tmp_path):
-    desk = Desk(tmp_path, NOTE)
-    with desk.reporter as reporter:
-        desk.turn_until(lambda: desk.calls() and reporter._has_ended())
-    assert len(desk.calls()) == 1
+    setup = ReporterSetup(tmp_path, NOTE)
+    with setup.reporter as reporter:
+        setup.turn_until(lambda: setup.calls() and reporter._has_ended())
+    assert len(setup.calls()) == 1
 
 
-def test_a_report_that_takes_long_is_made_more_rarely_and_waited_for_only_at_the_end(
-    tmp_path, monkeypatch
-):
+def test_a_slow_report_is_made_less_often_and_waited_for_only_at_the_end(tmp_path, monkeypatch):
     monkeypatch.setattr(reporting, "EVERY_S", 0.0)
-    desk = Desk(tmp_path, NOTE + "time.sleep(1)")
-    with desk.reporter as reporter:
+    setup = ReporterSetup(tmp_path, NOTE + "time.sleep(1)")
+    with setup.reporter as reporter:
         begin = time.monotonic()
         reporter.turn()
         reporter.turn()
         assert time.monotonic() - begin < 0.5
-        desk.turn_until(reporter._has_ended)
+        setup.turn_until(reporter._has_ended)
         assert reporter._next - begin > reporting.PAUSE
         reporter.ask()
-    assert len(desk.calls()) == 2
+    assert len(setup.calls()) == 2
 
 
-def test_a_report_that_fails_is_a_warning_that_the_next_good_one_takes_back(tmp_path, caplog):
+def test_a_failed_report_gives_a_warning_until_the_next_good_one(tmp_path, caplog):
     flag = "os.path.join(folder, 'fine')"
-    desk = Desk(
+    setup = ReporterSetup(
         tmp_path,
         f"print('tomoscore: error: no report today')\nsys.exit(0 if os.path.exists({flag}) else 1)",
     )
-    with desk.reporter:
+    with setup.reporter:
         pass
     assert "The report could not be made: no report today" in caplog.text
     (line,) = reporting.summary(tmp_path)
     assert "*The last report could not be made*: no report today" in line
     (tmp_path / "fine").touch()
     (tmp_path / "report.html").touch()
-    with desk.reporter as reporter:
+    with setup.reporter as reporter:
         reporter.ask()
     assert reporting.summary(tmp_path) == [f"Report: {tmp_path / 'report.html'}"]
 
 
-def test_a_report_that_is_never_done_is_ended(tmp_path, monkeypatch):
+def test_a_hanging_report_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(reporting, "LIMIT_S", 1.0)
-    desk = Desk(tmp_path, NOTE + "time.sleep(1000)")
+    setup = ReporterSetup(tmp_path, NOTE + "time.sleep(1000)")
     begin = time.monotonic()
-    with desk.reporter:
+    with setup.reporter:
         pass
     assert time.monotonic() - begin < 60
     assert "could not be made" in reporting.summary(tmp_path)[0]
 
 
-def test_a_report_that_cannot_even_start_stops_nobody(tmp_path, monkeypatch, caplog):
+def test_a_report_that_cannot_start_gives_only_a_warning(tmp_path, monkeypatch, caplog):
     def no_process(*_, **__):
         raise OSError("no more processes")
 
     monkeypatch.setattr(reporting.subprocess, "Popen", no_process)
-    with Desk(tmp_path, "").reporter as reporter:
+    with ReporterSetup(tmp_path, "").reporter as reporter:
         reporter.turn()
         (tmp_path / "batches" / "failed.jsonl").unlink()
         (tmp_path / "batches").rmdir()
-        (tmp_path / "batches").touch()  # as good as a full disk: nothing can be written there
+        (tmp_path / "batches").touch()  # like a full disk: nothing can be written there
         reporter.note_failure("a", None, "why")
     assert "no more processes" in caplog.text and "File exists" in caplog.text
 
@@ -206,7 +204,7 @@ def test_the_report_gives_the_verdicts_of_the_protocol(lab):
     assert (data["borderline"], data["at_most"]) == ("rejected", 5)
 
 
-def test_a_decline_through_two_workers_is_a_decline_in_report_and_plot(project, lab):
+def test_report_and_plot_have_the_order_of_the_input_with_two_workers(project, lab):
     from tomoscore_scipion.viewers import runs
 
     declining = {f"TS_{number}": 4.0 - number / 4 for number in range(12)}
@@ -220,14 +218,14 @@ def test_a_decline_through_two_workers_is_a_decline_in_report_and_plot(project, 
     assert [row.ts_id for row in runs.all_rows(scored)] == list(declining)
 
 
-def test_quality_maps_are_asked_for_by_the_form(lab):
+def test_an_option_of_the_form_requests_quality_maps(lab):
     scored = lab.score(lab.source([lab.tomogram("a")]), writeMaps=True)
     job = json.loads(Path(scored._getExtraPath("batches/0001/job.json")).read_text())
     assert job["map_dir"] == os.path.abspath(scored._getExtraPath("maps"))
     assert shown(scored) == {"a": 3.0}
 
 
-def test_the_report_comes_while_the_input_grows(lab):
+def test_the_report_is_made_while_the_input_grows(lab):
     source = lab.source([lab.tomogram("a", 3.0), lab.gated("b", 1.0)], wait=False)
     lab.until(lambda: hasattr(source, "Tomograms"), source)
     scored = lab.score(source, wait=False)
@@ -238,7 +236,7 @@ def test_the_report_comes_while_the_input_grows(lab):
     assert shown(scored) == {"a": 3.0, "b": 1.0}, log_of(scored)
 
 
-def test_a_report_that_fails_fails_no_scoring(lab, monkeypatch):
+def test_a_failed_report_does_not_fail_the_scoring(lab, monkeypatch):
     monkeypatch.setenv("FAKE_REPORT", "no report today")
     scored = lab.score(lab.source([lab.tomogram("a", 3.0)]))
     assert scored.isFinished(), log_of(scored)
@@ -247,7 +245,7 @@ def test_a_report_that_fails_fails_no_scoring(lab, monkeypatch):
     assert "no report today" in scored.summary()[-1]
 
 
-def test_a_report_that_hangs_holds_up_no_scoring(lab, monkeypatch):
+def test_a_hanging_report_does_not_delay_the_scoring(lab, monkeypatch):
     monkeypatch.setenv("FAKE_REPORT", "hang")
     source = lab.source([lab.tomogram("a", 3.0), lab.gated("b", 1.0)], wait=False)
     lab.until(lambda: hasattr(source, "Tomograms"), source)
@@ -260,7 +258,7 @@ def test_a_report_that_hangs_holds_up_no_scoring(lab, monkeypatch):
         os.kill(pid, 9)
 
 
-def test_all_failed_is_reported_too(lab):
+def test_a_run_without_any_score_has_a_report(lab):
     scored = lab.score(lab.source([lab.tomogram("a", None)]))
     assert scored.isFailed()
     assert shown(scored) == {"a": None}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Under a real Slurm: jobs run, are cancelled, and are lost without losing a tomogram.
+"""Jobs under a real Slurm are run, cancelled and lost without losing a tomogram.
 
-The host is that of docs/facilities.rst.
+The host configuration is that of docs/facilities.rst.
 """
 
 import shlex
@@ -107,7 +107,7 @@ def test_jobs_get_the_gpus_of_the_scheduler_and_the_modules_of_the_cluster(
 
 
 @MODES
-def test_stop_cancels_the_jobs_and_continue_scores_what_is_missing(
+def test_stop_cancels_the_jobs_and_continue_scores_the_rest(
     lab, slurm, held, engine_log, each_step
 ):
     protocol = protocol_for(held, lab, each_step)
@@ -132,10 +132,10 @@ def continued(lab, protocol, engine_log):
     assert sorted(start["ids"]) == ["TS_2", "TS_3"]
 
 
-def lost_by(how, slurm, lab, protocol):
-    """Lose the job: somebody cancels it, its node dies, or it is started again.
+def lose_job(how, slurm, lab, protocol):
+    """Cancel the job, kill its node or requeue it; returns the job's number.
 
-    Returns the job's number, when its processes are gone.
+    Returns only after the processes of the job are gone.
     """
     (job,) = slurm.jobs()
     working = map(psutil.Process, lab.processes(protocol))
@@ -159,12 +159,12 @@ def nodes_up(slurm):
 
 
 @pytest.mark.parametrize("how", ["cancelled", "node"])
-def test_a_job_of_the_whole_protocol_that_is_lost_is_a_failure_and_continue_goes_on(
+def test_a_lost_job_of_the_whole_protocol_fails_it_and_continue_resumes(
     lab, slurm, held, engine_log, nodes_up, how
 ):
     protocol = protocol_for(held, lab, each_step=False)
     until_held(lab, protocol)
-    job = lost_by(how, slurm, lab, protocol)
+    job = lose_job(how, slurm, lab, protocol)
     ended(lab, protocol)
     assert protocol.isFailed()
     assert f"JOB ID {job} not found running on the queue engine" in protocol.getErrorMessage()
@@ -174,12 +174,12 @@ def test_a_job_of_the_whole_protocol_that_is_lost_is_a_failure_and_continue_goes
 
 
 @pytest.mark.parametrize("how", ["cancelled", "node", "requeued"])
-def test_a_job_of_a_batch_that_is_lost_is_sent_again_for_what_is_missing(
+def test_a_lost_job_of_a_batch_is_submitted_again_for_the_rest(
     lab, slurm, held, engine_log, nodes_up, how
 ):
     protocol = protocol_for(held, lab, each_step=True)
     until_held(lab, protocol)
-    lost_by(how, slurm, lab, protocol)
+    lose_job(how, slurm, lab, protocol)
     lab.open_gate("engine")
     ended(lab, protocol)
     assert protocol.isFinished(), log_of(protocol)
@@ -189,9 +189,7 @@ def test_a_job_of_a_batch_that_is_lost_is_sent_again_for_what_is_missing(
     assert sorted(start["ids"]) == ["TS_2", "TS_3"]
 
 
-def test_jobs_that_are_cancelled_again_and_again_fail_the_protocol_and_continue_goes_on(
-    lab, slurm, monkeypatch
-):
+def test_repeatedly_cancelled_jobs_fail_the_protocol_and_continue_resumes(lab, slurm, monkeypatch):
     monkeypatch.setenv("FAKE_SECONDS", "1000")
     source = lab.source([lab.tomogram(f"TS_{number}", 3.0) for number in range(4)])
     protocol = protocol_for(source, lab, each_step=True)

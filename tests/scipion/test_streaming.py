@@ -5,7 +5,7 @@ import pytest
 from lab import ids, log_of
 
 
-def test_a_stream_with_a_corrupt_item_is_scored_as_it_comes_and_closes(lab, engine_log):
+def test_a_stream_with_a_corrupt_item_is_scored_as_it_arrives_and_is_closed(lab, engine_log):
     from tomoscore_testing.protocols import ProtTomoScoreTestConsumer
 
     entries = [lab.tomogram("TS_0", 3)]
@@ -13,7 +13,7 @@ def test_a_stream_with_a_corrupt_item_is_scored_as_it_comes_and_closes(lab, engi
     source = lab.source(entries, wait=False)
     lab.until(lambda: hasattr(source, "Tomograms"), source)
     scored = lab.score(source, wait=False)
-    # Each result is there, and its set open, before the next tomogram is.
+    # Each result exists, and its set is open, before the next tomogram arrives.
     for number, name in enumerate(("accepted", "rejected", "failed", "accepted")):
         lab.until(lambda: f"TS_{number}" in ids(scored, f"{name}Tomograms"), source, scored)  # noqa: B023
         assert source.isActive() and getattr(scored, f"{name}Tomograms").isStreamOpen()
@@ -34,7 +34,7 @@ def test_a_stream_with_a_corrupt_item_is_scored_as_it_comes_and_closes(lab, engi
     assert batches == [[f"TS_{n}"] for n in range(5)]
 
 
-def test_a_run_that_fails_leaves_no_process_waiting_for_the_input(lab, monkeypatch):
+def test_a_failed_run_leaves_no_process_waiting_for_the_input(lab, monkeypatch):
     monkeypatch.setenv("FAKE_ERROR", "no weights")
     entries = [lab.tomogram("a"), lab.gated("b")]
     source = lab.source(entries, wait=False)
@@ -47,7 +47,7 @@ def test_a_run_that_fails_leaves_no_process_waiting_for_the_input(lab, monkeypat
     lab.project.stopProtocol(source)
 
 
-def test_a_failure_that_the_executor_overlooked_fails_the_run(scipion, tmp_path, monkeypatch):
+def test_a_failed_step_that_the_executor_missed_fails_the_run(scipion, tmp_path, monkeypatch):
     """The executor asks for ended steps, then for remaining ones; a step may fail in between."""
     from pyworkflow.protocol import Protocol
     from pyworkflow.protocol.constants import STATUS_FAILED, STATUS_FINISHED
@@ -56,16 +56,16 @@ def test_a_failure_that_the_executor_overlooked_fails_the_run(scipion, tmp_path,
 
     calls = []
 
-    def told_of(self, step):
+    def record_call(self, step):
         calls.append(step)
         self.lastStatus = step.getStatus()
         return not step.isFailed()
 
-    monkeypatch.setattr(Protocol, "_stepFinished", told_of)
+    monkeypatch.setattr(Protocol, "_stepFinished", record_call)
     protocol = ProtTomoScore(workingDir=str(tmp_path))
     for slot in range(2):
         protocol._insertFunctionStep(protocol.scoreBatchesStep, slot, "now", needsGPU=False)
-    protocol._newSteps = False  # all are stored
+    protocol._newSteps = False  # all steps are stored
     generator, batch = protocol.getSteps()
     batch.setFinished()
     protocol.lastStatus = STATUS_FINISHED

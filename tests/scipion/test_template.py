@@ -34,7 +34,7 @@ def template(scipion):
         ("tomograms", "/no/such/folder", "is not compatible with Folder of the tomograms"),
     ],
 )
-def test_a_wrong_parameter_is_refused_at_once(template, name, value, fault):
+def test_an_invalid_parameter_is_refused_at_once(template, name, value, fault):
     with pytest.raises(Exception, match=re.escape(fault)):
         template.setParamValue(name, value)
 

@@ -102,7 +102,7 @@ def test_examples_that_disagree_are_named(lab, scored):
     assert "Look at these again:" in summary
 
 
-def test_other_examples_give_another_threshold_on_continue(lab, scored):
+def test_changed_examples_change_the_threshold_on_continue(lab, scored):
     protocol = lab.launch(by_files(lab, scored, GOOD, BAD))
     before = protocol.threshold.get()
     by_files(lab, scored, GOOD[2:], [*BAD, *GOOD[:2]])  # the same files
@@ -121,7 +121,7 @@ def test_other_examples_give_another_threshold_on_continue(lab, scored):
         ([*GOOD, BAD[0]], BAD, f"{BAD[0]} is in "),
     ],
 )
-def test_examples_that_cannot_be_used_are_an_error(lab, scored, good, bad, message):
+def test_invalid_examples_are_an_error(lab, scored, good, bad, message):
     (error,) = by_files(lab, scored, good, bad).validate()
     assert error.startswith("*Examples*: ") and message in error
 
@@ -139,7 +139,7 @@ def test_verdicts_by_hand_of_the_report_are_examples(lab, scored):
     assert (result["good"], result["bad"]) == (len(GOOD), len(BAD) - 1)
 
 
-def test_inputs_that_cannot_be_used_are_an_error(lab, scored, subsets, learned):
+def test_invalid_inputs_are_an_error(lab, scored, subsets, learned):
     both = new(lab, scored)
     for name in ("goodTomograms", "badTomograms"):
         getattr(both, name).set(subsets)
@@ -186,7 +186,7 @@ def filter_by_rule(lab, scored, **values):
     return lab.new(ProtTomoScoreFilter, scored, "scoredTomograms", criterion=4, **values)
 
 
-def test_the_filter_accepts_by_the_run_or_by_its_file(lab, scored, learned):
+def test_the_filter_uses_the_rule_of_a_run_or_of_a_file(lab, scored, learned):
     by_run = filter_by_rule(lab, scored)
     by_run.ruleRun.set(learned)
     by_file = filter_by_rule(lab, scored, ruleFile=learned.getRuleFile())
@@ -275,7 +275,7 @@ def test_sets_of_an_earlier_version_have_no_curves(lab, many, monkeypatch):
     assert note.startswith("Octaves are not tried: 40 examples have no curve")
 
 
-def test_rules_that_cannot_be_used_are_an_error(lab, scored, learned):
+def test_invalid_rules_are_an_error(lab, scored, learned):
     neither, both = (filter_by_rule(lab, scored, ruleFile=path) for path in ("", "/rule.json"))
     both.ruleRun.set(learned)
     assert neither.validate() == ["*Rule*: expected a run or a rule file, found neither."]

@@ -17,7 +17,9 @@ def certain(**scores):
     ("threshold", "at_most", "accepted"),
     [(2.0, 0, "bc"), (2.0, 1, "c"), (2.1, 0, "c"), (0.0, 0, "abc"), (5.0, 3, ""), (None, 2, "bc")],
 )
-def test_accepted_from_the_threshold_on_and_only_so_many(threshold, at_most, accepted):
+def test_scores_from_the_threshold_up_are_accepted_up_to_the_given_number(
+    threshold, at_most, accepted
+):
     criteria = Criteria(threshold, at_most=at_most)
     assert verdict.accepted_by(criteria, certain(a=1.0, b=2.0, c=3.0)) == set(accepted)
 
@@ -42,7 +44,7 @@ def test_a_tomogram_is_borderline_when_its_interval_contains_the_threshold(
     assert Criteria(2.0, accept_borderline=False).accepts(measured) is without
 
 
-def test_a_fault_rejects_whatever_the_score_only_where_it_is_asked_for():
+def test_only_selected_faults_reject_regardless_of_the_score():
     measured = Measured(3.5, 3.2, 3.8, faults=("unflipped", "too thin"))
     assert Criteria(2.0).accepts(measured)
     assert Criteria(2.0).decided_by(measured) == "score"
@@ -52,18 +54,18 @@ def test_a_fault_rejects_whatever_the_score_only_where_it_is_asked_for():
     assert criteria.accepts(Measured(3.5, 3.2, 3.8, faults=("unflipped",)))
 
 
-def test_what_a_fault_rejects_takes_no_place_among_the_best():
+def test_tomograms_rejected_by_a_fault_do_not_count_among_the_best():
     tomograms = {**certain(a=1.0, b=2.0), "c": Measured(3.0, 2.9, 3.1, faults=("unflipped",))}
     criteria = Criteria(0.0, faults=frozenset({"unflipped"}), at_most=1)
     assert verdict.accepted_by(criteria, tomograms) == {"b"}
 
 
-def test_of_equal_scores_the_first_by_name_is_better():
+def test_equal_scores_are_ranked_by_name():
     assert verdict.best({"b": 2.0, "a": 2.0, "c": 1.0}, 1) == {"a"}
 
 
 @pytest.mark.parametrize(("percent", "count"), [(0, 0), (1, 1), (50, 2), (51, 3), (100, 4)])
-def test_a_share_is_rounded_up_to_whole_tomograms(percent, count):
+def test_a_percentage_is_rounded_up_to_whole_tomograms(percent, count):
     assert len(verdict.best_percent(dict(zip("abcd", range(4))), percent)) == count
 
 
@@ -88,7 +90,7 @@ TS_04,rejected,"unflipped, too thin"
 """
 
 
-def test_the_file_of_the_report_has_a_verdict_of_each():
+def test_a_file_saved_by_the_report_gives_the_verdict_of_each_id():
     ids = parse_id_list("\ufeff" + SAVED)
     assert ids.of("TS_01") == ("accepted", "score")
     assert ids.of("with, comma") == ("accepted", "hand")
@@ -100,7 +102,7 @@ def test_the_file_of_the_report_has_a_verdict_of_each():
 @pytest.mark.parametrize(
     "text", ["TS 1\nTS_2\n\n", "TS 1, TS_2", " TS 1 \r\nTS_2", '"TS 1",TS_2', "TS 1\nTS_2\nTS_2"]
 )
-def test_a_plain_list_has_the_ids_to_accept(text):
+def test_the_ids_of_a_plain_list_are_accepted(text):
     ids = parse_id_list(text)
     assert ids.verdicts == dict.fromkeys(("TS 1", "TS_2"), ("accepted", "hand"))
     assert ids.of("TS_3") == ("rejected", "hand")
@@ -117,11 +119,11 @@ def test_a_plain_list_has_the_ids_to_accept(text):
         (SAVED + "TS_01,rejected,hand", "line 6: TS_01 has another verdict before"),
     ],
 )
-def test_a_list_that_cannot_be_meant_is_refused(text, fault):
+def test_an_invalid_list_of_ids_is_refused(text, fault):
     with pytest.raises(IdListError, match=fault):
         parse_id_list(text)
 
 
-def test_another_list_has_another_digest():
+def test_the_digest_depends_on_the_ids_and_not_on_their_order():
     assert parse_id_list("a,b").digest() == parse_id_list("b\na").digest()
     assert parse_id_list("a,b").digest() != parse_id_list("a").digest()

@@ -60,7 +60,7 @@ def test_the_form_offers_all_views(project, scored):
     assert [r.ts_id for r in viewer._scored[:2]] == ["TS_11", "TS_10"]
 
 
-def test_six_measured_tomograms_have_an_agreement_with_their_half_maps(project, lab, figures):
+def test_six_measured_tomograms_give_a_plot_of_agreement_with_half_maps(project, lab, figures):
     halves = [lab.tomogram(f"half_{name}")["path"] for name in ("odd", "even")]
     entries = [lab.tomogram(f"M_{n}", 1 + n / 2, halves=halves) for n in range(6)]
     viewer = viewer_of(project, lab.score(lab.source(entries)))
@@ -69,7 +69,7 @@ def test_six_measured_tomograms_have_an_agreement_with_their_half_maps(project, 
     assert "On this session the score " in texts_of(plotter.getFigure())
 
 
-def test_the_table_has_the_thumbnails_and_reads_no_volume(project, scored):
+def test_the_table_shows_thumbnails_and_no_volumes(project, scored):
     (table,) = viewer_of(project, scored)._table()
     visible, _, drawn = table.getVisibleAndOrderLabels()
     assert drawn == "_tomoScoreThumbnail" and drawn in visible
@@ -79,7 +79,7 @@ def test_the_table_has_the_thumbnails_and_reads_no_volume(project, scored):
     assert os.path.exists(first._tomoScoreThumbnail.get())
 
 
-def test_the_session_has_every_tomogram_in_the_order_of_the_input(project, scored, figures):
+def test_the_session_plot_has_every_tomogram_in_the_order_of_the_input(project, scored, figures):
     from tomoscore_scipion.viewers import runs
 
     rows = runs.all_rows(scored)
@@ -135,7 +135,7 @@ def test_slices_come_from_the_file_and_a_missing_file_is_reported(
     assert "since the file cannot be read" in note and note.rstrip().endswith("lost.mrc)")
 
 
-def test_a_tomogram_without_pictures_is_shown_all_the_same(project, scored, figures):
+def test_a_tomogram_without_pictures_is_shown_with_placeholders(project, scored, figures):
     from matplotlib.figure import Figure
 
     from tomoscore_scipion.viewers import one_tomogram
@@ -194,9 +194,7 @@ def test_without_a_browser_the_path_of_the_report_is_shown(project, scored, monk
     assert str(Path(scored._getExtraPath("report.html")).resolve()) in message._msg
 
 
-def test_split_and_joined_sets_lead_back_to_the_runs_that_scored(
-    project, lab, scored, figures, opened
-):
+def test_the_scoring_runs_of_split_and_joined_sets_are_found(project, lab, scored, figures, opened):
     from pwem.protocols import ProtUnionSet
 
     from tomoscore_scipion.protocols import ProtTomoScoreFilter
@@ -222,7 +220,7 @@ def test_split_and_joined_sets_lead_back_to_the_runs_that_scored(
     assert len(histogram.getFigure().axes[0].lines) == 0  # no threshold: the best two
 
 
-def test_a_run_without_outputs_says_so(project, lab, scored):
+def test_a_run_without_outputs_gives_a_message(project, lab, scored):
     viewer = viewer_of(project, lab.new(type(scored), scored.inTomograms.get()))
     assert names_of(viewer) == []
     assert viewer._definition.getParam("nothing") is not None
@@ -230,7 +228,7 @@ def test_a_run_without_outputs_says_so(project, lab, scored):
     assert "There is no report yet" in message._msg
 
 
-def test_it_shows_finished_results_during_the_run(project, lab, figures):
+def test_the_viewer_shows_finished_results_during_the_run(project, lab, figures):
     source = lab.source([lab.tomogram("a", 3.0), lab.gated("b", 1.0)], wait=False)
     lab.until(lambda: hasattr(source, "Tomograms"), source)
     running = lab.score(source, wait=False)
@@ -242,11 +240,11 @@ def test_it_shows_finished_results_during_the_run(project, lab, figures):
     assert running.isActive()
     lab.open_gate("b")
     lab.until(lambda: not running.isActive(), running)
-    (plotter,) = viewer._session()  # the same form, still open, shows what has come since
+    (plotter,) = viewer._session()  # the open form shows new results
     assert [t.get_text() for t in plotter.getFigure().axes[0].get_xticklabels()] == ["a", "b"]
 
 
-def test_records_of_a_stopped_engine_do_not_stop_the_viewer(project, lab, figures):
+def test_a_truncated_record_does_not_stop_the_viewer(project, lab, figures):
     scored = lab.score(lab.source([lab.tomogram("a", 3.0)]))
     with open(scored._getExtraPath("batches/0001/results.jsonl"), "a") as file:
         file.write(json.dumps({"schema": 1})[:-3])

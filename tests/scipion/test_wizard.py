@@ -103,7 +103,7 @@ def test_without_scores_the_wizard_asks_for_a_number(scipion, asked, answer, wri
     assert all(repr(answer) in error for error in asked.errors)
 
 
-def test_the_wizard_counts_what_a_threshold_would_do():
+def test_the_wizard_counts_the_verdicts_of_a_threshold():
     from tomoscore_scipion.records.verdict import Criteria, Measured
     from tomoscore_scipion.wizards import consequence
 
@@ -126,7 +126,7 @@ def test_the_wizard_counts_what_a_threshold_would_do():
     ("threshold", "ids"),
     [(2.0, ("a", "b")), (2.5, ("b", "c")), (0.5, (None, "a")), (3.5, ("c", None))],
 )
-def test_the_wizard_shows_the_tomograms_on_either_side_of_the_line(threshold, ids):
+def test_the_wizard_shows_the_tomograms_on_either_side_of_the_threshold(threshold, ids):
     from tomoscore_scipion.wizards import neighbours
 
     assert neighbours({"c": 3.0, "a": 1.0, "b": 2.0}, threshold) == ids
@@ -163,7 +163,7 @@ def test_the_viewer_is_offered_for_the_protocol(scipion, scored):
     assert TomoScoreViewer in viewers
 
 
-def test_the_table_shows_our_columns(viewer):
+def test_the_table_shows_the_columns_of_tomoscore(viewer):
     (table,) = viewer._table()
     visible, order, _ = table.getVisibleAndOrderLabels()
     assert "_tomoScore _tomoScoreLow _tomoScoreHigh _tomoScoreScale" in visible

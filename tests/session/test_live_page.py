@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The live page: its content, also in a browser, and the requests that it refuses."""
+"""The live page: its content, its display in a browser, and refused requests."""
 
 import http.client
 import json
@@ -57,7 +57,7 @@ def ask(page, path="/", method="GET", **headers):
     return answer.status, answer.headers, body
 
 
-def test_the_page_the_report_and_the_state_are_given(page):
+def test_the_page_the_report_and_the_state_are_served(page):
     status, headers, body = ask(page)
     assert status == 200 and b"running session" in body
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
@@ -66,7 +66,7 @@ def test_the_page_the_report_and_the_state_are_given(page):
     assert (state["tomograms"], state["failed"]) == (0, 0) and state["report"].isdecimal()
 
 
-def test_the_page_is_missing_before_the_first_report(tmp_path):
+def test_the_report_is_not_found_before_it_is_written(tmp_path):
     with LivePage(str(tmp_path), free_port()) as page:
         assert json.loads(ask(page, "/state")[2])["report"] is None
         assert ask(page, "/report.html")[0] == 404
@@ -89,7 +89,7 @@ def test_the_page_is_missing_before_the_first_report(tmp_path):
         "/" + "a" * 5000,
     ],
 )
-def test_nothing_else_is_given_by_any_path(page, path):
+def test_no_other_path_is_served(page, path):
     status, _, body = ask(page, path)
     assert status == 404 and b"secret" not in body
 
@@ -118,12 +118,12 @@ def test_requests_of_other_sites_are_refused(page, path, headers):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost:9000", "LOCALHOST:1", "[::1]:8000"])
-def test_names_of_this_machine_are_answered_through_a_tunnel_too(page, host):
+def test_requests_to_loopback_names_on_any_port_are_answered(page, host):
     assert ask(page, Host=host)[0] == 200
     assert ask(page, "/state", Host=host, Origin=f"http://{host}")[0] == 200
 
 
-def test_two_hosts_are_refused(page):
+def test_a_request_with_two_host_headers_is_refused(page):
     port = int(page.address.rsplit(":", 1)[1].strip("/"))
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n")
@@ -131,11 +131,11 @@ def test_two_hosts_are_refused(page):
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
-def test_nothing_can_be_changed(page, method):
+def test_methods_that_change_data_are_refused(page, method):
     assert ask(page, method=method)[0] == 501
 
 
-def test_only_this_machine_can_reach_it(page):
+def test_only_this_machine_can_reach_the_page(page):
     port = int(page.address.rsplit(":", 1)[1].strip("/"))
     others = {found[4][0] for found in socket.getaddrinfo(socket.gethostname(), port)}
     for address in {"127.0.0.2", *others} - {"127.0.0.1"}:
@@ -143,13 +143,13 @@ def test_only_this_machine_can_reach_it(page):
             pass
 
 
-def test_a_silent_client_does_not_keep_others_waiting(page):
+def test_an_idle_connection_does_not_block_others(page):
     port = int(page.address.rsplit(":", 1)[1].strip("/"))
     with socket.create_connection(("127.0.0.1", port)):
         assert ask(page)[0] == 200
 
 
-def test_a_port_that_is_taken_is_refused_with_the_way_out(tmp_path):
+def test_an_occupied_port_is_refused_with_advice(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -158,7 +158,7 @@ def test_a_port_that_is_taken_is_refused_with_the_way_out(tmp_path):
 
 
 @pytest.mark.skipif(find_program() is None, reason="Chromium is not installed")
-def test_a_browser_shows_the_report_and_the_newer_one_when_asked(tmp_path):
+def test_a_browser_shows_the_report_and_the_newer_one_on_request(tmp_path):
     port = free_port()
     with Watch(tmp_path, "--serve", str(port)) as watch:
         watch.until((watch.output / "report.html").exists)

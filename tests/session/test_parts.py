@@ -43,7 +43,7 @@ def test_a_deleted_file_is_not_complete(tmp_path):
     assert not is_complete(str(tmp_path / "a.mrc"))
 
 
-def test_only_files_that_can_be_seen_are_found(tmp_path):
+def test_folders_and_broken_links_are_not_found(tmp_path):
     (tmp_path / "folder.mrc").mkdir()
     (tmp_path / "link.mrc").symlink_to("none")
     (tmp_path / "a.mrc").write_bytes(b"12345")
@@ -53,7 +53,7 @@ def test_only_files_that_can_be_seen_are_found(tmp_path):
 
 
 @pytest.mark.parametrize("maps", ["maps", "."])
-def test_quality_maps_of_the_watch_are_no_tomograms(tmp_path, maps):
+def test_quality_maps_of_the_watch_are_not_found_as_tomograms(tmp_path, maps):
     files = ("a.mrc", "maps/b.mrc", f"{maps}/a-quality.mrc", "other/c-quality.mrc")
     for name in files:
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -62,7 +62,7 @@ def test_quality_maps_of_the_watch_are_no_tomograms(tmp_path, maps):
     assert {os.path.relpath(path, tmp_path) for path in found} == {*files} - {files[2]}
 
 
-def test_a_file_is_next_when_it_stands_still_and_is_complete():
+def test_a_file_is_next_when_it_is_unchanged_and_complete():
     whole = []
     waiting = Waiting(SETTLE_S, 0.0, whole.__contains__)
     small, large = State(10, 1), State(20, 2)
@@ -75,7 +75,7 @@ def test_a_file_is_next_when_it_stands_still_and_is_complete():
     assert waiting.changed == 4.9
 
 
-def test_a_file_that_is_never_whole_comes_after_a_long_time():
+def test_an_incomplete_file_is_next_after_a_long_time():
     waiting = Waiting(SETTLE_S, 0.0, lambda path: False)
     waiting.update({"a": State(1, 1)}, nothing_done, 0.0)
     assert waiting.next(STALE_S - 1) is None
@@ -90,7 +90,7 @@ def test_only_new_and_changed_files_are_waited_for():
     assert waiting.incomplete() == [("b", State(1, 9))]
 
 
-def test_one_waits_until_a_file_may_be_complete():
+def test_the_wait_ends_when_a_file_may_be_complete():
     waiting = Waiting(SETTLE_S, 0.0, lambda path: True)
     assert waiting.wait_s(0.0, 10.0) == 10.0
     waiting.update({"a": State(1, 1)}, nothing_done, 2.0)
@@ -98,7 +98,7 @@ def test_one_waits_until_a_file_may_be_complete():
     assert waiting.wait_s(8.0, 10.0) == 10.0
 
 
-def test_events_wake_and_reading_does_not(tmp_path):
+def test_writing_gives_an_event_and_reading_does_not(tmp_path):
     with Events(str(tmp_path)) as events:
         assert events.why_not is None
         begin = time.monotonic()
@@ -111,7 +111,7 @@ def test_events_wake_and_reading_does_not(tmp_path):
         assert not events.wait(0.5)
 
 
-def test_where_there_are_no_events_it_is_told(tmp_path, monkeypatch):
+def test_missing_file_system_events_are_reported_with_the_reason(tmp_path, monkeypatch):
     from watchdog.observers import Observer
 
     def refuse(self):
@@ -131,7 +131,7 @@ def test_metrics_are_read_in_their_units(tmp_path):
     }
 
 
-def test_the_last_row_of_a_series_counts_and_half_a_row_does_not(tmp_path):
+def test_the_last_row_of_a_series_is_used_and_a_truncated_row_is_not(tmp_path):
     path = tmp_path / "TiltSeries_Metrics.csv"
     rows = metrics_row("TS_01", bad_all=0.5) + metrics_row("TS_01") + metrics_row("TS_02")
     path.write_text(session_files.HEADING + rows[:-30])
@@ -140,26 +140,26 @@ def test_the_last_row_of_a_series_counts_and_half_a_row_does_not(tmp_path):
     }
 
 
-def test_numbers_that_are_none_are_left_out(tmp_path):
+def test_invalid_numbers_are_left_out(tmp_path):
     path = tmp_path / "TiltSeries_Metrics.csv"
     row = metrics_row("TS_01", thickness_px=0, bad_all=float("nan"), ctf_angstrom=-1.0)
     path.write_text(session_files.HEADING + row)
     assert read_metrics(str(path)) == {"TS_01": Metrics(None, None, 0.02, None)}
 
 
-def test_columns_that_are_missing_are_left_out(tmp_path):
+def test_missing_columns_are_left_out(tmp_path):
     path = tmp_path / "TiltSeries_Metrics.csv"
     path.write_text("Tilt_Series,CTF_Res(A)\nTS_01.mrc, 9.00\n")
     assert read_metrics(str(path)) == {"TS_01": Metrics(ctf_resolution_angstrom=9.0)}
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"a\0b", b"Tilt_Series\n,,\n"])
-def test_a_file_without_metrics_has_none_of_any_tomogram(tmp_path, content):
+def test_a_file_without_metrics_gives_none_for_any_tomogram(tmp_path, content):
     (tmp_path / "TiltSeries_Metrics.csv").write_bytes(content)
     assert MetricsFiles().of(str(tmp_path / "TS_01_Vol.mrc")) is None
 
 
-def test_metrics_belong_to_the_tomogram_of_the_longest_name(tmp_path):
+def test_metrics_are_assigned_by_the_longest_matching_name(tmp_path):
     path = tmp_path / "TiltSeries_Metrics.csv"
     files = MetricsFiles()
     assert files.of(str(tmp_path / "TS_1_Vol.mrc")) is None

@@ -14,7 +14,7 @@ import session_night  # noqa: E402
 
 
 @pytest.mark.slow
-def test_a_short_night_with_every_fault(tmp_path, monkeypatch, capsys):
+def test_a_short_night_with_every_fault_gives_the_expected_records(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(session_night, "IDLE_MINUTES", 0.2)
     for number, fault in enumerate(("REWRITTEN", "RENAMED", "DELETED", "HALF"), 5):
         monkeypatch.setattr(session_night, fault, number)
@@ -22,12 +22,12 @@ def test_a_short_night_with_every_fault(tmp_path, monkeypatch, capsys):
     assert "records: 10 ok, 1 failed; the watch ended with 0" in capsys.readouterr().out
 
 
-def test_figures_of_a_night_that_began_slowly(capsys):
+def test_the_trend_of_a_night_with_a_slow_start(capsys):
     session_night.print_trend("memory", [(0, 5.0)] * 9 + [(1, 6.0), (2, 7.0), (3, 9.0)])
     assert capsys.readouterr().out.split()[:4] == ["memory", "5.00", "5.00", "8.00"]
 
 
-def test_make_night_watch_runs_it():
+def test_make_night_watch_runs_the_script():
     make = ["make", "--dry-run", "night-watch"]
     done = subprocess.run(make, cwd=ROOT, capture_output=True, text=True)
     assert "scripts/session_night.py" in done.stdout

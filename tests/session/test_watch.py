@@ -65,7 +65,7 @@ def test_existing_files_are_scored_in_the_order_of_writing(tmp_path):
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_after_a_stop_it_goes_on_and_scores_nothing_twice(tmp_path, signum):
+def test_after_a_stop_only_new_and_failed_files_are_scored(tmp_path, signum):
     with Watch(tmp_path) as watch:
         watch.write("TS_01.mrc", 1.0)
         watch.write("TS_02.mrc", 9.0)
@@ -79,7 +79,7 @@ def test_after_a_stop_it_goes_on_and_scores_nothing_twice(tmp_path, signum):
         assert again.scores() == {"TS_01": 1.0, "TS_02": None, "TS_03": 3.0}
 
 
-def test_results_of_another_model_are_not_mixed(tmp_path):
+def test_results_of_another_model_are_refused(tmp_path):
     with Watch(tmp_path) as watch:
         watch.write("TS_01.mrc", 1.0)
         watch.until(lambda: len(watch.scores()) == 1)
@@ -106,7 +106,7 @@ def test_another_voxel_size_scores_earlier_tomograms_again(tmp_path):
     assert watch.scored().count("TS_01.mrc") == 2
 
 
-def test_two_watches_do_not_write_to_one_folder(tmp_path):
+def test_a_second_watch_of_one_output_folder_is_refused(tmp_path):
     with Watch(tmp_path) as watch:
         watch.until((watch.output / "report.html").exists)
         with Watch(tmp_path) as other:
@@ -115,7 +115,7 @@ def test_two_watches_do_not_write_to_one_folder(tmp_path):
         assert "another `tomoscore watch` writes there" in said
 
 
-def test_a_file_that_grows_is_scored_once_when_it_is_whole(tmp_path):
+def test_a_growing_file_is_scored_once_when_it_is_complete(tmp_path):
     whole = mrc_bytes(2.0)
     with Watch(tmp_path) as watch:
         with open(watch.folder / "TS_01.mrc", "wb", buffering=0) as file:
@@ -128,7 +128,7 @@ def test_a_file_that_grows_is_scored_once_when_it_is_whole(tmp_path):
         assert watch.scored().count("TS_01.mrc") == 1
 
 
-def test_a_file_that_is_written_again_is_scored_again_in_the_place_of_the_first(tmp_path):
+def test_a_rewritten_file_is_scored_again_and_its_record_replaced(tmp_path):
     with Watch(tmp_path) as watch:
         for value in (1.0, 2.0, 3.0):
             watch.write("TS_01.mrc", value)
@@ -139,7 +139,7 @@ def test_a_file_that_is_written_again_is_scored_again_in_the_place_of_the_first(
         again.until(lambda: again.scores() == {"TS_01": 4.0})
 
 
-def test_a_file_that_is_written_while_it_is_scored_counts_as_it_is_in_the_end(tmp_path):
+def test_a_file_rewritten_during_scoring_gets_the_score_of_its_final_content(tmp_path):
     with Watch(tmp_path, FAKE_SECONDS="1.5") as watch:
         watch.write("TS_01.mrc", 1.0)
         watch.until(lambda: watch.scored() == ["TS_01.mrc"])
@@ -148,7 +148,7 @@ def test_a_file_that_is_written_while_it_is_scored_counts_as_it_is_in_the_end(tm
         assert watch.scores() == {"TS_01": 2.0}
 
 
-def test_a_file_that_is_deleted_before_or_while_it_is_scored_leaves_nothing(tmp_path):
+def test_a_file_deleted_before_or_during_scoring_has_no_record(tmp_path):
     with Watch(tmp_path, FAKE_SECONDS="1") as watch:
         watch.write("TS_01.mrc", 1.0)
         watch.write("TS_02.mrc", 2.0)
@@ -160,7 +160,7 @@ def test_a_file_that_is_deleted_before_or_while_it_is_scored_leaves_nothing(tmp_
         assert watch.scored() == ["TS_01.mrc", "TS_03.mrc"]
 
 
-def test_the_score_of_a_file_that_is_deleted_later_is_kept_and_a_renamed_one_is_new(
+def test_the_score_of_a_deleted_file_is_kept_and_a_renamed_file_is_scored(
     tmp_path,
 ):
     with Watch(tmp_path) as watch:
@@ -172,7 +172,7 @@ def test_the_score_of_a_file_that_is_deleted_later_is_kept_and_a_renamed_one_is_
         watch.until(lambda: watch.scores() == {"TS_01": 1.0, "TS_02": 2.0, "TS_04": 2.0})
 
 
-def test_a_file_that_fails_is_recorded_and_not_tried_again_while_it_is_the_same(tmp_path):
+def test_a_failed_file_is_recorded_and_scored_again_only_if_changed(tmp_path):
     with Watch(tmp_path) as watch:
         watch.write("TS_01.mrc", 9.0)
         watch.until(lambda: watch.scores() == {"TS_01": None})
@@ -183,7 +183,7 @@ def test_a_file_that_fails_is_recorded_and_not_tried_again_while_it_is_the_same(
         watch.until(lambda: watch.scores() == {"TS_01": 1.0, "TS_02": 2.0})
 
 
-def test_it_ends_by_itself_and_files_that_were_never_whole_have_failed(tmp_path):
+def test_an_idle_watch_ends_and_incomplete_files_have_failed(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "TS_02.mrc").write_bytes(mrc_bytes(1.0)[:-1])
     with Watch(tmp_path, "--idle", "0.03") as watch:
@@ -195,7 +195,7 @@ def test_it_ends_by_itself_and_files_that_were_never_whole_have_failed(tmp_path)
     assert "nothing new came: 2 tomograms, 1 of them failed" in said
 
 
-def test_a_folder_that_goes_away_for_a_while_is_looked_at_again(tmp_path):
+def test_a_folder_that_is_missing_for_a_while_is_watched_again(tmp_path):
     with Watch(tmp_path) as watch:
         watch.write("TS_01.mrc", 1.0)
         watch.until(lambda: len(watch.scores()) == 1)
@@ -210,7 +210,7 @@ def test_a_folder_that_goes_away_for_a_while_is_looked_at_again(tmp_path):
         assert watch.scored().count("TS_01.mrc") == 1
 
 
-def test_patterns_choose_files_and_halves_are_left_out(tmp_path):
+def test_the_pattern_selects_files_and_half_maps_are_left_out(tmp_path):
     with Watch(tmp_path, "--pattern", "**/*_Vol.mrc") as watch:
         names = ("TS_01_EVN_Vol.mrc", "TS_01_ODD_Vol.mrc", "TS_01.mrc", ".TS_01_Vol.mrc.x7_Vol.mrc")
         for name in (*names, "TS_01_Vol.mrc"):
@@ -244,7 +244,7 @@ def test_tomograms_of_warptools_get_the_ids_and_voxel_sizes_of_score(tmp_path):
     }
 
 
-def test_what_aretomo3_measured_is_shown_with_the_score(tmp_path):
+def test_metrics_of_aretomo3_are_shown_with_the_score(tmp_path):
     with Watch(tmp_path, "--pattern", "*_Vol.mrc") as watch:
         path = watch.folder / "TiltSeries_Metrics.csv"
         path.write_text(session_files.HEADING + metrics_row("TS_1") + metrics_row("TS_10", 900))
@@ -280,7 +280,9 @@ def test_what_aretomo3_measured_is_shown_with_the_score(tmp_path):
         ([".", "--output", "o", "--weights", "none.safetensors"], 1, "no such file"),
     ],
 )
-def test_what_cannot_start_says_why(tmp_path, monkeypatch, capsys, arguments, status, says):
+def test_a_watch_that_cannot_start_gives_the_reason(
+    tmp_path, monkeypatch, capsys, arguments, status, says
+):
     from tomoscore_scipion.commands import cli
     from tomoscore_scipion.running import supervisor
 

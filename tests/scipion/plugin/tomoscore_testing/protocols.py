@@ -37,8 +37,8 @@ class ProtTomoScoreTestSource(EMProtocol):
     def _defineParams(self, form):
         form.addSection("Input")
         form.addParam("recipe", params.FileParam, label="JSON file")
-        form.addParam("samplingRate", params.FloatParam, default=10.0, label="Of the set")
-        form.addParam("chunk", params.IntParam, default=1, label="So many at once")
+        form.addParam("samplingRate", params.FloatParam, default=10.0, label="Sampling rate")
+        form.addParam("chunk", params.IntParam, default=1, label="Per update")
         form.addParallelSection(threads=0, mpi=0)
 
     def _insertAllSteps(self):
