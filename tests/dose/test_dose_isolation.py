@@ -146,7 +146,16 @@ def test_sources_of_a_series_reach_the_process_unchanged():
     assert work_from(json.loads(json.dumps(work.as_request()))) == work
 
 
-def test_a_killed_engine_keeps_finished_results_and_resumes():
+def is_running(pid):
+    """Whether a process exists and is not a zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def test_a_killed_engine_keeps_finished_results_and_leaves_no_process():
     names = [str(number) for number in range(8)]
     for name in names:
         np.save(f"{name}.npy", np.full(2, 5.0))
@@ -161,6 +170,10 @@ def test_a_killed_engine_keeps_finished_results_and_resumes():
         process.send_signal(signal.SIGKILL)
     before = Path("d.jsonl").read_text().splitlines()
     assert 2 <= len(before) < len(names) and children
+    end = time.monotonic() + 60
+    while any(map(is_running, children)) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not any(map(is_running, children))
     assert run([*FAKE, *COMMAND, "--quiet"]).returncode == 0
     assert [ts_id for ts_id, _ in statuses()] == names
     assert Path("d.jsonl").read_text().splitlines()[: len(before)] == before
