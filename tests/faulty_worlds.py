@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run a command without permissions, without a network or with a full disk."""
+"""Run a command without root's permissions, without a network or with a small disk."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ TOMOSCORE = [sys.executable, "-m", "tomoscore_scipion.engine"]
 FAKE = [sys.executable, str(ROOT / "tests" / "scoring_fakes.py")]
 """The command line with a scorer that has no network and never loads torch."""
 
-PATIENCE_S = 900
+TIMEOUT_S = 900
 """Time limit of a command, long enough for a busy machine."""
 
 
@@ -25,7 +25,7 @@ def run(command, **options):
             "capture_output": True,
             "text": True,
             "stdin": subprocess.DEVNULL,
-            "timeout": PATIENCE_S,
+            "timeout": TIMEOUT_S,
             **options,
             "env": {**os.environ, "PYTHONPATH": str(ROOT), **options.get("env", {})},
         },

@@ -127,7 +127,7 @@ def out_of_memory():
 
 
 def out_of_gpu_memory():
-    """Raise torch's error: a class of its own, with a message of several lines."""
+    """Raise an error like that of torch: its own class, and a message of several lines."""
     raise type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory.\nTried this and that")
 
 
@@ -191,7 +191,7 @@ ACTIONS = {
     "killed.npy": is_killed,
     "crash.npy": crashes,
     "exit.npy": exits,
-    "chats.npy": prints,
+    "prints.npy": prints,
     "interrupt.npy": stop_the_parent(signal.SIGINT),
     "terminate.npy": stop_the_parent(signal.SIGTERM),
     "hang up.npy": stop_the_parent(signal.SIGHUP),

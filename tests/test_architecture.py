@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Import order of the folders (rooms) of the package, read from the sources."""
+"""Import order of the folders of the package, read from the sources."""
 
 import ast
 from collections import Counter
@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "tomoscore_scipion"
 
-ENGINE_ROOMS = (
+ENGINE_FOLDERS = (
     "records",
     "reading",
     "tilt_metadata",
@@ -35,14 +35,14 @@ ENGINE_ROOMS = (
     "commands",
     "engine",
 )
-"""Rooms without Scipion. Each may import the rooms before it and none after it."""
+"""Folders without Scipion. Each may import the folders before it and none after it."""
 
-SCIPION_ROOMS = ("protocols", "viewers", "tests")
-"""Rooms that Scipion loads, like the modules beside them (plugin, wizards and others)."""
+SCIPION_FOLDERS = ("protocols", "viewers", "tests")
+"""Folders that Scipion loads, like the modules beside them (plugin, wizards and others)."""
 
 WITHOUT_TORCH = ("records", "reading", "pipelines", "comparison", "agreement", "examples")
-WITHOUT_TORCH += ("calibration", "report", "session", "napari_plugin", *SCIPION_ROOMS)
-"""Rooms that work where torch is not installed."""
+WITHOUT_TORCH += ("calibration", "report", "session", "napari_plugin", *SCIPION_FOLDERS)
+"""Folders that work where torch is not installed."""
 
 READ_BY_SCIPION = (
     "calibration",
@@ -53,11 +53,11 @@ READ_BY_SCIPION = (
     "agreement",
     "examples",
 )
-"""Rooms of the engine that may be imported in the process of Scipion."""
+"""Folders of the engine that may be imported in the process of Scipion."""
 
 SCIPION = ("scipion", "pyworkflow", "pwem", "tomo")
 LARGEST_SHARE = 0.15
-"""Largest fraction of the lines that a room may have."""
+"""Largest fraction of the lines that a folder may have."""
 
 
 @lru_cache(maxsize=None)
@@ -80,80 +80,80 @@ def within(name, *packages):
     return any(name == package or name.startswith(package + ".") for package in packages)
 
 
-def room_of(path):
+def folder_of(path):
     """The folder below the package in which a file lies; "" for the package itself."""
     parts = path.relative_to(PACKAGE).parts
     return parts[0] if len(parts) > 1 else ""
 
 
-def rooms_imported(path):
-    """The other rooms that a file imports; modules beside the rooms have their own names."""
+def folders_imported(path):
+    """The other folders that a file imports; modules beside the folders have their own names."""
     inside = (name.split(".") for name in imported(path) if within(name, "tomoscore_scipion"))
-    return {parts[1] for parts in inside if len(parts) > 1} - {room_of(path), "__version__"}
+    return {parts[1] for parts in inside if len(parts) > 1} - {folder_of(path), "__version__"}
 
 
-def files_of(*rooms):
-    paths = [path for path in sorted(PACKAGE.rglob("*.py")) if room_of(path) in rooms]
+def files_of(*folders):
+    paths = [path for path in sorted(PACKAGE.rglob("*.py")) if folder_of(path) in folders]
     return [pytest.param(path, id=str(path.relative_to(PACKAGE))) for path in paths]
 
 
-def test_every_folder_with_code_is_a_room():
-    folders = {room_of(path) for path in PACKAGE.rglob("*.py")} - {""}
-    assert folders == {*ENGINE_ROOMS, *SCIPION_ROOMS}
+def test_every_folder_with_code_is_listed():
+    folders = {folder_of(path) for path in PACKAGE.rglob("*.py")} - {""}
+    assert folders == {*ENGINE_FOLDERS, *SCIPION_FOLDERS}
 
 
-def test_every_room_says_what_it_is_for():
-    for room in (*ENGINE_ROOMS, *SCIPION_ROOMS):
-        assert ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text())), room
+def test_every_folder_has_a_docstring():
+    for folder in (*ENGINE_FOLDERS, *SCIPION_FOLDERS):
+        assert ast.get_docstring(ast.parse((PACKAGE / folder / "__init__.py").read_text())), folder
 
 
-def test_no_room_is_a_hall():
+def test_no_folder_exceeds_the_largest_share_of_lines():
     lines = Counter()
     for path in PACKAGE.rglob("*.py"):
-        lines[room_of(path)] += len(path.read_text(encoding="utf-8").splitlines())
-    room, largest = lines.most_common(1)[0]
-    assert largest <= LARGEST_SHARE * sum(lines.values()), room
+        lines[folder_of(path)] += len(path.read_text(encoding="utf-8").splitlines())
+    folder, largest = lines.most_common(1)[0]
+    assert largest <= LARGEST_SHARE * sum(lines.values()), folder
 
 
-@pytest.mark.parametrize("path", files_of(*ENGINE_ROOMS))
-def test_a_room_imports_only_rooms_before_it(path):
-    before = ENGINE_ROOMS[: ENGINE_ROOMS.index(room_of(path))]
-    assert rooms_imported(path) <= set(before)
+@pytest.mark.parametrize("path", files_of(*ENGINE_FOLDERS))
+def test_a_folder_imports_only_folders_before_it(path):
+    before = ENGINE_FOLDERS[: ENGINE_FOLDERS.index(folder_of(path))]
+    assert folders_imported(path) <= set(before)
 
 
-@pytest.mark.parametrize("path", files_of(*ENGINE_ROOMS))
+@pytest.mark.parametrize("path", files_of(*ENGINE_FOLDERS))
 def test_the_engine_never_imports_scipion(path):
     assert not [name for name in imported(path) if within(name, *SCIPION)]
 
 
-@pytest.mark.parametrize("path", files_of(*ENGINE_ROOMS, *SCIPION_ROOMS, ""))
+@pytest.mark.parametrize("path", files_of(*ENGINE_FOLDERS, *SCIPION_FOLDERS, ""))
 def test_only_the_program_entry_imports_commands(path):
     allowed = {PACKAGE / "engine" / "__main__.py"}
-    assert path in allowed or "commands" not in rooms_imported(path)
+    assert path in allowed or "commands" not in folders_imported(path)
 
 
 @pytest.mark.parametrize("path", files_of(*WITHOUT_TORCH, ""))
-def test_rooms_without_torch_never_import_it(path):
+def test_folders_without_torch_never_import_it(path):
     assert not [name for name in imported(path) if within(name, "torch", "safetensors")]
 
 
-@pytest.mark.parametrize("path", files_of(*SCIPION_ROOMS, ""))
-def test_scipion_reads_what_is_written_and_never_runs_a_model(path):
-    assert not rooms_imported(path) & (set(ENGINE_ROOMS) - set(READ_BY_SCIPION))
+@pytest.mark.parametrize("path", files_of(*SCIPION_FOLDERS, ""))
+def test_scipion_folders_import_only_allowed_engine_folders(path):
+    assert not folders_imported(path) & (set(ENGINE_FOLDERS) - set(READ_BY_SCIPION))
 
 
 @pytest.mark.parametrize("path", files_of("records"))
-def test_records_are_light(path):
+def test_records_import_no_heavy_package(path):
     heavy = ("scipy", "mrcfile", "matplotlib", "PIL", "jinja2", "pandas", "starfile")
     assert not [name for name in imported(path) if within(name, *heavy)]
 
 
-@pytest.mark.parametrize("room", [*ENGINE_ROOMS, *SCIPION_ROOMS])
-def test_modules_of_a_room_do_not_import_one_another_in_a_circle(room):
+@pytest.mark.parametrize("folder", [*ENGINE_FOLDERS, *SCIPION_FOLDERS])
+def test_modules_of_a_folder_have_no_circular_imports(folder):
     names = {
         ".".join(path.relative_to(ROOT).with_suffix("").parts): path
         for path in PACKAGE.rglob("*.py")
-        if room_of(path) == room and path.stem != "__init__"
+        if folder_of(path) == folder and path.stem != "__init__"
     }
     uses = {
         name: {other for other in names if other != name and within_any(imported(path), other)}
@@ -161,7 +161,7 @@ def test_modules_of_a_room_do_not_import_one_another_in_a_circle(room):
     }
     while uses:
         leaves = {name for name, others in uses.items() if not others & set(uses)}
-        assert leaves, f"a circle among {sorted(uses)}"
+        assert leaves, f"circular imports among {sorted(uses)}"
         uses = {name: others for name, others in uses.items() if name not in leaves}
 
 
@@ -169,7 +169,7 @@ def within_any(names, package):
     return any(within(name, package) for name in names)
 
 
-def test_imports_are_seen_in_every_form(tmp_path, monkeypatch):
+def test_imports_are_found_in_every_form(tmp_path, monkeypatch):
     source = tmp_path / "tomoscore_scipion" / "reading" / "volume.py"
     source.parent.mkdir(parents=True)
     source.write_text(

@@ -51,7 +51,7 @@ def peak(volume):
     [(0, 0, 0), (5, 0, 0), (-6.3, 4.2, 0), (4.5, -3, 11.25), (-7, 6.6, -14.4), (8.2, 0, -10)],
 )
 @pytest.mark.parametrize("size", [(24, 31, 64), (25, 32, 65)])
-def test_a_point_is_reconstructed_at_its_place(centre_zyx, size):
+def test_a_point_is_reconstructed_at_its_position(centre_zyx, size):
     volume = backproject(blob_projections(centre_zyx, size[1:]), ANGLES, shape_zyx=size)
     np.testing.assert_allclose(peak(volume), centre_zyx, atol=0.1)
 
@@ -76,7 +76,7 @@ def test_density_is_linear():
     torch.testing.assert_close(both, 2 * parts[0] - 3 * parts[1], atol=1e-6, rtol=1e-4)
 
 
-def test_full_half_turn_gives_the_density_itself():
+def test_tilts_over_180_degrees_reconstruct_the_density():
     angles = np.arange(0.0, 180.0, 2.0)
     views = blob_projections((4, 1, -6), (33, 64), angles, sigma=3.0)
     volume = backproject(views, angles, shape_zyx=(48, 33, 64), radial_filter=RadialFilter(1.0))
@@ -85,7 +85,7 @@ def test_full_half_turn_gives_the_density_itself():
     )
     distance2 = (z - 4) ** 2 + (y - 1) ** 2 + (x + 6) ** 2
     truth = np.exp(-distance2 / (2 * 3.0**2)) / (2 * np.pi * 3.0**2) ** 1.5
-    # Linear interpolation takes 2 % off the top of this blob.
+    # Linear interpolation lowers the maximum of this blob by 2 %.
     assert np.abs(volume.numpy() - truth).max() < 0.025 * truth.max()
     assert volume.sum().item() == pytest.approx(1.0, abs=0.03)
 
@@ -97,7 +97,7 @@ def test_agrees_with_scikit_image_in_two_dimensions():
     expected = iradon(sinogram.T.astype(np.float64), theta=angles, filter_name="ramp")
     views = torch.from_numpy(sinogram)[:, None, :]
     volume = backproject(views, angles, shape_zyx=(65, 1, 65), radial_filter=RadialFilter(1.0))
-    # Its second axis points the other way.
+    # The second axis of iradon points in the opposite direction.
     ours = volume[:, 0].numpy()[::-1]
     inside = np.hypot(*np.mgrid[-32:33, -32:33]) < 31
     np.testing.assert_allclose(ours[inside], expected[inside], atol=1e-4 * expected.max())
@@ -118,7 +118,7 @@ def test_single_slices_equal_those_of_the_whole_volume():
     torch.testing.assert_close(some, whole[[17, 3]])
 
 
-def test_slices_lie_at_fractional_positions():
+def test_slices_can_lie_at_fractional_positions():
     views = blob_projections((0.5, 0, 0), (9, 32))
     at = backproject(views, ANGLES, shape_zyx=(21, 9, 32), z_positions=[9.5, 10.5, 11.5])
     assert at[:, 4].amax(dim=1).argmax() == 1
@@ -129,7 +129,7 @@ def planes_at(views, geometry, heights, n_x):
 
 
 @pytest.mark.parametrize("per_pixel", [1, 2, 3])
-def test_a_sheared_view_is_read_between_its_columns_and_wraps_around(per_pixel):
+def test_sheared_views_are_interpolated_and_wrap_around(per_pixel):
     rows = np.random.default_rng(3).normal(size=40 * per_pixel).astype(np.float32)
     views, heights = torch.from_numpy(rows)[None, :, None], [-7.5, 0.0, 3.2, 90.0]
     planes = planes_at(views, Sheared([30.0]), heights, 40)[:, 0]
@@ -139,7 +139,7 @@ def test_a_sheared_view_is_read_between_its_columns_and_wraps_around(per_pixel):
         np.testing.assert_allclose(plane, expected, atol=1e-5)
 
 
-def test_sheared_views_show_a_plane_displaced_and_wrap_around():
+def test_sheared_views_displace_planes_and_wrap_around():
     views = torch.zeros((1, 16, 1))
     views[0, 3] = 1.0
     geometry = Sheared([45.0])
@@ -148,7 +148,7 @@ def test_sheared_views_show_a_plane_displaced_and_wrap_around():
     assert planes[2].nonzero().ravel().tolist() == [14, 15]
 
 
-def test_sheared_and_tilted_views_of_a_point_give_the_same_place():
+def test_a_point_in_sheared_views_is_reconstructed_at_its_position():
     z, x = 6, 9  # from the middle of 41 x 64
     columns = np.arange(64) - 32
     sheared = np.stack(
@@ -185,7 +185,7 @@ def test_cuda_gives_the_same_volume():
     torch.testing.assert_close(on_gpu.cpu(), on_cpu, atol=1e-6, rtol=1e-4)
 
 
-def test_views_weigh_by_their_share_of_the_angles():
+def test_view_weights_are_the_angular_spacing():
     np.testing.assert_allclose(np.rad2deg(view_weights([0, 3, 6, 9])), 3.0)
     np.testing.assert_allclose(np.rad2deg(view_weights([9, 0, 3])), [6, 3, 4.5])
     np.testing.assert_allclose(np.rad2deg(view_weights([-3, 0, 0, 3])), [3, 1.5, 1.5, 3])
@@ -229,7 +229,7 @@ def test_filter_without_a_falloff_cuts_sharply():
     assert values[frequency <= 0.25][-1] > 0.24
 
 
-def test_sirt_like_filter_favours_coarse_features_less_with_more_iterations():
+def test_sirt_like_filter_approaches_the_ramp_with_more_iterations():
     frequency, ramp = response(cutoff=1.0)
     few, many = (response(cutoff=1.0, sirt_iterations=n)[1] for n in (5, 200))
     assert np.all(few <= many + 1e-12)
@@ -241,7 +241,7 @@ def test_sirt_like_filter_favours_coarse_features_less_with_more_iterations():
 @pytest.mark.parametrize(
     "settings", [{"cutoff": 0}, {"falloff": -0.1}, {"shape": "box"}, {"sirt_iterations": -1}]
 )
-def test_impossible_filters_are_refused(settings):
+def test_invalid_filter_settings_are_refused(settings):
     with pytest.raises(ValueError, match="expected"):
         RadialFilter(**settings)
 
@@ -256,6 +256,6 @@ def test_impossible_filters_are_refused(settings):
         ((0, 4, 8), [], (5, 4, 8), "one angle per view"),
     ],
 )
-def test_what_does_not_belong_together_is_refused(images, angles, shape_zyx, message):
+def test_images_angles_and_shapes_that_do_not_match_are_refused(images, angles, shape_zyx, message):
     with pytest.raises(ValueError, match=message):
         backproject(torch.zeros(images), angles, shape_zyx=shape_zyx)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Unreadable tomograms are refused at once; messages name the file and a solution."""
+"""Files that are not tomograms are refused; messages name the file and a solution."""
 
 import bz2
 import gzip
@@ -38,26 +38,26 @@ def refusal(path, voxel_size=None):
     return message
 
 
-def run_advice(message, cwd):
+def run_suggested_command(message, cwd):
     """Run the Python command that an error message suggests."""
     command = re.search(r'python -c "[^"]*"', message).group()
     subprocess.run([sys.executable, *shlex.split(command)[1:]], cwd=cwd, check=True)
 
 
-def test_a_missing_file(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     assert "none of this name" in refusal(tmp_path / "tomo.mrc")
 
 
-def test_a_path_through_a_file(tomogram):
+def test_a_path_below_a_file_is_refused(tomogram):
     assert "Not a directory" in refusal(tomogram / "tomo.mrc")
 
 
-def test_a_name_that_no_file_can_have():
+def test_an_invalid_file_name_is_refused():
     assert "null" in refusal("tomo\0.mrc")
     assert "too long" in refusal("t" * 300)
 
 
-def test_a_folder(tmp_path):
+def test_a_folder_is_refused(tmp_path):
     assert "is a folder; give the tomogram's file" in refusal(tmp_path)
 
 
@@ -66,7 +66,7 @@ def test_a_pipe_is_refused_without_waiting_for_a_writer(tmp_path):
     assert "a pipe, socket or device" in refusal(tmp_path / "pipe.mrc")
 
 
-def test_devices_and_sockets(tmp_path, monkeypatch):
+def test_devices_and_sockets_are_refused(tmp_path, monkeypatch):
     assert "a pipe, socket or device" in refusal("/dev/zero")
     monkeypatch.chdir(tmp_path)
     with socket.socket(socket.AF_UNIX) as server:
@@ -74,7 +74,7 @@ def test_devices_and_sockets(tmp_path, monkeypatch):
         assert "cannot be opened" in refusal("s.mrc")
 
 
-def test_a_dangling_link_and_a_loop_of_links(tmp_path):
+def test_dangling_and_circular_links_are_refused(tmp_path):
     (tmp_path / "dangling.mrc").symlink_to("gone.mrc")
     assert "a link to gone.mrc, which does not exist" in refusal(tmp_path / "dangling.mrc")
     (tmp_path / "a.mrc").symlink_to("b.mrc")
@@ -82,7 +82,7 @@ def test_a_dangling_link_and_a_loop_of_links(tmp_path):
     assert "leads back to itself" in refusal(tmp_path / "a.mrc")
 
 
-def test_a_file_that_may_not_be_read(tomogram):
+def test_a_file_without_read_permission_is_refused(tomogram):
     tomogram.chmod(0)
     reader, writer = os.pipe()
     child = os.fork()
@@ -101,7 +101,7 @@ def test_a_file_that_may_not_be_read(tomogram):
     os.waitpid(child, 0)
 
 
-def test_an_empty_file_and_one_shorter_than_a_header(tmp_path, tomogram):
+def test_files_shorter_than_a_header_are_refused(tmp_path, tomogram):
     (tmp_path / "empty.mrc").touch()
     assert "is empty (0 bytes)" in refusal(tmp_path / "empty.mrc")
     os.truncate(tomogram, 1023)
@@ -109,7 +109,7 @@ def test_an_empty_file_and_one_shorter_than_a_header(tmp_path, tomogram):
 
 
 @pytest.mark.parametrize("size", [1024, 1025, 1024 + 239])
-def test_a_file_that_is_cut_off(tomogram, size):
+def test_a_truncated_file_is_refused(tomogram, size):
     os.truncate(tomogram, size)
     assert "expected 1264 bytes" in (message := refusal(tomogram))
     assert f"found {size}" in message and "still being written" in message
@@ -125,7 +125,7 @@ def test_a_file_that_is_cut_off(tomogram, size):
         ("Gr\u00fc\u00dfe", "text"),
     ],
 )
-def test_text_in_place_of_a_tomogram(tmp_path, content, finding):
+def test_text_files_are_refused(tmp_path, content, finding):
     (tmp_path / "tomo.mrc").write_text(content, encoding="utf-8")
     assert finding in refusal(tmp_path / "tomo.mrc")
 
@@ -161,65 +161,65 @@ def test_a_zarr_folder_is_refused_with_the_command_that_converts_it(tmp_path):
     assert "zarr.open('in.zarr'" in refusal(tmp_path / "t.zarr")
 
 
-def test_the_advice_for_numpy_files_works(tmp_path):
+def test_the_suggested_command_converts_numpy_files(tmp_path):
     array = np.random.default_rng(1).normal(size=(3, 4, 5))
     np.save(tmp_path / "in.npy", array)
-    run_advice(refusal(tmp_path / "in.npy"), tmp_path)
+    run_suggested_command(refusal(tmp_path / "in.npy"), tmp_path)
     with open_volume(tmp_path / "out.mrc") as volume:
         np.testing.assert_array_equal(volume.read_slice(1), array[1].astype("f4"))
 
 
-def test_the_advice_for_permuted_axes_works(tomogram):
+def test_the_suggested_command_corrects_permuted_axes(tomogram):
     with mrcfile.open(tomogram, "r+") as mrc:
         mrc.header.mapc, mrc.header.mapr, mrc.header.maps = 3, 1, 2
     message = refusal(tomogram)
     assert "found 3, 1, 2" in message
     tomogram.rename(tomogram.parent / "in.mrc")
-    run_advice(message, tomogram.parent)
+    run_suggested_command(message, tomogram.parent)
     with open_volume(tomogram.parent / "in.mrc") as volume:
         assert volume.warnings == ()
 
 
-def test_bytes_without_any_sense(tmp_path):
+def test_random_bytes_are_refused(tmp_path):
     (tmp_path / "tomo.mrc").write_bytes(np.random.default_rng(1).bytes(5000))
     assert "is not an MRC file: expected the word MAP" in refusal(tmp_path / "tomo.mrc")
 
 
 @pytest.mark.parametrize("kind", [gzip, bz2])
 @pytest.mark.parametrize("part", [20, 100, -1])
-def test_a_compressed_file_that_is_cut_off(tmp_path, tomogram, kind, part):
+def test_a_truncated_compressed_file_is_refused(tmp_path, tomogram, kind, part):
     path = tmp_path / "packed.mrc"
     path.write_bytes(kind.compress(tomogram.read_bytes())[:part])
     assert refusal(path).endswith("data, found a file that is cut off; get the file anew")
 
 
 @pytest.mark.parametrize("kind", [gzip, bz2])
-def test_a_compressed_file_that_is_damaged(tmp_path, tomogram, kind):
+def test_a_damaged_compressed_file_is_refused(tmp_path, tomogram, kind):
     packed = bytearray(kind.compress(tomogram.read_bytes()))
     packed[len(packed) // 2] ^= 255
     (tmp_path / "packed.mrc").write_bytes(packed)
     assert "found damage" in refusal(tmp_path / "packed.mrc")
 
 
-def test_a_wrong_checksum_is_damage_too(tmp_path, tomogram):
+def test_a_wrong_checksum_is_refused_as_damage(tmp_path, tomogram):
     packed = bytearray(gzip.compress(tomogram.read_bytes()))
     packed[-8] ^= 1
     (tmp_path / "packed.mrc.gz").write_bytes(packed)
     assert "found damage" in refusal(tmp_path / "packed.mrc.gz")
 
 
-def test_a_compressed_file_shorter_than_its_header_says(tmp_path, tomogram):
+def test_a_compressed_file_shorter_than_its_header_says_is_refused(tmp_path, tomogram):
     (tmp_path / "t.mrc.gz").write_bytes(gzip.compress(tomogram.read_bytes()[:-1]))
     assert "is shorter than its header says" in refusal(tmp_path / "t.mrc.gz")
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"only text"])
-def test_a_compressed_file_that_holds_no_tomogram(tmp_path, content):
+def test_a_compressed_file_without_a_tomogram_is_refused(tmp_path, content):
     (tmp_path / "t.mrc.gz").write_bytes(gzip.compress(content))
     assert "expected an MRC file" in refusal(tmp_path / "t.mrc.gz")
 
 
-def test_a_compressed_file_that_would_fill_the_disk_is_refused_before_it_does(tmp_path, tomogram):
+def test_a_compressed_file_larger_than_the_free_disk_space_is_refused(tmp_path, tomogram):
     with mrcfile.mmap(tomogram, "r+") as mrc:
         mrc.header.nz = mrc.header.mz = 2**31 - 1
         mrc.header.nx = mrc.header.ny = 16384
@@ -228,21 +228,21 @@ def test_a_compressed_file_that_would_fill_the_disk_is_refused_before_it_does(tm
     assert "expected room for" in message and "TMPDIR" in message
 
 
-def test_no_folder_for_temporary_files(tmp_path, tomogram, monkeypatch):
+def test_a_missing_folder_for_temporary_files_is_reported(tmp_path, tomogram, monkeypatch):
     (tmp_path / "t.mrc.gz").write_bytes(gzip.compress(tomogram.read_bytes()))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     message = refusal(tmp_path / "t.mrc.gz")
     assert "No such file or directory" in message and "TMPDIR" in message
 
 
-def test_a_disk_that_fails():
+def test_a_read_error_of_the_disk_is_reported():
     with open("/proc/self/mem", "rb", buffering=0) as unreadable:
         source = SourceFile(unreadable, "tomo.mrc")
         with pytest.raises(TomogramError, match=r"^tomo\.mrc: cannot be read at byte 0: Input/out"):
             source.head(1024)
 
 
-def test_a_voxel_size_is_needed_from_the_header_or_the_user(tomogram):
+def test_a_file_without_a_voxel_size_is_refused_unless_one_is_given(tomogram):
     with mrcfile.open(tomogram, "r+") as mrc:
         mrc.voxel_size = 0
     assert "give --voxel-size" in refusal(tomogram)

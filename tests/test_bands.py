@@ -40,18 +40,18 @@ def test_scored_bands_are_the_octaves_from_128_to_4_nm():
         (100.0, [0, 0, 0, 0, 0, 0]),
     ],
 )
-def test_a_voxel_carries_the_bands_down_to_its_nyquist_period(voxel_nm, expected):
+def test_bands_down_to_the_nyquist_period_count_fully(voxel_nm, expected):
     np.testing.assert_array_equal(fraction_below_nyquist(voxel_nm), expected)
 
 
-def test_a_cut_band_is_carried_by_its_share_of_the_octave_in_log2():
+def test_a_band_cut_by_nyquist_has_its_share_in_log2():
     share = fraction_below_nyquist(2.5)
     np.testing.assert_allclose(share, [1, 1, 1, 1, math.log2(8 / 5), 0])
     assert fraction_below_nyquist(1.7)[-1] == pytest.approx(math.log(4 / 3.4) / math.log(4 / 3))
 
 
 @pytest.mark.parametrize("rounding", [-1e-9, 1e-9])
-def test_rounding_of_a_voxel_at_nyquist_neither_gains_nor_loses_a_band(rounding):
+def test_rounding_of_the_voxel_size_neither_adds_nor_removes_a_band(rounding):
     np.testing.assert_allclose(fraction_below_nyquist(2 + rounding), [1, 1, 1, 1, 1, 0], atol=1e-8)
     assert fraction_below_nyquist(2 + rounding)[-1] == 0
 
@@ -68,7 +68,7 @@ def test_rounding_of_a_voxel_at_nyquist_neither_gains_nor_loses_a_band(rounding)
         (math.nan, 0),
     ],
 )
-def test_the_score_ranges_from_no_octave_to_every_octave(level, score):
+def test_the_score_rises_from_0_to_5_with_the_resolvability(level, score):
     assert tomoscore(np.full(N_BANDS, level)) == pytest.approx(score)
 
 
@@ -76,16 +76,16 @@ def test_each_octave_counts_1_and_the_finest_band_0():
     np.testing.assert_allclose(tomoscore(np.eye(N_BANDS)), [1, 1, 1, 1, 1, 0])
 
 
-def test_nan_in_one_band_leaves_the_others_counted():
+def test_a_band_with_nan_counts_0():
     assert tomoscore([1, 1, math.nan, 1, 1, math.nan]) == pytest.approx(4)
 
 
-def test_a_cut_band_counts_by_its_share():
+def test_a_band_cut_by_nyquist_counts_by_its_share():
     share = np.array([1, 1, 1, 0.25, 0, 0])
     assert tomoscore(ALL, share) == pytest.approx(3.25)
 
 
-def test_scores_of_many_curves_are_those_of_each():
+def test_scores_of_stacked_curves_equal_those_of_single_curves():
     curves = np.random.default_rng(0).uniform(-1, 1, (4, 3, N_BANDS))
     scores = tomoscore(curves)
     assert scores.shape == (4, 3)
@@ -107,7 +107,7 @@ def test_score_0_has_no_scale():
     assert scale_nm(0) is None
 
 
-def test_scale_is_readable():
+def test_scale_is_printed_with_its_unit():
     assert readable_scale(22.6274) == "22.6 nm"
     assert readable_scale(None) == "coarser than 128 nm"
 

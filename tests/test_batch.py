@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A batch survives a crash of the scoring process; one crash costs one tomogram."""
+"""A batch survives a crash of the scoring process; a crash fails only one tomogram."""
 
 import gc
 import os
@@ -93,7 +93,7 @@ def test_the_process_ends_with_the_batch():
         ),
     ],
 )
-def test_what_becomes_of_the_process_costs_one_tomogram(name, error):
+def test_an_error_or_a_crash_fails_only_one_tomogram(name, error):
     records, pids = run("a.npy", name, "b.npy")
     assert [r.status for r in records] == ["ok", "failed", "ok"]
     failed = records[1]
@@ -103,7 +103,7 @@ def test_what_becomes_of_the_process_costs_one_tomogram(name, error):
     assert (len(set(pids)) == 1) is (name == "none.npy")
 
 
-def test_a_process_that_hangs_is_ended_and_costs_one_tomogram():
+def test_a_hanging_process_is_killed_and_fails_only_one_tomogram():
     records, pids = run("a.npy", "hang.npy", "b.npy", timeout_s=5.0)
     assert [r.status for r in records] == ["ok", "failed", "ok"]
     assert records[1].error == (
@@ -128,12 +128,12 @@ def test_a_process_that_died_while_idle_is_replaced():
         assert scoring.process(Tomogram("a", "a.npy")).tomoscore == 1.0
 
 
-def test_a_batch_whose_every_tomogram_kills_the_process_ends():
+def test_a_batch_ends_if_every_tomogram_kills_the_process():
     records, _ = run("killed.npy", "killed.npy", "exit.npy")
     assert [r.status for r in records] == ["failed"] * 3
 
 
-def test_a_gpu_that_is_lost_costs_one_tomogram_and_then_stops_the_batch(monkeypatch, tmp_path):
+def test_a_lost_gpu_fails_one_tomogram_and_stops_the_batch(monkeypatch, tmp_path):
     monkeypatch.setenv("GPU_LOST", str(tmp_path / "lost"))
     Path("of a GPU.safetensors").touch()
     records = []
@@ -146,18 +146,20 @@ def test_a_gpu_that_is_lost_costs_one_tomogram_and_then_stops_the_batch(monkeypa
     assert "CUDA error: unspecified launch failure" in records[1].error
 
 
-def test_a_process_that_replaces_another_stays_on_its_device(monkeypatch):
-    asked = []
+def test_a_replacement_process_uses_the_same_device(monkeypatch):
+    requested = []
     monkeypatch.setattr(FakeScorer, "notices", ())
     with Supervisor(Scoring(), device="auto") as scoring:
         assert scoring.device == "cpu"
         send = HelperProcess.send
         monkeypatch.setattr(
-            HelperProcess, "send", lambda self, m: (asked.append(m.get("device")), send(self, m))
+            HelperProcess,
+            "send",
+            lambda self, m: (requested.append(m.get("device")), send(self, m)),
         )
         scoring.process(Tomogram("a", "killed.npy"))
         scoring.process(Tomogram("a", "a.npy"))
-    assert asked == [None, "cpu", None]
+    assert requested == [None, "cpu", None]
 
 
 @pytest.mark.parametrize(
@@ -168,7 +170,7 @@ def test_a_process_that_replaces_another_stays_on_its_device(monkeypatch):
         ("hang", "the process that loads the model gave no answer within 4 s; is the disk"),
     ],
 )
-def test_a_process_that_does_not_come_up_is_no_start(monkeypatch, weights, says):
+def test_a_process_that_fails_to_load_the_model_is_a_start_error(monkeypatch, weights, says):
     monkeypatch.setattr(supervisor, "LOAD_S", 4.0)
     Path(f"{weights}.safetensors").touch()
     with pytest.raises(StartError, match=says), Supervisor(
@@ -177,7 +179,7 @@ def test_a_process_that_does_not_come_up_is_no_start(monkeypatch, weights, says)
         pass
 
 
-def test_a_process_that_cannot_be_started_is_no_start(monkeypatch):
+def test_a_process_that_cannot_be_started_is_a_start_error(monkeypatch):
     monkeypatch.setattr(supervisor, "command", lambda: ["/nonexistent/python"])
     with pytest.raises(StartError, match=r"cannot start a process .*: No such file.*\(ulimit -u"):
         Supervisor(Scoring()).start()
@@ -190,13 +192,13 @@ def test_the_message_names_a_missing_package():
     assert missing.value.name == "no_such_package"
 
 
-def test_the_process_finds_the_modules_of_this_one_and_not_those_of_the_current_folder(monkeypatch):
+def test_the_process_gets_the_module_search_path_of_its_parent(monkeypatch):
     monkeypatch.undo()
     assert supervisor.command()[3:] == sys.path
     assert "'" not in supervisor.WORKER  # nothing is formatted into it
 
 
-def test_the_process_can_be_started_from_a_folder_with_modules_of_our_names(folder, monkeypatch):
+def test_the_process_imports_no_modules_from_the_current_folder(folder, monkeypatch):
     monkeypatch.undo()
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p not in ("", ".")])
@@ -206,29 +208,29 @@ def test_the_process_can_be_started_from_a_folder_with_modules_of_our_names(fold
         Supervisor(Scoring(), weights="none.safetensors", device="cpu").start()
 
 
-def test_time_counts_only_in_small_steps():
-    patience = TimeLimit(1.0)
-    patience.spend(3600)  # as after Ctrl-Z, or when the machine slept
-    patience.spend(0.5)
+def test_the_time_limit_ignores_large_steps():
+    limit = TimeLimit(1.0)
+    limit.spend(3600)  # as after Ctrl-Z or a sleep of the machine
+    limit.spend(0.5)
     with pytest.raises(NoAnswerError, match="gave no answer within 1 s"):
-        patience.spend(0.2)
+        limit.spend(0.2)
 
 
-def test_setting_the_clock_changes_nothing(monkeypatch):
+def test_setting_the_system_clock_does_not_affect_a_batch(monkeypatch):
     monkeypatch.setattr(time, "time", iter([1e9, 0.0, 5e9] * 1000).__next__)
     records, _ = run("a.npy", "b.npy", timeout_s=60.0)
     assert [r.status for r in records] == ["ok", "ok"]
     assert all(0 <= r.seconds < 60 for r in records)
 
 
-def test_half_an_answer_is_none():
+def test_an_incomplete_answer_is_an_error():
     process = HelperProcess([sys.executable, "-c", "print('{\"record\": {', end='')"])
     with pytest.raises(helper_process.ProcessEndedError, match="ended with exit status 0"):
         process.receive(TimeLimit(60), no_check)
     process.close()
 
 
-def test_a_process_that_closes_its_output_and_lives_on_is_lost(monkeypatch):
+def test_a_process_that_closes_its_output_is_an_error_and_killed(monkeypatch):
     monkeypatch.setattr(helper_process, "END_S", 0.5)
     process = HelperProcess([sys.executable, "-c", "import os, time; os.close(1); time.sleep(60)"])
     with pytest.raises(helper_process.ProcessEndedError, match="closed its output and hangs"):
@@ -246,7 +248,7 @@ def test_sending_to_an_ended_process_is_an_error():
     process.close()
 
 
-def test_a_stop_ends_the_waiting_and_the_process():
+def test_an_interrupt_while_waiting_ends_the_process():
     def stop():
         raise KeyboardInterrupt
 
@@ -257,10 +259,10 @@ def test_a_stop_ends_the_waiting_and_the_process():
         os.kill(pid, 0)
 
 
-def test_no_file_and_no_thread_is_left_open():
+def test_a_batch_leaves_no_open_file_and_no_thread():
     run("a.npy")
     gc.collect()
     files, threads = len(os.listdir("/proc/self/fd")), threading.active_count()
     run("a.npy", "killed.npy", "b.npy")
-    assert len(os.listdir("/proc/self/fd")) <= files  # fewer: what an earlier test left was closed
+    assert len(os.listdir("/proc/self/fd")) <= files  # fewer if files of earlier tests were closed
     assert threading.active_count() <= threads

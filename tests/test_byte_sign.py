@@ -37,19 +37,19 @@ def counts_of(stored):
         (200, 15, False),
     ],
 )
-def test_unsigned_bytes_wrap_where_they_reach_both_sides_of_the_middle(mean, spread, expected):
+def test_unsigned_bytes_on_both_sides_of_128_are_recognised(mean, spread, expected):
     assert wraps_around(counts_of(bytes_of(mean, spread, "u1"))) is expected
 
 
 @pytest.mark.parametrize(
     ("mean", "spread"), [(0, 30), (0, 5), (0, 60), (40, 20), (-60, 25), (100, 20), (-120, 10)]
 )
-def test_signed_bytes_do_not(mean, spread):
+def test_signed_bytes_are_not_taken_for_unsigned(mean, spread):
     assert not wraps_around(counts_of(bytes_of(mean, spread, "i1")))
 
 
 @pytest.mark.parametrize("values", [[0], [-128, 127], [-128, 0, 127], list(range(-128, 128))])
-def test_clipped_constant_and_even_bytes_do_not(values):
+def test_clipped_constant_and_uniform_bytes_are_not_taken_for_unsigned(values):
     stored = np.resize(np.array(values, dtype="i1"), SHAPE)
     assert not wraps_around(counts_of(stored))
 
@@ -63,14 +63,14 @@ def written(path, stored, **flags):
 
 
 @pytest.mark.parametrize("opened", [open_volume, open_stack])
-def test_such_a_file_is_read_as_unsigned_with_a_warning(tmp_path, opened):
+def test_unsigned_bytes_are_read_with_a_warning(tmp_path, opened):
     stored = bytes_of(128, 30, "u1")
     with opened(written(tmp_path / "t.mrc", stored)) as volume:
         assert volume.warnings == (WRAPS,)
         np.testing.assert_array_equal(volume.read_slice(3), stored.view("u1")[3])
 
 
-def test_it_holds_for_compressed_files_too(tmp_path):
+def test_unsigned_bytes_of_compressed_files_are_read_with_a_warning(tmp_path):
     stored = bytes_of(128, 30, "u1")
     path = tmp_path / "t.mrc.gz"
     path.write_bytes(gzip.compress(bad_tomograms.content(stored)))
@@ -80,14 +80,14 @@ def test_it_holds_for_compressed_files_too(tmp_path):
 
 
 @pytest.mark.parametrize(("imod", "dtype"), [(1, "i1"), (0, "u1")])
-def test_what_imod_says_of_its_bytes_is_believed(tmp_path, imod, dtype):
+def test_the_imod_flag_decides_the_sign_of_bytes(tmp_path, imod, dtype):
     stored = bytes_of(128, 30, "u1")
     with open_volume(written(tmp_path / "t.mrc", stored, imod=imod)) as volume:
         assert volume.warnings == ()
         np.testing.assert_array_equal(volume.read_slice(0), stored.view(dtype)[0])
 
 
-def test_signed_bytes_stay_signed_without_a_word(tmp_path):
+def test_signed_bytes_are_read_without_a_warning(tmp_path):
     stored = bytes_of(5, 30, "i1")
     with open_volume(written(tmp_path / "t.mrc", stored)) as volume:
         assert volume.warnings == ()

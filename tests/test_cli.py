@@ -58,7 +58,7 @@ def test_scores_are_shown_and_written(tomograms, capsys):
     assert sorted(os.listdir()) == ["a.npy", "b.npy", "c.npy", "r.jsonl", "s.csv"]
 
 
-def test_a_report_is_made_of_what_is_done_in_the_order_given(tomograms, capsys):
+def test_the_report_lists_tomograms_in_the_given_order(tomograms, capsys):
     assert main(["score", "b.npy", "none.npy", "a.npy", "--report", "r.html", "--quiet"]) == 3
     assert capsys.readouterr().out == ""
     page = Path("r.html").read_text(encoding="utf-8")
@@ -71,30 +71,30 @@ def test_a_report_is_made_of_what_is_done_in_the_order_given(tomograms, capsys):
     assert sorted(os.listdir()) == ["a.npy", "b.npy", "c.npy", "r.html"]
 
 
-def test_a_stop_still_makes_the_report(tomograms):
+def test_a_stopped_batch_still_writes_the_report(tomograms):
     np.save("interrupt.npy", np.ones(2))
     assert main(["score", "a.npy", "interrupt.npy", "b.npy", "--report", "r.html"]) == 130
     assert '"id":"a.npy"' in Path("r.html").read_text(encoding="utf-8")
 
 
-def test_without_output_only_the_table_is_made(tomograms, capsys):
+def test_without_output_options_only_the_table_is_printed(tomograms, capsys):
     assert main(["score", "a.npy"]) == 0
     assert "1.00" in capsys.readouterr().out
     assert sorted(os.listdir()) == ["a.npy", "b.npy", "c.npy"]
 
 
-def test_options_may_stand_between_paths(tomograms):
+def test_options_can_stand_between_paths(tomograms):
     assert main(["score", "a.npy", "--output", "r.jsonl", "b.npy", "--quiet", "c.npy"]) == 0
     assert ids_in("r.jsonl") == ["a.npy", "b.npy", "c.npy"]
 
 
-def test_a_path_may_look_like_an_option(tomograms):
+def test_a_path_can_look_like_an_option(tomograms):
     os.rename("a.npy", "--a.npy")
     assert main(["score", "--output", "r.jsonl", "--", "--a.npy"]) == 0
     assert ids_in("r.jsonl") == ["--a.npy"]
 
 
-def test_a_given_voxel_size_reaches_every_tomogram(tomograms):
+def test_a_given_voxel_size_applies_to_every_tomogram(tomograms):
     assert main(["score", "a.npy", "b.npy", "--voxel-size", "13.5", "--output", "r.jsonl"]) == 0
     assert {r.voxel_size_angstrom for r in read_records("r.jsonl")} == {13.5}
 
@@ -123,19 +123,19 @@ def test_a_tomogram_that_fails_does_not_stop_the_others(tomograms, capsys, name)
     assert records[1].engine_version == __version__
 
 
-def test_all_failed_is_3_and_written(tomograms):
+def test_exit_status_is_3_if_all_tomograms_failed(tomograms):
     assert main(["score", "none.npy", "--output", "r.jsonl"]) == 3
     assert ids_in("r.jsonl") == ["none.npy"]
 
 
-def test_debug_shows_where_a_tomogram_failed(tomograms, capfd):
+def test_debug_prints_the_traceback_of_a_failed_tomogram(tomograms, capfd):
     assert main(["score", "bug.npy"]) == 3
     assert "Traceback" not in capfd.readouterr().err
     assert main(["score", "bug.npy", "--debug"]) == 3
     assert "Traceback" in capfd.readouterr().err
 
 
-def test_files_of_one_name_keep_apart(tomograms):
+def test_files_with_the_same_name_get_different_ids(tomograms):
     for folder in ("x", "y"):
         os.mkdir(folder)
         np.save(f"{folder}/a.npy", np.ones(2))
@@ -196,7 +196,7 @@ def test_quiet_prints_errors_only(tomograms, capsys):
         ([], "COMMAND"),
     ],
 )
-def test_wrong_usage_is_2_and_says_what(tomograms, capsys, arguments, says):
+def test_wrong_usage_exits_2_with_the_reason(tomograms, capsys, arguments, says):
     assert main(arguments) == 2
     assert says in capsys.readouterr().err
     assert sorted(os.listdir()) == ["a.npy", "b.npy", "c.npy"]
@@ -222,12 +222,12 @@ def test_a_start_error_exits_1_with_one_line_and_no_output(tomograms, capsys, ar
     assert sorted(os.listdir()) == ["a.npy", "b.npy", "c.npy"]
 
 
-def test_debug_shows_where_an_error_came_from(tomograms, capsys):
+def test_debug_prints_the_traceback_of_a_start_error(tomograms, capsys):
     assert main(["score", "--job", "none.json", "--output", "r.jsonl", "--debug"]) == 1
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_a_job_is_0_also_when_a_tomogram_failed(tomograms):
+def test_a_job_exits_0_if_a_tomogram_failed(tomograms):
     write_job("a", "none", "b")
     assert main(["score", "--job", "job.json", "--output", "r.jsonl"]) == 0
     assert [(r.ts_id, r.status) for r in read_records("r.jsonl")] == [
@@ -237,13 +237,13 @@ def test_a_job_is_0_also_when_a_tomogram_failed(tomograms):
     ]
 
 
-def test_a_job_never_replaces_itself(tomograms, capsys):
+def test_a_job_never_overwrites_its_own_file(tomograms, capsys):
     write_job("a")
     assert main(["score", "--job", "job.json", "--output", "job.json"]) == 1
     assert "is an input" in capsys.readouterr().err
 
 
-def test_a_job_goes_on_where_it_was_and_tries_failed_ones_again(tomograms, capsys):
+def test_a_job_resumes_and_scores_failed_tomograms_again(tomograms, capsys):
     command = ["score", "--job", "job.json", "--output", "r.jsonl", "--csv", "s.csv"]
     write_job("a", "late")
     assert main(command) == 0
@@ -259,7 +259,7 @@ def test_a_job_goes_on_where_it_was_and_tries_failed_ones_again(tomograms, capsy
     assert len(Path("s.csv").read_text().splitlines()) == 4
 
 
-def test_a_job_survives_a_kill_and_scores_only_what_is_missing(tomograms):
+def test_a_killed_job_resumes_with_the_missing_tomograms(tomograms):
     np.save("kill.npy", np.full(2, 4.0))
     write_job("a", "b", "kill", "c")
     command = [sys.executable, scoring_fakes.__file__, "score", "--job", "job.json"]
@@ -275,7 +275,7 @@ def test_a_job_survives_a_kill_and_scores_only_what_is_missing(tomograms):
 
 
 @pytest.mark.parametrize("name", ["interrupt.npy", "terminate.npy", "hang up.npy"])
-def test_a_stop_keeps_what_is_finished(tomograms, capsys, name):
+def test_a_stopped_batch_keeps_finished_records(tomograms, capsys, name):
     np.save(name, np.ones(2))
     assert main(["score", "a.npy", name, "b.npy", "--output", "r.jsonl", "--csv", "s.csv"]) == 130
     out, err = capsys.readouterr()
@@ -285,19 +285,19 @@ def test_a_stop_keeps_what_is_finished(tomograms, capsys, name):
     assert err.endswith("tomoscore: stopped: 1 of 3 tomograms are done\n")
 
 
-def test_a_stop_before_the_first_result_leaves_the_old_ones(tomograms):
+def test_a_stop_before_the_first_result_keeps_the_old_file(tomograms):
     Path("r.jsonl").write_text("old\n")
     assert main(["score", "interrupt.npy", "--output", "r.jsonl"]) == 130
     assert Path("r.jsonl").read_text() == "old\n"
 
 
-def test_a_stop_while_the_model_loads_is_130(tomograms, capsys):
+def test_a_stop_while_the_model_loads_exits_130(tomograms, capsys):
     Path("interrupt.safetensors").touch()
     assert main(["score", "a.npy", "--weights", "interrupt.safetensors"]) == 130
     assert capsys.readouterr().err == "tomoscore: stopped\n"
 
 
-def test_a_reader_that_left_is_no_traceback(tomograms):
+def test_a_closed_pipe_gives_no_traceback(tomograms):
     reading, writing = os.pipe()
     os.close(reading)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -334,7 +334,7 @@ def test_help_and_info_import_no_heavy_package(tmp_path):
     assert ended.stdout.splitlines()[-1] == "[]"
 
 
-def test_the_module_runs_as_the_program_does():
+def test_the_module_can_be_run_with_python_m():
     ended = run_python("-m", "tomoscore_scipion.engine", "--version")
     assert (ended.returncode, ended.stdout) == (0, f"tomoscore {__version__}\n")
 
@@ -362,7 +362,7 @@ def test_simulate_and_train_run_their_own_modules(lazy_command):
     assert main([name, "--seed", "7"]) == 7
 
 
-def test_a_package_that_is_not_installed_is_named_with_the_way_out(lazy_command, capsys):
+def test_a_missing_package_is_named_with_its_pip_command(lazy_command, capsys):
     name, run = lazy_command
     run.main = lambda args: __import__("no_such_package")
     assert main([name]) == 1
@@ -370,7 +370,7 @@ def test_a_package_that_is_not_installed_is_named_with_the_way_out(lazy_command,
     assert says in capsys.readouterr().err
 
 
-def test_bugs_keep_their_traceback(lazy_command):
+def test_unexpected_errors_are_not_caught(lazy_command):
     name, run = lazy_command
     run.main = lambda args: __import__("tomoscore_scipion.no_such_module")
     with pytest.raises(ModuleNotFoundError):
@@ -404,18 +404,18 @@ def test_info_names_versions_weights_and_devices(shipped_weights, capsys):
     assert f"numpy        {np.__version__}\n" in out
 
 
-def test_info_as_json_has_the_same(shipped_weights, capsys):
+def test_info_as_json_has_the_same_content(shipped_weights, capsys):
     assert main(["info", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["version"] == __version__
-    assert told["weights"]["sha256"] == "ab" * 32
-    assert told["weights"]["bytes"] == 2_500_000
-    assert told["weights"]["metrics"]["rank correlation"] == 0.95
-    assert told["devices"][0]["device"] == "cpu"
-    assert told["packages"]["numpy"] == np.__version__
+    found = json.loads(capsys.readouterr().out)
+    assert found["version"] == __version__
+    assert found["weights"]["sha256"] == "ab" * 32
+    assert found["weights"]["bytes"] == 2_500_000
+    assert found["weights"]["metrics"]["rank correlation"] == 0.95
+    assert found["devices"][0]["device"] == "cpu"
+    assert found["packages"]["numpy"] == np.__version__
 
 
-def test_info_without_usable_weights_says_so_and_is_1(shipped_weights, monkeypatch, capsys):
+def test_info_without_usable_weights_exits_1_with_the_reason(shipped_weights, monkeypatch, capsys):
     def missing(path):
         raise StartError("no weights: install the package again")
 
@@ -424,7 +424,7 @@ def test_info_without_usable_weights_says_so_and_is_1(shipped_weights, monkeypat
     assert "weights      not usable: no weights: install" in capsys.readouterr().out
 
 
-def test_a_missing_package_is_reported(shipped_weights, monkeypatch, capsys):
+def test_info_reports_a_missing_package(shipped_weights, monkeypatch, capsys):
     monkeypatch.setattr(info, "PACKAGES", ("torch", "no-such-package"))
     main(["info"])
     assert "no-such-package not installed\n" in capsys.readouterr().out
@@ -432,7 +432,7 @@ def test_a_missing_package_is_reported(shipped_weights, monkeypatch, capsys):
 
 @pytest.fixture
 def nvidia_smi(tmp_path, monkeypatch):
-    """Function that puts a fake program of a given name on the PATH."""
+    """Function that puts a fake nvidia-smi with a given script on the PATH."""
 
     def make(script):
         program = tmp_path / "nvidia-smi"
@@ -470,17 +470,17 @@ def test_a_faulty_driver_is_reported_and_does_not_hang(nvidia_smi, monkeypatch, 
     assert re.match(says, error)
 
 
-def test_no_driver_is_no_error(monkeypatch):
+def test_a_missing_driver_is_not_an_error(monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
     assert info.list_gpus() == ([], None)
 
 
-def test_cores_are_counted_where_they_cannot_be_asked_for(monkeypatch):
+def test_cores_are_counted_without_sched_getaffinity(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     assert info.count_cores() == os.cpu_count()
 
 
-def test_a_batch_runs_in_a_thread_too(tomograms):
+def test_a_batch_can_run_in_a_thread(tomograms):
     status = []
     thread = threading.Thread(target=lambda: status.append(main(["score", "a.npy"])))
     thread.start()

@@ -39,14 +39,14 @@ def tilt_series(gain=0.0, noise=0.1, number=20, seed=0):
     return a_set(one), a_set(truth + gain + noise * rng.standard_normal(number))
 
 
-def test_a_small_gain_is_seen_although_tilt_series_differ_much():
+def test_a_small_gain_is_significant_although_tilt_series_differ():
     one, other = tilt_series(gain=0.15)
     found = compare({"A": one, "B": other})
     (difference,) = found.differences
     low, high = difference.interval
     assert 0 < low < difference.mean < high and low < 0.15 < high
     assert (found.leader, found.winner) == (1, 1)
-    # Unpaired, the spread of the tilt series would drown it.
+    # Unpaired, the spread of the tilt series would hide the gain.
     assert np.std(list(one.values())) > 5 * difference.mean
 
 
@@ -57,7 +57,7 @@ def test_noise_alone_has_no_winner_but_a_leader():
     assert summary_text.verdict(found).startswith("No winner over 20 tilt series")
 
 
-def test_what_is_said_does_not_depend_on_the_order_of_sets():
+def test_the_verdict_does_not_depend_on_the_order_of_sets():
     one, other = tilt_series(gain=0.3)
     forward, backward = compare({"A": one, "B": other}), compare({"B": other, "A": one})
     assert summary_text.verdict(forward) == summary_text.verdict(backward)
@@ -68,19 +68,19 @@ def test_what_is_said_does_not_depend_on_the_order_of_sets():
 
 
 @pytest.mark.parametrize("number", [10, 40])
-def test_the_interval_holds_the_truth_as_often_as_it_says(number):
+def test_the_interval_has_its_stated_coverage(number):
     rng = np.random.default_rng(number)
     tries = 400
     held = 0
     for _ in range(tries):
-        # Differences with a tail, as those of scores have.
+        # Differences with a long tail, as between scores.
         values = 0.2 + 0.3 * rng.standard_t(5, number)
         low, high = bootstrap_interval(values)
         held += low <= 0.2 <= high
     assert 0.90 <= held / tries <= 0.99
 
 
-def test_with_more_sets_the_intervals_are_wider_so_that_all_hold():
+def test_intervals_are_wider_with_more_sets():
     sets = dict(zip("ABC", (*tilt_series(gain=0.3), tilt_series(gain=0.6)[1])))
     three, two = compare(sets), compare({name: sets[name] for name in "AB"})
     (alone,) = two.differences
@@ -89,13 +89,13 @@ def test_with_more_sets_the_intervals_are_wider_so_that_all_hold():
     assert three.winner == 2 and len(three.differences) == 3
 
 
-def test_ids_join_sets_and_what_is_not_in_all_is_named():
+def test_sets_are_joined_by_id_and_unmatched_ids_are_listed():
     one = {"a": 1.0, "b": 2.0, "only here": 3.0}
     found = compare({"A": one, "B": {"b": 2.5, "a": 1.0, "c": 4.0}})
     assert found.ts_ids == ("a", "b")
     assert found.scores == ((1.0, 2.0), (1.0, 2.5))
     assert found.left_out == (("only here",), ("c",))
-    assert found.best_of_each() == {"a": 1, "b": 1}  # of equal ones that of the leader
+    assert found.best_of_each() == {"a": 1, "b": 1}  # of equal scores that of the leader
     assert (
         "Left out of A, since another set has no score of it: only here."
         in summary_text.missing(found)
@@ -120,12 +120,12 @@ def test_equal_sets_have_no_winner():
     ("sets", "says"),
     [({"A": {"a": 1.0}}, "two sets of scores or more"), ({"A": {"a": 1.0}, "B": {}}, "every set")],
 )
-def test_what_cannot_be_compared_is_an_error(sets, says):
+def test_too_few_or_empty_sets_are_an_error(sets, says):
     with pytest.raises(ValueError, match=says):
         compare(sets)
 
 
-def test_it_can_be_written_and_read_back():
+def test_a_comparison_survives_a_round_trip_through_json():
     for number in (3, 12):
         found = compare(dict(zip("AB", tilt_series(number=number))))
         assert files.from_dict(json.loads(files.json_text(found))) == found
@@ -168,7 +168,7 @@ def results(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_command_says_which_one_wins_and_by_how_much(results, capsys):
+def test_the_command_prints_the_winner_and_its_gain(results, capsys):
     assert main(["compare", "a.jsonl", "b.jsonl", "--names", "old", "new"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert re.match(
@@ -195,7 +195,7 @@ def test_the_command_writes_table_json_and_plot(results):
     assert sorted(os.listdir()) == ["a.jsonl", "b.jsonl", "c.csv", "c.json", "c.png"]
 
 
-def test_what_a_reader_should_know_is_said(results, capsys):
+def test_different_voxel_sizes_are_reported(results, capsys):
     write("c.jsonl", tilt_series(gain=0.5)[1], voxel_size_angstrom=26.0)
     assert main(["compare", "a.jsonl", "c.jsonl"]) == 0
     assert "Voxel sizes differ (A: a: " in capsys.readouterr().out
@@ -218,7 +218,9 @@ def test_what_a_reader_should_know_is_said(results, capsys):
         (["a.jsonl", "calibrated.jsonl"], 1, "+cacacacacaca): score all sets with the same"),
     ],
 )
-def test_what_cannot_be_done_is_said_and_changes_nothing(results, capsys, arguments, status, says):
+def test_invalid_comparisons_are_refused_and_change_no_file(
+    results, capsys, arguments, status, says
+):
     write("other.jsonl", {"another": 1.0})
     model = {**scoring_fakes.MODEL, "sha256": "9" * 64}
     write("foreign.jsonl", tilt_series()[0], model=model)
@@ -248,7 +250,7 @@ def test_failed_tilt_series_are_left_out(results, capsys):
     assert "over 19 tilt series" in said and "Left out of a, since another set" in said
 
 
-def test_it_needs_no_torch_and_its_statistics_need_only_numpy():
+def test_comparison_imports_no_heavy_package():
     program = (
         "import sys\n"
         "from tomoscore_scipion.comparison.paired import compare\n"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names from several programs for tomograms of the same tilt series are joined."""
+"""Tomograms of one tilt series are matched although programs name them differently."""
 
 import pytest
 from scoring_fakes import make_score
@@ -31,7 +31,7 @@ def named(pattern, series=SERIES):
     ],
 )
 @pytest.mark.parametrize("series", [SERIES, [f"Position_{n}" for n in range(1, 15)], ["a1", "a2"]])
-def test_what_all_names_of_a_set_share_is_left_out(patterns, series):
+def test_prefixes_and_suffixes_common_to_a_set_are_removed(patterns, series):
     sets = {pattern: named(pattern, series) for pattern in patterns}
     cuts = common_names(sets)
     keys = [[cuts[name].of(ts_id) for ts_id in ids] for name, ids in sets.items()]
@@ -45,13 +45,13 @@ def test_equal_names_keep_all_their_parts():
     assert remark_on(common_names(sets)) == []
 
 
-def test_one_name_alone_finds_its_tilt_series():
+def test_a_single_name_is_matched_to_its_tilt_series():
     cuts = common_names({"A": ["TS_03_10.00Apx"], "B": named("{}_Vol")})
     assert (cuts["A"].end, cuts["B"].end) == ("_10.00Apx", "_Vol")
 
 
 @pytest.mark.parametrize("other", ["TS_03_Vol", "TS_03_10.00Apx", "TS_03_rec"])
-def test_sets_of_one_name_each_find_each_other(other):
+def test_sets_of_a_single_name_are_matched(other):
     cuts = common_names({"A": ["TS_03"], "B": [other]})
     assert cuts["B"].of(other) == cuts["A"].of("TS_03") == "TS_03"
 
@@ -65,7 +65,7 @@ def test_sets_of_one_name_each_find_each_other(other):
         {"A": ["TS_1", "TS_2"], "B": []},
     ],
 )
-def test_names_that_differ_at_their_beginning_are_never_joined(sets):
+def test_names_that_differ_at_their_beginning_are_never_matched(sets):
     assert set(common_names(sets).values()) == {Cut()}
 
 
@@ -80,12 +80,12 @@ def test_names_that_differ_at_their_beginning_are_never_joined(sets):
         {"A": ["TS_1"], "B": ["TS_1-2.rec"]},
     ],
 )
-def test_single_names_that_differ_by_their_number_are_not_joined(sets):
+def test_single_names_that_differ_by_their_number_are_not_matched(sets):
     assert set(common_names(sets).values()) == {Cut()}
 
 
 @pytest.mark.parametrize("ends", [("", "_2"), ("_rec", "_2_rec"), ("_Vol", "-002.rec")])
-def test_a_number_that_all_names_of_a_set_share_counts_specimens(ends):
+def test_a_number_at_the_end_of_all_names_is_not_removed(ends):
     series = [f"Position_{n}" for n in range(1, 9)]
     sets = {end: named("{}" + end, series) for end in ends}
     cuts = common_names(sets)
@@ -98,7 +98,7 @@ def write(path, names, **more):
     path.write_text("".join(map(json_line, records)))
 
 
-def test_the_command_compares_across_programs_and_says_how(tmp_path, monkeypatch, capsys):
+def test_the_command_reports_the_removed_parts_of_names(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "warp.jsonl", named("{}_10.00Apx"))
     write(tmp_path / "imod.jsonl", named("{}_rec"))
@@ -109,7 +109,7 @@ def test_the_command_compares_across_programs_and_says_how(tmp_path, monkeypatch
     assert (tmp_path / "c.csv").read_text().splitlines()[1].startswith("TS_01,")
 
 
-def test_ids_that_differ_are_shown_with_how_to_give_them(tmp_path, monkeypatch, capsys):
+def test_unmatched_ids_are_listed_with_a_solution(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "a.jsonl", named("{}_rec"))
     write(tmp_path / "b.jsonl", [f"Position_{n}" for n in range(5)])
@@ -119,7 +119,7 @@ def test_ids_that_differ_are_shown_with_how_to_give_them(tmp_path, monkeypatch, 
     assert "name the files alike, or score them by a job file that gives each tomogram" in said
 
 
-def test_slab_limits_and_voxel_sizes_are_told_of_names_that_were_joined():
+def test_differences_of_slab_limits_and_voxel_sizes_are_reported_for_matched_names():
     whole = [make_score(name, 1.0) for name in named("{}_Vol")]
     part = [make_score(n, 1.0, z_range=(2, None), voxel_size_angstrom=20.0) for n in named("{}")]
     sets, _ = joined({"A": whole, "B": part})
@@ -131,7 +131,7 @@ def test_slab_limits_and_voxel_sizes_are_told_of_names_that_were_joined():
     )
 
 
-def test_limits_that_each_tilt_series_has_in_both_sets_do_not_differ():
+def test_equal_slab_limits_in_both_sets_are_not_reported():
     def a_set():
         return [make_score(name, 1.0, z_range=(n, 15)) for n, name in enumerate(SERIES[:4])]
 

@@ -12,14 +12,14 @@ from tomoscore_scipion.records.errors import StartError
 def gpus(monkeypatch):
     """Function that sets the number of GPUs that torch finds."""
 
-    def see(count):
+    def set_count(count):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
 
-    return see
+    return set_count
 
 
-def test_cpu_is_the_cpu_even_beside_gpus(gpus):
+def test_cpu_is_used_although_gpus_are_available(gpus):
     gpus(2)
     assert resolve_device("cpu") == (torch.device("cpu"), [])
 
@@ -29,7 +29,7 @@ def test_auto_takes_the_first_gpu(gpus):
     assert resolve_device("auto") == (torch.device("cuda:0"), [])
 
 
-def test_auto_without_a_gpu_falls_back_and_says_so(gpus):
+def test_auto_without_a_gpu_uses_the_cpu_with_a_notice(gpus):
     gpus(0)
     device, notices = resolve_device("auto")
     assert device == torch.device("cpu")
@@ -51,14 +51,14 @@ def test_an_available_gpu_is_used(gpus, name, index):
         (2, "cuda:99999999999999999999", "2 visible GPUs"),
     ],
 )
-def test_a_gpu_that_is_not_there_is_refused_with_the_way_out(gpus, count, name, found):
+def test_a_missing_gpu_is_refused_with_a_solution(gpus, count, name, found):
     gpus(count)
     with pytest.raises(StartError, match=f"device {name}: found {found}; use --device cpu"):
         resolve_device(name)
 
 
 @pytest.mark.parametrize("name", ["", "gpu", "CPU", "cuda:", "cuda:-1", "cuda:0;ls", "mps", "cpu "])
-def test_nonsense_is_refused(gpus, name):
+def test_unknown_device_names_are_refused(gpus, name):
     gpus(2)
     with pytest.raises(StartError, match="expected auto, cpu or cuda:N"):
         resolve_device(name)

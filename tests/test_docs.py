@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The documentation: it parses; its links, pictures, and the names in it exist."""
+"""The documentation parses; its links and pictures, and the names in it, exist."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ import docutils.nodes
 import docutils.utils
 import pytest
 from docutils.parsers.rst import Directive, directives
-from test_architecture import ENGINE_ROOMS
+from test_architecture import ENGINE_FOLDERS
 
 from tomoscore_scipion.commands.cli import parser_of
 
@@ -62,25 +62,25 @@ def pictures(tree):
     return [node["uri"] for node in tree.findall(docutils.nodes.image)]
 
 
-def test_it_parses_without_a_warning(page):
+def test_a_page_parses_without_warnings(page):
     path, tree = page
     assert [m.astext() for m in tree.findall(docutils.nodes.system_message)] == []
 
 
-def test_its_links_to_files_lead_somewhere(page):
+def test_links_to_files_are_valid(page):
     path, tree = page
     inside = [link for link in links(tree) if not urlparse(link).scheme]
     assert [link for link in inside if not (path.parent / link.partition("#")[0]).exists()] == []
     assert all(urlparse(link).scheme in ("", "https", "mailto") for link in links(tree))
 
 
-def test_its_pictures_exist_and_have_a_description(page):
+def test_pictures_exist_and_have_a_description(page):
     path, tree = page
     assert [uri for uri in pictures(tree) if not (path.parent / uri).exists()] == []
     assert all(node.get("alt") for node in tree.findall(docutils.nodes.image))
 
 
-def test_files_that_it_names_exist(page):
+def test_files_named_in_a_page_exist(page):
     path, _ = page
     named = re.findall(
         r"``((?:docs|scripts|benchmarks|tests|tomoscore_scipion)/[\w./]+?)``", path.read_text()
@@ -88,7 +88,7 @@ def test_files_that_it_names_exist(page):
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
-def test_commands_and_options_that_it_names_exist(page):
+def test_commands_and_options_named_in_a_page_exist(page):
     path, _ = page
     text = re.sub(r"\\\n\s+", "", path.read_text())
     for name, rest in re.findall(r"^    tomoscore (\w+)((?: .*|\n {10,}.*)*)", text, re.MULTILINE):
@@ -109,7 +109,7 @@ def links_to_files(path):
     return {link.partition("#")[0] for link in links(parsed(path))}
 
 
-def test_the_readme_leads_to_the_index_and_that_to_every_page():
+def test_the_readme_links_the_index_and_the_index_links_every_page():
     assert "docs/index.rst" in links_to_files(ROOT / "README.rst")
     others = {page.name for page in PAGES[1:]} - {"index.rst"}
     assert others <= links_to_files(ROOT / "docs" / "index.rst")
@@ -121,16 +121,16 @@ def test_the_table_of_contents_has_every_page():
     assert sorted(listed) == sorted(page.stem for page in PAGES[1:] if page.stem != "index")
 
 
-def test_the_readme_is_read_in_some_minutes():
+def test_the_readme_has_at_most_1000_words():
     assert len((ROOT / "README.rst").read_text(encoding="utf-8").split()) <= README_WORDS
 
 
-def test_the_readme_draws_the_folders_in_their_order():
+def test_the_readme_lists_the_folders_in_import_order():
     drawn = (ROOT / "README.rst").read_text(encoding="utf-8").partition("The folders of")[2]
-    assert tuple(re.findall(r"^    (\w+)  +\S", drawn, re.MULTILINE)) == ENGINE_ROOMS
+    assert tuple(re.findall(r"^    (\w+)  +\S", drawn, re.MULTILINE)) == ENGINE_FOLDERS
 
 
-def test_reasons_that_are_explained_are_those_that_are_given():
+def test_explained_reasons_exist_in_the_sources():
     given = set(
         re.findall(r'"([a-z\' ]+)"', (ROOT / "tomoscore_scipion/records/reasons.py").read_text())
     )

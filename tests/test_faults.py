@@ -45,7 +45,7 @@ def record_of(records, name):
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_bad_tomogram_is_refused_by_name_with_the_way_out(batch, records, name):
+def test_an_invalid_tomogram_is_refused_with_the_reason(batch, records, name):
     record = record_of(records, name)
     assert record.status == "failed"
     assert record.error.startswith(f"{record.path}: ")
@@ -55,7 +55,7 @@ def test_a_bad_tomogram_is_refused_by_name_with_the_way_out(batch, records, name
 
 
 @pytest.mark.parametrize("name", SCORED)
-def test_an_odd_tomogram_is_scored_and_what_is_odd_is_told(records, name):
+def test_an_unusual_tomogram_is_scored_with_a_warning(records, name):
     record = record_of(records, name)
     assert record.status == "ok", record.error
     says = SCORED[name][1]
@@ -65,7 +65,7 @@ def test_an_odd_tomogram_is_scored_and_what_is_odd_is_told(records, name):
         assert record.tomoscore == record_of(records, "sound").tomoscore
 
 
-def test_the_others_of_the_batch_are_scored_and_all_is_told(batch, records):
+def test_a_batch_with_invalid_tomograms_scores_the_others(batch, records):
     folder, done = batch
     assert done.returncode == 3
     assert "Traceback" not in done.stderr
@@ -76,7 +76,7 @@ def test_the_others_of_the_batch_are_scored_and_all_is_told(batch, records):
     assert not list(folder.glob(".tomoscore-*"))
 
 
-def test_a_job_of_bad_tomograms_ends_with_0_and_scores_the_others(tmp_path, random_weights):
+def test_a_job_with_invalid_tomograms_exits_0_and_scores_the_others(tmp_path, random_weights):
     paths = bad_tomograms.make_all(tmp_path)
     names = ["cut off", "sound", *ONLY_VOXEL_SIZE]
     entries = [
@@ -89,20 +89,20 @@ def test_a_job_of_bad_tomograms_ends_with_0_and_scores_the_others(tmp_path, rand
     assert done.returncode == 0, done.stderr
     records = {r.ts_id: r for r in read_records(str(tmp_path / "r.jsonl"))}
     assert records["cut off"].status == "failed"
-    # A voxel size that is given makes the header's a warning.
+    # With a given voxel size, an invalid one in the header is only a warning.
     for name in ONLY_VOXEL_SIZE:
         assert records[name].tomoscore == records["sound"].tomoscore
         assert any("the given 16 A is used" in warning for warning in records[name].warnings)
 
 
 @pytest.mark.parametrize("how", ["truncated", "rewritten", "removed"])
-def test_a_file_that_changes_while_it_is_read_costs_itself_only(
+def test_a_file_changed_while_it_is_read_does_not_affect_the_others(
     tmp_path, monkeypatch, random_weights, how
 ):
     monkeypatch.chdir(tmp_path)
     for name in "abc":
         Path(f"{name}.mrc").write_bytes(bad_tomograms.content(bad_tomograms.texture((60, 48, 48))))
-    deeds = {
+    changes = {
         "truncated": lambda: os.truncate("b.mrc", 30_000),
         "rewritten": lambda: Path("b.mrc").write_bytes(bad_tomograms.content()),
         "removed": lambda: os.unlink("b.mrc"),
@@ -113,7 +113,7 @@ def test_a_file_that_changes_while_it_is_read_costs_itself_only(
         if "bytes" in message:
             begun.append(message)
         if "slices" in message and len(begun) == 2 and message["slices"][0] == 1:
-            deeds[how]()
+            changes[how]()
         if "record" in message:
             records.append(Score.from_dict(message["record"]))
 
@@ -123,14 +123,14 @@ def test_a_file_that_changes_while_it_is_read_costs_itself_only(
     worker.serve(map(json.dumps, [start, *tomograms]), answer)
     one, changed, other = records
     assert (one.status, other.status) == ("ok", "ok")
-    if how == "removed":  # who has it open reads it to its end
+    if how == "removed":  # an open file can still be read to its end
         assert changed.tomoscore == one.tomoscore
     else:
         assert "b.mrc: changed while it was read" in changed.error
 
 
-def test_a_huge_header_takes_no_memory(tmp_path, random_weights):
-    """2^31 x 2^31 voxels, with a limit of memory that is enough for torch and the model."""
+def test_huge_dimensions_in_a_header_take_no_memory(tmp_path, random_weights):
+    """Slices of 2^31 x 2^31 voxels, read in the process that holds torch and the model."""
     path = tmp_path / "huge.mrc"
     REFUSED["absurd slices"][0](path)
     start = {"weights": str(random_weights), "device": "cpu", "threads": None, "debug": False}
@@ -158,7 +158,7 @@ def fakes(tmp_path, monkeypatch):
 JOB = ["score", "--job", "job.json", "--output"]
 
 
-def whole_records(path):
+def complete_records(path):
     """The records of a file; checks that every line is complete."""
     text = Path(path).read_text()
     assert text == "" or text.endswith("\n")
@@ -166,7 +166,7 @@ def whole_records(path):
 
 
 @pytest.mark.parametrize("as_job", [True, False], ids=["job", "paths"])
-def test_a_disk_that_is_full_leaves_whole_records_and_the_job_goes_on(fakes, as_job):
+def test_a_full_disk_leaves_complete_records_and_the_job_resumes(fakes, as_job):
     disk, kept = fakes / "disk", fakes / "kept"
     disk.mkdir(), kept.mkdir()
     paths = [f"{number}.npy" for number in range(10)]
@@ -174,17 +174,17 @@ def test_a_disk_that_is_full_leaves_whole_records_and_the_job_goes_on(fakes, as_
     full = run(on_small_disk(disk, "4k", score, kept), cwd=fakes)
     assert full.returncode == 1, full.stderr
     assert "r.jsonl: No space left on device" in full.stderr
-    written = whole_records(kept / "r.jsonl")
+    written = complete_records(kept / "r.jsonl")
     assert 0 < len(written) < 10
     assert os.listdir(kept) == ["r.jsonl"]
     if as_job:
         assert run([*FAKE, *JOB, kept / "r.jsonl"], cwd=fakes).returncode == 0
-        finished = whole_records(kept / "r.jsonl")
+        finished = complete_records(kept / "r.jsonl")
         assert finished[: len(written)] == written
         assert [r["ts_id"] for r in finished] == [f"TS_{n}" for n in range(10)]
 
 
-def test_a_read_only_folder_is_no_place_for_results_but_one_to_score_in(fakes):
+def test_a_read_only_folder_allows_scoring_but_no_results_file(fakes):
     fakes.chmod(0o555)
     try:
         refused = run(unprivileged([*FAKE, *JOB, "r.jsonl"]), cwd=fakes)
@@ -197,17 +197,17 @@ def test_a_read_only_folder_is_no_place_for_results_but_one_to_score_in(fakes):
         fakes.chmod(0o755)
 
 
-def test_memory_that_does_not_suffice_costs_one_tomogram(fakes):
+def test_insufficient_memory_fails_only_one_tomogram(fakes):
     np.save("grows.npy", np.ones(2))
     done = run([*FAKE, "score", "1.npy", "grows.npy", "2.npy", "--output", "r.jsonl"], cwd=fakes)
     assert done.returncode == 3
-    one, failed, other = whole_records("r.jsonl")
+    one, failed, other = complete_records("r.jsonl")
     assert (one["tomoscore"], other["tomoscore"]) == (0.5, 1.0)
     assert failed["error"].startswith("MemoryError: the memory did not suffice")
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_stop_of_the_whole_group_ends_cleanly(fakes, signum):
+def test_a_signal_to_the_process_group_stops_the_batch_cleanly(fakes, signum):
     """All processes get the signal, as from Ctrl-C in a terminal or from a scheduler."""
     np.save("hang.npy", np.ones(2))
     command = [*FAKE, "score", "1.npy", "hang.npy", "2.npy", "--output", "r.jsonl"]
@@ -225,28 +225,28 @@ def test_a_stop_of_the_whole_group_ends_cleanly(fakes, signum):
         assert started.wait(300) == 130
     assert lines[-1] == "tomoscore: stopped: 1 of 3 tomograms are done\n"
     assert not any("Traceback" in line for line in lines)
-    assert [r["ts_id"] for r in whole_records("r.jsonl")] == ["1.npy"]
+    assert [r["ts_id"] for r in complete_records("r.jsonl")] == ["1.npy"]
 
 
-def test_two_runs_into_one_file_leave_one_whole_result(fakes):
+def test_two_runs_with_the_same_output_leave_one_complete_file(fakes):
     started = [
         subprocess.Popen([*FAKE, "score", *paths, "--output", "r.jsonl", "--quiet"])
         for paths in (["1.npy", "2.npy"], ["3.npy", "4.npy", "5.npy"])
     ]
     assert [process.wait(600) for process in started] == [0, 0]
-    found = [r["ts_id"] for r in whole_records("r.jsonl")]
+    found = [r["ts_id"] for r in complete_records("r.jsonl")]
     assert found in (["1.npy", "2.npy"], ["3.npy", "4.npy", "5.npy"])
     assert not list(fakes.glob(".tomoscore-*"))
 
 
-def test_a_reader_of_the_results_never_sees_half_a_line(fakes):
+def test_a_results_file_never_has_incomplete_lines(fakes):
     seen = set()
     over = threading.Event()
 
     def look():
         while not over.is_set():
             if os.path.exists("r.jsonl"):
-                seen.add(len(whole_records("r.jsonl")))
+                seen.add(len(complete_records("r.jsonl")))
             time.sleep(0.001)
 
     reader = threading.Thread(target=look)
@@ -256,5 +256,5 @@ def test_a_reader_of_the_results_never_sees_half_a_line(fakes):
     finally:
         over.set()
         reader.join()
-    assert len(whole_records("r.jsonl")) == 10
+    assert len(complete_records("r.jsonl")) == 10
     assert seen <= set(range(11))

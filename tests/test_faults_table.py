@@ -42,14 +42,14 @@ def test_the_test_of_a_row_exists(row):
 @pytest.mark.parametrize(
     ("function", "cases"),
     [
-        ("test_a_bad_tomogram_is_refused_by_name_with_the_way_out", set(bad_tomograms.REFUSED)),
+        ("test_an_invalid_tomogram_is_refused_with_the_reason", set(bad_tomograms.REFUSED)),
         (
-            "test_an_odd_tomogram_is_scored_and_what_is_odd_is_told",
+            "test_an_unusual_tomogram_is_scored_with_a_warning",
             set(bad_tomograms.SCORED) - {"sound", "compressed"},
         ),
     ],
 )
-def test_every_bad_and_odd_file_has_its_row(function, cases):
+def test_every_invalid_and_unusual_file_has_a_row(function, cases):
     assert {row.case for row in ROWS if row.function == function} == cases
 
 
@@ -74,7 +74,7 @@ def test_cases_belong_to_rows(case, name, belongs):
 
 
 @pytest.mark.parametrize(
-    ("ran", "fate"),
+    ("ran", "outcome"),
     [
         ({}, "not found"),
         ({"test_it[1]": "passed", "test_it[2]": "passed"}, "survived"),
@@ -82,8 +82,10 @@ def test_cases_belong_to_rows(case, name, belongs):
         ({"test_it[1]": "failed", "test_it[2]": "skipped"}, "FAILED"),
     ],
 )
-def test_a_row_is_survived_when_all_its_cases_ran_and_passed(ran, fate):
-    assert faults.outcome_of(row(), {("test_a.py", name): how for name, how in ran.items()}) == fate
+def test_a_row_is_survived_if_all_its_cases_passed(ran, outcome):
+    assert (
+        faults.outcome_of(row(), {("test_a.py", name): how for name, how in ran.items()}) == outcome
+    )
 
 
 def test_the_script_runs_tests_and_counts(tmp_path, monkeypatch, capsys):
@@ -106,6 +108,6 @@ def test_the_script_runs_tests_and_counts(tmp_path, monkeypatch, capsys):
     assert last == "tried 4, survived 2"
 
 
-def test_make_faults_runs_it():
+def test_make_faults_runs_the_script():
     done = subprocess.run(["make", "--dry-run", "faults"], cwd=ROOT, capture_output=True, text=True)
     assert "scripts/faults.py .venv/bin/python .venv-scipion/bin/python" in done.stdout

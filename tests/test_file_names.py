@@ -13,7 +13,7 @@ PRINTABLE = st.text(min_size=1, max_size=200).filter(str.isprintable)
 
 
 @pytest.mark.parametrize("ts_id", ["TS_01", "Position_1_2", "a.b-c+d", "7", "x" * LONGEST_STEM])
-def test_a_harmless_id_is_its_own_stem(ts_id):
+def test_a_safe_id_is_used_unchanged(ts_id):
     assert file_stem(ts_id) == ts_id
 
 
@@ -21,13 +21,13 @@ def test_a_harmless_id_is_its_own_stem(ts_id):
     "ts_id",
     ["../../etc/passwd", ".hidden", "-rf", "a b", "<script>", "caf\u00e9", "x" * 500, "\udcff"],
 )
-def test_any_other_id_becomes_a_harmless_one(ts_id):
+def test_an_unsafe_id_is_made_safe(ts_id):
     stem = file_stem(ts_id)
     assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", stem)
     assert len(stem) <= LONGEST_STEM
 
 
-def test_what_can_be_read_of_an_id_stays():
+def test_safe_characters_of_an_id_are_kept():
     assert file_stem("../TS 01 (good)").startswith("TS_01_good-")
 
 

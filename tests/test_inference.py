@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Slices of any size at any position go through the network; too little memory is an error."""
+"""Curves of slices of any size and orientation; too little memory is an error."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def curves(volume):
 
 
 @pytest.mark.parametrize("turn", ["flip y", "flip x", "swap", "quarter"])
-def test_how_a_slice_lies_does_not_matter(turn):
+def test_flips_and_rotations_of_a_slice_flip_and_rotate_its_curves(turn):
     turned = {
         "flip y": lambda a: np.flip(a, -2),
         "flip x": lambda a: np.flip(a, -1),
@@ -43,7 +43,7 @@ def test_how_a_slice_lies_does_not_matter(turn):
     np.testing.assert_allclose(found.weight, turned(original.weight.numpy()), atol=1e-5)
 
 
-def test_a_slice_is_seen_beside_the_others_of_its_volume():
+def test_curves_of_a_slice_depend_on_the_other_slices():
     loud = measured(speckle((3, 160, 224)))
     other = measured(0.1 * speckle((3, 160, 224), seed=1))
     alone = PREDICTOR.curves([loud])[0].curves
@@ -71,7 +71,7 @@ def test_blank_slices_are_not_out_of_distribution():
     assert PREDICTOR.out_of_distribution([measured(np.zeros((3, 64, 64)))]) == 0
 
 
-def test_weight_is_the_share_of_the_middle_of_a_tile_that_carries_data():
+def test_weight_is_the_valid_fraction_of_the_middle_of_a_tile():
     volume = speckle((3, 160, 224))
     volume[:, :, 112:] = 0
     weight = measured(volume).weight
@@ -84,7 +84,7 @@ def test_weight_is_the_share_of_the_middle_of_a_tile_that_carries_data():
     ("shape", "tiles"),
     [((1, 1), (1, 1)), ((64, 64), (1, 1)), ((65, 40), (2, 1)), ((100, 96), (3, 2))],
 )
-def test_slices_have_a_tile_on_every_inner_corner_of_cells(shape, tiles):
+def test_tiles_are_centred_on_the_inner_corners_of_cells(shape, tiles):
     found = measured(speckle((3, *shape)))
     assert found.weight.shape == tiles
     assert found.means.shape == (*tiles, OCTAVES, len(MEANS))
@@ -104,7 +104,7 @@ def test_the_empty_part_of_a_slice_does_not_affect_distant_tiles():
     assert float((found - expected).abs().mean()) < 0.1
 
 
-def test_too_little_memory_is_an_error_with_the_way_out(monkeypatch):
+def test_too_little_memory_is_an_error_with_a_solution(monkeypatch):
     def failing(piece, device):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 

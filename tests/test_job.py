@@ -41,36 +41,36 @@ def test_a_job_is_read(tmp_path):
     )
 
 
-def test_what_is_left_out_has_its_default():
+def test_missing_entries_have_their_defaults():
     job = parse_job({"schema": 1, "tomograms": [{"ts_id": "a", "path": "a.mrc"}]})
     assert job == Job(tomograms=(Tomogram("a", "a.mrc", None),), weights=None, device="auto")
 
 
-def test_paths_are_taken_as_they_are_relative_to_the_current_folder(tmp_path):
+def test_paths_are_relative_to_the_current_folder(tmp_path):
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     (folder / "job.json").write_text(json.dumps(job_of(entry(path="data/a.mrc"))))
     assert read_job(str(folder / "job.json")).tomograms[0].path == "data/a.mrc"
 
 
-def test_a_voxel_size_may_be_a_whole_number():
+def test_a_voxel_size_can_be_an_integer():
     assert parse_job(job_of(entry(voxel_size_angstrom=13))).tomograms[0].voxel_size_angstrom == 13.0
 
 
 @pytest.mark.parametrize("z_range", [None, [0, 0], [40, 60], [3, None]])
-def test_a_tomogram_may_have_slab_limits(z_range):
+def test_a_tomogram_can_have_slab_limits(z_range):
     (tomogram,) = parse_job(job_of({**entry(), "z_range": z_range})).tomograms
     assert tomogram.z_range == (z_range and tuple(z_range))
 
 
-def test_a_tomogram_may_have_halves():
+def test_a_tomogram_can_have_halves():
     assert parse_job(job_of(entry())).tomograms[0].halves is None
     (tomogram,) = parse_job(job_of({**entry(), "half1": "o.mrc", "half2": "e.mrc"})).tomograms
     assert tomogram.halves == ("o.mrc", "e.mrc")
 
 
 @pytest.mark.parametrize("tilt_range", [None, [-60, 60], [-44.5, 62]])
-def test_a_tomogram_may_have_a_tilt_range(tilt_range):
+def test_a_tomogram_can_have_a_tilt_range(tilt_range):
     (tomogram,) = parse_job(job_of({**entry(), "tilt_range_deg": tilt_range})).tomograms
     assert tomogram.tilt_range_deg == (tilt_range and tuple(tilt_range))
 
@@ -82,10 +82,10 @@ REFUSED = {
     "later schema": (job_of(schema=2), "later version .schema 2.*update TomoScore"),
     "schema of text": (job_of(schema="1"), "schema: expected 1, got '1'"),
     "unknown key": (job_of(slab=[1, 2]), "unknown keys 'slab': remove them .known: schema"),
-    "map in a number": (job_of(map_dir=1), "map_dir: expected a folder, or null, got 1"),
-    "thumbnails in no folder": (job_of(thumbnail_dir=""), "thumbnail_dir: expected a folder"),
-    "weights of a number": (job_of(weights=1), "weights: expected a path"),
-    "no weights' name": (job_of(weights=""), "weights: expected a path"),
+    "map_dir of a number": (job_of(map_dir=1), "map_dir: expected a folder, or null, got 1"),
+    "empty thumbnail folder": (job_of(thumbnail_dir=""), "thumbnail_dir: expected a folder"),
+    "weights that are a number": (job_of(weights=1), "weights: expected a path"),
+    "empty weights path": (job_of(weights=""), "weights: expected a path"),
     "device of null": (job_of(device=None), "device: expected .*got None"),
     "tomograms as object": (job_of(tomograms={}), "tomograms: expected a list, got dict"),
     "tomogram of text": (job_of("a.mrc"), "tomogram 1: expected a JSON object, got str"),
@@ -95,19 +95,19 @@ REFUSED = {
     "half of a number": (job_of({**entry(), "half1": 1, "half2": "e"}), "half1: expected a path"),
     "empty id": (job_of(entry("")), "tomogram 1: ts_id: expected printable text"),
     "id of two lines": (job_of(entry("a\nb")), "ts_id: expected printable text"),
-    "id of a number": (job_of(entry(5)), "ts_id: expected printable text .* got 5"),
+    "id that is a number": (job_of(entry(5)), "ts_id: expected printable text .* got 5"),
     "empty path": (job_of(entry(path="")), r"tomogram 1 \(TS_01\): path: expected a path"),
     "path with NUL": (job_of(entry(path="a\0b")), "path: expected a path"),
     "voxel size 0": (job_of(entry(voxel_size_angstrom=0)), "number > 0, or null .*got 0"),
     "voxel size of text": (job_of(entry(voxel_size_angstrom="13")), "number > 0.*got '13'"),
     "voxel size true": (job_of(entry(voxel_size_angstrom=True)), "number > 0.*got True"),
     "voxel size NaN": (job_of(entry(voxel_size_angstrom=math.nan)), "number > 0.*got nan"),
-    "voxel size endless": (job_of(entry(voxel_size_angstrom=10**400)), "number > 0"),
-    "slab upside down": (
+    "voxel size beyond float": (job_of(entry(voxel_size_angstrom=10**400)), "number > 0"),
+    "slab reversed": (
         job_of({**entry(), "z_range": [9, 8]}),
         r"tomogram 1 \(TS_01\): z_range: expected \[first, last\] slice.*got \[9, 8\]",
     ),
-    "tilt range upside down": (
+    "tilt range reversed": (
         job_of({**entry(), "tilt_range_deg": [60, -60]}),
         r"tomogram 1 \(TS_01\): tilt_range_deg: expected \[lowest, highest\].*got \[60, -60\]",
     ),
@@ -116,7 +116,7 @@ REFUSED = {
     "slab of text": (job_of({**entry(), "z_range": "all"}), "z_range: expected.*got 'all'"),
     "slab of fractions": (job_of({**entry(), "z_range": [1.5, 2]}), "z_range: expected"),
     "slab below 0": (job_of({**entry(), "z_range": [-1, 2]}), "z_range: expected"),
-    "slab without begin": (job_of({**entry(), "z_range": [None, 2]}), "z_range: expected"),
+    "slab without a first slice": (job_of({**entry(), "z_range": [None, 2]}), "z_range: expected"),
     "calibration that is no path": (
         {**job_of(entry()), "calibration": 3},
         "calibration: expected a path, or null for uncalibrated scores, got 3",
@@ -126,7 +126,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("content", "says"), REFUSED.values(), ids=REFUSED.keys())
-def test_a_wrong_job_is_refused_with_the_reason(content, says):
+def test_an_invalid_job_is_refused_with_the_reason(content, says):
     with pytest.raises(StartError, match=says):
         parse_job(content)
 
@@ -134,21 +134,21 @@ def test_a_wrong_job_is_refused_with_the_reason(content, says):
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"\xff\xfe\xff", b"[" * 100_000], ids=["empty", "cut", "bytes", "deep"]
 )
-def test_what_is_not_json_is_refused_by_name(tmp_path, content):
+def test_a_file_that_is_not_json_is_refused(tmp_path, content):
     path = tmp_path / "job.json"
     path.write_bytes(content)
     with pytest.raises(StartError, match=r"job\.json is not valid JSON"):
         read_job(str(path))
 
 
-def test_a_wrong_job_file_is_named(tmp_path):
+def test_an_invalid_job_file_is_named_in_the_message(tmp_path):
     path = tmp_path / "job.json"
     path.write_text("{}")
     with pytest.raises(StartError, match=r"job\.json: the job lacks schema, tomograms"):
         read_job(str(path))
 
 
-def test_a_job_file_that_cannot_be_read_is_named(tmp_path):
+def test_an_unreadable_job_file_is_named_in_the_message(tmp_path):
     with pytest.raises(StartError, match=r"cannot read the job file .*none\.json: No such file"):
         read_job(str(tmp_path / "none.json"))
 
@@ -164,7 +164,7 @@ def test_a_job_file_that_cannot_be_read_is_named(tmp_path):
         (["/a.mrc", "/x/a.mrc"], ["a-", "a-x"]),
     ],
 )
-def test_each_path_gets_an_id_of_its_own(paths, ids):
+def test_each_path_gets_a_unique_id(paths, ids):
     tomograms = tomograms_of_paths(paths, 13.0)
     assert [t.ts_id for t in tomograms] == ids
     assert [t.path for t in tomograms] == paths

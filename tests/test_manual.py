@@ -14,7 +14,7 @@ import manual  # noqa: E402
 
 
 @pytest.mark.parametrize("name", manual.PAGES)
-def test_a_page_is_what_its_document_says(name):
+def test_a_page_agrees_with_its_document(name):
     made = (manual.MANUAL / f"{name}.html").read_text(encoding="utf-8")
     assert made == manual.page(name), "the document was changed: run `make manual`"
 

@@ -13,12 +13,12 @@ from tomoscore_scipion.commands import cli
 from tomoscore_scipion.reading.volume import open_stack, open_volume
 from tomoscore_scipion.records.errors import TomogramError
 
-OF_ANOTHER = re.compile(r"tomoscore [a-z]+( --[a-z-]+)+")
+COMMAND_IN_TEXT = re.compile(r"tomoscore [a-z]+( --[a-z-]+)+")
 """A complete command named in a message."""
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*(?!\w)")
-LEFT_OUT = ("file_kind.py", "options.py")
-"""Options of the first depend on what a file is read as: see the other test. The second declares
-options that several commands share."""
+EXCLUDED = ("file_kind.py", "options.py")
+"""Options in file_kind.py depend on whether a volume or a stack is read, as in the second test;
+options.py declares options that several commands share."""
 
 
 def options_of(command):
@@ -71,17 +71,17 @@ def modules_that_define(command):
 
 
 @pytest.mark.parametrize("command", ["score", "dose", "compare"])
-def test_every_option_in_a_text_is_one_of_the_command(command):
+def test_options_named_in_messages_belong_to_the_command(command):
     options = options_of(command)
     for path in sorted(modules_of(command)):
-        if path.name in LEFT_OUT or "report" in path.parts:
+        if path.name in EXCLUDED or "report" in path.parts:
             continue
         for text in texts_in(path):
-            unknown = set(OPTION.findall(OF_ANOTHER.sub("", text))) - options
+            unknown = set(OPTION.findall(COMMAND_IN_TEXT.sub("", text))) - options
             assert not unknown, f"{Path(path).relative_to(PACKAGE)}: {text!r}: {unknown}"
 
 
-def said_of(path, opened):
+def messages_about(path, opened):
     """Messages about a file: an error or warnings."""
     try:
         with opened(path) as volume:
@@ -94,13 +94,11 @@ def said_of(path, opened):
     ("command", "opened", "others"),
     [("score", open_volume, "--pixel-size"), ("dose", open_stack, "--voxel-size")],
 )
-def test_what_is_said_of_bad_and_odd_files_names_options_of_the_command(
-    tmp_path, command, opened, others
-):
+def test_messages_about_files_name_options_of_the_command(tmp_path, command, opened, others):
     paths = bad_tomograms.make_all(tmp_path)
     one = tmp_path / "one.mrc"
     one.write_bytes(bad_tomograms.content(voxel_size=1.0))
-    said = [text for path in (*paths.values(), one) for text in said_of(path, opened)]
-    named = {option for text in said for option in OPTION.findall(text)}
+    messages = [text for path in (*paths.values(), one) for text in messages_about(path, opened)]
+    named = {option for text in messages for option in OPTION.findall(text)}
     assert named and named <= options_of(command)
     assert others not in named

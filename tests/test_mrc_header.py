@@ -42,7 +42,7 @@ def parse(raw, size=SIZE, name="tomo.mrc"):
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize(("mode", "kind"), [(0, "i1"), (1, "i2"), (2, "f4"), (6, "u2"), (12, "f2")])
-def test_all_real_modes_are_understood_in_both_byte_orders(order, mode, kind):
+def test_all_real_modes_are_read_in_both_byte_orders(order, mode, kind):
     dtype = np.dtype(order + kind)
     found = parse(header(order, mode=mode), 1024 + 60 * dtype.itemsize)
     assert found.shape_zyx == (3, 4, 5)
@@ -55,21 +55,21 @@ def test_all_real_modes_are_understood_in_both_byte_orders(order, mode, kind):
 
 @pytest.mark.parametrize(("flags", "dtype"), [(0, "u1"), (1, "i1"), (2, "u1"), (3, "i1")])
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_the_imod_flag_tells_whether_bytes_are_signed(order, flags, dtype):
+def test_the_imod_flag_decides_whether_bytes_are_signed(order, flags, dtype):
     raw = header(order, mode=0, dmin=0, dmax=255, extra2=imod_flags(flags, order))
     found = parse(raw, 1024 + 60)
     assert found.dtype == dtype
     assert found.warnings == ()
 
 
-def test_without_the_flag_a_range_up_to_255_means_unsigned_bytes_with_a_warning():
+def test_without_the_imod_flag_a_maximum_of_255_means_unsigned_bytes():
     found = parse(header(mode=0, dmin=0, dmax=255), 1024 + 60)
     assert found.dtype == np.uint8
     assert "unsigned" in found.warnings[0]
 
 
 @pytest.mark.parametrize("limits", [(-128, 127), (0, 127), (0, 0), (0, 1e30), (np.nan, np.nan)])
-def test_without_the_flag_and_such_a_range_bytes_are_signed(limits):
+def test_without_the_imod_flag_bytes_of_other_ranges_are_signed(limits):
     found = parse(header(mode=0, dmin=limits[0], dmax=limits[1]), 1024 + 60)
     assert found.dtype == np.int8
     assert found.warnings == ()
@@ -81,7 +81,7 @@ def test_data_begin_after_the_extended_header():
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("stamp", [(0, 0, 0, 0), (0x20, 0x20, 0x20, 0x20), (255, 1, 2, 3)])
-def test_a_nonsense_machine_stamp_leaves_the_byte_order_to_the_entries(order, stamp):
+def test_with_an_invalid_machine_stamp_the_entries_decide_the_byte_order(order, stamp):
     found = parse(header(order, machst=stamp))
     assert found.shape_zyx == (3, 4, 5)
     assert found.dtype == np.dtype(order + "i2")
@@ -89,7 +89,7 @@ def test_a_nonsense_machine_stamp_leaves_the_byte_order_to_the_entries(order, st
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_the_file_size_decides_where_both_byte_orders_are_plausible(order):
+def test_the_file_size_decides_if_both_byte_orders_are_plausible(order):
     raw = header(order, nx=256, ny=256, nz=256, mode=0, machst=(0, 0, 0, 0))
     assert parse(raw, 1024 + 256**3).shape_zyx == (256, 256, 256)
 
@@ -102,18 +102,18 @@ def test_a_wrong_machine_stamp_is_ignored_with_a_warning():
 
 
 @pytest.mark.parametrize("stamp", [(0x44, 0x41, 0, 0), (0x44, 0x20, 0x20, 0x20)])
-def test_stamps_that_imod_and_others_write_are_no_matter_for_a_warning(stamp):
+def test_machine_stamps_of_imod_and_other_programs_give_no_warning(stamp):
     assert parse(header(machst=stamp)).warnings == ()
 
 
-def test_a_file_from_before_the_map_word_is_read_when_its_size_agrees_to_the_byte():
+def test_a_file_without_the_map_word_is_read_if_its_size_agrees():
     found = parse(header(map=b"", machst=(0, 0, 0, 0)))
     assert found.shape_zyx == (3, 4, 5)
     assert any("MAP" in warning for warning in found.warnings)
 
 
 @pytest.mark.parametrize("size", [SIZE - 1, SIZE + 1])
-def test_without_the_map_word_any_other_size_is_not_mrc(size):
+def test_a_file_without_the_map_word_and_of_another_size_is_refused(size):
     with pytest.raises(TomogramError, match=r"^tomo\.mrc: is not an MRC file: expected .* MAP"):
         parse(header(map=b"XXXX"), size)
 
@@ -127,9 +127,7 @@ def test_a_longer_file_is_read_with_a_warning():
 @pytest.mark.parametrize("announced", [4, 1024, 131072, 2**24])
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("stamp", ["right", "none"])
-def test_an_extended_header_that_the_file_does_not_have_is_left_out_and_told(
-    announced, order, stamp
-):
+def test_a_missing_extended_header_is_ignored_with_a_warning(announced, order, stamp):
     stamps = {} if stamp == "right" else {"machst": (0, 0, 0, 0)}
     found = parse(header(order, nsymbt=announced, **stamps))
     assert (found.data_offset, found.file_bytes) == (1024, SIZE)
@@ -143,12 +141,12 @@ def test_an_existing_extended_header_gives_no_warning():
 
 
 @pytest.mark.parametrize("size", [SIZE - 1, SIZE + 1, SIZE + 1023])
-def test_any_other_size_with_an_extended_header_is_a_file_that_was_cut_off(size):
+def test_a_file_with_an_extended_header_and_of_another_size_is_refused(size):
     with pytest.raises(TomogramError, match="expected data after|shorter than its header"):
         parse(header(nsymbt=1024), size)
 
 
-def test_the_size_is_left_unchecked_while_it_is_unknown():
+def test_an_unknown_file_size_is_not_checked():
     assert parse(header(), None).file_bytes == SIZE
 
 
@@ -174,12 +172,12 @@ def test_the_size_is_left_unchecked_while_it_is_unknown():
         ({"ispg": 401, "mz": 1}, SIZE, r"stack of 3 with 1 sections .* newstack -secs 0-0"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_the_finding_and_the_way_out(changes, size, message):
+def test_an_unreadable_header_is_refused_with_the_reason(changes, size, message):
     with pytest.raises(TomogramError, match=rf"^tomo\.mrc: .*{message}"):
         parse(header(**changes), size)
 
 
-def test_a_header_of_absurd_dimensions_takes_no_memory():
+def test_a_header_of_huge_dimensions_takes_no_memory():
     raw = header(nx=2**31 - 1, ny=2**31 - 1, nz=2**31 - 1, mode=2)
     tracemalloc.start()
     with pytest.raises(TomogramError):
@@ -193,17 +191,17 @@ def test_a_stack_of_one_volume_is_a_volume():
     assert parse(header(ispg=401)).shape_zyx == (3, 4, 5)
 
 
-def test_an_image_stack_is_a_volume_whose_third_axis_has_no_length():
+def test_an_image_stack_has_no_voxel_size_along_z():
     found = parse(header(ispg=0, mz=1))
     assert found.shape_zyx == (3, 4, 5)
     assert found.voxel_size_xyz_angstrom == (10, 10, None)
 
 
-def test_a_volume_that_imod_marks_as_images_keeps_its_third_axis():
+def test_a_volume_marked_as_images_by_imod_keeps_its_voxel_size_along_z():
     assert parse(header(ispg=0)).voxel_size_xyz_angstrom == (10, 10, 10)
 
 
-def test_an_image_has_one_section_and_no_third_axis():
+def test_an_image_has_one_section_and_no_voxel_size_along_z():
     found = parse(header(nz=1, mz=1, ispg=0), 1024 + 40)
     assert found.shape_zyx == (1, 4, 5)
     assert found.voxel_size_xyz_angstrom[2] is None

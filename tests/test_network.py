@@ -58,7 +58,7 @@ def test_every_tile_gets_a_curve_and_a_content(measured):
     assert float(content.max()) <= 1
 
 
-def test_volumes_of_a_batch_do_not_mix(measured):
+def test_volumes_of_a_batch_are_independent(measured):
     other = of(speckle((5, 160, 192), seed=2))
     pairs = zip(vars(measured).values(), vars(other).values())
     both = Measured(*(torch.cat(pair) for pair in pairs))
@@ -87,46 +87,46 @@ def test_missing_slices_and_tiles_do_not_affect_the_output(measured):
     assert_same(NETWORK.out_of_distribution(more), NETWORK.out_of_distribution(measured))
 
 
-def test_the_order_of_slices_does_not_matter(measured):
+def test_the_order_of_slices_does_not_change_the_output(measured):
     turned = predict(changed(measured, lambda part: part.flip(1))).flip(2)
     assert_same(turned, predict(measured))
 
 
-def test_the_gain_of_an_octave_of_a_whole_volume_does_not_matter(measured):
+def test_the_gain_of_an_octave_of_a_whole_volume_does_not_change_the_output(measured):
     shift = torch.tensor([3.0, -2.0, 0.5, 1.0, -4.0])
     assert_same(
         predict(replace(measured, log_power=measured.log_power + shift)), predict(measured), 1e-4
     )
 
 
-def test_a_tile_is_judged_by_how_its_power_stands_in_the_volume(measured):
+def test_a_tile_depends_on_its_power_relative_to_the_volume(measured):
     quieter = measured.log_power.clone()
     quieter[0, 3] -= 1.0
     change = predict(replace(measured, log_power=quieter)) - predict(measured)
     assert float(change[0, 0, 0].abs().max()) > 1e-3
 
 
-def test_an_octave_is_decided_by_itself_and_its_neighbours(measured):
+def test_an_octave_depends_only_on_itself_and_its_neighbours(measured):
     """Octaves finest first, bands coarsest first: band 4 - i is octave i.
 
-    The next finer octave has a say from 32 nm on only, so that what voxels carry of the finest
-    octaves changes nothing.
+    The next finer octave contributes only from 32 nm on, so that a voxel size that cuts the
+    finest octaves has no effect.
     """
-    for spoiled in range(OCTAVES):
+    for changed_octave in range(OCTAVES):
         means = measured.means.clone()
-        # Another slice's: what a filter, or another voxel size, makes of this octave alone.
-        means[..., spoiled, :] = means[..., spoiled, :].flip(1)
+        # Means of another slice: filters and voxel sizes, too, change an octave alone.
+        means[..., changed_octave, :] = means[..., changed_octave, :].flip(1)
         log_power = measured.log_power.clone()
-        log_power[..., spoiled] += torch.linspace(-1, 1, log_power.shape[1])
+        log_power[..., changed_octave] += torch.linspace(-1, 1, log_power.shape[1])
         found = predict(replace(measured, means=means, log_power=log_power))
         expected = predict(measured)
-        helped = {spoiled + 1} if spoiled + 1 >= FINER_FROM else set()
-        for octave in set(range(OCTAVES)) - {spoiled, spoiled - 1} - helped:
-            # Contrast is one for all octaves; here it does not turn.
+        affected = {changed_octave + 1} if changed_octave + 1 >= FINER_FROM else set()
+        for octave in set(range(OCTAVES)) - {changed_octave, changed_octave - 1} - affected:
+            # All octaves share one sign of contrast, which does not change here.
             assert_same(found[..., 4 - octave], expected[..., 4 - octave], 1e-4)
 
 
-def test_tensors_of_a_network_that_saw_no_finer_octaves_ignore_them(measured):
+def test_weights_without_input_of_finer_octaves_ignore_them(measured):
     tensors = NETWORK.state_dict()
     before = dict(tensors)
     width = tensors["head.0.weight"].shape[1]
@@ -150,7 +150,7 @@ def test_inverted_contrast_does_not_change_the_output():
     assert_same(predict(of(-volume)), predict(of(volume)), 2e-3)
 
 
-def test_polarity_makes_the_long_tail_dark_and_touches_the_odd_ratios_only():
+def test_polarity_makes_the_long_tail_dark_and_changes_only_odd_ratios():
     bright, dark = torch.zeros((2, 1, OCTAVES, len(RATIOS)))
     bright[..., ODD[0]], dark[..., ODD[0]] = 0.3, -0.3
     both = torch.cat([bright, dark])
@@ -162,7 +162,7 @@ def test_polarity_makes_the_long_tail_dark_and_touches_the_odd_ratios_only():
     assert ((both * sign)[..., ODD[0]] < 0).all()
 
 
-def test_shares_of_tiles_and_slices_sum_to_1_and_absent_ones_have_none():
+def test_normalised_weights_sum_to_1_and_are_0_for_absent_tiles():
     weight = torch.ones((1, 3, 4))
     weight[0, 0, 2:] = 0
     weight[0, 2] = 0
@@ -172,7 +172,7 @@ def test_shares_of_tiles_and_slices_sum_to_1_and_absent_ones_have_none():
     assert piece[0].tolist() == [0.5, 0.5, 0]
 
 
-def test_strengths_are_differences_within_the_volume():
+def test_power_features_are_differences_within_the_volume():
     power = torch.arange(12.0).reshape(1, 2, 6, 1).expand(-1, -1, -1, OCTAVES) / 12
     weight = torch.ones((1, 2, 6))
     found = power_features(power, weight)
@@ -187,13 +187,13 @@ def test_strengths_are_differences_within_the_volume():
     assert_same(power_features(loud, weight), lost)
 
 
-def test_wild_means_are_survived(measured):
-    wild = replace(measured, means=1e6 * measured.means)
-    assert predict(wild).isfinite().all()
+def test_extreme_means_give_finite_output(measured):
+    extreme = replace(measured, means=1e6 * measured.means)
+    assert predict(extreme).isfinite().all()
     assert predict(changed(measured, torch.zeros_like)).isfinite().all()
 
 
-def test_strangeness_is_the_distance_from_what_is_usual(measured):
+def test_out_of_distribution_is_the_distance_from_the_reference(measured):
     network = random_network()
     network.reference_mean.copy_(network.single_channel_ratios(measured)[0])
     n = len(SINGLE_CHANNEL)

@@ -62,7 +62,7 @@ def test_offset_does_not_change_the_slice(offset):
     assert_same(prepared(VOLUME * 3 + offset), prepared(VOLUME))
 
 
-def test_the_centre_has_robust_spread_1_and_no_mean():
+def test_the_centre_has_robust_spread_1_and_mean_0():
     centre = middle(prepared(VOLUME))[0]
     assert robust_spread(centre) == pytest.approx(1, abs=0.02)
     assert abs(float(centre.mean())) < 0.02
@@ -102,14 +102,14 @@ def test_neighbours_keep_their_gain_relative_to_the_slice():
 @pytest.mark.parametrize(
     ("n_z", "present"), [(1, "1000"), (3, "1100"), (7, "1110"), (9, "1110"), (33, "1111")]
 )
-def test_absent_neighbours_are_named(n_z, present):
+def test_absent_neighbours_are_marked(n_z, present):
     found = prepared(np.resize(VOLUME, (n_z, *VOLUME.shape[1:])))
     assert "".join(str(int(one)) for one in found.present) == present
     assert len(found.images) == sum(found.present)
 
 
 @pytest.mark.parametrize("voxel_nm", [0.5, 1.5, 3.0])
-def test_planned_planes_are_read_and_no_others(voxel_nm):
+def test_only_planned_planes_are_read(voxel_nm):
     plan = plan_slice(4, len(VOLUME), voxel_nm)
     reads = set()
 
@@ -137,7 +137,7 @@ def test_only_voxels_much_finer_than_the_bands_are_binned():
 @pytest.mark.parametrize(
     ("voxel_nm", "cells"), [(1.5, (4, 5)), (0.75, (2, 3)), (3.0, (8, 9)), (0.1, (2, 2))]
 )
-def test_a_slice_has_the_cells_that_cover_it(voxel_nm, cells):
+def test_cells_cover_the_slice(voxel_nm, cells):
     assert prepared(VOLUME, voxel_nm).cells == cells
 
 
@@ -162,13 +162,13 @@ def test_a_slice_fades_out_in_the_margin_of_its_window():
     assert not found.valid[: first - 1].any()
 
 
-# Wild values
+# Extreme values
 
 
-@pytest.mark.parametrize("wild", [1e8, -1e30, 3e38])
-def test_wild_pixels_are_limited(wild):
+@pytest.mark.parametrize("extreme", [1e8, -1e30, 3e38])
+def test_extreme_pixels_are_limited(extreme):
     spoiled = VOLUME.copy()
-    spoiled[:, 30, 40:43] = wild
+    spoiled[:, 30, 40:43] = extreme
     found = prepared(spoiled)
     assert not found.blank
     assert found.images.isfinite().all()
@@ -183,7 +183,7 @@ def test_a_volume_of_huge_values_is_prepared():
 
 
 @pytest.mark.parametrize("fill", FILLS)
-def test_empty_borders_carry_no_data(fill):
+def test_empty_borders_are_masked(fill):
     bordered = VOLUME.copy()
     inside = np.zeros(VOLUME.shape[1:], dtype=bool)
     inside[24:112, 8:104] = True
@@ -196,7 +196,7 @@ def test_empty_borders_carry_no_data(fill):
     assert found.not_finite == (not np.isfinite(fill))
 
 
-def test_borders_of_any_value_do_not_shift_the_scale():
+def test_the_value_of_a_border_does_not_change_the_scale():
     results = []
     for fill in (0.0, 1e6):
         bordered = VOLUME.copy()
@@ -204,13 +204,13 @@ def test_borders_of_any_value_do_not_shift_the_scale():
         results.append(prepared(bordered))
     one, other = results
     assert one.log_spread == pytest.approx(other.log_spread, abs=1e-3)
-    # Pixels beside the border that happen to have its value are taken for a part of it.
+    # Pixels beside the border that have its value by chance are masked with it.
     assert float((one.valid != other.valid).float().mean()) < 0.01
     both = (one.valid * other.valid) > 0
     assert float((one.images - other.images)[:, both].abs().mean()) < 0.01
 
 
-def test_nan_is_masked_and_noted():
+def test_nan_is_masked_and_reported():
     spoiled = VOLUME.copy()
     spoiled[4, 10:20, 30] = np.nan
     found = prepared(spoiled)
@@ -221,7 +221,7 @@ def test_nan_is_masked_and_noted():
     assert float(mask(found).mean()) == pytest.approx(1 - 10 / VOLUME[0].size, abs=1e-6)
 
 
-def test_infinities_that_meet_in_the_mean_of_planes_are_masked():
+def test_opposite_infinities_in_the_mean_of_planes_are_masked():
     spoiled = VOLUME.copy()
     spoiled[3, 10:20, 30], spoiled[4, 10:20, 30] = np.inf, -np.inf
     found = prepared(spoiled, voxel_nm=0.9)
@@ -229,7 +229,7 @@ def test_infinities_that_meet_in_the_mean_of_planes_are_masked():
     assert found.images.isfinite().all()
 
 
-def test_nan_in_a_neighbour_is_no_signal():
+def test_nan_in_a_neighbour_gives_no_signal():
     spoiled = VOLUME.copy()
     spoiled[5, 10:20] = np.nan
     found = middle(prepared(spoiled))
@@ -239,7 +239,7 @@ def test_nan_in_a_neighbour_is_no_signal():
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8"])
 @pytest.mark.parametrize("sigma_levels", [0.6, 1.5, 20.0])
-def test_integers_of_few_levels_are_data(dtype, sigma_levels):
+def test_integers_of_few_levels_are_valid(dtype, sigma_levels):
     levels = np.round(sigma_levels * VOLUME / VOLUME.std())
     levels = levels + 128 if dtype == "uint8" else levels
     volume = np.clip(levels, np.iinfo(dtype).min, np.iinfo(dtype).max).astype(dtype)
@@ -261,7 +261,7 @@ def test_a_linear_background_is_removed(height):
     torch.testing.assert_close(found.images * unit, expected.images, atol=0.01, rtol=0)
 
 
-def test_beside_an_empty_part_a_smooth_background_is_removed_too():
+def test_a_smooth_background_beside_an_empty_part_is_removed():
     valid = torch.ones((200, 200))
     valid[:, 150:] = 0
     y, x = np.mgrid[:200, :200] / 200
@@ -285,8 +285,8 @@ def test_the_smoother_of_a_single_block_is_its_mean():
     torch.testing.assert_close(local_lines(5, 1, 40.0), torch.ones(5, 1))
 
 
-def test_a_strong_bend_at_the_edge_does_not_change_the_edge():
-    """A bend as from a filter that amplifies coarse features; its mirror image has a kink."""
+def test_a_strong_coarse_background_does_not_change_the_edge():
+    """A background as from a filter that amplifies coarse features; its mirror image has a kink."""
     fine = speckle((1, 256, 256), seed=4)
     bend = 200 * np.cos(2 * np.pi * (np.arange(256) * VOXEL / 900 + 0.2))
     found, expected = (middle(prepared(volume))[0] for volume in (fine + bend, fine))
@@ -323,13 +323,13 @@ def test_a_gradient_alone_is_blank():
     assert prepared(np.float32(0.1) * y[None].astype(np.float32)).blank
 
 
-def test_differences_at_float32_rounding_are_blank():
+def test_a_slice_constant_except_for_rounding_is_blank():
     volume = np.float32(1e6) + np.float32(1e-2) * VOLUME
     assert len(np.unique(volume)) > 1
     assert prepared(volume).blank
 
 
-def test_a_few_valid_rows_among_nan_do_not_break():
+def test_a_few_valid_rows_among_nan_give_finite_images():
     spoiled = np.full_like(VOLUME, np.nan)
     spoiled[:, 60:62] = VOLUME[:, 60:62]
     assert prepared(spoiled).images.isfinite().all()
@@ -338,7 +338,7 @@ def test_a_few_valid_rows_among_nan_do_not_break():
 # Helpers
 
 
-def test_robust_spread_is_the_standard_deviation_blind_to_outliers():
+def test_robust_spread_is_the_standard_deviation_without_outliers():
     values = torch.randn(50_000, generator=torch.Generator().manual_seed(0))
     values[::100] = 1e6
     assert robust_spread(values) == pytest.approx(1, rel=0.03)

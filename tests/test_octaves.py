@@ -39,7 +39,7 @@ def assert_ratios(found, expected, tolerance):
 
 
 @pytest.mark.parametrize("name", FILTERS)
-def test_radial_filters_leave_the_ratios_as_they_are(name):
+def test_radial_filters_do_not_change_the_ratios(name):
     changed = of_slice(filtered(VOLUME, FILTERS[name]))
     assert_ratios(changed, of_slice(VOLUME), TOLERANCE)
 
@@ -54,7 +54,7 @@ def test_a_linear_background_does_not_change_octaves():
     assert_ratios(of_slice(VOLUME + 20 * y - 7 * x), of_slice(VOLUME), 0.01)
 
 
-def test_turned_contrast_changes_the_sign_of_the_odd_ratios_only():
+def test_inverted_contrast_changes_the_sign_of_the_odd_ratios_only():
     found, expected = of_slice(-VOLUME), of_slice(VOLUME)
     torch.testing.assert_close(found[:, EVEN], expected[:, EVEN], atol=2e-3, rtol=0)
     torch.testing.assert_close(found[:, list(ODD)], -expected[:, list(ODD)], atol=5e-3, rtol=0)
@@ -70,7 +70,7 @@ TURNS = {
 
 @pytest.mark.parametrize("shape", [(192, 192), (200, 230)])
 @pytest.mark.parametrize("name", TURNS)
-def test_turns_of_a_slice_turn_its_tiles(name, shape):
+def test_flips_and_rotations_of_a_slice_flip_and_rotate_its_tiles(name, shape):
     volume = speckle((3, *shape), seed=4)
     turn = TURNS[name]
     one, other = (measure(canonical(v), CPU) for v in (volume, turn(volume).copy()))
@@ -82,7 +82,7 @@ def test_turns_of_a_slice_turn_its_tiles(name, shape):
 
 
 @pytest.mark.parametrize("number", range(OCTAVES))
-def test_a_wave_stands_out_in_the_octave_of_its_period_only(number):
+def test_a_wave_raises_the_power_of_its_octave_only(number):
     period = 4.0 * 2 ** (number + 0.5)
     wave = 2 * np.sin(2 * np.pi * 1.5 * np.arange(384) / period)
     noise = white((384, 384), seed=3)
@@ -105,7 +105,7 @@ def test_a_wave_is_coherent_in_its_octave_and_noise_is_not():
 
 
 def smooth_field(voxel_nm, width_nm=416.0, seed=7):
-    """The same random matter, of periods from 6 to 200 nm, sampled at a voxel size."""
+    """The same random density, with periods from 6 to 200 nm, sampled at a voxel size."""
     n = round(width_nm / voxel_nm)
     rng = np.random.default_rng(seed)
     top = round(width_nm / 6.0)
@@ -130,11 +130,11 @@ def test_another_sampling_of_the_same_image_has_the_same_octaves(voxel_nm):
     assert_ratios(other[1:4], one[1:4], TOLERANCE)
 
 
-def test_an_octave_does_not_change_where_finer_ones_are_taken_away():
+def test_an_octave_does_not_change_if_finer_ones_are_removed():
     for number in (1, 2, 3):
         edge = 1 / (4.0 * 2 ** (number - 0.5))
         coarse = filtered(VOLUME, lambda k, edge=edge: (k < edge).astype(float))
-        # Without the white part the spread of the slice, not of the octave, is another.
+        # Without the finer octaves only the spread of the slice changes, not that of the octave.
         found, expected = of_slice(coarse), of_slice(VOLUME)
         assert_ratios(found[number:], expected[number:], TOLERANCE)
 

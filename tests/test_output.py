@@ -33,7 +33,7 @@ def write_lines(path, *records, tail=""):
     path.write_text("".join(json_line(record) for record in records) + tail)
 
 
-def test_a_file_takes_its_name_at_the_end(tmp_path):
+def test_a_file_is_replaced_only_when_it_is_complete(tmp_path):
     path = tmp_path / "results.jsonl"
     path.write_text("before\n")
     with open_lines(str(path)) as file:
@@ -44,19 +44,19 @@ def test_a_file_takes_its_name_at_the_end(tmp_path):
     assert os.listdir(tmp_path) == ["results.jsonl"]
 
 
-def test_a_replaced_file_keeps_its_permissions_and_a_new_one_gets_the_usual_ones(tmp_path):
-    old, new, usual = (tmp_path / name for name in ("old", "new", "usual"))
+def test_a_replaced_file_keeps_its_permissions_and_a_new_one_gets_the_default_ones(tmp_path):
+    old, new, default = (tmp_path / name for name in ("old", "new", "default"))
     old.touch()
     old.chmod(0o640)
-    usual.touch()
+    default.touch()
     for path in (old, new):
         with open_lines(str(path)):
             pass
     assert old.stat().st_mode & 0o777 == 0o640
-    assert new.stat().st_mode == usual.stat().st_mode
+    assert new.stat().st_mode == default.stat().st_mode
 
 
-def test_a_link_stays_a_link(tmp_path):
+def test_writing_to_a_link_replaces_its_target(tmp_path):
     target, link = tmp_path / "target", tmp_path / "link"
     link.symlink_to(target)
     with open_lines(str(link)) as file:
@@ -99,7 +99,7 @@ def fill(file):
         file.write("x" * 39 + "\n")
 
 
-def test_a_full_disk_leaves_whole_lines(tmp_path):
+def test_a_full_disk_leaves_complete_lines(tmp_path):
     path = tmp_path / "results.jsonl"
     failure = r"cannot write .*results\.jsonl: File too large"
     with small_files(), pytest.raises(StartError, match=failure):  # noqa: SIM117
@@ -114,7 +114,7 @@ def test_a_full_device_is_an_error():
             file.write("text\n")
 
 
-def test_what_cannot_be_written_is_refused_before_anything_happens(tmp_path, monkeypatch):
+def test_paths_that_cannot_be_written_are_refused_before_writing(tmp_path, monkeypatch):
     with pytest.raises(StartError, match="expected a file, found a folder"):
         open_lines(str(tmp_path))
     with pytest.raises(StartError, match="folder .*none does not exist: make it first"):
@@ -193,7 +193,7 @@ def test_standard_output_redirected_to_a_file_is_appended_to(tmp_path):
     assert (tmp_path / "log").read_text() == "before\nrow\n"
 
 
-def test_streams_are_known_by_their_paths():
+def test_standard_streams_are_recognised_by_their_paths():
     assert standard_stream("/dev/stdout") == 1
     assert standard_stream("/proc/self/fd/2") == 2
     assert standard_stream("stdout") is None
@@ -244,7 +244,7 @@ def test_a_job_with_other_slab_limits_scores_again(tmp_path, asked, had, is_kept
         assert bool(kept) is is_kept
 
 
-def test_a_job_makes_its_output(tmp_path):
+def test_a_job_creates_its_output(tmp_path):
     path = tmp_path / "results.jsonl"
     file, kept = resume_lines(str(path), [], SHA256)
     with file:
@@ -260,7 +260,7 @@ def test_a_job_that_writes_to_a_device_resumes_no_records():
 
 
 @pytest.mark.parametrize("text", ["my notes\n", "[1, 2]\n", "\n", '{"schema": 9}\n', "[" * 99_999])
-def test_a_file_that_holds_something_else_is_not_touched(tmp_path, text):
+def test_a_file_without_records_is_refused_and_not_changed(tmp_path, text):
     path = tmp_path / "notes.txt"
     text = text if text.endswith("\n") else text + "\n"
     path.write_text(text)
@@ -269,7 +269,7 @@ def test_a_file_that_holds_something_else_is_not_touched(tmp_path, text):
     assert path.read_text() == text
 
 
-def test_records_that_cannot_be_read_are_an_error(tmp_path):
+def test_unreadable_records_are_an_error(tmp_path):
     with pytest.raises(StartError, match="cannot read .*Is a directory"):
         read_records(str(tmp_path))
 
@@ -290,7 +290,7 @@ def rows_of(*records):
     return list(csv.DictReader((csv_heading() + "".join(map(csv_line, records))).splitlines()))
 
 
-def test_the_csv_columns_are_these():
+def test_the_csv_heading_lists_all_columns():
     assert csv_heading() == (
         "ts_id,path,status,tomoscore,tomoscore_low,tomoscore_high,scale_nm,"
         "r_128_64_nm,r_64_32_nm,r_32_16_nm,r_16_8_nm,r_8_4_nm,r_4_3_nm,"
@@ -320,12 +320,12 @@ def test_the_row_has_the_scores_from_halves():
     assert [refused[name] for name in names] == [""] * 5
 
 
-def test_a_calibration_is_in_the_row():
+def test_the_row_has_the_calibration():
     (row,) = rows_of(make_score(calibration=CALIBRATION, tomoscore_uncalibrated=2.1))
     assert (row["tomoscore_uncalibrated"], row["calibration"]) == ("2.1", "ca" * 32)
 
 
-def test_a_job_scores_again_what_was_calibrated_in_another_way(tmp_path):
+def test_a_job_with_another_calibration_scores_again(tmp_path):
     path = tmp_path / "r.jsonl"
     calibrated = {"calibration": CALIBRATION, "tomoscore_uncalibrated": 2.1}
     path.write_text(json_line(make_score("a")) + json_line(make_score("b", **calibrated)))
@@ -338,7 +338,7 @@ def test_a_job_scores_again_what_was_calibrated_in_another_way(tmp_path):
         assert [record.ts_id for record in kept] == list(there)
 
 
-def test_a_job_measures_halves_that_an_earlier_run_had_not(tmp_path):
+def test_a_job_scores_again_if_halves_were_added_or_removed(tmp_path):
     path = tmp_path / "r.jsonl"
     path.write_text(json_line(make_score("TS_01")) + json_line(make_score("TS_02", halves=HALVES)))
     halves = {"half1": "o.mrc", "half2": "e.mrc"}
@@ -354,7 +354,7 @@ def test_a_job_measures_halves_that_an_earlier_run_had_not(tmp_path):
 @pytest.mark.parametrize(
     ("tilt_range", "n_kept"), [((-60.0, 60.0), 1), (None, 0), ((-50.0, 50.0), 0)]
 )
-def test_a_job_measures_halves_anew_with_another_tilt_range(tmp_path, tilt_range, n_kept):
+def test_a_job_with_another_tilt_range_of_halves_scores_again(tmp_path, tilt_range, n_kept):
     path = tmp_path / "r.jsonl"
     halves = {**HALVES, "tilt_range_deg": (-60.0, 60.0)}
     path.write_text(json_line(make_score("TS_01", halves=halves)))

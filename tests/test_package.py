@@ -31,14 +31,14 @@ def test_newest_entry_of_changes_is_this_version():
 
 
 @pytest.mark.parametrize("module", ["tomoscore_scipion", "tomoscore_scipion.commands.cli"])
-def test_import_is_light(module):
+def test_import_loads_no_heavy_package(module):
     heavy = ("torch", "scipy", "pwem", "pyworkflow", "skimage", "matplotlib")
     code = f"import sys, {module}; print(*(set({heavy}) & set(sys.modules)))"
     seen = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)
     assert seen.stdout.split() == []
 
 
-def test_plugin_is_the_only_name_made_on_demand():
+def test_unknown_names_are_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'Plugins'"):
         _ = tomoscore_scipion.Plugins
 
@@ -60,7 +60,7 @@ def test_licence_is_the_whole_gpl_3():
     assert "END OF TERMS AND CONDITIONS" in text
 
 
-def test_engine_gets_the_versions_that_the_tests_run_with():
+def test_engine_requirements_are_the_tested_versions():
     tested = pins(ROOT / "constraints.txt")
     engine = pins(PACKAGE / "engine" / "requirements.txt")
     needed = {"torch", "safetensors", "numpy", "mrcfile", "scipy", "tqdm", "pillow", "Jinja2"}
@@ -82,14 +82,14 @@ def test_icon_is_a_png_of_64_by_64_pixels():
     assert [int.from_bytes(header[at : at + 4], "big") for at in (16, 20)] == [64, 64]
 
 
-def test_references_stand_in_the_bibliography():
+def test_references_are_in_the_bibliography():
     from tomoscore_scipion import bibtex
 
     keys = re.findall(r"@\w+\{(\w+),", bibtex.__doc__)
     assert set(tomoscore_scipion._references) <= set(keys)
 
 
-def test_protocols_have_their_place_in_the_tree():
+def test_protocols_are_listed_in_the_protocol_tree():
     conf = ConfigParser()
     conf.read(PACKAGE / "protocols.conf", encoding="utf-8")
     (section,) = ast.literal_eval(conf["PROTOCOLS"]["Tomography"])

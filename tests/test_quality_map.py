@@ -54,7 +54,7 @@ def test_voxels_are_isotropic_and_cover_the_whole_volume():
     assert found.scores.dtype == np.float32
 
 
-def test_it_is_0_outside_the_slab_and_the_score_inside():
+def test_the_map_is_0_outside_the_slab_and_the_score_inside():
     found = quality_map(slices(lambda y, x, z: 0.375), (8, 23), SHAPE, VOXEL, SHARE)
     expected = np.zeros(5)
     expected[1:3] = 2.5
@@ -67,7 +67,7 @@ def test_a_slab_thinner_than_a_voxel_is_not_lost():
     assert found.scores.any(axis=(1, 2)).tolist() == [False, False, True, False, False]
 
 
-def test_quality_that_rises_to_the_right_rises_in_the_map():
+def test_the_map_has_the_orientation_of_the_tomogram():
     rising = quality_map(slices(lambda y, x, z: 0.2 + 0.3 * x), (0, 39), SHAPE, VOXEL, SHARE).scores
     assert (np.diff(rising.mean(axis=(0, 1))) >= -1e-5).all()
     assert rising[:, :, -1].mean() > rising[:, :, 0].mean() + 3
@@ -110,7 +110,7 @@ def test_cells_without_data_have_no_score():
     ("shape", "voxel", "planes"),
     [((1, 64, 64), 10.0, (0,)), ((7, 33, 500), 100.0, (1, 5)), ((300, 90, 91), 5.0, (150,))],
 )
-def test_odd_volumes_have_maps_too(shape, voxel, planes):
+def test_volumes_of_unusual_shapes_have_maps(shape, voxel, planes):
     share = fraction_below_nyquist(voxel / 10)
     made = slices(lambda y, x, z: 0.6, planes, shape, voxel)
     found = quality_map(made, (0, shape[0] - 1), shape, voxel, share)
@@ -140,7 +140,7 @@ def test_the_overlay_is_bright_where_the_map_is_high():
     assert seen[:60, :60].mean() == pytest.approx(corners["bottom left"].mean(), abs=5)
 
 
-def test_the_files_lie_over_their_tomogram(tmp_path):
+def test_the_map_files_have_the_position_of_the_tomogram(tmp_path):
     with mrcfile.new(tmp_path / "a.mrc", speckle(SHAPE)) as mrc:
         mrc.voxel_size = VOXEL
         mrc.header.origin = (100.0, -200.0, 300.0)
@@ -153,7 +153,7 @@ def test_the_files_lie_over_their_tomogram(tmp_path):
         assert mrc.is_volume()
         np.testing.assert_array_equal(mrc.data, found.scores)
         assert mrc.voxel_size.tolist() == (120.0, 120.0, 120.0)
-        # The first voxel of the map has its centre amid the first 8 x 8 x 8 of the tomogram.
+        # The first voxel of the map is centred in the first 8 x 8 x 8 voxels of the tomogram.
         assert mrc.header.origin.tolist() == (100.0 + 52.5, -200.0 + 52.5, 300.0 + 52.5)
     assert Image.open(tmp_path / "TS_01-quality.png").size == (460, 300)
 

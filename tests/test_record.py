@@ -58,7 +58,7 @@ def test_a_record_has_the_keys_of_schema_1_in_order():
         Score.failed("TS_02", "b.mrc", "empty", model=MODEL, device="cpu", seconds=0.1),
     ],
 )
-def test_a_record_survives_json(record):
+def test_a_record_survives_a_round_trip_through_json(record):
     line = record.to_json()
     assert line.isascii()
     assert "\n" not in line
@@ -66,7 +66,7 @@ def test_a_record_survives_json(record):
     assert Score.from_dict(json.loads(line)).to_dict() == record.to_dict()
 
 
-def test_a_record_from_before_z_range_was_a_key_is_read():
+def test_an_old_record_without_z_range_is_read():
     record = make_score().to_dict()
     del record["z_range"]
     assert Score.from_dict(record).z_range is None
@@ -114,7 +114,7 @@ INVALID = {
     "scale at score 0": {"tomoscore": 0.0, "scale_nm": 128.0},
     "no scale": {"scale_nm": None},
     "infinite scale": {"scale_nm": math.inf},
-    "interval upside down": {"tomoscore_interval": (3, 2)},
+    "interval reversed": {"tomoscore_interval": (3, 2)},
     "interval without an end": {"tomoscore_interval": (2.0, None)},
     "no interval": {"tomoscore_interval": None},
     "no curve": {"curve": None},
@@ -124,10 +124,10 @@ INVALID = {
     "curve with NaN": {"curve": {**CURVE, "resolvability": (math.nan,) * 6}},
     "bands without edges": {"curve": {**CURVE, "period_nm": (64, 32, 16, 8, 4, 3)}},
     "slab outside the volume": {"slab_z": (4, 20)},
-    "slab upside down": {"slab_z": (8, 4)},
+    "slab reversed": {"slab_z": (8, 4)},
     "slab of fractions": {"slab_z": (4.0, 8.0)},
     "no slab": {"slab_z": None},
-    "z range upside down": {"z_range": (8, 4)},
+    "z range reversed": {"z_range": (8, 4)},
     "z range of one": {"z_range": (8,)},
     "slices that are no list": {"slices": "none"},
     "slice outside the volume": {"slices": [{"z": 20, "tomoscore": 0, "scale_nm": None}]},
@@ -146,15 +146,15 @@ INVALID = {
         "calibration": {"name": "c.json", "tomograms": 8},
         "tomoscore_uncalibrated": 2.0,
     },
-    "calibrated without the score before": {"calibration": CALIBRATION},
-    "a score before without a calibration": {"tomoscore_uncalibrated": 2.0},
+    "calibration without the uncalibrated score": {"calibration": CALIBRATION},
+    "uncalibrated score without a calibration": {"tomoscore_uncalibrated": 2.0},
     "failed without a reason": {"status": "failed"},
     "failed with a score": {"status": "failed", "error": "oops"},
 }
 
 
 @pytest.mark.parametrize("changes", INVALID.values(), ids=INVALID.keys())
-def test_an_invalid_record_cannot_be_made(changes):
+def test_an_invalid_record_cannot_be_created(changes):
     with pytest.raises(ValueError, match="expected .* got "):
         replace(make_score(), **changes)
 
@@ -183,12 +183,12 @@ def test_a_record_cannot_be_changed():
         ({"schema": 1, "ts_id": "a"}, "lacks path, status"),
     ],
 )
-def test_other_data_than_a_record_is_refused(record, says):
+def test_data_that_are_not_a_record_are_refused(record, says):
     with pytest.raises(ValueError, match=says):
         Score.from_dict(record)
 
 
-def test_keys_of_a_newer_program_are_left_out():
+def test_unknown_keys_of_newer_versions_are_ignored():
     assert Score.from_dict({**make_score().to_dict(), "map": "x.mrc"}) == make_score()
 
 

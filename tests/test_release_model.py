@@ -47,7 +47,7 @@ def test_scores_are_close_to_the_truth(figures):
     assert figures["mean_absolute_error"] < 0.6
 
 
-def test_the_card_states_where_the_model_comes_from():
+def test_the_card_states_licence_training_and_accuracy():
     card = read_card(shipped_weights_path())
     assert card["licence"] == "GPL-3.0-or-later"
     assert card["training"]["seeds"]

@@ -42,7 +42,7 @@ def words_of(text):
     return {row[0]: dict(zip(labels, row)) for row in rows}
 
 
-def test_names_files_and_voxel_sizes_are_those_of_relion(project):
+def test_names_paths_and_voxel_sizes_are_read_from_the_star_file(project):
     found = read_tomograms(relion_files.STAR).tomograms
     assert [tomogram.ts_id for tomogram in found] == list(NAMES)
     assert [tomogram.path for tomogram in found] == [
@@ -52,7 +52,7 @@ def test_names_files_and_voxel_sizes_are_those_of_relion(project):
 
 
 @pytest.mark.parametrize("folder", ["Tomograms/job007", "elsewhere"])
-def test_paths_start_at_the_project_from_wherever_it_is_called(project, monkeypatch, folder):
+def test_paths_are_relative_to_the_project_in_any_current_folder(project, monkeypatch, folder):
     (project / "elsewhere").mkdir()
     monkeypatch.chdir(project / folder)
     star = os.path.relpath(project / relion_files.STAR)
@@ -71,7 +71,7 @@ def test_a_project_with_missing_tomograms_is_recognised_by_relions_files(project
     assert found[0].path == str(project / "Tomograms/job007/tomograms/rec_TS_01.mrc")
 
 
-def test_a_voxel_size_that_is_given_wins_and_an_untold_one_is_the_headers(project):
+def test_a_given_voxel_size_is_used_and_a_missing_one_is_left_to_the_header(project):
     given = read_tomograms(relion_files.STAR, voxel_size_angstrom=7.5).tomograms
     assert {tomogram.voxel_size_angstrom for tomogram in given} == {7.5}
     text = relion_files.star_text(NAMES, rlnTomoTomogramBinning=None)
@@ -93,7 +93,7 @@ HALVES = {
 }
 
 
-def test_halves_that_the_file_names_are_measured(project):
+def test_halves_named_in_the_star_file_are_used(project):
     path = project / relion_files.STAR
     path.write_text(relion_files.star_text(NAMES, **HALVES))
     found = read_tomograms(relion_files.STAR).tomograms
@@ -104,7 +104,7 @@ def test_halves_that_the_file_names_are_measured(project):
     assert {t.halves for t in read_tomograms(relion_files.STAR, "half1").tomograms} == {None}
 
 
-def test_halves_that_the_file_names_can_be_left_unread(project, monkeypatch):
+def test_the_option_no_halves_ignores_halves_in_the_star_file(project, monkeypatch):
     scored, run_items = [], score.run_items
 
     def watched(supervisor, tomograms, *others):
@@ -127,7 +127,7 @@ def test_a_row_with_only_one_half_is_scored_without_it_and_reported(project, cap
     assert [record.halves for record in read_records("r.jsonl")] == [None] * 3
 
 
-def test_tomograms_without_a_file_of_the_kind_are_left_out_and_told(project, capsys):
+def test_tomograms_without_a_file_of_the_kind_are_left_out_and_reported(project, capsys):
     label = FILES["denoised"]
     text = relion_files.star_text(NAMES, **{label: "Tomograms/job007/tomograms/rec_{name}.mrc"})
     text = re.sub(r"(TS_02 .*) \S+ \n", r"\1 N/A \n", text)
@@ -220,7 +220,7 @@ def test_after_a_stop_no_table_is_written(project, capsys):
         ({"rlnTomoTiltSeriesPixelSize": "nan"}, "row 1: expected a number > 0 in .*got 'nan'"),
     ],
 )
-def test_a_star_file_that_cannot_be_used_is_refused_with_the_way_out(tmp_path, changed, says):
+def test_an_unusable_star_file_is_refused_with_the_reason(tmp_path, changed, says):
     path = tmp_path / "tomograms.star"
     path.write_text(relion_files.star_text(NAMES, **changed))
     with pytest.raises(StartError, match=says) as caught:
@@ -246,7 +246,7 @@ def test_a_table_without_rows_is_reported(tmp_path):
 
 
 @pytest.mark.parametrize("text", [None, "", "data_global\n\nloop_\n_rlnTomoName #1\na b c\nd\n"])
-def test_a_file_that_is_no_star_file_is_refused(tmp_path, text):
+def test_a_file_that_is_not_a_star_file_is_refused(tmp_path, text):
     path = tmp_path / "tomograms.star"
     if text is not None:
         path.write_text(text)
@@ -254,7 +254,7 @@ def test_a_file_that_is_no_star_file_is_refused(tmp_path, text):
         read_tomograms(str(path))
 
 
-def test_a_name_that_would_begin_a_table_is_refused(tmp_path):
+def test_a_tomogram_name_that_starts_with_data_is_refused(tmp_path):
     path = tmp_path / "tomograms.star"
     path.write_text(relion_files.star_text(["data_1"]))
     with pytest.raises(TomogramError, match="no row that begins with data_"):
@@ -286,7 +286,9 @@ def test_a_name_that_would_begin_a_table_is_refused(tmp_path):
         ),
     ],
 )
-def test_what_cannot_start_says_why_and_writes_nothing(project, capsys, arguments, status, says):
+def test_invalid_arguments_give_the_reason_and_write_no_file(
+    project, capsys, arguments, status, says
+):
     before = sorted(project.rglob("*"))
     assert main(["score", *arguments]) == status
     assert says in capsys.readouterr().err

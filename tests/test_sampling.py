@@ -59,7 +59,7 @@ def test_each_slice_is_scored_once_from_bottom_to_top(n_z, voxel_nm):
 
 
 @pytest.mark.parametrize("voxel_nm", VOXELS_NM)
-def test_a_volume_seen_from_the_other_side_is_read_at_the_same_planes(voxel_nm):
+def test_a_volume_mirrored_in_z_is_sampled_at_the_same_planes(voxel_nm):
     for n_z in HEIGHTS:
         plans = plan_slices(n_z, voxel_nm)
         for found, turned in zip(listed(plans), mirrored(plans, n_z)):
@@ -74,11 +74,11 @@ def test_slices_spread_over_the_whole_volume():
     assert np.ptp(np.diff(z)) <= 2
 
 
-def test_every_slice_of_a_volume_of_few_is_scored():
+def test_every_slice_of_a_thin_volume_is_scored():
     assert [plan.z for plan in plan_slices(9, 2.0)] == list(range(9))
 
 
-def test_a_range_of_planes_can_be_asked_for():
+def test_planes_can_be_limited_to_a_range():
     z = [plan.z for plan in plan_slices(100, 1.5, z_range=(40, 60), max_slices=5)]
     assert len(z) == 5
     assert min(z) >= 40
@@ -94,13 +94,13 @@ def test_a_range_of_planes_can_be_asked_for():
         (5, [((0,), (1,), (3,)), ((1,), (0, 2), (4,)), ((2,), (1, 3), ())]),
     ],
 )
-def test_channels_of_thin_volumes_are_absent_where_planes_are(n_z, expected):
+def test_channels_without_planes_in_thin_volumes_are_absent(n_z, expected):
     found = [(p.centre.planes, p.near.planes, p.far.planes) for p in plan_slices(n_z, 2.0)]
     assert found[: len(expected)] == expected
 
 
 @pytest.mark.parametrize("voxel_nm", [0.3, 0.5, 0.8, 1.0, 1.3, 1.5, 2.0])
-def test_neighbours_lie_2_6_and_24_nm_away_whatever_the_voxel(voxel_nm):
+def test_neighbours_lie_2_6_and_24_nm_away_for_any_voxel_size(voxel_nm):
     n_z = 2 * round(60 / voxel_nm) + 1
     plan = plan_slice(n_z // 2, n_z, voxel_nm)
     distances = (plan.near, THICKNESS_NM), (plan.far, FAR_NM), (plan.distant, DISTANT_NM)

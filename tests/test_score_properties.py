@@ -102,7 +102,7 @@ CONTRAST_CHANGES = {
 
 
 @pytest.mark.parametrize("change", CONTRAST_CHANGES.values(), ids=CONTRAST_CHANGES)
-def test_contrast_sign_scale_and_offset_do_not_count(model, tomogram, original, change):
+def test_contrast_sign_scale_and_offset_do_not_change_the_score(model, tomogram, original, change):
     assert model.score(change(tomogram), VOXEL).tomoscore == pytest.approx(original, abs=0.02)
 
 
@@ -116,11 +116,11 @@ TURNS = {
 
 
 @pytest.mark.parametrize("turn", TURNS.values(), ids=TURNS)
-def test_flips_and_quarter_turns_hardly_count(model, tomogram, original, turn):
+def test_flips_and_rotations_hardly_change_the_score(model, tomogram, original, turn):
     assert model.score(turn(tomogram), VOXEL).tomoscore == pytest.approx(original, abs=0.1)
 
 
-def test_reversing_z_does_not_count(model, tomogram, original):
+def test_reversing_z_does_not_change_the_score(model, tomogram, original):
     assert model.score(tomogram[::-1], VOXEL).tomoscore == pytest.approx(original, abs=1e-3)
 
 
@@ -164,7 +164,7 @@ def test_lossless_changes_keep_the_score(model, tomogram, original, change):
 
 
 @pytest.mark.parametrize("power", [-1.0, 0.5])
-def test_a_filter_does_not_count_where_opposite_edges_do_not_fit(model, tomogram, power):
+def test_a_filter_does_not_change_the_score_of_a_field_that_is_not_periodic(model, tomogram, power):
     """A part of the simulated field: unlike the whole field, it is not periodic."""
     part = tomogram[:, :170, :210]
     expected = model.score(part, VOXEL).tomoscore
@@ -183,7 +183,7 @@ def coarse(specimen):
 
 
 @pytest.mark.xfail(reason="0.3 octave more once a stack of 16 planes has 8")
-def test_binning_that_keeps_the_finest_resolved_scale_does_not_count(model, coarse):
+def test_binning_that_keeps_the_finest_resolved_scale_does_not_change_the_score(model, coarse):
     z, y, x = (size // 2 for size in coarse.shape)
     binned = coarse.reshape(z, 2, y, 2, x, 2).mean(axis=(1, 3, 5))
     before, after = model.score(coarse, VOXEL), model.score(binned, 2 * VOXEL)
@@ -192,14 +192,14 @@ def test_binning_that_keeps_the_finest_resolved_scale_does_not_count(model, coar
     assert after.tomoscore == pytest.approx(before.tomoscore, abs=0.15)
 
 
-def test_oversampling_does_not_count(model, coarse):
+def test_oversampling_does_not_change_the_score(model, coarse):
     fine = ndimage.zoom(coarse, 2, order=1, mode="nearest", grid_mode=True)
     before, after = model.score(coarse, VOXEL), model.score(fine, VOXEL / 2)
     assert after.tomoscore == pytest.approx(before.tomoscore, abs=0.15)
 
 
 @pytest.mark.parametrize("voxel_nm", [1.75, 2.0])
-def test_reconstructing_at_another_voxel_that_carries_all_does_not_count(
+def test_a_voxel_size_that_carries_all_octaves_does_not_change_the_score(
     model, specimen, original, voxel_nm
 ):
     recipe = replace(RECIPE, voxel_nm=voxel_nm)
@@ -291,7 +291,7 @@ def test_a_reconstruction_of_ice_scores_near_0(model, vitreous_ice, reconstructi
     assert model.score(volume, VOXEL).tomoscore < 1.0
 
 
-def test_matter_in_the_same_noise_scores_more_than_noise_only(model, original):
+def test_a_specimen_scores_more_than_noise_only(model, original):
     assert original > model.score(noise(), VOXEL).tomoscore + 1
 
 
@@ -314,7 +314,7 @@ def test_score_falls_with_added_noise(model, tomogram, original, sigma):
     assert_falls([original, *scores])
 
 
-def test_score_falls_with_blur_that_noise_does_not_share(model, specimen):
+def test_score_falls_with_blur_of_the_signal_only(model, specimen):
     clean = acquired(specimen, replace(RECIPE, total_dose=1e5, damage=False))
     rest = 0.5 * clean.std() * noise(seed=4)
     scores = [
@@ -324,7 +324,7 @@ def test_score_falls_with_blur_that_noise_does_not_share(model, specimen):
     assert_falls(scores)
 
 
-def test_score_falls_when_all_that_is_fine_is_lost_to_rounding(model, tomogram, original):
+def test_score_falls_if_fine_detail_is_lost_by_rounding(model, tomogram, original):
     """A blur alone is lossless in floating point: it attenuates signal and noise alike."""
     blurred = ndimage.gaussian_filter(tomogram, 12.0 / VOXEL_NM)
     bytes_ = np.round(blurred * (30 / blurred.std())).clip(-127, 127).astype(np.int8)

@@ -35,12 +35,12 @@ def test_the_shipped_figures_are_of_the_shipped_weights():
     assert f"Of {figures['tomograms']} simulated tomograms" in simulated_scores_text(figures)
 
 
-def test_without_figures_the_help_makes_no_claim(tmp_path):
+def test_without_figures_the_help_has_no_text_about_them(tmp_path):
     assert simulated_scores(tmp_path) is None
     assert simulated_scores_text(None) == ""
 
 
-def test_measured_figures_are_what_the_help_says(script, tmp_path):
+def test_the_help_states_the_measured_figures(script, tmp_path):
     figures = script.figures_of([n / 20 for n in range(101)], "cd" * 32)
     assert figures["quantiles"] == {"10": 0.5, "25": 1.25, "50": 2.5, "75": 3.75, "90": 4.5}
     for _ in range(2):

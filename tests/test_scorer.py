@@ -32,11 +32,11 @@ VOLUME = speckle((12, 96, 96))
 VOXEL = 15.0
 COARSER = 20.0
 """Voxel size at which every plane of the volume is a separate slice."""
-HARDLY = 0.6
+BORDER_TOLERANCE = 0.6
 """Allowed change of the score by a border, in octaves; large because the network is random."""
 
 
-NOT_ASKED_FOR = ("error", "halves", "z_range", "calibration", "tomoscore_uncalibrated")
+OPTIONAL_FIELDS = ("error", "halves", "z_range", "calibration", "tomoscore_uncalibrated")
 
 
 def written(path, array=VOLUME, voxel_size=VOXEL):
@@ -64,7 +64,7 @@ def test_record_has_every_field(scorer, tomogram, random_weights):
     assert all(
         getattr(score, field.name) is not None
         for field in dataclasses.fields(score)
-        if field.name not in NOT_ASKED_FOR
+        if field.name not in OPTIONAL_FIELDS
     )
     assert (score.ts_id, score.path, score.status, score.error) == (
         "TS_01",
@@ -87,7 +87,7 @@ def test_record_has_every_field(scorer, tomogram, random_weights):
     json.dumps(score.to_dict(), allow_nan=False)
 
 
-def test_numbers_of_a_record_agree_with_one_another(scorer):
+def test_numbers_of_a_record_are_consistent(scorer):
     score = scorer.score(VOLUME, COARSER)
     assert 0.5 < score.tomoscore < 4.5, "the random model must answer mid-range"
     assert score.scale_nm == pytest.approx(128 / 2**score.tomoscore, rel=1e-3)
@@ -103,7 +103,7 @@ def test_numbers_of_a_record_agree_with_one_another(scorer):
     assert 0 <= score.content <= 1
 
 
-def test_an_array_has_no_path_and_an_id_all_the_same(scorer):
+def test_an_array_has_no_path_and_a_default_id(scorer):
     assert (scorer.score(VOLUME, VOXEL).path, scorer.score(VOLUME, VOXEL).ts_id) == (None, "array")
 
 
@@ -119,14 +119,12 @@ def test_path_objects_are_accepted(scorer, tomogram):
 # The same numbers
 
 
-def test_a_file_scores_as_its_array_does(scorer, tomogram):
+def test_a_file_and_its_array_have_the_same_record(scorer, tomogram):
     from_file = result(scorer.score(tomogram), "path", "ts_id")
     assert from_file == result(scorer.score(VOLUME, VOXEL), "path", "ts_id")
 
 
-def test_the_same_file_gives_the_same_record_whatever_was_scored_before(
-    scorer, random_weights, tomogram
-):
+def test_a_record_does_not_depend_on_earlier_tomograms(scorer, random_weights, tomogram):
     first = result(scorer.score(tomogram))
     for other in (3 * speckle((5, 200, 40), seed=5), np.zeros((4, 64, 64)), speckle((70, 70))):
         scorer.score(other, 20.0)
@@ -149,7 +147,7 @@ def test_the_number_of_threads_does_not_change_the_record(scorer):
     np.testing.assert_allclose(one.curve["resolvability"], two.curve["resolvability"], atol=1e-3)
 
 
-def test_scoring_leaves_the_random_numbers_of_the_program_alone(scorer):
+def test_scoring_does_not_change_the_random_state(scorer):
     np.random.seed(1)
     torch.manual_seed(1)
     expected = np.random.rand(), float(torch.rand(()))
@@ -168,13 +166,13 @@ def test_an_array_is_not_changed(scorer):
 @pytest.mark.parametrize(
     "change", [lambda v: -v, lambda v: 250 * v - 1000, lambda v: -0.01 * v + 5]
 )
-def test_gain_offset_and_contrast_sign_do_not_count(scorer, change):
+def test_gain_offset_and_contrast_sign_do_not_change_the_score(scorer, change):
     changed = scorer.score(change(VOLUME), VOXEL)
     assert changed.tomoscore == pytest.approx(scorer.score(VOLUME, VOXEL).tomoscore, abs=0.005)
 
 
 @pytest.mark.parametrize("voxel", [15.0, 10.0, 5.0])
-def test_a_volume_seen_from_the_other_side_scores_the_same(scorer, voxel):
+def test_a_volume_mirrored_in_z_has_the_same_score(scorer, voxel):
     volume = speckle((14, 96, 96), seed=4)
     score, turned = scorer.score(volume, voxel), scorer.score(volume[::-1], voxel)
     assert turned.tomoscore == pytest.approx(score.tomoscore, abs=2e-4)
@@ -185,7 +183,7 @@ def test_a_volume_seen_from_the_other_side_scores_the_same(scorer, voxel):
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int16", "uint16", "float16", "float32"])
-def test_every_kind_of_number_is_scored(scorer, tmp_path, dtype):
+def test_every_data_type_is_scored(scorer, tmp_path, dtype):
     values = np.round(20 * (VOLUME - VOLUME.mean()) / VOLUME.std())
     values = np.clip(values + (500 if dtype == "uint16" else 0), -127, 1000)
     if dtype == "int8":
@@ -197,7 +195,7 @@ def test_every_kind_of_number_is_scored(scorer, tmp_path, dtype):
 # Voxel size
 
 
-def test_a_voxel_size_that_is_given_wins_and_is_warned_of(scorer, tomogram):
+def test_a_given_voxel_size_is_used_with_a_warning(scorer, tomogram):
     given = scorer.score(tomogram, 20.0)
     assert given.voxel_size_angstrom == 20.0
     assert any("20" in warning and "15" in warning for warning in given.warnings)
@@ -205,7 +203,7 @@ def test_a_voxel_size_that_is_given_wins_and_is_warned_of(scorer, tomogram):
 
 
 @pytest.mark.parametrize(("voxel", "most"), [(25.0, "4.68"), (40.0, "4.00"), (200.0, "1.68")])
-def test_coarse_voxels_cap_the_score_and_are_warned_of(scorer, voxel, most):
+def test_coarse_voxels_limit_the_score_and_give_a_warning(scorer, voxel, most):
     score = scorer.score(VOLUME[:3, :16, :16], voxel)
     (warning,) = score.warnings
     assert f"({voxel:g} A)" in warning
@@ -216,7 +214,7 @@ def test_coarse_voxels_cap_the_score_and_are_warned_of(scorer, voxel, most):
 
 
 @pytest.mark.parametrize("voxel", [1.0, 15.0, 20.0])
-def test_voxels_that_carry_all_scored_bands_are_not_warned_of(scorer, voxel):
+def test_voxels_that_carry_all_scored_bands_give_no_warning(scorer, voxel):
     assert scorer.score(VOLUME[:3], voxel).warnings == ()
 
 
@@ -249,7 +247,7 @@ def test_tiny_volumes_get_a_record(scorer, shape, voxel):
     assert score.shape_zyx == shape
 
 
-def test_high_volumes_are_sampled(scorer):
+def test_thick_volumes_are_sampled(scorer):
     score = scorer.score(speckle((130, 32, 32)), VOXEL)
     z = [entry["z"] for entry in score.slices]
     assert len(z) == MAX_SLICES
@@ -257,7 +255,7 @@ def test_high_volumes_are_sampled(scorer):
     assert z[-1] >= 123
 
 
-def test_slices_of_any_aspect_are_scored(scorer):
+def test_narrow_slices_are_scored(scorer):
     assert scorer.score(speckle((3, 40, 700)), VOXEL).status == "ok"
 
 
@@ -270,7 +268,7 @@ class CountingVolume(ArrayVolume):
 
 
 @pytest.mark.parametrize("voxel", [VOXEL, 20.0])
-def test_only_planned_planes_are_read_each_once_for_a_slice(scorer, monkeypatch, voxel):
+def test_only_planned_planes_are_read(scorer, monkeypatch, voxel):
     volume = CountingVolume(speckle((400, 8, 8)), voxel)
     volume.reads = []
     monkeypatch.setattr(module, "_open", lambda *_: volume)
@@ -308,19 +306,23 @@ def test_nan_is_masked_with_a_warning(scorer):
     spoiled[7, 50, 50] = np.inf
     score = scorer.score(spoiled, COARSER)
     assert score.warnings == ("3 of 12 scored slices hold NaN or inf: masked",)
-    assert score.tomoscore == pytest.approx(scorer.score(VOLUME, COARSER).tomoscore, abs=HARDLY)
+    assert score.tomoscore == pytest.approx(
+        scorer.score(VOLUME, COARSER).tomoscore, abs=BORDER_TOLERANCE
+    )
 
 
-def test_empty_slices_are_warned_of_and_left_out_of_the_slab(scorer):
-    high = speckle((40, 96, 96))  # with few slices that see the padding as their neighbour
+def test_empty_slices_give_a_warning_and_are_left_out_of_the_slab(scorer):
+    high = speckle((40, 96, 96))  # thick, so that few slices have the padding as neighbours
     padded = np.pad(high, ((20, 20), (0, 0), (0, 0)))
     score = scorer.score(padded, VOXEL)
     assert score.warnings == ("6 of 12 scored slices are constant: empty, or padded volume?",)
     assert score.slab_z == (20, 59)
-    assert score.tomoscore == pytest.approx(scorer.score(high, VOXEL).tomoscore, abs=HARDLY)
+    assert score.tomoscore == pytest.approx(
+        scorer.score(high, VOXEL).tomoscore, abs=BORDER_TOLERANCE
+    )
 
 
-def test_slab_limits_leave_the_planes_outside_them_out(scorer):
+def test_planes_outside_the_slab_limits_are_not_scored(scorer):
     score = scorer.score(VOLUME, COARSER, z_range=(2, 7))
     assert [s["z"] for s in score.slices] == list(range(2, 8))
     assert score.z_range == (2, 7) and scorer.score(VOLUME, VOXEL).z_range is None
@@ -335,7 +337,7 @@ def test_slab_limits_outside_the_volume_are_an_error_of_that_tomogram(scorer, li
         scorer.score(VOLUME, COARSER, z_range=limits)
 
 
-def test_slab_limits_that_are_none_are_refused(scorer):
+def test_reversed_slab_limits_are_refused(scorer):
     with pytest.raises(ValueError, match="expected .first, last. slice"):
         scorer.score(VOLUME, COARSER, z_range=(5, 2))
 
@@ -345,7 +347,7 @@ def test_an_empty_border_hardly_changes_the_score(scorer):
     bordered = np.zeros((6, 320, 320), dtype=np.float32)
     bordered[:, 32:288, 32:288] = whole
     expected = scorer.score(whole, VOXEL).tomoscore
-    assert scorer.score(bordered, VOXEL).tomoscore == pytest.approx(expected, abs=HARDLY)
+    assert scorer.score(bordered, VOXEL).tomoscore == pytest.approx(expected, abs=BORDER_TOLERANCE)
 
 
 # Progress, failures
@@ -371,7 +373,7 @@ def test_a_score_does_not_depend_on_the_number_of_threads(scorer, threads):
     assert [s["z"] for s in found.slices] == [s["z"] for s in expected.slices]
 
 
-def test_an_interrupt_from_progress_passes_through(scorer):
+def test_an_interrupt_from_progress_is_raised(scorer):
     def interrupt(done, total):
         raise KeyboardInterrupt
 
@@ -396,7 +398,7 @@ def test_too_little_memory_is_an_error_of_that_tomogram(random_weights, monkeypa
     assert scorer.score(VOLUME[:2], VOXEL).status == "ok"
 
 
-def test_a_tomogram_unlike_anything_trained_on_gets_a_warning_and_a_wider_interval(tmp_path):
+def test_an_out_of_distribution_tomogram_gets_a_warning_and_a_wider_interval(tmp_path):
     network = random_network()
     path = tmp_path / "strict.safetensors"
     scores = []
@@ -428,7 +430,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_an_error_of_that_tomogram(score
 
 
 @pytest.mark.parametrize("failing_read", [1, 8, 20])
-def test_a_failure_in_the_background_is_an_error_of_that_tomogram(
+def test_a_failed_read_in_the_background_is_an_error_of_that_tomogram(
     scorer, monkeypatch, failing_read
 ):
     class Failing(CountingVolume):
@@ -444,7 +446,7 @@ def test_a_failure_in_the_background_is_an_error_of_that_tomogram(
         scorer.score("t.mrc")
 
 
-def test_no_thread_outlives_a_failure(scorer, tomogram):
+def test_no_thread_remains_after_a_failure(scorer, tomogram):
     def fail(done, total):
         raise ValueError("stop")
 
@@ -478,7 +480,7 @@ def test_the_scorer_describes_its_model(scorer, random_weights):
     assert scorer.card["interval"] == CARD["interval"]
 
 
-def test_falling_back_to_the_cpu_is_a_notice(random_weights, monkeypatch):
+def test_falling_back_to_the_cpu_gives_a_notice(random_weights, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     scorer = Scorer.load(str(random_weights), device="auto")
     assert scorer.device == "cpu"
@@ -495,7 +497,7 @@ def test_missing_weights_are_a_start_error(tmp_path):
         Scorer.load(tmp_path / "none.safetensors", device="cpu")
 
 
-def test_shipped_weights_are_taken_when_none_are_named(random_weights, monkeypatch, tmp_path):
+def test_shipped_weights_are_the_default(random_weights, monkeypatch, tmp_path):
     shutil.copy(random_weights, tmp_path)
     monkeypatch.setattr("tomoscore_scipion.model.weights.FOLDER", tmp_path)
     assert Scorer.load(device="cpu").model["sha256"] == sha256_of(random_weights)
@@ -509,7 +511,7 @@ def test_the_engine_package_exports_its_interface():
         _ = engine.Scores
 
 
-def test_importing_the_engine_package_is_light():
+def test_importing_the_engine_loads_no_heavy_package():
     code = (
         "import sys, tomoscore_scipion.engine as e; e.Score, e.StartError; "
         "print({'torch', 'scipy', 'pwem'} & set(sys.modules))"

@@ -35,7 +35,7 @@ FORBIDDEN = {
 }
 SHELL = {"installation.py": 1}
 """Calls with a shell, per file: the activation of the engine's environment is a shell command that
-the administrator wrote; nothing of a project's is in it."""
+the administrator wrote, without any input from a project."""
 
 STARTS_PROCESSES = {"info.py", "helper_process.py"}
 """Files of the engine that may start processes."""
@@ -86,7 +86,7 @@ def only_tensors(loads):
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=named)
-def test_no_source_uses_a_shell_but_for_the_administrators_own_command(path):
+def test_no_source_uses_a_shell_except_for_the_activation_command(path):
     with_shell = [c for _, c in calls(path) if keywords(c, "shell") not in ([], ["False"])]
     assert len(with_shell) == SHELL.get(named(path), 0)
 
@@ -94,7 +94,7 @@ def test_no_source_uses_a_shell_but_for_the_administrators_own_command(path):
 def test_the_engine_starts_processes_in_two_places_only():
     starting = {
         path.name
-        for room in (
+        for folder in (
             "commands",
             "images",
             "model",
@@ -103,7 +103,7 @@ def test_the_engine_starts_processes_in_two_places_only():
             "running",
             "tilt_metadata",
         )
-        for path in (PACKAGE / room).rglob("*.py")
+        for path in (PACKAGE / folder).rglob("*.py")
         if any(name.startswith(("subprocess.", "os.exec", "os.spawn")) for name, _ in calls(path))
     }
     assert starting == STARTS_PROCESSES
@@ -115,7 +115,7 @@ def tomogram(tmp_path):
     return tmp_path / "TS_01.mrc"
 
 
-def test_it_scores_where_there_is_no_network(tmp_path, tomogram):
+def test_scoring_needs_no_network(tmp_path, tomogram):
     """Runs in a namespace without network interfaces, even without the loopback."""
     start = in_namespace("--net")
     command = [*start, *TOMOSCORE, "score", tomogram, "--device", "cpu", "--output", "r.jsonl"]
@@ -124,13 +124,13 @@ def test_it_scores_where_there_is_no_network(tmp_path, tomogram):
     assert json.loads((tmp_path / "r.jsonl").read_text())["status"] == "ok"
 
 
-def test_it_opens_no_socket_and_unpickles_nothing(tmp_path, tomogram):
+def test_scoring_opens_no_socket_and_unpickles_nothing(tmp_path, tomogram):
     """All processes of the engine log their audit events; a socket is an error."""
     log = tmp_path / "events"
-    watch = tmp_path / "watch"
-    watch.mkdir()
-    (watch / "sitecustomize.py").write_text(NO_SOCKETS.format(log=str(log)))
-    path = os.pathsep.join([str(watch), str(ROOT)])
+    hook = tmp_path / "hook"
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text(NO_SOCKETS.format(log=str(log)))
+    path = os.pathsep.join([str(hook), str(ROOT)])
     command = [*TOMOSCORE, "score", tomogram, "--device", "cpu", "--output", "r.jsonl"]
     done = run(command, cwd=tmp_path, env={"PYTHONPATH": path})
     assert done.returncode == 0, done.stderr
@@ -138,7 +138,7 @@ def test_it_opens_no_socket_and_unpickles_nothing(tmp_path, tomogram):
     assert log.read_text().splitlines() == ["watching"] * 2  # the command and its worker
 
 
-def test_the_watch_over_sockets_sees_one(tmp_path):
+def test_the_audit_hook_detects_a_socket(tmp_path):
     log = tmp_path / "events"
     (tmp_path / "sitecustomize.py").write_text(NO_SOCKETS.format(log=str(log)))
     done = run(
@@ -151,7 +151,7 @@ def test_the_watch_over_sockets_sees_one(tmp_path):
 HOSTILE = ("../../up", "/etc/passwd", "<script>alert(1)</script>", "$(touch owned)", "`id`", "%s%n")
 
 
-def test_hostile_ids_and_names_stay_text(tmp_path):
+def test_hostile_ids_and_names_are_treated_as_text(tmp_path):
     """Ids that try to escape from the folder, or to run code in a shell or a browser."""
     folder = tmp_path / "deep" / "run"
     folder.mkdir(parents=True)
@@ -169,14 +169,14 @@ def test_hostile_ids_and_names_stay_text(tmp_path):
     assert os.listdir(tmp_path) == ["deep"] and os.listdir(tmp_path / "deep") == ["run"]
 
 
-def test_a_name_that_looks_like_an_option_is_none(tmp_path):
+def test_a_name_that_looks_like_an_option_is_read_as_a_path(tmp_path):
     np.save(tmp_path / "--output=owned.npy", np.ones(2))
     done = run([*FAKE, "score", "--", "--output=owned.npy"], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert os.listdir(tmp_path) == ["--output=owned.npy"]
 
 
-def test_temporary_files_are_private_and_gone_in_the_end(tmp_path, monkeypatch):
+def test_temporary_files_are_private_and_removed(tmp_path, monkeypatch):
     """Decompressed files have no name, so that others cannot open them and a kill leaves none."""
     from tomoscore_scipion.reading.volume import open_volume
 

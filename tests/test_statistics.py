@@ -41,12 +41,12 @@ def of(volume):
 
 
 @pytest.mark.parametrize("name", SPECTRA)
-def test_gaussian_noise_has_the_moments_of_its_theory(name):
+def test_gaussian_noise_has_its_theoretical_moments(name):
     _, found, _ = of(filtered(white((1, N, N), seed=2), SPECTRA[name], VOXEL_NM))
     for octave in FINE:
         tolerance = 0.02 * 2**octave
         kurtosis, amplitude = found[octave, AT["kurtosis"]], found[octave, AT["amplitude_kurtosis"]]
-        # A little is lost to the compression of amplitudes beyond 4.
+        # The compression of amplitudes beyond 4 lowers the kurtosis slightly.
         assert float(kurtosis) == pytest.approx(math.log10(3), abs=0.02 + tolerance)
         # A chi square of two degrees of freedom: twice the squared mean; Riesz images share 1 / 2.
         assert 10 ** float(amplitude) == pytest.approx(1.75, abs=0.15 + tolerance)
@@ -55,7 +55,7 @@ def test_gaussian_noise_has_the_moments_of_its_theory(name):
         assert riesz == pytest.approx(0, abs=0.02 + tolerance)
 
 
-def test_planes_of_white_noise_are_uncorrelated_and_those_of_matter_correlated():
+def test_planes_of_white_noise_are_uncorrelated_and_equal_planes_correlated():
     noise = white((41, N, N), seed=3)
     _, found, persistence = of(noise)
     assert persistence.shape == (OCTAVES, PERSISTENCE)
@@ -98,14 +98,14 @@ def test_every_mean_and_ratio_has_a_name():
     assert len(set(RATIOS)) == len(RATIOS)
 
 
-def test_the_sums_of_means_and_ratios_stay_what_they_are():
+def test_the_sums_of_means_and_ratios_do_not_change():
     """Feature values that the shipped weights were trained with, for structured noise."""
     means, found, _ = of(speckle((41, 192, 192), seed=8))
     np.testing.assert_allclose(means.sum(dim=1).tolist(), MEAN_SUMS, rtol=1e-5)
     np.testing.assert_allclose(found.sum(dim=1).tolist(), RATIO_SUMS, rtol=1e-5)
 
 
-def test_every_ratio_is_what_its_formula_says():
+def test_every_ratio_agrees_with_its_formula():
     means, found, _ = of(speckle((41, 192, 192), seed=8))
     with_coarser = means[:-1]
     known = {name: with_coarser[:, place] for place, name in enumerate(MEANS)}
@@ -117,7 +117,7 @@ def test_every_ratio_is_what_its_formula_says():
         torch.testing.assert_close(value, found[:-1, place], atol=1e-4, rtol=1e-4)
 
 
-def test_ratios_need_the_channels_and_the_coarser_octave_of_their_means():
+def test_ratios_declare_the_channels_and_octaves_of_their_means():
     for ratio in RATIO_TABLE:
         used = [mean for mean in MEAN_TABLE if f"<{mean.name}>" in ratio.formula]
         assert {channel for mean in used for channel in mean.channels} == set(ratio.channels)
@@ -140,7 +140,7 @@ def test_channels_that_are_absent_have_no_ratios():
     assert found[:, 9:15].any()
 
 
-def test_means_of_0_have_ratios_of_0():
+def test_means_of_0_give_ratios_of_0():
     assert not ratios(torch.zeros((4, OCTAVES, len(MEANS)))).any()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A signal stops a batch between two records; a second one stops it at once."""
+"""A signal stops a batch between two records; a second signal stops it at once."""
 
 import os
 import signal
@@ -13,44 +13,44 @@ from tomoscore_scipion.running import stopping
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
-def ask(signum):
+def send(signum):
     os.kill(os.getpid(), signum)
 
 
 @pytest.mark.parametrize("signum", SIGNALS)
-def test_every_signal_is_an_interrupt(signum):
+def test_every_signal_raises_a_keyboard_interrupt(signum):
     with pytest.raises(KeyboardInterrupt), stopping.as_interrupt():
-        ask(signum)
+        send(signum)
 
 
 @pytest.mark.parametrize("signum", SIGNALS)
-def test_a_noted_stop_is_raised_where_it_is_asked_for(signum):
+def test_a_deferred_signal_is_raised_at_the_next_check(signum):
     done = []
     with pytest.raises(KeyboardInterrupt), stopping.deferred() as check:
         check()
-        ask(signum)
+        send(signum)
         done.append("the line is written")
         check()
         done.append("never")
     assert done == ["the line is written"]
 
 
-def test_a_stop_that_nobody_asked_for_is_raised_at_the_end():
+def test_a_deferred_signal_without_a_check_is_raised_at_the_end():
     with pytest.raises(KeyboardInterrupt), stopping.deferred():
-        ask(signal.SIGTERM)
+        send(signal.SIGTERM)
 
 
 def test_a_second_signal_stops_at_once():
     done = []
     with pytest.raises(KeyboardInterrupt), stopping.deferred():
-        ask(signal.SIGTERM)
+        send(signal.SIGTERM)
         done.append("first")
-        ask(signal.SIGINT)
+        send(signal.SIGINT)
         done.append("never")
     assert done == ["first"]
 
 
-def test_what_was_before_comes_back():
+def test_signal_handlers_are_restored():
     before = [signal.getsignal(signum) for signum in SIGNALS]
     with stopping.as_interrupt():
         outer = [signal.getsignal(signum) for signum in SIGNALS]
@@ -64,13 +64,13 @@ def test_an_ignored_signal_stays_ignored_as_under_nohup(monkeypatch):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with stopping.as_interrupt(), stopping.deferred() as check:
-            ask(signal.SIGHUP)
+            send(signal.SIGHUP)
             check()
     finally:
         signal.signal(signal.SIGHUP, before)
 
 
-def test_a_process_that_is_started_while_they_are_held_back_sees_none():
+def test_a_process_started_while_signals_are_blocked_ignores_them():
     program = "import os, signal; [os.kill(os.getpid(), s) for s in (2, 15, 1)]; print('lives')"
     with stopping.blocked():
         started = subprocess.run(

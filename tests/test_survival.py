@@ -49,7 +49,7 @@ def workers_of(pid):
 def wait_for(condition, seconds=300):
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, "timed out"
         time.sleep(0.05)
 
 
@@ -70,7 +70,7 @@ def kill_after(records):
     return workers
 
 
-def undisturbed(folder):
+def uninterrupted(folder):
     """Results of an uninterrupted run."""
     command = [*COMMAND[:-3], "--quiet"]
     command[command.index("r.jsonl")] = str(folder / "calm.jsonl")
@@ -81,21 +81,21 @@ def undisturbed(folder):
     )
 
 
-def test_a_kill_keeps_what_is_finished_and_the_rest_is_done_once(job):
+def test_a_killed_job_keeps_finished_records_and_scores_the_others_once(job):
     workers = kill_after(3)
     before = finished()
     assert 3 <= len(before) < COUNT
-    for worker in workers:  # nobody is left who would listen to it
+    for worker in workers:  # workers end with the command that started them
         wait_for(lambda pid=worker: is_gone(pid))
     assert run(COMMAND).returncode == 0
     after = finished()
     assert {name: after[name] for name in before} == before
     assert list(after) == [f"TS_{n}" for n in range(COUNT)]
     assert len(Path("s.csv").read_text().splitlines()) == COUNT + 1
-    assert {n: json.loads(line)["tomoscore"] for n, line in after.items()} == undisturbed(job)
+    assert {n: json.loads(line)["tomoscore"] for n, line in after.items()} == uninterrupted(job)
 
 
-def test_a_kill_of_the_process_that_scores_costs_one_record_and_not_the_batch(job):
+def test_killing_the_scoring_process_fails_only_one_tomogram(job):
     process = subprocess.Popen(COMMAND, stderr=subprocess.DEVNULL)
     with process:
         wait_for(lambda: len(finished()) >= 2)
@@ -105,11 +105,11 @@ def test_a_kill_of_the_process_that_scores_costs_one_record_and_not_the_batch(jo
     failed = [record for record in records if record["status"] == "failed"]
     assert len(records) == COUNT
     assert len(failed) == 1 and "was killed (SIGKILL)" in failed[0]["error"]
-    assert run(COMMAND).returncode == 0  # which tries the failed one again
+    assert run(COMMAND).returncode == 0  # the failed tomogram is scored again
     assert all(json.loads(line)["status"] == "ok" for line in finished().values())
 
 
-def test_a_line_that_a_kill_cut_short_is_written_again(job):
+def test_an_incomplete_last_line_is_written_again(job):
     assert run(COMMAND).returncode == 0
     whole = finished()
     for cut in (1, 20, len(whole["TS_11"])):
@@ -118,7 +118,7 @@ def test_a_line_that_a_kill_cut_short_is_written_again(job):
         assert list(finished()) == list(whole)
 
 
-def test_a_kill_while_results_are_written_aside_leaves_the_old_ones(job):
+def test_a_kill_before_results_are_complete_keeps_the_old_file(job):
     Path("r.jsonl").write_text("old\n")
     paths = [f"{number}.npy" for number in range(COUNT)]
     process = subprocess.Popen([*FAKE, "score", *paths, "--output", "r.jsonl", "--quiet"])
@@ -130,13 +130,13 @@ def test_a_kill_while_results_are_written_aside_leaves_the_old_ones(job):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-def test_ten_kills_at_random_moments_lose_and_double_nothing(job, seed):
-    chance = random.Random(seed)
+def test_ten_kills_at_random_times_neither_lose_nor_duplicate_records(job, seed):
+    rng = random.Random(seed)
     seen = {}
     for _ in range(10):
         process = subprocess.Popen(COMMAND, stderr=subprocess.DEVNULL)
         with process:
-            time.sleep(chance.uniform(0.0, 1.5))
+            time.sleep(rng.uniform(0.0, 1.5))
             process.kill()
         now = finished()
         assert {name: now[name] for name in seen} == seen
@@ -144,4 +144,4 @@ def test_ten_kills_at_random_moments_lose_and_double_nothing(job, seed):
     assert run(COMMAND).returncode == 0
     assert list(finished())[: len(seen)] == list(seen)
     scores = {name: json.loads(line)["tomoscore"] for name, line in finished().items()}
-    assert scores == undisturbed(job)
+    assert scores == uninterrupted(job)

@@ -74,14 +74,14 @@ def test_records_with_halves_have_a_column_for_them():
     assert "by halves" not in make_table([make_score("c")]).lower()
 
 
-def test_columns_are_aligned_whatever_the_ids():
+def test_columns_are_aligned_for_ids_of_any_length():
     lines = make_table([make_score("a"), make_score("a long id with blanks", 5.0)]).splitlines()
     column = lines[0].index("90 % interval")
     assert lines[2][column:].startswith("2.25 to 2.75")
     assert lines[3][column:].startswith("4.75 to 5.00")
 
 
-def test_the_table_says_what_the_score_means_and_which_model_gave_it():
+def test_the_table_explains_the_score_and_names_the_model():
     table = make_table([make_score("a"), make_score("b")])
     assert "higher is better" in table
     assert "0 (nothing) to 5 (everything down to 4 nm)" in table
@@ -95,21 +95,21 @@ def test_warnings_and_failures_are_printed_with_their_reasons():
     assert table.endswith("Failed:\n  TS_02: b.mrc: expected a file, found nothing\n")
 
 
-def test_without_warnings_and_failures_no_such_headings():
+def test_without_warnings_and_failures_their_headings_are_left_out():
     table = make_table([make_score()])
     assert "Warnings:" not in table
     assert "Failed:" not in table
 
 
-def test_nothing_from_a_file_can_steer_the_terminal():
-    evil = Score.failed("TS_01", "a", "\x1b[2Jline\nbreak\u202e \udcff")
-    for text in (make_table([evil]), result_line(1, 1, evil)):
+def test_control_characters_from_files_are_escaped():
+    hostile = Score.failed("TS_01", "a", "\x1b[2Jline\nbreak\u202e \udcff")
+    for text in (make_table([hostile]), result_line(1, 1, hostile)):
         assert "\x1b" not in text
         assert "\\x1b[2Jline\\nbreak\\u202e \\udcff" in text
     assert printable("caf\u00e9 'x'") == "caf\u00e9 'x'"
 
 
-def test_text_is_written_whatever_the_encoding():
+def test_text_is_written_in_any_encoding():
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     write_text(stream, "caf\u00e9\n")
     assert stream.buffer.getvalue() == b"caf\\xe9\n"
@@ -141,7 +141,7 @@ def test_a_log_has_plain_lines_only():
     assert "\r" not in text
 
 
-def test_a_terminal_gets_a_bar_that_goes_away_and_the_same_lines():
+def test_a_terminal_gets_a_temporary_bar_and_the_same_lines():
     text = progress_of(Bar)
     assert "[1/3] a" in text.split("\r")[1]
     assert "TomoScore 2.50" in text
@@ -152,7 +152,7 @@ def test_a_terminal_gets_a_bar_that_goes_away_and_the_same_lines():
     ("terminal", "quiet", "kind"),
     [(True, False, Bar), (False, False, Log), (True, True, Silent)],
 )
-def test_progress_suits_where_it_goes(monkeypatch, terminal, quiet, kind):
+def test_the_kind_of_progress_depends_on_terminal_and_quiet(monkeypatch, terminal, quiet, kind):
     stream = io.StringIO()
     stream.isatty = lambda: terminal
     monkeypatch.setattr("sys.stderr", stream)

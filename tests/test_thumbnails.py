@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Thumbnails: right slices, right orientation, sharp as an ideal resampling, found again by id."""
+"""Thumbnails: choice of slices, orientation, sharpness, contrast and file names."""
 
 import io
 import json
@@ -50,7 +50,7 @@ def test_central_best_median_and_worst_are_chosen_within_the_slab():
     assert chosen_slices(record) == {"central": 10, "best": 8, "median": 5, "worst": 14}
 
 
-def test_a_slab_between_the_scored_slices_shows_all_of_them():
+def test_a_slab_without_scored_slices_shows_those_outside():
     record = make_score(slab_z=(6, 7), slices=slices_of({1: 1.0, 5: 2.0, 12: 3.0}))
     assert chosen_slices(record) == {"central": 5, "best": 12, "median": 5, "worst": 1}
 
@@ -76,7 +76,7 @@ def test_a_picture_shows_the_mean_over_about_10_nm(voxel_nm, z, expected):
     assert slices_shown(0, 1, voxel_nm) == range(1)
 
 
-def test_the_mean_is_of_the_slices_that_are_said_to_be_shown():
+def test_the_mean_is_over_the_shown_slices():
     volume = ArrayVolume(speckle((20, 32, 32)), 13.0)
     mean = volume._array[slices_shown(10, 20, 1.3)].mean(axis=0)
     np.testing.assert_allclose(slice_to_show(volume, 10), mean, atol=1e-6)
@@ -147,7 +147,7 @@ def test_lines_at_half_the_pictures_nyquist_keep_their_contrast(longest, encode,
     assert contrast(found) >= 0.8 * contrast(ideal_resize(values, (longest, longest)))
 
 
-def test_a_window_that_shrinks_a_slice_shows_it_with_full_contrast():
+def test_a_reduced_slice_has_full_contrast():
     values = like_a_tomogram((960, 960))
     shown = resized_by_mean(grey_levels(values, 960, 240), 4)
     assert np.asarray(picture(values, 240)).std() == pytest.approx(
@@ -157,7 +157,7 @@ def test_a_window_that_shrinks_a_slice_shows_it_with_full_contrast():
 
 
 def resized_by_mean(values, factor):
-    """What is shown where each `factor` by `factor` pixels become one."""
+    """The image reduced by the mean over blocks of `factor` by `factor` pixels."""
     n_y, n_x = (n // factor for n in values.shape)
     return values.reshape(n_y, factor, n_x, factor).astype(float).mean(axis=(1, 3))
 
@@ -166,7 +166,7 @@ def test_a_small_slice_is_not_enlarged():
     assert picture(speckle((40, 30))).size == (30, 40)
 
 
-def test_neither_beads_nor_an_empty_border_take_the_contrast():
+def test_beads_and_an_empty_border_do_not_reduce_the_contrast():
     values = like_a_tomogram((240, 240))
     clean = contrast_limits(values)
     spread = clean[1] - clean[0]
@@ -188,7 +188,7 @@ def test_row_0_is_at_the_bottom():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_values_that_are_not_finite_hide_no_others(bad):
+def test_values_that_are_not_finite_do_not_change_other_pixels(bad):
     values = speckle((64, 64))
     clean = np.asarray(picture(values)).astype(int)
     values[3, 5] = bad
@@ -214,7 +214,7 @@ def test_thumbnails_replace_earlier_ones_of_their_tomogram_only(tmp_path):
     assert {os.path.basename(path) for path in pictures_of(tmp_path, "TS_01")} == made
 
 
-def test_an_id_never_leaves_the_folder(tmp_path):
+def test_an_id_with_a_path_does_not_leave_the_folder(tmp_path):
     folder = tmp_path / "pictures"
     folder.mkdir()
     volume = ArrayVolume(speckle((20, 32, 32)), 10.0)
@@ -226,7 +226,7 @@ def test_an_id_never_leaves_the_folder(tmp_path):
     assert {os.path.dirname(path) for path in paths} == {str(folder)}
 
 
-def test_a_full_disk_costs_the_pictures_and_not_the_score(tmp_path, monkeypatch):
+def test_a_full_disk_gives_a_warning_and_keeps_the_score(tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
@@ -243,7 +243,7 @@ def test_a_full_disk_costs_the_pictures_and_not_the_score(tmp_path, monkeypatch)
     assert os.listdir(tmp_path) == []
 
 
-def test_a_folder_that_cannot_be_made_stops_at_once(tmp_path):
+def test_a_folder_that_cannot_be_made_is_a_start_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StartError, match="cannot make the folder .*file: File exists"):
         Products(str(tmp_path / "file")).prepare()

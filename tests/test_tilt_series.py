@@ -83,7 +83,7 @@ def series(series_files):
     ],
 )
 @pytest.mark.parametrize("shape_yx", [SHAPE_YX, (60, 70), (61, 71)])
-def test_a_point_moves_as_the_transform_says(matrix, shift_xy, expected_xy, shape_yx):
+def test_a_point_moves_by_the_transform(matrix, shift_xy, expected_xy, shape_yx):
     image = as_tensor(blob((10, 4)))
     moved = apply_transform(image, transform_of(matrix, shift_xy), shape_yx)
     assert moved.shape == shape_yx
@@ -91,7 +91,7 @@ def test_a_point_moves_as_the_transform_says(matrix, shift_xy, expected_xy, shap
     np.testing.assert_allclose(place(moved), expected_xy, atol=0.06)
 
 
-def test_identity_leaves_the_image_as_it_is():
+def test_the_identity_does_not_change_the_image():
     image = as_tensor(np.random.default_rng(0).normal(size=SHAPE_YX))
     same = apply_transform(image, transform_of(np.eye(2), (0, 0)), SHAPE_YX)
     torch.testing.assert_close(same, image, atol=1e-3, rtol=0)
@@ -109,7 +109,7 @@ def test_a_transform_without_an_inverse_is_refused():
 
 
 @pytest.mark.parametrize("shape_yx", [(24, 32), (32, 40), (21, 33), SHAPE_YX])
-def test_binning_keeps_place_and_density(shape_yx):
+def test_binning_keeps_position_and_density(shape_yx):
     small = fourier_crop(as_tensor(blob((10, 4), sigma=3.0)), shape_yx)
     binning = np.array(SHAPE_YX[::-1]) / np.array(shape_yx[::-1])
     assert small.shape == shape_yx
@@ -117,7 +117,7 @@ def test_binning_keeps_place_and_density(shape_yx):
     assert small.sum().item() * binning.prod() == pytest.approx(2 * np.pi * 9, rel=0.01)
 
 
-def test_binning_drops_what_the_coarse_pixel_cannot_carry():
+def test_binning_removes_frequencies_beyond_nyquist():
     x = np.arange(64)
     fine = np.cos(2 * np.pi * 0.3 * x)[None] * np.hanning(64)[None] * np.ones((48, 1))
     assert fourier_crop(as_tensor(fine), (24, 32)).abs().max() < 0.02
@@ -135,7 +135,7 @@ def test_series_is_read_from_the_files_of_imod(series):
     np.testing.assert_allclose(series.transforms[:, :, 2], random_shifts(21, 2.0, 1), atol=1e-6)
 
 
-def test_a_given_pixel_size_wins(series_files):
+def test_a_given_pixel_size_is_used(series_files):
     assert read_imod_series(*series_files, pixel_angstrom=8.0).pixel_angstrom == 8.0
 
 
@@ -163,7 +163,7 @@ def test_a_pixel_finer_than_the_stack_is_refused(series):
 
 
 @pytest.mark.parametrize("voxel_size_angstrom", [10.0, 16.0])
-def test_reconstruction_has_the_point_at_its_place(series, voxel_size_angstrom):
+def test_reconstruction_has_the_point_at_its_position(series, voxel_size_angstrom):
     tomogram = reconstruct(series, voxel_size_angstrom, 320.0)
     assert tomogram.dtype == np.float32
     assert tomogram.shape[0] == round(320 / voxel_size_angstrom)
@@ -229,7 +229,7 @@ def test_a_missing_file_is_named(series_files, tmp_path):
         read_imod_series(stack, xf, tmp_path / "none.tlt")
 
 
-def test_arrays_that_do_not_belong_together_are_refused(series):
+def test_arrays_of_different_numbers_of_views_are_refused(series):
     with pytest.raises(ValueError, match=r"expected angles of shape \(21,\)"):
         type(series)(series.path, 10.0, series.angles_deg[1:], series.transforms, series.views)
     with pytest.raises(ValueError, match=r"expected shifts of shape \(21, 2\)"):

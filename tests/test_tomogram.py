@@ -46,13 +46,13 @@ def test_the_slab_is_found_between_empty_slices(below, inside, above):
 
 
 @pytest.mark.parametrize("inside", [4, 5, 8, 16])
-def test_empty_slices_do_not_pull_a_thin_lamella_down(inside):
+def test_empty_slices_do_not_lower_the_score_of_a_thin_lamella(inside):
     empty = (24 - inside) // 2
     thin = summary([0.0] * empty + [0.5] * inside + [0.0] * empty)
     assert thin.score == pytest.approx(summary([0.5] * inside).score, abs=0.15)
 
 
-def test_a_tomogram_full_of_specimen_is_slab_from_end_to_end():
+def test_the_slab_of_a_tomogram_full_of_specimen_is_the_whole_volume():
     assert summary([0.4, 0.5, 0.6, 0.5, 0.45, 0.4]).slab_z == (0, 5)
 
 
@@ -68,12 +68,12 @@ def test_a_poor_slice_inside_does_not_end_the_slab():
     assert summary(levels).slab_z == (3, 11)
 
 
-def test_one_odd_slice_is_no_slab():
+def test_a_single_isolated_slice_is_not_in_the_slab():
     levels = [0.0] * 3 + [0.6] + [0.0] * 4 + [0.5] * 12 + [0.0] * 4
     assert summary(levels).slab_z == (8, 19)
 
 
-def test_the_slab_is_the_same_seen_from_the_other_side():
+def test_the_slab_is_mirrored_with_the_volume():
     rng = np.random.default_rng(0)
     for _ in range(20):
         curves = rng.uniform(-0.2, 0.7, (15, 4, 1)) * np.ones(N_BANDS)
@@ -82,7 +82,7 @@ def test_the_slab_is_the_same_seen_from_the_other_side():
         assert slab(tiles[::-1], SHARE) == (14 - last, 14 - first)
 
 
-def test_bands_beyond_nyquist_do_not_decide_on_the_slab():
+def test_bands_beyond_nyquist_do_not_affect_the_slab():
     curves = np.zeros((12, N_BANDS))
     curves[3:9, :2] = 0.6
     curves[:, 3:] = 0.9
@@ -95,20 +95,20 @@ def test_slices_without_content_are_outside_the_slab():
     assert slab(tiles, SHARE) == (3, 7)
 
 
-def test_one_slice_is_its_own_slab():
+def test_the_slab_of_one_scored_slice_is_the_whole_volume():
     assert summary([0.5], n_z=1).slab_z == (0, 0)
     assert summary([0.5], n_z=7).slab_z == (0, 6)
 
 
 @pytest.mark.parametrize("z", [[1, 4, 7, 10], [0, 3, 4, 9], [2, 4, 6, 8]])
-def test_slabs_side_by_side_cover_the_volume(z):
+def test_adjacent_slabs_cover_the_volume(z):
     z, n_z = np.array(z), 12
     for cut in range(1, len(z)):
         low = slab_planes(z, 0, cut - 1, (0, n_z - 1))
         high = slab_planes(z, cut, len(z) - 1, (0, n_z - 1))
         assert low[0] == 0
         assert high[1] == n_z - 1
-        # They meet half-way; a plane that lies exactly there belongs to both.
+        # They meet half-way; a plane exactly there belongs to both.
         assert low[1] == (z[cut - 1] + z[cut]) // 2
         assert high[0] == -(-(z[cut - 1] + z[cut]) // 2)
 
@@ -119,7 +119,7 @@ def test_a_slab_ends_where_the_sampled_planes_end():
     assert slab_planes(z, 1, 1, (10, 18)) == (13, 15)
 
 
-def test_planes_of_a_slab_are_the_same_seen_from_the_other_side():
+def test_planes_of_a_slab_are_mirrored_with_the_volume():
     z, n_z = np.array([1, 4, 6, 11, 12]), 15
     for first in range(5):
         for last in range(first, 5):
@@ -131,7 +131,7 @@ def test_planes_of_a_slab_are_the_same_seen_from_the_other_side():
 # Curve and score
 
 
-def test_curve_is_the_signed_mean_by_content_and_score_is_taken_of_it():
+def test_curve_is_the_signed_mean_weighted_by_content_and_gives_the_score():
     slices = curves_of([0.5] * 6, spread=0.3)
     rng = np.random.default_rng(3)
     for one in slices:
@@ -146,7 +146,7 @@ def test_curve_is_the_signed_mean_by_content_and_score_is_taken_of_it():
     assert found.score == pytest.approx(float(tomoscore(mean)), abs=1e-4)
 
 
-def test_a_sharp_object_in_a_large_empty_field_scores_as_it_does_alone():
+def test_a_sharp_object_in_a_large_empty_field_scores_like_the_object_alone():
     alone = summary([0.5] * 6, tiles=3)
     field = curves_of([0.0] * 6, tiles=9, content=0.0)
     for one in field:
@@ -158,7 +158,7 @@ def test_a_sharp_object_in_a_large_empty_field_scores_as_it_does_alone():
     assert found.content == pytest.approx(1 / 9)
 
 
-def test_tiles_without_content_have_no_resolvability_whatever_their_curve():
+def test_tiles_without_content_have_no_resolvability_for_any_curve():
     found = summary([0.9] * 6, content=0.0)
     assert (found.score, found.content) == (0, 0)
     assert summary([0.9] * 6, content=1e-3).score < 0.5
@@ -177,7 +177,7 @@ def test_content_of_a_slice_is_the_mean_of_its_usable_tiles():
     np.testing.assert_allclose(slice_content(one), 0.4 + CONTENT_FLOOR, atol=1e-6)
 
 
-def test_curves_and_contents_of_slices_make_that_of_the_tomogram():
+def test_curves_of_slices_weighted_by_content_give_that_of_the_tomogram():
     rng = np.random.default_rng(4)
     curves, content = rng.uniform(-0.2, 0.8, (2, 12, N_BANDS))
     content = np.clip(content, 0, 1)
@@ -194,7 +194,7 @@ def test_noise_around_0_averages_out_before_it_is_clipped():
     assert found.score == 0
 
 
-def test_reversed_contrast_counts_against_a_band():
+def test_reversed_contrast_lowers_the_curve():
     slices = curves_of([0.7, 0.7])
     slices[0].curves[..., 3] = -0.7
     found = summarise(slices, (0, 1), SHARE, CALIBRATION)
@@ -202,7 +202,7 @@ def test_reversed_contrast_counts_against_a_band():
     assert found.score == pytest.approx(4, abs=1e-5)
 
 
-def test_every_scored_slice_has_its_score():
+def test_every_scored_slice_has_a_score():
     found = summary([0.0, 0.0, 0.375, 0.375, 0.375, 0.0])
     assert found.slice_z.tolist() == [0, 1, 2, 3, 4, 5]
     seen = 5 * (0.375 * FULL - 0.15) / 0.45
@@ -223,7 +223,7 @@ def test_tiles_without_data_are_left_out():
     assert curves.shape == content.shape == (6, N_BANDS)
 
 
-def test_the_best_tiles_are_used_where_all_have_little_data():
+def test_the_best_tiles_are_used_if_all_have_little_data():
     one = curves_of([0.5], weight=0.1)[0]
     one.weight[1, 1] = 0.3
     one.curves[1, 1] = 0.2
@@ -240,14 +240,14 @@ def test_a_blank_slice_counts_as_zero_resolvability():
 
 
 @pytest.mark.parametrize("level", [0.0, 0.16, 0.375, 0.59, 0.9])
-def test_interval_holds_the_score_within_the_scale(level):
+def test_interval_contains_the_score_and_lies_within_0_to_5(level):
     found = summary([level] * 5, spread=0.2)
     low, high = found.interval
     assert 0 <= low <= found.score <= high <= 5
     assert high - low > 0.2
 
 
-def test_the_interval_reaches_its_own_distance_below_and_above_the_score():
+def test_the_interval_has_separate_distances_below_and_above_the_score():
     own = {"score": [0, 2, 3, 5], "below": [9, 0.2, 0.4, 9], "above": [9, 0.6, 0.2, 9]}
     found = summary([0.375 / FULL] * 5, calibration=own)
     assert np.subtract(found.interval, found.score) == pytest.approx([-0.3, 0.4], abs=1e-3)
@@ -280,7 +280,7 @@ def test_interval_narrows_with_more_slices():
     assert sampling_error([0.3, 0.45] * 10) < sampling_error([0.3, 0.45] * 2)
 
 
-def test_thin_and_strange_volumes_have_wider_intervals():
+def test_thin_and_out_of_distribution_volumes_have_wider_intervals():
     calibration = {**CALIBRATION, "thin": 2.0, "strange": 0.5}
     for slices, distance, expected in (
         (1, 0.0, 1.2),
@@ -303,7 +303,7 @@ def test_thin_and_strange_volumes_have_wider_intervals():
     assert np.ptp(outside.interval) > 1.5 * np.ptp(familiar.interval)
 
 
-def test_interval_is_the_same_every_time():
+def test_interval_does_not_depend_on_the_random_state():
     slices = curves_of([0.3, 0.4, 0.5], spread=0.2)
     intervals = set()
     for seed in range(3):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Empty borders are recognised by their spread and position, whatever their values."""
+"""Empty borders are recognised by their spread and position, for any values."""
 
 import numpy as np
 import pytest
@@ -20,19 +20,19 @@ def masked_share(valid, empty):
 
 
 @pytest.mark.parametrize("fill", [0.0, -3.5, 700.0])
-def test_corners_of_a_constant_carry_no_data(fill):
+def test_constant_corners_are_masked(fill):
     found = masked_share(valid_pixels(np.where(CORNERS, np.float32(fill), FIELD)), CORNERS)
     assert min(found) > 0.97
 
 
-def test_corners_are_found_after_a_gaussian():
+def test_empty_corners_are_masked_after_a_gaussian():
     smoothed = ndimage.gaussian_filter(np.where(CORNERS, 0, FIELD), 1.0)
     empty, data = masked_share(valid_pixels(smoothed), CORNERS)
     assert empty > 0.8
     assert data > 0.95
 
 
-def test_corners_are_found_after_a_low_pass():
+def test_empty_corners_are_masked_after_a_low_pass():
     """The edge is 0.05 cycles per pixel wide, so that ringing beyond the data decays fast."""
     n = 320
     y, x = np.mgrid[:n, :n]
@@ -47,7 +47,7 @@ def test_corners_are_found_after_a_low_pass():
 
 @pytest.mark.parametrize("cut", [0.12, 0.25])
 @pytest.mark.parametrize("empty", ["corner", "half"])
-def test_what_is_empty_is_found_after_an_ideal_low_pass(cut, empty):
+def test_empty_areas_are_masked_after_an_ideal_low_pass(cut, empty):
     n = 320
     plane = np.random.default_rng(4).standard_normal((n, n)).astype(np.float32)
     plane = ndimage.gaussian_filter(plane, 0.7, mode="wrap")
@@ -60,26 +60,26 @@ def test_what_is_empty_is_found_after_an_ideal_low_pass(cut, empty):
     assert valid[~blank].mean() > 0.95
 
 
-@pytest.mark.parametrize("wild", [1e4, 1e8])
-def test_a_few_wild_pixels_do_not_make_the_rest_look_empty(wild):
+@pytest.mark.parametrize("extreme", [1e4, 1e8])
+def test_a_few_extreme_pixels_do_not_mask_the_rest(extreme):
     spoiled = FIELD.copy()
-    spoiled[60:63, 90:93] = wild
+    spoiled[60:63, 90:93] = extreme
     assert float(valid_pixels(spoiled).mean()) > 0.99
 
 
-def test_corners_of_weak_noise_are_empty():
+def test_corners_of_weak_noise_are_masked():
     weak = np.where(CORNERS, 1e-3 * white(SHAPE, seed=2), FIELD)
     assert min(masked_share(valid_pixels(weak), CORNERS)) > 0.9
 
 
-def test_half_of_the_field_can_be_blank():
+def test_a_blank_half_of_the_field_is_masked():
     empty = X >= 100
     assert min(masked_share(valid_pixels(np.where(empty, 0, FIELD)), empty)) > 0.97
 
 
 @pytest.mark.parametrize("width", [1, 2, 5, 7])
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
-def test_strips_thinner_than_a_block_are_empty(width, turns):
+def test_constant_strips_thinner_than_a_block_are_masked(width, turns):
     assert width < BLOCK
     plane = np.rot90(FIELD, turns).copy()
     plane[:width] = 4.0
@@ -88,12 +88,12 @@ def test_strips_thinner_than_a_block_are_empty(width, turns):
     assert valid[width:].all()
 
 
-def test_a_smooth_area_inside_is_ice_and_counts():
+def test_a_smooth_area_inside_the_field_is_valid():
     inside = (Y - 80) ** 2 + (X - 100) ** 2 < 40**2
     assert valid_pixels(np.where(inside, 0.01 * FIELD, FIELD)).all()
 
 
-def test_quiet_ice_that_reaches_the_edge_counts():
+def test_an_area_of_weaker_noise_at_the_edge_is_valid():
     assert valid_pixels(np.where(X > 130, 0.3 * FIELD, FIELD)).all()
 
 
@@ -106,7 +106,7 @@ def test_only_values_that_are_not_finite_are_masked(bad):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 3), (15, 15)])
-def test_images_too_small_to_be_judged_are_valid_where_they_are_finite(shape):
+def test_small_images_are_valid_where_they_are_finite(shape):
     plane = white(shape)
     plane[0, 0] = np.nan
     np.testing.assert_array_equal(valid_pixels(plane), np.isfinite(plane))
@@ -127,7 +127,7 @@ def test_gain_offset_and_rotations_do_not_change_the_mask():
 @pytest.mark.parametrize("sigma", [0.7, 1.0, 2.0, 3.0])
 @pytest.mark.parametrize("level", [3.0, -6.0, 20.0])
 @pytest.mark.parametrize("empty", ["corners", "half"])
-def test_the_slope_beside_an_empty_area_of_another_level_is_no_data(sigma, level, empty):
+def test_the_slope_beside_an_empty_area_of_another_level_is_masked(sigma, level, empty):
     blank = CORNERS if empty == "corners" else X >= 100
     plane = ndimage.gaussian_filter(np.where(blank, level, FIELD), sigma).astype(np.float32)
     valid = valid_pixels(plane)
@@ -138,7 +138,7 @@ def test_the_slope_beside_an_empty_area_of_another_level_is_no_data(sigma, level
 
 
 @pytest.mark.parametrize("level", [5.0, -20.0])
-def test_what_is_thinner_than_a_block_at_the_edge_of_a_round_field_is_no_data(level):
+def test_thin_empty_areas_around_a_round_field_are_masked(level):
     blank = (Y - 79.5) ** 2 + (X - 99.5) ** 2 > 98**2
     blank |= (Y - 79.5) ** 2 > 78**2
     plane = ndimage.gaussian_filter(np.where(blank, level, FIELD), 1.0)
@@ -149,7 +149,7 @@ def test_what_is_thinner_than_a_block_at_the_edge_of_a_round_field_is_no_data(le
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
 @pytest.mark.parametrize("cut", [0.2, 0.25, 0.3])
-def test_what_rings_on_at_the_opposite_edge_is_no_data(cut, turns):
+def test_ringing_at_the_opposite_edge_is_masked(cut, turns):
     n = 320
     plane = np.random.default_rng(4).standard_normal((n, n)).astype(np.float32)
     plane = ndimage.gaussian_filter(plane, 1.5, mode="wrap")
@@ -162,7 +162,7 @@ def test_what_rings_on_at_the_opposite_edge_is_no_data(cut, turns):
 
 
 @pytest.mark.parametrize("gap", [2, 4, 8])
-def test_two_parts_of_a_field_apart_are_both_data(gap):
+def test_two_separate_parts_of_a_field_are_both_valid(gap):
     middle = FIELD.shape[1] // 2
     plane = FIELD.copy()
     plane[:, middle : middle + gap * BLOCK] = 0
@@ -172,7 +172,7 @@ def test_two_parts_of_a_field_apart_are_both_data(gap):
 
 
 @pytest.mark.parametrize("level", [1.5, 3.0])
-def test_an_empty_corner_without_a_falling_slope_leaves_the_field(level):
+def test_an_empty_corner_without_a_falling_slope_is_masked(level):
     plane = np.random.default_rng(0).normal(size=SHAPE).astype(np.float32)
     plane[:45, :45] = -1
     plane[:42, :42] = 1.3 * level + 0.2 * np.random.default_rng(1).normal(size=(42, 42))

@@ -37,7 +37,7 @@ def warnings_of(path, voxel_size=None):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_every_slice_of_a_file_is_what_was_written(tmp_path, dtype):
+def test_every_slice_of_a_file_equals_the_written_one(tmp_path, dtype):
     array = values(dtype=dtype)
     with open_volume(write(tmp_path / "tomo.mrc", array)) as volume:
         assert volume.shape_zyx == (3, 4, 5)
@@ -62,7 +62,7 @@ def test_byte_swapped_files_hold_the_same_values(tmp_path, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_slices_are_the_callers_own(tmp_path, dtype):
+def test_slices_are_independent_copies(tmp_path, dtype):
     array = values(dtype=dtype)
     with open_volume(write(tmp_path / "tomo.mrc", array)) as volume:
         first = volume.read_slice(0)
@@ -75,13 +75,13 @@ def test_slices_are_the_callers_own(tmp_path, dtype):
 @pytest.mark.parametrize(
     "name", ["t.rec", "t.map", "t.st", "t.ali", "t.MRC", "t.mrcs", "t", "t.em"]
 )
-def test_the_content_decides_not_the_extension(tmp_path, name):
+def test_files_of_any_extension_are_read(tmp_path, name):
     path = write(tmp_path / "tomo.mrc").rename(tmp_path / name)
     with open_volume(path) as volume:
         np.testing.assert_array_equal(volume.read_slice(2), values()[2])
 
 
-def test_data_are_found_behind_an_extended_header(tmp_path):
+def test_data_after_an_extended_header_are_read(tmp_path):
     path = write(tmp_path / "tomo.mrc")
     with mrcfile.open(path, "r+") as mrc:
         mrc.set_extended_header(np.full(3000, 9, dtype="u1"))
@@ -100,7 +100,7 @@ def test_unsigned_bytes_of_old_imod_keep_their_order(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:Data array contains NaN")
-def test_extreme_and_undefined_values_are_passed_on_as_they_are(tmp_path):
+def test_extreme_values_nan_and_inf_are_read_unchanged(tmp_path):
     array = np.array([[[1e30, -1e38, np.nan, np.inf, -np.inf]]], dtype="float32")
     with open_volume(write(tmp_path / "tomo.mrc", array)) as volume:
         np.testing.assert_array_equal(volume.read_slice(0), array[0])
@@ -161,7 +161,7 @@ def test_compressed_files_are_read_with_a_warning(tmp_path, suffix, keeps_suffix
     assert "read whole" in warning
 
 
-def test_a_compressed_file_leaves_no_temporary_file_behind(tmp_path, monkeypatch):
+def test_a_compressed_file_leaves_no_temporary_file(tmp_path, monkeypatch):
     packed = tmp_path / "tomo.mrc.gz"
     packed.write_bytes(gzip.compress(write(tmp_path / "tomo.mrc").read_bytes()))
     (tmp_path / "tmp").mkdir()
@@ -171,7 +171,7 @@ def test_a_compressed_file_leaves_no_temporary_file_behind(tmp_path, monkeypatch
         np.testing.assert_array_equal(volume.read_slice(0), values()[0])
 
 
-def test_a_compressed_file_that_goes_on_is_read_with_a_warning(tmp_path):
+def test_a_compressed_file_longer_than_its_header_says_is_read_with_a_warning(tmp_path):
     packed = tmp_path / "tomo.mrc.gz"
     packed.write_bytes(gzip.compress(write(tmp_path / "tomo.mrc").read_bytes() + bytes(9)))
     assert any("longer than its header" in warning for warning in warnings_of(packed))
@@ -227,7 +227,7 @@ def test_a_file_replaced_while_it_is_read_is_read_to_its_end(tmp_path):
 
 @pytest.mark.parametrize("dtype", [*DTYPES, "float64", "uint8", "int64", "bool", ">f4"])
 @pytest.mark.parametrize("shape", [(3, 4, 5), (4, 5)])
-def test_an_array_is_a_volume_too(dtype, shape):
+def test_arrays_are_read_as_volumes(dtype, shape):
     array = values(shape, dtype)
     with ArrayVolume(array, 13) as volume:
         assert volume.path is None
@@ -247,7 +247,7 @@ def test_slices_of_an_array_are_copies_in_row_order():
     np.testing.assert_array_equal(array, values())
 
 
-def test_values_beyond_float32_become_infinite_without_noise():
+def test_values_beyond_float32_become_infinite_without_a_warning():
     array = np.array([[1e300, -1e300, 1.0]])
     np.testing.assert_array_equal(ArrayVolume(array, 10).read_slice(0), [[np.inf, -np.inf, 1]])
 
@@ -265,12 +265,12 @@ def test_values_beyond_float32_become_infinite_without_noise():
         (np.zeros((4, 5)), 0, r"shape \(4, 5\): expected a voxel size of 0.1 to 1000 A, .* 0$"),
     ],
 )
-def test_arrays_that_are_no_tomograms_are_refused_with_what_was_received(array, size, message):
+def test_invalid_arrays_are_refused_with_their_shape_or_type(array, size, message):
     with pytest.raises(TomogramError, match=message):
         ArrayVolume(array, size)
 
 
-def test_paths_of_every_kind_are_taken(tmp_path):
+def test_paths_of_every_type_are_accepted(tmp_path):
     path = write(tmp_path / "a b;'\u00e9.mrc")
     for kind in (str(path), Path(path), os.fsencode(path)):
         with open_volume(kind) as volume:

@@ -25,13 +25,13 @@ bad_headers = pytest.mark.parametrize(
 
 
 @bad_headers
-def test_a_header_that_cannot_be_believed_is_an_error_with_the_way_out(header, finding):
+def test_an_implausible_header_is_an_error_with_a_solution(header, finding):
     with pytest.raises(TomogramError, match=rf"^t\.mrc: .*{finding}.*; give --voxel-size$"):
         choose_voxel_size(header, None, "t.mrc")
 
 
 @bad_headers
-def test_with_a_given_size_such_a_header_is_only_a_warning(header, finding):
+def test_an_implausible_header_with_a_given_size_is_a_warning(header, finding):
     size, (warning,) = choose_voxel_size(header, 13.0, "t.mrc")
     assert size == 13
     assert finding in warning and "13 A is used" in warning
@@ -41,11 +41,11 @@ def test_a_valid_header_is_used_without_a_warning():
     assert choose_voxel_size((13.3, 13.35, 13.3), None, "t.mrc") == (13.325, ())
 
 
-def test_32_bit_sizes_lose_their_odd_digits():
+def test_rounding_of_32_bit_sizes_is_removed():
     assert choose_voxel_size((13.329999923706055,) * 3, None, "t.mrc")[0] == 13.33
 
 
-def test_the_third_axis_does_not_matter_where_it_has_no_length():
+def test_an_unknown_size_along_z_is_ignored():
     assert choose_voxel_size((10.0, 10.0, None), None, "t.mrc") == (10, ())
 
 
@@ -73,5 +73,5 @@ def test_an_implausible_given_size_is_refused(given):
 
 
 @pytest.mark.parametrize("given", [0.1, 13, 1000, "13.3"])
-def test_a_given_size_within_the_limits_is_taken(given):
+def test_a_given_size_within_the_limits_is_accepted(given):
     assert check_given_voxel_size(given, "t.mrc") == float(given)

@@ -68,7 +68,7 @@ def test_tomograms_are_named_as_their_tilt_series_and_have_their_pixel_size(sess
     )
 
 
-def test_halves_are_named_if_one_exists_and_not_for_other_kinds(session):
+def test_halves_are_used_if_one_exists_and_not_for_other_kinds(session):
     (session / W / "reconstruction" / "odd" / "TS_02_10.00Apx.mrc").unlink()
     for folder in ("odd", "even"):
         (session / W / "reconstruction" / folder / "TS_03_10.00Apx.mrc").unlink()
@@ -88,7 +88,7 @@ def test_halves_are_named_if_one_exists_and_not_for_other_kinds(session):
         ("TS_01_10.00Apx.mrc", 0.0, 10.0),
     ],
 )
-def test_the_header_tells_the_voxel_size_unless_the_name_contradicts_it(
+def test_the_header_gives_the_voxel_size_unless_the_name_contradicts_it(
     tmp_path, name, in_header, given
 ):
     (tmp_path / "reconstruction").mkdir()
@@ -136,7 +136,7 @@ def test_series_that_are_deselected_in_warp_are_scored_and_not_listed(session, c
     assert re.findall(r"TS_\d+", Path("accepted.txt").read_text()) == ["TS_02"]
 
 
-def test_tilt_series_of_several_pixel_sizes_keep_apart_and_cannot_be_listed(session, capsys):
+def test_tilt_series_of_several_pixel_sizes_get_different_ids_and_cannot_be_listed(session, capsys):
     save_score(session / W / "reconstruction" / "TS_01_20.00Apx.mrc", 1.5)
     ids = [tomogram.ts_id for tomogram in read_warp_folder(W).tomograms]
     assert ids == ["TS_01_10.00Apx", "TS_01_20.00Apx", "TS_02", "TS_03"]
@@ -145,7 +145,7 @@ def test_tilt_series_of_several_pixel_sizes_keep_apart_and_cannot_be_listed(sess
     assert not os.path.exists("accepted.txt")
 
 
-def test_tomostar_files_are_found_where_warp_says_or_beside_the_folder(session):
+def test_tomostar_files_are_found_in_the_data_directory_or_beside_the_folder(session):
     elsewhere = session / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "TS_01.tomostar").touch()
@@ -158,7 +158,7 @@ def test_tomostar_files_are_found_where_warp_says_or_beside_the_folder(session):
     assert found["TS_03"] == str(session / "tomostar" / "TS_03.tomostar")
 
 
-def test_tomostar_files_that_are_not_found_are_asked_for_before_anything_is_scored(session, capsys):
+def test_missing_tomostar_files_are_an_error_before_scoring(session, capsys):
     os.rename("tomostar", "../other")
     assert main(["score", W, "--output-list", "accepted.txt", "--output", "r.jsonl"]) == 1
     assert "--tomostar DIR" in capsys.readouterr().err
@@ -175,7 +175,7 @@ def test_the_message_about_a_folder_without_tomograms_lists_its_content(session)
         read_warp_folder(W)
 
 
-def test_metadata_that_cannot_be_read_is_refused(session):
+def test_an_xml_file_with_a_document_type_is_refused(session):
     (session / W / "TS_02.xml").write_text("<!DOCTYPE a []><TiltSeries/>")
     with pytest.raises(TomogramError, match="TS_02.xml: it has a document type"):
         read_warp_folder(W)
@@ -192,7 +192,9 @@ def test_metadata_that_cannot_be_read_is_refused(session):
         ([W, "--tomostar", "tomostar"], 2, "--tomostar needs --output-list"),
     ],
 )
-def test_what_cannot_start_says_why_and_writes_nothing(session, capsys, arguments, status, says):
+def test_invalid_arguments_give_the_reason_and_write_no_file(
+    session, capsys, arguments, status, says
+):
     before = sorted(session.rglob("*"))
     assert main(["score", *arguments]) == status
     assert says in capsys.readouterr().err

@@ -54,7 +54,7 @@ def refused(path, *expected, load=load_weights):
         assert text in message
 
 
-def test_what_is_saved_is_loaded(sound):
+def test_saved_weights_are_loaded_unchanged(sound):
     network, card = load_weights(sound)
     saved = random_network().state_dict()
     assert saved.keys() == network.state_dict().keys()
@@ -92,7 +92,7 @@ def test_hash_of_a_file_is_that_of_sha256sum(path):
     assert sha256_of(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
-def test_one_changed_bit_in_the_tensors_is_noticed(sound):
+def test_one_changed_bit_in_the_tensors_is_refused(sound):
     raw = bytearray(sound.read_bytes())
     raw[-1000] ^= 1
     sound.write_bytes(raw)
@@ -100,18 +100,18 @@ def test_one_changed_bit_in_the_tensors_is_noticed(sound):
 
 
 @pytest.mark.parametrize("missing", [1, 100_000])
-def test_a_file_cut_off_in_its_tensors_is_refused(sound, missing):
+def test_a_file_truncated_in_its_tensors_is_refused(sound, missing):
     sound.write_bytes(sound.read_bytes()[:-missing])
     refused(sound, "damaged")
 
 
 @pytest.mark.parametrize("left", [0, 1, 7, 8, 9, 500])
-def test_a_file_cut_off_in_its_header_is_refused(sound, left):
+def test_a_file_truncated_in_its_header_is_refused(sound, left):
     sound.write_bytes(sound.read_bytes()[:left])
     refused(sound, "expected TomoScore weights", "found another kind of file")
 
 
-def test_bytes_after_the_tensors_are_noticed(sound):
+def test_bytes_after_the_tensors_are_refused(sound):
     with open(sound, "ab") as file:
         file.write(b"more")
     refused(sound, "damaged")
@@ -136,7 +136,7 @@ def test_other_kinds_of_files_are_refused(path, content):
 
 
 @pytest.mark.parametrize("card", ["no JSON", "[1]", "1", "null"])
-def test_a_card_that_is_no_card_is_refused(path, card):
+def test_an_invalid_card_is_refused(path, card):
     write(path, card)
     refused(path, "found another kind of file", load=read_card)
 
@@ -164,11 +164,11 @@ def pickle_to(bomb, path):
 
 @pytest.mark.parametrize("write_bomb", [torch.save, pickle_to])
 def test_pickles_are_refused_and_never_run(path, tmp_path, write_bomb):
-    harmed = tmp_path / "harmed"
-    write_bomb(Bomb(str(harmed)), path)
-    assert not harmed.exists()
+    created = tmp_path / "created"
+    write_bomb(Bomb(str(created)), path)
+    assert not created.exists()
     refused(path, "other formats are never loaded")
-    assert not harmed.exists()
+    assert not created.exists()
 
 
 def test_weights_for_another_input_are_refused(path):
@@ -185,7 +185,7 @@ def test_a_card_of_another_schema_is_refused(path, schema):
 @pytest.mark.parametrize(
     "key", ["name", "version", "licence", "input", "interval", "tensors_sha256"]
 )
-def test_a_card_that_lacks_something_is_refused(path, key):
+def test_a_card_without_a_required_key_is_refused(path, key):
     card = {**CARD, "tensors_sha256": ""}
     del card[key]
     write(path, card)
@@ -214,7 +214,7 @@ def test_a_folder_is_refused(path):
     refused(path, "cannot read the weights: Is a directory")
 
 
-def test_weights_that_may_not_be_read_are_refused(sound):
+def test_weights_without_read_permission_are_refused(sound):
     sound.chmod(0)
     command = [*TOMOSCORE, "score", sound, "--weights", sound]
     started = run(unprivileged(command), cwd=sound.parent)
@@ -232,7 +232,7 @@ def test_the_card_is_read_without_torch(sound):
     assert seen.stdout.decode().split() == ["random", "64", "set()"]
 
 
-def test_paths_may_be_text(sound):
+def test_paths_can_be_strings(sound):
     assert load_weights(str(sound))[1]["name"] == "random"
 
 
@@ -253,7 +253,7 @@ def test_shipped_weights_are_found(monkeypatch, tmp_path):
     assert shipped_weights_path() == tmp_path / "tomoscore-1.0.0.safetensors"
 
 
-def test_weights_of_old_names_are_loaded_and_saved_with_the_new_ones(sound, monkeypatch):
+def test_weights_with_old_tensor_names_are_loaded_and_saved_with_the_new_ones(sound, monkeypatch):
     from safetensors.torch import load_file
 
     network = load_weights(sound)[0]

@@ -73,7 +73,7 @@ def metadata(wheel):
         return Parser().parsestr(files.read(name).decode("utf-8"))
 
 
-def test_wheel_holds_weights_and_all_that_scipion_reads_and_no_tests(wheel):
+def test_wheel_contains_weights_and_files_for_scipion_but_no_tests(wheel):
     with zipfile.ZipFile(wheel) as files:
         names = files.namelist()
     read = ("protocols.conf", "icon.png", "napari_plugin/napari.yaml")
@@ -85,7 +85,7 @@ def test_wheel_holds_weights_and_all_that_scipion_reads_and_no_tests(wheel):
     assert {name for name in names if name.endswith(".py")} == in_sources
 
 
-def test_wheel_says_what_it_is_and_needs(wheel):
+def test_wheel_metadata_state_name_version_and_requirements(wheel):
     said = metadata(wheel)
     assert said["Name"] == "scipion-em-tomoscore"
     assert said["Version"] == tomoscore_scipion.__version__
@@ -115,7 +115,7 @@ def test_installed_wheel_scores_a_tomogram_without_scipion(environment, tmp_path
     assert run(environment / "python", "-c", find, folder=tmp_path) == "None\n"
 
 
-def test_installed_requirements_of_the_engine_are_the_ones_it_declares(wheel, environment):
+def test_installed_packages_meet_the_declared_requirements_of_the_engine(wheel, environment):
     check = (
         "import sys\n"
         "from importlib.metadata import version\n"

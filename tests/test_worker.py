@@ -43,11 +43,11 @@ def answers(tmp_path, monkeypatch):
     return ask
 
 
-def test_it_says_what_it_has_loaded(answers):
+def test_the_first_answer_describes_the_loaded_model(answers):
     assert answers() == [READY]
 
 
-def test_a_tomogram_gets_its_size_its_progress_and_its_record(answers, tmp_path):
+def test_answers_are_file_size_progress_and_record(answers, tmp_path):
     ready, size, *slices, last = answers("a.npy")
     assert ready == READY
     assert size == {"bytes": (tmp_path / "a.npy").stat().st_size}
@@ -67,7 +67,7 @@ def test_a_tomogram_gets_its_size_its_progress_and_its_record(answers, tmp_path)
         ("bug.npy", "ZeroDivisionError: division by zero (unexpected; --debug shows where)", False),
     ],
 )
-def test_a_failed_record_says_why_and_whether_the_process_is_still_sound(
+def test_a_failed_record_has_its_reason_and_whether_the_process_is_reusable(
     answers, name, error, reusable
 ):
     _, _, failed = answers(name)
@@ -82,7 +82,7 @@ def test_a_failed_record_says_why_and_whether_the_process_is_still_sound(
     assert failed["reusable"] is reusable
 
 
-def test_after_a_failure_it_answers_the_next_request(answers):
+def test_the_worker_answers_the_next_request_after_a_failure(answers):
     statuses = [a["record"]["status"] for a in answers("none.npy", "a.npy") if "record" in a]
     assert statuses == ["failed", "ok"]
 
@@ -94,7 +94,7 @@ def test_debug_prints_the_traceback_of_a_failure(answers, capsys):
     assert "TomogramError: none.npy: no such file" in capsys.readouterr().err
 
 
-def test_what_cannot_be_loaded_is_refused_with_the_reason(answers, capsys):
+def test_weights_that_cannot_be_loaded_are_refused_with_the_reason(answers, capsys):
     why = "weights none.safetensors: no such file: name a .safetensors file"
     assert answers("a.npy", weights="none.safetensors") == [{"refused": why}]
     assert capsys.readouterr().err == ""
@@ -102,12 +102,12 @@ def test_what_cannot_be_loaded_is_refused_with_the_reason(answers, capsys):
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_a_package_that_is_missing_is_named(answers, tmp_path):
+def test_a_missing_package_is_named(answers, tmp_path):
     (tmp_path / "no package.safetensors").touch()
     assert answers(weights="no package.safetensors") == [{"missing_package": "no_such_package"}]
 
 
-def test_our_own_modules_never_count_as_missing_packages(answers, monkeypatch):
+def test_a_missing_module_of_tomoscore_is_not_a_missing_package(answers, monkeypatch):
     class Broken(FakeScorer):
         @classmethod
         def load(cls, weights=None, device="auto"):
@@ -129,8 +129,8 @@ def test_threads_are_limited(answers, monkeypatch):
 
 @pytest.fixture
 def process(tmp_path):
-    """The process with its pipes, in a folder with chats.npy and hang.npy."""
-    for name in ("chats.npy", "hang.npy"):
+    """The process with its pipes, in a folder with prints.npy and hang.npy."""
+    for name in ("prints.npy", "hang.npy"):
         np.save(tmp_path / name, np.ones(2))
     started = subprocess.Popen(
         scoring_fakes.command(),
@@ -150,9 +150,9 @@ def ask(process, message):
     process.stdin.flush()
 
 
-def test_what_libraries_print_does_not_get_among_the_answers(process):
+def test_output_of_libraries_is_not_among_the_answers(process):
     ask(process, START)
-    ask(process, {"ts_id": "a", "path": "chats.npy", "voxel_size_angstrom": None})
+    ask(process, {"ts_id": "a", "path": "prints.npy", "voxel_size_angstrom": None})
     kinds = [list(json.loads(process.stdout.readline())) for _ in range(6)]
     assert kinds == [["ready"], ["bytes"], *[["slices"]] * 3, ["record", "reusable"]]
     process.stdin.close()
@@ -161,7 +161,7 @@ def test_what_libraries_print_does_not_get_among_the_answers(process):
     assert process.stdout.read() == ""
 
 
-def test_it_ends_when_its_starter_does_whatever_it_is_doing(process):
+def test_the_worker_ends_with_its_parent_process(process):
     ask(process, START)
     assert json.loads(process.stdout.readline()) == READY
     ask(process, {"ts_id": "a", "path": "hang.npy", "voxel_size_angstrom": None})

@@ -40,7 +40,7 @@ def session(predict, **options):
     return [record(f"T{i}", predict(i, q), q, **options) for i, q in enumerate(QUALITIES)]
 
 
-def test_a_session_that_agrees_can_be_trusted():
+def test_a_session_with_agreement_can_be_trusted():
     found = agreement_of(session(lambda i, quality: quality + 0.1 * (-1) ** i))
     assert verdict(found) == f"On this session the score can be trusted {COARSE}."
     assert found.rank.value > 0.95
@@ -65,7 +65,7 @@ def test_scores_without_rank_correlation_are_reported():
     assert "do not confirm the order of the scores" in verdict(found)
 
 
-def test_tomograms_that_are_all_alike_have_no_order():
+def test_tomograms_of_equal_quality_have_no_order():
     records = [record(f"T{i}", 2.5 + 0.01 * i, 2.5 + 0.01 * (i % 3)) for i in range(8)]
     assert "all tomograms are alike" in verdict(agreement_of(records))
 
@@ -107,7 +107,7 @@ def test_fine_octaves_of_halves_of_an_unknown_kind_are_left_out():
     assert not any(found.upper_limit)
 
 
-def test_frames_and_tilts_of_a_session_are_compared_over_the_same_octaves():
+def test_halves_by_frame_and_by_tilt_are_compared_over_the_same_octaves():
     by_frame = session(lambda i, quality: quality)[::2]
     by_tilt = session(lambda i, quality: quality, octaves=3, kind="by-tilt")[1::2]
     found = agreement_of([*by_frame, *by_tilt])
@@ -137,7 +137,7 @@ def results(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_command_prints_writes_and_draws(results, capsys):
+def test_the_command_prints_the_verdict_and_writes_json_and_plot(results, capsys):
     assert main(["agreement", "r.jsonl", "--json", "a.json", "--plot", "a.png"]) == 0
     said = capsys.readouterr().out
     assert said.startswith(f"On this session the score can be trusted {COARSE}.\n")
@@ -171,7 +171,7 @@ def test_an_input_is_not_replaced(results, capsys):
     assert "would be replaced" in capsys.readouterr().err
 
 
-def test_too_few_are_an_error_with_the_way_out(results, capsys):
+def test_too_few_tomograms_are_an_error_with_a_solution(results, capsys):
     (results / "few.jsonl").write_text(json_line(make_score("a")))
     assert main(["agreement", "few.jsonl"]) == 1
     assert "found 0 of 1: score more with --half1" in capsys.readouterr().err

@@ -59,12 +59,12 @@ def test_the_rank_correlation_has_an_interval_over_specimens():
     specimen = np.repeat(np.arange(20), 3)
     low, high = figures_of(comparison(found, truth, specimen))["rank_correlation_90"]
     assert low < rank_correlation(found, truth) < high
-    # Errors of one specimen's tomograms correlate; as independent they give too small an interval.
+    # Errors of tomograms of one specimen correlate; as independent ones they give a small interval.
     alone = figures_of(comparison(found, truth))["rank_correlation_90"]
     assert high - low > alone[1] - alone[0]
 
 
-def test_errors_are_stated_beside_those_of_a_constant():
+def test_figures_include_the_error_of_a_constant_prediction():
     figures = figures_of(comparison([2, 2, 2, 2.5], [1, 2, 3, 4], width=1.0))
     assert figures["mean_absolute_error"] == pytest.approx(0.875)
     assert figures["constant_predictor_error"] == constant_error(np.array([1, 2, 3, 4])) == 1
@@ -72,13 +72,13 @@ def test_errors_are_stated_beside_those_of_a_constant():
     assert figures["interval_coverage"] == 0.25
 
 
-def test_only_pairs_of_one_specimen_that_are_apart_are_judged():
+def test_only_pairs_of_one_specimen_with_different_truths_are_compared():
     result = comparison([1, 2, 0, 3, 2.9], [1, 2, 3, 1, 1.1], specimen=[0, 0, 1, 1, 1])
     assert pairs_in_order(result) == pytest.approx(1 / 3)
 
 
 @pytest.mark.parametrize("correlated", [False, True])
-def test_phantoms_cover_the_range_and_are_the_same_again(correlated):
+def test_phantoms_cover_the_range_and_are_reproducible(correlated):
     some = list(phantoms(range(24), correlated))
     truths = np.array([case.truth for case in some])
     assert truths.min() < 1.0 < 3.5 < truths.max()
@@ -90,7 +90,7 @@ def test_phantoms_cover_the_range_and_are_the_same_again(correlated):
     assert again.truth == some[7].truth
 
 
-def test_noise_only_volumes_have_separate_names():
+def test_noise_only_volumes_have_unique_names():
     names = [name for name, _ in noise_volumes(0)]
     assert len(set(names)) == len(names)
 
@@ -111,7 +111,7 @@ def case(finest=0.0, voxel=15.0):
     return Case(0, stack, voxel, truth, "none")
 
 
-def test_a_score_that_sees_the_sign_deviates_by_the_sign_only():
+def test_a_score_that_depends_on_the_sign_deviates_by_contrast_sign_only():
     found = deviations(Ruler(lambda v, _: np.sign(v.ravel()[v.size // 2])), [case()])
     assert found["contrast sign"] == [2]
     assert found["scale"] == [0]
@@ -120,20 +120,20 @@ def test_a_score_that_sees_the_sign_deviates_by_the_sign_only():
     assert figures.keys() == {*CHANGES, REBINNED}
 
 
-def test_only_tomograms_that_binning_does_not_degrade_are_binned():
+def test_only_tomograms_without_fine_detail_are_binned():
     ruler = Ruler(lambda v, voxel: voxel)
     found = deviations(ruler, [case(), case(finest=0.3), case(voxel=25.0)])
     assert found[REBINNED] == [15]
     assert figures_of_deviations({REBINNED: []}) == {}
 
 
-def test_binning_means_over_cubes_and_drops_odd_ends():
+def test_binning_averages_cubes_and_drops_incomplete_ones():
     stack = np.arange(3 * 5 * 4, dtype=np.float32).reshape(3, 5, 4)
     assert binned(stack).shape == (1, 2, 2)
     assert binned(stack)[0, 0, 0] == stack[:2, :2, :2].mean()
 
 
-def test_ladders_count_the_steps_that_are_apart_and_those_in_order(monkeypatch):
+def test_ladders_count_steps_with_different_truths_and_those_in_order(monkeypatch):
     thin = partial(degradations.random_specimen, thickness_nm=(40.0, 40.0))
     monkeypatch.setattr(degradations, "random_specimen", thin)
     monkeypatch.setattr(degradations, "Grid", lambda n: Grid(n=64))
@@ -171,7 +171,7 @@ def test_the_figures_are_printed_with_their_names():
         assert phrase in text
 
 
-def test_fresh_tomograms_can_be_made_by_another_draw_of_the_same_specimens():
+def test_fresh_tomograms_can_be_drawn_from_other_recipes():
     good, poor = (
         next(fresh_tomograms([3], 1, Grid(n=64), draw=lambda _, dose=dose: Recipe(total_dose=dose)))
         for dose in (120.0, 1.0)

@@ -19,7 +19,7 @@ def white(seed):
     return np.random.default_rng(seed).standard_normal(SHAPE)
 
 
-def test_halves_that_are_the_same_correlate_fully_and_noise_does_not():
+def test_equal_halves_correlate_fully_and_independent_noise_does_not():
     np.testing.assert_allclose(ring_correlation(white(0), white(0), 1.5), 1)
     assert np.abs(ring_correlation(white(0), white(1), 1.5)[2:]).max() < 0.1
 
@@ -30,7 +30,7 @@ def test_ring_correlation_is_the_share_of_signal():
     np.testing.assert_allclose(found[2:], 0.5, atol=0.05)
 
 
-def test_c_of_the_halves_is_the_correlation_of_their_mean_with_the_signal():
+def test_noise_free_correlation_is_that_of_the_mean_with_the_signal():
     signal = white(0)
     odd, even = signal + 2 * white(1), signal + 2 * white(2)
     found = noise_free_correlation(ring_correlation(odd, even, 1.5))
@@ -44,19 +44,19 @@ def test_bands_beyond_nyquist_have_no_correlation():
     assert np.isnan(found[5])
 
 
-def test_halves_of_two_shapes_are_refused():
+def test_halves_of_different_shapes_are_refused():
     with pytest.raises(ValueError, match="one shape"):
         ring_correlation(white(0), white(0)[:3], 1.5)
 
 
-def test_the_wedge_takes_more_the_narrower_the_tilts():
+def test_the_wedge_factor_is_lower_for_a_narrower_tilt_range():
     wide, narrow = (wedge_factor(next(noise_free_series(tilt, 3.0, [0]))) for tilt in (66.0, 30.0))
     assert (wide < 0.95).all()
     assert (narrow[:5] < wide[:5] - 0.1).all()
     assert wide[1:4].min() > 0.6
 
 
-def test_halves_of_other_tilts_agree_on_what_is_coarse_and_the_less_the_wider_their_steps():
+def test_halves_by_tilt_agree_in_coarse_octaves_and_less_in_fine_ones_at_wide_steps():
     close, far = (split_ceiling(next(noise_free_series(60.0, step, [0]))) for step in (1.5, 4.0))
     assert close[:2].min() > 0.97
     assert far[:2].min() > 0.97

@@ -37,7 +37,7 @@ def samples():
     )
 
 
-def test_a_family_left_out_is_in_none_of_the_specimens(leave_out, samples):
+def test_an_ingredient_left_out_is_in_none_of_the_specimens(leave_out, samples):
     chosen = leave_out.allowed(samples, "without membranes")
     assert samples.specimen[chosen].tolist() == [1, 1, 2, 2, 4, 4, 5, 5]
 
@@ -48,7 +48,7 @@ def test_white_noise_only_leaves_tilt_series_and_white_stacks(leave_out, samples
     assert leave_out.allowed(samples, "everything").all()
 
 
-def test_all_variants_see_as_many_specimens(leave_out, samples):
+def test_all_variants_have_the_same_number_of_specimens(leave_out, samples):
     for variant, expected in (("everything", [0, 1]), ("without membranes", [1, 2])):
         wanted = leave_out.allowed(samples, variant)
         chosen = leave_out.first_specimens(samples, wanted, 2)

@@ -57,7 +57,7 @@ def test_sets_of_one_distribution_cannot_be_separated(realism, images):
         assert found["images"] == found["sources"] == [24, 24]
 
 
-def test_a_linear_filter_and_a_gain_cannot_be_seen(realism, images):
+def test_a_linear_filter_and_a_gain_cannot_be_detected(realism, images):
     def filtered(image):
         return 3 * ndimage.gaussian_filter(image, 0.7) + 5
 
@@ -65,7 +65,7 @@ def test_a_linear_filter_and_a_gain_cannot_be_seen(realism, images):
         assert 0.3 < found["auc"] < 0.7
 
 
-def test_clipped_grey_values_are_found_and_named(realism, images):
+def test_clipped_grey_values_are_detected_and_named(realism, images):
     """Clipping makes grey values less sparse: less kurtosis in the finest octave."""
     found = separation(images, changed(realism, lambda image: np.clip(image, -1, 1)))[0]
     assert found["auc"] > 0.95
@@ -75,7 +75,7 @@ def test_clipped_grey_values_are_found_and_named(realism, images):
     assert len(found["statistics"]) == two_sample.TOP
 
 
-def test_sources_are_never_in_training_and_test(monkeypatch):
+def test_no_source_is_in_both_training_and_test(monkeypatch):
     sources = ["a"] * 5 + ["b", "c", "b", "d", "e", "f"]
     fold = folds_of(sources, 3)
     assert len({(source, at) for source, at in zip(sources, fold)}) == len(set(sources))
@@ -91,12 +91,12 @@ def test_sources_are_never_in_training_and_test(monkeypatch):
     both = [[constant_image(rng, f"{name}{i // 2}") for i in range(8)] for name in "xy"]
     monkeypatch.setattr(two_sample, "_weighted_moments", lambda values, weight: (0, 1))
     separation(*both)
-    every = set.union(*seen)
+    union = set.union(*seen)
     of_source = {}
     for image in (*both[0], *both[1]):
         of_source.setdefault(image.source, set()).add(round(float(image.ratios[0, 0, 0]), 6))
     for training in seen:
-        assert training < every
+        assert training < union
         for values in of_source.values():
             assert values <= training or not values & training
 
@@ -115,7 +115,7 @@ def test_a_single_source_cannot_be_classified():
         assert 0.2 < found["auc"] < 0.8
 
 
-def test_what_each_source_has_of_its_own_is_found_by_the_distance():
+def test_the_distance_detects_deviations_that_differ_between_sources():
     """Each source deviates in another statistic, so a classifier fails on a new source."""
     rng = np.random.default_rng(2)
 
@@ -134,7 +134,7 @@ def test_too_few_sources_give_no_figure(images):
     assert separation(images[:2], images) == [None] * OCTAVES
 
 
-def test_images_count_equally_whatever_their_size(images):
+def test_images_of_any_size_count_equally(images):
     large = images[0]
     many = TileSet(
         large.source, large.kind, np.tile(large.ratios, (50, 1, 1)), np.tile(large.weight, 50)

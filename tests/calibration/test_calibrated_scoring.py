@@ -65,7 +65,7 @@ def test_the_map_is_calibrated(folder, scorer):
     assert np.abs(maps["c.json"] - maps[None]).max() > 0.05
 
 
-def test_the_command_and_a_job_calibrate_and_say_so(folder, random_weights, capsys):
+def test_the_command_and_a_job_apply_a_calibration(folder, random_weights, capsys):
     options = ["--weights", str(random_weights), "--device", "cpu", "--output", "r.jsonl"]
     assert main(["score", "TS_01.mrc", "--calibration", "c.json", *options]) == 0
     assert "Scores are calibrated by c.json" in capsys.readouterr().out

@@ -71,7 +71,7 @@ def test_fine_octaves_above_the_upper_limit_of_halves_of_frames_are_moved_down()
 
 
 @pytest.mark.parametrize("error", [-0.8, 0.8])
-def test_fine_octaves_that_are_not_measured_follow_the_coarser_ones_in_part(error):
+def test_fine_octaves_that_are_not_measured_are_corrected_in_part(error):
     found = calibration_from(session(lambda i, row: shifted(row, np.full(5, error)), "by-tilt"))
     coarse, fine, finest = np.abs(found.shifts[2:])
     assert set(np.sign(found.shifts)) == {-np.sign(error)}
@@ -129,7 +129,7 @@ FOUND = Calibration(
 )
 
 
-def test_a_record_is_corrected_in_every_number():
+def test_every_number_of_a_record_is_corrected():
     slices = {5: np.array([0.5, 0.4, 0.3, 0.3, 0.3, 0.2])}
     before = make_score()
     after = calibrated(before, slices, FOUND)
@@ -147,7 +147,7 @@ def test_a_record_is_corrected_in_every_number():
     assert after.made_by == f"{MODEL['sha256']}+{'ca' * 32}"
 
 
-def test_a_prediction_that_is_less_sure_keeps_a_wider_interval():
+def test_a_less_certain_prediction_keeps_a_wider_interval():
     unsure = make_score(tomoscore_interval=(2.0, 3.0))
     low, high = calibrated(unsure, {}, FOUND).tomoscore_interval
     assert high - low == pytest.approx(4 * 1.6449 * 0.3, abs=1e-3)
@@ -171,7 +171,7 @@ def file(tmp_path):
     return path
 
 
-def test_a_calibration_comes_back_from_its_file(file):
+def test_a_calibration_survives_a_round_trip_through_its_file(file):
     found = read_calibration(str(file))
     assert replace(found, sha256=FOUND.sha256) == FOUND
     assert len(found.sha256) == 64
@@ -192,7 +192,7 @@ def test_a_calibration_comes_back_from_its_file(file):
         ({"model_sha256": None}, "model_sha256: expected a text"),
     ],
 )
-def test_a_file_that_is_no_calibration_is_refused(file, change, says):
+def test_a_file_that_is_not_a_calibration_is_refused(file, change, says):
     file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
     with pytest.raises(StartError, match=says):
         read_calibration(str(file))
@@ -214,7 +214,7 @@ def results(tmp_path, monkeypatch):
 COMMAND = ["calibrate", "r.jsonl", "--output", "c.json"]
 
 
-def test_the_command_writes_a_calibration_and_says_what_it_does(results, capsys):
+def test_the_command_writes_a_calibration_and_prints_its_shifts(results, capsys):
     assert main(COMMAND) == 0
     said = capsys.readouterr().out
     assert said.startswith("Calibrated on 10 tomograms with measured halves (10 by-frame).\n")

@@ -31,7 +31,7 @@ def with_curve(*values):
     return make_score(curve={"period_nm": PERIODS_NM, "resolvability": values})
 
 
-def test_a_threshold_accepts_from_it_on():
+def test_a_threshold_rule_accepts_scores_at_the_threshold_and_above():
     assert BY_2.accepts(make_score(tomoscore=2.0))
     assert not BY_2.accepts(make_score(tomoscore=1.99))
     assert not BY_2.accepts(Score.failed("a", "a.mrc", "no such file"))
@@ -59,12 +59,12 @@ def test_a_threshold_from_examples_is_a_rule_with_its_origin(tmp_path):
 
 
 @pytest.mark.parametrize("rule", [BY_2, SHARP])
-def test_a_rule_comes_back_from_its_file(tmp_path, rule):
+def test_a_rule_survives_a_round_trip_through_its_file(tmp_path, rule):
     write_rule(str(tmp_path / "rule.json"), rule)
     assert read_rule(str(tmp_path / "rule.json")) == rule
 
 
-def test_a_rule_is_for_its_weights_and_calibration_alone():
+def test_a_rule_is_refused_for_other_weights_or_another_calibration():
     BY_2.check_made_for(MODEL["sha256"], None)
     BY_2.check_made_for(None, None)
     with pytest.raises(ValueError, match="weights abababababab .*those of cdcd"):
@@ -84,7 +84,7 @@ def test_a_rule_is_for_its_weights_and_calibration_alone():
         ({"kind": "luck"}, "kind: expected threshold or octaves"),
     ],
 )
-def test_a_file_that_is_no_rule_is_refused(tmp_path, change, says):
+def test_an_invalid_rule_is_refused(tmp_path, change, says):
     path = tmp_path / "rule.json"
     write_rule(str(path), BY_2)
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
@@ -100,7 +100,7 @@ def test_a_file_that_is_no_rule_is_refused(tmp_path, change, says):
         ('{"what": "TomoScore rule", "schema": 1}', "lacks kind"),
     ],
 )
-def test_a_file_of_something_else_is_refused(tmp_path, text, says):
+def test_a_file_that_is_not_a_rule_is_refused(tmp_path, text, says):
     (tmp_path / "rule.json").write_text(text)
     with pytest.raises(StartError, match=says):
         read_rule(str(tmp_path / "rule.json"))
@@ -128,11 +128,11 @@ def test_examples_chosen_by_fine_octaves_give_octave_weights():
     assert found.agreement_left_out > 0.85
 
 
-def test_who_goes_by_the_score_gets_no_weights():
+def test_examples_chosen_by_the_score_give_no_octave_weights():
     assert octave_weights(*examples(60, [0.2] * 5)) is None
 
 
-def test_few_examples_get_no_weights():
+def test_few_examples_give_no_octave_weights():
     assert octave_weights(*examples(28, [0, 0, 0, 0.5, 0.5])) is None
 
 

@@ -25,7 +25,7 @@ def marked(threshold, count, spread, seed=0):
 
 
 @pytest.mark.parametrize("threshold", [1.5, 2.5, 3.3])
-def test_many_examples_give_back_the_threshold_of_who_marked_them(threshold):
+def test_many_examples_recover_the_threshold_that_marked_them(threshold):
     found = threshold_of(*marked(threshold, 200, 0.3))
     assert found.threshold == pytest.approx(threshold, abs=0.15)
     assert found.interval[0] < threshold < found.interval[1]
@@ -33,7 +33,7 @@ def test_many_examples_give_back_the_threshold_of_who_marked_them(threshold):
     assert found.separates
 
 
-def test_ten_examples_give_a_sensible_threshold_that_is_less_sure():
+def test_ten_examples_give_a_threshold_with_a_wider_interval():
     errors, widths = [], []
     for seed in range(20):
         good, bad = marked(2.5, 10, 0.3, seed)
@@ -46,7 +46,7 @@ def test_ten_examples_give_a_sensible_threshold_that_is_less_sure():
     assert np.median(widths) > np.ptp(threshold_of(*marked(2.5, 200, 0.3)).interval)
 
 
-def test_examples_that_a_threshold_separates_have_it_between_them():
+def test_the_threshold_lies_between_separated_examples():
     good = {f"g{i}": 3.0 + 0.1 * i for i in range(5)}
     bad = {f"b{i}": 1.0 + 0.1 * i for i in range(5)}
     found = threshold_of(good, bad)
@@ -57,7 +57,7 @@ def test_examples_that_a_threshold_separates_have_it_between_them():
     assert found.roc[-1] == (1.0, 1.0)
 
 
-def test_those_that_disagree_are_named_the_farthest_first():
+def test_examples_that_disagree_are_listed_from_the_farthest_on():
     good = {**{f"g{i}": 3.0 + 0.1 * i for i in range(8)}, "odd": 0.5, "near": 1.9}
     bad = {f"b{i}": 1.0 + 0.1 * i for i in range(8)}
     found = threshold_of(good, bad)
@@ -65,7 +65,7 @@ def test_those_that_disagree_are_named_the_farthest_first():
     assert found.agreement == pytest.approx(1 - len(found.disagree) / 18)
 
 
-def test_many_good_and_few_bad_examples_hardly_pull_the_threshold_down():
+def test_many_good_and_few_bad_examples_hardly_change_the_threshold():
     good, bad = marked(2.5, 400, 0.1)
     few = dict(list(bad.items())[:20])
     assert threshold_of(good, few).threshold == pytest.approx(2.5, abs=0.35)
@@ -161,13 +161,13 @@ def test_examples_that_the_score_does_not_separate_are_reported(results, capsys)
         ("T6\nT7\n", "found 2 good and 6 bad"),
     ],
 )
-def test_marks_that_cannot_be_used_are_an_error(results, capsys, good, says):
+def test_invalid_marks_are_an_error(results, capsys, good, says):
     (results / "good").write_text(good)
     assert main(COMMAND) == 1
     assert says in capsys.readouterr().err
 
 
-def test_a_list_that_is_missing_is_an_error(results, capsys):
+def test_a_missing_list_of_ids_is_an_error(results, capsys):
     assert main([*COMMAND[:-1], "none"]) == 1
     assert "the file with ids cannot be read: No such file or directory: none" in (
         capsys.readouterr().err

@@ -18,7 +18,7 @@ from tomoscore_scipion.simulation.postprocessing import nlm
 
 
 @pytest.fixture
-def note(shipped):
+def measure(shipped):
     """Function that scores a tomogram with halves; returns their entry and the record."""
 
     def score(whole, half1, half2, size=None):
@@ -29,8 +29,8 @@ def note(shipped):
     return score
 
 
-def test_halves_of_frames_measure_the_true_score(note, files, cell):
-    halves, record = note(*files(*cell.by_frame))
+def test_halves_of_frames_measure_the_true_score(measure, files, cell):
+    halves, record = measure(*files(*cell.by_frame))
     assert halves["status"] == "measured"
     assert halves["kind"] == "by-frame"
     assert len(halves["octaves"]) == 5
@@ -43,7 +43,7 @@ def test_halves_of_frames_measure_the_true_score(note, files, cell):
     assert Score.from_json(record.to_json()) == record
 
 
-def test_a_tilt_range_that_is_given_counts_in_the_place_of_the_one_that_shows(files, cell, shipped):
+def test_a_given_tilt_range_replaces_the_estimated_one(files, cell, shipped):
     whole, half1, half2 = files(*cell.by_frame)
     work, scores = Scoring(), {}
     for tilt_range in (None, (-60.0, 60.0), (-30.0, 60.0)):
@@ -58,8 +58,8 @@ def test_a_tilt_range_that_is_given_counts_in_the_place_of_the_one_that_shows(fi
     assert scores[(-30.0, 60.0)][0] < scores[(-60.0, 60.0)][0]
 
 
-def test_halves_by_tilt_are_reported_and_count_coarse_octaves_only(note, files, cell):
-    halves, record = note(*files(*cell.by_tilt))
+def test_halves_by_tilt_are_reported_and_count_coarse_octaves_only(measure, files, cell):
+    halves, record = measure(*files(*cell.by_tilt))
     assert halves["kind"] == "by-tilt"
     assert [fine for _, fine in halves["octaves"]] == [64, 32, 16]
     assert halves["curve"]["resolvability"][3:] == (None, None, None)
@@ -69,35 +69,35 @@ def test_halves_by_tilt_are_reported_and_count_coarse_octaves_only(note, files, 
     assert measured == pytest.approx(halves["tomoscore"], abs=1e-3)
 
 
-def test_halves_do_not_change_the_prediction(note, files, cell, shipped):
+def test_halves_do_not_change_the_prediction(measure, files, cell, shipped):
     paths = files(*cell.by_frame)
     alone = shipped.score(paths[0], ts_id="TS")
-    _, record = note(*paths)
+    _, record = measure(*paths)
     assert record.tomoscore == alone.tomoscore
     assert record.curve == alone.curve
     assert record.warnings == alone.warnings
 
 
-def test_filters_of_the_tomogram_do_not_change_what_raw_halves_measure(note, files, cell):
-    plain, _ = note(*files(*cell.by_frame))
+def test_filters_of_the_tomogram_do_not_change_the_measured_score(measure, files, cell):
+    plain, _ = measure(*files(*cell.by_frame))
     smooth = torch.nn.functional.avg_pool2d(torch.from_numpy(cell.whole)[None], 3, 1, 1)[0]
-    filtered, _ = note(*files(*cell.by_frame, whole=smooth.numpy()))
+    filtered, _ = measure(*files(*cell.by_frame, whole=smooth.numpy()))
     assert filtered["tomoscore"] == pytest.approx(plain["tomoscore"], abs=0.15)
 
 
-def test_filters_of_the_halves_do_not_change_what_they_measure(note, files, cell):
-    plain, _ = note(*files(*cell.by_frame))
+def test_filters_of_the_halves_do_not_change_the_measured_score(measure, files, cell):
+    plain, _ = measure(*files(*cell.by_frame))
     radius = np.hypot(np.fft.fftfreq(192)[:, None], np.fft.rfftfreq(192))
     gain = 1 / (0.05 + radius)
     halves = [np.fft.irfft2(np.fft.rfft2(half) * gain, s=(192, 192)) for half in cell.by_frame]
-    filtered, _ = note(*files(*halves))
+    filtered, _ = measure(*files(*halves))
     assert filtered["tomoscore"] == pytest.approx(plain["tomoscore"], abs=0.15)
 
 
-def test_noise_of_a_tilt_series_has_no_measured_score(note, files, cell, another):
+def test_noise_of_a_tilt_series_has_no_measured_score(measure, files, cell, another):
     depth = min(len(cell.whole), len(another.whole))
     odd, even = (one.by_frame[0][:depth] - one.by_frame[1][:depth] for one in (cell, another))
-    halves, _ = note(*files(odd, even, whole=odd + even))
+    halves, _ = measure(*files(odd, even, whole=odd + even))
     assert halves["tomoscore"] < 0.3
 
 
@@ -142,7 +142,7 @@ KINDS = (
 
 
 @pytest.fixture(scope="module")
-def bad(cell, another):
+def invalid(cell, another):
     return refusals(cell, another)
 
 
@@ -156,48 +156,48 @@ def check_refused(halves, record, pattern):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_bad_halves_are_refused_and_the_prediction_is_given(kind, note, files, bad):
-    half1, half2, pattern = bad[kind]
-    check_refused(*note(*files(half1, half2)), pattern)
+def test_invalid_halves_are_refused_and_the_prediction_is_kept(kind, measure, files, invalid):
+    half1, half2, pattern = invalid[kind]
+    check_refused(*measure(*files(half1, half2)), pattern)
 
 
-def test_one_file_for_both_halves_is_refused(note, files, cell):
+def test_one_file_for_both_halves_is_refused(measure, files, cell):
     whole, odd, _ = files(*cell.by_frame)
-    check_refused(*note(whole, odd, odd), "both halves are the file")
+    check_refused(*measure(whole, odd, odd), "both halves are the file")
 
 
-def test_the_file_of_the_tomogram_as_a_half_is_refused(note, files, cell):
+def test_the_file_of_the_tomogram_as_a_half_is_refused(measure, files, cell):
     whole, odd, _ = files(*cell.by_frame)
     check_refused(
-        *note(whole, odd, os.path.join(os.path.dirname(whole), ".", "whole.mrc")), "itself"
+        *measure(whole, odd, os.path.join(os.path.dirname(whole), ".", "whole.mrc")), "itself"
     )
 
 
-def test_a_half_that_is_missing_is_refused(note, files, cell):
+def test_a_missing_half_is_refused(measure, files, cell):
     whole, odd, even = files(*cell.by_frame)
     os.remove(even)
-    check_refused(*note(whole, odd, even), "cannot be read.*none of this name")
+    check_refused(*measure(whole, odd, even), "cannot be read.*none of this name")
 
 
-def test_a_half_that_is_cut_off_is_refused(note, files, cell):
+def test_a_truncated_half_is_refused(measure, files, cell):
     whole, odd, even = files(*cell.by_frame)
     os.truncate(even, os.path.getsize(even) // 2)
-    check_refused(*note(whole, odd, even), "cannot be read")
+    check_refused(*measure(whole, odd, even), "cannot be read")
 
 
-def test_halves_of_another_voxel_size_are_refused(note, files, cell):
-    halves, record = note(*files(*cell.by_frame, sizes=(None, 10.0, 10.0)))
+def test_halves_of_another_voxel_size_are_refused(measure, files, cell):
+    halves, record = measure(*files(*cell.by_frame, sizes=(None, 10.0, 10.0)))
     check_refused(halves, record, "has a voxel size of 10 A, expected 15 A")
 
 
-def test_a_voxel_size_that_is_given_holds_for_the_halves(note, files, cell):
+def test_a_given_voxel_size_applies_to_the_halves(measure, files, cell):
     paths = files(*cell.by_frame, sizes=(10.0, 10.0, 10.0))
-    halves, _ = note(*paths, size=cell.voxel_size_angstrom)
+    halves, _ = measure(*paths, size=cell.voxel_size_angstrom)
     assert halves["status"] == "measured"
 
 
-def test_halves_without_a_voxel_size_have_that_of_the_tomogram(note, files, cell):
-    halves, _ = note(*files(*cell.by_frame, sizes=(None, 0.0, 0.0)))
+def test_halves_without_a_voxel_size_get_that_of_the_tomogram(measure, files, cell):
+    halves, _ = measure(*files(*cell.by_frame, sizes=(None, 0.0, 0.0)))
     assert halves["status"] == "measured"
-    halves, _ = note(*files(*cell.by_frame, sizes=(None, 1.0, 1.0)))
+    halves, _ = measure(*files(*cell.by_frame, sizes=(None, 1.0, 1.0)))
     assert halves["status"] == "measured"

@@ -42,7 +42,7 @@ def write_mrc(path, values, voxel_angstrom, origin_xyz):
         mrc.header.origin = origin_xyz
 
 
-def test_tomogram_map_and_scores_lie_over_each_other(results):
+def test_tomogram_map_and_scores_are_aligned(results):
     record, values = results
     (tomogram, its, _), (quality, maps, _), (points, scores, kind) = layers_of(record, ["maps"])
     assert its["scale"] == (10.0,) * 3 and its["translate"] == (300.0, 200.0, 100.0)
@@ -70,7 +70,7 @@ def test_without_a_map_the_other_layers_are_shown(results):
         ([1, 5],),
     ],
 )
-def test_slices_are_read_as_they_are_asked_for(results, key):
+def test_lazy_slices_support_every_kind_of_index(results, key):
     record, values = results
     lazy = layers_of(record)[0][0]
     assert isinstance(lazy, LazySlices) and lazy.shape == SHAPE_ZYX
@@ -78,7 +78,7 @@ def test_slices_are_read_as_they_are_asked_for(results, key):
     assert np.array_equal(np.asarray(lazy), values)
 
 
-def test_the_reader_takes_records_and_leaves_other_files(results):
+def test_the_reader_accepts_records_and_ignores_other_files(results):
     Path("other.jsonl").write_text('{"a": 1}\n')
     assert get_reader("other.jsonl") is None
     assert get_reader("none.jsonl") is None
@@ -88,7 +88,7 @@ def test_the_reader_takes_records_and_leaves_other_files(results):
 
 
 @pytest.mark.parametrize("count", [0, MAX_TOMOGRAMS + 1])
-def test_too_many_are_not_opened_at_once(results, count):
+def test_no_tomograms_and_too_many_are_an_error(results, count):
     Path("r.jsonl").write_text("".join(json_line(make_score(f"TS_{n}")) for n in range(count)))
     with pytest.raises(StartError, match=f"found {count}; choose some by their ids"):
         get_reader("r.jsonl")("r.jsonl")
@@ -144,7 +144,7 @@ def find_qt():
     return any(map(find_spec, ("PyQt6", "PyQt5", "PySide6")))
 
 
-def test_napari_opens_them_through_the_plugin(results):
+def test_napari_opens_records_through_the_plugin(results):
     npe2 = pytest.importorskip("npe2")
     pytest.importorskip("napari")
     from napari.components import ViewerModel

@@ -43,7 +43,7 @@ def test_a_better_band_never_lowers_the_score(curve, band, gain, voxel_nm):
 
 
 @given(voxels_nm, voxels_nm)
-def test_a_finer_voxel_never_carries_less(one, other):
+def test_a_finer_voxel_never_carries_fewer_octaves(one, other):
     fine, coarse = fraction_below_nyquist(min(one, other)), fraction_below_nyquist(max(one, other))
     assert (fine >= coarse).all()
     assert (coarse >= 0).all()
@@ -85,7 +85,7 @@ small_volumes = st.one_of(
 
 @given(small_volumes, st.sampled_from([0.5, 1.5, 4.0]))
 @settings(deadline=None, max_examples=150)
-def test_any_values_are_normalised_or_blank(volume, voxel_nm):
+def test_arbitrary_values_are_normalised_or_blank(volume, voxel_nm):
     volume = volume.astype("f4")
     z = len(volume) // 2
     plan = plan_slice(z, len(volume), voxel_nm)
@@ -136,7 +136,7 @@ def scored_slices(draw):
 
 @given(scored_slices(), voxels_nm)
 @settings(deadline=None, max_examples=60)
-def test_any_curves_make_a_score_within_its_interval_and_a_slab_within_the_volume(scored, voxel):
+def test_any_curves_give_a_score_within_its_interval_and_a_slab_within_the_volume(scored, voxel):
     slices, n_z = scored
     share = fraction_below_nyquist(voxel)
     found = summarise(slices, (0, n_z - 1), share, {"score": [0, 5], "sd": [0.3, 0.3]})
@@ -160,7 +160,7 @@ def test_any_volume_gets_a_record(scorer, volume, voxel_angstrom):
     st.one_of(st.binary(max_size=200), st.text().map(lambda t: b"\x20" + 7 * b"\0" + t.encode()))
 )
 @settings(deadline=None)
-def test_any_bytes_are_weights_or_refused(content):
+def test_arbitrary_bytes_are_a_weights_file_or_refused(content):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "w.safetensors")
         path.write_bytes(content)

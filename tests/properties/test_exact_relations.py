@@ -27,7 +27,7 @@ def stack():
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_the_score_stays(scorer, stack, name):
+def test_lossless_changes_keep_the_score(scorer, stack, name):
     changed = np.ascontiguousarray(CHANGES[name](stack), dtype=np.float32)
     found, expected = scorer.score(changed, VOXEL), scorer.score(stack, VOXEL)
     assert found.tomoscore == pytest.approx(expected.tomoscore, abs=0.1)

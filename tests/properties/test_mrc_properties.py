@@ -27,13 +27,13 @@ def written(array):
         return Path(folder, "t.mrc").read_bytes()
 
 
-SOUND = written(np.arange(60, dtype="i2").reshape(3, 4, 5))
+VALID = written(np.arange(60, dtype="i2").reshape(3, 4, 5))
 
 
 @st.composite
-def spoiled_files(draw):
+def damaged_files(draw):
     """A valid file with changes in some 32-bit words of the header, or at its end."""
-    raw = bytearray(SOUND)
+    raw = bytearray(VALID)
     for _ in range(draw(st.integers(1, 4))):
         word = draw(st.integers(0, 255))
         value = draw(st.one_of(INTEGERS, st.integers(-(2**31), 2**31 - 1)))
@@ -60,23 +60,23 @@ def check(header, size):
 
 @given(st.binary(min_size=1024, max_size=1024), sizes)
 @settings(deadline=None)
-def test_any_1024_bytes_are_a_header_or_refused(raw, size):
+def test_arbitrary_bytes_are_a_header_or_refused(raw, size):
     header = parsed(raw, size)
     if header:
         check(header, size)
 
 
-@given(spoiled_files(), sizes)
+@given(damaged_files(), sizes)
 @settings(max_examples=300, deadline=None)
-def test_any_spoiled_header_is_a_header_or_refused(raw, size):
+def test_a_damaged_header_is_read_or_refused(raw, size):
     header = parsed(raw[:1024], size)
     if header:
         check(header, size)
 
 
-@given(st.one_of(st.binary(max_size=2048), spoiled_files()), st.sampled_from([None, 10.0]))
+@given(st.one_of(st.binary(max_size=2048), damaged_files()), st.sampled_from([None, 10.0]))
 @settings(max_examples=300, deadline=None)
-def test_any_file_is_read_whole_or_refused(content, voxel_size):
+def test_an_arbitrary_file_is_read_completely_or_refused(content, voxel_size):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "t.mrc")
         path.write_bytes(content)
@@ -89,9 +89,9 @@ def test_any_file_is_read_whole_or_refused(content, voxel_size):
             assert str(error).startswith(f"{path}: ")
 
 
-@given(spoiled_files(), st.sampled_from([None, 3.0, 10.0, 40.0]))
+@given(damaged_files(), st.sampled_from([None, 3.0, 10.0, 40.0]))
 @settings(max_examples=60, deadline=None)
-def test_any_file_gets_a_record_or_a_reason(scorer, content, voxel_size):
+def test_a_damaged_file_gets_a_record_or_an_error(scorer, content, voxel_size):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "t.mrc")
         path.write_bytes(content)
@@ -108,7 +108,7 @@ def test_any_file_gets_a_record_or_a_reason(scorer, content, voxel_size):
     )
 )
 @settings(deadline=None)
-def test_what_is_written_is_read_slice_by_slice(array):
+def test_written_arrays_are_read_slice_by_slice(array):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "t.mrc")
         path.write_bytes(written(array))

@@ -82,7 +82,7 @@ def xml_text():
     return [*lines, "</GridCTF>", "</TiltSeries>"]
 
 
-SOUND = {
+VALID = {
     "aln": aln_text(),
     "mdoc": mdoc_text(),
     "star": star_text(),
@@ -95,9 +95,9 @@ SOUND = {
 
 
 @st.composite
-def spoiled(draw, kind):
+def damaged(draw, kind):
     """A valid file with some changed words or lines."""
-    lines = list(SOUND[kind])
+    lines = list(VALID[kind])
     for _ in range(draw(st.integers(0, 3))):
         at = draw(st.integers(0, len(lines) - 1))
         how = draw(st.sampled_from(["word", "word", "word", "line", "twice", "gone", "swapped"]))
@@ -154,9 +154,9 @@ def check_optics(optics, n_views):
 anything = st.binary(max_size=300)
 
 
-@given(st.one_of(spoiled("aln"), anything))
+@given(st.one_of(damaged("aln"), anything))
 @settings(max_examples=300, deadline=None)
-def test_any_aln_is_an_alignment_or_refused(content):
+def test_an_arbitrary_aln_file_is_an_alignment_or_refused(content):
     found = read(content, lambda path: read_aln(path, SHAPE))
     if found is not None:
         check_angles(found.angles_deg)
@@ -165,9 +165,9 @@ def test_any_aln_is_an_alignment_or_refused(content):
         assert 0 <= found.views.min() <= found.views.max() < N
 
 
-@given(st.one_of(spoiled("mdoc"), anything))
+@given(st.one_of(damaged("mdoc"), anything))
 @settings(max_examples=300, deadline=None)
-def test_any_mdoc_tells_doses_or_is_refused(content):
+def test_an_arbitrary_mdoc_file_gives_doses_or_is_refused(content):
     found = read(content, read_mdoc)
     if found is not None:
         check_angles(found.angles_deg)
@@ -176,9 +176,9 @@ def test_any_mdoc_tells_doses_or_is_refused(content):
 
 
 @pytest.mark.filterwarnings("ignore::Warning:pandas", "ignore::FutureWarning")
-@given(st.one_of(spoiled("star"), anything))
+@given(st.one_of(damaged("star"), anything))
 @settings(max_examples=300, deadline=None)
-def test_any_star_file_is_a_tilt_series_or_refused(content):
+def test_an_arbitrary_star_file_is_a_tilt_series_or_refused(content):
     found = read(content, read_relion_star)
     if found is not None:
         check_angles(found.angles_deg)
@@ -189,9 +189,9 @@ def test_any_star_file_is_a_tilt_series_or_refused(content):
         check_optics(found.optics, len(found.angles_deg))
 
 
-@given(st.one_of(spoiled("xml"), anything), st.integers(N - 1, N))
+@given(st.one_of(damaged("xml"), anything), st.integers(N - 1, N))
 @settings(max_examples=300, deadline=None)
-def test_any_xml_is_warps_or_refused(content, n_views):
+def test_an_arbitrary_xml_file_is_a_warp_file_or_refused(content, n_views):
     found = read(content, lambda path: read_warp_xml(path, n_views))
     if found is not None:
         assert len(found.angles_deg) == len(found.used) == len(found.exposures.per_view) == n_views
@@ -202,9 +202,9 @@ def test_any_xml_is_warps_or_refused(content, n_views):
         check_optics(found.optics, n_views)
 
 
-@given(st.one_of(spoiled("tlt"), spoiled("tlt with columns"), anything))
+@given(st.one_of(damaged("tlt"), damaged("tlt with columns"), anything))
 @settings(max_examples=300, deadline=None)
-def test_any_file_of_angles_is_read_or_refused(content):
+def test_an_arbitrary_angle_file_is_read_or_refused(content):
     found = read(content, lambda path: read_angle_file(path, N, "stack.mrc"))
     if found is not None:
         check_angles(found.angles_deg)
@@ -214,17 +214,17 @@ def test_any_file_of_angles_is_read_or_refused(content):
             check_doses(doses)
 
 
-@given(st.one_of(spoiled("doses"), anything))
+@given(st.one_of(damaged("doses"), anything))
 @settings(max_examples=200, deadline=None)
-def test_any_file_of_doses_is_read_or_refused(content):
+def test_an_arbitrary_dose_file_is_read_or_refused(content):
     found = read(content, lambda path: read_doses(path, None, N, "stack.mrc"))
     if found is not None:
         check_doses(found)
 
 
-@given(st.one_of(spoiled("xf"), anything))
+@given(st.one_of(damaged("xf"), anything))
 @settings(max_examples=200, deadline=None)
-def test_any_xf_has_transforms_within_the_image_or_is_refused(content):
+def test_an_arbitrary_xf_file_has_transforms_within_the_image_or_is_refused(content):
     found = read(content, lambda path: read_transforms(path, N, "stack.mrc", SHAPE[1:]))
     if found is not None:
         assert found.shape == (N, 2, 3)
@@ -250,17 +250,17 @@ def folder(tmp_path_factory):
     """A folder with a stack and its valid metadata."""
     folder = tmp_path_factory.mktemp("series")
     mrcfile.write(folder / "stack.mrc", np.zeros(SHAPE, np.int8), voxel_size=15.0)
-    for kind, lines in SOUND.items():
-        (folder / f"sound.{kind}").write_text("\n".join(lines))
+    for kind, lines in VALID.items():
+        (folder / f"valid.{kind}").write_text("\n".join(lines))
     return folder
 
 
 @pytest.mark.filterwarnings("ignore::Warning:pandas", "ignore::FutureWarning")
 @given(st.sampled_from(sorted(BESIDE)), st.data())
 @settings(max_examples=300, deadline=None)
-def test_any_file_among_sound_ones_makes_a_sound_series_or_is_refused(folder, kind, data):
-    content = data.draw(spoiled(kind))
-    # What a series lacks in all of its files is said of the stack.
+def test_a_damaged_file_among_valid_ones_gives_a_valid_series_or_is_refused(folder, kind, data):
+    content = data.draw(damaged(kind))
+    # Values that are missing in all files are reported for the stack.
     found = read(
         content,
         lambda path: read_series(sources(folder, kind, path)),
@@ -280,20 +280,20 @@ def test_any_file_among_sound_ones_makes_a_sound_series_or_is_refused(folder, ki
 def sources(folder, kind, path):
     """Sources of the stack: one file that may be damaged, and the files it needs beside it."""
     keys = {"tlt with columns": "tlt", "xml": "warp_xml"}
-    files = {keys.get(other, other): str(folder / f"sound.{other}") for other in BESIDE[kind]}
+    files = {keys.get(other, other): str(folder / f"valid.{other}") for other in BESIDE[kind]}
     files[keys.get(kind, kind)] = path
     return Sources("TS_01", str(folder / "stack.mrc"), **files)
 
 
 @pytest.mark.parametrize("kind", BESIDE)
-def test_the_sound_files_make_a_series_together(folder, kind):
-    found = read_series(sources(folder, kind, str(folder / f"sound.{kind}")))
+def test_the_valid_files_give_a_series(folder, kind):
+    found = read_series(sources(folder, kind, str(folder / f"valid.{kind}")))
     left = {"xml": [N - 1], "aln": [0]}.get(kind, [])
     assert found.tilts.views.tolist() == [view for view in range(N) if view not in left]
 
 
-@pytest.mark.parametrize("kind", SOUND)
-def test_the_sound_files_that_are_spoiled_are_sound(kind):
+@pytest.mark.parametrize("kind", VALID)
+def test_the_valid_files_are_read(kind):
     readers = {
         "aln": lambda path: read_aln(path, SHAPE),
         "mdoc": read_mdoc,
@@ -304,18 +304,18 @@ def test_the_sound_files_that_are_spoiled_are_sound(kind):
         "doses": lambda path: read_doses(path, None, N, "stack.mrc"),
         "xf": lambda path: read_transforms(path, N, "stack.mrc", SHAPE[1:]),
     }
-    assert read("\n".join(SOUND[kind]).encode(), readers[kind]) is not None
+    assert read("\n".join(VALID[kind]).encode(), readers[kind]) is not None
 
 
-wobbling = st.lists(st.floats(-0.2, 0.2), min_size=12, max_size=12)
+angle_errors = st.lists(st.floats(-0.2, 0.2), min_size=12, max_size=12)
 
 
-@given(wobbling, st.permutations(range(12)), st.floats(-20, 20), st.booleans(), st.data())
+@given(angle_errors, st.permutations(range(12)), st.floats(-20, 20), st.booleans(), st.data())
 @settings(max_examples=150, deadline=None)
-def test_angles_of_any_order_sign_and_pretilt_find_their_entries(
-    wobble, order, offset, turned, data
+def test_angles_of_any_order_sign_and_pretilt_are_matched_to_their_entries(
+    errors, order, offset, turned, data
 ):
-    entries = np.arange(-33.0, 34.0, 6.0) + np.array(wobble)
+    entries = np.arange(-33.0, 34.0, 6.0) + np.array(errors)
     left = sorted(data.draw(st.sets(st.integers(1, 10), max_size=2)))
     present = np.array([entry for entry in order if entry not in left])
     views = (-1 if turned else 1) * entries[present] + offset

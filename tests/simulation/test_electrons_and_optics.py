@@ -29,13 +29,13 @@ def test_vacuum_gives_flux_times_pixel_area():
     assert counts.tolist() == pytest.approx([450.0, 225.0], rel=1e-5)
 
 
-def test_ice_lets_through_what_the_mean_free_path_says():
+def test_transmission_of_ice_agrees_with_the_mean_free_path():
     share = optics.transmitted(200.0, torch.tensor([0.0, 60.0, -60.0]), 300.0)
     expected = [math.exp(-2 / 3), math.exp(-4 / 3), math.exp(-4 / 3)]
     assert share.tolist() == pytest.approx(expected, rel=1e-5)
 
 
-def test_noise_of_views_of_ice_is_that_of_their_electrons():
+def test_noise_of_views_of_ice_agrees_with_their_electron_counts():
     ice = specimen_of(torch.zeros((40, 128, 128)), ice_nm=150.0)
     recipe = Recipe(total_dose=100, tilt_step_deg=30, quantum_efficiency=0.5, mean_free_path_nm=250)
     views, images = images_of(ice, recipe)
@@ -56,7 +56,7 @@ def test_variance_of_shot_noise_is_one_over_the_counts():
 @pytest.mark.parametrize(
     ("defocus_nm", "zeros"), [(4000.0, (0.3523, 0.5010)), (10000.0, (0.2228, 0.3168))]
 )
-def test_contrast_transfer_is_zero_where_the_formula_says(defocus_nm, zeros):
+def test_contrast_transfer_is_zero_at_the_zeros_of_the_formula(defocus_nm, zeros):
     # k = sqrt((n - asin(0.07) / pi) / (0.00197 nm x defocus)); Cs matters below 1e-4 here.
     for k in zeros:
         below, above = contrast_transfer.ctf(
@@ -66,7 +66,7 @@ def test_contrast_transfer_is_zero_where_the_formula_says(defocus_nm, zeros):
         assert abs(contrast_transfer.ctf(torch.tensor(k), defocus_nm, 0.07)) < 0.01
 
 
-def test_spherical_aberration_turns_the_phase_back_at_high_frequency():
+def test_spherical_aberration_cancels_the_defocus_phase_at_high_frequency():
     # At k^2 = 2 defocus / (Cs lambda^2) the two phases cancel: amplitude contrast is left.
     k = math.sqrt(2 * 1000.0 / (2.7e6 * 0.00197**2))
     assert float(contrast_transfer.ctf(torch.tensor(k), 1000.0, 0.1)) == pytest.approx(
@@ -93,7 +93,7 @@ def test_contrast_is_twice_the_phase_shift_of_the_projected_density():
     _, images = images_of(specimen_of(density), Recipe(**{**vars(PERFECT), "tilt_step_deg": 30}))
     phase_rad = 0.00653 * 2.5 * 0.1 * 60
     transfer = float(contrast_transfer.ctf(torch.tensor(1 / 12), PERFECT.defocus_nm, 0.07))
-    # The simulator's defocus jitters by a few per cent, as one that was fitted would.
+    # The simulated defocus has an error of a few per cent, like a fitted one.
     assert float(images[2, 0, 0]) == pytest.approx(-2 * phase_rad * transfer, rel=0.1)
 
 

@@ -51,7 +51,7 @@ def correlation(volume, axis):
     ("texture", "along_z", "in_plane"),
     [("white", False, False), ("smooth in planes", False, True), ("smooth", True, True)],
 )
-def test_noise_is_correlated_where_its_name_says(texture, along_z, in_plane):
+def test_noise_is_correlated_along_the_axes_of_its_texture(texture, along_z, in_plane):
     rng = np.random.default_rng(3)
     found = _TEXTURES[texture](rng, rng.standard_normal((24, 48, 48)).astype(np.float32))
     assert (correlation(found, 0) > 0.2) == along_z

@@ -71,7 +71,7 @@ def test_operations_keep_structure_and_its_sign(name):
 
 
 @pytest.mark.parametrize("name", sorted(set(OPERATIONS) - {"none", "deconvolution"}))
-def test_denoisers_take_noise_away(name):
+def test_denoisers_reduce_noise(name):
     stack = noise(2)
     out = postprocessing.OPERATIONS[name](stack.clone(), 0.6)
     roughness = [float(torch.diff(s, dim=2).std()) for s in (out, stack)]
@@ -89,23 +89,23 @@ def test_quantised_values_are_whole_numbers_over_six_standard_deviations(kind, l
     assert float(ordinary.std()) == pytest.approx(levels / 6, rel=0.02)
 
 
-def test_float_tomograms_are_left_alone():
+def test_float_tomograms_are_not_changed():
     assert torch.equal(quantise(noise(4), "float32"), noise(4))
 
 
-def test_eight_bits_keep_a_tomogram_as_it_was():
+def test_quantisation_to_8_bits_hardly_changes_a_tomogram():
     stack = noise(5)
     coarse = quantise(stack, "int8")
     assert float(torch.corrcoef(torch.stack([coarse.flatten(), stack.flatten()]))[0, 1]) > 0.999
 
 
-def test_contrast_can_be_turned():
+def test_contrast_can_be_inverted():
     dark = finish(rng(), noise(6), Recipe(dark_matter=True), 1.5)
     light = finish(rng(), noise(6), Recipe(dark_matter=False), 1.5)
     torch.testing.assert_close(light, -dark)
 
 
-def test_borders_are_constant_and_leave_the_rest_alone():
+def test_borders_are_constant_and_do_not_change_the_rest():
     plain = finish(rng(1), noise(7), Recipe(), 1.5)
     widths = []
     for seed in range(12):
@@ -118,7 +118,7 @@ def test_borders_are_constant_and_leave_the_rest_alone():
     assert max(widths) > 0
 
 
-def test_gradients_are_smooth_and_as_strong_as_asked_for():
+def test_gradients_are_smooth_and_strong():
     plain = finish(rng(2), noise(8), Recipe(), 1.5)
     tilted = finish(rng(2), noise(8), Recipe(gradient=3.0), 1.5)
     added = (tilted - plain)[0]
@@ -136,24 +136,24 @@ def test_noise_of_any_texture_has_unit_variance_and_no_resolvability(spectrum):
     assert curve[2:].abs().max() < 0.15
 
 
-def test_noise_can_persist_from_plane_to_plane():
-    def alike(z_correlation):
+def test_noise_can_be_correlated_between_planes():
+    def correlation(z_correlation):
         recipe = PhantomRecipe(0.0, 1.0, "white", 0.5, z_correlation)
         a, b = noise_planes(torch.Generator().manual_seed(1), 7, 128, recipe, 1.5)[3:5]
         return float(torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1])
 
-    assert abs(alike(0.0)) < 0.05
-    assert alike(4.5) > 0.8
+    assert abs(correlation(0.0)) < 0.05
+    assert correlation(4.5) > 0.8
 
 
-def test_white_noise_on_top_does_not_persist():
-    def alike(white):
+def test_added_white_noise_is_not_correlated_between_planes():
+    def correlation(white):
         recipe = PhantomRecipe(0.0, 1.0, "smoothed", 0.3, z_correlation=20.0, white=white)
         a, b = noise_planes(torch.Generator().manual_seed(1), 7, 128, recipe, 1.5)[3:5]
         return float(torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1])
 
-    assert alike(0.0) > 0.95
-    assert alike(1.0) == pytest.approx(0.5, abs=0.05)
+    assert correlation(0.0) > 0.95
+    assert correlation(1.0) == pytest.approx(0.5, abs=0.05)
 
 
 def test_an_unknown_texture_is_refused():
@@ -186,7 +186,7 @@ def test_random_noise_only_phantoms_have_no_resolvability():
     assert torch.stack(curves).mean(dim=0)[1:].abs().max() < 0.12
 
 
-def test_leaves_cover_one_another():
+def test_overlapping_leaves_do_not_add_up():
     """An object that covers another shows its own density, not the sum of both."""
     for seed in range(4):
         plane = _leaves(rng(seed), Grid(n=256), 40.0)
@@ -196,7 +196,7 @@ def test_leaves_cover_one_another():
         assert float(flat.float().mean()) > 0.5
 
 
-def test_phantoms_have_something_in_them():
+def test_phantoms_are_not_empty():
     for seed in range(4):
         plane = phantom(rng(seed), Grid())
         assert plane.shape == (512, 512)

@@ -26,7 +26,7 @@ def projections(volume, tilts_deg, axis_error_deg=0.0):
 
 
 @pytest.mark.parametrize(("tilt", "shift"), [(45.0, 3), (0.0, 0), (-45.0, -3)])
-def test_a_point_is_seen_at_x_plus_z_tan_tilt(tilt, shift):
+def test_a_point_is_projected_to_x_plus_z_tan_tilt(tilt, shift):
     volume = torch.zeros((9, 128, 128))
     volume[7, 20, 50] = 1.0  # three planes above the middle
     image = projections(volume, [tilt])[0]
@@ -34,7 +34,7 @@ def test_a_point_is_seen_at_x_plus_z_tan_tilt(tilt, shift):
     assert float(image.max()) == pytest.approx(1.5 / math.cos(math.radians(tilt)), rel=1e-3)
 
 
-def test_projected_mass_is_the_volume_s_along_the_beam():
+def test_projected_mass_is_that_of_the_volume_along_the_beam():
     volume = point((12, 40, 30), nz=31)
     tilts = [-60.0, 0.0, 33.0]
     masses = projections(volume, tilts).sum(dim=(1, 2))
@@ -49,7 +49,7 @@ def test_the_field_is_periodic():
     assert divmod(int(image.argmax()), 128) == (0, 2)  # 126 + 4 wraps round
 
 
-def test_an_error_of_the_axis_moves_what_is_high_along_it():
+def test_an_error_of_the_tilt_axis_moves_high_points_along_it():
     volume = torch.zeros((33, 128, 128))
     volume[32, 64, 64] = 1.0
     right, wrong = (projections(volume, [45.0], error)[0] for error in (0.0, 10.0))
@@ -58,7 +58,7 @@ def test_an_error_of_the_axis_moves_what_is_high_along_it():
     assert divmod(int(wrong.argmax()), 128) == (67, 80)
 
 
-def test_the_detector_s_frequency_across_the_axis_is_that_of_the_foreshortened_image():
+def test_detector_frequency_across_the_axis_is_that_of_the_foreshortened_image():
     frequency = detector_frequency(GRID, torch.tensor([0.0, 60.0]))
     torch.testing.assert_close(frequency[0], GRID.radius())
     torch.testing.assert_close(frequency[1, 0], 2 * GRID.kx())
@@ -67,7 +67,7 @@ def test_the_detector_s_frequency_across_the_axis_is_that_of_the_foreshortened_i
 
 @pytest.mark.parametrize("index", [(20, 64, 64), (31, 30, 100), (7, 120, 11)])
 @pytest.mark.parametrize("filter_", FILTERS)
-def test_a_point_is_reconstructed_at_its_place(index, filter_):
+def test_a_point_is_reconstructed_at_its_position(index, filter_):
     recipe = replace(PERFECT, filter=filter_, rolloff=0.4)
     acquisition = Microscope(specimen_of(point(index))).acquire(
         np.random.default_rng(0), recipe, headroom=1.0
@@ -77,7 +77,7 @@ def test_a_point_is_reconstructed_at_its_place(index, filter_):
     assert np.unravel_index(int(planes.argmin()), planes.shape) == index
 
 
-def test_a_point_is_reconstructed_at_its_place_on_a_coarser_grid_and_with_headroom():
+def test_a_point_is_reconstructed_at_its_position_on_a_coarser_grid_and_with_headroom():
     recipe = replace(PERFECT, voxel_nm=3.0, pretilt_deg=8.0)
     specimen = specimen_of(point((30, 40, 90), nz=41))
     acquisition = Microscope(specimen).acquire(np.random.default_rng(0), recipe, headroom=2.0)
@@ -89,7 +89,7 @@ def test_a_point_is_reconstructed_at_its_place_on_a_coarser_grid_and_with_headro
     assert (y, x) == (20, 45)
 
 
-def test_the_slab_is_where_the_specimen_is():
+def test_the_slab_has_the_position_of_the_specimen():
     specimen = specimen_of(torch.zeros((40, 128, 128)))
     acquisition = Microscope(specimen).acquire(np.random.default_rng(0), PERFECT, headroom=2.0)
     assert acquisition.n_z == 80
@@ -98,14 +98,14 @@ def test_the_slab_is_where_the_specimen_is():
     assert whole.slab_z() == (0, 39)
 
 
-def test_any_planes_can_be_reconstructed_on_their_own():
+def test_selected_planes_equal_those_of_the_whole_tomogram():
     specimen = specimen_of(point((20, 64, 64)))
     acquisition = Microscope(specimen).acquire(np.random.default_rng(0), Recipe(), headroom=1.0)
     torch.testing.assert_close(acquisition.planes(range(41))[7:9], acquisition.planes([7, 8]))
 
 
 @pytest.mark.parametrize("post", POST_PROCESSING)
-def test_planes_on_their_own_are_post_processed_as_in_the_whole_tomogram(post):
+def test_selected_planes_are_post_processed_as_in_the_whole_tomogram(post):
     recipe = Recipe(post=post, strength=0.7, total_dose=30.0)
     acquisition = Microscope(specimen_of(point((20, 64, 64)))).acquire(
         np.random.default_rng(0), recipe, headroom=1.0
@@ -130,12 +130,12 @@ def test_a_binned_tomogram_is_the_block_means_of_the_tomogram():
     torch.testing.assert_close(whole[9], means)
 
 
-def test_the_ramp_is_zero_at_zero_and_straight():
+def test_the_ramp_is_zero_at_zero_and_linear():
     f = torch.tensor([0.0, 0.1, 0.5])
     torch.testing.assert_close(radial_filter(Recipe(filter="ramp")).at(f), f)
 
 
-def test_a_rolled_off_ramp_leaves_the_ramp_beyond_the_cut():
+def test_a_rolled_off_ramp_falls_below_the_ramp_beyond_the_cutoff():
     f = torch.tensor([0.15, 0.3, 0.45])
     relative = (radial_filter(Recipe(filter="ramp_rolloff", rolloff=0.3)).at(f) / f).tolist()
     assert relative[:2] == pytest.approx([1, 1])
@@ -148,7 +148,7 @@ def test_a_hamming_window_leaves_8_per_cent_at_nyquist():
     assert relative.tolist() == pytest.approx([1.0, 0.08], abs=1e-3)
 
 
-def test_few_iterations_of_sirt_are_flat_beyond_and_many_are_the_ramp():
+def test_few_sirt_iterations_give_a_flat_filter_and_many_the_ramp():
     f = torch.tensor([LANDWEBER_STEP, 0.2, 0.4])
     few, many = (
         radial_filter(Recipe(filter="sirt_like", sirt_iterations=n)).at(f) for n in (4, 2000)
@@ -168,7 +168,7 @@ def test_resampling_keeps_the_values_of_a_band_limited_field(n, m):
     torch.testing.assert_close(resampled, field(m))
 
 
-def test_resampling_drops_what_the_coarser_grid_cannot_carry():
+def test_resampling_removes_frequencies_beyond_nyquist():
     x = torch.arange(128, dtype=torch.float64) / 128 * 2 * math.pi
     fine = torch.cos(40 * x).expand(128, 128)
     coarse = torch.fft.irfft2(crop_spectrum(torch.fft.rfft2(fine), 64), s=(64, 64))
@@ -181,6 +181,6 @@ def test_fields_hold_an_even_number_of_voxels():
 
 
 @pytest.mark.parametrize("wrong", [{"n": 31}, {"n": 65}, {"pixel_nm": 0.0}])
-def test_an_impossible_grid_is_refused(wrong):
+def test_an_invalid_grid_is_refused(wrong):
     with pytest.raises(ValueError, match="expected an even n"):
         Grid(**wrong)

@@ -50,7 +50,7 @@ def test_the_true_score_falls(microscope, name):
     assert all(better > worse + 0.1 for better, worse in zip(scores, scores[1:])), scores
 
 
-def test_damage_takes_detail_before_shapes(microscope):
+def test_radiation_damage_lowers_fine_octaves_only(microscope):
     whole, damaged = (
         true_curve(microscope, Recipe(total_dose=200, quantum_efficiency=1, damage=damage))
         for damage in (False, True)
@@ -60,7 +60,7 @@ def test_damage_takes_detail_before_shapes(microscope):
     assert abs(loss[0]) < 0.02
 
 
-def test_correcting_the_transfer_helps_where_it_is_reversed(microscope):
+def test_ctf_correction_raises_the_curve_where_contrast_is_reversed(microscope):
     """At 10 um underfocus contrast is reversed between 4.5 and 3.2 nm."""
     raw, corrected = (
         true_curve(
@@ -98,7 +98,7 @@ def test_whole_tomograms_are_finite_and_have_a_truth_for_every_plane(microscope,
     assert 0 <= content.min() <= content.max() <= 1
 
 
-def test_how_it_is_written_is_no_loss_of_quality(microscope):
+def test_contrast_gradient_border_and_data_type_do_not_change_the_truth(microscope):
     plain = Recipe()
     written = Recipe(dark_matter=False, gradient=3.0, border_nm=30.0, quantisation="int8")
     curves = []

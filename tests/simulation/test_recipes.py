@@ -41,7 +41,7 @@ def test_random_recipes_differ_in_every_number():
     constant = [
         f.name for f in fields(Recipe) if len({getattr(recipe, f.name) for recipe in DRAWN}) == 1
     ]
-    # Physics is never switched off at random, and binning is asked for by those who want it.
+    # Damage is never switched off at random, and binning is set by the caller.
     assert constant == ["damage", "binning"]
 
 
@@ -56,7 +56,7 @@ def test_axes_can_be_held_at_their_defaults(axis):
         assert all(getattr(recipe, name) == getattr(Recipe(), name) for name in AXES[axis])
 
 
-def test_parameters_can_be_given():
+def test_parameters_can_be_fixed():
     for seed in range(20):
         recipe = random_recipe(np.random.default_rng(seed), total_dose=7.0, post="median")
         assert (recipe.total_dose, recipe.post) == (7.0, "median")
@@ -85,7 +85,7 @@ def test_every_number_has_a_range():
     assert numbers == set(RANGES)
 
 
-def test_named_qualities_stay_named():
+def test_the_named_qualities_are_good_medium_and_poor():
     assert list(QUALITIES) == ["good", "medium", "poor"]
 
 

@@ -23,7 +23,7 @@ K = torch.linspace(0, 1 / 3, 64)
 
 
 @pytest.mark.parametrize("shape", ["sinc", "gaussian"])
-def test_a_detector_leaves_what_is_said_at_3_nm_and_all_at_0(shape):
+def test_detector_transfer_is_1_at_frequency_0_and_the_given_value_at_3_nm(shape):
     transfer = detector_transfer(K, Recipe(mtf_shape=shape), 0.6)
     assert float(transfer[0]) == 1
     assert float(transfer[-1]) == pytest.approx(0.6, abs=0.03)
@@ -51,7 +51,7 @@ def test_deconvolution_is_the_published_filter():
 
 
 @pytest.mark.parametrize("kind", BAND_PASSES[1:])
-def test_a_band_pass_leaves_half_at_its_periods(kind):
+def test_a_band_pass_is_one_half_at_its_periods(kind):
     recipe = Recipe(band_pass=kind, band_low_nm=200.0, band_high_nm=5.0)
     transfer = band_pass(torch.tensor([0.0, 1 / 200, 1 / 30, 1 / 5, 1.0]), recipe).tolist()
     assert transfer[0] == 0
@@ -74,7 +74,7 @@ def test_filters_are_off_by_default():
         {"band_pass": "butterworth", "band_low_nm": 500.0, "band_high_nm": 2.0},
     ],
 )
-def test_what_filters_signal_and_noise_alike_changes_no_truth(changed):
+def test_filters_of_both_signal_and_noise_do_not_change_the_truth(changed):
     microscope = Microscope(crowded())
     curves = []
     for recipe in (Recipe(), Recipe(**changed)):
@@ -84,7 +84,7 @@ def test_what_filters_signal_and_noise_alike_changes_no_truth(changed):
     torch.testing.assert_close(curves[0][1:5], curves[1][1:5], atol=0.05, rtol=0)
 
 
-def test_a_point_stays_at_its_place_through_detector_and_alignment():
+def test_detector_and_alignment_do_not_move_a_point():
     recipe = dict(mtf_shape="sinc", signal_mtf=0.5, noise_mtf=0.8, alignment_interpolation="cubic")
     index = (20, 30, 100)
     acquisition = Microscope(specimen_of(point(index))).acquire(
@@ -94,7 +94,7 @@ def test_a_point_stays_at_its_place_through_detector_and_alignment():
     assert np.unravel_index(int(planes.argmin()), planes.shape) == index
 
 
-def test_the_halves_of_a_tomogram_have_independent_noise_and_its_mean():
+def test_the_halves_of_a_tomogram_have_independent_noise_of_equal_strength():
     ice = specimen_of(torch.zeros((40, 128, 128)), ice_nm=60.0)
     recipe = Recipe(post="noise2noise", strength=0.0, voxel_nm=3.0)
     acquisition = Microscope(ice).acquire(np.random.default_rng(0), recipe, 1.0)
@@ -105,7 +105,7 @@ def test_the_halves_of_a_tomogram_have_independent_noise_and_its_mean():
 
 
 @pytest.mark.parametrize("name", ["noise2noise", "restored"])
-def test_a_trained_denoiser_makes_a_noisy_tomogram_truer(name):
+def test_a_trained_denoiser_raises_the_curve_of_a_noisy_tomogram(name):
     microscope = Microscope(crowded())
     found = {}
     for post in ("none", name):
@@ -117,7 +117,7 @@ def test_a_trained_denoiser_makes_a_noisy_tomogram_truer(name):
     assert float((found[name] - found["none"])[2:].mean()) > 0.01
 
 
-def test_an_acquisition_without_halves_says_so():
+def test_halves_that_were_not_acquired_are_an_error():
     acquisition = Microscope(crowded()).acquire(np.random.default_rng(0), Recipe(), 1.0)
     with pytest.raises(ValueError, match="halves"):
         acquisition.halves(torch.tensor([0.0]))
@@ -138,7 +138,7 @@ def test_trained_denoisers_are_drawn_for_19_per_cent():
     assert 0.06 < drawn.count("restored") / 600 < 0.12
 
 
-def test_pictures_show_the_same_field_in_8_bits_with_a_pixel_of_their_own():
+def test_pictures_show_the_same_field_in_8_bits_with_another_pixel_size():
     specimen = crowded()
     density = plane_density(specimen.density, 0.0, 1.5, 1.5)
     plane = -density

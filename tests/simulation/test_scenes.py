@@ -31,7 +31,7 @@ def canvas(seed=0, without=()):
 
 
 @pytest.mark.parametrize("scene", SCENES)
-def test_every_scene_has_matter_of_its_ingredients(scene):
+def test_every_scene_contains_its_ingredients(scene):
     specimen = random_specimen(rng(), SMALL, ("contamination",), THIN, empty=False, scene=scene)
     assert specimen.scene == scene
     assert set(SCENES[scene].needs) <= set(specimen.contents) <= set(INGREDIENTS)
@@ -41,13 +41,13 @@ def test_every_scene_has_matter_of_its_ingredients(scene):
 
 
 @pytest.mark.parametrize("left_out", INGREDIENTS)
-def test_scenes_are_drawn_only_where_what_they_need_is_allowed(left_out):
+def test_scenes_are_drawn_only_if_their_ingredients_are_allowed(left_out):
     drawn = {draw_scene(rng(seed), (left_out,)) for seed in range(60)}
     assert MIXTURE in drawn
     assert not any(left_out in SCENES[name].needs for name in drawn - {MIXTURE})
 
 
-def test_all_scenes_are_drawn_and_mixtures_about_as_often_as_said():
+def test_all_scenes_are_drawn_and_mixtures_about_every_third_time():
     drawn = [draw_scene(rng(seed), ()) for seed in range(400)]
     assert set(drawn) == {*SCENES, MIXTURE}
     assert 0.27 < drawn.count(MIXTURE) / 400 < 0.43
@@ -65,7 +65,7 @@ def test_a_cell_is_surrounded_by_ice():
     assert sum(share > 0.1 for share in shares) >= 5
 
 
-def test_virions_keep_clear_of_one_another():
+def test_virions_keep_their_minimum_distance():
     places = canvas().separated_points(8, 50.0, None, 0.0)
     assert len(places) >= 2
     for i, place in enumerate(places):
@@ -83,14 +83,14 @@ def test_proteins_stay_on_their_side_of_a_membrane():
     assert float(c.density[inside < -5].abs().max()) == 0
 
 
-def test_soluble_proteins_fill_the_share_asked_for():
+def test_soluble_proteins_fill_the_requested_share():
     c = canvas()
     c.proteins(0.3, None)
     assert float(c.density[1:].mean()) == pytest.approx(0.3, rel=0.15)  # sizes vary: a little more
 
 
 @pytest.mark.parametrize("length_nm", [30.0, 120.0])
-def test_a_compartment_has_the_share_and_the_distances_asked_for(length_nm):
+def test_a_compartment_has_the_requested_share_and_true_distances(length_nm):
     c = canvas(3)
     inside = c.compartment(length_nm, 0.4)
     assert float((inside > 0).float().mean()) == pytest.approx(0.4, abs=0.12)
@@ -106,7 +106,7 @@ def test_scenes_wrap_round_the_field():
         assert float(steps[0].median()) < 2 * float(steps[1].median()) + 0.5
 
 
-def test_faces_of_a_lamella_have_lost_their_structure():
+def test_faces_of_a_lamella_have_no_structure():
     density = torch.ones((40, 32, 32))
     lamella.mill(rng(), density)
     assert float(density[0].max()) == float(density[-1].max()) == 0
@@ -121,7 +121,7 @@ def test_dirt_lies_on_the_faces_only():
     assert float(scatter[-1].abs().max()) > 0
 
 
-def test_the_carbon_film_leaves_a_hole():
+def test_the_carbon_film_has_a_hole():
     scatter = torch.zeros((40, 128, 128))
     add_hole_edge(rng(2), scatter, SMALL)
     film = scatter.abs().sum(dim=0) > 1
@@ -135,7 +135,7 @@ def test_an_unknown_scene_or_world_is_refused():
         is_old("9")
 
 
-def test_the_old_world_knows_only_mixtures():
+def test_the_old_world_has_only_mixtures():
     assert WORLDS[0] == "0.1"
     found = {random_specimen(rng(s), Grid(n=64), (), THIN, world="0.1").scene for s in range(8)}
     assert found == {MIXTURE}

@@ -61,7 +61,7 @@ def test_tomograms_and_truths_are_written_for_every_seed(simulated):
     ]
 
 
-def test_the_engine_opens_what_was_simulated(simulated):
+def test_the_engine_opens_simulated_tomograms(simulated):
     folder = simulated[1]
     for seed in (5, 6):
         truth = truth_of(folder, seed)
@@ -83,7 +83,7 @@ def test_the_true_score_is_that_of_the_true_curve(simulated):
     assert truth["tomoscore"] > 1
 
 
-def test_the_truth_says_what_was_made(simulated):
+def test_the_truth_describes_specimen_and_recipe(simulated):
     truth = truth_of(simulated[1], 6)
     assert (truth["schema"], truth["seed"], truth["voxel_size_angstrom"]) == (1, 6, 20.0)
     assert isinstance(truth["generator_version"], int)
@@ -99,7 +99,7 @@ def test_the_truth_says_what_was_made(simulated):
     assert mean == pytest.approx(truth["tomoscore"], abs=0.6)
 
 
-def test_the_request_and_the_seed_give_the_tomogram_again(simulated):
+def test_the_request_and_the_seed_reproduce_the_tomogram(simulated):
     truth = truth_of(simulated[1], 5)
     stack, again = simulate(5, Request(**truth["request"]))
     assert json.loads(json.dumps(again)) == truth
@@ -119,7 +119,7 @@ def test_files_have_the_data_type_of_the_recipe(tmp_path, kind, mode):
         assert mrcfile.validate(tmp_path / "sim_0.mrc")
 
 
-def test_parameters_are_given_and_ingredients_left_out(tmp_path):
+def test_parameters_can_be_fixed_and_ingredients_left_out(tmp_path):
     left_out = ["membranes", "ribosomes", "contamination"]
     fix = ["--fix", "total_dose=33", "energy_filter=false", "--fix", "sirt_iterations=5"]
     assert run(tmp_path, "--without", *left_out, *fix, "--fix", "filter=sirt_like") == 0
@@ -153,19 +153,19 @@ def test_parameters_are_given_and_ingredients_left_out(tmp_path):
         (["--without", *INGREDIENTS], "at least one ingredient"),
     ],
 )
-def test_wrong_usage_is_2_and_says_what_was_expected(tmp_path, capsys, arguments, reason):
+def test_wrong_usage_exits_2_with_the_reason(tmp_path, capsys, arguments, reason):
     assert cli.main(["simulate", str(tmp_path / "out"), *arguments]) == 2
     assert reason in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_that_cannot_be_made_is_1(tmp_path, capsys):
+def test_a_folder_that_cannot_be_made_exits_1(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert run(tmp_path / "file" / "out") == 1
     assert str(tmp_path / "file" / "out") in capsys.readouterr().err
 
 
-def test_files_are_replaced_whole_or_not_at_all(tmp_path):
+def test_files_are_replaced_completely_or_not_at_all(tmp_path):
     stack, truth = simulate(0, Request(field_nm=192.0, thickness_nm=(40.0, 40.0)))
     (tmp_path / "sim.json").mkdir()  # cannot be replaced by a file
     with pytest.raises(StartError, match=r"cannot write .*sim\.json"):
@@ -178,7 +178,7 @@ def test_files_are_replaced_whole_or_not_at_all(tmp_path):
     assert json.loads((tmp_path / "sim.json").read_text()) == json.loads(json.dumps(truth))
 
 
-def test_help_names_what_can_be_left_out_and_needs_no_torch():
+def test_help_names_the_ingredients_and_imports_no_torch():
     assert (*INGREDIENTS, "contamination") == INGREDIENT_NAMES
     code = (
         "import sys; from tomoscore_scipion.commands.cli import main; "
@@ -191,7 +191,7 @@ def test_help_names_what_can_be_left_out_and_needs_no_torch():
         assert name in text
 
 
-def test_named_qualities_are_ordered_on_any_seed():
+def test_named_qualities_are_ordered_for_any_seed():
     for seed in (1, 2):
         scores = [
             simulate(seed, Request(quality=quality, field_nm=192.0, thickness_nm=(60.0, 70.0)))[1]
@@ -223,7 +223,7 @@ def test_the_demo_writes_three_tomograms_whose_truths_are_ordered(tmp_path, caps
     assert capsys.readouterr().out.count("true TomoScore") == 3
 
 
-def test_the_demo_says_when_it_cannot_write(tmp_path, capsys):
+def test_the_demo_reports_that_it_cannot_write(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert demo.main([str(tmp_path / "file" / "demo")]) == 1
     assert "cannot make the folder" in capsys.readouterr().err

@@ -59,7 +59,7 @@ def test_vesicles_wrap_round_the_field_and_end_with_the_slab():
     add_ellipsoid(volume, np.array([-90.0, 0.0, 0.0]), np.full(3, 20.0), 1.5, 1.0, 0.0)
 
 
-def test_random_surfaces_have_unit_variance_and_know_their_slope():
+def test_random_surfaces_have_unit_variance_and_the_correct_slope():
     field, slope = random_surface(rng(), (64, 128, 128), 1.5, 20.0)
     assert field.shape == slope.shape == (64, 128, 128)
     assert float(field.std()) == pytest.approx(1.0, abs=0.25)
@@ -88,14 +88,14 @@ def test_actin_is_a_filament_7_nm_wide():
     assert 2 * np.quantile(away, 0.95) == pytest.approx(7, abs=1.5)
 
 
-def test_filaments_have_the_length_that_was_asked_for():
+def test_filaments_have_the_requested_length():
     path = mm.curve(rng(), np.array([5.0, 5.0, 5.0]), 400.0, 4.0, stiffness=20000.0)
     assert np.linalg.norm(np.diff(path, axis=0), axis=1) == pytest.approx(4.0)
     assert len(path) == 100
 
 
 @pytest.mark.parametrize("diameter", [4.0, 9.0, 14.0])
-def test_complexes_are_as_large_and_dense_as_asked_for(diameter):
+def test_complexes_have_the_requested_size_and_density(diameter):
     clouds = [mm.blob(rng(seed), diameter) for seed in range(20)]
     for cloud in clouds:
         assert np.linalg.norm(cloud, axis=1).max() <= diameter / 2 + 1e-9
@@ -146,7 +146,7 @@ def test_mass_is_deposited_where_the_points_are():
     assert float(mass.sum()) == pytest.approx(whole)  # the point outside is dropped
 
 
-def test_blurring_keeps_mass_and_place():
+def test_blurring_keeps_mass_and_position():
     volume = torch.zeros((21, 32, 32))
     volume[10, 0, 31] = 1.0
     blurred = mm.blur(volume, 1.2)
@@ -156,7 +156,7 @@ def test_blurring_keeps_mass_and_place():
     torch.testing.assert_close(blurred[9], blurred[11])
 
 
-def test_gold_beads_are_where_they_are_said_to_be():
+def test_gold_beads_have_the_returned_positions():
     scatter = torch.zeros((40, 96, 96))
     beads = add_beads(rng(3), scatter, TINY, 3)
     assert len(beads) == 3
@@ -190,7 +190,7 @@ def test_an_unknown_ingredient_is_refused():
         random_specimen(rng(), TINY, ("unicorns",))
 
 
-def test_a_specimen_is_a_slab_of_the_thickness_asked_for():
+def test_a_specimen_is_a_slab_of_the_requested_thickness():
     for seed in range(5):
         specimen = random_specimen(rng(seed), TINY, (), (50.0, 60.0))
         low, high = specimen.slab_nm
@@ -204,21 +204,21 @@ def test_a_specimen_is_a_slab_of_the_thickness_asked_for():
         assert float(heights[1] - heights[0]) == pytest.approx(1.5)
 
 
-def test_matter_excludes_matter():
+def test_overlapping_matter_does_not_exceed_the_largest_density():
     for seed in range(10):
         density = random_specimen(rng(seed), TINY, (), THIN, empty=False).density
         assert float(density.min()) >= 0
         assert float(density.max()) <= DENSEST + 1e-5
 
 
-def test_an_empty_specimen_is_empty():
+def test_an_empty_specimen_has_no_density():
     specimen = random_specimen(rng(), TINY, ("contamination",), THIN, empty=True)
     assert specimen.contents == ()
     assert specimen.density.abs().max() == 0
     assert specimen.scatter.abs().max() == 0
 
 
-def test_contamination_scatters_but_is_no_part_of_the_truth():
+def test_contamination_scatters_but_is_not_part_of_the_truth():
     differing = 0
     for seed in range(10):
         specimen = random_specimen(rng(seed), TINY, (), THIN, empty=True)
@@ -229,7 +229,7 @@ def test_contamination_scatters_but_is_no_part_of_the_truth():
     assert torch.equal(clean.density, clean.scatter)
 
 
-def test_surfaces_of_the_slab_are_a_mask():
+def test_the_slab_mask_is_1_inside_and_smaller_at_the_surfaces():
     mask = slab_mask(rng(), (40, 96, 96), 1.5)
     assert mask.shape == (40, 96, 96)
     assert float(mask.min()) >= 0
@@ -247,7 +247,7 @@ def test_surfaces_are_where_half_of_a_plane_is_specimen():
     assert surfaces_nm(torch.ones((10, 4, 4)), 2.0) == (-10.0, 10.0)
 
 
-def test_outside_of_the_surfaces_the_specimen_thins_out():
+def test_density_is_lower_outside_of_the_surfaces():
     specimen = random_specimen(rng(3), Grid(n=96), (), (100.0, 120.0), empty=False)
     heights, matter = specimen.heights_nm(), specimen.density.mean(dim=(1, 2))
     low, high = specimen.slab_nm

@@ -31,7 +31,7 @@ def reconstructed(stack, n_z):
 
 
 @pytest.mark.parametrize("index", [(20, 63, 64), (30, 40, 80), (8, 90, 50)])
-def test_a_point_is_reconstructed_at_its_place_to_a_tenth_of_a_pixel(index):
+def test_a_point_is_reconstructed_at_its_position_to_a_tenth_of_a_pixel(index):
     specimen = specimen_of(0.2 * point(index, sigma_nm=3.0))
     volume = -reconstructed(stack_of(specimen), 41).numpy()
     top = np.unravel_index(volume.argmax(), volume.shape)
@@ -42,7 +42,7 @@ def test_a_point_is_reconstructed_at_its_place_to_a_tenth_of_a_pixel(index):
         assert place == pytest.approx(index[axis], abs=0.1)
 
 
-def test_the_engine_reconstructs_the_simulator_s_specimen():
+def test_the_engine_reconstructs_the_simulated_specimen():
     specimen = crowded(thickness_nm=60.0)
     n_z = specimen.density.shape[0]
     volume = reconstructed(stack_of(specimen), n_z)
@@ -56,7 +56,7 @@ def test_the_engine_reconstructs_the_simulator_s_specimen():
     assert (wrong[1:4].abs() < 0.3).all()
 
 
-def test_counts_are_dose_times_area_times_what_the_ice_lets_through():
+def test_counts_are_dose_times_area_times_transmission_of_the_ice():
     ice = specimen_of(torch.zeros((40, 128, 128)), ice_nm=150.0)
     recipe = Recipe(total_dose=100, tilt_step_deg=30, quantum_efficiency=0.5, mean_free_path_nm=250)
     stack = stack_of(ice, recipe)
@@ -73,7 +73,7 @@ def spread_per_view(ageing, recipe=FINE):
     return contrast(stack).std(dim=(1, 2))[order], stack
 
 
-def test_mass_loss_takes_contrast_and_sensitivity_takes_fine_detail():
+def test_mass_loss_reduces_contrast_exponentially_with_the_dose():
     recipe = replace(FINE, total_dose=1e9, damage=False)
     fresh, _ = spread_per_view(None, recipe)
     lossy, stack = spread_per_view(Ageing(mass_loss_dose=2.5e8), recipe)
@@ -81,7 +81,7 @@ def test_mass_loss_takes_contrast_and_sensitivity_takes_fine_detail():
     torch.testing.assert_close(lossy / fresh, torch.exp(-dose / 2.5e8), rtol=0.01, atol=1e-3)
 
 
-def test_drift_and_blur_begin_at_their_onset():
+def test_drift_blurs_views_only_after_its_onset():
     recipe = replace(FINE, total_dose=100.0, quantum_efficiency=1.0, energy_filter=False)
     recipe = replace(recipe, total_dose=1e6)
     fresh, _ = spread_per_view(None, recipe)
@@ -91,7 +91,7 @@ def test_drift_and_blur_begin_at_their_onset():
     assert (blurred[~early][-5:] < 0.95 * fresh[~early][-5:]).all()
 
 
-def test_one_seed_gives_one_stack():
+def test_the_same_seed_gives_the_same_stack():
     specimen = crowded(thickness_nm=30.0)
     one, same, other = (stack_of(specimen, Recipe(), seed=seed).counts for seed in (1, 1, 2))
     assert torch.equal(one, same)

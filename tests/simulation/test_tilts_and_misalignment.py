@@ -52,13 +52,13 @@ def test_a_pretilt_turns_all_views_and_steep_ones_are_not_taken():
     assert len(scheme.dose_before) == len(scheme.tilts_deg) == 39
 
 
-def test_what_only_moves_the_volume_is_no_misalignment():
+def test_shifts_that_translate_the_volume_are_removed():
     angle = np.deg2rad(TILTS)
     moved = np.stack([np.full(41, 7.0), 5 * np.cos(angle) - 11 * np.sin(angle)], axis=1)
     np.testing.assert_allclose(remove_translation(moved, TILTS), 0, atol=1e-9)
 
 
-def test_the_rest_of_a_misalignment_stays():
+def test_the_rest_of_a_misalignment_is_kept():
     rng = np.random.default_rng(0)
     shifts = rng.standard_normal((41, 2))
     left = remove_translation(shifts, TILTS)
@@ -76,7 +76,7 @@ def test_a_constant_shift_across_the_axis_is_a_misalignment():
 
 
 @pytest.mark.parametrize("fault", ["misalignment_nm", "drift_nm", "unaligned_nm"])
-def test_shifts_grow_with_the_fault_and_vanish_without(fault):
+def test_shifts_are_proportional_to_the_fault(fault):
     tilts = torch.from_numpy(TILTS).float()
     none, some, more = (
         residual_shifts(np.random.default_rng(1), tilts, Recipe(**{fault: size}))

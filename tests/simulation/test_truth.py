@@ -26,7 +26,7 @@ def test_the_specimen_itself_has_a_curve_of_one():
     assert tile_curves(matter, matter, GRID, dark_matter=False).min() > 0.97
 
 
-def test_gain_and_offset_of_a_tomogram_do_not_matter():
+def test_gain_and_offset_of_a_tomogram_do_not_change_its_curves():
     matter = texture(1)
     curves = tile_curves(3 * matter + noise(0, 128), matter, GRID, False)
     scaled = tile_curves(700 * (3 * matter + noise(0, 128)) + 55, matter, GRID, False)
@@ -40,7 +40,7 @@ def test_pure_noise_has_a_curve_of_zero():
     assert torch.stack(curves).mean(dim=0).abs().max() < 0.08
 
 
-def test_contrast_is_read_with_the_sign_of_the_tomogram():
+def test_curves_have_the_sign_of_the_contrast():
     matter = texture(2)
     dark = tile_curves(-matter, matter, GRID, dark_matter=True)
     assert dark.min() > 0.97
@@ -65,7 +65,7 @@ def test_resolvability_is_local():
     assert fine[:, -1].abs().mean() < 0.3
 
 
-def test_matter_of_the_floor_s_variance_counts_by_half_of_its_power():
+def test_matter_with_the_variance_of_the_floor_counts_by_half_of_its_power():
     plane = wave(12.0, math.sqrt(2 * 3e-4))
     curves = tile_curves(plane, plane, GRID, False)
     torch.testing.assert_close(
@@ -99,7 +99,7 @@ def test_a_coarser_tomogram_keeps_the_bands_that_it_carries_and_no_others():
     assert mean[4:].abs().max() < 1e-4
 
 
-def test_a_noise_free_reconstruction_is_capped_by_the_missing_wedge_only():
+def test_a_noise_free_reconstruction_is_limited_by_the_missing_wedge_only():
     specimen = crowded()
     acquisition = Microscope(specimen).acquire(np.random.default_rng(0), PERFECT, headroom=1.0)
     z = acquisition.n_z // 2
@@ -151,7 +151,7 @@ def scored(plane, density, grid):
     )
 
 
-def test_a_sharp_object_in_a_large_empty_field_scores_as_it_does_alone():
+def test_a_sharp_object_in_a_large_empty_field_scores_like_the_object_alone():
     large = Grid(n=512)
     noise_of = 0.05 * noise(11, 512)
     matter = torch.zeros((512, 512))

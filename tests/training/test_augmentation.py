@@ -26,7 +26,7 @@ def measured(volume):
 
 
 @pytest.mark.parametrize(("first", "n_z"), [(0, 1), (1, 3), (2, 9), (3, 33)])
-def test_losing_neighbours_is_what_a_thinner_volume_measures(first, n_z):
+def test_removing_neighbours_gives_the_features_of_a_thinner_volume(first, n_z):
     low = (len(VOLUME) - n_z) // 2
     thin_means, thin_persistence = measured(VOLUME[low : low + n_z])
     means, persistence = without_neighbours(*measured(VOLUME), first)
@@ -35,7 +35,7 @@ def test_losing_neighbours_is_what_a_thinner_volume_measures(first, n_z):
     torch.testing.assert_close(found, expected, atol=1e-3, rtol=0)
 
 
-def test_neighbours_further_away_are_lost_with_nearer_ones():
+def test_neighbours_are_removed_with_the_given_probabilities():
     drawn = [lost_neighbours(np.random.default_rng(seed)) for seed in range(2000)]
     assert set(drawn) == set(range(CHANNELS))
     assert len(NEIGHBOURS) == CHANNELS - 1

@@ -32,7 +32,7 @@ def examples():
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_training_makes_examples_truer_than_their_input(name, examples):
+def test_a_trained_denoiser_is_closer_to_the_density_than_its_input(name, examples):
     network = fit(examples, PAIRS[name], DenoiserRecipe(specimens=1, steps=60, rate=5e-3))
     x, _ = batch(examples, PAIRS["restored"], np.random.default_rng(5), 8)
     _, density = batch(examples, PAIRS["restored"], np.random.default_rng(5), 8)
@@ -45,7 +45,7 @@ def correlation(one, other):
     return float(F.cosine_similarity(one.flatten(), other.flatten(), dim=0))
 
 
-def test_a_patch_and_its_target_show_the_same_place(examples):
+def test_a_patch_and_its_target_have_the_same_position(examples):
     x, y = batch(examples, PAIRS["restored"], np.random.default_rng(0), 16)
     assert x.shape == (16, CONTEXT, PATCH, PATCH)
     for context, target in zip(x, y):

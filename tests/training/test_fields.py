@@ -33,7 +33,7 @@ def measured(field, image, voxel_nm):
 @pytest.mark.parametrize(
     ("rows", "columns"), [((0, 3), (2, 6)), ((4, 4), (0, 8)), ((3, 5), (1, 3))]
 )
-def test_what_is_measured_lies_where_its_truth_does(voxel_nm, rows, columns):
+def test_features_and_truth_have_the_same_tiles(voxel_nm, rows, columns):
     image, voxel_nm = plane(voxel_nm)
     field = Field(CELLS, rows, columns)
     found = measured(field, image, voxel_nm)
@@ -43,7 +43,7 @@ def test_what_is_measured_lies_where_its_truth_does(voxel_nm, rows, columns):
     assert torch.equal(found.weight > 0, inside)
 
 
-def test_a_bright_spot_is_found_in_the_tile_at_its_place():
+def test_a_bright_spot_is_found_in_the_tile_at_its_position():
     image, voxel_nm = plane(1.5)
     image[150:180, 140:170] += 40 * plane(1.5, seed=1)[0][:30, :30]  # around row 165, column 155
     field = Field(CELLS, (1, 6), (3, 5))
@@ -54,7 +54,7 @@ def test_a_bright_spot_is_found_in_the_tile_at_its_place():
     assert abs((x + 1) * 32 - 155) <= 64
 
 
-def test_the_whole_field_is_what_it_was():
+def test_the_whole_field_is_returned_unchanged():
     image, _ = plane(1.5)
     field = Field(CELLS, (0, CELLS), (0, CELLS))
     assert np.array_equal(field.of_plane(image), image)
@@ -73,7 +73,7 @@ def test_the_filter_multiplies_by_a_power_of_the_frequency():
     assert gains[0] / gains[1] == pytest.approx(2.0, rel=1e-3)
 
 
-def test_the_filter_carries_an_edge_over_to_the_opposite_one():
+def test_the_filter_is_periodic():
     image = np.zeros((64, 64), np.float32)
     image[:, -1] = 1
     assert (

@@ -55,14 +55,14 @@ def trained(tmp_path_factory):
     return folder
 
 
-def test_a_training_gives_weights_that_score(trained):
+def test_training_writes_weights_that_score_a_volume(trained):
     path = trained / "weights.safetensors"
     record = Scorer.load(path, "cpu").score(np.random.default_rng(0).random((5, 90, 80)), 20.0)
     assert record.status == "ok"
     assert record.model["version"] == "7"
 
 
-def test_the_card_tells_how_the_model_was_made(trained):
+def test_the_card_describes_the_training(trained):
     card = read_card(trained / "weights.safetensors")
     assert card["training"]["seeds"] == [0, 1]
     assert card["training"]["steps"] == 3
@@ -79,7 +79,7 @@ def test_the_card_tells_how_the_model_was_made(trained):
     assert card["statistics"] == list(RATIOS)
 
 
-def test_a_stopped_training_goes_on_as_if_it_had_not_been(trained, tmp_path):
+def test_a_resumed_training_gives_the_same_weights(trained, tmp_path):
     shards = Shards(trained / "train")
     recipe = TrainingRecipe(steps=2, batch=2)
     whole = Trainer(tmp_path / "whole", shards, recipe).run()
@@ -98,7 +98,7 @@ def test_a_checkpoint_of_another_recipe_is_refused(trained, tmp_path):
         Trainer(tmp_path, shards, TrainingRecipe(steps=2))
 
 
-def test_training_goes_on_from_weights(trained, tmp_path):
+def test_training_starts_from_given_weights(trained, tmp_path):
     weights = trained / "weights.safetensors"
     start, _ = load_weights(weights)
     shards = Shards(trained / "held-out")
@@ -128,9 +128,7 @@ def test_the_result_keeps_a_fraction_of_the_starting_weights(trained, tmp_path):
     torch.testing.assert_close(kept, first)
 
 
-def test_weights_that_cannot_be_started_from_are_refused_before_anything_is_simulated(
-    tmp_path, capsys
-):
+def test_invalid_starting_weights_are_refused_before_simulation(tmp_path, capsys):
     (tmp_path / "odd.safetensors").write_bytes(b"odd")
     command = ["train", str(tmp_path / "out"), "--start", str(tmp_path / "odd.safetensors")]
     assert main(command) == 1
@@ -150,7 +148,7 @@ def test_shards_of_another_recipe_are_refused(trained):
         main(["train", str(trained), "--specimens", "1", "--held-out", "1", "--steps", "3"])
 
 
-def test_a_fifth_of_the_specimens_hold_one_ingredient_each_of_them_as_often():
+def test_a_fifth_of_the_specimens_have_a_single_ingredient_drawn_uniformly():
     drawn = [_left_out(np.random.default_rng(seed)) for seed in range(3000)]
     alone = [left_out for left_out in drawn if left_out]
     assert 0.17 < len(alone) / len(drawn) < 0.23
@@ -191,7 +189,7 @@ def test_tomograms_are_whole_or_a_few_slices_from_inside_the_specimen():
     assert all(first >= 20 and first + n - 1 <= 59 for first, n in cropped)
 
 
-def test_some_tilt_series_have_next_to_no_noise_and_some_tomograms_are_binned():
+def test_some_tilt_series_have_hardly_any_noise_and_some_tomograms_are_binned():
     drawn = [_unusual(np.random.default_rng(seed), Recipe()) for seed in range(400)]
     clean = [recipe for recipe in drawn if recipe.total_dose > 1000]
     assert 10 < len(clean) < 50
@@ -201,7 +199,7 @@ def test_some_tilt_series_have_next_to_no_noise_and_some_tomograms_are_binned():
     assert all(_unusual(np.random.default_rng(s), coarse).binning == 1 for s in range(50))
 
 
-def test_some_of_the_volumes_can_be_chosen(trained):
+def test_volumes_can_be_selected(trained):
     shards = Shards(trained / "train")
     part = shards.select(shards.kind == "direct")
     assert 0 < len(part) < len(shards)
@@ -211,13 +209,13 @@ def test_some_of_the_volumes_can_be_chosen(trained):
     assert len(part.sample_means(1)) < len(shards.sample_means(1))
 
 
-def test_volumes_know_their_noise_and_what_their_specimen_holds(trained):
+def test_shards_store_noise_and_contents_of_volumes(trained):
     shards = Shards(trained / "train")
     assert not shards.correlated[shards.kind == "tilt_series"].any()
     assert set("+".join(shards.contents).split("+")) <= {"", *INGREDIENTS}
 
 
-def test_no_shards_is_an_error(tmp_path):
+def test_a_folder_without_shards_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="expected shards"):
         Shards(tmp_path)
 
@@ -286,7 +284,7 @@ def test_the_loss_is_zero_at_the_truth_and_ignores_tiles_and_slices_without_data
     assert loss(found, batch) > 0.02
 
 
-def test_wrong_content_is_a_loss_even_where_curves_are_right():
+def test_wrong_content_gives_a_loss_although_curves_are_right():
     truth = torch.rand((1, 2, 9, N_BANDS))
     batch = batch_of(truth, torch.ones((1, 2, 9)))
     assert loss(truth, batch, torch.full_like(truth, 0.5)) > 0.05
@@ -299,7 +297,7 @@ def test_curves_of_tiles_without_content_hardly_count():
     assert loss(truth + 0.3, empty) < 0.3 * loss(truth + 0.3, full)
 
 
-def test_volumes_are_summed_as_the_engine_sums_them():
+def test_curves_of_volumes_agree_with_the_engine():
     rng = torch.Generator().manual_seed(0)
     curves, content = torch.rand((2, 1, 3, 9, N_BANDS), generator=rng)
     weight = torch.ones((1, 3, 9))
@@ -318,7 +316,7 @@ def test_bands_beyond_nyquist_do_not_count_in_the_loss():
     assert loss(found, batch) == 0
 
 
-def test_the_loss_of_a_bias_is_more_than_that_of_scatter():
+def test_the_loss_of_a_bias_exceeds_that_of_scatter():
     truth = torch.full((1, 4, 64, N_BANDS), 0.4)
     batch = batch_of(truth, torch.ones((1, 4, 64)))
     scatter = 0.1 * torch.sign(torch.randn(truth.shape, generator=torch.Generator().manual_seed(0)))
@@ -355,7 +353,7 @@ def test_calibration_recovers_errors_to_one_side():
     assert max(table["above"]) == pytest.approx(Z_90 * BETWEEN_SESSIONS, abs=0.01)
 
 
-def test_the_sampling_error_is_no_part_of_the_models_own():
+def test_the_sampling_error_is_not_part_of_the_error_of_the_model():
     rng = np.random.default_rng(1)
     truth = rng.uniform(0, 5, 4000)
     found = truth + rng.normal(0, 0.5, 4000)
@@ -368,7 +366,7 @@ def test_the_sampling_error_is_no_part_of_the_models_own():
         assert max(certain[side]) == pytest.approx(shared, abs=0.01)
 
 
-def test_a_few_scores_that_are_far_off_do_not_widen_all_intervals():
+def test_a_few_outliers_do_not_widen_all_intervals():
     rng = np.random.default_rng(2)
     truth = rng.uniform(0, 5, 4000)
     found = truth + rng.normal(0, 0.3, 4000)
@@ -386,7 +384,7 @@ def test_the_network_is_small_enough_to_ship():
     assert bytes_needed < 8_000_000
 
 
-def test_what_was_held_out_is_usual_and_other_things_are_strange(trained):
+def test_held_out_volumes_are_within_the_fitted_distribution(trained):
     shards, held_out = Shards(trained / "train"), Shards(trained / "held-out")
     network = load_weights(trained / "weights.safetensors")[0]
     fit_out_of_distribution(network, shards, held_out)
@@ -397,7 +395,7 @@ def test_what_was_held_out_is_usual_and_other_things_are_strange(trained):
     assert float(reference_mean.max()) >= 1
 
 
-def test_poor_volumes_do_not_crowd_out_those_that_are_worth_keeping():
+def test_balanced_sampling_prefers_volumes_with_high_scores():
     """Nine in ten volumes are empty; each half octave is drawn about equally, good ones more."""
     scores = np.concatenate([np.zeros(900), np.linspace(0.5, 4.99, 100)])
     odds = balanced(scores)
