@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tomoscore_scipion.records.file_names import LONGEST_STEM, file_stem
+from tomoscore_scipion.records.file_names import MAX_STEM_LENGTH, file_stem
 
 PRINTABLE = st.text(min_size=1, max_size=200).filter(str.isprintable)
 
 
-@pytest.mark.parametrize("ts_id", ["TS_01", "Position_1_2", "a.b-c+d", "7", "x" * LONGEST_STEM])
+@pytest.mark.parametrize("ts_id", ["TS_01", "Position_1_2", "a.b-c+d", "7", "x" * MAX_STEM_LENGTH])
 def test_a_safe_id_is_used_unchanged(ts_id):
     assert file_stem(ts_id) == ts_id
 
@@ -24,7 +24,7 @@ def test_a_safe_id_is_used_unchanged(ts_id):
 def test_an_unsafe_id_is_made_safe(ts_id):
     stem = file_stem(ts_id)
     assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", stem)
-    assert len(stem) <= LONGEST_STEM
+    assert len(stem) <= MAX_STEM_LENGTH
 
 
 def test_safe_characters_of_an_id_are_kept():

@@ -8,7 +8,7 @@ from small_model import canonical, speckle
 
 from tomoscore_scipion.model.normalisation import (
     CLIP_SPREADS,
-    SMALLEST_VOXEL_NM,
+    MIN_VOXEL_NM,
     canonical_slice,
     gaussian_blur,
     local_lines,
@@ -130,8 +130,8 @@ def test_planes_that_are_read_are_not_changed():
 def test_only_voxels_much_finer_than_the_bands_are_binned():
     assert prepared(VOLUME, 3.0).shape == (120, 136)
     assert prepared(VOLUME, 3.0).voxel_nm == 3.0
-    fine = prepared(VOLUME, SMALLEST_VOXEL_NM / 2)
-    assert (fine.shape, fine.voxel_nm) == ((60, 68), SMALLEST_VOXEL_NM)
+    fine = prepared(VOLUME, MIN_VOXEL_NM / 2)
+    assert (fine.shape, fine.voxel_nm) == ((60, 68), MIN_VOXEL_NM)
 
 
 @pytest.mark.parametrize(

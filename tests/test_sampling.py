@@ -7,7 +7,7 @@ import pytest
 from tomoscore_scipion.model.sampling import (
     DISTANT_NM,
     FAR_NM,
-    LARGEST_PIXELS,
+    MAX_SLICE_PIXELS,
     MAX_SLICES,
     THICKNESS_NM,
     canonical_shape,
@@ -133,7 +133,7 @@ def test_voxels_of_2_nm_and_coarser_are_read_one_by_one(voxel_nm):
 
 
 def test_a_field_too_wide_for_a_tomogram_is_an_error_about_the_voxel_size():
-    edge = int(LARGEST_PIXELS**0.5)
+    edge = int(MAX_SLICE_PIXELS**0.5)
     assert canonical_shape(edge, edge, 1.5) == (edge, edge)
     with pytest.raises(TomogramError, match="is the voxel size right"):
         canonical_shape(edge, edge, 1.6)

@@ -12,7 +12,7 @@ from tomoscore_scipion.protocols import ProtTomoScore, ProtTomoScoreFilter
 from tomoscore_scipion.protocols.item_attributes import SCORE, THUMBNAIL, measured_of, value
 from tomoscore_scipion.protocols.output_sets import SCORED_SET
 from tomoscore_scipion.protocols.recovery import readable_output
-from tomoscore_scipion.records.verdict import CUSTOM, LARGEST, accepted_by, threshold_text
+from tomoscore_scipion.records.verdict import CUSTOM, MAX_SCORE, accepted_by, threshold_text
 
 STEP = 0.05
 PICTURE_PX = 150
@@ -90,7 +90,7 @@ def typed_threshold(text):
         value = float(text)
     except ValueError:
         return None
-    return value if 0.0 <= value <= LARGEST else None
+    return value if 0.0 <= value <= MAX_SCORE else None
 
 
 class ThresholdDialog(dialog.Dialog):
@@ -126,7 +126,7 @@ class ThresholdDialog(dialog.Dialog):
         self._slider = tk.Scale(
             master,
             from_=0.0,
-            to=LARGEST,
+            to=MAX_SCORE,
             resolution=STEP,
             orient=tk.HORIZONTAL,
             showvalue=True,
@@ -216,7 +216,7 @@ class TomoScoreThresholdWizard(Wizard):
             return
         dialog_ = typed_threshold(answer)
         if dialog_ is None:
-            expected = f"Expected a number from 0 to {LARGEST:g}, found {answer!r}"
+            expected = f"Expected a number from 0 to {MAX_SCORE:g}, found {answer!r}"
             dialog.showError("TomoScore: threshold", expected, form.root)
             return
         self._write(form, dialog_)

@@ -3,7 +3,7 @@
 
 from pyworkflow.template import LocalTemplate
 
-LARGEST_OCTAVES = 5.0
+from tomoscore_scipion.records.verdict import MAX_SCORE
 
 
 class TemplateError(Exception):
@@ -39,8 +39,8 @@ def _problem(alias, text):
         value = float(text)
     except ValueError:
         return None
-    if alias.endswith("threshold") and not 0.0 <= value <= LARGEST_OCTAVES:
-        return f"expected 0 to {LARGEST_OCTAVES:g} octaves"
+    if alias.endswith("threshold") and not 0.0 <= value <= MAX_SCORE:
+        return f"expected 0 to {MAX_SCORE:g} octaves"
     if alias == "voxel_size" and not 0.0 < value < float("inf"):
         return "expected more than 0 A"
     return None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SIZE = (10.0, 5.0)
 """Width and height of the figure, inches."""
 BETTER, WORSE, EVEN = "#0072b2", "#d55e00", "#8a949e"
-LONGEST_NAME = 18
+MAX_NAME_LENGTH = 18
 
 
 def draw(figure: Figure, comparison: Comparison) -> None:
@@ -72,4 +72,4 @@ def _draw_gains(axes: Axes, comparison: Comparison) -> None:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "\u2026"
+    return name if len(name) <= MAX_NAME_LENGTH else name[: MAX_NAME_LENGTH - 1] + "\u2026"

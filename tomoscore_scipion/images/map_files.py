@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 COLOUR_MAP = "viridis"
 """Colour map of matplotlib with increasing lightness, also for colour-blind readers."""
 OPACITY = 0.4
-LONGEST_PX = 640
+MAX_SIDE_PX = 640
 BAR_PX = 14
 
 
@@ -97,7 +97,7 @@ def overlay(values: np.ndarray, map_: QualityMap) -> Image.Image:
     """
     from PIL import Image
 
-    grey = picture(values, LONGEST_PX)
+    grey = picture(values, MAX_SIDE_PX)
     layers = map_.scores[map_.scores.any(axis=(1, 2))]
     mean = layers.mean(axis=0) if len(layers) else np.zeros(map_.scores.shape[1:])
     n_y, n_x = values.shape

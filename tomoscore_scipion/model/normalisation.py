@@ -37,7 +37,7 @@ MARGIN_CELLS = 1
 """Width in cells of the margin in which a slice fades out."""
 MIN_SPREAD = 1e-3
 """A slice is blank if less than this fraction of its spread remains without the background."""
-SMALLEST_VOXEL_NM = 0.8
+MIN_VOXEL_NM = 0.8
 """Finer slices are binned first, because no period below 3 nm is measured."""
 
 
@@ -141,8 +141,8 @@ def _scaled(plane: np.ndarray, valid: np.ndarray, offset: float, gain: float) ->
 def _averaged(
     images: torch.Tensor, mask: torch.Tensor, voxel_nm: float
 ) -> tuple[torch.Tensor, torch.Tensor, float]:
-    """Bin images with pixels below `SMALLEST_VOXEL_NM`; returns images, mask and pixel in nm."""
-    factor = int(SMALLEST_VOXEL_NM / voxel_nm)
+    """Bin images with pixels below `MIN_VOXEL_NM`; returns images, mask and pixel in nm."""
+    factor = int(MIN_VOXEL_NM / voxel_nm)
     if factor < 2:
         return images, mask, voxel_nm
     pooled = F.avg_pool2d((images * mask)[None], factor, ceil_mode=True)[0]

@@ -35,7 +35,7 @@ CHANNEL_NAMES = ("centre", "near", "far", "distant")
 CHANNELS = len(CHANNEL_NAMES)
 NEGLIGIBLE = 0.15
 """Planes that overlap a slice by less than this fraction of a plane are not read."""
-LARGEST_PIXELS = 6000 * 6000
+MAX_SLICE_PIXELS = 6000 * 6000
 """Maximum number of pixels of a slice at 1.5 nm (9 um wide), which needs about 2 GB of memory."""
 MAX_SLICES = 12
 """Maximum number of slices per tomogram; more slices hardly change the mean."""
@@ -186,15 +186,15 @@ def canonical_shape(ny: int, nx: int, voxel_size_nm: float) -> tuple[int, int]:
         voxel_size_nm: voxel size in nm.
 
     Raises:
-        TomogramError: the slice exceeds `LARGEST_PIXELS`, which suggests a wrong voxel size.
+        TomogramError: the slice exceeds `MAX_SLICE_PIXELS`, which suggests a wrong voxel size.
     """
     scale = voxel_size_nm / CANONICAL_NM
     shape = max(1, round(ny * scale)), max(1, round(nx * scale))
-    if shape[0] * shape[1] > LARGEST_PIXELS:
+    if shape[0] * shape[1] > MAX_SLICE_PIXELS:
         width, height = nx * voxel_size_nm / 1000, ny * voxel_size_nm / 1000
         raise TomogramError(
             f"a voxel of {10 * voxel_size_nm:.4g} A makes slices of {width:.3g} x {height:.3g} um: "
-            f"expected at most {LARGEST_PIXELS * CANONICAL_NM**2 / 1e6:.0f} square um; is the "
+            f"expected at most {MAX_SLICE_PIXELS * CANONICAL_NM**2 / 1e6:.0f} square um; is the "
             "voxel size right? Give the true one"
         )
     return shape

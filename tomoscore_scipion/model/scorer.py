@@ -39,7 +39,7 @@ OUT_OF_DISTRIBUTION = (
 )
 """Warning for volumes whose out-of-distribution distance exceeds 1."""
 DIGITS = 4
-MOST_AT_ONCE = 4
+MAX_AT_ONCE = 4
 """Largest number of slices that are measured at the same time; each takes memory."""
 
 
@@ -165,7 +165,7 @@ class Scorer:
             return self.measure(canonical), canonical.blank, canonical.not_finite
 
         measured, blank, not_finite = [], 0, 0
-        workers = min(torch.get_num_threads(), MOST_AT_ONCE)
+        workers = min(torch.get_num_threads(), MAX_AT_ONCE)
         pool = ThreadPoolExecutor(workers)
         try:
             with _shared_threads(workers):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tomoscore_scipion.model.network import ResolvabilityNet
 
 CARD_SCHEMA = 1
-LARGEST_HEADER = 1 << 20
+MAX_HEADER_BYTES = 1 << 20
 FOLDER = Path(__file__).resolve().parents[1] / "weights"
 WAY_OUT = (
     "use the weights that ship with TomoScore (leave the option out), or a file made by "
@@ -85,7 +85,7 @@ def read_card(path: str | os.PathLike[str]) -> dict[str, Any]:
         with open(path, "rb") as file:
             start = file.read(8)
             length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-            header = file.read(length) if 0 < length <= LARGEST_HEADER else b""
+            header = file.read(length) if 0 < length <= MAX_HEADER_BYTES else b""
     except OSError as error:
         raise StartError(f"{name}: cannot read the weights: {error.strerror}; {WAY_OUT}") from error
     card = _card_of(header)

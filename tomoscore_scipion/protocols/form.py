@@ -5,9 +5,9 @@ from pyworkflow.protocol import GPU_LIST, USE_GPU, params
 
 from tomoscore_scipion.protocols.form_help import BORDERLINE_HELP, PRESET_HELP, READING, SLAB_HELP
 from tomoscore_scipion.records.reasons import TOO_THIN, UNFAMILIAR, UNFLIPPED, UNKNOWN_VOXEL_SIZE
-from tomoscore_scipion.records.verdict import BALANCED, CHOICES, CUSTOM, LARGEST, PRESETS
+from tomoscore_scipion.records.verdict import BALANCED, CHOICES, CUSTOM, MAX_SCORE, PRESETS
 
-OCTAVES = f"must be from 0 to {LARGEST:g} octaves"
+OCTAVES = f"must be from 0 to {MAX_SCORE:g} octaves"
 
 PERCENT = "must be from 0 to 100"
 OPTIONAL_FILE = {"default": "", "allowsNull": True, "expertLevel": params.LEVEL_ADVANCED}
@@ -69,7 +69,7 @@ def add_threshold(form, condition="True"):
         params.FloatParam,
         default=PRESETS[BALANCED][1],
         condition=f"({condition}) and preset == {CUSTOM}",
-        validators=[params.GE(0.0, OCTAVES), params.LE(LARGEST, OCTAVES)],
+        validators=[params.GE(0.0, OCTAVES), params.LE(MAX_SCORE, OCTAVES)],
         label="Threshold (octaves)",
         help="A tomogram with this TomoScore or a higher one is accepted. The wizard shows the "
         "scores, when there are any, and how many tomograms would be accepted.\n\n" + READING,

@@ -184,7 +184,7 @@ class ProtTomoScore(EngineProtocol):
 
     def _thresholdWarnings(self, tomograms):
         size = self.voxelSize.get() or tomograms.getSamplingRate() or 0
-        highest = verdict.reachable(size) if size > 0 else verdict.LARGEST
+        highest = verdict.reachable(size) if size > 0 else verdict.MAX_SCORE
         if self.getThreshold() <= highest:
             return []
         return [

@@ -14,7 +14,7 @@ from tomoscore_scipion.records.errors import StartError
 
 Check = Callable[[Any], Any]
 
-LARGEST = sys.float_info.max
+MAX_FLOAT = sys.float_info.max
 
 
 class Field(NamedTuple):
@@ -54,7 +54,7 @@ def optional(check: Check) -> Check:
     return lambda value: None if value is None else check(value)
 
 
-def positive(expected: str, high: float = LARGEST) -> Check:
+def positive(expected: str, high: float = MAX_FLOAT) -> Check:
     """A check for a number > 0, which is converted to float.
 
     Args:
@@ -83,7 +83,7 @@ def shortened(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def is_number(value: Any, low: float = 0.0, high: float = LARGEST) -> bool:
+def is_number(value: Any, low: float = 0.0, high: float = MAX_FLOAT) -> bool:
     """Whether a value is a number from `low` to `high`; NaN and booleans are not."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return number and low <= value <= high

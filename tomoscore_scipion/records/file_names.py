@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-LONGEST_STEM = 80
+MAX_STEM_LENGTH = 80
 _HASH_DIGITS = 10
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
@@ -20,9 +20,9 @@ def file_stem(ts_id: str) -> str:
     Args:
         ts_id: the tomogram's id, any text that is not empty.
     """
-    if _SAFE.fullmatch(ts_id) and len(ts_id) <= LONGEST_STEM:
+    if _SAFE.fullmatch(ts_id) and len(ts_id) <= MAX_STEM_LENGTH:
         return ts_id
     digest = hashlib.sha256(ts_id.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_DIGITS]
     readable = re.sub(r"[^A-Za-z0-9_.+-]+", "_", ts_id).strip("._-")
-    readable = readable[: LONGEST_STEM - _HASH_DIGITS - 1]
+    readable = readable[: MAX_STEM_LENGTH - _HASH_DIGITS - 1]
     return f"{readable or 'id'}-{digest}"

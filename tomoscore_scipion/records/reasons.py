@@ -32,7 +32,7 @@ THICK_NM, VERY_THICK_NM = 300.0, 450.0
 electrons scatter more than once."""
 THIN_NM = 50.0
 """Thickness of the slab in nm below which it cannot hold large features."""
-MOST_REASONS = 3
+MAX_REASONS = 3
 
 UNFLIPPED, TOO_THIN = "unflipped", "too thin"
 UNKNOWN_VOXEL_SIZE, UNFAMILIAR = "voxel size unknown", "out of the model's depth"
@@ -131,7 +131,7 @@ def reasons_of(record: Score) -> tuple[Reason, ...]:
         return ()
     reasons = [reason for rule in _rules(facts) for reason in rule(facts)]
     reasons.sort(key=lambda reason: CONFIDENCES.index(reason.confidence))
-    return tuple(reasons[:MOST_REASONS])
+    return tuple(reasons[:MAX_REASONS])
 
 
 def faults_of(record: Score) -> tuple[str, ...]:

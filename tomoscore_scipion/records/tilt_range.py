@@ -8,7 +8,7 @@ from typing import Any, Tuple
 from tomoscore_scipion.records.fields import is_number
 
 TiltRange = Tuple[float, float]
-LARGEST_DEG = 90.0
+MAX_TILT_DEG = 90.0
 
 
 def check_tilt_range(value: Any) -> TiltRange | None:
@@ -20,7 +20,11 @@ def check_tilt_range(value: Any) -> TiltRange | None:
     if value is None:
         return None
     pair = isinstance(value, (list, tuple)) and len(value) == 2
-    if pair and all(is_number(v, -LARGEST_DEG, LARGEST_DEG) for v in value) and value[0] < value[1]:
+    if (
+        pair
+        and all(is_number(v, -MAX_TILT_DEG, MAX_TILT_DEG) for v in value)
+        and value[0] < value[1]
+    ):
         return float(value[0]), float(value[1])
     raise ValueError(
         "expected [lowest, highest] tilt angle in degrees, -90 to 90, lowest < highest, or null "

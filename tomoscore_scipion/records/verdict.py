@@ -34,7 +34,7 @@ PRESETS = (
 BALANCED = 1
 CUSTOM = len(PRESETS)
 CHOICES = [f"{name} (>= {value})" for name, value in PRESETS] + ["Custom"]
-LARGEST = float(N_SCORED)
+MAX_SCORE = float(N_SCORED)
 
 
 def threshold_of(preset: int, custom: float) -> float:

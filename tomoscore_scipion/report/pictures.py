@@ -19,7 +19,7 @@ from tomoscore_scipion.records.thumbnail_files import (
     thumbnail_name,
 )
 
-LARGEST_BYTES = 250_000
+MAX_BYTES = 250_000
 """Largest picture file that is accepted; TomoScore writes smaller ones."""
 
 
@@ -102,13 +102,13 @@ def map_of(record: Score, folders: Sequence[str]) -> dict[str, str]:
 def _read(path: str) -> str:
     try:
         with open(path, "rb") as file:
-            content = file.read(LARGEST_BYTES + 1)
+            content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise StartError(f"cannot read the thumbnail {path}: {error.strerror}") from error
     kind = _kind_of(content)
-    if len(content) > LARGEST_BYTES or kind is None:
+    if len(content) > MAX_BYTES or kind is None:
         raise StartError(
-            f"{path}: expected a JPEG or WebP of at most {LARGEST_BYTES} bytes, found something "
+            f"{path}: expected a JPEG or WebP of at most {MAX_BYTES} bytes, found something "
             "else: remove it, or score again with --thumbnails"
         )
     return data_url(kind, content)

@@ -55,7 +55,7 @@ DENOISED_ICE_ODDS = 0.7
 `random_recipe` draws."""
 JSON_NAMES = {"phantoms": "directs", "noise_stacks": "nulls", "noise_volumes": "nothings"}
 """Names in JSON of some fields of `SampleRecipe`, kept for existing samples and cards."""
-LARGEST_BINNED_NM = 2.0
+MAX_BINNED_VOXEL_NM = 2.0
 """Maximum voxel size for binning by 2; with larger voxels little structure would remain."""
 
 
@@ -208,7 +208,7 @@ def _unusual(rng: np.random.Generator, recipe: Recipe) -> Recipe:
     """Give some tilt series almost no noise, and bin some tomograms."""
     if rng.random() < 0.06:
         recipe = replace(recipe, total_dose=float(10 ** rng.uniform(3, 7)), damage=False)
-    if rng.random() < 0.3 and recipe.voxel_nm <= LARGEST_BINNED_NM:
+    if rng.random() < 0.3 and recipe.voxel_nm <= MAX_BINNED_VOXEL_NM:
         recipe = replace(recipe, binning=2)
     return recipe
 

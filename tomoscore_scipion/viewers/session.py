@@ -10,7 +10,7 @@ from tomoscore_scipion.viewers.colours import REJECTED as REJECTED_COLOUR
 
 MAX_NAMES = 40
 """Maximum number of names below the axis."""
-LONGEST_NAME = 14
+MAX_NAME_LENGTH = 14
 PLACE = (0.08, 0.3, 0.9, 0.62)
 """Left, bottom, width and height of the axes, as fractions of the figure."""
 MEDIAN_HALF_WIDTH = 4
@@ -60,7 +60,7 @@ def is_borderline(row, threshold):
 
 
 def _short(name):
-    return name if len(name) <= LONGEST_NAME else "\u2026" + name[1 - LONGEST_NAME :]
+    return name if len(name) <= MAX_NAME_LENGTH else "\u2026" + name[1 - MAX_NAME_LENGTH :]
 
 
 def _under(rows, x):

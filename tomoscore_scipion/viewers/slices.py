@@ -10,7 +10,7 @@ from tomoscore_scipion.records.errors import TomogramError
 from tomoscore_scipion.records.failures import cause_first
 from tomoscore_scipion.viewers.runs import chosen_planes
 
-LONGEST_PX = 1200
+MAX_SIDE_PX = 1200
 """Maximum number of pixels along the longer edge of a slice, which allows zooming."""
 SHOWN_PX = 400
 """Approximate pixels along the longer edge of a slice in the window, before zooming."""
@@ -43,7 +43,7 @@ def slices_of(record, thumbnails):
 
 
 def _read(volume, z):
-    return grey_levels(slice_to_show(volume, z), LONGEST_PX, SHOWN_PX)
+    return grey_levels(slice_to_show(volume, z), MAX_SIDE_PX, SHOWN_PX)
 
 
 def read_picture(path):
