@@ -26,7 +26,7 @@ LOWEST_SCORE_ODDS = 2.5
 """Odds of the lowest half octave of scores, relative to any other half octave."""
 GOOD_SCORE = 2.5
 """Minimum TomoScore in octaves of a good tomogram, as most tomograms of users are."""
-GOOD_ODDS = 3.0
+GOOD_ODDS = 2.0
 """Odds of volumes with at least `GOOD_SCORE`, relative to volumes with lower scores."""
 MAX_ODDS = 4.0
 """Maximum odds of a volume, relative to the mean."""
