@@ -22,7 +22,6 @@ def figures(compared):
     return figures_of(compared)
 
 
-@pytest.mark.xfail(reason="empty ice after a denoising network scores 2.9")
 def test_scores_rank_fresh_tomograms_as_their_truth_does(figures):
     assert figures["rank_correlation"] > 0.75
 

@@ -25,7 +25,7 @@ CONFIDENCE = 0.9
 """Fraction of the errors that an interval covers."""
 BETWEEN_SESSIONS = 0.2
 """Standard deviation in octaves of the error that all tomograms of a session share, as far as the
-tomograms of the calibration do not show it. With this value, intervals hold the truth of 83 % of
+tomograms of the calibration do not show it. With this value, intervals hold the truth of 84 % of
 the tomograms of sessions of eight worlds (benchmarks/own_data.py, mean over the worlds)."""
 MIN_VOLUMES = 20
 """Minimum number of volumes of a kind for a separate estimate."""
