@@ -13,7 +13,7 @@ import csv
 import hashlib
 import io
 from dataclasses import dataclass
-from typing import Sequence
+from typing import Sequence, Tuple
 
 from tomoscore_scipion.records.errors import StartError
 from tomoscore_scipion.records.reasons import FAULTS
@@ -117,7 +117,7 @@ def parse_id_list(text: str) -> IdList:
     return IdList(dict.fromkeys(_plain_ids(lines), (ACCEPTED, BY_HAND)))
 
 
-Lines = Sequence[tuple[int, Sequence[str]]]
+Lines = Sequence[Tuple[int, Sequence[str]]]
 """Line numbers and cells of lines that are not blank."""
 
 
