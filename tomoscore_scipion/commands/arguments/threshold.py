@@ -9,7 +9,7 @@ from tomoscore_scipion.commands.arguments.options import add_json, add_results
 
 DESCRIPTION = """\
 Find the threshold that agrees best with examples: tomograms that somebody has marked as good and as
-bad. At least 3 of each are needed, and 10 in all; more make the threshold surer.
+bad. At least 3 of each are needed, and 10 in all. With more, the threshold is more certain.
 
 The examples are tomograms that were decided by hand in the report (--marked, a file that its button
 "Save verdicts" writes), or ids in two files (--good and --bad), separated by commas or newlines.
