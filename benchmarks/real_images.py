@@ -6,9 +6,9 @@ FOLDER has tomograms or single slices as MRC files, NAME.mrc. The table has the 
 the picture (empty without an estimate). The first word of a kind, up to a space or "/", is its
 group.
 
-Printed are rank correlation, bias and error of each group, how often the 90 % interval contains the
-estimate, how many of the --pairs are in order, and with --changes how much the scores change under
-transformations that must not change them.
+Printed are the scores, the rank correlation, bias and error of each group, how often the 90 %
+interval contains the estimate, how many of the --pairs are in order, and with --changes how much
+the scores change under transformations that must not change them.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import numpy as np
 
 from tomoscore_scipion.benchmark.figures import constant_error, rank_correlation
 from tomoscore_scipion.benchmark.invariances import CHANGES
+from tomoscore_scipion.dose.agreement import TILE_NM
 from tomoscore_scipion.engine import Scorer
 from tomoscore_scipion.reading.volume import open_volume
 
@@ -45,6 +46,7 @@ class Image:
         estimate: the reader's estimate, octaves; None without one.
         score: TomoScore, octaves.
         interval: 90 % interval of the score.
+        width_nm: width of the field, the smaller one of x and y.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Image:
     estimate: float | None
     score: float
     interval: tuple[float, float]
+    width_nm: float
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -70,6 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     scorer = Scorer.load(args.weights, args.device)
     with args.table.open(encoding="utf-8", newline="") as file:
         images = [scored(scorer, args.folder, row) for row in csv.DictReader(file)]
+    print(listing(images))
     print(report(images))
     if args.pairs:
         print(order_report(images, args.pairs))
@@ -86,7 +90,23 @@ def scored(scorer: Scorer, folder: Path, row: dict[str, Any]) -> Image:
     assert record.tomoscore is not None and record.tomoscore_interval is not None
     estimate = float(row["reader_estimate"]) if row["reader_estimate"] else None
     kind = re.split(r"[ /]", row["kind"])[0]
-    return Image(row["name"], kind, estimate, record.tomoscore, record.tomoscore_interval)
+    assert record.shape_zyx is not None and record.voxel_size_angstrom is not None
+    width_nm = min(record.shape_zyx[1:]) * record.voxel_size_angstrom / 10
+    interval = record.tomoscore_interval
+    return Image(row["name"], kind, estimate, record.tomoscore, interval, round(width_nm, 1))
+
+
+def listing(images: list[Image]) -> str:
+    """A line for each image, as text."""
+    lines = [f"{'':24} {'kind':10} {'width':>7} {'estimate':>8} {'score':>5}  90 % interval"]
+    for image in images:
+        estimate = "-" if image.estimate is None else f"{image.estimate:.2f}"
+        low, high = image.interval
+        lines.append(
+            f"{image.name:24} {image.kind:10} {image.width_nm:4.0f} nm {estimate:>8} "
+            f"{image.score:5.2f}  {low:.2f} to {high:.2f}"
+        )
+    return "\n".join([*lines, ""])
 
 
 def report(images: list[Image]) -> str:
@@ -152,11 +172,20 @@ def change_report(scorer: Scorer, folder: Path, images: list[Image]) -> str:
             record = scorer.score(np.ascontiguousarray(change(stack)), voxel)
             assert record.tomoscore is not None
             changed[name].append(abs(record.tomoscore - image.score))
-    title = f"over {NOTICEABLE:g}"
-    lines = ["", f"{'change of the score, octaves':28} {'median':>6} {'largest':>8} {title:>8}"]
+    wide = [image.width_nm >= TILE_NM for image in images]
+    titles = (
+        "median",
+        "largest",
+        f"over {NOTICEABLE:g}",
+        f"largest of {sum(wide)} fields >= {TILE_NM:g} nm",
+    )
+    lines = ["", f"{'change of the score, octaves':28} " + " ".join(titles)]
     for name, values in changed.items():
         over = sum(value > NOTICEABLE for value in values)
-        lines.append(f"{name:28} {np.median(values):6.2f} {max(values):8.2f} {over:8}")
+        largest = max((v for v, is_wide in zip(values, wide) if is_wide), default=float("nan"))
+        lines.append(
+            f"{name:28} {np.median(values):6.2f} {max(values):7.2f} {over:8} {largest:7.2f}"
+        )
     return "\n".join(lines)
 
 

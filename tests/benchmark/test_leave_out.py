@@ -1,23 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Training samples of the models that leave out one kind of specimen."""
 
-import importlib.util
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 @pytest.fixture(scope="module")
-def leave_out():
-    path = ROOT / "benchmarks" / "leave_out.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def leave_out(script):
+    return script("leave_out")
 
 
 class Samples(SimpleNamespace):

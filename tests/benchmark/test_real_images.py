@@ -1,31 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The comparison of scores with a reader's estimates."""
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import mrcfile
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 @pytest.fixture(scope="module")
-def real_images():
-    path = ROOT / "benchmarks" / "real_images.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, spec.name, module)
-        spec.loader.exec_module(module)
-        yield module
+def real_images(script):
+    return script("real_images")
 
 
 def image(module, name, estimate, score, kind="raw"):
-    return module.Image(name, kind, estimate, score, (score - 0.4, score + 0.6))
+    return module.Image(name, kind, estimate, score, (score - 0.4, score + 0.6), 400.0)
 
 
 def test_bias_and_error_are_those_of_the_group(real_images):
@@ -71,4 +60,5 @@ def test_the_command_scores_the_files_of_the_table(real_images, tmp_path, capsys
     assert second["estimate"] is None
     printed = capsys.readouterr().out
     row = next(line for line in printed.splitlines() if line.startswith("contrast sign"))
-    assert row.split()[2:] == ["0.00", "0.00", "0"]
+    assert row.split()[2:] == ["0.00", "0.00", "0", "0.00"]
+    assert "largest of 2 fields >= 192 nm" in printed

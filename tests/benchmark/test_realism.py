@@ -1,10 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether two sets of images can be separated by the statistics of their tiles."""
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import mrcfile
 import numpy as np
@@ -17,18 +14,10 @@ from tomoscore_scipion.model.features import N_RATIOS, RATIOS, SINGLE_CHANNEL
 from tomoscore_scipion.model.octaves import OCTAVES
 from tomoscore_scipion.model.sampling import plan_slice
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 @pytest.fixture(scope="module")
-def realism():
-    path = ROOT / "benchmarks" / "realism.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, spec.name, module)
-        spec.loader.exec_module(module)
-        yield module
+def realism(script):
+    return script("realism")
 
 
 def textured(seed, n=192):

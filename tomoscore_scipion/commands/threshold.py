@@ -35,8 +35,8 @@ def main(args: Namespace) -> int:
     Raises:
         StartError: no threshold can be derived, or a file cannot be written.
     """
-    lists = [path for path in (args.marked, args.good, args.bad) if path is not None]
     _check_usage(args)
+    lists = [path for path in (args.marked, args.good, args.bad) if path is not None]
     check_outputs([args.json, args.output], [*files_of(*args.results), *lists])
     records = {record.ts_id: record for record in records_of(args.results)}
     model = model_of(list(records.values()))

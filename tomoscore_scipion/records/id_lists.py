@@ -21,6 +21,8 @@ from tomoscore_scipion.records.verdict import ACCEPTED, BY_HAND, BY_SCORE, REJEC
 
 HEADER = ("ts_id", "verdict", "decided_by")
 VERDICTS = (ACCEPTED, REJECTED)
+TYPED = "the list of ids"
+"""Name, in messages, of a list without a file."""
 
 
 class IdListError(StartError):
@@ -52,7 +54,7 @@ def read_ids(path: str) -> list[str]:
     Raises:
         IdListError: the file cannot be read, or has verdicts.
     """
-    lines = _lines(read_text(path))
+    lines = _lines(read_text(path), path)
     if _have_verdicts(lines):
         raise IdListError(
             f"{path}: expected ids, found verdicts: give this file as verdicts of the report"
@@ -68,19 +70,15 @@ def read_marked(path: str) -> tuple[list[str], list[str]]:
     Raises:
         IdListError: the file cannot be read, or has no verdicts.
     """
-    lines = _lines(read_text(path))
+    lines = _lines(read_text(path), path)
     if not _have_verdicts(lines):
         expected = ",".join(HEADER)
         raise IdListError(
             f"{path}: expected verdicts saved by the report, with the first line {expected}"
         )
-    by_hand = [
-        (ts_id, verdict)
-        for ts_id, (verdict, decider) in _verdicts(lines[1:]).items()
-        if decider == BY_HAND
-    ]
+    verdicts = _verdicts(lines[1:], path).items()
     accepted, rejected = (
-        [ts_id for ts_id, found in by_hand if found == verdict] for verdict in VERDICTS
+        [ts_id for ts_id, found in verdicts if found == (verdict, BY_HAND)] for verdict in VERDICTS
     )
     return accepted, rejected
 
@@ -121,12 +119,12 @@ Lines = Sequence[Tuple[int, Sequence[str]]]
 """Line numbers and cells of lines that are not blank."""
 
 
-def _lines(text: str) -> Lines:
+def _lines(text: str, name: str = TYPED) -> Lines:
     rows = csv.reader(io.StringIO(text.lstrip("\ufeff")), skipinitialspace=True)
     try:
         lines = [(rows.line_num, [cell.strip() for cell in row]) for row in rows]
     except csv.Error as error:
-        raise IdListError(f"the list of ids cannot be read: {error}") from None
+        raise IdListError(f"{name}: the ids cannot be read: {error}") from None
     return [(number, cells) for number, cells in lines if any(cells)]
 
 
@@ -138,19 +136,19 @@ def _plain_ids(lines: Lines) -> list[str]:
     return list(dict.fromkeys(cell for _, cells in lines for cell in cells if cell))
 
 
-def _verdicts(lines: Lines) -> dict[str, tuple[str, str]]:
+def _verdicts(lines: Lines, name: str = TYPED) -> dict[str, tuple[str, str]]:
     verdicts: dict[str, tuple[str, str]] = {}
     for number, cells in lines:
         ts_id, verdict, decider = (*cells, "", "", "")[: len(HEADER)]
         if not ts_id or verdict not in VERDICTS or not _is_decider(decider):
             raise IdListError(
-                f"the list of ids, line {number}: expected an id, {' or '.join(VERDICTS)}, "
+                f"{name}, line {number}: expected an id, {' or '.join(VERDICTS)}, "
                 f"{BY_SCORE}, {BY_HAND} or faults, found {','.join(cells)}"
             )
         if verdicts.setdefault(ts_id, (verdict, decider)) != (verdict, decider):
-            raise IdListError(f"the list of ids, line {number}: {ts_id} has another verdict before")
+            raise IdListError(f"{name}, line {number}: {ts_id} has another verdict before")
     if not verdicts:
-        raise IdListError("the list of ids has a header and no ids")
+        raise IdListError(f"{name} has a header and no ids")
     return verdicts
 
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from tomoscore_scipion.reading.text_file import PathLike
 from tomoscore_scipion.records.errors import TomogramError
+from tomoscore_scipion.records.tilt_range import MAX_TILT_DEG
 from tomoscore_scipion.tilt_metadata.exposures import Exposures
 
-MAX_TILT_DEG = 90.0
 MIN_RANGE_DEG = 2.0
 """Smallest range of the angles of a tilt series; a smaller one may be in radians."""
 MAX_STRETCH = 1.25
