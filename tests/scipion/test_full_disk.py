@@ -2,9 +2,10 @@
 """A full disk under a project: databases, jobs, results and logs cannot be written."""
 
 import ctypes
+import errno
 import os
-import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from lab import ids, log_of
@@ -13,9 +14,31 @@ from test_project_faults import PATIENT, scores_of
 NEW_MOUNTS = 0x00020000  # CLONE_NEWNS of Linux's sched.h
 
 
+class SmallDisk:
+    """A disk that one large file fills and empties; other programs may write at the same time."""
+
+    def __init__(self, folder):
+        self.large_file = Path(folder) / "large-file"
+
+    def fill(self, free):
+        """Fill the disk, except for some bytes."""
+        with open(self.large_file, "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(4096))
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+            file.truncate(file.tell() - free)
+
+    def empty(self):
+        """Free the disk again."""
+        self.large_file.unlink()
+
+
 @pytest.fixture
 def runs_disk(project):
-    """A separate disk for the project's runs; yields a function that sets its free bytes.
+    """A separate disk of 100 MB for the project's runs.
 
     Only this process and its child processes see the mounted disk.
     """
@@ -25,12 +48,7 @@ def runs_disk(project):
     runs = os.path.abspath("Runs")
     os.makedirs(runs, exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100m", "none", runs], check=True)
-
-    def leave(free):
-        used = shutil.disk_usage(runs).used
-        subprocess.run(["mount", "-o", f"remount,size={used + free}", runs], check=True)
-
-    yield leave
+    yield SmallDisk(runs)
     subprocess.run(["umount", "--lazy", runs], check=True)
 
 
@@ -44,10 +62,10 @@ def test_a_full_disk_loses_no_result_and_continue_scores_the_rest(
     source = lab.source([lab.tomogram(f"TS_{n}", s) for n, s in enumerate(scores)])
     full = lab.score(source, wait=False)
     lab.until(lambda: ids(full, "scoredTomograms"), full, seconds=PATIENT)
-    runs_disk(free)
+    runs_disk.fill(free)
     lab.until(lambda: not full.isActive(), full, seconds=PATIENT)
     assert not full.isFinished()
-    runs_disk(100_000_000)
+    runs_disk.empty()
     lab.resume(full)
     assert full.isFinished(), log_of(full)
     assert ids(full, "acceptedTomograms") == ["TS_0", "TS_3", "TS_5"]
