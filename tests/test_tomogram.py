@@ -9,8 +9,9 @@ from small_model import curves_of
 from tomoscore_scipion.model.aggregation import (
     CONTENT_FLOOR,
     bootstrap_sd,
-    slab,
+    slab_ends,
     slab_planes,
+    slab_weights,
     slice_content,
     slice_curve,
     specimen_fraction,
@@ -78,8 +79,11 @@ def test_the_slab_is_mirrored_with_the_volume():
     for _ in range(20):
         curves = rng.uniform(-0.2, 0.7, (15, 4, 1)) * np.ones(N_BANDS)
         tiles = list(zip(curves, rng.uniform(0, 1, curves.shape)))
-        first, last = slab(tiles, SHARE)
-        assert slab(tiles[::-1], SHARE) == (14 - last, 14 - first)
+        weights = slab_weights(tiles, SHARE)
+        first, last = slab_ends(weights)
+        mirrored = slab_weights(tiles[::-1], SHARE)
+        np.testing.assert_allclose(mirrored, weights[::-1])
+        assert slab_ends(mirrored) == (14 - last, 14 - first)
 
 
 def test_bands_beyond_nyquist_do_not_affect_the_slab():
@@ -87,12 +91,26 @@ def test_bands_beyond_nyquist_do_not_affect_the_slab():
     curves[3:9, :2] = 0.6
     curves[:, 3:] = 0.9
     tiles = [(curve[None], np.ones((1, N_BANDS))) for curve in curves]
-    assert slab(tiles, np.array([1, 1, 1, 0, 0, 0])) == (3, 8)
+    assert slab_ends(slab_weights(tiles, np.array([1, 1, 1, 0, 0, 0]))) == (3, 8)
 
 
 def test_slices_without_content_are_outside_the_slab():
     tiles = [(np.full((4, N_BANDS), 0.6), np.full((4, N_BANDS), c)) for c in [0.05] * 3 + [0.9] * 5]
-    assert slab(tiles, SHARE) == (3, 7)
+    assert slab_ends(slab_weights(tiles, SHARE)) == (3, 7)
+
+
+def test_slices_at_the_ends_count_by_their_visible_structure():
+    levels = [0.0, 0.1, 0.2, 0.3, 0.4, 0.4, 0.4, 0.1, 0.4, 0.3, 0.2, 0.1, 0.0]
+    tiles = [(np.full((4, N_BANDS), level), np.ones((4, N_BANDS))) for level in levels]
+    np.testing.assert_allclose(
+        slab_weights(tiles, SHARE), [0, 0, 0.5, 1, 1, 1, 1, 1, 1, 1, 0.5, 0, 0], atol=1e-6
+    )
+
+
+def test_the_score_has_no_jump_where_a_slice_enters_the_slab():
+    scores = [summary([0.5] * 6 + [level] * 6).score for level in np.arange(0, 0.5, 0.005)]
+    assert np.abs(np.diff(scores)).max() < 0.08
+    assert np.ptp(scores) > 0.5
 
 
 def test_the_slab_of_one_scored_slice_is_the_whole_volume():
@@ -273,7 +291,9 @@ def test_interval_widens_with_differences_between_tiles():
 
 
 def sampling_error(levels):
-    return bootstrap_sd([usable_tiles(one) for one in curves_of(levels)], SHARE)
+    return bootstrap_sd(
+        [usable_tiles(one) for one in curves_of(levels)], np.ones(len(levels)), SHARE
+    )
 
 
 def test_interval_narrows_with_more_slices():

@@ -11,7 +11,7 @@ import numpy as np
 from tomoscore_scipion.dose.analysis import DoseCurve, Measured, Optimum, dose_curve, find_optimum
 from tomoscore_scipion.dose.measure import Kind, Measurements
 from tomoscore_scipion.dose.subsets import Subset
-from tomoscore_scipion.model.aggregation import slab
+from tomoscore_scipion.model.aggregation import slab_ends, slab_weights
 from tomoscore_scipion.model.interval import interval, own_error
 from tomoscore_scipion.records.bands import fraction_below_nyquist, scale_nm, tomoscore
 
@@ -54,7 +54,7 @@ def analyse(measurements: Measurements, calibration: dict[str, Any]) -> Analysis
     all_views = zip(
         measurements.plain.network[-1][:, None], measurements.plain.content[-1][:, None]
     )
-    first, last = slab(list(all_views), below_nyquist)
+    first, last = slab_ends(slab_weights(list(all_views), below_nyquist))
     slab_slices = slice(first, last + 1)
 
     def curve(kind: Kind, subsets: Sequence[Subset], factor: Any = None) -> DoseCurve:

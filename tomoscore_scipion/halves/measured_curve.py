@@ -91,7 +91,7 @@ def measured_curve(
         for part in (factor.low, factor.middle, factor.high)
     )
     weighted = [(_all_bands(part * factor.middle), there) for part, there in by_slice]
-    chance = Z_90 * bootstrap_sd(weighted, band_weights)
+    chance = Z_90 * bootstrap_sd(weighted, np.ones(len(weighted)), band_weights)
     interval = (
         max(0.0, middle - math.hypot(middle - low, chance)),
         min(float((band_weights[:N_SCORED] > 0).sum()), middle + math.hypot(high - middle, chance)),

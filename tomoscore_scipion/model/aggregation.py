@@ -18,9 +18,10 @@ from tomoscore_scipion.records.bands import N_BANDS, N_SCORED, tomoscore
 
 CONTENT_FLOOR = 0.01
 """Added to the content of each tile; a content below it means practically no structure."""
-SLAB_FRACTION = 0.5
-"""Slices at the ends of the slab have at least this fraction of the best slice's visible
-structure."""
+SLAB_FADE = (0.25, 0.75)
+"""The weight of a slice at the ends of the slab rises from 0 to 1 between these fractions of the
+best slice's visible structure. With a gradual end, a small change of a tomogram changes its score
+only a little."""
 SLAB_FLOOR = 0.02
 """If the best slice has less visible structure than this, the slab is the whole volume."""
 SPECIMEN_CONTENT = 0.5
@@ -73,17 +74,17 @@ def summarise(
     tiles = [usable_tiles(curves) for curves in slices]
     curves = np.stack([weighted_curve(*part) for part in tiles])
     z = np.array([s.z for s in slices])
-    first, last = slab(tiles, below_nyquist)
-    inside = tiles[first : last + 1]
-    curve = weighted_curve(*(np.concatenate(part) for part in zip(*inside)))
+    weights = slab_weights(tiles, below_nyquist)
+    first, last = slab_ends(weights)
+    curve = slab_curve(tiles, weights)
     score = float(tomoscore(curve, below_nyquist))
     own = own_error(score, calibration, len(slices), out_of_distribution)
-    low, high = interval(score, own, bootstrap_sd(inside, below_nyquist))
+    low, high = interval(score, own, bootstrap_sd(tiles, weights, below_nyquist))
     return TomogramScore(
         score=score,
         interval=(float(low), float(high)),
         curve=curve,
-        content=specimen_fraction(np.concatenate([content for _, content in inside])),
+        content=specimen_fraction(np.concatenate([part[1] for part in tiles[first : last + 1]])),
         slab_z=slab_planes(z, first, last, planes),
         slice_z=z,
         slice_scores=tomoscore(curves, below_nyquist),
@@ -145,13 +146,14 @@ def visible_structure(tiles: tuple[np.ndarray, np.ndarray], below_nyquist: np.nd
     return float((np.clip(curves, 0, 1) * content * below_nyquist)[:, :N_SCORED].mean())
 
 
-def slab(
+def slab_weights(
     slices: Sequence[tuple[np.ndarray, np.ndarray]], below_nyquist: np.ndarray
-) -> tuple[int, int]:
-    """First and last slice, inclusive, of the specimen among scored slices.
+) -> np.ndarray:
+    """Weights of slices in the curve of a tomogram, (n,): 0 outside the slab, 1 inside.
 
-    The slab reaches from the first to the last slice with at least half of the visible structure of
-    the best slice. A median over three slices removes single outliers and keeps edges sharp.
+    At the ends of the slab the weight rises with the visible structure of the slices, see
+    `SLAB_FADE`. A slice between two others has at least the lower one of their weights. A median
+    over three slices removes single outliers and keeps edges sharp.
 
     Args:
         slices: (curves, content) of each slice from `usable_tiles`.
@@ -163,9 +165,36 @@ def slab(
         visible = np.median([padded[:-2], padded[1:-1], padded[2:]], axis=0)
     best = float(visible.max())
     if best < SLAB_FLOOR:
-        return 0, len(visible) - 1
-    good = np.flatnonzero(visible >= SLAB_FRACTION * best)
-    return int(good[0]), int(good[-1])
+        return np.ones(len(visible))
+    low, high = SLAB_FADE
+    weights = np.clip((visible / best - low) / (high - low), 0, 1)
+    from_start, from_end = (np.maximum.accumulate(part) for part in (weights, weights[::-1]))
+    return np.asarray(np.minimum(from_start, from_end[::-1]))
+
+
+def slab_ends(weights: np.ndarray) -> tuple[int, int]:
+    """First and last slice, inclusive, with a weight of at least a half.
+
+    Args:
+        weights: (n,) from `slab_weights`.
+    """
+    inside = np.flatnonzero(weights >= 0.5)
+    return int(inside[0]), int(inside[-1])
+
+
+def slab_curve(slices: Sequence[tuple[np.ndarray, np.ndarray]], weights: np.ndarray) -> np.ndarray:
+    """Curve of a tomogram, (N_BANDS,), signed: `weighted_curve` of all tiles of the slab.
+
+    Args:
+        slices: (curves, content) of each slice from `usable_tiles`.
+        weights: (n,) from `slab_weights`.
+    """
+    total = sum(w * (content * curves).sum(axis=0) for w, (curves, content) in zip(weights, slices))
+    amount = sum(
+        w * (content.sum(axis=0) + CONTENT_FLOOR * len(content))
+        for w, (_, content) in zip(weights, slices)
+    )
+    return np.asarray(total / amount)
 
 
 def slab_planes(z: np.ndarray, first: int, last: int, planes: tuple[int, int]) -> tuple[int, int]:
@@ -185,23 +214,33 @@ def slab_planes(z: np.ndarray, first: int, last: int, planes: tuple[int, int]) -
 
 
 def bootstrap_sd(
-    slices: Sequence[tuple[np.ndarray, np.ndarray]], below_nyquist: np.ndarray
+    slices: Sequence[tuple[np.ndarray, np.ndarray]],
+    weights: np.ndarray,
+    below_nyquist: np.ndarray,
 ) -> float:
     """Standard deviation of the score in octaves by bootstrap over slices and tiles.
 
     The seed is fixed, so that the same tomogram always gives the same interval.
+
+    Args:
+        slices: (curves, content) of each slice from `usable_tiles`.
+        weights: (n,) from `slab_weights`; slices of weight 0 are not drawn.
+        below_nyquist: (N_BANDS,) fraction of each band below Nyquist.
     """
     rng = np.random.default_rng(0)
     # Neighbouring tiles overlap in most of their pixels; about one tile in nine is independent.
     sums = []
-    for curves, content in slices:
+    drawn_from = np.flatnonzero(weights)
+    for index in drawn_from:
+        curves, content = slices[index]
         n = len(curves)
         drawn = rng.integers(0, n, (DRAWS, max(1, n // 9)))
-        scale = 1.0 / drawn.shape[1]
+        scale = weights[index] / drawn.shape[1]
         product = (content * curves)[drawn].sum(axis=1) * scale
-        sums.append((product, content[drawn].sum(axis=1) * scale))
-    products, contents = (np.stack(part) for part in zip(*sums))
-    chosen = rng.integers(0, len(slices), (DRAWS, len(slices)))
+        amount = content[drawn].sum(axis=1) * scale + CONTENT_FLOOR * weights[index]
+        sums.append((product, amount))
+    products, amounts = (np.stack(part) for part in zip(*sums))
+    chosen = rng.integers(0, len(drawn_from), (DRAWS, len(drawn_from)))
     draw = np.arange(DRAWS)[:, None]
-    product, content = products[chosen, draw].mean(axis=1), contents[chosen, draw].mean(axis=1)
-    return float(tomoscore(product / (content + CONTENT_FLOOR), below_nyquist).std())
+    product, amount = products[chosen, draw].mean(axis=1), amounts[chosen, draw].mean(axis=1)
+    return float(tomoscore(product / amount, below_nyquist).std())
