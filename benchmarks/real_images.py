@@ -29,6 +29,7 @@ from tomoscore_scipion.benchmark.invariances import CHANGES
 from tomoscore_scipion.dose.agreement import TILE_NM
 from tomoscore_scipion.engine import Scorer
 from tomoscore_scipion.reading.volume import open_volume
+from tomoscore_scipion.records.errors import TomoScoreError
 
 READERS_ERROR = 0.5
 """Accuracy of an estimate from a picture, octaves."""
@@ -70,13 +71,22 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--changes", action="store_true", help="also transform each image")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the scores")
     args = parser.parse_args(argv)
-    scorer = Scorer.load(args.weights, args.device)
     with args.table.open(encoding="utf-8", newline="") as file:
-        images = [scored(scorer, args.folder, row) for row in csv.DictReader(file)]
+        rows = list(csv.DictReader(file))
+    try:
+        pairs = known_pairs(args.pairs, {row["name"] for row in rows})
+    except ValueError as error:
+        parser.error(f"argument --pairs: {error}")
+    try:
+        scorer = Scorer.load(args.weights, args.device)
+        images = [scored(scorer, args.folder, row) for row in rows]
+    except TomoScoreError as error:
+        print(f"real_images: {error}", file=sys.stderr)
+        return 1
     print(listing(images))
     print(report(images))
-    if args.pairs:
-        print(order_report(images, args.pairs))
+    if pairs:
+        print(order_report(images, pairs))
     if args.changes:
         print(change_report(scorer, args.folder, images))
     if args.json:
@@ -150,11 +160,29 @@ def share_inside(images: list[Image], margin: float) -> float:
     return float(np.mean(inside))
 
 
-def order_report(images: list[Image], pairs: list[str]) -> str:
-    """Number of pairs WORSE:BETTER in order, and those that are not, as text."""
+def known_pairs(pairs: list[str], names: set[str]) -> list[tuple[str, str]]:
+    """The names (worse, better) of pairs WORSE:BETTER.
+
+    Raises:
+        ValueError: a pair is not two names of the table.
+    """
+    split = []
+    for pair in pairs:
+        worse, colon, better = pair.partition(":")
+        unknown = [name for name in (worse, better) if name not in names]
+        if not colon or unknown:
+            raise ValueError(
+                f"expected WORSE:BETTER with names of the table, found {pair!r}; unknown: "
+                + ", ".join(map(repr, unknown))
+            )
+        split.append((worse, better))
+    return split
+
+
+def order_report(images: list[Image], pairs: list[tuple[str, str]]) -> str:
+    """Number of pairs (worse, better) in order, and those that are not, as text."""
     score = {image.name: image.score for image in images}
-    named = [tuple(pair.split(":")) for pair in pairs]
-    wrong = [f"{worse}:{better}" for worse, better in named if score[worse] >= score[better]]
+    wrong = [f"{worse}:{better}" for worse, better in pairs if score[worse] >= score[better]]
     text = f"{len(pairs) - len(wrong)} of {len(pairs)} pairs in order"
     return text + (f"; not in order: {' '.join(wrong)}" if wrong else "")
 

@@ -40,8 +40,27 @@ def test_an_interval_is_widened_by_half_an_octave(real_images):
 
 def test_pairs_out_of_order_are_named(real_images):
     images = [image(real_images, name, None, s) for name, s in (("a", 1.0), ("b", 2.0))]
-    text = real_images.order_report(images, ["a:b", "b:a", "a:a"])
+    text = real_images.order_report(images, [("a", "b"), ("b", "a"), ("a", "a")])
     assert text == "1 of 3 pairs in order; not in order: b:a a:a"
+
+
+@pytest.mark.parametrize("pair", ["a:c", "c:a", "a", "a:", "a-b"])
+def test_a_pair_that_is_not_in_the_table_is_named_before_anything_is_scored(
+    real_images, tmp_path, capsys, pair
+):
+    table = tmp_path / "table.csv"
+    table.write_text("name,kind,reader_estimate\na,raw,1\nb,raw,2\n")
+    with pytest.raises(SystemExit) as stopped:
+        real_images.main([str(tmp_path), str(table), "--pairs", "a:b", pair])
+    assert stopped.value.code == 2
+    assert f"found '{pair}'" in capsys.readouterr().err
+
+
+def test_a_missing_image_is_named(real_images, tmp_path, capsys):
+    table = tmp_path / "table.csv"
+    table.write_text("name,kind,reader_estimate\nabsent,raw,1\n")
+    assert real_images.main([str(tmp_path), str(table), "--device", "cpu"]) == 1
+    assert "absent.mrc" in capsys.readouterr().err
 
 
 def test_the_command_scores_the_files_of_the_table(real_images, tmp_path, capsys):
