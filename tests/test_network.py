@@ -13,11 +13,9 @@ from tomoscore_scipion.model.network import (
     FINER_FROM,
     N_POWER_FEATURES,
     Measured,
-    ResolvabilityNet,
     normalised_weights,
     polarity,
     power_features,
-    with_finer,
 )
 from tomoscore_scipion.model.octaves import OCTAVES
 from tomoscore_scipion.records.bands import N_BANDS
@@ -124,25 +122,6 @@ def test_an_octave_depends_only_on_itself_and_its_neighbours(measured):
         for octave in set(range(OCTAVES)) - {changed_octave, changed_octave - 1} - affected:
             # All octaves share one sign of contrast, which does not change here.
             assert_same(found[..., 4 - octave], expected[..., 4 - octave], 1e-4)
-
-
-def test_weights_without_input_of_finer_octaves_ignore_them(measured):
-    tensors = NETWORK.state_dict()
-    before = dict(tensors)
-    width = tensors["head.0.weight"].shape[1]
-    before["head.0.weight"] = tensors["head.0.weight"][:, : 2 * (width - OCTAVES) // 3 + OCTAVES]
-    network = ResolvabilityNet()
-    network.load_state_dict(with_finer(before))
-    assert torch.equal(
-        network.head[0].weight[:, : before["head.0.weight"].shape[1]], before["head.0.weight"]
-    )
-    means = measured.means.clone()
-    means[..., 1, :] = means[..., 1, :].flip(1)
-    found, expected = (
-        network.eval()(replace(measured, means=m)).curves for m in (means, measured.means)
-    )
-    assert_same(found[..., 2], expected[..., 2], 1e-4)
-    assert with_finer(tensors) is tensors
 
 
 def test_inverted_contrast_does_not_change_the_output():

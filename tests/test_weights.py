@@ -253,25 +253,9 @@ def test_shipped_weights_are_found(monkeypatch, tmp_path):
     assert shipped_weights_path() == tmp_path / "tomoscore-1.0.0.safetensors"
 
 
-def test_weights_with_old_tensor_names_are_loaded_and_saved_with_the_new_ones(sound, monkeypatch):
-    from safetensors.torch import load_file
-
-    network = load_weights(sound)[0]
-    assert not set(module.RENAMED) & set(load_file(sound))
-    old_names = {new: old for old, new in module.RENAMED.items()}
-    old = {old_names.get(key, key): value for key, value in network.state_dict().items()}
-    monkeypatch.setattr(network, "state_dict", lambda: old)
-    save_weights(sound, network, CARD)
-    assert set(module.RENAMED) <= set(load_file(sound))
-    loaded = load_weights(sound)[0].state_dict()
-    assert all(
-        torch.equal(value, loaded[module.RENAMED.get(key, key)]) for key, value in old.items()
-    )
-
-
 def test_unknown_parameters_are_refused(sound, monkeypatch):
     network = load_weights(sound)[0]
-    more = {**network.state_dict(), "look.4.weight": torch.zeros(1)}
+    more = {**network.state_dict(), "encoder.4.weight": torch.zeros(1)}
     monkeypatch.setattr(network, "state_dict", lambda: more)
     save_weights(sound, network, CARD)
     refused(sound, "do not fit this network")

@@ -207,19 +207,6 @@ class ResolvabilityNet(nn.Module):
         return Prediction(bands[..., 0], torch.sigmoid(bands[..., 1]))
 
 
-def with_finer(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Pad the head of older weights, which do not use the next finer octave, with zeros.
-
-    Args:
-        tensors: {parameter name: tensor}; tensors of the current shape are returned unchanged.
-    """
-    name, before = "head.0.weight", 2 * _OWN + OCTAVES
-    weight = tensors.get(name)
-    if weight is None or weight.shape != (HEAD_WIDTH, before):
-        return tensors
-    return {**tensors, name: F.pad(weight, (0, _OWN))}
-
-
 def polarity(of_volume: torch.Tensor) -> torch.Tensor:
     """Signs of ratios, (v, 1, N_RATIOS), that bring all volumes to the same contrast.
 

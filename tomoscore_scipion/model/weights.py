@@ -29,16 +29,6 @@ WAY_OUT = (
     "`tomoscore train`"
 )
 
-RENAMED = {
-    "look.0.weight": "encoder.0.weight",
-    "look.0.bias": "encoder.0.bias",
-    "look.2.weight": "encoder.2.weight",
-    "look.2.bias": "encoder.2.bias",
-    "usual": "reference_mean",
-    "usual_map": "reference_whitening",
-}
-"""Names of parameters in older weights files, mapped to names in the network."""
-
 _NEEDED = ("schema", "name", "version", "licence", "input", "tensors_sha256", "interval")
 
 
@@ -128,7 +118,7 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[ResolvabilityNet, dict[s
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from tomoscore_scipion.model.network import ResolvabilityNet, with_finer
+    from tomoscore_scipion.model.network import ResolvabilityNet
     from tomoscore_scipion.model.sampling import INPUT_CONTRACT
 
     card = read_card(path)
@@ -142,8 +132,7 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[ResolvabilityNet, dict[s
         )
     network = ResolvabilityNet()
     try:
-        tensors = {RENAMED.get(key, key): value for key, value in load_file(name).items()}
-        network.load_state_dict(with_finer(tensors), strict=True)
+        network.load_state_dict(load_file(name), strict=True)
     except (SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise StartError(f"{name}: do not fit this network: {reason}; {WAY_OUT}") from error
