@@ -140,12 +140,13 @@ def report(images: list[Image]) -> str:
 
 
 def accuracy(images: list[Image]) -> str:
-    """Number, rank correlation, bias, error and error of a constant, as text."""
+    """Number, rank correlation of three or more, bias, error, error of a constant, as text."""
     score = np.array([image.score for image in images])
     estimate = np.array([image.estimate for image in images], dtype=float)
     error = score - estimate
+    rank = f"{rank_correlation(score, estimate):.2f}" if len(images) > 2 else "-"
     return (
-        f"{len(images):6} {rank_correlation(score, estimate):6.2f} {error.mean():+6.2f} "
+        f"{len(images):6} {rank:>6} {error.mean():+6.2f} "
         f"{np.abs(error).mean():6.2f} {constant_error(estimate):14.2f}"
     )
 
