@@ -26,8 +26,8 @@ import numpy as np
 
 from tomoscore_scipion.benchmark.figures import constant_error, rank_correlation
 from tomoscore_scipion.benchmark.invariances import CHANGES
-from tomoscore_scipion.dose.agreement import TILE_NM
 from tomoscore_scipion.engine import Scorer
+from tomoscore_scipion.model.tiles import TILE_NM
 from tomoscore_scipion.reading.volume import open_volume
 from tomoscore_scipion.records.errors import TomoScoreError
 

@@ -27,11 +27,10 @@ import numpy as np
 import torch
 
 from tomoscore_scipion.model.normalisation import robust_spread
+from tomoscore_scipion.model.tiles import TILE_NM
 from tomoscore_scipion.records.bands import N_BANDS
 from tomoscore_scipion.tomography import fourier
 
-TILE_NM = 192.0
-"""Edge of a tile, for the coarsest band."""
 MIN_SIGNAL = 0.3
 """Smallest signal power, relative to that of the first views, to which a view is scaled in the
 reference."""

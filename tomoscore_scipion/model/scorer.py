@@ -19,6 +19,7 @@ from tomoscore_scipion.model.device import resolve_device
 from tomoscore_scipion.model.inference import MeasuredSlice, Predictor, SliceCurves
 from tomoscore_scipion.model.normalisation import CanonicalSlice, canonical_slice
 from tomoscore_scipion.model.sampling import SlicePlan, plan_slices
+from tomoscore_scipion.model.tiles import TILE_NM
 from tomoscore_scipion.model.weights import load_weights, sha256_of, shipped_weights_path
 from tomoscore_scipion.reading.volume import ArrayVolume, Volume, open_volume
 from tomoscore_scipion.records.bands import (
@@ -114,6 +115,7 @@ class Scorer:
             result = summarise(
                 slices, planes, below_nyquist, self.card["interval"], out_of_distribution
             )
+            warnings += _field_warnings(volume.shape_zyx, voxel_nm)
             if not below_nyquist.all():
                 warnings += _nyquist_warnings(voxel_nm, below_nyquist)
             curve = curve_as_list(result.curve, below_nyquist)
@@ -231,6 +233,16 @@ def _slice_warnings(total: int, blank: int, not_finite: int) -> tuple[str, ...]:
     if not_finite:
         warnings.append(f"{not_finite} of {total} scored slices hold NaN or inf: masked")
     return tuple(warnings)
+
+
+def _field_warnings(shape_zyx: tuple[int, int, int], voxel_nm: float) -> tuple[str, ...]:
+    width_nm = min(shape_zyx[1:]) * voxel_nm
+    if width_nm > TILE_NM - voxel_nm:
+        return ()
+    return (
+        f"the field is only {width_nm:.0f} nm wide; features of 128 nm need {TILE_NM:.0f} nm: "
+        "the score may be wrong; score the whole tomogram",
+    )
 
 
 def _nyquist_warnings(voxel_nm: float, below_nyquist: np.ndarray) -> tuple[str, ...]:

@@ -16,7 +16,9 @@ import torch.nn.functional as F
 CELL_PX = 32
 """Spacing of the tiles in pixels of 1.5 nm."""
 TILE_CELLS = 4
-"""Edge of a tile in cells (192 nm); tiles at an edge of the slice have fewer."""
+"""Edge of a tile in cells; tiles at an edge of the slice have fewer."""
+TILE_NM = 192.0
+"""Edge of a tile, which the coarsest octave, 128-64 nm, needs."""
 MIN_CELLS = 2
 
 
