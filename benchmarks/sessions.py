@@ -282,11 +282,15 @@ def print_report(sessions: Mapping[str, list[Case]], learned_from: int) -> None:
 
 
 def print_errors(sessions: Mapping[str, list[Case]], learned_from: int) -> None:
-    """Print the median errors of held-out tomograms before and after a calibration."""
+    """Print the median errors of held-out tomograms before and after a calibration.
+
+    The reasons of refused calibrations follow the table.
+    """
     print(f"{'':17} median error (octaves; 90 % interval holds), {learned_from} with halves")
     heads = ("as predicted", "halves of frames", "halves of tilts", "by the truth")
     print(f"{'world':17}", *(f"{head:18}" for head in heads))
     errors: dict[str, list[np.ndarray]] = {head: [] for head in heads}
+    reasons = []
     for name, cases in sessions.items():
         frames, tilts = (outcome_of(cases, kind, learned_from) for kind in ("by_frame", "by_tilt"))
         row = (frames.before, frames.after, tilts.after, error_by_truth(cases, learned_from))
@@ -295,7 +299,11 @@ def print_errors(sessions: Mapping[str, list[Case]], learned_from: int) -> None:
         print(f"{name:17}", *(f"{_cell(*values):18}" for values in zip(row, holds, refused)))
         for head, error in zip(heads, row):
             errors[head].append(error)
+        for kind, outcome in (("frames", frames), ("tilts", tilts)):
+            if outcome.refused:
+                reasons.append(f"{name}, halves of {kind}: {outcome.refused}")
     print(f"{'all':17}", *(f"{_median(np.concatenate(errors[head])):<18.2f}" for head in heads))
+    print("\n".join(reasons))
 
 
 def _cell(error: np.ndarray, holds: float | None, is_refused: bool) -> str:

@@ -205,7 +205,7 @@ SCORED = {
     "values of 1e30": (file_of((1e30 * texture()).astype("f4")), None),
     "one voxel": (file_of(np.ones((1, 1, 1), "f4")), "constant, or nearly"),
     "one slice": (file_of(texture((1, 48, 48))), None),
-    "narrower than a tile": (file_of(texture((4, 9, 48))), None),
+    "narrower than a tile": (file_of(texture((4, 9, 48))), "the field is only"),
     "huge and thin": (file_of(texture((2, 1, 30000))), None),
     "compressed": (writing(gzip.compress(content())), "compressed by gzip: read whole"),
 }
