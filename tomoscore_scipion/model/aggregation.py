@@ -114,15 +114,23 @@ def usable_tiles(slice_curves: SliceCurves) -> tuple[np.ndarray, np.ndarray]:
     return curves, content
 
 
-def weighted_curve(curves: np.ndarray, content: np.ndarray) -> np.ndarray:
-    """Mean curve of tiles weighted by content, sum(o R) / (sum(o) + 0.01 n), (N_BANDS,), signed.
+def weighted_curve(
+    curves: np.ndarray, content: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """Mean curve of tiles weighted by content, (N_BANDS,), signed.
+
+    sum(w o R) / (sum(w o) + 0.01 sum(w))
 
     Args:
         curves: (n, N_BANDS), R.
         content: (n, N_BANDS), o.
+        weights: (n,), w; 1 for all tiles when None.
     """
-    total = (content * curves).sum(axis=0)
-    return np.asarray(total / (content.sum(axis=0) + CONTENT_FLOOR * len(curves)))
+    w = np.ones(len(curves)) if weights is None else weights
+    amount = w[:, None] * content
+    return np.asarray(
+        (amount * curves).sum(axis=0) / (amount.sum(axis=0) + CONTENT_FLOOR * w.sum())
+    )
 
 
 def slice_curve(slice_curves: SliceCurves) -> np.ndarray:
@@ -189,12 +197,8 @@ def slab_curve(slices: Sequence[tuple[np.ndarray, np.ndarray]], weights: np.ndar
         slices: (curves, content) of each slice from `usable_tiles`.
         weights: (n,) from `slab_weights`.
     """
-    total = sum(w * (content * curves).sum(axis=0) for w, (curves, content) in zip(weights, slices))
-    amount = sum(
-        w * (content.sum(axis=0) + CONTENT_FLOOR * len(content))
-        for w, (_, content) in zip(weights, slices)
-    )
-    return np.asarray(total / amount)
+    curves, content = (np.concatenate(part) for part in zip(*slices))
+    return weighted_curve(curves, content, np.repeat(weights, [len(part) for part, _ in slices]))
 
 
 def slab_planes(z: np.ndarray, first: int, last: int, planes: tuple[int, int]) -> tuple[int, int]:
