@@ -31,6 +31,8 @@ from tomoscore_scipion.model.tiles import TILE_NM
 from tomoscore_scipion.reading.volume import open_volume
 from tomoscore_scipion.records.errors import TomoScoreError
 
+COLUMNS = ("name", "kind", "reader_estimate")
+"""Columns of the table."""
 READERS_ERROR = 0.5
 """Accuracy of an estimate from a picture, octaves."""
 NOTICEABLE = 0.3
@@ -72,7 +74,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the scores")
     args = parser.parse_args(argv)
     with args.table.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+        table = csv.DictReader(file)
+        rows, lacking = list(table), [c for c in COLUMNS if c not in (table.fieldnames or ())]
+    if lacking:
+        parser.error(
+            f"{args.table}: expected the columns {', '.join(COLUMNS)}; it lacks {lacking[0]}"
+        )
     try:
         pairs = known_pairs(args.pairs, {row["name"] for row in rows})
     except ValueError as error:

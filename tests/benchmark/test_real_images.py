@@ -56,6 +56,16 @@ def test_a_pair_that_is_not_in_the_table_is_named_before_anything_is_scored(
     assert f"found '{pair}'" in capsys.readouterr().err
 
 
+def test_a_missing_column_is_named(real_images, tmp_path, capsys):
+    table = tmp_path / "table.csv"
+    table.write_text("name,reader_estimate\na,1\n")
+    with pytest.raises(SystemExit):
+        real_images.main([str(tmp_path), str(table)])
+    assert "table.csv: expected the columns name, kind, reader_estimate; it lacks kind" in (
+        capsys.readouterr().err
+    )
+
+
 def test_a_missing_image_is_named(real_images, tmp_path, capsys):
     table = tmp_path / "table.csv"
     table.write_text("name,kind,reader_estimate\nabsent,raw,1\n")
