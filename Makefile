@@ -20,6 +20,9 @@ PYTHON38 ?= $(firstword $(shell python3.8 -c 'import sys; print(sys.executable)'
 
 NAPARI_VENV := .venv-napari
 
+# Fast tests: several files at the same time, each in one process.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
+
 .PHONY: help venv venv-scipion venv-scipion38 demo demo-open demo-real test test-scipion \
 	test-scipion-slow test-scipion38 test-napari test-slow lint faults night night-watch docs manual \
 	benchmark-speed benchmark-truth benchmark-batches
@@ -96,11 +99,11 @@ lint: venv
 	$(VENV)/bin/mypy
 
 test: lint
-	$(PYTHON) -m pytest -m 'not slow' --cov=tomoscore_scipion --cov-report=term-missing \
-		--cov-fail-under=90
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest $(PARALLEL) -m 'not slow' \
+		--cov=tomoscore_scipion --cov-report=term-missing --cov-fail-under=90
 
 test-scipion: venv-scipion
-	$(SCIPION_PYTHON) -m pytest tests/scipion -m 'not slow'
+	$(SCIPION_PYTHON) -m pytest $(PARALLEL) tests/scipion -m 'not slow'
 
 test-scipion-slow: venv-scipion
 	$(SCIPION_PYTHON) -m pytest tests/scipion -m slow

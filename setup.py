@@ -45,6 +45,7 @@ NAPARI = ["napari[all]>=0.5"]  # viewer for scored tomograms, used with the engi
 DEV = [
     "pytest>=7",
     "pytest-cov>=4",
+    "pytest-xdist>=3.5",  # tests on several cores
     "hypothesis>=6",
     "ruff>=0.5",
     "mypy>=1.0",

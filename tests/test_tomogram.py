@@ -20,7 +20,7 @@ from tomoscore_scipion.model.aggregation import (
     weighted_curve,
 )
 from tomoscore_scipion.model.inference import SliceCurves
-from tomoscore_scipion.model.interval import own_error
+from tomoscore_scipion.model.interval import own_error, smallness
 from tomoscore_scipion.records.bands import N_BANDS, tomoscore
 
 SHARE = np.ones(N_BANDS)
@@ -321,6 +321,28 @@ def test_thin_and_out_of_distribution_volumes_have_wider_intervals():
     )
     assert outside.score == familiar.score
     assert np.ptp(outside.interval) > 1.5 * np.ptp(familiar.interval)
+
+
+def test_volumes_of_little_area_and_depth_are_small():
+    assert smallness(2.0, 96.0) == pytest.approx(0.75)
+    assert smallness(2.0, 192.0) == pytest.approx(0.5)
+    assert smallness(6.0, 96.0) == smallness(2.0, 96.0)
+    assert smallness(48.0, 96.0) == pytest.approx(0.5)
+    for depth, width in ((2.0, 384.0), (2.0, 800.0), (200.0, 96.0)):
+        assert smallness(depth, width) == 0
+
+
+def test_the_interval_of_a_small_volume_is_wider():
+    calibration = {**CALIBRATION, "thin": 2.0, "small": 1.6}
+    assert own_error(2.5, calibration, 3, small=0.75) == pytest.approx((1.32, 0.88))
+    assert own_error(2.5, calibration, 1, small=0.75) == pytest.approx((1.32, 0.88))
+    assert own_error(2.5, calibration, 1, small=0.5) == pytest.approx((1.2, 0.8))
+    slices = curves_of([0.375] * 3)
+    wide, narrow = (
+        summarise(slices, (0, 2), SHARE, calibration, small=small) for small in (0.0, 0.75)
+    )
+    assert narrow.score == wide.score
+    assert np.ptp(narrow.interval) > 1.5 * np.ptp(wide.interval)
 
 
 def test_interval_does_not_depend_on_the_random_state():

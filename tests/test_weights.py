@@ -3,6 +3,7 @@
 
 import hashlib
 import json
+import os
 import pickle
 import struct
 import subprocess
@@ -69,6 +70,16 @@ def test_saving_returns_the_card_of_the_file_and_leaves_no_other_file(path):
     assert read_card(path) == card
     assert card["tensors_sha256"] == tensors_sha256(path)
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o007, 0o660)])
+def test_others_may_read_the_file_as_far_as_the_umask_permits(path, mask, mode):
+    before = os.umask(mask)
+    try:
+        save_weights(path, random_network(), CARD)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == mode
 
 
 def test_saving_replaces_an_existing_file(sound):

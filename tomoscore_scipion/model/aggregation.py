@@ -60,6 +60,7 @@ def summarise(
     below_nyquist: np.ndarray,
     calibration: dict[str, Any],
     out_of_distribution: float = 0.0,
+    small: float = 0.0,
 ) -> TomogramScore:
     """Combine the slices of a tomogram into its score.
 
@@ -70,6 +71,7 @@ def summarise(
         calibration: "interval" of the card, see `interval.own_error`.
         out_of_distribution: distance of the volume from the training volumes, see
             `inference.Predictor.out_of_distribution`.
+        small: see `interval.smallness`.
     """
     tiles = [usable_tiles(curves) for curves in slices]
     curves = np.stack([weighted_curve(*part) for part in tiles])
@@ -78,7 +80,7 @@ def summarise(
     first, last = slab_ends(weights)
     curve = slab_curve(tiles, weights)
     score = float(tomoscore(curve, below_nyquist))
-    own = own_error(score, calibration, len(slices), out_of_distribution)
+    own = own_error(score, calibration, len(slices), out_of_distribution, small)
     low, high = interval(score, own, bootstrap_sd(tiles, weights, below_nyquist))
     return TomogramScore(
         score=score,

@@ -11,9 +11,25 @@ from typing import Any, Union
 
 import numpy as np
 
+from tomoscore_scipion.model.tiles import TILE_NM
 from tomoscore_scipion.records.bands import N_SCORED, Z_90
 
 Octaves = Union[float, np.ndarray]
+
+WIDE_NM = 2 * TILE_NM
+"""Width of a field from which a single slice contains enough waves of the coarse octaves."""
+DEEP_NM = 24.0
+"""Distance in nm from which slices count as independent."""
+
+
+def smallness(depth_nm: float, width_nm: float) -> float:
+    """How small a volume is: 0 if large enough, at most 1.
+
+    Args:
+        depth_nm: depth of the planes from which slices are sampled, nm.
+        width_nm: the smaller of width and height of the field of view, nm.
+    """
+    return max(0.0, 1 - width_nm / WIDE_NM * max(1.0, depth_nm / DEEP_NM))
 
 
 def own_error(
@@ -21,26 +37,31 @@ def own_error(
     calibration: dict[str, Any],
     slices: int | None = None,
     out_of_distribution: float = 0.0,
+    small: float = 0.0,
 ) -> tuple[Octaves, Octaves]:
     """Distances from scores to the ends of the 90 % interval of the model's own error.
 
     Args:
         score: TomoScores in octaves.
         calibration: "interval" of a card, {"score": [...], "below": [...], "above": [...],
-            "thin": f, "strange": f}. "below" and "above" are the distances in octaves at the scores
-            "score", with linear interpolation; "thin" is their factor for volumes of one slice;
-            "strange" is their relative increase per unit of `out_of_distribution` above 1. Older
-            cards have a standard deviation "sd" in place of both distances.
+            "thin": f, "small": f, "strange": f}. "below" and "above" are the distances in octaves
+            at the scores "score", with linear interpolation; "thin" is their factor for volumes of
+            one slice; "small" is their relative increase at a `small` of 1, of which and of "thin"
+            the larger one counts; "strange" is their relative increase per unit of
+            `out_of_distribution` above 1. Older cards have a standard deviation "sd" in place of
+            both distances, and no "small".
         slices: number of slices of the volume; None for many.
         out_of_distribution: distance of the volume from the training volumes, see
             `inference.Predictor.out_of_distribution`.
+        small: see `smallness`.
 
     Returns:
         Distances below and above the scores, octaves.
     """
     thin = 0.0 if slices is None else (float(calibration.get("thin", 1.0)) - 1) / slices
     strange = float(calibration.get("strange", 0.0)) * max(0.0, out_of_distribution - 1)
-    factor = (1 + thin) * (1 + strange)
+    few_waves = max(thin, float(calibration.get("small", 0.0)) * small)
+    factor = (1 + few_waves) * (1 + strange)
     below, above = (
         calibration[side] if side in calibration else Z_90 * np.array(calibration["sd"])
         for side in ("below", "above")

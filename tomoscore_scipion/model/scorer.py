@@ -17,6 +17,7 @@ from tomoscore_scipion import __version__
 from tomoscore_scipion.model.aggregation import TomogramScore, summarise
 from tomoscore_scipion.model.device import resolve_device
 from tomoscore_scipion.model.inference import MeasuredSlice, Predictor, SliceCurves
+from tomoscore_scipion.model.interval import smallness
 from tomoscore_scipion.model.normalisation import CanonicalSlice, canonical_slice
 from tomoscore_scipion.model.sampling import SlicePlan, plan_slices
 from tomoscore_scipion.model.tiles import TILE_NM
@@ -112,10 +113,13 @@ class Scorer:
             out_of_distribution = self.out_of_distribution(measured)
             if out_of_distribution > 1:
                 warnings += (OUT_OF_DISTRIBUTION,)
+            width_nm = min(volume.shape_zyx[1:]) * voxel_nm
+            small = smallness((planes[1] - planes[0] + 1) * voxel_nm, width_nm)
             result = summarise(
-                slices, planes, below_nyquist, self.card["interval"], out_of_distribution
+                slices, planes, below_nyquist, self.card["interval"], out_of_distribution, small
             )
-            warnings += _field_warnings(volume.shape_zyx, voxel_nm)
+            if width_nm <= TILE_NM - voxel_nm:
+                warnings += (_width_warning(width_nm),)
             if not below_nyquist.all():
                 warnings += _nyquist_warnings(voxel_nm, below_nyquist)
             curve = curve_as_list(result.curve, below_nyquist)
@@ -235,13 +239,10 @@ def _slice_warnings(total: int, blank: int, not_finite: int) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def _field_warnings(shape_zyx: tuple[int, int, int], voxel_nm: float) -> tuple[str, ...]:
-    width_nm = min(shape_zyx[1:]) * voxel_nm
-    if width_nm > TILE_NM - voxel_nm:
-        return ()
+def _width_warning(width_nm: float) -> str:
     return (
         f"the field is only {width_nm:.0f} nm wide; features of 128 nm need {TILE_NM:.0f} nm: "
-        "the score may be wrong; score the whole tomogram",
+        "the score may be wrong; score the whole tomogram"
     )
 
 

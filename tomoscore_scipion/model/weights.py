@@ -153,11 +153,11 @@ def save_weights(
     Returns:
         The card as written to the file, with the hash of the tensors.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save  # `save_file` lets only the owner read the file
 
     tensors = {key: value.contiguous() for key, value in network.state_dict().items()}
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary)
+        Path(temporary).write_bytes(save(tensors))
         card = {**card, "schema": CARD_SCHEMA, "tensors_sha256": tensors_sha256(temporary)}
-        save_file(tensors, temporary, metadata={"card": json.dumps(card)})
+        Path(temporary).write_bytes(save(tensors, metadata={"card": json.dumps(card)}))
     return card

@@ -51,7 +51,7 @@ class Field:
     def of_tiles(self, values: torch.Tensor) -> torch.Tensor:
         """Values (tiles, tiles, ...) of the tiles of the whole field, 0 outside the rectangle."""
         out = torch.zeros_like(values)
-        out[self._tiles] = values[self._tiles]
+        out[self.tiles] = values[self.tiles]
         return out
 
     def expanded(self, measured: MeasuredSlice) -> MeasuredSlice:
@@ -60,7 +60,7 @@ class Field:
         means = measured.means.new_zeros((*tiles, *measured.means.shape[2:]))
         weight = measured.weight.new_zeros(tiles)
         if not measured.blank:
-            means[self._tiles], weight[self._tiles] = measured.means, measured.weight
+            means[self.tiles], weight[self.tiles] = measured.means, measured.weight
         return replace(measured, means=means, weight=weight)
 
     @property
@@ -68,7 +68,8 @@ class Field:
         return self.rows, self.columns
 
     @property
-    def _tiles(self) -> tuple[slice, slice]:
+    def tiles(self) -> tuple[slice, slice]:
+        """Rows and columns of the rectangle's tiles among those of the whole field."""
         (y, height), (x, width) = self._parts
         return slice(y, y + height - 1), slice(x, x + width - 1)
 

@@ -21,6 +21,7 @@ from tomoscore_scipion.simulation.recipe import (
     random_recipe,
     raw_recipe,
 )
+from tomoscore_scipion.training import small_fields
 from tomoscore_scipion.training.calibration import (
     OUT_OF_DISTRIBUTION_WIDTH,
     UNCALIBRATED,
@@ -161,12 +162,15 @@ def write_calibrated(
     """
     save_weights(path, network, {**card, "interval": UNCALIBRATED})
     cases = chain.from_iterable(kind.tomograms(specimens) for kind in CALIBRATION_KINDS.values())
-    result = compare(Scorer.load(path, "cpu"), cases)
+    scorer = Scorer.load(path, "cpu")
+    result = compare(scorer, cases)
     # Without calibration the interval is symmetric, and at most one end is clipped, at 0 or at 5.
     half = np.maximum(result.high - result.predicted, result.predicted - result.low)
     interval = error_by_score(result.predicted, result.truth, half / Z_90)
     seeds = {name: kind.seeds(specimens) for name, kind in CALIBRATION_KINDS.items()}
+    seeds["small"] = small_fields.seeds(specimens)
     calibration_seeds = {name: [part.start, part.stop] for name, part in seeds.items()}
     training = {**card["training"], "calibration_seeds": calibration_seeds}
-    interval = {**interval, **widths}
+    small = small_fields.small_increase(scorer, interval, specimens)
+    interval = {**interval, **widths, "small": small}
     save_weights(path, network, {**card, "training": training, "interval": interval})
