@@ -110,8 +110,8 @@ test-scipion-slow: venv-scipion
 
 test-scipion38: venv venv-scipion38
 	TOMOSCORE_TEST_ACTIVATION='. "$(CURDIR)/$(VENV)/bin/activate"' $(SCIPION38_PYTHON) -m pytest \
-		$(addprefix tests/scipion/test_,closed_input.py compare_protocol.py dose.py dose_import.py \
-		dose_parts.py form.py real_engine.py threshold_protocol.py wizard.py)
+		$(PARALLEL) $(addprefix tests/scipion/test_,closed_input.py compare_protocol.py dose.py \
+		dose_import.py dose_parts.py form.py real_engine.py threshold_protocol.py wizard.py)
 
 test-slow: venv test-scipion-slow test-scipion38
 	$(PYTHON) -m pytest -m slow
