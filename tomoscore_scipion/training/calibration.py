@@ -27,8 +27,6 @@ BETWEEN_SESSIONS = 0.2
 """Standard deviation in octaves of the error that all tomograms of a session share, as far as the
 tomograms of the calibration do not show it. With this value, intervals hold the truth of 84 % of
 the tomograms of sessions of eight worlds (benchmarks/own_data.py, mean over the worlds)."""
-MIN_VOLUMES = 20
-"""Minimum number of volumes of a kind for a separate estimate."""
 OUT_OF_DISTRIBUTION_WIDTH = 0.5
 """Relative increase of an interval's width per unit of out-of-distribution distance above 1. The
 value is chosen, not measured."""
@@ -74,20 +72,6 @@ def error_by_score(
     distances = {name: np.hypot(np.maximum(side, 0), shared) for name, side in sides.items()}
     rounded = {name: np.round(distance, 3).tolist() for name, distance in distances.items()}
     return {"score": grid.tolist(), **rounded}
-
-
-def thin_factor(errors: np.ndarray, slices: np.ndarray) -> float:
-    """Ratio of the errors of single slices to those of volumes of several slices, at least 1.
-
-    Args:
-        errors: (n,) errors of the scores of held-out volumes, octaves.
-        slices: (n,) number of slices of each volume.
-    """
-    single, several = np.abs(errors[slices == 1]), np.abs(errors[slices > 1])
-    if len(single) < MIN_VOLUMES or len(several) < MIN_VOLUMES:
-        return 1.0
-    factor = np.quantile(single, CONFIDENCE) / max(float(np.quantile(several, CONFIDENCE)), 1e-6)
-    return round(max(1.0, float(factor)), 3)
 
 
 @torch.inference_mode()

@@ -21,16 +21,15 @@ from tomoscore_scipion.simulation.recipe import (
     random_recipe,
     raw_recipe,
 )
-from tomoscore_scipion.training import small_fields
+from tomoscore_scipion.training import single_slices
 from tomoscore_scipion.training.calibration import (
     OUT_OF_DISTRIBUTION_WIDTH,
     UNCALIBRATED,
     error_by_score,
     fit_out_of_distribution,
-    thin_factor,
 )
 from tomoscore_scipion.training.dataset import Shards
-from tomoscore_scipion.training.evaluate import compared_curves, metrics, scores
+from tomoscore_scipion.training.evaluate import compared_curves, metrics
 from tomoscore_scipion.training.samples import SampleRecipe
 from tomoscore_scipion.training.shards import write_shards
 from tomoscore_scipion.training.train import Trainer
@@ -107,13 +106,6 @@ def train_and_measure(
     return network, metrics(*compared_curves(network, held_out))
 
 
-def width_factor_of_thin(network: ResolvabilityNet, held_out: Shards) -> float:
-    """Factor of the interval of volumes of one slice, measured on held-out volumes."""
-    predicted, truth = scores(*compared_curves(network, held_out)[:3])
-    slices = np.array([len(members) for _, members in held_out.volumes])
-    return thin_factor(predicted - truth, slices)
-
-
 def write_release(
     path: Path,
     network: ResolvabilityNet,
@@ -133,32 +125,23 @@ def write_release(
         specimens: number of new specimens of each kind for the interval.
     """
     fit_out_of_distribution(network, shards, held_out)
-    widths = {
-        "thin": width_factor_of_thin(network, held_out),
-        "strange": OUT_OF_DISTRIBUTION_WIDTH,
-    }
-    write_calibrated(path, network, card, specimens, widths)
+    write_calibrated(path, network, card, specimens)
 
 
 def write_calibrated(
-    path: Path,
-    network: ResolvabilityNet,
-    card: dict[str, Any],
-    specimens: int,
-    widths: dict[str, float],
+    path: Path, network: ResolvabilityNet, card: dict[str, Any], specimens: int
 ) -> None:
     """Write weights with an interval measured on new tomograms.
 
-    The errors of the tomograms of `CALIBRATION_KINDS` give the interval; for `widths` see
-    `model.interval.own_error`. The curves are not corrected, because factors fitted to simulated
-    tomograms made real ones worse.
+    The errors of the tomograms of `CALIBRATION_KINDS` give the interval, those of single slices how
+    much wider it is for few slices. The curves are not corrected, because factors fitted to
+    simulated tomograms made real ones worse.
 
     Args:
         path: path of the weights file.
         network: the network.
         card: the card without interval.
         specimens: number of new specimens of each kind.
-        widths: "thin" and "strange" of the interval.
     """
     save_weights(path, network, {**card, "interval": UNCALIBRATED})
     cases = chain.from_iterable(kind.tomograms(specimens) for kind in CALIBRATION_KINDS.values())
@@ -168,9 +151,9 @@ def write_calibrated(
     half = np.maximum(result.high - result.predicted, result.predicted - result.low)
     interval = error_by_score(result.predicted, result.truth, half / Z_90)
     seeds = {name: kind.seeds(specimens) for name, kind in CALIBRATION_KINDS.items()}
-    seeds["small"] = small_fields.seeds(specimens)
+    seeds["single slices"] = single_slices.seeds(specimens)
     calibration_seeds = {name: [part.start, part.stop] for name, part in seeds.items()}
     training = {**card["training"], "calibration_seeds": calibration_seeds}
-    small = small_fields.small_increase(scorer, interval, specimens)
-    interval = {**interval, **widths, "small": small}
+    interval.update(single_slices.wider_intervals(scorer, interval, specimens))
+    interval["strange"] = OUT_OF_DISTRIBUTION_WIDTH
     save_weights(path, network, {**card, "training": training, "interval": interval})

@@ -19,7 +19,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("folder", type=Path, metavar="FOLDER", help="for samples, checkpoint and weights")
     add("--specimens", type=int, default=1600, help="specimens to train on (default: %(default)s)")
     add("--first-seed", type=int, default=0, help="seed of the first one")
-    add("--held-out", type=int, default=24, help="specimens to measure slices on")
+    add("--held-out", type=int, default=60, help="specimens to measure slices on")
     add(
         "--calibration",
         type=int,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Errors of the scores of small fields, which contain few waves of the coarse octaves."""
+"""Errors of the scores of single slices, of whole fields and of small parts of them."""
 
 from __future__ import annotations
 
@@ -34,41 +34,45 @@ def seeds(specimens: int) -> range:
     return range(FIRST_SEED, FIRST_SEED + specimens)
 
 
-def small_increase(scorer: Scorer, interval: dict[str, Any], specimens: int) -> float:
-    """Relative increase of an interval for small fields at a `smallness` of 1, at least 0.
+def wider_intervals(scorer: Scorer, interval: dict[str, Any], specimens: int) -> dict[str, float]:
+    """ "thin" and "small" of the interval, see `model.interval.own_error`.
 
-    Parts of single slices are scored as pictures. With this increase their interval covers as many
-    of the errors as it should.
+    Single slices are scored as pictures. With these factors, their interval covers as many of the
+    errors as it should: "thin" for whole fields, "small" for parts of them.
 
     Args:
         scorer: scorer with the weights.
-        interval: "score", "below" and "above" of the interval, see `model.interval.own_error`.
+        interval: "score", "below" and "above" of the interval.
         specimens: number of new specimens, each with one tomogram of each of `RECIPES`.
     """
     result = compare(scorer, _cases(seeds(specimens)))
     below, above = own_error(result.predicted, interval)
     error = result.truth - result.predicted
-    ratio = np.where(error < 0, -error / below, error / above).reshape(-1, len(WIDTHS))
+    ratio = np.where(error < 0, -error / below, error / above).reshape(-1, 1 + len(WIDTHS) * PARTS)
+    increase = ratio[:, 1:].reshape(-1, len(WIDTHS)) - 1
     small = [smallness(0, width * TILE_NM / TILE_CELLS) for width in WIDTHS]
-    return round(max(0.0, float(np.quantile((ratio - 1) / small, CONFIDENCE))), 3)
+    return {
+        "thin": round(max(1.0, float(np.quantile(ratio[:, 0], CONFIDENCE))), 3),
+        "small": round(max(0.0, float(np.quantile(increase / small, CONFIDENCE))), 3),
+    }
 
 
 def _cases(specimens: range) -> Iterator[Case]:
-    """Parts of slices of all tomograms."""
+    """Slices, each followed by its parts, of all tomograms."""
     for draw in RECIPES:
         for seed, rng, acquisition in fresh_acquisitions(specimens, 1, draw=draw):
-            yield from _parts(rng, seed, acquisition)
+            yield from _slices(rng, seed, acquisition)
 
 
-def _parts(rng: np.random.Generator, seed: int, acquisition: Acquisition) -> Iterator[Case]:
-    """Parts of single slices; the widths take turns."""
+def _slices(rng: np.random.Generator, seed: int, acquisition: Acquisition) -> Iterator[Case]:
+    """Each slice as a whole, then its parts; the widths take turns."""
     first, last = acquisition.slab_z()
     cells = acquisition.specimen.grid.n // CELL_PX
     voxel = 10 * acquisition.voxel_nm
     for z in np.linspace(first, last, SLICES + 2)[1:-1].astype(int).tolist():
         plane = acquisition.planes([z])[0]
         curves, content = acquisition.truth(plane, z), acquisition.content(z)
-        for width in WIDTHS * PARTS:
+        for width in (cells, *WIDTHS * PARTS):
             y, x = rng.integers(0, cells - width + 1, 2).tolist()
             field = Field(cells, (y, width), (x, width))
             true, amount = (values[field.tiles][None].numpy() for values in (curves, content))
