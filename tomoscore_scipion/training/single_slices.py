@@ -35,7 +35,7 @@ def seeds(specimens: int) -> range:
 
 
 def wider_intervals(scorer: Scorer, interval: dict[str, Any], specimens: int) -> dict[str, float]:
-    """ "thin" and "small" of the interval, see `model.interval.own_error`.
+    """Measure "thin" and "small" of the interval, see `model.interval.own_error`.
 
     Single slices are scored as pictures. With these factors, their interval covers as many of the
     errors as it should: "thin" for whole fields, "small" for parts of them.
