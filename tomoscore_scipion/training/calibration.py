@@ -25,7 +25,7 @@ CONFIDENCE = 0.9
 """Fraction of the errors that an interval covers."""
 BETWEEN_SESSIONS = 0.2
 """Standard deviation in octaves of the error that all tomograms of a session share, as far as the
-tomograms of the calibration do not show it. With this value, intervals hold the truth of 84 % of
+tomograms of the calibration do not show it. With this value, intervals hold the truth of 89 % of
 the tomograms of sessions of eight worlds (benchmarks/own_data.py, mean over the worlds)."""
 OUT_OF_DISTRIBUTION_WIDTH = 0.5
 """Relative increase of an interval's width per unit of out-of-distribution distance above 1. The
