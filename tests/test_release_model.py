@@ -33,7 +33,6 @@ def test_scores_rank_tomograms_with_a_specimen_as_their_truth_does(compared):
     assert found > 0.85
 
 
-@pytest.mark.xfail(reason="empty ice after a denoising network scores 2.1")
 def test_tomograms_without_a_specimen_score_less_than_1(compared):
     assert compared.predicted[compared.truth == 0].max() < 1
 

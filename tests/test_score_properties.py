@@ -327,12 +327,7 @@ LADDERS = {
 }
 
 
-def ladder_names():
-    known = pytest.mark.xfail(reason="36 to 12 degrees take 0.2 octave, of the true score 0.6")
-    return [pytest.param(n, marks=[known] if n == "narrow tilt range" else []) for n in LADDERS]
-
-
-@pytest.mark.parametrize("ladder", ladder_names())
+@pytest.mark.parametrize("ladder", LADDERS)
 def test_score_falls_with_worse_acquisition(model, specimen, ladder):
     scores = [
         model.score(acquired(specimen, replace(RECIPE, **step)), VOXEL).tomoscore
