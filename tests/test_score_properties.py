@@ -239,9 +239,9 @@ NULLS = {
 
 
 KNOWN_TO_SCORE = {
-    "noise correlated over 3 voxels": 1.8,
-    "noise correlated in z": 1.0,
-    "noise correlated over all scales": 0.7,
+    "noise correlated over 3 voxels": 1.2,
+    "noise correlated in z": 0.8,
+    "noise correlated over all scales": 0.5,
 }
 """Small volumes of smooth noise, which persists in z as matter does: {name: limit}."""
 
@@ -273,7 +273,7 @@ def vitreous_ice():
 def test_a_reconstruction_of_ice_scores_near_0(model, vitreous_ice, reconstruction, denoised):
     volume = acquired(vitreous_ice, replace(RECIPE, filter=reconstruction))
     volume = ndimage.gaussian_filter(volume, 1.0) if denoised else volume
-    # The aim is 0.3; with eight planes of 384 nm the noise scores up to 0.8.
+    # The aim is 0.3; with eight planes of 384 nm the noise scores up to 0.7.
     assert model.score(volume, VOXEL).tomoscore < 1.0
 
 
