@@ -71,8 +71,9 @@ def test_the_card_describes_the_training(trained):
         "random": 1,
         "ordinary": 1,
         "raw": 1,
-        "small": 1,
+        "single slices": 1,
     }
+    assert card["interval"]["thin"] >= 1
     assert card["interval"]["small"] >= 0
     for side in ("below", "above"):
         assert len(card["interval"]["score"]) == len(card["interval"][side])
